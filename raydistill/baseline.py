@@ -1,0 +1,193 @@
+"""The full-data baseline of a study: what 'as well as the full data' means, built once and kept with the study.
+
+Each network is a job of its own, so that jobs run side by side and a killed search trains none twice. A network is trained at the
+recipe's steps and again at twice as many: the gap is taken to the better of the two, and a recipe that gains from doubling is not
+admissible, because an undertrained baseline makes every set lossless.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from raydistill.config import Config, TrialConfig
+from raydistill.core.cost import Stopwatch, forward_macs, keep_freed_memory
+from raydistill.core.data import Splits, load_splits
+from raydistill.core.evaluate import network_seeds, train_and_read
+from raydistill.core.lossless import is_admissible
+from raydistill.core.train import RECIPES
+from raydistill.record import pack_bits, unpack_bits
+from raydistill.space_file import DataError
+from raydistill.store import Store, StoreError
+
+
+class BaselineReading(Config):
+    """One network trained on the full train part."""
+
+    seed: int
+    steps: int
+    select_correct: str
+    """Which select images it gets right, packed bits in hex."""
+    confirm_correct: str
+    seconds: float
+
+
+class Baseline(Config):
+    """The better of the two step counts, judged by mean accuracy on the select images. Written to `baseline/baseline.json`."""
+
+    record_version: Literal[1] = 1
+    recipe: str
+    """The recipe in words."""
+    steps: int
+    """Optimiser steps of the networks below."""
+    doubled_moves_by: float
+    """Mean accuracy at doubled steps minus that at the recipe's steps, as a fraction."""
+    is_admissible: bool
+    accuracy_fractions: tuple[float, ...] = Field(strict=False)
+    """On the select images, one per network."""
+    readings: tuple[BaselineReading, ...] = Field(strict=False)
+    select_images: int
+    confirm_images: int
+    train_images: int
+    train_bytes: int
+    """Train part as published: a byte per pixel and channel, one per label."""
+    train_macs: int
+    """Multiply-accumulates (forward) to train one network on the full data once by the recipe."""
+    epoch_macs: int
+    """Multiply-accumulates (forward) of one pass over the train part."""
+
+    @property
+    def accuracy_fraction(self) -> float:
+        """Mean over the networks, on the select images."""
+        return float(np.mean(self.accuracy_fractions))
+
+    @property
+    def select_correct(self) -> NDArray[np.bool_]:
+        """(F, n) which select images each network gets right."""
+        return unpack_bits([r.select_correct for r in self.readings], self.select_images)
+
+    @property
+    def confirm_correct(self) -> NDArray[np.bool_]:
+        """(F, n) the same for the confirm images."""
+        return unpack_bits([r.confirm_correct for r in self.readings], self.confirm_images)
+
+
+def train_baseline_network(config: TrialConfig[Any], index: int, study: Store, data_root: Path | None = None) -> None:
+    """Train one baseline network at both step counts and write `baseline/network-<index>.json`; nothing if that is there."""
+    name = f"baseline/network-{index}.json"
+    if study.exists(name):
+        return
+    splits = splits_of(config, data_root)
+    device = prepare_process(config)
+    seed = network_seeds("baseline", splits.sha256, index + 1)[index]
+    recipe = RECIPES[config.evaluation.recipe]
+    readings = []
+    for steps_recipe in (recipe, recipe.doubled()):
+        watch = Stopwatch()
+        with watch.measure("train"):
+            select, confirm = train_and_read(
+                splits.train.images,
+                splits.train.labels,
+                splits,
+                [splits.select, splits.confirm],
+                config.network,
+                steps_recipe,
+                seed,
+                device,
+            )
+        reading = BaselineReading(
+            seed=seed,
+            steps=steps_recipe.steps,
+            select_correct=pack_bits(select[None])[0],
+            confirm_correct=pack_bits(confirm[None])[0],
+            seconds=watch.seconds["train"],
+        )
+        readings.append(reading.model_dump())
+    study.write_json(name, readings)
+
+
+def finish_baseline(config: TrialConfig[Any], study: Store, data_root: Path | None = None) -> Baseline:
+    """Put the networks together and write `baseline/baseline.json`."""
+    splits = splits_of(config, data_root)
+    recipe = RECIPES[config.evaluation.recipe]
+    by_steps: dict[int, list[BaselineReading]] = {recipe.steps: [], 2 * recipe.steps: []}
+    for index in range(config.evaluation.baseline_networks):
+        for row in study.read_json(f"baseline/network-{index}.json"):
+            reading = BaselineReading.model_validate(row)
+            by_steps[reading.steps].append(reading)
+    accuracies = {
+        steps: unpack_bits([r.select_correct for r in readings], len(splits.select.labels)).mean(axis=1)
+        for steps, readings in by_steps.items()
+    }
+    moves_by = float(accuracies[2 * recipe.steps].mean() - accuracies[recipe.steps].mean())
+    steps = 2 * recipe.steps if moves_by > 0 else recipe.steps
+    images = len(splits.train.labels)
+    macs = forward_macs(config.network, splits.shape, len(splits.class_names))
+    baseline = Baseline(
+        recipe=str(recipe),
+        steps=steps,
+        doubled_moves_by=moves_by,
+        is_admissible=is_admissible(abs(moves_by), config.goal.margin_fraction),
+        accuracy_fractions=tuple(accuracies[steps].tolist()),
+        readings=tuple(by_steps[steps]),
+        select_images=len(splits.select.labels),
+        confirm_images=len(splits.confirm.labels),
+        train_images=images,
+        train_bytes=splits.train_bytes,
+        train_macs=macs * recipe.images_seen(images),
+        epoch_macs=macs * images,
+    )
+    study.write("baseline/baseline.json", baseline.model_dump_json(indent=2) + "\n")
+    return baseline
+
+
+def read_baseline(study: Store) -> Baseline | None:
+    """The study's baseline, or None if it is not built.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    name = "baseline/baseline.json"
+    if not study.exists(name):
+        return None
+    try:
+        return Baseline.model_validate_json(study.read(name))
+    except ValidationError as error:
+        raise StoreError(
+            f"{study.path(name)} is damaged ({error.errors()[0]['msg']}); delete it to have it built again"
+        ) from error
+
+
+def splits_of(config: TrialConfig[Any], data_root: Path | None) -> Splits:
+    """The data that a config names.
+
+    Raises:
+        DataError: the data is not the data of the config.
+    """
+    splits = load_splits(config.dataset, data_root)
+    if splits.sha256 != config.data_sha256:
+        raise DataError(
+            f"data set {config.dataset.name} has hash {splits.sha256[:12]}, the trial was made for {config.data_sha256[:12]}: "
+            "put the same data back, or start a new study"
+        )
+    return splits
+
+
+def prepare_process(config: TrialConfig[Any]) -> torch.device:
+    """Set this process up as a config says (threads, memory) and give the device to compute on.
+
+    Raises:
+        RuntimeError: the device is not there.
+    """
+    torch.set_num_threads(config.cpus_per_trial)
+    keep_freed_memory()
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError(
+            "the config asks for a GPU (gpus_per_trial above 0) and CUDA finds none; set resources.gpus_per_trial to 0"
+        )
+    return torch.device(config.device)

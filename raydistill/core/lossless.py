@@ -1,0 +1,115 @@
+"""The lossless rule: gap, its interval, and what can be decided at all. Pure arithmetic, no torch.
+
+Symbols: F full-data networks, R networks trained on the synthetic set, n images, c confidence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+PLANNED_IMAGE_DEVIATION = 0.1
+"""Standard deviation, over images, of the mean difference in correctness that a plan assumes; 0.07 to 0.1 was seen on digits."""
+PLANNED_NETWORK_DEVIATION = 0.004
+"""Standard deviation of one network's accuracy over seeds that a plan assumes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GapInterval:
+    """The gap (full-data accuracy minus synthetic accuracy) and its one-sided bounds, as fractions."""
+
+    gap: float
+    lower: float
+    """The gap is above this with the stated confidence."""
+    upper: float
+    """The gap is below this with the stated confidence."""
+    confidence: float
+    networks: int
+    """Networks trained on the synthetic set."""
+    images: int
+
+
+class HasGap(Protocol):
+    """A reading, as far as `is_hopeless` looks at it."""
+
+    @property
+    def fraction(self) -> float: ...
+    @property
+    def gap(self) -> float: ...
+
+
+def gap_interval(full: NDArray[np.bool_], synthetic: NDArray[np.bool_], confidence: float) -> GapInterval:
+    """The gap with bounds that carry both the networks' and the images' variation.
+
+    The variance is the sum of three: of the full-data networks' accuracies over F, of the synthetic networks' over R, and of the
+    per-image mean difference over n. Each image is read by every network, so the sum counts the part that is due to neither alone
+    more than once: the bounds are on the wide side. Degrees of freedom by Welch and Satterthwaite. A half-width below
+    1 - (1 - c)^(1/n) is raised to that: so many disagreements could have stayed unseen on n images.
+
+    Args:
+        full: (F, n) which images each full-data network gets right; F at least 2.
+        synthetic: (R, n) the same for networks trained on the set; R at least 2.
+        confidence: one-sided, of each bound.
+
+    Raises:
+        ValueError: fewer than two networks on a side, or different images.
+    """
+    if min(len(full), len(synthetic)) < 2 or full.shape[1] != synthetic.shape[1]:
+        raise ValueError(
+            f"networks x images are {full.shape} and {synthetic.shape}; two networks a side and the same images are wanted"
+        )
+    images = full.shape[1]
+    difference = full.mean(axis=0) - synthetic.mean(axis=0)
+    gap = float(difference.mean())
+    parts = (
+        (float(full.mean(axis=1).var(ddof=1)) / len(full), len(full) - 1),
+        (float(synthetic.mean(axis=1).var(ddof=1)) / len(synthetic), len(synthetic) - 1),
+        (float(difference.var(ddof=1)) / images, images - 1),
+    )
+    variance = sum(part for part, _ in parts)
+    half = _unseen(images, confidence)
+    if variance > 0:
+        freedom = variance**2 / sum(part**2 / free for part, free in parts)
+        half = max(half, float(stats.t.ppf(confidence, freedom)) * math.sqrt(variance))
+    return GapInterval(gap=gap, lower=gap - half, upper=gap + half, confidence=confidence, networks=len(synthetic), images=images)
+
+
+def smallest_margin(images: int, networks: int, confidence: float) -> float:
+    """The half-width at zero gap to plan with: a smaller margin cannot be decided on so many images.
+
+    Args:
+        images: confirm images.
+        networks: networks on each side.
+        confidence: one-sided.
+    """
+    planned = math.sqrt(PLANNED_IMAGE_DEVIATION**2 / images + 2 * PLANNED_NETWORK_DEVIATION**2 / networks)
+    return max(_unseen(images, confidence), float(stats.norm.ppf(confidence)) * planned)
+
+
+def is_admissible(moves_by: float, margin_fraction: float) -> bool:
+    """Whether a recipe trains the baseline to its end: doubling its steps gains less than a quarter of the margin."""
+    return moves_by < margin_fraction / 4
+
+
+def is_hopeless(readings: Sequence[HasGap], margin_fraction: float) -> bool:
+    """Whether a distillation will not come within the margin, judged by its readings so far.
+
+    Learning curves flatten, so a straight line through the start and the latest reading is optimistic. Where even that ends beyond
+    twice the margin the trial is stopped; the second margin allows for the noise of readings with one network.
+    """
+    if len(readings) < 2:
+        return False
+    first, last = readings[0], readings[-1]
+    gained_per_fraction = max(0.0, (first.gap - last.gap) / (last.fraction - first.fraction))
+    return last.gap - gained_per_fraction * (1 - last.fraction) > 2 * margin_fraction
+
+
+def _unseen(images: int, confidence: float) -> float:
+    """The rate of disagreement that shows itself at least once among n images with the stated confidence."""
+    return float(1 - (1 - confidence) ** (1 / images))

@@ -1,0 +1,44 @@
+"""Invertible preprocessing: standardisation by one mean and deviation per channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standardise:
+    """Subtract a mean and divide by a standard deviation, per channel, in units of full pixel scale (0 to 1)."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def apply(self, pixels: Tensor) -> Tensor:
+        """(N, C, H, W) pixels in 0 to 1 to standardised images."""
+        mean, std = self._tensors(pixels)
+        return (pixels - mean) / std
+
+    def invert(self, images: Tensor) -> Tensor:
+        """Standardised images to pixels; synthetic ones may lie outside 0 to 1."""
+        mean, std = self._tensors(images)
+        return images * std + mean
+
+    def _tensors(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        return tuple(  # type: ignore[return-value]
+            torch.tensor(values, dtype=like.dtype, device=like.device).view(1, -1, 1, 1) for values in (self.mean, self.std)
+        )
+
+
+def fit_standardise(pixels: Tensor) -> Standardise:
+    """The mean and population standard deviation of each channel of (N, C, H, W) pixels.
+
+    Raises:
+        ValueError: a channel is constant.
+    """
+    mean = pixels.double().mean(dim=(0, 2, 3))
+    std = pixels.double().std(dim=(0, 2, 3), correction=0)
+    if bool((std == 0).any()):
+        raise ValueError("a colour channel has the same value in every train image; drop the channel or check the data")
+    return Standardise(mean=tuple(mean.tolist()), std=tuple(std.tolist()))

@@ -1,0 +1,104 @@
+"""Picking real images: at random, by k-center, and batches per class; indices are class after class.
+
+Symbols: N images, K classes, E features, b images per class.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from raydistill.config import NetworkConfig
+from raydistill.core.contract import TrainPart
+from raydistill.core.networks import build_network, initialise
+from raydistill.core.train import RECIPES, train
+
+
+class ClassBatches:
+    """Draws b images of every class without replacement, for all classes at once."""
+
+    def __init__(self, labels: Tensor, classes: int) -> None:
+        members = [torch.nonzero(labels == c).flatten() for c in range(classes)]
+        self._largest = max(len(m) for m in members)
+        self._indices = torch.stack([torch.cat([m, m.new_zeros(self._largest - len(m))]) for m in members])
+        self._absent = torch.arange(self._largest) >= torch.tensor([len(m) for m in members]).unsqueeze(1)
+        self._smallest = min(len(m) for m in members)
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """(K, count) indices, each row distinct images of its class.
+
+        Raises:
+            ValueError: the smallest class has fewer images.
+        """
+        if count > self._smallest:
+            raise ValueError(
+                f"{count} images per class asked, the smallest class has {self._smallest}: ask for at most {self._smallest}"
+            )
+        keys = torch.rand(len(self._indices), self._largest, generator=generator).masked_fill(self._absent, 2.0)
+        return self._indices.gather(1, keys.topk(count, largest=False).indices)
+
+
+def k_center(features: Tensor, labels: Tensor, classes: int, ipc: int) -> Tensor:
+    """(K * ipc,) indices by greedy k-center in each class.
+
+    First the image nearest to the class mean, then again and again the one farthest from all chosen. Memory is one distance per
+    image; there is no N x N matrix.
+
+    Args:
+        features: (N, E).
+        labels: (N,) int64 on the CPU.
+        classes: K.
+        ipc: images per class.
+
+    Source: Sener and Savarese, ICLR 2018 (greedy k-center); the start at the class mean is the procedure that the author of Dataset
+    Condensation gave for its k-center rows.
+    """
+    chosen: list[Tensor] = []
+    for c in range(classes):
+        members = torch.nonzero(labels == c).flatten()
+        points = features[members.to(features.device)]
+        nearest = torch.cdist(points, points.mean(dim=0, keepdim=True)).flatten()
+        pick = nearest.argmin()
+        distance = torch.full_like(nearest, torch.inf)
+        picks = []
+        for _ in range(ipc):
+            picks.append(pick)
+            distance = torch.minimum(distance, (points - points[pick]).square().sum(dim=1))
+            distance[pick] = -1.0
+            pick = distance.argmax()
+        chosen.append(members[torch.stack(picks).cpu()])
+    return torch.cat(chosen)
+
+
+@torch.no_grad()
+def _embed(network: torch.nn.Module, images: Tensor, chunk: int = 1000) -> Tensor:
+    return torch.cat([network.features(x).embedding for x in images.split(chunk)])  # type: ignore[operator]
+
+
+def trained_features(part: TrainPart, network: NetworkConfig, generator: torch.Generator) -> Tensor:
+    """(N, E) embeddings by a network trained on the part with the default recipe, on the part's device."""
+    built = build_network(network, part.shape, part.classes, part.images.device)
+    initialise(built, generator)
+    labels = part.labels.to(part.images.device)
+    train(built, part.images, labels, RECIPES["default"], generator, mirror_keeps_class=part.mirror_keeps_class)
+    built.eval()
+    return _embed(built, part.images)
+
+
+def starting_images(how: str, part: TrainPart, network: NetworkConfig, ipc: int, generator: torch.Generator) -> Tensor:
+    """(K * ipc, C, H, W) images to start a distillation from.
+
+    Args:
+        how: "real" (random per class), "k_center" (features of a network trained on the part) or "noise" (standard normal).
+        part: the real images.
+        network: architecture behind the features.
+        ipc: images per class.
+        generator: on the CPU.
+    """
+    if how == "noise":
+        return torch.randn(part.classes * ipc, *part.shape, generator=generator).to(part.images.device)
+    if how == "k_center":
+        chosen = k_center(trained_features(part, network, generator), part.labels, part.classes, ipc)
+    else:
+        chosen = ClassBatches(part.labels, part.classes).draw(ipc, generator).flatten()
+    return part.images[chosen.to(part.images.device)].clone()

@@ -1,0 +1,132 @@
+"""A synthetic training set: images, hard or soft labels, a learned rate, and what is needed to use them elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from raydistill.core.preprocess import Standardise
+
+FORMAT = "raydistill-set-1"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class SyntheticSet:
+    """Classes x IPC items, class after class: item j is of class j // ipc."""
+
+    images: Tensor
+    """(K * IPC, C, H, W) float32, standardised."""
+    labels: Tensor
+    """(K * IPC,) int64 classes, or (K * IPC, K) float32 logits."""
+    ipc: int
+    learned_lr: float | None = None
+    """Learning rate that was distilled with the images; None where the recipe's is used."""
+
+    @property
+    def label_kind(self) -> Literal["hard", "soft"]:
+        """Whether labels are classes or logits."""
+        return "hard" if self.labels.ndim == 1 else "soft"
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that the set needs: float32 images; one byte per hard label (two above 256 classes) or float32 logits; the rate."""
+        classes = len(self.images) // self.ipc
+        label_bytes = self.labels.numel() * 4 if self.label_kind == "soft" else self.labels.numel() * (1 if classes <= 256 else 2)
+        return self.images.numel() * 4 + label_bytes + (4 if self.learned_lr is not None else 0)
+
+    def to(self, device: torch.device) -> SyntheticSet:
+        """The same set on a device."""
+        return SyntheticSet(
+            images=self.images.to(device), labels=self.labels.to(device), ipc=self.ipc, learned_lr=self.learned_lr
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """Where a set comes from and how its images are to be read."""
+
+    preprocess: Standardise
+    class_names: tuple[str, ...]
+    config: dict[str, Any]
+    """The trial's config as JSON: data set, network, method, seed."""
+    code_sha256: str
+
+
+def hard_labels(classes: int, ipc: int) -> Tensor:
+    """(classes * ipc,) int64: class after class."""
+    return torch.arange(classes).repeat_interleave(ipc)
+
+
+def encode(synthetic: SyntheticSet, manifest: Manifest) -> bytes:
+    """The set and its manifest as one safetensors file."""
+    tensors = {
+        "images": synthetic.images.detach().cpu().contiguous(),
+        "labels": synthetic.labels.detach().cpu().contiguous(),
+    }
+    if synthetic.learned_lr is not None:
+        tensors["learned_lr"] = torch.tensor(synthetic.learned_lr, dtype=torch.float32)
+    text = {
+        "format": FORMAT,
+        "ipc": str(synthetic.ipc),
+        "mean": json.dumps(manifest.preprocess.mean),
+        "std": json.dumps(manifest.preprocess.std),
+        "class_names": json.dumps(manifest.class_names),
+        "config": json.dumps(manifest.config, sort_keys=True),
+        "code_sha256": manifest.code_sha256,
+    }
+    return _in_fixed_order(save(tensors), text)
+
+
+def decode(data: bytes) -> tuple[SyntheticSet, Manifest]:
+    """The set and manifest in a file that `encode` wrote.
+
+    Raises:
+        ValueError: it is not such a file, or its shapes do not fit together.
+    """
+    try:
+        tensors = load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        text = header["__metadata__"]
+        ipc = int(text["ipc"])
+        known = text["format"] == FORMAT
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"not a synthetic set ({type(error).__name__}: {error}); give an images.safetensors that raydistill wrote"
+        ) from error
+    names = tuple(json.loads(text["class_names"]))
+    images, labels = tensors["images"], tensors["labels"]
+    if not known or len(images) != len(names) * ipc or len(labels) != len(images) or images.ndim != 4:
+        raise ValueError(
+            f"a set of format {text['format']!r} with {len(images)} images and {len(labels)} labels for {len(names)} classes of {ipc}; "
+            f"{FORMAT!r} with classes x ipc of each is wanted: make it again"
+        )
+    lr = tensors.get("learned_lr")
+    synthetic = SyntheticSet(images=images, labels=labels, ipc=ipc, learned_lr=None if lr is None else float(lr))
+    manifest = Manifest(
+        preprocess=Standardise(mean=tuple(json.loads(text["mean"])), std=tuple(json.loads(text["std"]))),
+        class_names=names,
+        config=json.loads(text["config"]),
+        code_sha256=text["code_sha256"],
+    )
+    return synthetic, manifest
+
+
+def sha256(data: bytes) -> str:
+    """Hash of a file's bytes, as hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _in_fixed_order(data: bytes, metadata: dict[str, str]) -> bytes:
+    """A safetensors file with its metadata keys sorted: the library's own order changes from process to process."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    text = json.dumps({"__metadata__": dict(sorted(metadata.items())), **header}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]

@@ -1,0 +1,31 @@
+"""The distillation methods. One line here makes a method: its YAML keys, contract tests and table rows follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from raydistill.config import Config
+from raydistill.core.synthetic import SyntheticSet
+from raydistill.methods import datadam
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method's config and the function that distils with it."""
+
+    config: type[Config]
+    distill: Callable[..., SyntheticSet]
+    """`distill(train, network, config, ipc, *, generator, device, report, checkpoint)`; see `datadam.distill`."""
+    label_kind: Literal["hard", "soft"] = "hard"
+
+
+METHODS: dict[str, Method] = {
+    "datadam": Method(datadam.DataDAMConfig, datadam.distill),
+}
+
+
+def method_configs() -> dict[str, type[Any]]:
+    """Config class by method name."""
+    return {name: method.config for name, method in METHODS.items()}

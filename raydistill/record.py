@@ -1,0 +1,189 @@
+"""What a trial leaves behind: one frozen, versioned record, written once, read by everything else.
+
+A leaf beside `config` and `store`.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, ValidationError
+
+from raydistill.config import Config, TrialConfig
+from raydistill.space_file import read_trial_config
+from raydistill.store import Store, StoreError
+
+State = Literal["finished", "pruned", "diverged", "out_of_memory", "crashed"]
+FINAL_STATES: frozenset[str] = frozenset({"finished", "pruned", "diverged", "out_of_memory"})
+"""States that a resumed search leaves alone; a crashed trial is run again from its checkpoint."""
+
+
+class Reading(Config):
+    """Accuracy on the select images at one point of a distillation."""
+
+    step: int
+    """Image updates done."""
+    fraction: float
+    """Part of the distillation done, 0 to 1."""
+    accuracy_fractions: tuple[float, ...] = Field(strict=False)
+    """One per network, 0 to 1."""
+    gap: float
+    """Full-data accuracy minus the mean of these."""
+    loss: float | None
+    """The method's own loss at that step; null before the first."""
+
+
+class Cost(Config):
+    """What a trial took and what its set saves."""
+
+    distill_seconds: float
+    evaluate_seconds: float
+    peak_memory_bytes: int
+    """Highest resident memory of the process, or allocated device memory on a GPU."""
+    train_macs: int
+    """Multiply-accumulates (fvcore, conv and linear, forward) to train one network on the set once by the recipe."""
+    epoch_macs: int
+    """Multiply-accumulates (forward) of one pass over the set."""
+
+
+class TrialRecord(Config):
+    """The result of one trial. Written by `run_trial`, or by the driver for a process that was lost."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    record_version: Literal[1] = 1
+    trial_id: str
+    state: State
+    config: dict[str, Any]
+    """The `TrialConfig`, as JSON."""
+    readings: tuple[Reading, ...] = Field(default=(), strict=False)
+    """At the start set, on the way, and (for a finished trial) at the end."""
+    select_correct: tuple[str, ...] = Field(default=(), strict=False)
+    """Per network of the final reading: which select images it got right, packed bits in hex (`pack_bits`)."""
+    images: int = 0
+    """Images in the set."""
+    set_bytes: int = 0
+    """Bytes of images, labels and learned rate, without headers."""
+    label_kind: Literal["hard", "soft"] = "hard"
+    images_sha256: str | None = None
+    """Hash of `images.safetensors`."""
+    cost: Cost | None = None
+    error: str | None = None
+    """Cause of a state other than finished; a traceback where there is one."""
+    code_sha256: str
+    versions: dict[str, str]
+    device: str
+    host: str
+    started_at: str
+    """UTC, ISO 8601."""
+
+    @property
+    def ipc(self) -> int:
+        """Images per class."""
+        return int(self.config["ipc"])
+
+    @property
+    def ask_number(self) -> int:
+        """Place in the order of asks."""
+        return int(self.config["ask_number"])
+
+    @property
+    def final(self) -> Reading | None:
+        """The reading of the finished set."""
+        return self.readings[-1] if self.state == "finished" else None
+
+    @property
+    def gap(self) -> float | None:
+        """Gap of the finished set; None unless finished."""
+        return self.final.gap if self.final else None
+
+
+def pack_bits(correct: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Each row of (R, n) booleans as hex, most significant bit first, padded with zeros to whole bytes."""
+    return tuple(np.packbits(row).tobytes().hex() for row in correct)
+
+
+def unpack_bits(rows: Sequence[str], images: int) -> NDArray[np.bool_]:
+    """The (R, n) booleans that `pack_bits` packed; n is `images`."""
+    bits = [np.unpackbits(np.frombuffer(bytes.fromhex(row), dtype=np.uint8), count=images) for row in rows]
+    return np.array(bits, dtype=np.bool_)
+
+
+def write_record(study: Store, record: TrialRecord) -> None:
+    """Write `trials/<id>/record.json`."""
+    study.write(f"trials/{record.trial_id}/record.json", record.model_dump_json(indent=2) + "\n")
+
+
+def read_record(study: Store, trial_id: str) -> TrialRecord | None:
+    """The record of a trial, or None if it has none.
+
+    Raises:
+        StoreError: the record is damaged, of an unknown version, or belongs to another trial.
+    """
+    name = f"trials/{trial_id}/record.json"
+    try:
+        data = study.read(name)
+    except FileNotFoundError:
+        return None
+    try:
+        record = TrialRecord.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise StoreError(
+            f"{study.path(name)} is damaged ({'.'.join(map(str, first['loc']))}: {first['msg']}); restore it, or delete it to run the trial again"
+        ) from error
+    if record.trial_id != trial_id or not all(math.isfinite(r.gap) for r in record.readings):
+        raise StoreError(
+            f"{study.path(name)} belongs to trial {record.trial_id} or holds no finite gap; delete it to run the trial again"
+        )
+    return record
+
+
+def read_trials(study: Store, methods: Mapping[str, type[Config]]) -> list[tuple[TrialConfig[Any], TrialRecord | None]]:
+    """Every trial that was asked, in the order of asks, each with its record if it has one."""
+    trials = []
+    for trial_id in study.at("trials").folders("."):
+        name = f"trials/{trial_id}/config.json"
+        if not study.exists(name):
+            continue
+        try:
+            config = read_trial_config(study.read(name), methods)
+        except ValueError as error:
+            raise StoreError(f"{study.path(name)} is damaged ({error}); delete the folder to ask the trial again") from error
+        if config.trial_id != trial_id:
+            raise StoreError(
+                f"{study.path(name)} was changed: its hash is {config.trial_id}; delete the folder to ask the trial again"
+            )
+        trials.append((config, read_record(study, trial_id)))
+    return sorted(trials, key=lambda pair: pair[0].ask_number)
+
+
+@functools.cache
+def code_sha256() -> str:
+    """Hash of every Python file of the installed package."""
+    root = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Versions of the packages that shape a number."""
+    names = ("raydistill", "torch", "torchvision", "numpy", "scikit-learn", "optuna", "ray")
+    found = {}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,486 @@
+"""Reads a search space from YAML and reports every mistake in it at once.
+
+A leaf beside `config`: the names that a space may use (methods, data sets, recipes) are handed in as `Known`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import typing
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from raydistill.config import (
+    BudgetConfig,
+    Choices,
+    Config,
+    DatasetConfig,
+    EvaluationConfig,
+    GoalConfig,
+    NetworkConfig,
+    Range,
+    ResourcesConfig,
+    SearchSpace,
+    TrialConfig,
+    set_at,
+)
+
+SECTIONS = ("study", "seed", "dataset", "network", "method", "ipc", "evaluation", "goal", "budget", "resources")
+REQUIRED = ("study", "dataset", "network", "method", "ipc", "goal", "budget")
+ConfigT = TypeVar("ConfigT", bound=Config)
+STUDY_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataFacts:
+    """What a space is checked against before anything starts."""
+
+    smallest_class: int
+    confirm_images: int
+
+
+class DataError(Exception):
+    """Data files are missing, damaged or not what their name says."""
+
+
+class ChecksData(Protocol):
+    """A method's config may offer this, to refuse values that the data set or the network cannot serve."""
+
+    def against(self, facts: DataFacts, network: Config) -> Iterator[tuple[str, str]]:
+        """Yield (field, message) for each value that does not fit."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """The names and checks of the layers above, so that this module need not import them."""
+
+    methods: Mapping[str, type[Config]]
+    datasets: Collection[str]
+    recipes: Collection[str]
+    data_facts: Callable[[DatasetConfig], DataFacts]
+    """Loads the data; raises DataError."""
+    smallest_margin: Callable[[int, int, float], float]
+    """(confirm images, confirm networks, confidence) to the smallest margin that can be decided."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mistake:
+    """One thing wrong in a space: where, and what to do."""
+
+    key: str
+    message: str
+
+
+class SpaceError(Exception):
+    """A search space has mistakes; the text names all of them with file, line, key and remedy."""
+
+    def __init__(self, source: str, mistakes: Sequence[Mistake], lines: Mapping[str, int]) -> None:
+        self.mistakes = tuple(mistakes)
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        rows = [f"  {_place(source, m.key, lines)}: {m.key}: {m.message}" for m in mistakes]
+        super().__init__("\n".join([f"{source} has {count}:", *rows]))
+
+
+def read_space(path: Path, known: Known, overrides: Sequence[str] = ()) -> SearchSpace:
+    """The checked search space in a YAML file, after `path.to.field=value` overrides.
+
+    Raises:
+        SpaceError: anything in it is wrong; all mistakes together.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpaceError(str(path), [Mistake(key="file", message=f"cannot be read: {error}")], {}) from error
+    return parse_space(text, known, source=str(path), overrides=overrides)
+
+
+def parse_space(text: str, known: Known, *, source: str = "search space", overrides: Sequence[str] = ()) -> SearchSpace:
+    """As `read_space`, from text; `source` is the name used in messages."""
+    document, lines, mistakes = _load(text)
+    if document is None:
+        raise SpaceError(source, mistakes, lines)
+    mistakes += _apply(overrides, document)
+    parser = _SpaceParser(document, known, mistakes)
+    space = parser.parse()
+    if space is None:
+        order = {key: lines.get(key, 10**6) for key in {m.key for m in mistakes}}
+        raise SpaceError(source, sorted(mistakes, key=lambda m: order[m.key]), lines)
+    return space
+
+
+class _SpaceParser:
+    """Walks one document, adding to a list of mistakes; `parse` gives the space if the list stayed empty."""
+
+    def __init__(self, document: dict[str, Any], known: Known, mistakes: list[Mistake]) -> None:
+        self.document = document
+        self.known = known
+        self.mistakes = mistakes
+
+    def parse(self) -> SearchSpace | None:
+        self._sections()
+        study = self._study()
+        seed = self.document.get("seed", 0)
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            self._add("seed", f"given {seed!r}; a whole number from 0 is wanted: write 0")
+        goal = self._fixed("goal", GoalConfig)
+        budget = self._fixed("budget", BudgetConfig)
+        resources = self._fixed("resources", ResourcesConfig, {})
+        dataset = self._fixed("dataset", DatasetConfig)
+        evaluation = self._fixed("evaluation", EvaluationConfig, {})
+        network = self._network()
+        method_config = self._method()
+        ranges: dict[str, Range | Choices] = {}
+        template = {
+            "dataset": dataset.model_dump() if dataset else None,
+            "network": network.model_dump() if network else None,
+            "evaluation": evaluation.model_dump() if evaluation else None,
+            "ipc": self._ipc(ranges),
+            "method": self._method_values(method_config, ranges) if method_config else None,
+        }
+        if dataset and self._is_known("dataset.name", dataset.name, self.known.datasets, "data set"):
+            self._against_data(dataset, network, template, ranges, method_config, goal, evaluation)
+        if evaluation:
+            self._is_known("evaluation.recipe", evaluation.recipe, self.known.recipes, "recipe")
+        if self.mistakes or goal is None or budget is None or resources is None or method_config is None:
+            return None
+        return SearchSpace(
+            study=study,
+            seed=seed,
+            template=template,
+            ranges=ranges,
+            method_config=method_config,
+            goal=goal,
+            budget=budget,
+            resources=resources,
+            document=self.document,
+        )
+
+    def _add(self, key: str, message: str) -> None:
+        self.mistakes.append(Mistake(key=key, message=message))
+
+    def _sections(self) -> None:
+        for key in self.document:
+            if key not in SECTIONS:
+                self._add(str(key), _unknown(str(key), SECTIONS, "key"))
+        for key in REQUIRED:
+            if key not in self.document:
+                self._add(key, "missing: add it")
+
+    def _study(self) -> str:
+        study = self.document.get("study", "")
+        if "study" in self.document and not (isinstance(study, str) and STUDY_NAME.fullmatch(study)):
+            self._add("study", f"given {study!r}; small letters, digits, '.', '_', '-' are allowed: it names a folder")
+        return str(study)
+
+    def _fixed(self, section: str, model: type[ConfigT], default: Any = None) -> ConfigT | None:
+        """A section that takes no ranges."""
+        raw = self.document.get(section, default)
+        if raw is None and section not in self.document:
+            return None
+        for path, _ in _ranges_in(raw, section):
+            self._add(path, "a range; this must be one value, for every trial is judged by it: write a value")
+            return None
+        return cast("ConfigT | None", self._validate(model, raw, section))
+
+    def _network(self) -> Config | None:
+        raw = self.document.get("network")
+        if raw is None:
+            return None
+        for path, _ in _ranges_in(raw, "network"):
+            self._add(path, "a range; the baseline belongs to one network: write a value, and a study per network")
+            return None
+        return cast("Config | None", self._validate(NetworkConfig, raw, "network"))
+
+    def _method(self) -> type[Config] | None:
+        raw = self.document.get("method")
+        if raw is None:
+            return None
+        if not isinstance(raw, dict) or "name" not in raw:
+            self._add(
+                "method", f"given {raw!r}; a section with a name is wanted: add 'name: ...', one of {_list(self.known.methods)}"
+            )
+            return None
+        if not self._is_known("method.name", raw["name"], self.known.methods, "method"):
+            return None
+        return self.known.methods[raw["name"]]
+
+    def _method_values(self, model: type[Config], ranges: dict[str, Range | Choices]) -> dict[str, Any] | None:
+        """The method's fixed values with every range at its lower end; each end is checked by the model."""
+        raw = self.document["method"]
+        found: dict[str, Range | Choices] = {}
+        base = dict(raw)
+        for path, value in _ranges_in(raw, "method"):
+            field = path.removeprefix("method.")
+            if field not in model.model_fields:
+                base.pop(field, None)
+                self._add(path, _unknown(field, model.model_fields, "key"))
+                continue
+            parsed = self._range(path, value, whole=_is_whole(model, field))
+            if parsed is None:
+                base.pop(field, None)
+                continue
+            found[path] = parsed
+            base[field] = _ends(parsed)[0]
+        before = len(self.mistakes)
+        valid = self._validate(model, base, "method")
+        for path, parsed in found.items():
+            for end in _ends(parsed)[1:]:
+                self._validate(model, {**base, path.removeprefix("method."): end}, "method", only=path)
+        ranges.update(found)
+        return valid.model_dump() if valid is not None and len(self.mistakes) == before else None
+
+    def _ipc(self, ranges: dict[str, Range | Choices]) -> int | None:
+        raw = self.document.get("ipc")
+        if raw is None:
+            return None
+        if isinstance(raw, dict):
+            parsed = self._range("ipc", raw, whole=True)
+            if isinstance(parsed, Choices):
+                self._add("ipc", "choices; IPC is an ordered number: write {low: .., high: .., log: true}")
+                return None
+            if parsed is None:
+                return None
+            ranges["ipc"] = parsed
+            if parsed.low < 1:
+                self._add("ipc.low", f"given {parsed.low}; must be at least 1")
+            return int(parsed.low)
+        if not isinstance(raw, int) or isinstance(raw, bool) or raw < 1:
+            self._add("ipc", f"given {raw!r}; a whole number from 1 is wanted, or {{low: .., high: .., log: true}}")
+            return None
+        return raw
+
+    def _range(self, path: str, raw: dict[str, Any], *, whole: bool) -> Range | Choices | None:
+        if "choices" in raw:
+            return self._choices(path, raw)
+        before = len(self.mistakes)
+        for key in raw:
+            if key not in ("low", "high", "log"):
+                self._add(f"{path}.{key}", _unknown(str(key), ("low", "high", "log"), "key"))
+        for key in ("low", "high"):
+            if key not in raw:
+                self._add(f"{path}.{key}", "missing: a range is {low: .., high: .., log: true|false}")
+            elif isinstance(raw[key], str):
+                self._add(f"{path}.{key}", _text_for_number(raw[key]))
+            elif isinstance(raw[key], bool) or not isinstance(raw[key], int if whole else (int, float)):
+                self._add(f"{path}.{key}", f"given {raw[key]!r}; a {'whole ' if whole else ''}number is wanted")
+        if not isinstance(raw.get("log", False), bool):
+            self._add(f"{path}.log", f"given {raw['log']!r}; true or false is wanted")
+        if len(self.mistakes) > before:
+            return None
+        low, high, log = raw["low"], raw["high"], raw.get("log", False)
+        if low > high:
+            self._add(path, f"low {low} is above high {high}: swap them")
+        elif low == high:
+            self._add(path, f"low and high are both {low}: write the plain value {low}")
+        elif log and low <= 0:
+            self._add(f"{path}.low", f"given {low}; a logarithmic range starts above 0")
+        else:
+            return Range(low=low, high=high, log=log, whole=whole)
+        return None
+
+    def _choices(self, path: str, raw: dict[str, Any]) -> Choices | None:
+        values = raw["choices"]
+        for key in raw:
+            if key != "choices":
+                self._add(f"{path}.{key}", "does not go with choices: take it out")
+                return None
+        if not isinstance(values, list) or len(values) < 2 or len({repr(v) for v in values}) < len(values):
+            self._add(f"{path}.choices", f"given {values!r}; a list of two or more different values is wanted")
+            return None
+        return Choices(values=tuple(values))
+
+    def _validate(self, model: Any, raw: Any, section: str, only: str | None = None) -> Any:
+        if not isinstance(raw, dict):
+            self._add(section, f"given {raw!r}; a section of keys is wanted")
+            return None
+        try:
+            return TypeAdapter(model).validate_python(raw)
+        except ValidationError as error:
+            for row in error.errors():
+                names = [str(part) for part in row["loc"] if part not in ("convnet", "mlp")]
+                path = ".".join([section, *names])
+                if only is None or path == only or not names:
+                    self._add(path, _explain(cast("dict[str, Any]", row), model, names))
+            return None
+
+    def _is_known(self, key: str, name: Any, allowed: Collection[str], what: str) -> bool:
+        if name in allowed:
+            return True
+        self._add(key, _unknown(str(name), allowed, what))
+        return False
+
+    def _against_data(
+        self,
+        dataset: DatasetConfig,
+        network: Config | None,
+        template: dict[str, Any],
+        ranges: Mapping[str, Range | Choices],
+        method_config: type[Config] | None,
+        goal: GoalConfig | None,
+        evaluation: EvaluationConfig | None,
+    ) -> None:
+        try:
+            facts = self.known.data_facts(dataset)
+        except DataError as error:
+            self._add("dataset", str(error))
+            return
+        top = ranges["ipc"].high if isinstance(ranges.get("ipc"), Range) else template["ipc"]  # type: ignore[union-attr]
+        if top is not None and top > facts.smallest_class:
+            self._add(
+                "ipc", f"given {top}; the smallest class has {facts.smallest_class} train images: at most {facts.smallest_class}"
+            )
+        if goal and evaluation:
+            least = self.known.smallest_margin(facts.confirm_images, evaluation.confirm_networks, goal.confidence)
+            if goal.margin_fraction < least:
+                self._add(
+                    "goal.margin_fraction",
+                    f"given {goal.margin_fraction}; {facts.confirm_images} confirm images and {evaluation.confirm_networks} networks "
+                    f"can decide no margin below {least:.4f} at confidence {goal.confidence}: raise it, or take more images",
+                )
+        if template["method"] is not None and method_config is not None and network and hasattr(method_config, "against"):
+            highest = {path.removeprefix("method."): _ends(r)[-1] for path, r in ranges.items() if path != "ipc"}
+            method = cast(ChecksData, method_config.model_validate({**template["method"], **highest}))
+            for field, message in method.against(facts, network):
+                self._add(f"method.{field}", message)
+
+
+def _load(text: str) -> tuple[dict[str, Any] | None, dict[str, int], list[Mistake]]:
+    """The document, the line of each dotted key, and the mistakes of its form."""
+    try:
+        document = yaml.safe_load(text)
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        return None, {}, [Mistake(key="file", message=f"is not YAML: {' '.join(str(error).split())}")]
+    if not isinstance(document, dict):
+        return None, {}, [Mistake(key="file", message="is not a YAML mapping: write 'study: ...' and the other keys")]
+    lines: dict[str, int] = {}
+    mistakes: list[Mistake] = []
+    _note_lines(root, "", lines, mistakes)
+    return document, lines, mistakes
+
+
+def _note_lines(node: yaml.Node | None, prefix: str, lines: dict[str, int], mistakes: list[Mistake]) -> None:
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in node.value:
+        path = f"{prefix}{key.value}"
+        if path in lines:
+            mistakes.append(Mistake(key=path, message=f"given twice (also on line {lines[path]}): keep one"))
+        lines[path] = key.start_mark.line + 1
+        _note_lines(value, f"{path}.", lines, mistakes)
+
+
+def _apply(overrides: Sequence[str], document: dict[str, Any]) -> list[Mistake]:
+    mistakes = []
+    for override in overrides:
+        path, equals, value = override.partition("=")
+        if not equals or not path:
+            mistakes.append(Mistake(key="--set", message=f"given {override!r}; path.to.field=value is wanted"))
+            continue
+        try:
+            set_at(document, path, yaml.safe_load(value))
+        except (AttributeError, TypeError, yaml.YAMLError):
+            mistakes.append(
+                Mistake(
+                    key="--set", message=f"given {override!r}; its path leads through a plain value, or its value is not YAML"
+                )
+            )
+    return mistakes
+
+
+def _place(source: str, key: str, lines: Mapping[str, int]) -> str:
+    while key and key not in lines:
+        key = key.rpartition(".")[0]
+    return f"{source}:{lines[key]}" if key else source
+
+
+def _ranges_in(raw: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    if not isinstance(raw, dict):
+        return
+    if {"low", "high", "choices", "log"} & set(raw):
+        yield path, raw
+        return
+    for key, value in raw.items():
+        yield from _ranges_in(value, f"{path}.{key}")
+
+
+def _ends(parsed: Range | Choices) -> tuple[Any, ...]:
+    return parsed.values if isinstance(parsed, Choices) else (parsed.low, parsed.high)
+
+
+def _is_whole(model: type[BaseModel], field: str) -> bool:
+    annotation = model.model_fields[field].annotation
+    return annotation is int or int in typing.get_args(annotation)
+
+
+def _list(names: Collection[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _unknown(name: str, allowed: Collection[str], what: str) -> str:
+    near = difflib.get_close_matches(name, allowed, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown {what} {name!r}; {hint}Allowed: {_list(allowed)}"
+
+
+def _text_for_number(text: str) -> str:
+    try:
+        number = float(text)
+    except ValueError:
+        return f"given the text {text!r} where a number belongs"
+    return f"{text!r} is text to YAML (its numbers need a dot before the e): write {number!r} or {number:.1e}"
+
+
+def _explain(row: dict[str, Any], model: Any, names: Sequence[str]) -> str:
+    """A pydantic error row in the three parts of our messages: given, allowed, what to do."""
+    kind, given, context = row["type"], row["input"], row.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown(names[-1], _fields(model, row["loc"]), "key")
+    if kind == "missing":
+        return "missing: add it"
+    if kind == "union_tag_invalid":
+        return _unknown(str(context.get("tag")), [t.strip(" '") for t in context["expected_tags"].split(",")], "name")
+    if kind == "union_tag_not_found":
+        return "has no name: add 'name: ...'"
+    if kind == "literal_error":
+        return f"given {given!r}; allowed: {context['expected']}"
+    if kind in ("float_type", "int_type") and isinstance(given, str):
+        return _text_for_number(given)
+    if kind == "int_type":
+        return f"given {given!r}; a whole number is wanted"
+    if kind == "value_error":
+        return str(context["error"])
+    bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
+    words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+    if kind in bounds:
+        return f"given {given!r}; must be {words[bounds[kind]]} {context[bounds[kind]]}"
+    return f"given {given!r}; {row['msg']}"
+
+
+def _fields(model: Any, location: Sequence[Any]) -> Collection[str]:
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return model.model_fields
+    for option in typing.get_args(typing.get_args(model)[0]):
+        if option.model_fields["name"].annotation == typing.Literal[location[0]]:
+            return cast("type[BaseModel]", option).model_fields
+    return ()
+
+
+def read_trial_config(data: str | bytes, methods: Mapping[str, type[Config]]) -> TrialConfig[Any]:
+    """The trial config in a `config.json`.
+
+    Raises:
+        ValueError: it is not a trial config of a known method.
+    """
+    raw = json.loads(data)
+    name = raw.get("method", {}).get("name") if isinstance(raw, dict) else None
+    if name not in methods:
+        raise ValueError(f"config of method {name!r}; known methods: {_list(methods)}: use the version that wrote it")
+    return TrialConfig[methods[name]].model_validate_json(data)  # type: ignore[valid-type]

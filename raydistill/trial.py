@@ -1,0 +1,296 @@
+"""One trial: distil a synthetic set, read it on the select images, leave a record. Knows neither Ray nor Optuna.
+
+A trial reads its set at the start and half-way with one network, and at the end with `evaluation.networks`. The start reading is
+the trial's own control (the draw it started from); the two together show the slope, and a trial whose straight-line continuation
+ends beyond twice the margin is stopped there (`lossless.is_hopeless`). One network is enough for that: the rule leaves a whole
+margin for its noise. The decision is the trial's own, so it is the same under Ray, in one process, and after a restart.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import socket
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load, save
+from torch import Tensor
+
+from raydistill.baseline import Baseline, prepare_process, read_baseline, splits_of
+from raydistill.config import TrialConfig, derive_seed
+from raydistill.core.contract import Checkpoint, DivergedError, TrainPart
+from raydistill.core.contract import Report as MethodReport
+from raydistill.core.cost import Stopwatch, forward_macs, peak_memory_bytes, reset_peak_memory
+from raydistill.core.data import Splits
+from raydistill.core.evaluate import evaluate_set, network_seeds
+from raydistill.core.lossless import is_hopeless
+from raydistill.core.picture import grid_png
+from raydistill.core.synthetic import Manifest, SyntheticSet, encode, sha256
+from raydistill.core.train import RECIPES
+from raydistill.methods import METHODS
+from raydistill.record import (
+    FINAL_STATES,
+    Cost,
+    Reading,
+    State,
+    TrialRecord,
+    code_sha256,
+    pack_bits,
+    read_record,
+    versions,
+    write_record,
+)
+from raydistill.store import Store, StoreError
+
+Report = Callable[[Reading], None]
+
+LOOK_FRACTIONS = (0.0, 0.5)
+"""Where a trial reads its set on the way, with one network."""
+CHECKPOINT_SECONDS = 20.0
+
+
+class HopelessError(Exception):
+    """The trial will not come within the margin; its readings tell."""
+
+
+def run_trial(config: TrialConfig[Any], study: Store, report: Report, data_root: Path | None = None) -> TrialRecord:
+    """Run one trial to its record, or give the record it has.
+
+    A trial that was killed continues from its checkpoint and ends, on the same device, with the same bytes.
+
+    Args:
+        config: everything that shapes the result.
+        study: the study's folder; needs its baseline.
+        report: called with each reading.
+        data_root: folder of the data files.
+
+    Returns:
+        The record: finished, pruned, diverged or out of memory.
+
+    Raises:
+        StoreError: the study has no baseline, or cannot be written.
+        Exception: anything unforeseen, after a crashed record with its traceback was written.
+    """
+    existing = read_record(study, config.trial_id)
+    if existing is not None and existing.state in FINAL_STATES:
+        return existing
+    baseline = read_baseline(study)
+    if baseline is None:
+        raise StoreError(f"{study.root} has no baseline, so no gap can be taken; build it first (raydistill search does)")
+    run = _Run(config, study, report, baseline)
+    try:
+        record = run.to_the_end(data_root)
+    except DivergedError as error:
+        record = run.record("diverged", error=str(error))
+    except HopelessError:
+        record = run.record("pruned", error="a straight line through its readings ends beyond twice the margin")
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            write_record(study, run.record("crashed", error=traceback.format_exc()))
+            raise
+        record = run.record("out_of_memory", error=str(error))
+    write_record(study, record)
+    run.clean_up()
+    return record
+
+
+def crashed_record(config: TrialConfig[Any], error: str, host: str = "unknown") -> TrialRecord:
+    """The record of a trial whose process was lost; for the driver, which alone can know."""
+    return TrialRecord(
+        trial_id=config.trial_id,
+        state="crashed",
+        config=json.loads(config.canonical_json()),
+        error=error,
+        code_sha256=code_sha256(),
+        versions=versions(),
+        device=config.device,
+        host=host,
+        started_at=datetime.now(UTC).isoformat(),
+    )
+
+
+class StoredCheckpoint:
+    """A method's state in `<trial>/checkpoint.safetensors`, written every so many seconds."""
+
+    def __init__(self, folder: Store, every_seconds: float = CHECKPOINT_SECONDS) -> None:
+        self._folder = folder
+        self._every_seconds = every_seconds
+        self._saved_at = time.monotonic()
+
+    def load(self) -> Mapping[str, Tensor] | None:
+        """The state last saved, on the CPU, or None."""
+        if not self._folder.exists("checkpoint.safetensors"):
+            return None
+        return load(self._folder.read("checkpoint.safetensors"))
+
+    def is_due(self) -> bool:
+        """Whether it is time to save."""
+        return time.monotonic() - self._saved_at >= self._every_seconds
+
+    def save(self, state: Mapping[str, Tensor]) -> None:
+        """Keep a state."""
+        self._folder.write(
+            "checkpoint.safetensors", save({name: value.detach().cpu().contiguous() for name, value in state.items()})
+        )
+        self._saved_at = time.monotonic()
+
+
+def distil(
+    config: TrialConfig[Any], splits: Splits, device: torch.device, report: MethodReport, checkpoint: Checkpoint
+) -> SyntheticSet:
+    """The synthetic set of a config: its method, run on the train part alone with a generator seeded by the config.
+
+    Raises:
+        DivergedError: a loss is not finite.
+    """
+    part = TrainPart(
+        images=splits.train.images.to(device),
+        labels=splits.train.labels,
+        classes=len(splits.class_names),
+        mirror_keeps_class=splits.mirror_keeps_class,
+    )
+    return METHODS[config.method.name].distill(
+        part,
+        config.network,
+        config.method,
+        config.ipc,
+        generator=torch.Generator().manual_seed(derive_seed(config.seed, "distil")),
+        device=device,
+        report=report,
+        checkpoint=checkpoint,
+    )
+
+
+class _Run:
+    """The state of one trial while it runs."""
+
+    def __init__(self, config: TrialConfig[Any], study: Store, report: Report, baseline: Baseline) -> None:
+        self.config = config
+        self.folder = study.at("trials", config.trial_id)
+        self.report = report
+        self.baseline = baseline
+        self.recipe = RECIPES[config.evaluation.recipe]
+        self.device = torch.device("cpu")
+        self.started_at = datetime.now(UTC).isoformat()
+        self.watch = Stopwatch()
+        self.readings: list[Reading] = []
+        self.steps = 0
+        self.loss: Tensor | None = None
+
+    def to_the_end(self, data_root: Path | None) -> TrialRecord:
+        """Distil, read, keep the set, and give the finished record."""
+        self._take_up()
+        self.splits = splits_of(self.config, data_root)
+        self.device = prepare_process(self.config)
+        reset_peak_memory(self.device)
+        with self.watch.measure("whole"):
+            synthetic = distil(self.config, self.splits, self.device, self._on_step, StoredCheckpoint(self.folder))
+            correct = self._read(synthetic, self.steps, 1.0, self.config.evaluation.networks)
+        data = encode(synthetic, self._manifest())
+        self.folder.write("images.safetensors", data)
+        self.folder.write("images.png", grid_png(self.splits.preprocess.invert(synthetic.images.cpu()), columns=synthetic.ipc))
+        return self._finished(synthetic, sha256(data), correct)
+
+    def record(self, state: State, error: str) -> TrialRecord:
+        """The record of a trial that did not finish."""
+        record = crashed_record(self.config, error, host=socket.gethostname())
+        return record.model_copy(
+            update={
+                "state": state,
+                "readings": tuple(self.readings),
+                "device": self._device_name(),
+                "started_at": self.started_at,
+            }
+        )
+
+    def clean_up(self) -> None:
+        """Remove what only a running trial needs."""
+        for name in ("checkpoint.safetensors", "progress.json"):
+            self.folder.delete(name)
+
+    def _take_up(self) -> None:
+        """Continue from the readings and seconds of an earlier process, if there was one."""
+        if not self.folder.exists("progress.json"):
+            return
+        progress = self.folder.read_json("progress.json")
+        self.readings = [Reading.model_validate(row) for row in progress["readings"] if row["fraction"] < 1]
+        self.watch.seconds.update(progress["seconds"])
+        if is_hopeless(self.readings, self.config.goal.margin_fraction):
+            raise HopelessError
+
+    def _on_step(self, step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet) -> None:
+        self.steps, self.loss = steps, loss
+        for fraction in LOOK_FRACTIONS:
+            if step == round(fraction * steps) < steps and all(step > reading.step for reading in self.readings):
+                self._read(synthetic, step, fraction, networks=1)
+                if is_hopeless(self.readings, self.config.goal.margin_fraction):
+                    raise HopelessError
+
+    def _read(self, synthetic: SyntheticSet, step: int, fraction: float, networks: int) -> NDArray[np.bool_]:
+        with self.watch.measure("evaluate"):
+            seeds = network_seeds("trial", self.splits.sha256, networks)
+            network, select = self.config.network, self.splits.select
+            correct = evaluate_set(synthetic, self.splits, select, network, self.recipe, seeds, self.device)
+        accuracies = correct.mean(axis=1)
+        reading = Reading(
+            step=step,
+            fraction=fraction,
+            accuracy_fractions=tuple(accuracies.tolist()),
+            gap=float(self.baseline.accuracy_fraction - accuracies.mean()),
+            loss=None if self.loss is None else self.loss.item(),
+        )
+        self.readings.append(reading)
+        progress = {"readings": [r.model_dump(mode="json") for r in self.readings], "seconds": self.watch.so_far()}
+        self.folder.write_json("progress.json", progress)
+        self.report(reading)
+        return correct
+
+    def _manifest(self) -> Manifest:
+        return Manifest(
+            preprocess=self.splits.preprocess,
+            class_names=self.splits.class_names,
+            config=json.loads(self.config.canonical_json()),
+            code_sha256=code_sha256(),
+        )
+
+    def _finished(self, synthetic: SyntheticSet, images_sha256: str, correct: NDArray[np.bool_]) -> TrialRecord:
+        macs = forward_macs(self.config.network, self.splits.shape, len(self.splits.class_names))
+        images = len(synthetic.images)
+        seconds = self.watch.seconds
+        cost = Cost(
+            distill_seconds=seconds["whole"] - seconds["evaluate"],
+            evaluate_seconds=seconds["evaluate"],
+            peak_memory_bytes=peak_memory_bytes(self.device),
+            train_macs=macs * self.recipe.images_seen(images),
+            epoch_macs=macs * images,
+        )
+        update = {
+            "error": None,
+            "select_correct": pack_bits(correct),
+            "images": images,
+            "set_bytes": synthetic.size_bytes,
+            "label_kind": synthetic.label_kind,
+            "images_sha256": images_sha256,
+            "cost": cost,
+        }
+        return self.record("finished", error="").model_copy(update=update)
+
+    def _device_name(self) -> str:
+        if self.device.type == "cuda":
+            return torch.cuda.get_device_name(self.device)
+        return f"cpu ({platform.machine()}, {self.config.cpus_per_trial} threads)"
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    # The CPU allocator has no exception class of its own.
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)

@@ -1,0 +1,142 @@
+"""What every registered method promises, whichever it is: these tests run on a new method unasked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from raydistill.config import Config, ConvNetConfig
+from raydistill.core.contract import TrainPart
+from raydistill.core.data import DatasetConfig, load_splits
+from raydistill.core.synthetic import SyntheticSet
+from raydistill.methods import METHODS
+
+NETWORK = ConvNetConfig(name="convnet", depth=2, width=4)
+IPC = 3
+
+SHORT: dict[str, list[dict[str, Any]]] = {
+    "datadam": [
+        {"random_inits": 6, "batch_real": 8},
+        {"random_inits": 2, "steps_per_init": 3, "model_steps": 2, "batch_real": 8},
+    ],
+}
+"""Settings that make a method end within seconds; a method that is not listed runs with its defaults."""
+
+CASES = [pytest.param(name, fields, id=f"{name}-{i}") for name in METHODS for i, fields in enumerate(SHORT.get(name, [{}]))]
+
+
+class Killed(Exception):
+    pass
+
+
+class MemoryCheckpoint:
+    """Saves at every opportunity, as bytes, and dies after so many."""
+
+    def __init__(self, die_after: int | None = None) -> None:
+        self.data: bytes | None = None
+        self.left = die_after
+
+    def load(self) -> Mapping[str, Tensor] | None:
+        return None if self.data is None else load(self.data)
+
+    def is_due(self) -> bool:
+        return True
+
+    def save(self, state: Mapping[str, Tensor]) -> None:
+        self.data = save({name: value.detach().clone().contiguous() for name, value in state.items()})
+        if self.left is not None:
+            self.left -= 1
+            if self.left == 0:
+                self.left = None
+                raise Killed
+
+
+def digits() -> TrainPart:
+    splits = load_splits(DatasetConfig(name="digits"))
+    return TrainPart(images=splits.train.images, labels=splits.train.labels, classes=10, mirror_keeps_class=False)
+
+
+def distil(name: str, fields: dict[str, Any], *, seed: int = 1, part: TrainPart | None = None, **given: Any) -> SyntheticSet:
+    config: Config = METHODS[name].config.model_validate({"name": name, **fields})
+    arguments: dict[str, Any] = {"report": lambda *_: None, "checkpoint": MemoryCheckpoint(), **given}
+    return METHODS[name].distill(
+        part or digits(),
+        NETWORK,
+        config,
+        IPC,
+        generator=torch.Generator().manual_seed(seed),
+        device=torch.device("cpu"),
+        **arguments,
+    )
+
+
+def same(a: SyntheticSet, b: SyntheticSet) -> bool:
+    return torch.equal(a.images, b.images) and torch.equal(a.labels, b.labels) and a.learned_lr == b.learned_lr
+
+
+@pytest.mark.parametrize(("name", "fields"), CASES)
+def test_set_is_balanced_finite_and_class_after_class(name: str, fields: dict[str, Any]) -> None:
+    synthetic = distil(name, fields)
+    assert synthetic.images.shape == (10 * IPC, 1, 8, 8)
+    assert synthetic.ipc == IPC
+    assert bool(torch.isfinite(synthetic.images).all())
+    assert bool(torch.isfinite(synthetic.labels).all())
+    assert synthetic.label_kind == METHODS[name].label_kind
+    if synthetic.label_kind == "hard":
+        assert synthetic.labels.tolist() == [j // IPC for j in range(10 * IPC)]
+
+
+@pytest.mark.parametrize(("name", "fields"), CASES)
+def test_same_seed_gives_the_same_bytes_and_another_seed_differs(name: str, fields: dict[str, Any]) -> None:
+    assert same(distil(name, fields), distil(name, fields))
+    assert not same(distil(name, fields), distil(name, fields, seed=2))
+
+
+@pytest.mark.parametrize(("name", "fields"), CASES)
+def test_global_random_state_is_neither_used_nor_touched(name: str, fields: dict[str, Any]) -> None:
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = distil(name, fields)
+    assert torch.equal(before, torch.get_rng_state())
+    torch.manual_seed(2)
+    assert same(first, distil(name, fields))
+
+
+@pytest.mark.parametrize(("name", "fields"), CASES)
+def test_training_data_is_unchanged(name: str, fields: dict[str, Any]) -> None:
+    part = digits()
+    before = part.images.clone(), part.labels.clone()
+    distil(name, fields, part=part)
+    assert torch.equal(before[0], part.images)
+    assert torch.equal(before[1], part.labels)
+
+
+@pytest.mark.parametrize(("name", "fields"), CASES)
+def test_report_sees_rising_steps_from_the_start_set_to_the_last(name: str, fields: dict[str, Any]) -> None:
+    seen: list[tuple[int, int]] = []
+    distil(name, fields, report=lambda step, steps, loss, synthetic: seen.append((step, steps)))
+    steps = [step for step, _ in seen]
+    assert steps == sorted(set(steps))
+    assert steps[0] == 0
+    assert steps[-1] == seen[-1][1]
+
+
+@pytest.mark.parametrize(("name", "fields"), CASES)
+def test_a_kill_at_any_step_and_a_resume_give_the_same_bytes(name: str, fields: dict[str, Any]) -> None:
+    whole = distil(name, fields)
+    for die_after in range(1, 100):
+        checkpoint = MemoryCheckpoint(die_after)
+        try:
+            distil(name, fields, checkpoint=checkpoint)
+        except Killed:
+            # The generator of a new process has seen nothing: its state must come from the checkpoint.
+            assert same(whole, distil(name, fields, seed=99, checkpoint=checkpoint))
+            continue
+        break
+    else:
+        pytest.fail("a hundred saves in so short a run")
