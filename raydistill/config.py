@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Config(BaseModel):
-    """A frozen, strict value: unknown keys are errors, text is never read as a number."""
+    """A frozen, strict value: unknown keys are errors, text is never read as a number, numbers are finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 MethodT = TypeVar("MethodT", bound=Config)
@@ -28,7 +28,7 @@ MethodT = TypeVar("MethodT", bound=Config)
 class DatasetConfig(Config):
     name: str
     """Registered data set, a key of `raydistill.core.data.DATASETS`."""
-    split_seed: int = Field(default=0, ge=0)
+    split_seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of the stratified split into train, select, confirm (and test, where none is published)."""
 
 
@@ -40,6 +40,20 @@ class ConvNetConfig(Config):
     """Channels of every block."""
     norm: Literal["instance", "batch", "layer", "group", "none"] = "instance"
     """DataDAM's paper says instance, its code runs batch; instance has no running state, so it is the default."""
+
+    @model_validator(mode="after")
+    def _groups_are_whole(self) -> ConvNetConfig:
+        if self.norm == "group" and self.width % 4:
+            raise ValueError(f"width is {self.width}; norm group has 4 groups of equal width: write a multiple of 4")
+        return self
+
+    def deepest(self, shape: tuple[int, int, int]) -> int:
+        """Largest depth that (C, H, W) images allow: each block's pooling halves a map of at least 2 x 2.
+
+        With one channel the first convolution pads by 3 instead of 1, which adds 4 pixels.
+        """
+        channels, height, width = shape
+        return (min(height, width) + (4 if channels == 1 else 0)).bit_length() - 1
 
 
 class MLPConfig(Config):
@@ -120,6 +134,14 @@ class TrialConfig(Config, Generic[MethodT]):
     def canonical_json(self) -> str:
         """The config as JSON with sorted keys: the same config gives the same text."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A parametrised generic has no importable name, so what travels to another process is the method's type and the JSON.
+        return _trial_from_json, (type(self.method), self.canonical_json())
+
+
+def _trial_from_json(method: type[Config], data: str) -> TrialConfig[Any]:
+    return TrialConfig[method].model_validate_json(data)  # type: ignore[valid-type]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -106,6 +105,58 @@ class TrialRecord(Config):
         return self.final.gap if self.final else None
 
 
+class GapBounds(Config):
+    """A gap with its one-sided bounds, as fractions; what `lossless.gap_interval` gives, as a part of a file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, from_attributes=True, use_attribute_docstrings=True)
+
+    gap: float
+    lower: float
+    upper: float
+    confidence: float
+    """One-sided, of each bound."""
+    networks: int
+    images: int
+
+
+class SearchResult(Config):
+    """What a search found: `result.json`. The verdict speaks of the confirm images, never of test."""
+
+    record_version: Literal[1] = 1
+    study: str
+    dataset: str
+    method: str
+    label_kind: Literal["hard", "soft"]
+    verdict: Literal["lossless", "not_reached", "inconclusive"]
+    reason: str
+    """The verdict in one sentence."""
+    split: Literal["confirm"] = "confirm"
+    smallest_lossless_ipc: int | None
+    winner_trial_id: str | None
+    largest_lossy_ipc: int | None
+    """Largest IPC below the winner at which even the best trial's lower bound is above the margin; null if none is shown to be."""
+    largest_lossy_trials: int | None
+    """Finished trials at that IPC."""
+    largest_ipc_tried: int | None
+    closest_gap: float | None
+    """Smallest gap of a finished trial, on the select images."""
+    margin_fraction: float
+    confidence: float
+    gap_interval: GapBounds | None
+    """The winner's, on the confirm images."""
+    baseline_accuracy_fraction: tuple[float, ...] = Field(strict=False)
+    """Of the full-data networks, on the select images, one per seed."""
+    baseline_admissible: bool
+    trials: dict[str, int]
+    """Trials by state."""
+    compression_images: float | None
+    """Train images over images in the winner's set."""
+    compression_bytes: float | None
+    """Bytes of the train part over bytes of the winner's set."""
+    seconds: float
+    """Distilling and evaluating, over all trials."""
+
+
 def pack_bits(correct: NDArray[np.bool_]) -> tuple[str, ...]:
     """Each row of (R, n) booleans as hex, most significant bit first, padded with zeros to whole bytes."""
     return tuple(np.packbits(row).tobytes().hex() for row in correct)
@@ -114,7 +165,7 @@ def pack_bits(correct: NDArray[np.bool_]) -> tuple[str, ...]:
 def unpack_bits(rows: Sequence[str], images: int) -> NDArray[np.bool_]:
     """The (R, n) booleans that `pack_bits` packed; n is `images`."""
     bits = [np.unpackbits(np.frombuffer(bytes.fromhex(row), dtype=np.uint8), count=images) for row in rows]
-    return np.array(bits, dtype=np.bool_)
+    return np.array(bits, dtype=np.bool_).reshape(len(rows), images)
 
 
 def write_record(study: Store, record: TrialRecord) -> None:
@@ -137,13 +188,10 @@ def read_record(study: Store, trial_id: str) -> TrialRecord | None:
         record = TrialRecord.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
-        raise StoreError(
-            f"{study.path(name)} is damaged ({'.'.join(map(str, first['loc']))}: {first['msg']}); restore it, or delete it to run the trial again"
-        ) from error
-    if record.trial_id != trial_id or not all(math.isfinite(r.gap) for r in record.readings):
-        raise StoreError(
-            f"{study.path(name)} belongs to trial {record.trial_id} or holds no finite gap; delete it to run the trial again"
-        )
+        cause = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise StoreError(f"{study.path(name)} is damaged ({cause}); restore it, or delete it to run the trial again") from error
+    if record.trial_id != trial_id:
+        raise StoreError(f"{study.path(name)} belongs to trial {record.trial_id}; delete it to run trial {trial_id} again")
     return record
 
 
@@ -169,7 +217,11 @@ def read_trials(study: Store, methods: Mapping[str, type[Config]]) -> list[tuple
 @functools.cache
 def code_sha256() -> str:
     """Hash of every Python file of the installed package."""
-    root = Path(__file__).parent
+    return package_sha256(Path(__file__).parent)
+
+
+def package_sha256(root: Path) -> str:
+    """Hash of every Python file below a folder, and of where it lies."""
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())

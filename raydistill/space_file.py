@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from raydistill.config import (
     BudgetConfig,
     Choices,
     Config,
+    ConvNetConfig,
     DatasetConfig,
     EvaluationConfig,
     GoalConfig,
@@ -44,6 +46,8 @@ class DataFacts:
 
     smallest_class: int
     confirm_images: int
+    shape: tuple[int, int, int] | None = None
+    """(C, H, W) of one image; None leaves the depth of the network unchecked."""
 
 
 class DataError(Exception):
@@ -106,12 +110,11 @@ def parse_space(text: str, known: Known, *, source: str = "search space", overri
     document, lines, mistakes = _load(text)
     if document is None:
         raise SpaceError(source, mistakes, lines)
-    mistakes += _apply(overrides, document)
+    mistakes += _apply(overrides, document, lines)
     parser = _SpaceParser(document, known, mistakes)
     space = parser.parse()
     if space is None:
-        order = {key: lines.get(key, 10**6) for key in {m.key for m in mistakes}}
-        raise SpaceError(source, sorted(mistakes, key=lambda m: order[m.key]), lines)
+        raise SpaceError(source, sorted(mistakes, key=lambda m: _line(m.key, lines) or 10**6), lines)
     return space
 
 
@@ -128,7 +131,7 @@ class _SpaceParser:
         study = self._study()
         seed = self.document.get("seed", 0)
         if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-            self._add("seed", f"given {seed!r}; a whole number from 0 is wanted: write 0")
+            self._add("seed", f"given {_shown(seed)}; a whole number from 0 is wanted: write 0")
         goal = self._fixed("goal", GoalConfig)
         budget = self._fixed("budget", BudgetConfig)
         resources = self._fixed("resources", ResourcesConfig, {})
@@ -176,36 +179,30 @@ class _SpaceParser:
     def _study(self) -> str:
         study = self.document.get("study", "")
         if "study" in self.document and not (isinstance(study, str) and STUDY_NAME.fullmatch(study)):
-            self._add("study", f"given {study!r}; small letters, digits, '.', '_', '-' are allowed: it names a folder")
+            allowed = "up to 64 small letters, digits, '.', '_' and '-', the first a letter or digit"
+            self._add("study", f"given {_shown(study)}; {allowed}, are allowed: it names a folder")
         return str(study)
 
     def _fixed(self, section: str, model: type[ConfigT], default: Any = None) -> ConfigT | None:
         """A section that takes no ranges."""
-        raw = self.document.get(section, default)
-        if raw is None and section not in self.document:
+        if section not in self.document and default is None:
             return None
-        for path, _ in _ranges_in(raw, section):
-            self._add(path, "a range; this must be one value, for every trial is judged by it: write a value")
-            return None
-        return cast("ConfigT | None", self._validate(model, raw, section))
+        why = "this must be one value, for every trial is judged by it: write a value"
+        return cast("ConfigT | None", self._validate(model, self.document.get(section, default), section, no_ranges=why))
 
     def _network(self) -> Config | None:
-        raw = self.document.get("network")
-        if raw is None:
+        if "network" not in self.document:
             return None
-        for path, _ in _ranges_in(raw, "network"):
-            self._add(path, "a range; the baseline belongs to one network: write a value, and a study per network")
-            return None
-        return cast("Config | None", self._validate(NetworkConfig, raw, "network"))
+        why = "the baseline belongs to one network: write a value, and a study per network"
+        return cast("Config | None", self._validate(NetworkConfig, self.document["network"], "network", no_ranges=why))
 
     def _method(self) -> type[Config] | None:
-        raw = self.document.get("method")
-        if raw is None:
+        if "method" not in self.document:
             return None
+        raw = self.document["method"]
         if not isinstance(raw, dict) or "name" not in raw:
-            self._add(
-                "method", f"given {raw!r}; a section with a name is wanted: add 'name: ...', one of {_list(self.known.methods)}"
-            )
+            given = "has no name" if isinstance(raw, dict) else f"given {_shown(raw)}; a section with a name is wanted"
+            self._add("method", f"{given}: add 'name: ...', one of {_list(self.known.methods)}")
             return None
         if not self._is_known("method.name", raw["name"], self.known.methods, "method"):
             return None
@@ -237,9 +234,9 @@ class _SpaceParser:
         return valid.model_dump() if valid is not None and len(self.mistakes) == before else None
 
     def _ipc(self, ranges: dict[str, Range | Choices]) -> int | None:
-        raw = self.document.get("ipc")
-        if raw is None:
+        if "ipc" not in self.document:
             return None
+        raw = self.document["ipc"]
         if isinstance(raw, dict):
             parsed = self._range("ipc", raw, whole=True)
             if isinstance(parsed, Choices):
@@ -251,8 +248,11 @@ class _SpaceParser:
             if parsed.low < 1:
                 self._add("ipc.low", f"given {parsed.low}; must be at least 1")
             return int(parsed.low)
+        if isinstance(raw, str):
+            self._add("ipc", _text_for_number(raw, whole=True))
+            return None
         if not isinstance(raw, int) or isinstance(raw, bool) or raw < 1:
-            self._add("ipc", f"given {raw!r}; a whole number from 1 is wanted, or {{low: .., high: .., log: true}}")
+            self._add("ipc", f"given {_shown(raw)}; a whole number from 1 is wanted, or {{low: .., high: .., log: true}}")
             return None
         return raw
 
@@ -267,11 +267,15 @@ class _SpaceParser:
             if key not in raw:
                 self._add(f"{path}.{key}", "missing: a range is {low: .., high: .., log: true|false}")
             elif isinstance(raw[key], str):
-                self._add(f"{path}.{key}", _text_for_number(raw[key]))
-            elif isinstance(raw[key], bool) or not isinstance(raw[key], int if whole else (int, float)):
-                self._add(f"{path}.{key}", f"given {raw[key]!r}; a {'whole ' if whole else ''}number is wanted")
+                self._add(f"{path}.{key}", _text_for_number(raw[key], whole))
+            elif (
+                isinstance(raw[key], bool)
+                or not isinstance(raw[key], int if whole else (int, float))
+                or not math.isfinite(raw[key])
+            ):
+                self._add(f"{path}.{key}", f"given {_shown(raw[key])}; a {'whole' if whole else 'finite'} number is wanted")
         if not isinstance(raw.get("log", False), bool):
-            self._add(f"{path}.log", f"given {raw['log']!r}; true or false is wanted")
+            self._add(f"{path}.log", f"given {_shown(raw['log'])}; true or false is wanted")
         if len(self.mistakes) > before:
             return None
         low, high, log = raw["low"], raw["high"], raw.get("log", False)
@@ -292,28 +296,36 @@ class _SpaceParser:
                 self._add(f"{path}.{key}", "does not go with choices: take it out")
                 return None
         if not isinstance(values, list) or len(values) < 2 or len({repr(v) for v in values}) < len(values):
-            self._add(f"{path}.choices", f"given {values!r}; a list of two or more different values is wanted")
+            self._add(f"{path}.choices", f"given {_shown(values)}; a list of two or more different values is wanted")
             return None
         return Choices(values=tuple(values))
 
-    def _validate(self, model: Any, raw: Any, section: str, only: str | None = None) -> Any:
+    def _validate(self, model: Any, raw: Any, section: str, *, only: str | None = None, no_ranges: str | None = None) -> Any:
+        """The section as a model, or None and its mistakes (of the key `only`); `no_ranges` says why it takes no ranges."""
         if not isinstance(raw, dict):
-            self._add(section, f"given {raw!r}; a section of keys is wanted")
+            example = "{name: " + f"{raw}, ..}}" if isinstance(raw, str) else "key: value"
+            self._add(section, f"given {_shown(raw)}; a section of keys is wanted: write {example}")
             return None
+        ranges = [path for path, _ in _ranges_in(raw, section)] if no_ranges else []
+        for path in ranges:
+            self._add(path, f"a range; {no_ranges}")
         try:
             return TypeAdapter(model).validate_python(raw)
         except ValidationError as error:
             for row in error.errors():
                 names = [str(part) for part in row["loc"] if part not in ("convnet", "mlp")]
+                if row["type"] in ("union_tag_invalid", "union_tag_not_found"):
+                    names.append("name")
                 path = ".".join([section, *names])
-                if only is None or path == only or not names:
+                is_wanted = only is None or path == only or not names
+                if is_wanted and not any(f"{path}.".startswith(f"{place}.") for place in ranges):
                     self._add(path, _explain(cast("dict[str, Any]", row), model, names))
             return None
 
     def _is_known(self, key: str, name: Any, allowed: Collection[str], what: str) -> bool:
-        if name in allowed:
+        if isinstance(name, str) and name in allowed:
             return True
-        self._add(key, _unknown(str(name), allowed, what))
+        self._add(key, _unknown(name if isinstance(name, str) else _shown(name), allowed, what))
         return False
 
     def _against_data(
@@ -331,23 +343,27 @@ class _SpaceParser:
         except DataError as error:
             self._add("dataset", str(error))
             return
-        top = ranges["ipc"].high if isinstance(ranges.get("ipc"), Range) else template["ipc"]  # type: ignore[union-attr]
+        ipc = ranges.get("ipc")
+        key, top = ("ipc.high", ipc.high) if isinstance(ipc, Range) else ("ipc", template["ipc"])
         if top is not None and top > facts.smallest_class:
-            self._add(
-                "ipc", f"given {top}; the smallest class has {facts.smallest_class} train images: at most {facts.smallest_class}"
-            )
+            self._add(key, f"given {top}; the smallest class has {facts.smallest_class} train images: give at most that")
         if goal and evaluation:
             least = self.known.smallest_margin(facts.confirm_images, evaluation.confirm_networks, goal.confidence)
             if goal.margin_fraction < least:
+                decided_by = f"{facts.confirm_images} confirm images and {evaluation.confirm_networks} networks"
                 self._add(
                     "goal.margin_fraction",
-                    f"given {goal.margin_fraction}; {facts.confirm_images} confirm images and {evaluation.confirm_networks} networks "
-                    f"can decide no margin below {least:.4f} at confidence {goal.confidence}: raise it, or take more images",
+                    f"given {goal.margin_fraction}; {decided_by} can decide no margin below {least:.4f} "
+                    f"at confidence {goal.confidence}: raise it, or take more images",
                 )
+        if isinstance(network, ConvNetConfig) and facts.shape and network.depth > (deepest := network.deepest(facts.shape)):
+            pixels = f"{facts.shape[1]} x {facts.shape[2]} pixels"
+            self._add("network.depth", f"given {network.depth}; images of {pixels} allow {deepest}: give at most that")
         if template["method"] is not None and method_config is not None and network and hasattr(method_config, "against"):
-            highest = {path.removeprefix("method."): _ends(r)[-1] for path, r in ranges.items() if path != "ipc"}
-            method = cast(ChecksData, method_config.model_validate({**template["method"], **highest}))
-            for field, message in method.against(facts, network):
+            ends = [(path.removeprefix("method."), end) for path, r in ranges.items() if path != "ipc" for end in _ends(r)]
+            trials = [{**template["method"], field: end} for field, end in ends] or [template["method"]]
+            methods = [cast(ChecksData, method_config.model_validate(values)) for values in trials]
+            for field, message in dict.fromkeys(found for method in methods for found in method.against(facts, network)):
                 self._add(f"method.{field}", message)
 
 
@@ -356,11 +372,14 @@ def _load(text: str) -> tuple[dict[str, Any] | None, dict[str, int], list[Mistak
     try:
         document = yaml.safe_load(text)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        lines = {} if error.problem_mark is None else {"file": error.problem_mark.line + 1}
+        return None, lines, [Mistake(key="file", message=f"is not YAML: {error.problem}: mend it there or on the line above")]
     except yaml.YAMLError as error:
         return None, {}, [Mistake(key="file", message=f"is not YAML: {' '.join(str(error).split())}")]
     if not isinstance(document, dict):
         return None, {}, [Mistake(key="file", message="is not a YAML mapping: write 'study: ...' and the other keys")]
-    lines: dict[str, int] = {}
+    lines = {}
     mistakes: list[Mistake] = []
     _note_lines(root, "", lines, mistakes)
     return document, lines, mistakes
@@ -377,28 +396,37 @@ def _note_lines(node: yaml.Node | None, prefix: str, lines: dict[str, int], mist
         _note_lines(value, f"{path}.", lines, mistakes)
 
 
-def _apply(overrides: Sequence[str], document: dict[str, Any]) -> list[Mistake]:
+def _apply(overrides: Sequence[str], document: dict[str, Any], lines: dict[str, int]) -> list[Mistake]:
+    """Put the overrides into the document; what they set is no longer on a line of the file (line 0)."""
     mistakes = []
     for override in overrides:
         path, equals, value = override.partition("=")
-        if not equals or not path:
+        if not equals or not all(path.split(".")):
             mistakes.append(Mistake(key="--set", message=f"given {override!r}; path.to.field=value is wanted"))
             continue
         try:
             set_at(document, path, yaml.safe_load(value))
-        except (AttributeError, TypeError, yaml.YAMLError):
-            mistakes.append(
-                Mistake(
-                    key="--set", message=f"given {override!r}; its path leads through a plain value, or its value is not YAML"
-                )
-            )
+        except (AttributeError, TypeError):
+            mistakes.append(Mistake(key="--set", message=f"given {override!r}; its path leads through a plain value: shorten it"))
+        except yaml.YAMLError:
+            mistakes.append(Mistake(key="--set", message=f"given {override!r}; {value!r} is not YAML: quote it or mend it"))
+        else:
+            for key in [key for key in lines if key.startswith(f"{path}.")]:
+                del lines[key]
+            lines[path] = 0
     return mistakes
 
 
 def _place(source: str, key: str, lines: Mapping[str, int]) -> str:
+    line = _line(key, lines)
+    return "--set" if line == 0 else source if line is None else f"{source}:{line}"
+
+
+def _line(key: str, lines: Mapping[str, int]) -> int | None:
+    """The line of a key or of the nearest section around it; 0 for one that an override set."""
     while key and key not in lines:
         key = key.rpartition(".")[0]
-    return f"{source}:{lines[key]}" if key else source
+    return lines.get(key)
 
 
 def _ranges_in(raw: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -430,12 +458,24 @@ def _unknown(name: str, allowed: Collection[str], what: str) -> str:
     return f"unknown {what} {name!r}; {hint}Allowed: {_list(allowed)}"
 
 
-def _text_for_number(text: str) -> str:
+def _text_for_number(text: str, whole: bool = False) -> str:
     try:
         number = float(text)
     except ValueError:
-        return f"given the text {text!r} where a number belongs"
-    return f"{text!r} is text to YAML (its numbers need a dot before the e): write {number!r} or {number:.1e}"
+        number = math.nan
+    if not math.isfinite(number):
+        return f"given the text {text!r} where a {'whole ' if whole else ''}number belongs: write digits"
+    plain = str(int(number)) if whole and number == int(number) else re.sub(r"^(-?\d+)e", r"\1.0e", repr(number))
+    if "e" in text.lower():
+        return f"{text!r} is text to YAML, whose numbers have a dot before the e and a sign behind it: write {plain}"
+    return f"given the text {text!r} where a number belongs: write {plain} without quotes"
+
+
+def _shown(value: Any) -> str:
+    """A value as YAML has it, on one line."""
+    if isinstance(value, str):
+        return repr(value)
+    return yaml.safe_dump(value, default_flow_style=True, width=math.inf).removesuffix("\n").removesuffix("\n...")
 
 
 def _explain(row: dict[str, Any], model: Any, names: Sequence[str]) -> str:
@@ -448,20 +488,21 @@ def _explain(row: dict[str, Any], model: Any, names: Sequence[str]) -> str:
     if kind == "union_tag_invalid":
         return _unknown(str(context.get("tag")), [t.strip(" '") for t in context["expected_tags"].split(",")], "name")
     if kind == "union_tag_not_found":
-        return "has no name: add 'name: ...'"
+        return "missing: add it"
     if kind == "literal_error":
-        return f"given {given!r}; allowed: {context['expected']}"
+        return f"given {_shown(given)}; allowed: {context['expected']}"
     if kind in ("float_type", "int_type") and isinstance(given, str):
-        return _text_for_number(given)
-    if kind == "int_type":
-        return f"given {given!r}; a whole number is wanted"
+        return _text_for_number(given, whole=kind == "int_type")
+    wanted = {"int_type": "a whole number", "float_type": "a number", "finite_number": "a finite number", "string_type": "text"}
+    if kind in wanted:
+        return f"given {_shown(given)}; {wanted[kind]} is wanted"
     if kind == "value_error":
         return str(context["error"])
     bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
     words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
     if kind in bounds:
-        return f"given {given!r}; must be {words[bounds[kind]]} {context[bounds[kind]]}"
-    return f"given {given!r}; {row['msg']}"
+        return f"given {_shown(given)}; must be {words[bounds[kind]]} {context[bounds[kind]]:g}"
+    return f"given {_shown(given)}; {row['msg']}"
 
 
 def _fields(model: Any, location: Sequence[Any]) -> Collection[str]:
@@ -480,7 +521,8 @@ def read_trial_config(data: str | bytes, methods: Mapping[str, type[Config]]) ->
         ValueError: it is not a trial config of a known method.
     """
     raw = json.loads(data)
-    name = raw.get("method", {}).get("name") if isinstance(raw, dict) else None
-    if name not in methods:
+    method = raw.get("method") if isinstance(raw, dict) else None
+    name = method.get("name") if isinstance(method, dict) else None
+    if not isinstance(name, str) or name not in methods:
         raise ValueError(f"config of method {name!r}; known methods: {_list(methods)}: use the version that wrote it")
     return TrialConfig[methods[name]].model_validate_json(data)  # type: ignore[valid-type]

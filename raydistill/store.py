@@ -48,7 +48,8 @@ class Store:
         relative = PurePosixPath(*parts)
         if relative.is_absolute() or ".." in relative.parts:
             raise StoreError(f"path {relative} leaves its store {self.root}; give a path below it")
-        return f"{self.root.rstrip('/')}/{relative}"
+        # An object store knows no ".": "bucket/study/." would be another key than "bucket/study".
+        return f"{self.root.rstrip('/')}/{relative}" if relative.parts else self.root
 
     @property
     def is_local(self) -> bool:
@@ -63,7 +64,7 @@ class Store:
         """
         if not self.is_local:
             raise StoreError(f"store {self.root} is not a local folder; copy the file first")
-        return Path(self.path(*parts).removeprefix("file://"))
+        return Path(self.path(*parts).removeprefix("file://")).expanduser()
 
     def write(self, name: str, data: bytes | str) -> None:
         """Write a file atomically and durably: a reader or a power cut sees the old file or the new one.
@@ -76,7 +77,7 @@ class Store:
             if self.is_local:
                 _write_local(self.local_path(name), content)
             else:
-                filesystem, path = fsspec.url_to_fs(self.path(name))
+                filesystem, path = self._open(name)
                 filesystem.pipe_file(path, content)
         except OSError as error:
             raise StoreError(f"cannot write {self.path(name)}: {error}; give a --store that can be written") from error
@@ -91,7 +92,7 @@ class Store:
         Raises:
             FileNotFoundError: there is none.
         """
-        filesystem, path = fsspec.url_to_fs(self.path(name))
+        filesystem, path = self._open(name)
         return bytes(filesystem.cat_file(path))
 
     def read_json(self, name: str) -> Any:
@@ -107,22 +108,27 @@ class Store:
 
     def exists(self, name: str) -> bool:
         """Whether a file or folder is there."""
-        filesystem, path = fsspec.url_to_fs(self.path(name))
+        filesystem, path = self._open(name)
         return bool(filesystem.exists(path))
 
     def delete(self, name: str) -> None:
         """Remove a file if it is there."""
-        filesystem, path = fsspec.url_to_fs(self.path(name))
+        filesystem, path = self._open(name)
         if filesystem.exists(path):
             filesystem.rm_file(path)
 
     def folders(self, name: str) -> list[str]:
         """Sorted names of the folders in a folder; none if it does not exist."""
-        filesystem, path = fsspec.url_to_fs(self.path(name))
+        filesystem, path = self._open(name)
         if not filesystem.exists(path):
             return []
         entries = filesystem.ls(path, detail=True)
         return sorted(PurePosixPath(e["name"]).name for e in entries if e["type"] == "directory")
+
+    def _open(self, name: str) -> tuple[Any, str]:
+        """The file system and the path in it; listings are not cached, for other nodes write here too."""
+        filesystem, path = fsspec.url_to_fs(self.path(name), use_listings_cache=False)
+        return filesystem, str(path)
 
     def check_writable(self) -> None:
         """Write and delete a probe file.

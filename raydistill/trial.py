@@ -9,6 +9,7 @@ margin for its noise. The decision is the trial's own, so it is the same under R
 from __future__ import annotations
 
 import json
+import math
 import platform
 import socket
 import time
@@ -178,6 +179,7 @@ class _Run:
         self.report = report
         self.baseline = baseline
         self.recipe = RECIPES[config.evaluation.recipe]
+        self.splits: Splits | None = None
         self.device = torch.device("cpu")
         self.started_at = datetime.now(UTC).isoformat()
         self.watch = Stopwatch()
@@ -188,27 +190,44 @@ class _Run:
     def to_the_end(self, data_root: Path | None) -> TrialRecord:
         """Distil, read, keep the set, and give the finished record."""
         self._take_up()
-        self.splits = splits_of(self.config, data_root)
+        self.splits = splits = splits_of(self.config, data_root)
         self.device = prepare_process(self.config)
         reset_peak_memory(self.device)
         with self.watch.measure("whole"):
-            synthetic = distil(self.config, self.splits, self.device, self._on_step, StoredCheckpoint(self.folder))
+            synthetic = distil(self.config, splits, self.device, self._on_step, StoredCheckpoint(self.folder))
             correct = self._read(synthetic, self.steps, 1.0, self.config.evaluation.networks)
-        data = encode(synthetic, self._manifest())
+        manifest = Manifest(
+            preprocess=splits.preprocess,
+            class_names=splits.class_names,
+            config=json.loads(self.config.canonical_json()),
+            code_sha256=code_sha256(),
+        )
+        data = encode(synthetic, manifest)
         self.folder.write("images.safetensors", data)
-        self.folder.write("images.png", grid_png(self.splits.preprocess.invert(synthetic.images.cpu()), columns=synthetic.ipc))
-        return self._finished(synthetic, sha256(data), correct)
+        self.folder.write("images.png", grid_png(splits.preprocess.invert(synthetic.images.cpu()), columns=synthetic.ipc))
+        update = {
+            "select_correct": pack_bits(correct),
+            "images": len(synthetic.images),
+            "set_bytes": synthetic.size_bytes,
+            "label_kind": synthetic.label_kind,
+            "images_sha256": sha256(data),
+        }
+        return self.record("finished").model_copy(update=update)
 
-    def record(self, state: State, error: str) -> TrialRecord:
-        """The record of a trial that did not finish."""
-        record = crashed_record(self.config, error, host=socket.gethostname())
-        return record.model_copy(
-            update={
-                "state": state,
-                "readings": tuple(self.readings),
-                "device": self._device_name(),
-                "started_at": self.started_at,
-            }
+    def record(self, state: State, error: str | None = None) -> TrialRecord:
+        """The record of this trial as it stands, without its set."""
+        return TrialRecord(
+            trial_id=self.config.trial_id,
+            state=state,
+            config=json.loads(self.config.canonical_json()),
+            readings=tuple(self.readings),
+            cost=self._cost(),
+            error=error,
+            code_sha256=code_sha256(),
+            versions=versions(),
+            device=self._device_name(),
+            host=socket.gethostname(),
+            started_at=self.started_at,
         )
 
     def clean_up(self) -> None:
@@ -235,6 +254,10 @@ class _Run:
                     raise HopelessError
 
     def _read(self, synthetic: SyntheticSet, step: int, fraction: float, networks: int) -> NDArray[np.bool_]:
+        loss = None if self.loss is None else self.loss.item()
+        if loss is not None and not math.isfinite(loss):
+            raise DivergedError(step, loss)
+        assert self.splits is not None
         with self.watch.measure("evaluate"):
             seeds = network_seeds("trial", self.splits.sha256, networks)
             network, select = self.config.network, self.splits.select
@@ -245,7 +268,7 @@ class _Run:
             fraction=fraction,
             accuracy_fractions=tuple(accuracies.tolist()),
             gap=float(self.baseline.accuracy_fraction - accuracies.mean()),
-            loss=None if self.loss is None else self.loss.item(),
+            loss=loss,
         )
         self.readings.append(reading)
         progress = {"readings": [r.model_dump(mode="json") for r in self.readings], "seconds": self.watch.so_far()}
@@ -253,35 +276,21 @@ class _Run:
         self.report(reading)
         return correct
 
-    def _manifest(self) -> Manifest:
-        return Manifest(
-            preprocess=self.splits.preprocess,
-            class_names=self.splits.class_names,
-            config=json.loads(self.config.canonical_json()),
-            code_sha256=code_sha256(),
-        )
-
-    def _finished(self, synthetic: SyntheticSet, images_sha256: str, correct: NDArray[np.bool_]) -> TrialRecord:
+    def _cost(self) -> Cost | None:
+        """What the trial took so far; None if it ended before its data was there."""
+        if self.splits is None:
+            return None
         macs = forward_macs(self.config.network, self.splits.shape, len(self.splits.class_names))
-        images = len(synthetic.images)
-        seconds = self.watch.seconds
-        cost = Cost(
-            distill_seconds=seconds["whole"] - seconds["evaluate"],
-            evaluate_seconds=seconds["evaluate"],
+        images = len(self.splits.class_names) * self.config.ipc
+        seconds = self.watch.so_far()
+        evaluate_seconds = seconds.get("evaluate", 0.0)
+        return Cost(
+            distill_seconds=seconds.get("whole", 0.0) - evaluate_seconds,
+            evaluate_seconds=evaluate_seconds,
             peak_memory_bytes=peak_memory_bytes(self.device),
             train_macs=macs * self.recipe.images_seen(images),
             epoch_macs=macs * images,
         )
-        update = {
-            "error": None,
-            "select_correct": pack_bits(correct),
-            "images": images,
-            "set_bytes": synthetic.size_bytes,
-            "label_kind": synthetic.label_kind,
-            "images_sha256": images_sha256,
-            "cost": cost,
-        }
-        return self.record("finished", error="").model_copy(update=update)
 
     def _device_name(self) -> str:
         if self.device.type == "cuda":

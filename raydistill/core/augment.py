@@ -82,20 +82,19 @@ def augment(images: Tensor, draw: Draw) -> Tensor:
         groups = [g for g, name in enumerate(draw.operations) if (name if name not in GEOMETRIC else "geometric") == kind]
         if not groups:
             continue
-        chosen = images if len(groups) == len(images) else images[torch.tensor(groups, device=images.device)]
+        chosen = images if len(groups) == len(images) else images[_moved(torch.tensor(groups), images)]
         numbers = draw.numbers[groups]
         if kind == "color":
-            parts.append(_color(chosen, numbers.to(images.device)))
+            parts.append(_color(chosen, _moved(numbers, images)))
         elif kind == "cutout":
-            parts.append(chosen * _cutout_mask(numbers, images.shape[-2:]).to(images.device, images.dtype))
+            parts.append(chosen * _moved(_cutout_mask(numbers, images.shape[-2:]).to(images.dtype), images))
         else:
             operations = [draw.operations[g] for g in groups]
-            parts.append(_affine(chosen, _matrices(operations, numbers, images.shape[-2:]).to(images.device, images.dtype)))
+            parts.append(_affine(chosen, _moved(_matrices(operations, numbers, images.shape[-2:]).to(images.dtype), images)))
         places += groups
     if len(parts) == 1:
         return parts[0]
-    back = torch.argsort(torch.tensor(places)).to(images.device)
-    return torch.cat(parts)[back]
+    return torch.cat(parts)[_moved(torch.argsort(torch.tensor(places)), images)]
 
 
 def augment_each(images: Tensor, operations: tuple[str, ...], generator: torch.Generator) -> Tensor:
@@ -104,6 +103,11 @@ def augment_each(images: Tensor, operations: tuple[str, ...], generator: torch.G
         return images
     draw = draw_one_operation(operations, len(images), generator)
     return augment(images.unsqueeze(1), draw).squeeze(1)
+
+
+def _moved(numbers: Tensor, images: Tensor) -> Tensor:
+    """A CPU tensor on the images' device; a blocking copy would wait for all work queued on a GPU."""
+    return numbers.to(images.device, non_blocking=True)
 
 
 def _color(images: Tensor, numbers: Tensor) -> Tensor:

@@ -60,6 +60,25 @@ class Checkpoint(Protocol):
         """Keep a state: images, labels, optimiser and generator states, the step."""
 
 
+class NoCheckpoint:
+    """Keeps no state: for a distillation that starts again after a kill."""
+
+    def load(self) -> None:
+        """Nothing was saved."""
+
+    def is_due(self) -> bool:
+        """It is never time to save."""
+        return False
+
+    def save(self, state: Mapping[str, Tensor]) -> None:
+        """Never called.
+
+        Raises:
+            AssertionError: it was.
+        """
+        raise AssertionError("a checkpoint that is never due was saved")
+
+
 class LossWatch:
     """Collects losses without waiting for the device, and raises if one of them was not finite."""
 

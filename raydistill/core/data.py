@@ -135,7 +135,7 @@ def data_facts(config: DatasetConfig, data_root: Path | None = None) -> DataFact
         DataError: files are missing or damaged.
     """
     splits = load_splits(config, data_root)
-    return DataFacts(smallest_class=splits.smallest_class, confirm_images=len(splits.confirm.labels))
+    return DataFacts(smallest_class=splits.smallest_class, confirm_images=len(splits.confirm.labels), shape=splits.shape)
 
 
 def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: Path | None = None) -> LabelledImages:

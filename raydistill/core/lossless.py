@@ -39,9 +39,12 @@ class HasGap(Protocol):
     """A reading, as far as `is_hopeless` looks at it."""
 
     @property
-    def fraction(self) -> float: ...
+    def fraction(self) -> float:
+        """Part of the distillation done, 0 to 1."""
+
     @property
-    def gap(self) -> float: ...
+    def gap(self) -> float:
+        """Full-data accuracy minus synthetic accuracy."""
 
 
 def gap_interval(full: NDArray[np.bool_], synthetic: NDArray[np.bool_], confidence: float) -> GapInterval:
@@ -100,8 +103,8 @@ def is_admissible(moves_by: float, margin_fraction: float) -> bool:
 def is_hopeless(readings: Sequence[HasGap], margin_fraction: float) -> bool:
     """Whether a distillation will not come within the margin, judged by its readings so far.
 
-    Learning curves flatten, so a straight line through the start and the latest reading is optimistic. Where even that ends beyond
-    twice the margin the trial is stopped; the second margin allows for the noise of readings with one network.
+    Learning curves flatten, so a straight line through the start and the latest reading is optimistic. Where even that ends
+    beyond twice the margin the trial is stopped; the second margin allows for the noise of readings with one network.
     """
     if len(readings) < 2:
         return False

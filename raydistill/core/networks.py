@@ -35,15 +35,13 @@ class ConvNet(nn.Module):
 
     def __init__(self, config: ConvNetConfig, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
+        if config.depth > (deepest := config.deepest(shape)):
+            raise ValueError(f"depth {config.depth}; images of {shape[1]} x {shape[2]} pixels allow {deepest}: lower it")
         channels, height, width = shape
         self.blocks = nn.ModuleList()
         for block in range(config.depth):
             padding = 3 if block == 0 and channels == 1 else 1
             height, width = height + 2 * padding - 2, width + 2 * padding - 2
-            if min(height, width) < 2:
-                raise ValueError(
-                    f"network.depth is {config.depth}; images of {shape[1]} x {shape[2]} pixels allow {block} blocks: lower the depth"
-                )
             self.blocks.append(
                 nn.Sequential(
                     nn.Conv2d(channels, config.width, kernel_size=3, padding=padding),
@@ -133,7 +131,7 @@ def initialise(network: Network, generator: torch.Generator) -> None:
             fan_in = module.weight[0].numel()
             for parameter in module.parameters(recurse=False):
                 drawn = torch.rand(parameter.shape, generator=generator, dtype=parameter.dtype)
-                parameter.copy_((2 * drawn - 1) / math.sqrt(fan_in))
+                parameter.copy_((2 * drawn - 1) / math.sqrt(fan_in), non_blocking=True)
         elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm):
             module.reset_parameters()
 

@@ -50,8 +50,8 @@ def k_center(features: Tensor, labels: Tensor, classes: int, ipc: int) -> Tensor
         classes: K.
         ipc: images per class.
 
-    Source: Sener and Savarese, ICLR 2018 (greedy k-center); the start at the class mean is the procedure that the author of Dataset
-    Condensation gave for its k-center rows.
+    Source: Sener and Savarese, ICLR 2018 (greedy k-center); the start at the class mean is the procedure that the author of
+    Dataset Condensation gave for its k-center rows.
     """
     chosen: list[Tensor] = []
     for c in range(classes):

@@ -36,7 +36,7 @@ class SyntheticSet:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes that the set needs: float32 images; one byte per hard label (two above 256 classes) or float32 logits; the rate."""
+        """Bytes of float32 images, of hard labels (one each, two above 256 classes) or float32 logits, and of the rate."""
         classes = len(self.images) // self.ipc
         label_bytes = self.labels.numel() * 4 if self.label_kind == "soft" else self.labels.numel() * (1 if classes <= 256 else 2)
         return self.images.numel() * 4 + label_bytes + (4 if self.learned_lr is not None else 0)
@@ -104,7 +104,7 @@ def decode(data: bytes) -> tuple[SyntheticSet, Manifest]:
     images, labels = tensors["images"], tensors["labels"]
     if not known or len(images) != len(names) * ipc or len(labels) != len(images) or images.ndim != 4:
         raise ValueError(
-            f"a set of format {text['format']!r} with {len(images)} images and {len(labels)} labels for {len(names)} classes of {ipc}; "
+            f"format {text['format']!r}, {len(images)} images, {len(labels)} labels for {len(names)} classes of {ipc}; "
             f"{FORMAT!r} with classes x ipc of each is wanted: make it again"
         )
     lr = tensors.get("learned_lr")

@@ -36,8 +36,8 @@ class Recipe:
 
     def __str__(self) -> str:
         return (
-            f"{self.name}: SGD, lr {self.lr:g} ({self.schedule}), momentum {self.momentum:g}, weight decay {self.weight_decay:g}, "
-            f"{self.steps} steps of {self.batch} images, augmentation {self.augmentation}"
+            f"{self.name}: SGD, lr {self.lr:g} ({self.schedule}), momentum {self.momentum:g}, "
+            f"weight decay {self.weight_decay:g}, {self.steps} steps of {self.batch} images, augmentation {self.augmentation}"
         )
 
     def doubled(self) -> Recipe:
@@ -57,6 +57,8 @@ RECIPES = {
         Recipe(
             name="default", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=1000, batch=64, augmentation="dsa"
         ),
+        # MNIST's full data gains 0.3 points from 1000 to 2000 steps, so a margin of 1.5 points needs the longer one.
+        Recipe(name="long", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=2000, batch=64, augmentation="dsa"),
         # Without augmentation small sets depend on their images alone; half the steps are enough then.
         Recipe(
             name="plain", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=500, batch=64, augmentation="none"
@@ -86,7 +88,7 @@ def train(
     for step in range(recipe.steps):
         for group in optimiser.param_groups:
             group["lr"] = recipe.lr * _schedule(recipe.schedule, step / recipe.steps)
-        chosen = next(batches).to(images.device)
+        chosen = next(batches).to(images.device, non_blocking=True)
         loss = functional.cross_entropy(network(augment_each(images[chosen], operations, generator)), targets[chosen])
         optimiser.zero_grad()
         loss.backward()

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from raydistill.config import Config
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.methods import datadam
+from raydistill.methods import coreset, datadam
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class Method:
 
 METHODS: dict[str, Method] = {
     "datadam": Method(datadam.DataDAMConfig, datadam.distill),
+    "random": Method(coreset.RandomConfig, coreset.choose_random),
+    "k_center": Method(coreset.KCenterConfig, coreset.choose_k_center),
 }
 
 

@@ -1,7 +1,7 @@
 """DataDAM: match spatial attention maps and embeddings of real and synthetic images under random networks.
 
-Reference: Sajedi, Khaki, Amjadian, Liu, Lawryshyn, Plataniotis, "DataDAM: Efficient Dataset Distillation with Attention Matching",
-ICCV 2023. "Report" below is a student reproduction whose Table II uses the symbols of Dataset Condensation's bilevel loop.
+Reference: Sajedi, Khaki, Amjadian, Liu, Lawryshyn, Plataniotis, "DataDAM: Efficient Dataset Distillation with Attention
+Matching", ICCV 2023. "Report" below is a student reproduction whose Table II uses the symbols of Dataset Condensation's bilevel loop.
 
 | symbol       | code and YAML key   | meaning                                                          |
 |--------------|---------------------|------------------------------------------------------------------|
@@ -53,6 +53,8 @@ REAL_CHUNK = 256
 
 
 class DataDAMConfig(Config):
+    """Settings of DataDAM; a default says where it comes from."""
+
     name: Literal["datadam"]
     lr_images: float = Field(default=1.0, gt=0)
     """eta_S; 1 in the paper's table up to IPC 50, 10 above; 0.1 in the report."""
@@ -81,7 +83,7 @@ class DataDAMConfig(Config):
     class_reduction: Literal["sum", "mean"] = "sum"
     """Over classes; the code sums, so its gradient grows with their number; the paper writes an expectation."""
     augmentation: str = "dsa"
-    """"dsa" (without flip where mirroring changes the class; the published code flips digits too), "none", or names joined by _."""
+    """"dsa" (no flip where mirroring changes the class; the published code flips digits too), "none", or names joined by _."""
     augmentation_draws: Literal["per_class", "per_step"] = "per_class"
     """One draw for each class, as in the published code, or one for all classes of a step."""
     init: Literal["real", "noise", "k_center"] = "real"
@@ -98,7 +100,7 @@ class DataDAMConfig(Config):
         if self.batch_real > facts.smallest_class:
             yield (
                 "batch_real",
-                f"given {self.batch_real}; the smallest class has {facts.smallest_class} train images: at most {facts.smallest_class}",
+                f"given {self.batch_real}; the smallest class has {facts.smallest_class} train images: give at most that",
             )
         if not isinstance(network, ConvNetConfig) or network.depth < 2:
             yield (
@@ -201,9 +203,9 @@ def distill(
         if iteration % config.steps_per_init == 0:  # 1
             initialise(model, generator)
         model.requires_grad_(False)
-        chosen = batches.draw(config.batch_real, generator).to(device)  # 2
-        draw = _siamese_draw(operations, train.classes, config, generator)
-        real = _real_means(model, train.images, chosen, draw, config)  # 3
+        chosen = batches.draw(config.batch_real, generator).to(device, non_blocking=True)  # 2
+        draw = siamese_draw(operations, train.classes, config, generator)
+        real = real_means(model, train.images, chosen, draw, config)  # 3
         for image_step in range(config.image_steps):
             grouped = images.unflatten(0, (train.classes, ipc))
             seen = (augment(grouped, draw) if draw else grouped).flatten(0, 1)
@@ -224,7 +226,8 @@ def distill(
     return _snapshot(images, labels, ipc)
 
 
-def _siamese_draw(operations: tuple[str, ...], classes: int, config: DataDAMConfig, generator: torch.Generator) -> Draw | None:
+def siamese_draw(operations: tuple[str, ...], classes: int, config: DataDAMConfig, generator: torch.Generator) -> Draw | None:
+    """The augmentation of one iteration, for real and synthetic images alike; None where there is none."""
     if not operations:
         return None
     if config.augmentation_draws == "per_class":
@@ -234,11 +237,11 @@ def _siamese_draw(operations: tuple[str, ...], classes: int, config: DataDAMConf
 
 
 @torch.no_grad()
-def _real_means(model: Network, images: Tensor, chosen: Tensor, draw: Draw | None, config: DataDAMConfig) -> list[Tensor]:
+def real_means(model: Network, images: Tensor, chosen: Tensor, draw: Draw | None, config: DataDAMConfig) -> list[Tensor]:
     """Class means of the (K, b) chosen real images.
 
-    In chunks of whole classes: a norm per sample does not notice. Batch norm takes its statistics over all classes, as the published
-    code does, and so needs one pass.
+    In chunks of whole classes: a norm per sample does not notice. Batch norm takes its statistics over all classes, as the
+    published code does, and so needs one pass.
     """
     needs_all = any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules())
     classes = len(chosen) if needs_all else max(1, REAL_CHUNK // config.batch_real)
@@ -260,7 +263,7 @@ def _train_model(
     optimiser = torch.optim.SGD(model.parameters(), lr=config.lr_model)
     batches = draw_batches(len(images), config.batch_model, generator)
     for _ in range(config.model_steps):
-        chosen = next(batches).to(images.device)
+        chosen = next(batches).to(images.device, non_blocking=True)
         loss = functional.cross_entropy(model(augment_each(images[chosen], operations, generator)), labels[chosen])
         optimiser.zero_grad()
         loss.backward()

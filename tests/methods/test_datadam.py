@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from raydistill.config import ConvNetConfig, MLPConfig
-from raydistill.core.contract import DivergedError, TrainPart
+from raydistill.core.contract import DivergedError, NoCheckpoint, TrainPart
 from raydistill.core.networks import Features
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods import datadam
@@ -20,17 +20,6 @@ from raydistill.methods.datadam import DataDAMConfig, attention_map, class_means
 from raydistill.space_file import DataFacts
 
 NETWORK = ConvNetConfig(name="convnet", depth=2, width=4)
-
-
-class NoCheckpoint:
-    def load(self) -> None:
-        return None
-
-    def is_due(self) -> bool:
-        return False
-
-    def save(self, state: object) -> None:
-        raise AssertionError("never due")
 
 
 def small_part(seed: int = 0) -> TrainPart:
@@ -81,7 +70,8 @@ def test_attention_map_of_dead_activations_is_zero_with_a_finite_gradient() -> N
     maps = attention_map(features, 4.0)
     maps.sum().backward()
     assert maps.abs().sum() == 0
-    assert features.grad is not None and bool(torch.isfinite(features.grad).all())
+    assert features.grad is not None
+    assert bool(torch.isfinite(features.grad).all())
 
 
 @pytest.mark.parametrize(("shape", "power"), [((2, 3), 1.0), ((1, 1, 2, 2), 0.0)])
@@ -194,7 +184,7 @@ def test_an_unknown_operation_is_refused_by_the_config() -> None:
 @pytest.mark.parametrize(
     ("fields", "network", "message"),
     [
-        ({"batch_real": 90}, NETWORK, "the smallest class has 77 train images: at most 77"),
+        ({"batch_real": 90}, NETWORK, "the smallest class has 77 train images: give at most that"),
         ({}, MLPConfig(name="mlp"), "depth: 2 or more"),
         ({}, ConvNetConfig(name="convnet", depth=1), "depth: 2 or more"),
     ],

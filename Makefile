@@ -1,0 +1,62 @@
+# Two commands for a fresh machine: `make demo` and `make test`. Both install first, once.
+# Package indexes come from pip's own configuration.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# Ray reports its use to its makers unless told not to.
+export RAY_USAGE_STATS_ENABLED := 0
+
+.PHONY: help demo install test test-fast test-ray check format test-matrix clean
+.DEFAULT_GOAL := help
+
+help:            ## list the targets
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(INSTALLED)  ## install once, then search the embedded digits for their smallest lossless set
+	$(BIN)/raydistill search digits_datadam
+
+install: $(INSTALLED)  ## install into .venv, if pyproject.toml changed since
+
+test: test-fast test-ray  ## install once, then run every test
+
+test-fast: $(INSTALLED)  ## the tests that need no Ray: under two minutes on two cores
+	$(BIN)/python -m pytest -m "not ray and not slow" --durations 5
+
+test-ray: $(INSTALLED)  ## the tests that start Ray, and the slow ones
+	$(BIN)/python -m pytest -m "ray or slow" --timeout 300 --durations 5
+
+check: $(INSTALLED)  ## ruff, its format, mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)  ## format, and repair what ruff can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The oldest versions that pyproject.toml allows; then no Ray; then neither Ray nor Optuna. By hand and in public CI.
+test-matrix: OLDEST := .venv-oldest
+test-matrix:     ## the oldest allowed versions, then without Ray, then without Optuna
+	rm -rf $(OLDEST)
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install packaging
+	$(OLDEST)/bin/python .ci/oldest.py > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip install --constraint $(OLDEST)/constraints.txt --editable '.[dev]'
+	$(OLDEST)/bin/python -m pytest --timeout 300
+	$(OLDEST)/bin/python -m pip uninstall --yes ray
+	$(OLDEST)/bin/python -m pytest -m "not ray and not slow"
+	$(OLDEST)/bin/python -m pip uninstall --yes optuna
+	$(OLDEST)/bin/python -m pytest tests/core tests/methods
+
+clean:           ## remove what make and the tools made; studies stay
+	rm -rf .venv .venv-oldest build dist .pytest_cache .mypy_cache .ruff_cache
+	find raydistill tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is written last: an install that was cut short is taken up again.
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python %d.%d found; raydistill needs 3.11 or newer: make PYTHON=python3.11 ..." % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --editable '.[dev]'
+	@touch $@

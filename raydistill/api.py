@@ -1,0 +1,183 @@
+"""The Python API: the commands `search`, `distill` and `evaluate` as functions.
+
+Imports nothing heavy by itself; each function imports what it needs, after the space is read, so that mistakes are told at
+once. What a caller can put right is raised as
+`raydistill.spaces.InputError`, `raydistill.space_file.SpaceError` and `DataError`, or `raydistill.store.StoreError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from raydistill.config import ResourcesConfig
+    from raydistill.core.contract import Report
+    from raydistill.core.synthetic import SyntheticSet
+    from raydistill.record import SearchResult
+    from raydistill.search.driver import Executor
+    from raydistill.search.watcher import Watcher
+
+SpaceSource = str | Path | Mapping[str, Any]
+"""A YAML file, the name of a shipped space, or the document itself."""
+
+
+def search(
+    space: SpaceSource,
+    *,
+    store: str | Path = "studies",
+    data_root: str | Path | None = None,
+    local: bool = False,
+    address: str | None = None,
+    trials: int | None = None,
+    overrides: Sequence[str] = (),
+    accept_code_change: bool = False,
+    watcher: Watcher | None = None,
+) -> SearchResult:
+    """Search a space for the smallest lossless IPC; on a study that exists, continue it.
+
+    Args:
+        space: a YAML file, the name of a shipped space, or the document itself.
+        store: folder or fsspec URI that holds studies; this one goes to `<store>/<study>/`.
+        data_root: folder of the data files; None is each data set's own default.
+        local: run the trials one by one in this process, without Ray.
+        address: of a running Ray cluster; None starts one on this machine.
+        trials: overrides `budget.trials`.
+        overrides: `path.to.field=value`, as `--set` takes them.
+        accept_code_change: continue a study that other code began.
+        watcher: told what happens; None tells nobody.
+
+    Returns:
+        The verdict and its evidence, as `result.json` holds it.
+
+    Raises:
+        SpaceError: the space has mistakes; all are named.
+        InputError: there is no such space, or both `local` and `address` are given.
+        StudyInUseError: another search holds the study.
+        StudyMismatchError: the study was begun with another space or other code.
+        ResourcesError: no node can hold one trial.
+        StoreError: the store cannot be written, or a record in it is damaged.
+    """
+    from raydistill.spaces import load_space
+
+    budget = [] if trials is None else [f"budget.trials={trials}"]
+    checked = load_space(space, [*overrides, *budget], as_path(data_root))
+
+    from raydistill.report.progress import SilentWatcher
+    from raydistill.search.driver import run_search
+    from raydistill.store import Store
+
+    return run_search(
+        checked,
+        Store(str(store)),
+        data_root=as_path(data_root),
+        executor=executor_for(checked.resources, local=local, address=address),
+        watcher=watcher or SilentWatcher(),
+        accept_code_change=accept_code_change,
+    )
+
+
+def distill(
+    space: SpaceSource,
+    *,
+    out: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    data_root: str | Path | None = None,
+    on_step: Report | None = None,
+) -> SyntheticSet:
+    """Distil one set without a search.
+
+    Sets the number of torch's threads to the space's `cpus_per_trial`.
+
+    Args:
+        space: a YAML file, the name of a shipped space, or the document itself; its ranges must be fixed by `overrides`.
+        out: folder or URI for `images.safetensors` and `images.png`; None writes nothing.
+        overrides: `path.to.field=value`, as `--set` takes them.
+        data_root: folder of the data files; None is each data set's own default.
+        on_step: told after every step.
+
+    Returns:
+        The set; its images are standardised.
+
+    Raises:
+        SpaceError: the space has mistakes, or ranges are left; all are named.
+        InputError: there is no such space.
+        StoreError: `out` cannot be written.
+        DivergedError: a loss is not finite.
+    """
+    from raydistill.spaces import load_space
+
+    root = as_path(data_root)
+    checked = load_space(space, overrides, root)
+
+    from raydistill.one_set import distil_once, only_trial, save_set
+    from raydistill.store import Store
+
+    config = only_trial(checked, root)
+    folder = None if out is None else Store(str(out))
+    if folder is not None:
+        folder.check_writable()
+    distilled = distil_once(config, root, on_step)
+    if folder is not None:
+        save_set(distilled, folder)
+    return distilled.synthetic
+
+
+def evaluate(
+    set_file: str | Path,
+    *,
+    split: Literal["select", "test"] = "select",
+    reason: str | None = None,
+    store: str | Path = "studies",
+    networks: int | None = None,
+    recipe: str | None = None,
+    data_root: str | Path | None = None,
+) -> list[float]:
+    """Train fresh networks on a saved set and read their accuracy on real images.
+
+    Args:
+        set_file: an `images.safetensors` or the folder that holds it.
+        split: the images to read on. The confirm images are for a search's named winner alone.
+        reason: why the test split is opened; needed with `split="test"` and kept in the log of openings.
+        store: where an opening of the test split is logged.
+        networks: how many; None takes the number that the set's own trial used.
+        recipe: how they are trained; None takes the one that the set's own trial used.
+        data_root: folder of the data files; None is each data set's own default.
+
+    Returns:
+        One accuracy fraction per network.
+
+    Raises:
+        InputError: there is no such set or recipe, or the test split is to be opened without a reason.
+        DataError: the data is missing, damaged, or not the data that the set was made from.
+    """
+    from raydistill.one_set import evaluate_file
+
+    return evaluate_file(
+        str(set_file), split=split, reason=reason, log=str(store), networks=networks, recipe=recipe, data_root=as_path(data_root)
+    )
+
+
+def executor_for(resources: ResourcesConfig, *, local: bool, address: str | None) -> Executor:
+    """What carries trials out: this process alone, a Ray cluster on this machine, or one at an address.
+
+    Raises:
+        InputError: both `local` and an address are given.
+    """
+    if local and address:
+        from raydistill.spaces import InputError
+
+        raise InputError(f"local and the address {address}; the one runs without Ray, the other on a cluster: give one of them")
+    if local:
+        from raydistill.search.local import LocalExecutor
+
+        return LocalExecutor()
+    from raydistill.search.on_ray import RayExecutor
+
+    return RayExecutor(address, resources)
+
+
+def as_path(folder: str | Path | None) -> Path | None:
+    """A folder as a path with `~` expanded; None stays None."""
+    return None if folder is None else Path(folder).expanduser()

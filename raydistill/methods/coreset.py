@@ -1,0 +1,81 @@
+"""Controls that learn nothing: real train images, chosen at random or by k-center.
+
+References: random choice is every paper's control. K-center: Sener and Savarese, "Active Learning for Convolutional Neural
+Networks: A Core-Set Approach", ICLR 2018, greedy form; features as in Dataset Condensation's rows, from a network trained on the
+whole train part.
+
+Both are the start of a distillation made into a method: `random` with a seed gives the images that a method with `init: real`
+starts from under that seed, so the two compare in pairs.
+
+Algorithm: 1. choose K * IPC train images; 2. report them as the set after 0 of 0 steps.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from raydistill.config import Config, NetworkConfig
+from raydistill.core.contract import Checkpoint, Report, TrainPart
+from raydistill.core.selection import starting_images
+from raydistill.core.synthetic import SyntheticSet, hard_labels
+
+
+class RandomConfig(Config):
+    """Random real images of each class, without replacement."""
+
+    name: Literal["random"]
+
+
+class KCenterConfig(Config):
+    """Real images by greedy k-center per class, on features of a network trained on the train part with the default recipe."""
+
+    name: Literal["k_center"]
+
+
+def choose_random(
+    train: TrainPart,
+    network: NetworkConfig,
+    config: RandomConfig,
+    ipc: int,
+    *,
+    generator: torch.Generator,
+    device: torch.device,
+    report: Report,
+    checkpoint: Checkpoint,
+) -> SyntheticSet:
+    """Random images of each class; arguments as in `datadam.distill`. Nothing to continue: the choice is one draw."""
+    del config, checkpoint
+    return _chosen("real", train, network, ipc, generator, device, report)
+
+
+def choose_k_center(
+    train: TrainPart,
+    network: NetworkConfig,
+    config: KCenterConfig,
+    ipc: int,
+    *,
+    generator: torch.Generator,
+    device: torch.device,
+    report: Report,
+    checkpoint: Checkpoint,
+) -> SyntheticSet:
+    """K-center images of each class; arguments as in `datadam.distill`. A killed choice starts again: it takes one training."""
+    del config, checkpoint
+    return _chosen("k_center", train, network, ipc, generator, device, report)
+
+
+def _chosen(
+    how: str,
+    train: TrainPart,
+    network: NetworkConfig,
+    ipc: int,
+    generator: torch.Generator,
+    device: torch.device,
+    report: Report,
+) -> SyntheticSet:
+    images = starting_images(how, train, network, ipc, generator)
+    synthetic = SyntheticSet(images=images, labels=hard_labels(train.classes, ipc).to(device), ipc=ipc)
+    report(0, 0, None, synthetic)
+    return synthetic

@@ -1,0 +1,165 @@
+"""One synthetic set by itself: distilled without a search, saved, and evaluated on real images."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from raydistill.baseline import prepare_process, splits_of
+from raydistill.config import Choices, DatasetConfig, Range, SearchSpace, TrialConfig
+from raydistill.core.contract import NoCheckpoint, Report
+from raydistill.core.data import LabelledImages, Splits, load_splits, open_test
+from raydistill.core.evaluate import evaluate_set, network_seeds
+from raydistill.core.picture import grid_png
+from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode
+from raydistill.core.train import RECIPES
+from raydistill.methods import method_configs
+from raydistill.record import code_sha256
+from raydistill.space_file import Mistake, SpaceError, read_trial_config
+from raydistill.spaces import InputError, did_you_mean
+from raydistill.store import Store
+from raydistill.trial import distil
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Distilled:
+    """One set, distilled without a search."""
+
+    synthetic: SyntheticSet
+    start: SyntheticSet
+    """The set that it grew from, before the first step."""
+    manifest: Manifest
+    config: TrialConfig[Any]
+
+
+def only_trial(space: SearchSpace, data_root: Path | None) -> TrialConfig[Any]:
+    """The one trial of a space without ranges.
+
+    Raises:
+        SpaceError: the space has ranges; all are named.
+    """
+    mistakes = [
+        Mistake(key=path, message=f"given {_in_words(allowed)}; one set takes one value: add --set {path}=VALUE")
+        for path, allowed in space.ranges.items()
+    ]
+    if mistakes:
+        raise SpaceError(f"study {space.study}", mistakes, {})
+    data = load_splits(DatasetConfig.model_validate(space.template["dataset"]), data_root)
+    return space.trial(ask_number=0, values={}, data_sha256=data.sha256)
+
+
+def distil_once(config: TrialConfig[Any], data_root: Path | None, on_step: Report | None = None) -> Distilled:
+    """Distil one set, without a search and without a baseline.
+
+    Raises:
+        DivergedError: a loss is not finite.
+    """
+    splits = splits_of(config, data_root)
+    device = prepare_process(config)
+    started: list[SyntheticSet] = []
+
+    def on_each_step(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet) -> None:
+        if step == 0:
+            # Methods update images in place: what is kept must be a copy.
+            started.append(SyntheticSet(images=synthetic.images.clone(), labels=synthetic.labels.clone(), ipc=synthetic.ipc))
+        if on_step is not None:
+            on_step(step, steps, loss, synthetic)
+
+    synthetic = distil(config, splits, device, on_each_step, NoCheckpoint())
+    manifest = Manifest(
+        preprocess=splits.preprocess,
+        class_names=splits.class_names,
+        config=json.loads(config.canonical_json()),
+        code_sha256=code_sha256(),
+    )
+    return Distilled(synthetic=synthetic, start=started[0], manifest=manifest, config=config)
+
+
+def save_set(distilled: Distilled, folder: Store) -> tuple[str, str]:
+    """Write `images.safetensors` and `images.png`; returns their full paths."""
+    synthetic = distilled.synthetic
+    pixels = distilled.manifest.preprocess.invert(synthetic.images.cpu())
+    folder.write("images.safetensors", encode(synthetic, distilled.manifest))
+    folder.write("images.png", grid_png(pixels, columns=synthetic.ipc))
+    return folder.path("images.safetensors"), folder.path("images.png")
+
+
+def compare_with_start(distilled: Distilled, data_root: Path | None) -> tuple[list[float], list[float]]:
+    """Accuracy fractions on select images: of networks trained on the set, and of the same ones on the set it grew from."""
+    splits = splits_of(distilled.config, data_root)
+    sets = (distilled.synthetic, distilled.start)
+    after, before = (accuracies(one, distilled.config, splits, splits.select) for one in sets)
+    return after, before
+
+
+def evaluate_file(
+    path: str,
+    *,
+    split: str = "select",
+    reason: str | None = None,
+    log: str = "studies",
+    networks: int | None = None,
+    recipe: str | None = None,
+    data_root: Path | None = None,
+) -> list[float]:
+    """Accuracy fractions of fresh networks trained on a saved set; see `raydistill.evaluate`."""
+    if split not in ("select", "test"):
+        raise InputError(f"unknown split {split!r}; allowed: select, test (confirm is for a search's winner): give one of these")
+    if split == "test" and not (reason and reason.strip()):
+        raise InputError("the test split, without a reason; each opening is logged with one: add --reason TEXT, or read select")
+    if networks is not None and networks < 1:
+        raise InputError(f"given {networks} networks; at least 1 is wanted: leave it out, or give a whole number from 1")
+    synthetic, config = read_set_file(path)
+    if recipe is not None and recipe not in RECIPES:
+        raise InputError(f"unknown recipe {recipe!r}; {did_you_mean(recipe, RECIPES)}Allowed: {', '.join(RECIPES)}")
+    splits = splits_of(config, data_root)
+    part = splits.select
+    if split == "test":
+        part = open_test(config.dataset, reason=reason or "", log=Store(log), data_root=data_root)
+    return accuracies(synthetic, config, splits, part, networks=networks, recipe=recipe)
+
+
+def accuracies(
+    synthetic: SyntheticSet,
+    config: TrialConfig[Any],
+    splits: Splits,
+    part: LabelledImages,
+    *,
+    networks: int | None = None,
+    recipe: str | None = None,
+) -> list[float]:
+    """One accuracy fraction per fresh network; None takes the number and the recipe of the config."""
+    device = prepare_process(config)
+    seeds = network_seeds("evaluate", splits.sha256, networks or config.evaluation.networks)
+    chosen = RECIPES[recipe or config.evaluation.recipe]
+    correct = evaluate_set(synthetic.to(device), splits, part, config.network, chosen, seeds, device)
+    return [float(row.mean()) for row in correct]
+
+
+def read_set_file(path: str) -> tuple[SyntheticSet, TrialConfig[Any]]:
+    """The set in an `images.safetensors`, or in the folder of one, and the config that made it.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    file = path if path.endswith(".safetensors") else f"{path.rstrip('/')}/images.safetensors"
+    folder, _, name = file.rpartition("/") if "/" in file else (".", "", file)
+    try:
+        data = Store(folder).read(name)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise InputError(f"no set at {file}; give an images.safetensors, or the folder of a finished trial") from error
+    try:
+        synthetic, manifest = decode(data)
+        return synthetic, read_trial_config(json.dumps(manifest.config), method_configs())
+    except ValueError as error:
+        raise InputError(f"{file}: {error}") from error
+
+
+def _in_words(allowed: Range | Choices) -> str:
+    if isinstance(allowed, Choices):
+        return f"the choices {', '.join(map(str, allowed.values))}"
+    return f"a range from {allowed.low:g} to {allowed.high:g}"

@@ -1,0 +1,79 @@
+"""The lines that end a search: what was found, how sure it is, and where everything lies."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from raydistill.baseline import Baseline
+from raydistill.methods import method_configs
+from raydistill.record import SearchResult
+from raydistill.report.tables import read_study, write_tables
+from raydistill.report.words import accuracy_line, duration, points
+from raydistill.store import Store
+
+
+def end_of_search(study: Store, result: SearchResult) -> str:
+    """Write the study's tables and say in lines of a name and a value what was found and where it lies."""
+    records = read_study(study, method_configs())
+    write_tables(study, records)
+    rows = [
+        ("Baseline", _baseline(records.baseline) if records.baseline else "none was built"),
+        ("Recipe", records.baseline.recipe if records.baseline else ""),
+        ("Margin", points(result.margin_fraction)),
+        ("Verdict", f"{result.verdict.replace('_', ' ')}: {result.reason}"),
+        ("Smallest lossless IPC", _smallest(result)),
+        ("Largest IPC seen lossy below it", _lossy(result)),
+        ("Compression", _compression(result)),
+        ("Trials", f"{_counts(result)}; {duration(result.seconds)} of trial time"),
+        ("Tables", f"{study.path('tables')}/{{trials,ipc}}.{{md,csv,tex}}"),
+        ("Pictures and sets", study.path("trials/<trial id>") + "/images.{png,safetensors}"),
+        ("Result", study.path("result.json")),
+        ("Optuna study", study.path("study.db")),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def distilled_summary(after: Sequence[float], before: Sequence[float], paths: Sequence[str]) -> str:
+    """What one distillation gained over the set it grew from, and where the set lies."""
+    gained = points(statistics.mean(after) - statistics.mean(before))
+    lines = [f"Distilled set          {accuracy_line(after)}, select images"]
+    lines += [f"The set it grew from   {accuracy_line(before)}", f"Gained                 {gained}"]
+    return "\n".join([*lines, *(f"Written                {path}" for path in paths)])
+
+
+def _baseline(baseline: Baseline) -> str:
+    return f"{accuracy_line(baseline.accuracy_fractions)}, select images, {baseline.steps} steps"
+
+
+def _smallest(result: SearchResult) -> str:
+    if result.smallest_lossless_ipc is None:
+        closest = "no trial finished" if result.closest_gap is None else f"closest gap {points(result.closest_gap)}"
+        tried = "" if result.largest_ipc_tried is None else f" up to IPC {result.largest_ipc_tried}"
+        none = "not reached" if result.verdict == "not_reached" else "none confirmed"
+        return f"{none}{tried}, {closest}"
+    sure = ""
+    if result.gap_interval is not None:
+        gap, bound = points(result.gap_interval.gap), points(result.gap_interval.upper)
+        sure = f"; gap {gap}, at most {bound} with {100 * result.confidence:g} % confidence on {result.split} images"
+    return f"{result.smallest_lossless_ipc} (trial {result.winner_trial_id}{sure})"
+
+
+def _lossy(result: SearchResult) -> str:
+    if result.largest_lossy_ipc is None:
+        return "none was shown to be"
+    count = result.largest_lossy_trials
+    return f"{result.largest_lossy_ipc} (the best of {count} trial{'' if count == 1 else 's'} at it)"
+
+
+def _compression(result: SearchResult) -> str:
+    if result.compression_images is None or result.compression_bytes is None:
+        return "none without a lossless set"
+    images, size = result.compression_images, result.compression_bytes
+    larger = "; float32 pixels weigh four times the bytes of published ones" if size < 1 else ""
+    return f"train part over set: {images:.1f} in images, {size:.1f} in bytes{larger}"
+
+
+def _counts(result: SearchResult) -> str:
+    return ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in result.trials.items() if number) or "none"

@@ -1,0 +1,168 @@
+"""One search from start to verdict: checks, baseline, trials, confirmation, result. Run again, it continues."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+
+from raydistill.baseline import Baseline, finish_baseline, read_baseline
+from raydistill.config import DatasetConfig, SearchSpace, TrialConfig
+from raydistill.confirm import finish_confirmation
+from raydistill.core.data import load_splits
+from raydistill.methods import METHODS, method_configs
+from raydistill.record import SearchResult, TrialRecord, read_trials
+from raydistill.search.jobs import Job, baseline_jobs, confirm_jobs
+from raydistill.search.resume import SPACE_FILE, StudyMismatchError, check_resumable
+from raydistill.search.solver import Solver
+from raydistill.search.space import any_trial, complete_document
+from raydistill.search.verdict import Confirmed, conclude, not_admissible
+from raydistill.search.watcher import Watcher
+from raydistill.space_file import read_trial_config
+from raydistill.store import Store, study_lock
+
+__all__ = ["Executor", "StudyMismatchError", "run_search"]
+
+
+class Executor(Protocol):
+    """Carries out what a search wants done. Starts what it needs when it is first used."""
+
+    def run_jobs(self, jobs: Sequence[Job], watcher: Watcher) -> None:
+        """Run jobs, side by side where it can; `job_done` for each. An error in one is raised."""
+
+    def run_trials(self, solver: Solver, study: Store, data_root: Path | None, watcher: Watcher) -> None:
+        """Ask, run and tell until the solver gives no more."""
+
+    def close(self) -> None:
+        """Let go of what was started."""
+
+
+def run_search(
+    space: SearchSpace,
+    store: Store,
+    *,
+    data_root: Path | None,
+    executor: Executor,
+    watcher: Watcher,
+    accept_code_change: bool = False,
+) -> SearchResult:
+    """Search a space, or continue where an earlier search of the study ended, however it ended.
+
+    Args:
+        space: what to search, and what for.
+        store: holds studies; this one is `store.at(space.study)`.
+        data_root: folder of the data files.
+        executor: carries trials out; closed at the end.
+        watcher: told what happens.
+        accept_code_change: continue a study that other code began.
+
+    Raises:
+        StudyInUseError: another search holds the study.
+        StudyMismatchError: the study was begun with another space, other data or other code.
+        StoreError: the store cannot be written, or a file in it is damaged.
+        DataError: the data is missing or damaged.
+        KeyboardInterrupt: what is done is saved; the same call continues.
+    """
+    study = _absolute(store).at(space.study)
+    data_root = data_root.absolute() if data_root else None
+    study.check_writable()
+    with _held(study, watcher), closing(executor):
+        data_sha256 = load_splits(DatasetConfig(**space.template["dataset"]), data_root).sha256
+        check_resumable(space, study, data_sha256=data_sha256, accept_code_change=accept_code_change)
+        study.write(SPACE_FILE, yaml.safe_dump(complete_document(space), sort_keys=False))
+        config = any_trial(space, data_sha256)
+        baseline = _build_baseline(config, study, data_root, executor, watcher)
+        if not baseline.is_admissible:
+            watcher.note(f"No verdict will be had: {not_admissible(baseline, space.goal)}")
+        with _database(study) as database:
+            with closing(Solver(space, study, data_sha256=data_sha256, database=database)) as solver:
+                candidates = _run_trials(solver, study, data_root, executor, watcher)
+        confirmed = _confirm(candidates, study, data_root, executor, watcher) if baseline.is_admissible else []
+        result = _conclude(space, study, baseline, confirmed)
+        study.write("result.json", result.model_dump_json(indent=2) + "\n")
+        return result
+
+
+def _build_baseline(
+    config: TrialConfig[Any], study: Store, data_root: Path | None, executor: Executor, watcher: Watcher
+) -> Baseline:
+    found = read_baseline(study)
+    if found is not None:
+        return found
+    _run_jobs("baseline", config.evaluation.baseline_networks, baseline_jobs(config, study, data_root), executor, watcher)
+    return finish_baseline(config, study, data_root)
+
+
+def _run_trials(solver: Solver, study: Store, data_root: Path | None, executor: Executor, watcher: Watcher) -> list[TrialRecord]:
+    watcher.stage("trials", max(solver.space.budget.trials, len(solver.records)))
+    for record in solver.records:
+        watcher.trial_ended(record)
+    if solver.remaining > 0:
+        executor.run_trials(solver, study, data_root, watcher)
+    return solver.candidates()
+
+
+def _confirm(
+    candidates: Sequence[TrialRecord], study: Store, data_root: Path | None, executor: Executor, watcher: Watcher
+) -> list[Confirmed]:
+    """Confirm candidates in turn until one is lossless on images that chose nothing."""
+    confirmed: list[Confirmed] = []
+    for record in candidates:
+        config = read_trial_config(study.read(f"trials/{record.trial_id}/config.json"), method_configs())
+        jobs = confirm_jobs(config, study, data_root)
+        _run_jobs("confirmation", config.evaluation.confirm_networks, jobs, executor, watcher)
+        confirmed.append(Confirmed(record, finish_confirmation(config, study)))
+        if confirmed[-1].confirmation.is_lossless:
+            break
+        watcher.note(
+            f"trial {record.ask_number} (IPC {record.ipc}) is not confirmed: the upper bound of its gap is "
+            f"{confirmed[-1].confirmation.interval.upper:.4f}, above the margin"
+        )
+    return confirmed
+
+
+def _run_jobs(stage: str, total: int, jobs: Sequence[Job], executor: Executor, watcher: Watcher) -> None:
+    watcher.stage(stage, total)
+    for _ in range(total - len(jobs)):
+        watcher.job_done()
+    if jobs:
+        executor.run_jobs(jobs, watcher)
+
+
+def _conclude(space: SearchSpace, study: Store, baseline: Baseline, confirmed: Sequence[Confirmed]) -> SearchResult:
+    records = [record for _, record in read_trials(study, method_configs()) if record is not None]
+    return conclude(space, baseline, records, confirmed, METHODS[space.template["method"]["name"]].label_kind)
+
+
+def _absolute(store: Store) -> Store:
+    """The store by a path that holds in other processes, whatever folder they run in."""
+    return Store(str(store.local_path(".").absolute())) if store.is_local else store
+
+
+@contextmanager
+def _held(study: Store, watcher: Watcher) -> Iterator[None]:
+    if not study.is_local:
+        watcher.note(f"{study.root} is not a local folder, so nothing keeps a second search of this study out: start only one")
+        yield
+        return
+    with study_lock(study):
+        yield
+
+
+@contextmanager
+def _database(study: Store) -> Iterator[Path]:
+    """A local file for the Optuna study; where the study itself is not local, it is copied there at the end."""
+    if study.is_local:
+        yield study.local_path("study.db")
+        return
+    with tempfile.TemporaryDirectory(prefix="raydistill-") as folder:
+        database = Path(folder) / "study.db"
+        try:
+            yield database
+        finally:
+            if database.exists():
+                study.write("study.db", database.read_bytes())

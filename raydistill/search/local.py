@@ -1,0 +1,54 @@
+"""Trials one after another in this process: for a debugger, for tests, and for a machine without Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from raydistill.config import TrialConfig
+from raydistill.record import TrialRecord, read_record
+from raydistill.search.jobs import Job
+from raydistill.search.solver import Solver
+from raydistill.search.watcher import Watcher
+from raydistill.store import Store, StoreError
+from raydistill.trial import Report, run_trial
+
+
+class LocalExecutor:
+    """Carries jobs and trials out in this process."""
+
+    def run_jobs(self, jobs: Sequence[Job], watcher: Watcher) -> None:
+        """Run each job; the first error ends it."""
+        for job in jobs:
+            job()
+            watcher.job_done()
+
+    def run_trials(self, solver: Solver, study: Store, data_root: Path | None, watcher: Watcher) -> None:
+        """Ask, run, tell, until the budget is spent."""
+        while (config := solver.ask()) is not None:
+            watcher.trial_started(config)
+            record = run_to_a_record(config, study, partial(watcher.reading, config), data_root)
+            solver.tell(record)
+            watcher.trial_ended(record)
+
+    def close(self) -> None:
+        """Nothing to let go."""
+
+
+def run_to_a_record(config: TrialConfig[Any], study: Store, report: Report, data_root: Path | None) -> TrialRecord:
+    """As `run_trial`, but a trial that crashes gives its crashed record, so that the search goes on without it.
+
+    Raises:
+        StoreError: the study cannot be read or written, so there is no record.
+    """
+    try:
+        return run_trial(config, study, report, data_root)
+    except StoreError:
+        raise
+    except Exception:
+        record = read_record(study, config.trial_id)
+        if record is None or record.state != "crashed":
+            raise
+        return record

@@ -1,0 +1,108 @@
+"""Starts or joins a Ray cluster and carries a search out on it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import ray
+from ray.exceptions import RayTaskError
+
+from raydistill.config import ResourcesConfig
+from raydistill.search.jobs import Job
+from raydistill.search.on_ray.capacity import live_nodes, startable_nodes, trials_at_once
+from raydistill.search.on_ray.tune_run import run_with_tune
+from raydistill.search.solver import Solver
+from raydistill.search.watcher import Watcher
+from raydistill.store import Store
+
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Ctrl-C is ours: Tune's own handler would end its loop as if all were done.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # The records are the log.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # A lost process is told through the watcher, in a line.
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+}
+"""Environment of Ray, unless a person has set it."""
+
+
+class RayExecutor:
+    """Carries jobs and trials out on Ray; starts or joins the cluster when it is first used."""
+
+    def __init__(self, address: str | None, resources: ResourcesConfig) -> None:
+        """Prepare.
+
+        Args:
+            address: of a running cluster; None takes RAY_ADDRESS, which a submitted job finds set, or starts one on this machine.
+            resources: of one trial, and how many at once.
+        """
+        self._address = address
+        self._resources = resources
+        self._is_ours = False
+        self._at_once: int | None = None
+
+    def run_jobs(self, jobs: Sequence[Job], watcher: Watcher) -> None:
+        """Run jobs side by side as tasks with a trial's resources.
+
+        Raises:
+            ResourcesError: no node can hold one.
+            Exception: what a job raised.
+        """
+        self._start(watcher)
+        task = ray.remote(num_cpus=self._resources.cpus_per_trial, num_gpus=self._resources.gpus_per_trial)(_call)
+        running = [task.options(name=job.name).remote(job) for job in jobs]
+        while running:
+            (done, *_), running = ray.wait(running)
+            try:
+                ray.get(done)
+            except RayTaskError as error:
+                # The task's traceback is in the error; what it raised is what a caller can act on.
+                raise error.cause from error
+            watcher.job_done()
+
+    def run_trials(self, solver: Solver, study: Store, data_root: Path | None, watcher: Watcher) -> None:
+        """Run trials through Tune until the solver gives no more.
+
+        Raises:
+            ResourcesError: no node can hold one.
+            StoreError: the study cannot be read or written.
+        """
+        at_once = self._start(watcher)
+        at_once = min(at_once, self._resources.max_concurrent_trials or at_once)
+        run_with_tune(solver, study, data_root, watcher, self._resources, at_once)
+
+    def close(self) -> None:
+        """Leave the cluster; one that was started here ends."""
+        if self._is_ours:
+            ray.shutdown()
+            self._is_ours = False
+        self._at_once = None
+
+    def _start(self, watcher: Watcher) -> int:
+        """Be on a cluster that can hold a trial; gives how many it holds at once."""
+        if self._at_once is not None:
+            return self._at_once
+        for name, value in SETTINGS.items():
+            os.environ.setdefault(name, value)
+        address = self._address or os.environ.get("RAY_ADDRESS") or "local"
+        if not ray.is_initialized():
+            context = ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+            self._is_ours = True
+            if context.dashboard_url:
+                watcher.note(f"Ray's dashboard: http://{context.dashboard_url}{_how_to_log_in()}")
+        self._at_once = trials_at_once(live_nodes(), [] if address == "local" else startable_nodes(), self._resources)
+        return self._at_once
+
+
+def _call(job: Job) -> None:
+    job()
+
+
+def _how_to_log_in() -> str:
+    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
+    return f" (its token is in {token})" if token.is_file() else ""

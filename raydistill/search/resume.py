@@ -1,0 +1,90 @@
+"""Whether a study may be continued: the same space, the same data, the same code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from raydistill.config import SearchSpace
+from raydistill.record import code_sha256, read_trials
+from raydistill.search.space import complete_document
+from raydistill.store import Store, StoreError
+
+SPACE_FILE = "search_space.yaml"
+MAY_CHANGE = ("budget.trials", "resources.max_concurrent_trials")
+"""What shapes no trial."""
+
+
+class StudyMismatchError(Exception):
+    """A study was begun with another space, other data or other code; the differences are named."""
+
+
+def check_resumable(space: SearchSpace, study: Store, *, data_sha256: str, accept_code_change: bool) -> None:
+    """Check that what a study holds was made by this space, this data and this code.
+
+    Raises:
+        StudyMismatchError: it was not.
+        StoreError: a file of the study is damaged.
+    """
+    if study.exists(SPACE_FILE):
+        _check_space(space, study)
+    trials = read_trials(study, {space.template["method"]["name"]: space.method_config})
+    other_data = {config.data_sha256 for config, _ in trials} - {data_sha256}
+    if other_data:
+        raise StudyMismatchError(
+            f"study {study.root} was begun on data with hash {other_data.pop()[:12]}, and data set "
+            f"{space.template['dataset']['name']} now has {data_sha256[:12]}: put the same data back, or give the new search "
+            "another name (study: ...)"
+        )
+    other_code = [record for _, record in trials if record is not None and record.code_sha256 != code_sha256()]
+    if other_code and not accept_code_change:
+        raise StudyMismatchError(
+            f"study {study.root} holds {len(other_code)} records of other code (hash {other_code[0].code_sha256[:12]}, now "
+            f"{code_sha256()[:12]}), and one study is the work of one code: go back to that code, give the new search another "
+            "name (study: ...), or mix them knowingly with --accept-code-change"
+        )
+
+
+def _check_space(space: SearchSpace, study: Store) -> None:
+    try:
+        stored = yaml.safe_load(study.read(SPACE_FILE))
+    except yaml.YAMLError as error:
+        raise StoreError(f"{study.path(SPACE_FILE)} is damaged ({error}); restore it, or start a new study") from error
+    if not isinstance(stored, dict):
+        raise StoreError(f"{study.path(SPACE_FILE)} is damaged (not a mapping); restore it, or start a new study")
+    changes = list(differences(stored, complete_document(space)))
+    if changes:
+        raise StudyMismatchError(
+            "\n".join(
+                [
+                    f"study {study.root} was begun with another search space:",
+                    *(f"  {change}" for change in changes),
+                    f"Only {' and '.join(MAY_CHANGE)} may change: go back to these values, or give the new search another name "
+                    "(study: ...)",
+                ]
+            )
+        )
+
+
+def differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
+    """One line per key that differs, with the old and the new value."""
+    old, new = dict(_leaves(stored)), dict(_leaves(given))
+    for key in sorted(old.keys() | new.keys()):
+        if key not in MAY_CHANGE and old.get(key, "null") != new.get(key, "null"):
+            yield f"{key}: was {old.get(key, 'not given')}, is now {new.get(key, 'not given')}"
+
+
+def _leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Values as text by dotted key; a range is one value."""
+    for key, value in document.items():
+        path = f"{prefix}{key}"
+        if path == "resources.gpus_per_trial":
+            # Only whether a trial computes on a GPU shapes it; how many share one does not.
+            yield path, "above 0" if value > 0 else "0"
+        elif isinstance(value, Mapping) and not {"low", "choices"} & set(value):
+            yield from _leaves(value, f"{path}.")
+        else:
+            yield path, json.dumps(value)

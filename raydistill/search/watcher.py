@@ -1,0 +1,30 @@
+"""What a search tells whoever watches it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from raydistill.config import TrialConfig
+from raydistill.record import Reading, TrialRecord
+
+
+class Watcher(Protocol):
+    """Told what happens; every call is made in the driver's process, one after another."""
+
+    def stage(self, name: str, total: int) -> None:
+        """A stage begins: baseline (networks), trials (the budget) or confirmation (networks)."""
+
+    def job_done(self) -> None:
+        """One network of the baseline or of a confirmation is done."""
+
+    def trial_started(self, config: TrialConfig[Any]) -> None:
+        """A trial begins to run, or runs again after its process was lost."""
+
+    def reading(self, config: TrialConfig[Any], reading: Reading) -> None:
+        """A running trial has read its set."""
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """A trial has its record; those of an earlier run are told first, without a start."""
+
+    def note(self, text: str) -> None:
+        """Anything else worth a sentence."""

@@ -1,0 +1,48 @@
+"""The picture of a set: sizes and pixels worked by hand."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from raydistill.core.picture import LARGEST_WIDTH, grid_png
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.array(Image.open(io.BytesIO(png)))
+
+
+def test_small_images_are_enlarged_by_a_whole_factor() -> None:
+    """8 pixels become 32, so 2 rows of 3 with 2 pixels between are 2*34+2 high and 3*34+2 wide."""
+    assert pixels(grid_png(torch.zeros(6, 1, 8, 8), columns=3)).shape == (70, 104, 3)
+
+
+def test_large_images_keep_their_size() -> None:
+    assert pixels(grid_png(torch.zeros(2, 3, 40, 40), columns=2)).shape == (44, 86, 3)
+
+
+def test_a_wide_grid_is_not_enlarged_past_the_largest_width() -> None:
+    columns = 400
+    assert pixels(grid_png(torch.zeros(columns, 1, 8, 8), columns)).shape[1] <= LARGEST_WIDTH + 2 * (columns + 1)
+
+
+def test_values_outside_black_and_white_are_clipped() -> None:
+    images = torch.tensor([-3.0, 0.0, 1.0, 7.0]).reshape(4, 1, 1, 1).expand(4, 1, 32, 32)
+    row = pixels(grid_png(images, columns=4))[16, :, 0]
+    assert [int(row[2 + 34 * i + 16]) for i in range(4)] == [0, 0, 255, 255]
+
+
+def test_images_run_from_left_to_right_and_then_down() -> None:
+    images = torch.tensor([0.0, 0.2, 0.4, 0.6]).reshape(4, 1, 1, 1).expand(4, 1, 32, 32)
+    grid = pixels(grid_png(images, columns=2))[:, :, 0]
+    assert [int(grid[y, x]) for y in (18, 52) for x in (18, 52)] == [0, 51, 102, 153]
+
+
+@pytest.mark.parametrize("shape", [(0, 1, 8, 8), (4, 2, 8, 8), (8, 8)])
+def test_what_is_no_set_of_images_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="give \\(N, 1 or 3, H, W\\)"):
+        grid_png(torch.zeros(shape), columns=1)

@@ -1,0 +1,77 @@
+"""The end of a search, line by line."""
+
+from __future__ import annotations
+
+from hand_made import HandMade
+
+from raydistill.report.summary import distilled_summary, end_of_search
+
+
+def lines_of(text: str) -> dict[str, str]:
+    """Value by name; names and values stand two spaces or more apart."""
+    return {name: value.strip() for name, _, value in (line.partition("  ") for line in text.splitlines())}
+
+
+def test_a_lossless_end_tells_everything(by_hand: HandMade) -> None:
+    trial_id = by_hand.trial(10)
+    lines = lines_of(end_of_search(by_hand.study, by_hand.result(winner_trial_id=trial_id)))
+    root = by_hand.study.root
+    gap = "gap 1.00 points, at most 1.80 points with 95 % confidence on confirm images"
+    assert lines == {
+        "Baseline": "98.00 % (standard deviation 1.41 points over 2 networks), select images, 1000 steps",
+        "Recipe": "default: SGD",
+        "Margin": "2.00 points",
+        "Verdict": "lossless: the bound is within the margin",
+        "Smallest lossless IPC": f"10 (trial {trial_id}; {gap})",
+        "Largest IPC seen lossy below it": "4 (the best of 3 trials at it)",
+        "Compression": "train part over set: 8.0 in images, 2.0 in bytes",
+        "Trials": "2 finished, 1 crashed; 1 min 40 s of trial time",
+        "Tables": f"{root}/tables/{{trials,ipc}}.{{md,csv,tex}}",
+        "Pictures and sets": f"{root}/trials/<trial id>/images.{{png,safetensors}}",
+        "Result": f"{root}/result.json",
+        "Optuna study": f"{root}/study.db",
+    }
+
+
+NOTHING = {"smallest_lossless_ipc": None, "winner_trial_id": None, "gap_interval": None, "largest_lossy_ipc": None}
+NOTHING |= {"largest_lossy_trials": None, "compression_images": None, "compression_bytes": None}
+
+
+def test_a_search_that_reached_nothing_names_how_far_it_came(by_hand: HandMade) -> None:
+    lines = lines_of(end_of_search(by_hand.study, by_hand.result(**{**NOTHING, "verdict": "not_reached"})))
+    assert lines["Smallest lossless IPC"] == "not reached up to IPC 60, closest gap 0.50 points"
+    assert lines["Largest IPC seen lossy below it"] == "none was shown to be"
+    assert lines["Compression"] == "none without a lossless set"
+
+
+def test_a_set_that_is_larger_in_bytes_is_not_called_compressed(by_hand: HandMade) -> None:
+    lines = lines_of(end_of_search(by_hand.study, by_hand.result(compression_bytes=0.5)))
+    assert lines["Compression"].endswith("0.5 in bytes; float32 pixels weigh four times the bytes of published ones")
+
+
+def test_an_inconclusive_search_says_that_none_was_confirmed(by_hand: HandMade) -> None:
+    lines = lines_of(end_of_search(by_hand.study, by_hand.result(**{**NOTHING, "verdict": "inconclusive"})))
+    assert lines["Smallest lossless IPC"] == "none confirmed up to IPC 60, closest gap 0.50 points"
+
+
+def test_a_search_without_a_finished_trial_says_so(by_hand: HandMade) -> None:
+    changes = {**NOTHING, "verdict": "inconclusive", "closest_gap": None, "largest_ipc_tried": None, "trials": {}}
+    lines = lines_of(end_of_search(by_hand.study, by_hand.result(**changes)))
+    assert lines["Smallest lossless IPC"] == "none confirmed, no trial finished"
+    assert lines["Trials"] == "none; 1 min 40 s of trial time"
+
+
+def test_the_end_of_a_search_writes_the_tables(by_hand: HandMade) -> None:
+    by_hand.trial(10)
+    end_of_search(by_hand.study, by_hand.result())
+    assert by_hand.study.exists("tables/ipc.md")
+
+
+def test_one_distillation_is_told_beside_its_start() -> None:
+    text = distilled_summary([0.97, 0.99], [0.94, 0.96], ["x/images.png"])
+    assert lines_of(text) == {
+        "Distilled set": "98.00 % (standard deviation 1.41 points over 2 networks), select images",
+        "The set it grew from": "95.00 % (standard deviation 1.41 points over 2 networks)",
+        "Gained": "3.00 points",
+        "Written": "x/images.png",
+    }

@@ -1,0 +1,196 @@
+"""Tables against a study whose numbers were chosen by hand (see `hand_made`): 12 s a trial, gaps taken to 0.98."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import pytest
+from hand_made import HandMade, trial_config
+
+from raydistill.config import Config, TrialConfig
+from raydistill.methods import method_configs
+from raydistill.report.tables import (
+    StudyRecords,
+    config_cells,
+    ipc_frame,
+    read_study,
+    render,
+    study_frame,
+    trial_frame,
+    write_tables,
+)
+from raydistill.store import Store, StoreError
+
+
+def records_of(made: HandMade) -> StudyRecords:
+    return read_study(made.study, method_configs())
+
+
+def test_a_trial_row_holds_config_result_and_cost(by_hand: HandMade) -> None:
+    """Accuracies 0.95 and 0.97: mean 0.96, sample deviation 0.01 * sqrt(2), gap 0.98 - 0.96."""
+    trial_id = by_hand.trial(7, (0.95, 0.97), lr_images=0.3)
+    (row,) = trial_frame(records_of(by_hand)).to_dict("records")
+    expected = {"trial_id": trial_id, "state": "finished", "ask_number": 0, "ipc": 7, "lr_images": 0.3, "dataset": "digits"}
+    expected |= {"network": "convnet", "method": "datadam", "width": 32, "recipe": "default", "label_kind": "hard"}
+    expected |= {"seconds": 12.0, "distill_seconds": 10.0, "set_bytes": 17990, "images": 70, "train_macs": 2800, "epoch_macs": 28}
+    assert {name: row[name] for name in expected} == expected
+    assert row["accuracy_fraction_mean"] == pytest.approx(0.96)
+    assert row["accuracy_fraction_std"] == pytest.approx(0.0141421356)
+    assert row["gap"] == pytest.approx(0.02)
+
+
+def test_every_config_field_is_a_column_under_its_own_name(by_hand: HandMade) -> None:
+    by_hand.trial(7)
+    records = records_of(by_hand)
+    fields = {f for f in type(records.trials[0][0].method).model_fields if f != "name"}
+    assert fields | {"depth", "norm", "split_seed", "networks", "margin_fraction", "seed"} <= set(trial_frame(records))
+
+
+class WideConfig(Config):
+    """A method with a field that the network has too."""
+
+    name: Literal["wide"] = "wide"
+    width: int = 5
+
+
+def test_fields_of_the_same_name_keep_their_sections() -> None:
+    fields = {**trial_config(0, 7).model_dump(), "method": {"name": "wide"}}
+    cells = config_cells(TrialConfig[WideConfig].model_validate(fields))
+    assert (cells["width"], cells["method.width"]) == (32, 5)
+
+
+def test_failed_and_unfinished_trials_have_a_state_and_a_cause_but_no_numbers(by_hand: HandMade) -> None:
+    by_hand.trial(7, state="crashed", error="Traceback (most recent call last):\n  x\nValueError: no", cost=None)
+    by_hand.trial(8, None)
+    frame = trial_frame(records_of(by_hand))
+    assert list(frame["state"]) == ["crashed", "unfinished"]
+    assert frame["error"].iloc[0] == "ValueError: no"
+    assert frame[["gap", "accuracy_fraction_mean", "seconds", "set_bytes"]].isna().all(axis=None)
+    assert list(frame["ipc"]) == [7, 8]
+
+
+def test_csv_keeps_whole_numbers_whole_and_fractions_exact(by_hand: HandMade) -> None:
+    by_hand.trial(7, (0.123456789012345,))
+    by_hand.trial(8, None)
+    read = pd.read_csv(io.StringIO(render(trial_frame(records_of(by_hand)), "csv")), dtype=str, keep_default_na=False)
+    assert list(read["set_bytes"]) == ["17990", ""]
+    assert list(read["accuracy_fraction_mean"]) == ["0.123456789012345", ""]
+
+
+def test_an_ipc_row_counts_trials_and_names_the_best(by_hand: HandMade) -> None:
+    """IPC 7: gaps 0.02 and 0.01, and a crash after 12 s; IPC 9: nothing finished. Baseline: 100,000 and 1,000 MACs."""
+    by_hand.trial(9, None)
+    by_hand.trial(7, (0.96,))
+    best = by_hand.trial(7, (0.97,))
+    by_hand.trial(7, (0.97,), state="crashed", error="no")
+    first, second = ipc_frame(records_of(by_hand)).to_dict("records")
+    assert first["best_gap"] == pytest.approx(0.01)
+    expected = {"ipc": 7, "trials": 3, "finished": 2, "seconds": 36.0, "trial_id": best, "set_bytes": 17990}
+    expected |= {"train_macs_saved": 97_200, "epoch_macs_saved": 972}
+    assert {name: first[name] for name in expected} == expected
+    assert (second["ipc"], second["trials"], second["finished"], second["seconds"]) == (9, 1, 0, 0.0)
+    assert pd.isna(second["best_gap"])
+    assert pd.isna(second["trial_id"])
+
+
+def test_an_empty_study_has_empty_tables(by_hand: HandMade) -> None:
+    records = records_of(by_hand)
+    assert len(trial_frame(records)) == len(ipc_frame(records)) == 0
+    for suffix in ("md", "csv", "tex"):
+        assert "ipc" in render(trial_frame(records), suffix)
+
+
+def test_a_study_row_holds_the_verdict_and_its_cost(by_hand: HandMade) -> None:
+    by_hand.trial(10, (0.97,))
+    by_hand.trial(4, (0.90,))
+    by_hand.result()
+    (row,) = study_frame([records_of(by_hand)]).to_dict("records")
+    expected = {"study": "by-hand", "dataset": "digits", "method": "datadam", "label_kind": "hard", "verdict": "lossless"}
+    expected |= {"smallest_lossless_ipc": 10, "largest_lossy_ipc": 4, "largest_lossy_trials": 3, "margin_fraction": 0.02}
+    expected |= {"trials": 2, "seconds": 24.0, "compression_bytes": 2.0, "trial_id": "0123456789ab"}
+    assert {name: row[name] for name in expected} == expected
+    assert row["baseline_accuracy_fraction_mean"] == pytest.approx(0.98)
+
+
+def test_studies_are_ordered_by_data_set_method_and_label_kind(tmp_path: Path) -> None:
+    for name, label_kind in (("a", "soft"), ("b", "hard")):
+        made = HandMade(tmp_path / name)
+        made.trial(10)
+        made.result(label_kind=label_kind)
+    frame = study_frame([read_study(Store(str(tmp_path / name)), method_configs()) for name in ("a", "b")])
+    assert list(zip(frame["study"], frame["label_kind"], strict=True)) == [("b", "hard"), ("a", "soft")]
+
+
+def test_a_study_without_a_result_is_unfinished(by_hand: HandMade) -> None:
+    by_hand.trial(10)
+    (row,) = study_frame([records_of(by_hand)]).to_dict("records")
+    assert (row["verdict"], row["trials"], row["label_kind"]) == ("unfinished", 1, "hard")
+    assert pd.isna(row["smallest_lossless_ipc"])
+
+
+def test_markdown_shows_percent_and_points_under_headers_that_say_so(by_hand: HandMade) -> None:
+    trial_id = by_hand.trial(7, (0.95, 0.97), lr_images=0.3)
+    by_hand.trial(8, (0.98,), lr_images=2.0)
+    lines = render(trial_frame(records_of(by_hand)), "md").splitlines()
+    header, _, row, _ = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    cells = dict(zip(header, row, strict=True))
+    expected = {"trial_id": trial_id, "ipc": "7", "lr_images": "0.3", "accuracy (%)": "96.00"}
+    expected |= {"accuracy std (points)": "1.41", "gap (points)": "2.00", "seconds": "12.0", "set_bytes": "17990"}
+    assert {name: cells[name] for name in expected} == expected
+
+
+def test_markdown_tells_once_what_is_the_same_in_every_row(by_hand: HandMade) -> None:
+    by_hand.trial(7)
+    by_hand.trial(8)
+    first, *table = render(trial_frame(records_of(by_hand)), "md").splitlines()
+    assert first.startswith("In every row: state finished, dataset digits, network convnet, method datadam, ")
+    assert ", margin (points) 2.00" in first
+    assert "dataset" not in "\n".join(table)
+
+
+def test_a_trial_id_that_looks_like_a_number_stays_text(by_hand: HandMade) -> None:
+    frame = pd.DataFrame({"trial_id": ["12e456789012"], "error": ["a|b"]})
+    assert "| 12e456789012 | a\\|b" in render(frame, "md")
+
+
+def test_latex_escapes_and_keeps_units(by_hand: HandMade) -> None:
+    by_hand.trial(7, state="diverged", error="loss is 50% & nan")
+    by_hand.trial(8, (0.98,))
+    text = render(trial_frame(records_of(by_hand)), "tex")
+    assert text.startswith("% In every row: ")
+    assert "accuracy (\\%)" in text
+    assert "loss is 50\\% \\& nan" in text
+    assert text.rstrip().endswith("\\end{tabular}")
+
+
+def test_tables_are_written_below_the_study(by_hand: HandMade) -> None:
+    by_hand.trial(7)
+    write_tables(by_hand.study, records_of(by_hand))
+    names = sorted(path.name for path in by_hand.study.local_path("tables").iterdir())
+    assert names == ["ipc.csv", "ipc.md", "ipc.tex", "trials.csv", "trials.md", "trials.tex"]
+
+
+def test_another_format_is_refused() -> None:
+    with pytest.raises(ValueError, match="tables as 'html'; allowed: md, csv, tex: give one of these"):
+        render(pd.DataFrame({"ipc": [1]}), "html")
+
+
+def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"holds no study .* give the folder <store>/<study> of a search"):
+        read_study(Store(str(tmp_path)), method_configs())
+
+
+def test_a_damaged_record_is_named(by_hand: HandMade) -> None:
+    trial_id = by_hand.trial(7)
+    by_hand.study.write(f"trials/{trial_id}/record.json", "{")
+    with pytest.raises(StoreError, match=f"{trial_id}/record.json is damaged"):
+        records_of(by_hand)
+
+
+def test_a_damaged_result_is_named(by_hand: HandMade) -> None:
+    by_hand.study.write("result.json", "{}")
+    with pytest.raises(StoreError, match=r"result.json is damaged \(Field required\); run the search again"):
+        records_of(by_hand)

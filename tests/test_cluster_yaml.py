@@ -1,0 +1,89 @@
+"""cluster.yaml held against Ray's own schema and defaults, with no network and no AWS account."""
+
+import copy
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def cluster() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "cluster.yaml").read_text(encoding="utf-8"))
+
+
+def validate(cluster: dict[str, Any]) -> dict[str, Any]:
+    """The config as `ray up` completes it; raises what `ray up` would."""
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    prepared = prepare_config(copy.deepcopy(cluster))
+    validate_config(prepared)
+    return prepared
+
+
+@pytest.mark.ray
+def test_ray_accepts_it(cluster: dict[str, Any]) -> None:
+    prepared = validate(cluster)
+    assert prepared["setup_commands"] == cluster["setup_commands"]
+    assert prepared["available_node_types"]["head"]["max_workers"] == 0
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("idle_minutes",), 5),
+        (("available_node_types", "gpu_worker", "spot"), True),
+        (("available_node_types", "gpu_worker", "min_workers"), 100),
+        (("head_node_type",), "haed"),
+    ],
+    ids=["unknown key", "unknown key of a node type", "more workers than the cap", "unknown head type"],
+)
+def test_ray_refuses_it_with_a_mistake(cluster: dict[str, Any], path: tuple[str, ...], value: object) -> None:
+    from jsonschema import ValidationError
+
+    section = cluster
+    for key in path[:-1]:
+        section = section[key]
+    section[path[-1]] = value
+    with pytest.raises((ValidationError, ValueError), match=r"idle_minutes|spot|max_workers|head_node_type"):
+        validate(cluster)
+
+
+def test_the_head_runs_no_trials_and_workers_start_from_none(cluster: dict[str, Any]) -> None:
+    types = cluster["available_node_types"]
+    assert types.pop(cluster["head_node_type"])["resources"] == {"CPU": 0, "GPU": 0}
+    assert {name: kind["min_workers"] for name, kind in types.items()} == {"gpu_worker": 0, "cpu_worker": 0}
+    assert types["gpu_worker"]["resources"]["GPU"] >= 1
+    assert all(kind["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"} for kind in types.values())
+
+
+def test_every_node_starts_with_the_token_and_without_usage_reports(cluster: dict[str, Any]) -> None:
+    assert cluster["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
+    for role in ("head", "worker"):
+        (start,) = [line for line in cluster[f"{role}_start_ray_commands"] if "ray start" in line]
+        assert "RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 ray start" in start
+
+
+def test_the_dashboard_listens_on_loopback_only(cluster: dict[str, Any]) -> None:
+    assert "--dashboard-host=127.0.0.1" in " ".join(cluster["head_start_ray_commands"])
+    assert "0.0.0.0" not in (ROOT / "cluster.yaml").read_text(encoding="utf-8")
+
+
+def test_what_an_install_needs_is_brought_to_every_node(cluster: dict[str, Any]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"]}
+    needed |= {*wheel["packages"], *wheel["force-include"]}
+    mounts = {remote: local for remote, local in cluster["file_mounts"].items() if remote != "~/.ray/auth_token"}
+    assert mounts == {f"~/raydistill/{name}": name for name in needed}
+    assert all((ROOT / name).exists() for name in needed)
+
+
+def test_it_holds_no_credentials() -> None:
+    text = (ROOT / "cluster.yaml").read_text(encoding="utf-8").lower()
+    assert not [word for word in ("aws_access_key", "aws_secret", "ssh_private_key", "session_token") if word in text]

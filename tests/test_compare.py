@@ -1,0 +1,162 @@
+"""Comparing methods in pairs: seeds, arithmetic by hand, resuming, and what is refused."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from raydistill import compare
+from raydistill.compare import CompareError, CompareJob, Outcome, finish_comparison, middle_of, paired_interval, plan_comparison
+from raydistill.config import Choices, Range, SearchSpace
+from raydistill.core.contract import DivergedError, NoCheckpoint
+from raydistill.core.train import RECIPES
+from raydistill.spaces import load_space
+from raydistill.store import Store
+from raydistill.trial import distil
+
+DEVICE = torch.device("cpu")
+
+
+@pytest.fixture
+def space(monkeypatch: pytest.MonkeyPatch) -> SearchSpace:
+    monkeypatch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=20))
+    small = ["method.random_inits=4", "method.batch_real=8", "network.width=8", "evaluation.networks=2"]
+    return load_space("digits_datadam", small, None)
+
+
+def plan(space: SearchSpace, folder: Path, **given: Any) -> list[CompareJob]:
+    arguments: dict[str, Any] = {"methods": ["datadam"], "ipc": 3, "draws": 2, **given}
+    return plan_comparison(space, store=Store(str(folder)), **arguments)
+
+
+def test_random_of_a_draw_is_the_start_of_every_method_of_that_draw(space: SearchSpace, tmp_path: Path) -> None:
+    datadam, random, *_ = plan(space, tmp_path)
+    starts: list[Any] = []
+    splits = compare.splits_of(datadam.config, None)
+    distil(datadam.config, splits, DEVICE, lambda step, steps, loss, s: starts.append(s.images.clone()), NoCheckpoint())
+    chosen = distil(random.config, splits, DEVICE, lambda *_: None, NoCheckpoint())
+    assert torch.equal(starts[0], chosen.images)
+
+
+def test_draws_differ(space: SearchSpace, tmp_path: Path) -> None:
+    seeds = {job.draw: job.config.seed for job in plan(space, tmp_path, draws=5)}
+    assert len(set(seeds.values())) == 5
+
+
+def test_random_is_always_there_and_a_method_named_twice_runs_once(space: SearchSpace, tmp_path: Path) -> None:
+    jobs = plan(space, tmp_path, methods=["datadam", "k_center", "datadam"])
+    assert [job.name for job in jobs[:3]] == ["datadam, draw 0", "k_center, draw 0", "random, draw 0"]
+
+
+def test_ranges_stand_at_their_middle(space: SearchSpace, tmp_path: Path) -> None:
+    """Geometric: sqrt(0.1 * 10) = 1 and sqrt(0.003 * 0.3) = 0.03."""
+    method = plan(space, tmp_path)[0].config.method
+    assert (method.lr_images, method.mmd_weight) == (pytest.approx(1.0), pytest.approx(0.03))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "middle"),
+    [
+        (Range(low=30, high=150, log=False, whole=True), 90),
+        (Range(low=1, high=100, log=True, whole=True), 10),
+        (Range(low=0.0, high=1.0, log=False, whole=False), 0.5),
+        (Choices(values=("real", "noise")), "real"),
+    ],
+)
+def test_middle_of_a_range(allowed: Any, middle: Any) -> None:
+    assert middle_of(allowed) == middle
+
+
+def test_paired_interval_by_hand() -> None:
+    """Differences 1, 2, 3: mean 2, deviation 1, error 1/sqrt(3); t(0.975, 2) = 4.3027, half-width 2.4841."""
+    assert paired_interval(np.array([1.0, 2.0, 3.0])) == pytest.approx((2.0, 2.0 - 2.4841, 2.0 + 2.4841), abs=1e-4)
+
+
+def test_rows_by_hand(space: SearchSpace, tmp_path: Path) -> None:
+    """datadam 0.5, 0.7 and 0.8, 0.8 have draw means 0.6, 0.8; random 0.5 and 0.5: differences 0.1 and 0.3, mean 0.2. Over draws
+    the deviation is 0.1414; within draws variances 0.02 and 0, pooled sqrt(0.01) = 0.1."""
+    jobs = plan(space, tmp_path)
+    fractions = {"datadam": [(0.5, 0.7), (0.8, 0.8)], "random": [(0.5, 0.5), (0.5, 0.5)]}
+    for job in jobs:
+        name = job.config.method.name
+        outcome = Outcome(method=name, draw=job.draw, accuracy_fractions=fractions[name][job.draw], distill_seconds=1.0)
+        job.folder.write_json(job.file, outcome.model_dump(mode="json"))
+    row, reference = finish_comparison(jobs).rows
+    assert (row.method, row.draws, row.networks) == ("datadam", 2, 2)
+    assert (row.accuracy_fraction, row.above_random) == (pytest.approx(0.7), pytest.approx(0.2))
+    assert (row.draws_std, row.networks_std) == (pytest.approx(0.1414, abs=1e-4), pytest.approx(0.1))
+    assert reference.above_random is None
+
+
+def test_jobs_travel_to_other_processes_and_leave_their_outcome(space: SearchSpace, tmp_path: Path) -> None:
+    jobs = plan(space, tmp_path)
+    for job in jobs:
+        pickle.loads(pickle.dumps(job))()
+    comparison = finish_comparison(jobs)
+    assert {row.method for row in comparison.rows} == {"datadam", "random"}
+    assert all(0 < row.accuracy_fraction < 1 for row in comparison.rows)
+    assert comparison.settings["split"] == "select"
+
+
+def test_a_second_run_continues_the_first(space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan(space, tmp_path)[0]()
+    monkeypatch.setattr(compare, "distil", lambda *_: pytest.fail("distilled again"))
+    plan(space, tmp_path, draws=3)[0]()
+
+
+def test_test_split_is_opened_once_and_logged(space: SearchSpace, tmp_path: Path) -> None:
+    jobs = plan(space, tmp_path, reason="for a table")
+    assert len(list((tmp_path / "test_openings").iterdir())) == 1
+    assert all(job.part is not None and len(job.part.labels) == 450 for job in jobs)
+
+
+def test_a_diverged_draw_is_counted(space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = plan(space, tmp_path, draws=3)
+    whole = compare.distil
+
+    def fail_once(config: Any, *rest: Any) -> Any:
+        if config == jobs[0].config:
+            raise DivergedError(3, float("nan"))
+        return whole(config, *rest)
+
+    monkeypatch.setattr(compare, "distil", fail_once)
+    for job in jobs:
+        job()
+    row = finish_comparison(jobs).rows[0]
+    assert (row.draws, row.diverged) == (2, 1)
+
+
+def test_a_method_that_never_ends_is_an_error(space: SearchSpace, tmp_path: Path) -> None:
+    jobs = plan(space, tmp_path)
+    for job in jobs:
+        error = "the loss is nan at step 3" if job.config.method.name == "datadam" else None
+        outcome = Outcome(
+            method=job.config.method.name,
+            draw=job.draw,
+            accuracy_fractions=() if error else (0.5,),
+            distill_seconds=0.0,
+            error=error,
+        )
+        job.folder.write_json(job.file, outcome.model_dump(mode="json"))
+    with pytest.raises(CompareError, match=r"datadam ended 0 of 2 draws \(the loss is nan at step 3.*set milder rates"):
+        finish_comparison(jobs)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"draws": 1}, "needs at least 2: give --draws 10"),
+        ({"ipc": 500}, "the smallest class has 77 train images"),
+        ({"ipc": 0}, "the smallest class has 77 train images"),
+        ({"methods": ["datadm"]}, "unknown method 'datadm'; allowed: datadam, random, k_center"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(space: SearchSpace, tmp_path: Path, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(CompareError, match=message):
+        plan(space, tmp_path, **given)

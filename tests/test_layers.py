@@ -1,0 +1,266 @@
+"""The rules of the house that a reader can rely on without reading everything: who may import whom, and what nobody does.
+
+Each rule is a function from the package's sources to its complaints; each is also shown a small source that breaks it.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "raydistill"
+
+LAYERS: tuple[frozenset[str], ...] = (
+    frozenset({"__init__", "cli", "api"}),
+    frozenset({"bench", "certify", "compare", "one_set", "reproduce", "spaces"}),
+    frozenset({"report"}),
+    frozenset({"search"}),
+    frozenset({"trial", "baseline", "confirm"}),
+    frozenset({"methods"}),
+    frozenset({"core"}),
+    frozenset({"record"}),
+    frozenset({"space_file", "store"}),
+    frozenset({"config"}),
+)
+"""Parts of the package, highest first: each imports its own layer and those below it, never one above."""
+
+ONLY_IN = {"ray": "raydistill.search.on_ray", "optuna": "raydistill.search"}
+"""Library to the one folder that may import it."""
+
+MAY_OPEN_TEST = frozenset(f"raydistill.{name}" for name in ("api", "cli", "certify", "compare", "one_set", "reproduce"))
+"""`one_set` holds `evaluate --split test`."""
+PICKLERS = frozenset({"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve"})
+PICKLING_NAMES = frozenset({"read_pickle", "to_pickle"})
+
+Sources = Mapping[str, str]
+"""Dotted module name to source; a package's `__init__` goes by the package's name."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Import:
+    """One imported module or name."""
+
+    module: str
+    target: str
+    """Dotted, down to the imported name."""
+    line: int
+    runs_at_load: bool
+    """Outside functions and outside `if TYPE_CHECKING`."""
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.line} imports {self.target}"
+
+
+def package_sources() -> dict[str, str]:
+    sources = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        sources[".".join(parts).removesuffix(".__init__")] = path.read_text(encoding="utf-8")
+    return sources
+
+
+def imports(sources: Sources) -> list[Import]:
+    found: list[Import] = []
+    for module, source in sources.items():
+        for node, runs_at_load in walk(ast.parse(source), runs_at_load=True):
+            for target in targets(node, module, is_package=any(name.startswith(f"{module}.") for name in sources)):
+                found.append(Import(module=module, target=target, line=node.lineno, runs_at_load=runs_at_load))
+    return found
+
+
+def walk(node: ast.AST, *, runs_at_load: bool) -> Iterator[tuple[ast.stmt, bool]]:
+    """Every statement below a node, with whether it runs when the module is loaded."""
+    for child in ast.iter_child_nodes(node):
+        inside = runs_at_load and not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            inside = False
+        if isinstance(child, ast.stmt):
+            yield child, inside
+        yield from walk(child, runs_at_load=inside)
+
+
+def targets(node: ast.stmt, module: str, *, is_package: bool) -> list[str]:
+    """What a statement imports, as absolute dotted names."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    parts = module.split(".")
+    base = parts[: len(parts) - node.level + is_package] if node.level else []
+    return [".".join([*base, *filter(None, [node.module]), alias.name]) for alias in node.names]
+
+
+def belongs(target: str, folder: str) -> bool:
+    return target == folder or target.startswith(f"{folder}.")
+
+
+def layer(module: str, sources: Sources) -> int | None:
+    """Place in LAYERS, 0 highest, of a module or of a name in `raydistill` itself; None for a module that has no place."""
+    part = module.split(".")[1] if "." in module else "__init__"
+    for place, parts in enumerate(LAYERS):
+        if part in parts:
+            return place
+    return None if any(belongs(name, f"raydistill.{part}") for name in sources) else 0
+
+
+def upward_imports(sources: Sources) -> list[str]:
+    """Imports from a layer above, wherever they stand, and modules that have no place in LAYERS."""
+    complaints = [f"{module} has no place in LAYERS: give it one" for module in sources if layer(module, sources) is None]
+    for found in imports(sources):
+        own, other = layer(found.module, sources), layer(found.target, sources)
+        if belongs(found.target, "raydistill") and own is not None and other is not None and other < own:
+            complaints.append(f"{found}, a layer above its own")
+    return complaints
+
+
+def fenced_imports(sources: Sources) -> list[str]:
+    """Imports of Ray and Optuna outside their folders."""
+    return [
+        f"{found}, which belongs to {folder}"
+        for found in imports(sources)
+        for library, folder in ONLY_IN.items()
+        if belongs(found.target, library) and not belongs(found.module, folder)
+    ]
+
+
+def cycles(sources: Sources) -> list[str]:
+    """Modules that import each other while they are loaded."""
+    graph: dict[str, set[str]] = {module: set() for module in sources}
+    for found in imports(sources):
+        target = found.target if found.target in sources else found.target.rpartition(".")[0]
+        if found.runs_at_load and target in sources and target != found.module:
+            graph[found.module].add(target)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return [" <- ".join(error.args[1])]
+    return []
+
+
+def doors_to_test(sources: Sources) -> list[str]:
+    """Uses of `open_test` by anyone but the few who may, apart from the module that defines it."""
+    complaints = []
+    for module, source in sources.items():
+        tree = ast.parse(source)
+        if module in MAY_OPEN_TEST or any(isinstance(n, ast.FunctionDef) and n.name == "open_test" for n in tree.body):
+            continue
+        for node in ast.walk(tree):
+            names = {getattr(node, "id", None), getattr(node, "attr", None), getattr(node, "value", None)}
+            if "open_test" in {name for name in names if isinstance(name, str)} or (
+                isinstance(node, ast.alias) and node.name == "open_test"
+            ):
+                complaints.append(f"{module}:{getattr(node, 'lineno', 0)} opens the test split")
+    return complaints
+
+
+def pickles(sources: Sources) -> list[str]:
+    """Whatever reads or writes pickles: the modules, torch.load and torch.save, pandas' pair, allow_pickle=True."""
+    complaints = [
+        str(found)
+        for found in imports(sources)
+        if found.target.split(".")[0] in PICKLERS or found.target in ("torch.load", "torch.save")
+    ]
+    for module, source in sources.items():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Attribute) and (
+                node.attr in PICKLING_NAMES or ast.unparse(node) in ("torch.load", "torch.save")
+            ):
+                complaints.append(f"{module}:{node.lineno} uses {ast.unparse(node)}")
+            if isinstance(node, ast.keyword) and node.arg == "allow_pickle" and ast.unparse(node.value) != "False":
+                complaints.append(f"{module}:{node.lineno} allows pickles")
+    return complaints
+
+
+RULES = [upward_imports, fenced_imports, cycles, doors_to_test, pickles]
+SAMPLE = {
+    "raydistill": "from raydistill.api import search\n",
+    "raydistill.api": "def search():\n    from raydistill.search.driver import run_search\n",
+    "raydistill.cli": "import raydistill.api\nfrom raydistill.core.data import open_test\n",
+    "raydistill.config": "import pydantic\n",
+    "raydistill.core": "",
+    "raydistill.core.data": "from raydistill.config import Config\nimport torch\n\ndef open_test():\n    torch.manual_seed(0)\n",
+    "raydistill.methods": "from raydistill.methods.dm import distill\n",
+    "raydistill.methods.dm": "from ..core import data\nif TYPE_CHECKING:\n    import raydistill.methods\n",
+    "raydistill.trial": "from raydistill.methods import METHODS\nfrom . import config\n",
+    "raydistill.search": "",
+    "raydistill.search.driver": "import optuna\nfrom raydistill.trial import run_trial\n",
+    "raydistill.search.on_ray": "from ray import tune\n",
+}
+"""A package in which every rule holds."""
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_package_keeps_the_rule(rule) -> None:
+    assert rule(package_sources()) == []
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_rule_is_content_with_a_package_that_keeps_it(rule) -> None:
+    assert rule(SAMPLE) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "module", "line", "complaint"),
+    [
+        (
+            upward_imports,
+            "raydistill.config",
+            "import raydistill.core.data",
+            "raydistill.config:1 imports raydistill.core.data, a",
+        ),
+        (upward_imports, "raydistill.config", "from raydistill import __version__", "imports raydistill.__version__, a layer"),
+        (upward_imports, "raydistill.core.data", "from ..methods import dm", "imports raydistill.methods.dm, a layer above"),
+        (
+            upward_imports,
+            "raydistill.methods.dm",
+            "def f():\n    import raydistill.trial",
+            "methods.dm:2 imports raydistill.trial",
+        ),
+        (upward_imports, "raydistill.trial", "from raydistill.search import driver", "imports raydistill.search.driver, a layer"),
+        (upward_imports, "raydistill.utils", "", "raydistill.utils has no place in LAYERS"),
+        (
+            fenced_imports,
+            "raydistill.search.driver",
+            "import ray.tune",
+            "imports ray.tune, which belongs to raydistill.search.on_ray",
+        ),
+        (fenced_imports, "raydistill.core.data", "def f():\n    import ray", "imports ray, which belongs"),
+        (fenced_imports, "raydistill.methods.dm", "from optuna import Trial", "imports optuna.Trial, which belongs"),
+        (cycles, "raydistill.core.data", "import raydistill.methods.dm", "raydistill.core.data"),
+        (cycles, "raydistill.core.data", "from raydistill.methods.dm import distill", "raydistill.methods.dm"),
+        (doors_to_test, "raydistill.trial", "from raydistill.core.data import open_test", "raydistill.trial:1 opens"),
+        (doors_to_test, "raydistill.search.driver", "def f(data):\n    data.open_test()", "search.driver:2 opens"),
+        (doors_to_test, "raydistill.methods.dm", "getattr(data, 'open_test')()", "methods.dm:1 opens"),
+        (pickles, "raydistill.core.data", "import pickle", "imports pickle"),
+        (pickles, "raydistill.core.data", "from torch import load", "imports torch.load"),
+        (pickles, "raydistill.trial", "import torch\ntorch.save({}, 'x')", "raydistill.trial:2 uses torch.save"),
+        (pickles, "raydistill.trial", "frame.to_pickle('x')", "uses frame.to_pickle"),
+        (pickles, "raydistill.trial", "numpy.load('x', allow_pickle=True)", "allows pickles"),
+    ],
+)
+def test_the_rule_complains_of_a_package_that_breaks_it(rule, module: str, line: str, complaint: str) -> None:
+    (found,) = rule({**SAMPLE, module: f"{line}\n"})
+    assert complaint in found
+
+
+def test_a_module_may_be_imported_upwards_in_words_only() -> None:
+    """Docstrings and comments that name a module above are no imports."""
+    assert upward_imports({**SAMPLE, "raydistill.config": '"""Read by `raydistill.core.data`."""\n'}) == []
+
+
+@pytest.mark.parametrize("module", ["raydistill", "raydistill.cli"])
+def test_importing_it_loads_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print(sorted({{'torch', 'ray', 'optuna', 'pandas', 'sklearn'}} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_numerical_library_loads_without_ray_and_optuna() -> None:
+    """`core`, `methods` and `trial` are usable alone: the two libraries are hidden, and the imports still work."""
+    modules = [m for m in package_sources() if m.split(".")[1:2] in (["core"], ["methods"], ["trial"])]
+    code = f"import sys; sys.modules.update(ray=None, optuna=None); import {', '.join(modules)}"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,139 @@
+"""One set by itself, on real digits with a recipe of a few steps."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hand_made import FIXED, SMALL
+from PIL import Image
+
+import raydistill
+from raydistill.core import train
+from raydistill.core.synthetic import decode
+from raydistill.one_set import compare_with_start, distil_once, only_trial
+from raydistill.space_file import DataError, SpaceError
+from raydistill.spaces import InputError, load_space
+from raydistill.store import StoreError
+
+
+@pytest.fixture(autouse=True)
+def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(train.RECIPES, "plain", dataclasses.replace(train.RECIPES["plain"], steps=30))
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    raydistill.distill(SMALL, overrides=FIXED, out=tmp_path / "set")
+    return tmp_path / "set"
+
+
+def test_distilling_gives_a_set_of_the_shape_asked_for() -> None:
+    synthetic = raydistill.distill(SMALL, overrides=FIXED)
+    assert (tuple(synthetic.images.shape), synthetic.ipc, synthetic.label_kind) == ((30, 1, 8, 8), 3, "hard")
+
+
+def test_the_same_space_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        raydistill.distill(SMALL, overrides=FIXED, out=tmp_path / name)
+    assert (tmp_path / "a/images.safetensors").read_bytes() == (tmp_path / "b/images.safetensors").read_bytes()
+
+
+def test_what_is_saved_is_the_set_with_its_origin_and_a_picture(saved: Path) -> None:
+    """Rows are the 10 classes, columns the 3 images of 8 pixels, enlarged to 32, with 2 pixels between."""
+    synthetic, manifest = decode((saved / "images.safetensors").read_bytes())
+    assert (len(synthetic.images), manifest.config["ipc"], manifest.config["dataset"]["name"]) == (30, 3, "digits")
+    assert np.array(Image.open(io.BytesIO((saved / "images.png").read_bytes()))).shape == (342, 104, 3)
+
+
+def test_ranges_that_are_left_are_named_together() -> None:
+    with pytest.raises(SpaceError) as caught:
+        raydistill.distill(SMALL)
+    assert str(caught.value).splitlines() == [
+        "study tiny has 2 mistakes:",
+        "  study tiny: ipc: given a range from 1 to 60; one set takes one value: add --set ipc=VALUE",
+        "  study tiny: method.lr_images: given a range from 0.1 to 10; one set takes one value: add --set method.lr_images=VALUE",
+    ]
+
+
+def test_choices_that_are_left_are_named() -> None:
+    document: dict[str, Any] = {**SMALL, "ipc": 3, "method": {"name": "datadam", "init": {"choices": ["real", "noise"]}}}
+    with pytest.raises(SpaceError, match=r"method.init: given the choices real, noise; one set takes one value"):
+        raydistill.distill(document)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_first_step(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    steps: list[int] = []
+    with pytest.raises(StoreError, match="cannot write"):
+        raydistill.distill(SMALL, overrides=FIXED, out=tmp_path / "file" / "set", on_step=lambda step, *_: steps.append(step))
+    assert steps == []
+
+
+def test_the_start_is_kept_as_it_was() -> None:
+    config = only_trial(load_space(SMALL, FIXED, None), None)
+    distilled = distil_once(config, None)
+    assert distilled.start.images.shape == distilled.synthetic.images.shape
+    assert not torch.equal(distilled.start.images, distilled.synthetic.images)
+    after, before = compare_with_start(distilled, None)
+    assert len(after) == len(before) == 2
+
+
+def test_evaluating_gives_a_fraction_per_network(saved: Path) -> None:
+    accuracies = raydistill.evaluate(saved)
+    assert len(accuracies) == 2
+    assert all(0.1 < accuracy <= 1 for accuracy in accuracies)
+    assert raydistill.evaluate(saved / "images.safetensors", networks=1) == accuracies[:1]
+
+
+def test_the_test_split_opens_with_a_reason_and_the_opening_is_logged(saved: Path, tmp_path: Path) -> None:
+    raydistill.evaluate(saved, split="test", reason="a look", networks=1, store=tmp_path / "store")
+    (entry,) = (tmp_path / "store" / "test_openings").iterdir()
+    assert '"reason": "a look"' in entry.read_text()
+
+
+def test_the_test_split_stays_shut_without_a_reason(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the test split, without a reason; each opening is logged with one: add --reason TEXT"):
+        raydistill.evaluate(saved, split="test", reason=" ", store=tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+
+
+def test_an_unknown_split_is_refused(saved: Path) -> None:
+    with pytest.raises(InputError, match="unknown split 'confirm'; allowed: select, test"):
+        raydistill.evaluate(saved, split="confirm")  # type: ignore[arg-type]
+
+
+def test_an_unknown_recipe_suggests_the_nearest(saved: Path) -> None:
+    with pytest.raises(InputError, match=r"unknown recipe 'plane'; did you mean 'plain'\? Allowed: default, plain"):
+        raydistill.evaluate(saved, recipe="plane")
+
+
+def test_less_than_one_network_is_refused(saved: Path) -> None:
+    with pytest.raises(InputError, match="given 0 networks; at least 1 is wanted"):
+        raydistill.evaluate(saved, networks=0)
+
+
+def test_a_missing_set_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no set at .*/nowhere/images.safetensors; give an images.safetensors, or the folder"):
+        raydistill.evaluate(tmp_path / "nowhere")
+
+
+def test_a_damaged_set_is_named(saved: Path) -> None:
+    (saved / "images.safetensors").write_bytes(b"no")
+    with pytest.raises(
+        InputError, match=r"images.safetensors: not a synthetic set .* give an images.safetensors that raydistill wrote"
+    ):
+        raydistill.evaluate(saved)
+
+
+def test_a_set_of_other_data_is_refused(saved: Path) -> None:
+    data = (saved / "images.safetensors").read_bytes()
+    sha = decode(data)[1].config["data_sha256"].encode()
+    (saved / "images.safetensors").write_bytes(data.replace(sha, b"0" * 64))
+    with pytest.raises(DataError, match=r"data set digits has hash .* the trial was made for 000000000000"):
+        raydistill.evaluate(saved)

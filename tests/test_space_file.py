@@ -1,0 +1,475 @@
+"""Reading a space: what a person gets wrong, and the one message that names all of it with place and remedy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from raydistill.config import Choices, DatasetConfig, Range, SearchSpace
+from raydistill.methods import method_configs
+from raydistill.space_file import DataError, DataFacts, Known, SpaceError, parse_space, read_space, read_trial_config
+from raydistill.spaces import known
+
+SPACE = """\
+study: small
+seed: 0
+dataset: {name: digits}
+network: {name: convnet, depth: 2, width: 8}
+method:
+  name: datadam
+  lr_images: {low: 0.1, high: 10.0, log: true}
+ipc: {low: 1, high: 60, log: true}
+goal: {margin_fraction: 0.02}
+budget: {trials: 12}
+"""
+LR = "  lr_images: {low: 0.1, high: 10.0, log: true}\n"
+IPC = "ipc: {low: 1, high: 60, log: true}\n"
+IS_TEXT = "is text to YAML, whose numbers have a dot before the e and a sign behind it"
+NETWORK = "network: {name: convnet, depth: 2, width: 8}\n"
+
+
+def parse(old: str = "", new: str = "", *overrides: str) -> SearchSpace:
+    """The space above with one passage replaced."""
+    assert old in SPACE
+    return parse_space(SPACE.replace(old, new) if old else SPACE, known(None), source="x.yaml", overrides=overrides)
+
+
+def mistakes(old: str = "", new: str = "", *overrides: str) -> list[str]:
+    """The message's lines after the first, which counts them."""
+    with pytest.raises(SpaceError) as caught:
+        parse(old, new, *overrides)
+    first, *rest = str(caught.value).splitlines()
+    assert first == f"x.yaml has {len(rest)} mistake{'s' * (len(rest) > 1)}:"
+    return [line.strip() for line in rest]
+
+
+def test_space_without_mistakes_has_its_ranges_by_path() -> None:
+    assert parse().ranges == {
+        "ipc": Range(low=1, high=60, log=True, whole=True),
+        "method.lr_images": Range(low=0.1, high=10.0, log=True, whole=False),
+    }
+
+
+def test_what_is_not_written_takes_its_default() -> None:
+    space = parse("seed: 0\n", "")
+    assert (space.seed, space.resources.cpus_per_trial, space.template["evaluation"]["recipe"]) == (0, 1, "default")
+
+
+def test_fixed_values_and_lower_ends_make_the_template() -> None:
+    template = parse("ipc: {low: 1, high: 60, log: true}", "ipc: 7").template
+    assert (template["ipc"], template["method"]["lr_images"], template["method"]["mmd_weight"]) == (7, 0.1, 0.01)
+
+
+def test_range_of_a_whole_field_is_whole() -> None:
+    ranges = parse(LR, "  random_inits: {low: 30, high: 150}\n").ranges
+    assert ranges["method.random_inits"] == Range(low=30, high=150, log=False, whole=True)
+
+
+def test_choices_keep_their_order() -> None:
+    ranges = parse(LR, "  init: {choices: [real, noise, k_center]}\n").ranges
+    assert ranges["method.init"] == Choices(values=("real", "noise", "k_center"))
+
+
+def test_a_trial_of_a_parsed_space_is_whole() -> None:
+    config = parse().trial(ask_number=3, values={"ipc": 4, "method.lr_images": 2.0}, data_sha256="d" * 64)
+    assert (config.ipc, config.method.lr_images, config.network.width) == (4, 2.0, 8)
+
+
+def test_a_space_read_from_its_own_yaml_is_the_same() -> None:
+    space = parse("", "", "ipc.high=30")
+    assert parse_space(space.to_yaml(), known(None)).ranges == space.ranges
+
+
+def test_five_mistakes_come_in_one_message_in_the_order_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "study: small\n"
+        "sed: 0\n"
+        "dataset: {name: digit}\n"
+        "network: {name: convnet, depth: 2, width: 8}\n"
+        "method:\n"
+        "  name: datadam\n"
+        "  lr_images: 1e-3\n"
+        "  mmd_weight: -0.1\n"
+        "ipc: {low: 60, high: 1, log: true}\n"
+        "goal: {margin_fraction: 0.02}\n"
+        "budget: {trials: 12}\n"
+    )
+    with pytest.raises(SpaceError) as caught:
+        read_space(path, known(None))
+    expected = [
+        f"{path} has 5 mistakes:",
+        f"  {path}:2: sed: unknown key 'sed'; did you mean 'seed'? Allowed: budget, dataset, evaluation, goal, ipc, method, ",
+        f"  {path}:3: dataset.name: unknown data set 'digit'; did you mean 'digits'? Allowed: ",
+        f"  {path}:7: method.lr_images: '1e-3' {IS_TEXT}: write 0.001",
+        f"  {path}:8: method.mmd_weight: given -0.1; must be at least 0",
+        f"  {path}:9: ipc: low 60 is above high 1: swap them",
+    ]
+    for line, start in zip(str(caught.value).splitlines(), expected, strict=True):
+        assert line.startswith(start)
+
+
+def test_mistakes_are_there_to_be_read_one_by_one() -> None:
+    with pytest.raises(SpaceError) as caught:
+        parse("seed: 0", "seed: -1")
+    assert [(m.key, m.message) for m in caught.value.mistakes] == [("seed", "given -1; a whole number from 0 is wanted: write 0")]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("seed: 0", "sed: 0", "x.yaml:2: sed: unknown key 'sed'; did you mean 'seed'? Allowed: budget, dataset"),
+        ("seed: 0", "7: 0", "x.yaml:2: 7: unknown key '7'; Allowed: budget, dataset"),
+        ("depth: 2", "dept: 2", "x.yaml:4: network.dept: unknown key 'dept'; did you mean 'depth'? Allowed: depth"),
+        (LR, "  lr_image: 1.0\n", "x.yaml:7: method.lr_image: unknown key 'lr_image'; did you mean 'lr_images'? Allowed: "),
+        ("lr_images", "lr_image", "x.yaml:7: method.lr_image: unknown key 'lr_image'; did you mean 'lr_images'? Allowed: "),
+        ("budget:", "resources: {cpus: 1}\nbudget:", "x.yaml:10: resources.cpus: unknown key 'cpus'; "),
+        ("high: 60", "hi: 60", "x.yaml:8: ipc.hi: unknown key 'hi'; did you mean 'high'? Allowed: high, log, low"),
+    ],
+)
+def test_an_unknown_key_is_told_with_the_nearest_and_the_allowed(old: str, new: str, expected: str) -> None:
+    assert mistakes(old, new)[0].startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("datadam", "datadm", "x.yaml:6: method.name: unknown method 'datadm'; did you mean 'datadam'? Allowed: "),
+        ("digits", "digit", "x.yaml:3: dataset.name: unknown data set 'digit'; did you mean 'digits'? Allowed: "),
+        ("convnet", "convnets", "x.yaml:4: network.name: unknown name 'convnets'; did you mean 'convnet'? Allowed: "),
+        (
+            "budget:",
+            "evaluation: {recipe: defualt}\nbudget:",
+            "x.yaml:10: evaluation.recipe: unknown recipe 'defualt'; did you mean 'default'? Allowed: ",
+        ),
+    ],
+)
+def test_a_misspelt_name_is_told_with_the_nearest(old: str, new: str, expected: str) -> None:
+    (line,) = mistakes(old, new)
+    assert line.startswith(expected)
+
+
+def test_method_name_may_not_be_a_range() -> None:
+    (line,) = mistakes("name: datadam", "name: {choices: [datadam, random]}")
+    assert line.startswith("x.yaml:6: method.name: unknown method '{choices: [datadam, random]}'; Allowed: ")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("1e-3", f"'1e-3' {IS_TEXT}: write 0.001"),
+        ("1e-7", f"'1e-7' {IS_TEXT}: write 1.0e-07"),
+        ("1.25e3", f"'1.25e3' {IS_TEXT}: write 1250.0"),
+        ("'0.1'", "given the text '0.1' where a number belongs: write 0.1 without quotes"),
+        ("fast", "given the text 'fast' where a number belongs: write digits"),
+        ("inf", "given the text 'inf' where a number belongs: write digits"),
+        ("true", "given true; a number is wanted"),
+        ("null", "given null; a number is wanted"),
+        ("[1.0, 2.0]", "given [1.0, 2.0]; a number is wanted"),
+        (".inf", "given .inf; a finite number is wanted"),
+        ("-1.0", "given -1.0; must be above 0"),
+        ("0", "given 0; must be above 0"),
+    ],
+)
+def test_a_rate_that_is_no_positive_number_is_told(given: str, expected: str) -> None:
+    assert mistakes(LR, f"  lr_images: {given}\n") == [f"x.yaml:7: method.lr_images: {expected}"]
+
+
+@pytest.mark.parametrize(("text", "number"), [("1.0e-07", 1e-7), ("0.001", 1e-3), ("1250.0", 1250.0)])
+def test_the_remedies_for_text_are_numbers_to_yaml(text: str, number: float) -> None:
+    assert parse(LR, f"  lr_images: {text}\n").template["method"]["lr_images"] == number
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("1e2", f"'1e2' {IS_TEXT}: write 100"),
+        ("ten", "given the text 'ten' where a whole number belongs: write digits"),
+        ("1.5", "given 1.5; a whole number is wanted"),
+        ("false", "given false; a whole number is wanted"),
+        ("0", "given 0; must be at least 1"),
+    ],
+)
+def test_a_count_that_is_no_whole_number_is_told(given: str, expected: str) -> None:
+    assert mistakes(LR, f"  random_inits: {given}\n") == [f"x.yaml:7: method.random_inits: {expected}"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("low: 1.0, high: 0.5", "method.lr_images: low 1.0 is above high 0.5: swap them"),
+        ("low: 1.0, high: 1.0", "method.lr_images: low and high are both 1.0: write the plain value 1.0"),
+        ("low: 0, high: 1.0, log: true", "method.lr_images.low: given 0; a logarithmic range starts above 0"),
+        ("low: 0, high: 1.0", "method.lr_images: given 0; must be above 0"),
+        ("low: -1, high: 1.0", "method.lr_images: given -1; must be above 0"),
+        ("low: 1.0", "method.lr_images.high: missing: a range is {low: .., high: .., log: true|false}"),
+        ("low: 1e-3, high: 1.0", f"method.lr_images.low: '1e-3' {IS_TEXT}: write 0.001"),
+        ("low: true, high: 1.0", "method.lr_images.low: given true; a finite number is wanted"),
+        ("low: 1.0, high: .inf", "method.lr_images.high: given .inf; a finite number is wanted"),
+        ("low: 1.0, high: 2.0, log: 1", "method.lr_images.log: given 1; true or false is wanted"),
+        ("choices: [1.0, 2.0], low: 3.0", "method.lr_images.low: does not go with choices: take it out"),
+        ("choices: [1.0]", "method.lr_images.choices: given [1.0]; a list of two or more different values is wanted"),
+        ("choices: [1.0, 1.0]", "method.lr_images.choices: given [1.0, 1.0]; a list of two or more different values is wanted"),
+        ("choices: 1.0", "method.lr_images.choices: given 1.0; a list of two or more different values is wanted"),
+        ("choices: [1.0, -2.0, 3.0]", "method.lr_images: given -2.0; must be above 0"),
+    ],
+)
+def test_a_range_that_is_none_is_told(given: str, expected: str) -> None:
+    assert mistakes(LR, f"  lr_images: {{{given}}}\n") == [f"x.yaml:7: {expected}"]
+
+
+def test_range_of_a_whole_field_takes_whole_ends() -> None:
+    (line,) = mistakes(LR, "  random_inits: {low: 1.5, high: 3}\n")
+    assert line == "x.yaml:7: method.random_inits.low: given 1.5; a whole number is wanted"
+
+
+def test_a_choice_that_the_field_does_not_know_is_told() -> None:
+    (line,) = mistakes(LR, "  init: {choices: [real, nois]}\n")
+    assert line == "x.yaml:7: method.init: given 'nois'; allowed: 'real', 'noise' or 'k_center'"
+
+
+def test_an_unknown_augmentation_is_told() -> None:
+    (line,) = mistakes(LR, "  augmentation: dsb\n")
+    assert line.startswith("x.yaml:7: method.augmentation: augmentation 'dsb' names dsb; allowed: dsa, none")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("{choices: [1, 10]}", "ipc: choices; IPC is an ordered number: write {low: .., high: .., log: true}"),
+        ("{low: 0, high: 10}", "ipc.low: given 0; must be at least 1"),
+        ("0", "ipc: given 0; a whole number from 1 is wanted, or {low: .., high: .., log: true}"),
+        ("true", "ipc: given true; a whole number from 1 is wanted, or {low: .., high: .., log: true}"),
+        ("", "ipc: given null; a whole number from 1 is wanted, or {low: .., high: .., log: true}"),
+        ("1e1", f"ipc: '1e1' {IS_TEXT}: write 10"),
+        ("100", "ipc: given 100; the smallest class has 77 train images: give at most that"),
+        ("{low: 1, high: 78}", "ipc.high: given 78; the smallest class has 77 train images: give at most that"),
+    ],
+)
+def test_an_ipc_that_cannot_be_is_told(given: str, expected: str) -> None:
+    """The stratified digits have 77 train images in their smallest class."""
+    assert mistakes(IPC, f"ipc: {given}\n") == [f"x.yaml:8: {expected}"]
+
+
+def test_an_ipc_as_large_as_the_smallest_class_is_taken() -> None:
+    assert parse(IPC, "ipc: 77\n").template["ipc"] == 77
+
+
+@pytest.mark.parametrize("given", ["200", "{low: 10, high: 200}", "{choices: [200, 10]}"])
+def test_a_real_batch_above_the_smallest_class_is_told_with_the_largest_allowed(given: str) -> None:
+    (line,) = mistakes(LR, f"  batch_real: {given}\n")
+    assert line == "x.yaml:7: method.batch_real: given 200; the smallest class has 77 train images: give at most that"
+
+
+def test_a_margin_that_the_confirm_images_cannot_decide_is_told_with_the_smallest() -> None:
+    """300 images and 10 networks: 1.645 * sqrt(0.1^2 / 300 + 2 * 0.004^2 / 10) = 1.645 * 0.006044 = 0.0099."""
+    (line,) = mistakes("0.02", "0.009")
+    assert line == (
+        "x.yaml:9: goal.margin_fraction: given 0.009; 300 confirm images and 10 networks can decide no margin below 0.0099 "
+        "at confidence 0.95: raise it, or take more images"
+    )
+
+
+@pytest.mark.parametrize("network", ["{name: mlp}", "{name: convnet, depth: 1}"])
+def test_datadam_without_a_block_to_compare_is_told(network: str) -> None:
+    (line,) = mistakes(NETWORK, f"network: {network}\n")
+    assert line.startswith("x.yaml:6: method.name: datadam compares attention maps of all blocks but the last: write network")
+
+
+def test_a_depth_that_the_images_do_not_allow_is_told_with_the_largest() -> None:
+    """8 pixels are padded to 12, which can be halved three times."""
+    (line,) = mistakes("depth: 2", "depth: 4")
+    assert line == "x.yaml:4: network.depth: given 4; images of 8 x 8 pixels allow 3: give at most that"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("0.02", "{low: 0.01, high: 0.02}", "9: goal.margin_fraction"),
+        ("trials: 12", "trials: {choices: [1, 2]}", "10: budget.trials"),
+        ("{name: digits}", "{name: digits, split_seed: {low: 0, high: 9}}", "3: dataset.split_seed"),
+        ("budget:", "evaluation: {networks: {low: 1, high: 9}}\nbudget:", "10: evaluation.networks"),
+        ("budget:", "resources: {cpus_per_trial: {low: 1, high: 2}}\nbudget:", "10: resources.cpus_per_trial"),
+    ],
+)
+def test_a_range_where_every_trial_needs_one_value_is_told(old: str, new: str, key: str) -> None:
+    (line,) = mistakes(old, new)
+    assert line == f"x.yaml:{key}: a range; this must be one value, for every trial is judged by it: write a value"
+
+
+def test_ranges_and_other_mistakes_of_one_section_come_together() -> None:
+    lines = mistakes(NETWORK, "network: {name: convnet, depth: {low: 2, high: 3}, width: {low: 8, high: 9}, nrom: batch}\n")
+    why = "a range; the baseline belongs to one network: write a value, and a study per network"
+    assert sorted(line.partition(";")[0] for line in lines) == [
+        "x.yaml:4: network.depth: a range",
+        "x.yaml:4: network.nrom: unknown key 'nrom'",
+        "x.yaml:4: network.width: a range",
+    ]
+    assert any(line.endswith(why) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("study: small\n", "", "x.yaml: study: missing: add it"),
+        (IPC, "", "x.yaml: ipc: missing: add it"),
+        ("{margin_fraction: 0.02}", "{}", "x.yaml:9: goal.margin_fraction: missing: add it"),
+        ("name: convnet, ", "", "x.yaml:4: network.name: missing: add it"),
+        ("  name: datadam\n", "", "x.yaml:5: method: has no name: add 'name: ...', one of "),
+        ("{name: digits}", "digits", "x.yaml:3: dataset: given 'digits'; a section of keys is wanted: write {name: digits, ..}"),
+        ("{trials: 12}", "12", "x.yaml:10: budget: given 12; a section of keys is wanted: write key: value"),
+        (NETWORK, "network:\n", "x.yaml:4: network: given null; a section of keys is wanted: write key: value"),
+        (
+            "method:\n  name: datadam\n" + LR,
+            "method: datadam\n",
+            "x.yaml:5: method: given 'datadam'; a section with a name is wanted: add",
+        ),
+        ("method:\n  name: datadam\n" + LR, "method:\n", "x.yaml:5: method: given null; a section with a name is wanted: add"),
+        ("name: digits", "name: 7", "x.yaml:3: dataset.name: given 7; text is wanted"),
+        ("seed: 0", "seed: true", "x.yaml:2: seed: given true; a whole number from 0 is wanted: write 0"),
+        ("{trials: 12}", "{trials: 0}", "x.yaml:10: budget.trials: given 0; must be at least 1"),
+        ("0.02", "2", "x.yaml:9: goal.margin_fraction: given 2; must be below 1"),
+        ("depth: 2", "depth: 9", "x.yaml:4: network.depth: given 9; must be at most 8"),
+        ("budget:", "resources: {gpus_per_trial: 1.5}\nbudget:", "x.yaml:10: resources: gpus_per_trial is 1.5; above 1 only"),
+        ("width: 8", "width: 6, norm: group", "x.yaml:4: network: width is 6; norm group has 4 groups"),
+        ("width: 8", "norm: instanse", "x.yaml:4: network.norm: given 'instanse'; allowed: 'instance', 'batch'"),
+    ],
+)
+def test_what_is_missing_or_out_of_bounds_is_told(old: str, new: str, expected: str) -> None:
+    (line,) = mistakes(old, new)
+    assert line.startswith(expected)
+
+
+@pytest.mark.parametrize("name", ["../x", "..", "/tmp/x", "a/b", "", "Small", "-x", "7.5 x", "x" * 65, "7", "null"])
+def test_a_study_name_that_is_no_plain_folder_name_is_told(name: str) -> None:
+    quoted = name if name in ("7", "null") else f'"{name}"'
+    (line,) = mistakes("study: small", f"study: {quoted}")
+    assert line.startswith("x.yaml:1: study: given ")
+    assert line.endswith(
+        "up to 64 small letters, digits, '.', '_' and '-', the first a letter or digit, are allowed: it names a folder"
+    )
+
+
+@pytest.mark.parametrize("name", ["digits-datadam", "a", "v1.2_x", "x" * 64])
+def test_a_plain_folder_name_is_a_study_name(name: str) -> None:
+    assert parse("study: small", f"study: {name}").study == name
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("seed: 0", "seed: 0\nseed: 1", "x.yaml:3: seed: given twice (also on line 2): keep one"),
+        (LR, LR + "  lr_images: 1.0\n", "x.yaml:8: method.lr_images: given twice (also on line 7): keep one"),
+    ],
+)
+def test_a_key_given_twice_is_told_with_both_lines(old: str, new: str, expected: str) -> None:
+    assert mistakes(old, new) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("study: [", "x.yaml:1: file: is not YAML: expected the node content, but found '<stream end>': mend it"),
+        ("a: 1\nb: c: d\n", "x.yaml:2: file: is not YAML: mapping values are not allowed here: mend it"),
+        ("- a\n", "x.yaml: file: is not a YAML mapping: write 'study: ...' and the other keys"),
+        ("", "x.yaml: file: is not a YAML mapping: write 'study: ...' and the other keys"),
+        ("\x00", "x.yaml: file: is not YAML: unacceptable character"),
+    ],
+)
+def test_a_file_that_is_not_a_yaml_mapping_is_told(text: str, expected: str) -> None:
+    with pytest.raises(SpaceError) as caught:
+        parse_space(text, known(None), source="x.yaml")
+    assert str(caught.value).splitlines()[1].strip().startswith(expected)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SpaceError, match=r"none.yaml: file: cannot be read: .*No such file"):
+        read_space(tmp_path / "none.yaml", known(None))
+
+
+def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SpaceError, match=r"file: cannot be read: .*can't decode"):
+        read_space(tmp_path / "x.yaml", known(None))
+
+
+def test_override_replaces_a_value() -> None:
+    space = parse("", "", "ipc.high=30", "evaluation.networks=5", "method.init=noise")
+    assert (space.ranges["ipc"], space.template["evaluation"]["networks"], space.template["method"]["init"]) == (
+        Range(low=1, high=30, log=True, whole=True),
+        5,
+        "noise",
+    )
+
+
+def test_override_replaces_a_range_by_a_value_and_a_value_by_a_range() -> None:
+    assert set(parse("", "", "ipc=5", "method.mmd_weight={low: 0.1, high: 1.0}").ranges) == {
+        "method.lr_images",
+        "method.mmd_weight",
+    }
+
+
+def test_overrides_are_in_the_document_that_is_kept() -> None:
+    assert parse("", "", "ipc=5").document["ipc"] == 5
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("ipc", "x.yaml: --set: given 'ipc'; path.to.field=value is wanted"),
+        ("=5", "x.yaml: --set: given '=5'; path.to.field=value is wanted"),
+        ("method..init=noise", "x.yaml: --set: given 'method..init=noise'; path.to.field=value is wanted"),
+        ("seed.x=1", "x.yaml: --set: given 'seed.x=1'; its path leads through a plain value: shorten it"),
+        ("ipc=[", "x.yaml: --set: given 'ipc=['; '[' is not YAML: quote it or mend it"),
+        ("ipc=500", "--set: ipc: given 500; the smallest class has 77 train images: give at most that"),
+        ("ipc.high=500", "--set: ipc.high: given 500; the smallest class has 77 train images: give at most that"),
+        ("ipc=", "--set: ipc: given null; a whole number from 1 is wanted, or {low: .., high: .., log: true}"),
+        ("method.lr_images=1e-3", "--set: method.lr_images: '1e-3' is text to YAML"),
+        ("method.lr_imges=1.0", "--set: method.lr_imges: unknown key 'lr_imges'; did you mean 'lr_images'?"),
+        ("study=../x", "--set: study: given '../x'"),
+    ],
+)
+def test_a_bad_override_is_told_as_such(override: str, expected: str) -> None:
+    (line,) = mistakes("", "", override)
+    assert line.startswith(expected)
+
+
+def test_data_that_cannot_be_had_is_a_mistake_of_the_dataset() -> None:
+    def broken(config: DatasetConfig) -> DataFacts:
+        raise DataError("MNIST files are missing: put them there")
+
+    here = known(None)
+    without = Known(
+        methods=here.methods,
+        datasets=here.datasets,
+        recipes=here.recipes,
+        data_facts=broken,
+        smallest_margin=here.smallest_margin,
+    )
+    with pytest.raises(SpaceError, match=r"x.yaml:3: dataset: MNIST files are missing: put them there"):
+        parse_space(SPACE, without, source="x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("{}", "config of method None; known methods: "),
+        ("[]", "config of method None; known methods: "),
+        ('{"method": "datadam"}', "config of method None; known methods: "),
+        ('{"method": {"name": "old"}}', "config of method 'old'; known methods: .*: use the version that wrote it"),
+        ('{"method": {"name": ["old"]}}', "config of method"),
+        ("{", "Expecting property name"),
+    ],
+)
+def test_what_is_no_trial_config_is_refused(data: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_trial_config(data, method_configs())
+
+
+def test_a_trial_config_with_a_key_too_many_is_refused() -> None:
+    config = parse().trial(ask_number=0, values={"ipc": 4, "method.lr_images": 2.0}, data_sha256="d" * 64)
+    data = json.dumps({**json.loads(config.canonical_json()), "extra": 1})
+    with pytest.raises(ValueError, match="Extra inputs are not permitted"):
+        read_trial_config(data, method_configs())
