@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 # The package `raydistill.search` must be loaded before the function of that name takes its place here: Python binds a
 # subpackage to its parent when it is first imported, which would otherwise replace the function by the module later on.
 import raydistill.search  # noqa: F401
-from raydistill.api import distill, evaluate, search
+from raydistill.api import compare, distill, evaluate, search
 
-__all__ = ["__version__", "distill", "evaluate", "search"]
+__all__ = ["__version__", "compare", "distill", "evaluate", "search"]
 
 if TYPE_CHECKING:
     __version__: str

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from raydistill.comparison import Comparison
     from raydistill.config import ResourcesConfig
     from raydistill.core.contract import Report
     from raydistill.core.synthetic import SyntheticSet
@@ -157,6 +158,62 @@ def evaluate(
     return evaluate_file(
         str(set_file), split=split, reason=reason, log=str(store), networks=networks, recipe=recipe, data_root=as_path(data_root)
     )
+
+
+def compare(
+    space: SpaceSource,
+    *,
+    methods: Sequence[str],
+    ipc: int,
+    draws: int = 10,
+    store: str | Path = "studies",
+    reason: str | None = None,
+    data_root: str | Path | None = None,
+    local: bool = False,
+    address: str | None = None,
+    overrides: Sequence[str] = (),
+    watcher: Watcher | None = None,
+) -> Comparison:
+    """Distil sets of several methods from the same random draws, and compare each with the draw itself, in pairs.
+
+    Args:
+        space: data set, network, evaluation and the settings of its method, whose ranges stand at their middle.
+        methods: names of methods; `random` is always added.
+        ipc: images per class.
+        draws: starts per method.
+        store: gets `compare/<key>/`; the same comparison run again continues there.
+        reason: reads on the test split, opened once and logged with this reason; None reads the select images.
+        data_root: folder of the data files; None is each data set's own default.
+        local: run one by one in this process, without Ray.
+        address: of a running Ray cluster; None starts one on this machine.
+        overrides: `path.to.field=value`, as `--set` takes them.
+        watcher: told what happens; None tells nobody.
+
+    Returns:
+        A row per method, as `comparison.json` holds it.
+
+    Raises:
+        SpaceError: the space has mistakes; all are named.
+        CompareError: an unknown method, too few draws, an IPC above the class size.
+        DataError: the data is missing or damaged.
+    """
+    from contextlib import closing
+
+    from raydistill.comparison import finish_comparison, plan_comparison
+    from raydistill.report.progress import SilentWatcher
+    from raydistill.spaces import load_space
+    from raydistill.store import Store
+
+    root = as_path(data_root)
+    checked = load_space(space, overrides, root)
+    told = watcher or SilentWatcher()
+    # Absolute, because a Ray worker has a folder of its own.
+    folder = Store(str(Path(store).absolute()) if "://" not in str(store) else str(store))
+    jobs = plan_comparison(checked, methods, ipc, draws, folder, data_root=root.absolute() if root else None, reason=reason)
+    told.stage("comparison", len(jobs))
+    with closing(executor_for(checked.resources, local=local, address=address)) as executor:
+        executor.run_jobs(jobs, told)
+    return finish_comparison(jobs)
 
 
 def executor_for(resources: ResourcesConfig, *, local: bool, address: str | None) -> Executor:

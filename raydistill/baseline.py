@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from raydistill.config import Config, TrialConfig
+from raydistill.core.contract import DeviceError
 from raydistill.core.cost import Stopwatch, forward_macs, keep_freed_memory
 from raydistill.core.data import Splits, load_splits
 from raydistill.core.evaluate import network_seeds, train_and_read
@@ -182,12 +183,12 @@ def prepare_process(config: TrialConfig[Any]) -> torch.device:
     """Set this process up as a config says (threads, memory) and give the device to compute on.
 
     Raises:
-        RuntimeError: the device is not there.
+        DeviceError: the device is not there.
     """
     torch.set_num_threads(config.cpus_per_trial)
     keep_freed_memory()
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise RuntimeError(
+        raise DeviceError(
             "the config asks for a GPU (gpus_per_trial above 0) and CUDA finds none; set resources.gpus_per_trial to 0"
         )
     return torch.device(config.device)

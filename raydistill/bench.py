@@ -7,6 +7,7 @@ whole: `iteration_seconds` is measured without those waits.
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import statistics
 import time
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from raydistill.config import Config, ConvNetConfig, DatasetConfig
 from raydistill.core.augment import augment, parse_operations
-from raydistill.core.contract import NoCheckpoint, TrainPart
+from raydistill.core.contract import DeviceError, NoCheckpoint, TrainPart
 from raydistill.core.cost import keep_freed_memory, peak_memory_bytes, reset_peak_memory
 from raydistill.core.data import LabelledImages, Splits, load_splits
 from raydistill.core.evaluate import train_and_read
@@ -30,6 +31,7 @@ from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.core.train import RECIPES
 from raydistill.methods import datadam
 from raydistill.methods.datadam import DataDAMConfig, class_means, matching_loss, real_means, siamese_draw
+from raydistill.spaces import InputError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,13 +103,24 @@ def run_bench(
     """Time cases one after the other, each in a fresh process.
 
     Args:
-        names: keys of `CASES`.
+        names: keys of `CASES`; none means all.
         device: "cpu" or "cuda".
         threads: torch threads.
         repetitions: DataDAM iterations to time; the first tenth warms up.
         evaluation_steps: steps of the recipe that are timed; the figure is scaled to the whole recipe.
         data_root: folder of the data files.
+
+    Raises:
+        InputError: an unknown case.
+        DeviceError: the device is not there.
+        DataError: the data is missing or damaged.
     """
+    names = list(names) or list(CASES)
+    unknown = [name for name in names if name not in CASES]
+    if unknown:
+        raise InputError(f"unknown case {unknown[0]!r}; allowed: {', '.join(CASES)}: correct --cases")
+    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
+        raise DeviceError(f"device {device!r} is not here; allowed: cpu, and cuda where there is a GPU: give --device cpu")
     context = multiprocessing.get_context("spawn")
     timings = []
     for name in names:
@@ -160,7 +173,7 @@ def _time_whole(case: Case, part: TrainPart, device: torch.device, repetitions: 
     if device.type == "cuda":
         # Updates are queued far ahead of the device there: only the whole run has a meaning.
         return (time.perf_counter() - started) / repetitions
-    return statistics.median(b - a for a, b in zip(clocks, clocks[1:], strict=False))
+    return statistics.median(b - a for a, b in itertools.pairwise(clocks))
 
 
 def _time_pieces(case: Case, part: TrainPart, device: torch.device, repetitions: int) -> tuple[float, float, float]:

@@ -21,6 +21,8 @@ BAD_INPUT = {
     "raydistill.store": ("StoreError", "StudyInUseError"),
     "raydistill.search.driver": ("StudyMismatchError",),
     "raydistill.search.on_ray": ("ResourcesError",),
+    "raydistill.comparison": ("CompareError",),
+    "raydistill.core.contract": ("DeviceError",),
 }
 """Module to the exceptions that end a command with 2."""
 FAILURE = {"raydistill.core.contract": ("DivergedError",)}
@@ -155,6 +157,75 @@ def tables(
             write_tables(folder, records)
         frames = [trial_frame(read[0]), ipc_frame(read[0])] if len(read) == 1 else [study_frame(read)]
         typer.echo("\n".join(render(frame, suffix) for frame in frames), nl=False)
+
+
+@app.command()
+def compare(
+    space: Space,
+    methods: Annotated[str, typer.Option(help="Methods, joined by commas; random is always added.")],
+    ipc: Annotated[int, typer.Option(min=1, help="Images per class.")],
+    draws: Annotated[int, typer.Option(help="Random starts per method.")] = 10,
+    split: Annotated[str, typer.Option(help="Images to read on: select, or test (which needs --reason).")] = "select",
+    reason: Annotated[str | None, typer.Option(help="Why the test split is opened; logged in the store.")] = None,
+    store: StoreOption = "studies",
+    data_root: DataRoot = None,
+    local: Annotated[bool, typer.Option("--local", help="One by one in this process, without Ray.")] = False,
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster, e.g. auto.")] = None,
+    overrides: Overrides = None,
+    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+) -> None:
+    """Compare methods at one IPC, in pairs with the random real images that each draw starts from."""
+    with _exit_codes(f"Interrupted. What is done is saved; this continues:\n  {_this_command()}"):
+        import raydistill
+        from raydistill.report.progress import watch
+        from raydistill.report.summary import end_of_comparison
+        from raydistill.spaces import InputError
+
+        if (split == "test") != (reason is not None) or split not in ("select", "test"):
+            raise InputError(f"split {split!r} with reason {reason!r}; allowed: select without one, test with one")
+        with watch() as watcher:
+            comparison = raydistill.compare(
+                space,
+                methods=[name.strip() for name in methods.split(",") if name.strip()],
+                ipc=ipc,
+                draws=draws,
+                store=store,
+                reason=reason,
+                data_root=data_root,
+                local=local,
+                address=address,
+                overrides=overrides or [],
+                watcher=watcher,
+            )
+        typer.echo(end_of_comparison(comparison, suffix), nl=False)
+
+
+@app.command()
+def bench(
+    cases: Annotated[str, typer.Option(help="Cases, joined by commas; by default all.")] = "",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
+    repetitions: Annotated[int, typer.Option(min=10, help="DataDAM iterations to time.")] = 30,
+    evaluation_steps: Annotated[int, typer.Option(min=1, help="Recipe steps to time; scaled to the whole recipe.")] = 50,
+    data_root: DataRoot = None,
+    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+) -> None:
+    """Time DataDAM's iteration and an evaluation network, with the split, and measure peak memory."""
+    with _exit_codes("Interrupted."):
+        from raydistill.api import as_path
+        from raydistill.bench import run_bench
+        from raydistill.report.tables import render, timing_frame
+
+        names = [name.strip() for name in cases.split(",") if name.strip()]
+        timings = run_bench(
+            names,
+            device=device,
+            threads=threads,
+            repetitions=repetitions,
+            evaluation_steps=evaluation_steps,
+            data_root=as_path(data_root),
+        )
+        typer.echo(render(timing_frame(timings), suffix), nl=False)
 
 
 @app.command()

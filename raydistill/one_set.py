@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from raydistill.baseline import prepare_process, splits_of
@@ -133,7 +134,8 @@ def accuracies(
     recipe: str | None = None,
 ) -> list[float]:
     """One accuracy fraction per fresh network; None takes the number and the recipe of the config."""
-    device = prepare_process(config)
+    # A set that was made on a GPU is read wherever it is asked for.
+    device = prepare_process(config.model_copy(update={"device": "cuda" if torch.cuda.is_available() else "cpu"}))
     seeds = network_seeds("evaluate", splits.sha256, networks or config.evaluation.networks)
     chosen = RECIPES[recipe or config.evaluation.recipe]
     correct = evaluate_set(synthetic.to(device), splits, part, config.network, chosen, seeds, device)

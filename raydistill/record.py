@@ -134,7 +134,7 @@ class SearchResult(Config):
     smallest_lossless_ipc: int | None
     winner_trial_id: str | None
     largest_lossy_ipc: int | None
-    """Largest IPC below the winner at which even the best trial's lower bound is above the margin; null if none is shown to be."""
+    """Largest IPC below the winner at which even the best trial's lower bound is above the margin; null if none is shown."""
     largest_lossy_trials: int | None
     """Finished trials at that IPC."""
     largest_ipc_tried: int | None

@@ -63,6 +63,10 @@ def test_trial_takes_its_values_where_the_ranges_are() -> None:
     assert (config.ipc, config.method.lr_images, config.method.random_inits) == (5, 0.5, 3)
 
 
+def test_trial_knows_its_place_in_the_order_of_asks() -> None:
+    assert trial(7).ask_number == 7
+
+
 def test_trial_takes_goal_threads_and_data_from_the_space() -> None:
     config = trial(of=space(resources=ResourcesConfig(cpus_per_trial=2)))
     assert (config.goal.margin_fraction, config.cpus_per_trial, config.data_sha256, config.device) == (0.02, 2, SHA, "cpu")

@@ -17,8 +17,7 @@ PACKAGE = Path(__file__).parent.parent / "raydistill"
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "cli", "api"}),
-    frozenset({"bench", "certify", "compare", "one_set", "reproduce", "spaces"}),
-    frozenset({"report"}),
+    frozenset({"bench", "certify", "comparison", "one_set", "report", "reproduce", "spaces"}),
     frozenset({"search"}),
     frozenset({"trial", "baseline", "confirm"}),
     frozenset({"methods"}),
@@ -32,7 +31,7 @@ LAYERS: tuple[frozenset[str], ...] = (
 ONLY_IN = {"ray": "raydistill.search.on_ray", "optuna": "raydistill.search"}
 """Library to the one folder that may import it."""
 
-MAY_OPEN_TEST = frozenset(f"raydistill.{name}" for name in ("api", "cli", "certify", "compare", "one_set", "reproduce"))
+MAY_OPEN_TEST = frozenset(f"raydistill.{name}" for name in ("api", "cli", "certify", "comparison", "one_set", "reproduce"))
 """`one_set` holds `evaluate --split test`."""
 PICKLERS = frozenset({"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve"})
 PICKLING_NAMES = frozenset({"read_pickle", "to_pickle"})

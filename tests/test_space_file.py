@@ -221,8 +221,10 @@ def test_a_range_that_is_none_is_told(given: str, expected: str) -> None:
 
 
 def test_range_of_a_whole_field_takes_whole_ends() -> None:
-    (line,) = mistakes(LR, "  random_inits: {low: 1.5, high: 3}\n")
-    assert line == "x.yaml:7: method.random_inits.low: given 1.5; a whole number is wanted"
+    assert mistakes(LR, "  random_inits: {low: 1.5, high: 1e2}\n") == [
+        "x.yaml:7: method.random_inits.low: given 1.5; a whole number is wanted",
+        f"x.yaml:7: method.random_inits.high: '1e2' {IS_TEXT}: write 100",
+    ]
 
 
 def test_a_choice_that_the_field_does_not_know_is_told() -> None:

@@ -14,7 +14,7 @@ import torch
 
 from raydistill import baseline, confirm, trial
 from raydistill.config import ConvNetConfig, DatasetConfig, EvaluationConfig, GoalConfig, TrialConfig
-from raydistill.core.contract import DivergedError
+from raydistill.core.contract import DeviceError, DivergedError
 from raydistill.core.data import load_splits
 from raydistill.core.train import RECIPES
 from raydistill.methods.datadam import DataDAMConfig
@@ -220,7 +220,7 @@ def test_other_data_than_the_configs_is_refused(study: Store) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU whose absence is tested")
 def test_a_gpu_that_is_not_there_is_named(study: Store) -> None:
-    with pytest.raises(RuntimeError, match=r"set resources\.gpus_per_trial to 0"):
+    with pytest.raises(DeviceError, match=r"set resources\.gpus_per_trial to 0"):
         run_trial(trial_config(device="cuda"), study, lambda reading: None)
 
 

@@ -31,6 +31,10 @@ class TrainPart:
         return channels, height, width
 
 
+class DeviceError(Exception):
+    """The device that a config asks for is not there."""
+
+
 class DivergedError(Exception):
     """A loss is no longer finite."""
 

@@ -6,15 +6,20 @@ import ctypes
 import resource
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from fvcore.nn import FlopCountAnalysis
 
 from raydistill.config import NetworkConfig
 from raydistill.core.networks import build_network
+
+with warnings.catch_warnings():
+    # fvcore, unchanged since 2022, calls torch.jit.script as it is imported; what it counts does not depend on that.
+    warnings.simplefilter("ignore", FutureWarning)
+    from fvcore.nn import FlopCountAnalysis
 
 
 def forward_macs(network: NetworkConfig, shape: tuple[int, int, int], classes: int) -> int:

@@ -92,30 +92,27 @@ def decode(data: bytes) -> tuple[SyntheticSet, Manifest]:
     """
     try:
         tensors = load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        text = header["__metadata__"]
-        ipc = int(text["ipc"])
-        known = text["format"] == FORMAT
+        text = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+        images, labels, lr = tensors["images"], tensors["labels"], tensors.get("learned_lr")
+        form, ipc = text["format"], int(text["ipc"])
+        manifest = Manifest(
+            preprocess=Standardise(mean=tuple(json.loads(text["mean"])), std=tuple(json.loads(text["std"]))),
+            class_names=tuple(json.loads(text["class_names"])),
+            config=json.loads(text["config"]),
+            code_sha256=text["code_sha256"],
+        )
     except (SafetensorError, ValueError, KeyError) as error:
         raise ValueError(
             f"not a synthetic set ({type(error).__name__}: {error}); give an images.safetensors that raydistill wrote"
         ) from error
-    names = tuple(json.loads(text["class_names"]))
-    images, labels = tensors["images"], tensors["labels"]
-    if not known or len(images) != len(names) * ipc or len(labels) != len(images) or images.ndim != 4:
+    classes = len(manifest.class_names)
+    label_shapes = ((len(images),), (len(images), classes))
+    if form != FORMAT or images.ndim != 4 or len(images) != classes * ipc or tuple(labels.shape) not in label_shapes:
         raise ValueError(
-            f"format {text['format']!r}, {len(images)} images, {len(labels)} labels for {len(names)} classes of {ipc}; "
+            f"format {form!r}, images {tuple(images.shape)} and labels {tuple(labels.shape)} for {classes} classes of {ipc}; "
             f"{FORMAT!r} with classes x ipc of each is wanted: make it again"
         )
-    lr = tensors.get("learned_lr")
-    synthetic = SyntheticSet(images=images, labels=labels, ipc=ipc, learned_lr=None if lr is None else float(lr))
-    manifest = Manifest(
-        preprocess=Standardise(mean=tuple(json.loads(text["mean"])), std=tuple(json.loads(text["std"]))),
-        class_names=names,
-        config=json.loads(text["config"]),
-        code_sha256=text["code_sha256"],
-    )
-    return synthetic, manifest
+    return SyntheticSet(images=images, labels=labels, ipc=ipc, learned_lr=None if lr is None else float(lr)), manifest
 
 
 def sha256(data: bytes) -> str:

@@ -58,7 +58,9 @@ RECIPES = {
             name="default", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=1000, batch=64, augmentation="dsa"
         ),
         # MNIST's full data gains 0.3 points from 1000 to 2000 steps, so a margin of 1.5 points needs the longer one.
-        Recipe(name="long", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=2000, batch=64, augmentation="dsa"),
+        Recipe(
+            name="long", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=2000, batch=64, augmentation="dsa"
+        ),
         # Without augmentation small sets depend on their images alone; half the steps are enough then.
         Recipe(
             name="plain", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=500, batch=64, augmentation="none"

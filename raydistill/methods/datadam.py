@@ -1,7 +1,8 @@
 """DataDAM: match spatial attention maps and embeddings of real and synthetic images under random networks.
 
 Reference: Sajedi, Khaki, Amjadian, Liu, Lawryshyn, Plataniotis, "DataDAM: Efficient Dataset Distillation with Attention
-Matching", ICCV 2023. "Report" below is a student reproduction whose Table II uses the symbols of Dataset Condensation's bilevel loop.
+Matching", ICCV 2023. "Report" below is a student reproduction whose Table II uses the symbols of Dataset Condensation's
+bilevel loop.
 
 | symbol       | code and YAML key   | meaning                                                          |
 |--------------|---------------------|------------------------------------------------------------------|

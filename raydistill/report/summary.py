@@ -6,9 +6,10 @@ import statistics
 from collections.abc import Sequence
 
 from raydistill.baseline import Baseline
+from raydistill.comparison import CONFIDENCE, Comparison
 from raydistill.methods import method_configs
 from raydistill.record import SearchResult
-from raydistill.report.tables import read_study, write_tables
+from raydistill.report.tables import comparison_frame, read_study, render, write_tables
 from raydistill.report.words import accuracy_line, duration, points
 from raydistill.store import Store
 
@@ -41,6 +42,17 @@ def distilled_summary(after: Sequence[float], before: Sequence[float], paths: Se
     lines = [f"Distilled set          {accuracy_line(after)}, select images"]
     lines += [f"The set it grew from   {accuracy_line(before)}", f"Gained                 {gained}"]
     return "\n".join([*lines, *(f"Written                {path}" for path in paths)])
+
+
+def end_of_comparison(comparison: Comparison, suffix: str) -> str:
+    """What was compared, and the table; intervals are two-sided."""
+    settings = comparison.settings
+    recipe = settings["evaluation"]["recipe"]
+    head = (
+        f"{settings['dataset']['name']}, IPC {settings['ipc']}, {settings['split']} images, recipe {recipe}; "
+        f"low and high bound what is above random, {100 * CONFIDENCE:g} % over draws"
+    )
+    return f"{head}\n\n{render(comparison_frame(comparison), suffix)}"
 
 
 def _baseline(baseline: Baseline) -> str:

@@ -16,6 +16,8 @@ import pandas as pd
 from pydantic import ValidationError
 
 from raydistill.baseline import Baseline, read_baseline
+from raydistill.bench import Timing
+from raydistill.comparison import Comparison, Row
 from raydistill.config import Config, TrialConfig
 from raydistill.record import SearchResult, TrialRecord, read_trials
 from raydistill.report.words import telling_line
@@ -25,7 +27,11 @@ FORMATS = ("md", "csv", "tex")
 UNFINISHED = "unfinished"
 """State of a trial without a record, verdict of a study without a result."""
 
-IN_PERCENT = {"accuracy_fraction_mean": "accuracy (%)", "baseline_accuracy_fraction_mean": "baseline accuracy (%)"}
+IN_PERCENT = {
+    "accuracy_fraction_mean": "accuracy (%)",
+    "accuracy_fraction": "accuracy (%)",
+    "baseline_accuracy_fraction_mean": "baseline accuracy (%)",
+}
 IN_POINTS = {
     "accuracy_fraction_std": "accuracy std (points)",
     "baseline_accuracy_fraction_std": "baseline accuracy std (points)",
@@ -33,6 +39,11 @@ IN_POINTS = {
     "best_gap": "best gap (points)",
     "closest_gap": "closest gap (points)",
     "margin_fraction": "margin (points)",
+    "draws_std": "std over draws (points)",
+    "networks_std": "std over networks (points)",
+    "above_random": "above random (points)",
+    "above_random_low": "low",
+    "above_random_high": "high",
 }
 FOR_SCRIPTS = frozenset(
     {"seed", "data_sha256", "code_sha256", "images_sha256", "started_at", "host", "device", "split_seed"}
@@ -127,6 +138,17 @@ def write_tables(study: Store, records: StudyRecords) -> None:
     for name, frame in (("trials", trial_frame(records)), ("ipc", ipc_frame(records))):
         for suffix in FORMATS:
             study.write(f"tables/{name}.{suffix}", render(frame, suffix))
+
+
+def comparison_frame(comparison: Comparison) -> pd.DataFrame:
+    """One row per method: accuracy over draws, and what it is above random real images of the same draws, with its interval."""
+    rows = [row.model_dump() for row in comparison.rows]
+    return _frame(rows, list(Row.model_fields))
+
+
+def timing_frame(timings: Sequence[Timing]) -> pd.DataFrame:
+    """One row per timed case; seconds and bytes."""
+    return _frame([timing.model_dump() for timing in timings], list(Timing.model_fields))
 
 
 def render(frame: pd.DataFrame, suffix: str) -> str:

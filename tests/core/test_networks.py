@@ -177,6 +177,13 @@ def test_weights_and_biases_fill_one_over_the_root_of_the_fan_in(network: Networ
             assert float(module.weight.min()) < -0.9 * bound
 
 
+def test_the_first_weight_is_the_first_draw_in_its_bounds() -> None:
+    """u uniform in 0 to 1 gives (2 u - 1) / sqrt(27): 3 channels of 3 x 3."""
+    drawn = torch.rand(4, 3, 3, 3, generator=torch.Generator().manual_seed(0))
+    first = next(iter(started(convnet(width=4)).parameters()))
+    torch.testing.assert_close(first.detach(), (2 * drawn - 1) / math.sqrt(27))
+
+
 @torch.no_grad()
 def test_the_start_is_distributed_as_pytorch_distributes_it() -> None:
     """Uniform within b has standard deviation b / sqrt(3): PyTorch's own layer and ours agree with it to 2 %."""

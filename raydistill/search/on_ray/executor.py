@@ -27,6 +27,8 @@ SETTINGS = {
     # A lost process is told through the watcher, in a line.
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # The newer output prints a table of its own whatever the verbosity.
+    "RAY_AIR_NEW_OUTPUT": "0",
 }
 """Environment of Ray, unless a person has set it."""
 
@@ -89,9 +91,11 @@ class RayExecutor:
             return self._at_once
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)
+        # Tune warns that results it was told not to write cannot be read.
+        logging.getLogger("ray.tune").setLevel(logging.ERROR)
         address = self._address or os.environ.get("RAY_ADDRESS") or "local"
         if not ray.is_initialized():
-            context = ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+            context = ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             self._is_ours = True
             if context.dashboard_url:
                 watcher.note(f"Ray's dashboard: http://{context.dashboard_url}{_how_to_log_in()}")

@@ -58,6 +58,8 @@ def run_with_tune(
                 num_samples=solver.remaining,
                 max_concurrent_trials=at_once,
                 reuse_actors=bool(common["is_reused"]),
+                trial_name_creator=_trial_id,
+                trial_dirname_creator=_trial_id,
             ),
             run_config=tune.RunConfig(
                 name=solver.space.study,
@@ -166,6 +168,10 @@ class Messenger(tune.Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
+
+
+def _trial_id(trial: Trial) -> str:
+    return str(trial.config["trial_id"])
 
 
 def _error_text(trial: Trial) -> str:

@@ -11,8 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from raydistill import compare
-from raydistill.compare import CompareError, CompareJob, Outcome, finish_comparison, middle_of, paired_interval, plan_comparison
+from raydistill import comparison as compare
+from raydistill.comparison import (
+    CompareError,
+    CompareJob,
+    Outcome,
+    finish_comparison,
+    middle_of,
+    paired_interval,
+    plan_comparison,
+)
 from raydistill.config import Choices, Range, SearchSpace
 from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.train import RECIPES

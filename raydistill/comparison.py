@@ -1,8 +1,8 @@
 """Methods side by side at one IPC: several draws each, compared in pairs with the random real images of the same draw.
 
-A control is several draws: the spread over draws of random images dwarfs the spread over networks, so an unpaired comparison of two
-means says little. Draw d of every method is seeded alike, and the first thing drawn is the start: `random` of draw d is the very
-set that a distillation with `init: real` starts from.
+A control is several draws: the spread over draws of random images dwarfs the spread over networks, so an unpaired comparison
+of two means says little. Draw d of every method is seeded alike, and the first thing drawn is the start: `random` of draw d is
+the very set that a distillation with `init: real` starts from.
 """
 
 from __future__ import annotations
@@ -148,8 +148,8 @@ def plan_comparison(
 ) -> list[CompareJob]:
     """The jobs of a comparison, in a folder of the store that its settings name, so that a second run continues the first.
 
-    The space's own method takes the middle of each range (of the logarithm, where the range is logarithmic; the first of choices);
-    other methods take their defaults. `random` is always among them.
+    The space's own method takes the middle of each range (of the logarithm, where the range is logarithmic; the first of
+    choices); other methods take their defaults. `random` is always among them.
 
     Args:
         space: data set, network, evaluation, seed, and the settings of its method.

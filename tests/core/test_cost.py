@@ -1,0 +1,123 @@
+"""Costs: multiply-accumulates by hand, seconds by activity, and peak memory."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import torch
+
+from raydistill.config import ConvNetConfig, MLPConfig
+from raydistill.core.cost import Stopwatch, forward_macs, keep_freed_memory, peak_memory_bytes, reset_peak_memory
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "fields", "macs"),
+    [
+        ((1, 28, 28), 10, {}, 48_386_048),
+        ((1, 32, 32), 10, {}, 61_233_152),
+        ((3, 224, 224), 2, {"depth": 7, "width": 32}, 197_425_216),
+        ((1, 8, 8), 10, {"depth": 2, "width": 32}, 376_128),
+    ],
+)
+def test_convnet_costs_what_its_convolutions_and_classifier_multiply(
+    shape: tuple[int, int, int], classes: int, fields: dict[str, Any], macs: int
+) -> None:
+    """MNIST: 32^2 * 9 * 128 + 16^2 * 9 * 128^2 + 8^2 * 9 * 128^2 + 2048 * 10
+    = 1,179,648 + 37,748,736 + 9,437,184 + 20,480 = 48,386,048.
+
+    Digits: 12^2 * 9 * 32 + 6^2 * 9 * 32^2 + 288 * 10 = 41,472 + 331,776 + 2,880 = 376,128.
+    """
+    assert forward_macs(ConvNetConfig(name="convnet", **fields), shape, classes) == macs
+
+
+def test_mlp_costs_the_sizes_of_its_layers() -> None:
+    """784 * 128 + 128 * 128 + 128 * 10 = 100,352 + 16,384 + 1,280 = 118,016."""
+    assert forward_macs(MLPConfig(name="mlp"), (1, 28, 28), 10) == 118_016
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch", "layer", "group", "none"])
+def test_norms_cost_nothing(norm: Any) -> None:
+    assert forward_macs(ConvNetConfig(name="convnet", norm=norm), (1, 28, 28), 10) == 48_386_048
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "perf_counter", clock)
+    return clock
+
+
+def test_seconds_of_an_activity_add_up(clock: Clock) -> None:
+    watch = Stopwatch()
+    for seconds in (2, 3):
+        with watch.measure("train"):
+            clock.now += seconds
+        clock.now += 10
+    assert watch.seconds == {"train": 5}
+
+
+def test_an_activity_inside_another_is_counted_in_both(clock: Clock) -> None:
+    watch = Stopwatch()
+    with watch.measure("whole"):
+        clock.now += 1
+        with watch.measure("evaluate"):
+            clock.now += 2
+    assert watch.seconds == {"whole": 3, "evaluate": 2}
+
+
+def test_an_activity_that_fails_is_counted(clock: Clock) -> None:
+    def fail() -> None:
+        clock.now += 2
+        raise RuntimeError("boom")
+
+    watch = Stopwatch()
+    with pytest.raises(RuntimeError, match="boom"), watch.measure("train"):
+        fail()
+    assert watch.seconds == {"train": 2}
+
+
+def test_what_is_under_way_is_in_the_seconds_so_far(clock: Clock) -> None:
+    watch = Stopwatch()
+    watch.seconds = {"whole": 10.0, "evaluate": 4.0}
+    with watch.measure("whole"):
+        clock.now += 3
+        assert watch.so_far() == {"whole": 13, "evaluate": 4}
+    assert watch.so_far() == {"whole": 13, "evaluate": 4}
+
+
+def test_peak_memory_is_no_less_than_what_is_held() -> None:
+    """256 MiB of ones."""
+    reset_peak_memory(CPU)
+    held = torch.ones(2**26)
+    assert peak_memory_bytes(CPU) > held.numel() * 4
+
+
+def test_a_reset_forgets_an_earlier_peak() -> None:
+    """256 MiB are held and given back."""
+    keep_freed_memory()
+    reset_peak_memory(CPU)
+    held = torch.ones(2**26)
+    peak = peak_memory_bytes(CPU)
+    del held
+    reset_peak_memory(CPU)
+    assert peak_memory_bytes(CPU) < peak - 2**27
+
+
+def test_keeping_freed_memory_may_be_asked_twice() -> None:
+    keep_freed_memory()
+    keep_freed_memory()
+    assert float(torch.ones(10).sum()) == 10

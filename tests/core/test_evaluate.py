@@ -1,0 +1,96 @@
+"""Evaluation: fresh networks by seed, read image by image, with a learned rate in place of the recipe's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from raydistill.config import ConvNetConfig, DatasetConfig
+from raydistill.core.data import Splits, load_splits
+from raydistill.core.evaluate import evaluate_set, network_seeds, train_and_read
+from raydistill.core.selection import ClassBatches
+from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.core.train import RECIPES
+
+CPU = torch.device("cpu")
+NETWORK = ConvNetConfig(name="convnet", depth=2, width=4)
+RECIPE = replace(RECIPES["plain"], steps=20)
+
+
+@pytest.fixture
+def splits() -> Splits:
+    return load_splits(DatasetConfig(name="digits"))
+
+
+@pytest.fixture
+def real_set(splits: Splits) -> SyntheticSet:
+    """Three real images per class."""
+    chosen = ClassBatches(splits.train.labels, 10).draw(3, torch.Generator().manual_seed(0)).flatten()
+    return SyntheticSet(images=splits.train.images[chosen], labels=hard_labels(10, 3), ipc=3)
+
+
+def test_rows_are_networks_and_columns_are_images(splits: Splits, real_set: SyntheticSet) -> None:
+    correct = evaluate_set(real_set, splits, splits.select, NETWORK, RECIPE, [1, 2, 3], CPU)
+    assert correct.shape == (3, 250)
+    assert correct.dtype == np.bool_
+
+
+def test_a_row_depends_on_its_own_seed_alone(splits: Splits, real_set: SyntheticSet) -> None:
+    together = evaluate_set(real_set, splits, splits.select, NETWORK, RECIPE, [1, 2], CPU)
+    alone = evaluate_set(real_set, splits, splits.select, NETWORK, RECIPE, [2], CPU)
+    assert np.array_equal(together[1:], alone)
+    assert not np.array_equal(together[0], together[1])
+
+
+def test_one_training_is_read_on_several_parts(splits: Splits, real_set: SyntheticSet) -> None:
+    images, labels = real_set.images, real_set.labels
+    parts = [splits.select, splits.confirm]
+    select, confirm = train_and_read(images, labels, splits, parts, NETWORK, RECIPE, 1, CPU)
+    assert (len(select), len(confirm)) == (250, 300)
+    (again,) = train_and_read(images, labels, splits, [splits.confirm], NETWORK, RECIPE, 1, CPU)
+    assert np.array_equal(confirm, again)
+
+
+def test_a_learned_rate_takes_the_place_of_the_recipes(splits: Splits, real_set: SyntheticSet) -> None:
+    with_rate = replace(real_set, learned_lr=0.5)
+    as_recipe = evaluate_set(real_set, splits, splits.select, NETWORK, replace(RECIPE, lr=0.5), [1], CPU)
+    as_written = evaluate_set(real_set, splits, splits.select, NETWORK, RECIPE, [1], CPU)
+    found = evaluate_set(with_rate, splits, splits.select, NETWORK, RECIPE, [1], CPU)
+    assert np.array_equal(found, as_recipe)
+    assert not np.array_equal(found, as_written)
+
+
+def test_a_learned_rate_of_zero_teaches_nothing(splits: Splits, real_set: SyntheticSet) -> None:
+    """Whatever the steps, the network stays as it started."""
+    stuck = replace(real_set, learned_lr=0.0)
+    short, long = (
+        evaluate_set(stuck, splits, splits.select, NETWORK, replace(RECIPE, steps=steps), [1], CPU) for steps in (1, 20)
+    )
+    assert np.array_equal(short, long)
+
+
+def test_soft_labels_are_taken(splits: Splits, real_set: SyntheticSet) -> None:
+    """Logits that are sure of the class before it: a network that learns them is right on fewer images than by chance."""
+    wrong = replace(real_set, labels=20 * torch.nn.functional.one_hot((real_set.labels + 1) % 10, 10).float())
+    right = replace(real_set, labels=20 * torch.nn.functional.one_hot(real_set.labels, 10).float())
+    recipe = replace(RECIPE, steps=150)
+    fractions = [evaluate_set(s, splits, splits.select, NETWORK, recipe, [1], CPU).mean() for s in (wrong, right)]
+    assert fractions[0] < 0.1
+    assert fractions[1] > 0.5
+
+
+def test_the_same_purpose_and_data_give_the_same_seeds() -> None:
+    assert network_seeds("trial", "a", 3) == network_seeds("trial", "a", 3)
+
+
+def test_more_networks_keep_the_seeds_of_fewer() -> None:
+    assert network_seeds("trial", "a", 5)[:3] == network_seeds("trial", "a", 3)
+
+
+def test_purposes_and_data_have_seeds_of_their_own() -> None:
+    """Confirming a winner with the networks that chose it would prove nothing."""
+    seeds = [*network_seeds("trial", "a", 10), *network_seeds("confirm", "a", 10), *network_seeds("trial", "b", 10)]
+    assert len(set(seeds)) == 30

@@ -1,0 +1,191 @@
+"""A synthetic set: its size, its file, and the same bytes from every process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from raydistill.core.preprocess import Standardise
+from raydistill.core.synthetic import FORMAT, Manifest, SyntheticSet, decode, encode, hard_labels, sha256
+
+MANIFEST = Manifest(
+    preprocess=Standardise(mean=(0.1307,), std=(0.3081,)),
+    class_names=("zero", "öne", "two"),
+    config={"seed": 7, "method": {"name": "datadam"}},
+    code_sha256="c" * 64,
+)
+
+
+def some_set(soft: bool = False, learned_lr: float | None = None) -> SyntheticSet:
+    """Three classes of two 1 x 4 x 5 images."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(6, 1, 4, 5, generator=generator)
+    labels = torch.randn(6, 3, generator=generator) if soft else hard_labels(3, 2)
+    return SyntheticSet(images=images, labels=labels, ipc=2, learned_lr=learned_lr)
+
+
+def test_hard_labels_run_class_after_class() -> None:
+    assert hard_labels(3, 2).tolist() == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("soft", "learned_lr", "size"), [(False, None, 486), (True, None, 552), (False, 0.5, 490), (True, 0.5, 556)]
+)
+def test_size_counts_images_labels_and_rate(soft: bool, learned_lr: float | None, size: int) -> None:
+    """6 * 20 pixels of 4 bytes are 480; 6 classes of one byte, or 6 * 3 logits of 4 bytes, 72; a rate of 4 bytes."""
+    assert some_set(soft, learned_lr).size_bytes == size
+
+
+@pytest.mark.parametrize(("classes", "size"), [(256, 256 * 5), (257, 257 * 6)])
+def test_a_class_takes_two_bytes_above_256_classes(classes: int, size: int) -> None:
+    """One pixel of 4 bytes and one label each."""
+    assert SyntheticSet(images=torch.zeros(classes, 1, 1, 1), labels=hard_labels(classes, 1), ipc=1).size_bytes == size
+
+
+def test_labels_with_logits_are_soft() -> None:
+    assert (some_set().label_kind, some_set(soft=True).label_kind) == ("hard", "soft")
+
+
+@pytest.mark.parametrize("learned_lr", [None, 0.5])
+@pytest.mark.parametrize("soft", [False, True])
+def test_a_set_is_read_as_it_was_written(soft: bool, learned_lr: float | None) -> None:
+    given = some_set(soft, learned_lr)
+    found, manifest = decode(encode(given, MANIFEST))
+    assert torch.equal(found.images, given.images)
+    assert torch.equal(found.labels, given.labels)
+    assert found.labels.dtype == given.labels.dtype
+    assert (found.ipc, found.learned_lr) == (2, learned_lr)
+    assert manifest == MANIFEST
+
+
+def test_a_learned_rate_keeps_the_digits_of_single_precision() -> None:
+    found, _ = decode(encode(some_set(learned_lr=0.1), MANIFEST))
+    assert found.learned_lr == pytest.approx(0.1, rel=1e-7)
+
+
+def test_what_is_under_way_in_a_gradient_can_be_written() -> None:
+    given = some_set()
+    grown = replace(given, images=given.images.transpose(2, 3).requires_grad_())
+    found, _ = decode(encode(grown, MANIFEST))
+    assert torch.equal(found.images, given.images.transpose(2, 3))
+
+
+def test_the_file_is_one_that_others_read() -> None:
+    """safetensors itself finds the tensors."""
+    tensors = load(encode(some_set(learned_lr=0.5), MANIFEST))
+    assert {name: tuple(tensor.shape) for name, tensor in tensors.items()} == {
+        "images": (6, 1, 4, 5),
+        "labels": (6,),
+        "learned_lr": (),
+    }
+
+
+CODE = """
+import sys
+sys.path[:0] = sys.argv[1:]
+from test_synthetic import MANIFEST, encode, some_set
+sys.stdout.buffer.write(encode(some_set(soft=True, learned_lr=0.5), MANIFEST))
+"""
+
+
+def test_every_process_writes_the_same_bytes() -> None:
+    """The library writes its metadata in an order that changes with the process; ours is sorted."""
+    here = encode(some_set(soft=True, learned_lr=0.5), MANIFEST)
+    there = subprocess.run(
+        [sys.executable, "-c", CODE, os.path.dirname(__file__), os.getcwd()],
+        env={**os.environ, "PYTHONHASHSEED": "1"},
+        capture_output=True,
+        check=True,
+    )
+    assert hashlib.sha256(there.stdout).hexdigest() == sha256(here)
+
+
+def test_every_call_writes_the_same_bytes() -> None:
+    """The library's own order of seven metadata keys would stay the same over 20 calls with probability (1 / 5,040)^19."""
+    files = {encode(some_set(soft=True, learned_lr=0.5), MANIFEST) for _ in range(20)}
+    assert len(files) == 1
+
+
+def test_tensors_begin_at_a_multiple_of_eight_bytes() -> None:
+    """As the format asks of its header."""
+    assert int.from_bytes(encode(some_set(), MANIFEST)[:8], "little") % 8 == 0
+
+
+def written(**changes: object) -> bytes:
+    """The file of a set with some of its metadata replaced (None: left out), or its tensors."""
+    tensors = {"images": some_set().images, "labels": some_set().labels}
+    text = {
+        "format": FORMAT,
+        "ipc": "2",
+        "mean": "[0.5]",
+        "std": "[0.5]",
+        "class_names": '["a", "b", "c"]',
+        "config": "{}",
+        "code_sha256": "c",
+    }
+    for name, value in changes.items():
+        if isinstance(value, torch.Tensor):
+            tensors[name] = value
+        elif value is None:
+            text.pop(name, None)
+            tensors.pop(name, None)
+        else:
+            text[name] = str(value)
+    return save(tensors, text)
+
+
+def test_a_file_written_by_hand_is_read() -> None:
+    found, manifest = decode(written())
+    assert (found.ipc, manifest.class_names) == (2, ("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"not a set at all",
+        encode(some_set(), MANIFEST)[:-1],
+        save({"weight": torch.zeros(3)}),
+        save({"weight": torch.zeros(3)}, {"format": "pt"}),
+        written(ipc="two"),
+        written(images=None),
+        written(labels=None),
+        written(class_names=None),
+        written(mean=None),
+        written(config="{"),
+    ],
+    ids=["empty", "text", "truncated", "other", "pytorch", "ipc", "no images", "no labels", "no classes", "no mean", "config"],
+)
+def test_a_file_that_is_no_set_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"^not a synthetic set \(.*\); give an images.safetensors that raydistill wrote$"):
+        decode(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        written(format="raydistill-set-99"),
+        written(ipc=3),
+        written(class_names=json.dumps(["a", "b"])),
+        written(labels=torch.zeros(5, dtype=torch.int64)),
+        written(labels=torch.zeros(6, 4)),
+        written(images=torch.zeros(6, 20)),
+    ],
+    ids=["format", "ipc", "classes", "hard labels", "soft labels", "images"],
+)
+def test_a_set_whose_parts_do_not_fit_together_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"format '.*', images \(.*\) and labels \(.*\) for \d classes of \d; .*: make it again"):
+        decode(data)
+
+
+def test_the_hash_is_that_of_the_bytes() -> None:
+    """By `printf abc | sha256sum`."""
+    assert sha256(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,0 +1,234 @@
+"""Whole searches in this process, with networks of width 4 trained for 40 steps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import torch
+from made_up import SPACE, Told, space
+
+from raydistill import trial
+from raydistill.config import SearchSpace, TrialConfig
+from raydistill.core.train import RECIPES
+from raydistill.record import Reading, SearchResult
+from raydistill.search import driver
+from raydistill.search.driver import run_search
+from raydistill.search.local import LocalExecutor, run_to_a_record
+from raydistill.store import Store, StoreError, StudyInUseError, study_lock
+
+SMALL = SPACE + "\nevaluation: {recipe: default, networks: 2, baseline_networks: 2, confirm_networks: 2}\n"
+QUICK = ("method.random_inits=3", "method.batch_real=8", "ipc.high=6", "goal.margin_fraction=0.9", "budget.trials=2")
+
+
+@pytest.fixture(autouse=True)
+def short_recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=40))
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def quick(*overrides: str) -> SearchSpace:
+    return space(*QUICK, *overrides, text=SMALL)
+
+
+def search(folder: Path, searched: SearchSpace | None = None, watcher: Any = None, **given: Any) -> SearchResult:
+    arguments = {"data_root": None, "executor": LocalExecutor(), "watcher": watcher or Told(), **given}
+    return run_search(searched or quick(), Store(str(folder)), **arguments)
+
+
+def records(folder: Path) -> dict[int, dict[str, Any]]:
+    """Every record by ask number, without what may differ between two runs of one trial."""
+    found: dict[int, dict[str, Any]] = {}
+    for path in (folder / "made-up" / "trials").glob("*/record.json"):
+        record = json.loads(path.read_text())
+        assert record["config"]["ask_number"] not in found
+        found[record["config"]["ask_number"]] = {k: v for k, v in record.items() if k not in ("cost", "started_at", "host")}
+    return found
+
+
+def states(folder: Path) -> list[str]:
+    storage = f"sqlite:///{folder}/made-up/study.db"
+    return [t.state.name for t in optuna.load_study(study_name="made-up", storage=storage).get_trials()]
+
+
+def test_a_search_leaves_what_scripts_rely_on(tmp_path: Path) -> None:
+    result = search(tmp_path)
+    folder = tmp_path / "made-up"
+    assert {path.name for path in folder.iterdir()} == {
+        ".lock",
+        "baseline",
+        "result.json",
+        "search_space.yaml",
+        "study.db",
+        "trials",
+    }
+    for trial_folder in (folder / "trials").iterdir():
+        assert {"config.json", "record.json", "images.safetensors", "images.png"} <= {
+            path.name for path in trial_folder.iterdir()
+        }
+    assert json.loads((folder / "result.json").read_text()) == json.loads(result.model_dump_json())
+    assert result.verdict == "lossless"
+    assert result.trials["finished"] == 2
+    assert states(tmp_path) == ["COMPLETE", "COMPLETE"]
+
+
+def test_a_watcher_is_told_of_each_stage(tmp_path: Path) -> None:
+    told = Told()
+    search(tmp_path, watcher=told)
+    assert told.all("stage") == [("baseline", 2), ("trials", 2), ("confirmation", 2)]
+    assert len(told.all("job")) == 4
+    assert told.all("started") == [0, 1]
+    assert told.all("ended") == [(0, "finished"), (1, "finished")]
+    assert [number for number, _ in told.all("reading")] == [0, 0, 0, 1, 1, 1]
+
+
+def test_a_finished_search_repeats_nothing(tmp_path: Path) -> None:
+    first = search(tmp_path)
+    told = Told()
+    again = search(tmp_path, watcher=told, executor=NoExecutor())
+    assert again == first
+    assert told.all("ended") == [(0, "finished"), (1, "finished")]
+    assert told.all("started") == []
+
+
+class NoExecutor:
+    """Must not be used."""
+
+    def run_jobs(self, jobs: Sequence[Any], watcher: Any) -> None:
+        raise AssertionError
+
+    run_trials = run_jobs
+
+    def close(self) -> None: ...
+
+
+def test_a_larger_budget_continues_a_finished_search(tmp_path: Path) -> None:
+    search(tmp_path)
+    before = records(tmp_path)
+    told = Told()
+    result = search(tmp_path, quick("budget.trials=3"), told)
+    assert told.all("started") == [2]
+    assert {number: record for number, record in records(tmp_path).items() if number < 2} == before
+    assert result.trials["finished"] == 3
+
+
+class Interrupts(Told):
+    """Presses Ctrl-C at a reading of a trial."""
+
+    def reading(self, config: TrialConfig[Any], reading: Reading) -> None:
+        super().reading(config, reading)
+        if (config.ask_number, reading.fraction) == (1, 0.0):
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_search_ends_with_the_same_records(tmp_path: Path) -> None:
+    search(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path / "parts", watcher=Interrupts())
+    assert states(tmp_path / "parts") == ["COMPLETE", "WAITING"]
+    told = Told()
+    search(tmp_path / "parts", watcher=told)
+    assert told.all("started") == [1]
+    assert records(tmp_path / "parts") == records(tmp_path / "whole")
+
+
+def test_the_executor_is_closed_however_a_search_ends(tmp_path: Path) -> None:
+    class Closed(LocalExecutor):
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    executor = Closed()
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path, executor=executor, watcher=Interrupts())
+    assert executor.closed
+
+
+def test_a_crashed_trial_does_not_end_the_search_and_is_tried_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distil = trial.distil
+
+    def failing(config: TrialConfig[Any], *rest: Any) -> Any:
+        if config.ask_number == 0:
+            raise RuntimeError("no reason")
+        return distil(config, *rest)
+
+    monkeypatch.setattr(trial, "distil", failing)
+    result = search(tmp_path)
+    assert (result.trials["crashed"], result.trials["finished"]) == (1, 1)
+    assert states(tmp_path) == ["FAIL", "COMPLETE"]
+    monkeypatch.setattr(trial, "distil", distil)
+    assert search(tmp_path).trials["finished"] == 2
+
+
+def test_a_study_that_cannot_be_written_ends_the_trial_with_that_error(tmp_path: Path) -> None:
+    config = quick().trial(ask_number=0, values={"method.lr_images": 1.0, "method.init": "real", "ipc": 2}, data_sha256="d")
+    with pytest.raises(StoreError, match="has no baseline"):
+        run_to_a_record(config, Store(str(tmp_path)), print, None)
+
+
+def test_a_candidate_that_falls_hands_over_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish = driver.finish_confirmation
+    asked: list[int] = []
+
+    def first_falls(config: TrialConfig[Any], study: Store) -> Any:
+        asked.append(config.ipc)
+        confirmation = finish(config, study)
+        return confirmation.model_copy(update={"is_lossless": len(asked) > 1})
+
+    monkeypatch.setattr(driver, "finish_confirmation", first_falls)
+    told = Told()
+    result = search(tmp_path, watcher=told)
+    assert asked == sorted(asked)
+    assert len(asked) == 2
+    assert (result.verdict, result.smallest_lossless_ipc) == ("lossless", asked[1])
+    assert [note for note in told.all("note") if "is not confirmed" in note]
+
+
+def test_a_baseline_that_is_not_admissible_is_said_before_the_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish = driver.finish_baseline
+    monkeypatch.setattr(driver, "finish_baseline", lambda *given: finish(*given).model_copy(update={"is_admissible": False}))
+    told = Told()
+    result = search(tmp_path, watcher=told)
+    assert result.verdict == "inconclusive"
+    assert ("confirmation", 2) not in told.all("stage")
+    kinds = [kind for kind, _ in told.events]
+    assert kinds.index("note") < kinds.index("started")
+    assert told.all("note")[0].startswith("No verdict will be had: twice the recipe's steps")
+
+
+def test_a_second_search_of_a_study_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "study_lock", lambda study: study_lock(study, wait_seconds=0))
+    with study_lock(Store(str(tmp_path / "made-up"))), pytest.raises(StudyInUseError, match="is in use by process"):
+        search(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "made-up").write_text("a file where the study's folder belongs")
+    with pytest.raises(StoreError, match="cannot write .*give a --store that can be written"):
+        search(tmp_path)
+
+
+def test_a_relative_store_is_the_same_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = search(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert search(Path("."), executor=NoExecutor()) == first
+
+
+def test_a_study_elsewhere_gets_a_copy_of_the_view(tmp_path: Path) -> None:
+    """fsspec's memory file system stands for a bucket."""
+    told = Told()
+    result = run_search(quick(), Store(f"memory://{tmp_path.name}"), data_root=None, executor=LocalExecutor(), watcher=told)
+    study = Store(f"memory://{tmp_path.name}/made-up")
+    assert study.read("study.db").startswith(b"SQLite format 3")
+    assert study.read_json("result.json")["verdict"] == result.verdict
+    assert "nothing keeps a second search of this study out" in told.all("note")[0]

@@ -1,0 +1,108 @@
+"""Whether a study may be continued."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from made_up import record, space, write_config
+
+from raydistill.config import SearchSpace
+from raydistill.record import write_record
+from raydistill.search.resume import StudyMismatchError, check_resumable, differences
+from raydistill.search.space import any_trial, complete_document
+from raydistill.store import Store, StoreError
+
+DATA = "d" * 64
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Store:
+    """A study of the made-up space with one ended trial."""
+    store = Store(str(tmp_path / "made-up"))
+    store.write("search_space.yaml", yaml.safe_dump(complete_document(space())))
+    config = any_trial(space(), DATA)
+    write_config(store, config)
+    write_record(store, record(config, gap=0.1))
+    return store
+
+
+def check(study: Store, searched: SearchSpace, **changes: Any) -> None:
+    check_resumable(searched, study, **{"data_sha256": DATA, "accept_code_change": False, **changes})
+
+
+def test_the_same_space_continues(study: Store) -> None:
+    check(study, space())
+
+
+def test_a_study_that_does_not_exist_may_begin(tmp_path: Path) -> None:
+    check(Store(str(tmp_path / "none")), space())
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("budget.trials=9",),
+        ("resources.max_concurrent_trials=2",),
+        ("evaluation.recipe=default", "method.mmd_weight=0.01"),
+    ],
+    ids=["more trials", "more at once", "defaults written out"],
+)
+def test_what_shapes_no_trial_may_change(study: Store, overrides: Sequence[str]) -> None:
+    check(study, space(*overrides))
+
+
+def test_how_many_trials_share_a_gpu_may_change(study: Store) -> None:
+    shared = space("resources.gpus_per_trial=0.5")
+    study.write("search_space.yaml", yaml.safe_dump(complete_document(space("resources.gpus_per_trial=0.25"))))
+    check(study, shared)
+
+
+def test_another_space_is_refused_with_every_difference(study: Store) -> None:
+    changed = space("ipc.high=50", "method.init=noise", "goal.margin_fraction=0.03", "resources.gpus_per_trial=1")
+    with pytest.raises(StudyMismatchError) as caught:
+        check(study, changed)
+    assert str(caught.value).splitlines() == [
+        f"study {study.root} was begun with another search space:",
+        "  goal.margin_fraction: was 0.02, is now 0.03",
+        '  ipc: was {"low": 1, "high": 60, "log": false}, is now {"low": 1, "high": 50, "log": false}',
+        '  method.init: was {"choices": ["real", "noise"]}, is now "noise"',
+        '  resources.gpus_per_trial: was "0", is now "above 0"',
+        "Only budget.trials and resources.max_concurrent_trials may change: go back to these values, or give the new search another "
+        "name (study: ...)",
+    ]
+
+
+def test_a_key_that_one_space_lacks_is_a_difference() -> None:
+    assert list(differences({"a": {"b": 1}}, {"a": {"c": None}, "d": 2})) == [
+        "a.b: was 1, is now not given",
+        "d: was not given, is now 2",
+    ]
+
+
+def test_other_data_is_refused(study: Store) -> None:
+    with pytest.raises(
+        StudyMismatchError, match="begun on data with hash dddddddddddd, and data set digits now has eeeeeeeeeeee: put"
+    ):
+        check(study, space(), data_sha256="e" * 64)
+
+
+def test_other_code_is_refused_unless_it_is_accepted(study: Store) -> None:
+    config = any_trial(space("seed=1"), DATA)
+    write_config(study, config)
+    write_record(study, record(config, gap=0.1, code_sha256="c" * 64))
+    with pytest.raises(
+        StudyMismatchError, match=r"holds 1 records of other code \(hash cccccccccccc, now .*--accept-code-change"
+    ):
+        check(study, space())
+    check(study, space(), accept_code_change=True)
+
+
+@pytest.mark.parametrize("text", ["a: [", "only text"])
+def test_a_damaged_space_is_named(study: Store, text: str) -> None:
+    study.write("search_space.yaml", text)
+    with pytest.raises(StoreError, match=r"search_space\.yaml is damaged"):
+        check(study, space())

@@ -1,0 +1,328 @@
+"""Asks, tells, the Optuna view, and how near the solver comes to the smallest lossless IPC."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from made_up import record, space
+from optuna.trial import TrialState
+
+from raydistill.config import SearchSpace, TrialConfig, derive_seed
+from raydistill.record import TrialRecord, write_record
+from raydistill.search.solver import Solver, read_outcome
+from raydistill.store import Store, StoreError
+
+
+def solver_in(folder: Path, searched: SearchSpace | None = None) -> Solver:
+    study = Store(str(folder))
+    return Solver(searched or space(), study, data_sha256="d" * 64, database=folder / "study.db")
+
+
+@pytest.fixture
+def solver(tmp_path: Path) -> Iterator[Solver]:
+    with closing(solver_in(tmp_path)) as made:
+        yield made
+
+
+def asked(solver: Solver) -> TrialConfig[Any]:
+    config = solver.ask()
+    assert config is not None
+    return config
+
+
+def tell(solver: Solver, told: TrialRecord) -> TrialRecord:
+    """Write the record, as a trial does, and tell it."""
+    write_record(solver._folder, told)
+    solver.tell(told)
+    return told
+
+
+def view(folder: Path) -> list[optuna.trial.FrozenTrial]:
+    """What Optuna's own tools read in the study's file."""
+    return optuna.load_study(study_name="made-up", storage=f"sqlite:///{folder}/study.db").get_trials()
+
+
+def test_the_first_ask_is_the_middle_at_the_highest_ipc(solver: Solver) -> None:
+    first = asked(solver)
+    assert (first.ask_number, first.ipc) == (0, 60)
+    assert (first.method.lr_images, first.method.random_inits, first.method.init) == (pytest.approx(1.0), 15, "real")
+
+
+def test_ipc_stays_at_the_top_until_a_reading_is_lossless(solver: Solver) -> None:
+    tell(solver, record(asked(solver), gap=0.03))
+    assert asked(solver).ipc == 60
+
+
+def test_ipc_goes_a_step_below_the_smallest_lossless_one(solver: Solver) -> None:
+    """60 * 0.8 = 48; a lossy trial there changes nothing."""
+    tell(solver, record(asked(solver), gap=0.02))
+    second = asked(solver)
+    assert second.ipc == 48
+    tell(solver, record(second, gap=0.03))
+    assert asked(solver).ipc == 48
+
+
+def test_each_running_trial_moves_the_next_ask_a_step_further(solver: Solver) -> None:
+    """60 * 0.8 = 48 and 60 * 0.8 * 0.8 = 38.4."""
+    tell(solver, record(asked(solver), gap=0.01))
+    assert [asked(solver).ipc, asked(solver).ipc] == [48, 38]
+
+
+def test_ipc_does_not_leave_its_range(tmp_path: Path) -> None:
+    with closing(solver_in(tmp_path, space("ipc.low=50"))) as solver:
+        tell(solver, record(asked(solver), gap=0.01))
+        assert asked(solver).ipc == 50
+
+
+def test_a_space_with_one_ipc_searches_the_rest(tmp_path: Path) -> None:
+    with closing(solver_in(tmp_path, space("ipc=7"))) as solver:
+        first = tell(solver, record(asked(solver), gap=0.01))
+        second = asked(solver)
+        assert (first.ipc, second.ipc) == (7, 7)
+        assert second.method.lr_images != 1.0
+
+
+def test_an_ask_is_on_disk_before_it_is_given(solver: Solver) -> None:
+    config = asked(solver)
+    text = solver._folder.read(f"trials/{config.trial_id}/config.json").decode()
+    assert type(config).model_validate_json(text) == config
+    assert text.startswith('{\n  "ask_number": 0,')
+
+
+def test_asks_end_with_the_budget(solver: Solver) -> None:
+    assert [solver.ask() is None for _ in range(5)] == [False, False, False, False, True]
+    assert solver.remaining == 0
+
+
+def test_failed_trials_count_against_the_budget(solver: Solver) -> None:
+    for state in ("diverged", "out_of_memory", "crashed", "pruned"):
+        tell(solver, record(asked(solver), gap=0.5, state=state, error="why"))
+    assert solver.ask() is None
+
+
+def test_the_same_history_gives_the_same_asks(tmp_path: Path) -> None:
+    def asks(folder: Path) -> list[str]:
+        with closing(solver_in(folder)) as solver:
+            return [tell(solver, record(asked(solver), gap=0.01 * number)).trial_id for number in range(4)]
+
+    assert asks(tmp_path / "a") == asks(tmp_path / "b")
+
+
+def test_the_same_history_gives_the_same_asks_after_a_restart(tmp_path: Path) -> None:
+    with closing(solver_in(tmp_path / "whole")) as solver:
+        whole = [tell(solver, record(asked(solver), gap=0.01)).trial_id for _ in range(4)]
+    parts = []
+    for _ in range(4):
+        with closing(solver_in(tmp_path / "parts")) as solver:
+            parts.append(tell(solver, record(asked(solver), gap=0.01)).trial_id)
+    assert parts == whole
+
+
+def test_another_seed_asks_other_trials(tmp_path: Path) -> None:
+    with closing(solver_in(tmp_path / "a")) as a, closing(solver_in(tmp_path / "b", space("seed=1"))) as b:
+        first = [asked(solver) for solver in (a, b)]
+        second = [asked(solver) for solver in (a, b)]
+    assert first[0].method == first[1].method
+    assert second[0].method != second[1].method
+    assert first[0].trial_id != first[1].trial_id
+
+
+def test_asks_that_did_not_end_are_asked_first_after_a_restart(tmp_path: Path) -> None:
+    """Trial 1 crashed, trial 2 was killed; trial 0 ended."""
+    with closing(solver_in(tmp_path)) as solver:
+        first = [asked(solver) for _ in range(3)]
+        tell(solver, record(first[0], gap=0.01))
+        tell(solver, record(first[1], gap=None, state="crashed", error="why"))
+    with closing(solver_in(tmp_path)) as solver:
+        assert [r.ask_number for r in solver.records] == [0]
+        assert [asked(solver), asked(solver)] == first[1:]
+        assert asked(solver).ask_number == 3
+        assert solver.ask() is None
+
+
+def test_an_ask_whose_folder_was_deleted_is_asked_again(tmp_path: Path) -> None:
+    with closing(solver_in(tmp_path)) as solver:
+        told = [tell(solver, record(asked(solver), gap=0.01)) for _ in range(2)]
+    study = Store(str(tmp_path))
+    study.delete(f"trials/{told[0].trial_id}/record.json")
+    study.delete(f"trials/{told[0].trial_id}/config.json")
+    with closing(solver_in(tmp_path)) as solver:
+        assert [asked(solver).ask_number for _ in range(3)] == [0, 2, 3]
+
+
+def test_a_smaller_budget_asks_no_more_than_it_holds(tmp_path: Path) -> None:
+    with closing(solver_in(tmp_path)) as solver:
+        tell(solver, record(asked(solver), gap=0.01))
+        asked(solver)
+    with closing(solver_in(tmp_path, space("budget.trials=1"))) as solver:
+        assert solver.ask() is None
+
+
+def test_candidates_are_ordered_by_ipc_then_gap(tmp_path: Path) -> None:
+    with closing(solver_in(tmp_path, space("ipc=7", "budget.trials=9"))) as solver:
+        for gap in (0.02, 0.021, 0.01):
+            tell(solver, record(asked(solver), gap=gap))
+        tell(solver, record(asked(solver), gap=0.0, state="pruned"))
+        assert [r.ask_number for r in solver.candidates()] == [2, 0]
+
+
+@pytest.mark.parametrize(
+    ("state", "gap", "expected"),
+    [
+        ("finished", 0.015, (TrialState.COMPLETE, 60.0, pytest.approx(-0.005), {"gap": 0.015})),
+        ("pruned", 0.08, (TrialState.PRUNED, None, pytest.approx(0.06), {"gap": 0.08})),
+        ("diverged", 0.5, (TrialState.FAIL, None, None, {"cause": "diverged", "error": "why"})),
+        ("out_of_memory", None, (TrialState.FAIL, None, None, {"cause": "out_of_memory", "error": "why"})),
+        ("crashed", None, (TrialState.FAIL, None, None, {"cause": "crashed", "error": "why"})),
+    ],
+)
+def test_a_record_in_optunas_words(solver: Solver, state: Any, gap: float | None, expected: tuple[Any, ...]) -> None:
+    assert read_outcome(record(asked(solver), gap=gap, state=state, error="why"), 0.02) == expected
+
+
+def test_a_finished_trial_without_a_finite_gap_failed(solver: Solver) -> None:
+    outcome = read_outcome(record(asked(solver), gap=math.nan), 0.02)
+    assert outcome.state == TrialState.FAIL
+    assert outcome.notes["error"] == "finished with gap nan, which is not a finite number"
+
+
+STATES = ("finished", "pruned", "diverged", "crashed")
+
+
+def test_the_live_view_and_the_rebuilt_one_say_the_same(tmp_path: Path) -> None:
+    def said() -> list[tuple[Any, ...]]:
+        return [(t.state, t.values, t.params, t.constraints, t.user_attrs) for t in view(tmp_path)]
+
+    with closing(solver_in(tmp_path)) as solver:
+        for state in STATES:
+            tell(solver, record(asked(solver), gap=0.05, state=state, error="why"))
+        live = said()
+    assert said() == live
+    assert [t.state.name for t in view(tmp_path)] == ["COMPLETE", "PRUNED", "FAIL", "FAIL"]
+    assert [t.constraints for t in view(tmp_path)][:2] == [{"gap": pytest.approx(0.03)}] * 2
+
+
+def test_the_view_tells_when_a_trial_ran_and_for_how_long(tmp_path: Path) -> None:
+    with closing(solver_in(tmp_path)) as solver:
+        tell(solver, record(asked(solver), gap=0.05))
+    (trial,) = view(tmp_path)
+    assert trial.duration.total_seconds() == 3.0
+
+
+def test_nothing_is_left_running(tmp_path: Path) -> None:
+    with closing(solver_in(tmp_path)) as solver:
+        pending = asked(solver)
+        assert [t.state for t in view(tmp_path)] == [TrialState.RUNNING]
+    (trial,) = view(tmp_path)
+    assert trial.state == TrialState.WAITING
+    assert trial.user_attrs == {"ask_number": 0}
+    assert trial.system_attrs["fixed_params"]["ipc"] == pending.ipc
+
+
+def test_a_view_left_by_a_killed_search_is_replaced_with_its_journal(tmp_path: Path) -> None:
+    (tmp_path / "study.db").write_bytes(b"torn")
+    (tmp_path / "study.db-journal").write_bytes(b"a journal that would be rolled back")
+    with closing(solver_in(tmp_path)):
+        assert view(tmp_path) == []
+    assert not (tmp_path / "study.db-journal").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["study.db"]
+
+
+def test_a_damaged_config_is_named(solver: Solver, tmp_path: Path) -> None:
+    config = asked(solver)
+    Store(str(tmp_path)).write(f"trials/{config.trial_id}/config.json", "{}")
+    with pytest.raises(StoreError, match=f"trials/{config.trial_id}/config.json is damaged"):
+        solver_in(tmp_path)
+
+
+SIMULATED = """
+study: made-up
+dataset: {name: digits}
+network: {name: convnet, depth: 2, width: 4}
+method:
+  name: datadam
+  lr_images: {low: 0.1, high: 10.0, log: true}
+  mmd_weight: {low: 0.001, high: 1.0, log: true}
+  attention_power: {low: 1.0, high: 5.0}
+ipc: {low: 1, high: 60}
+goal: {margin_fraction: 0.02}
+budget: {trials: 12}
+"""
+
+
+class Problem:
+    """gap = floor + b(h) / sqrt(k), with b quadratic in the parameters h, each scaled to 0 to 1, and noise on a reading."""
+
+    def __init__(self, number: int) -> None:
+        draw = np.random.default_rng(number)
+        self.space = space(f"seed={number}", text=SIMULATED)
+        self.best_at = draw.uniform(0.15, 0.85, 3)
+        self.weights = 3 * draw.dirichlet(np.ones(3))
+        self.curvature = draw.uniform(1, 6)
+        self.floor = draw.uniform(-0.005, 0.01)
+        self.smallest = math.exp(draw.uniform(math.log(4), math.log(45)))
+        """The smallest lossless IPC at the best parameters."""
+        self.noise = np.random.default_rng([number, 1])
+
+    def gap(self, config: TrialConfig[Any]) -> float:
+        method = config.method
+        scaled = np.array(
+            [math.log10(method.lr_images) / 2 + 0.5, math.log10(method.mmd_weight) / 3 + 1, (method.attention_power - 1) / 4]
+        )
+        excess = 1 + self.curvature * float(np.sum(self.weights * (scaled - self.best_at) ** 2)) * 2 / 3
+        return self.floor + (0.02 - self.floor) * math.sqrt(self.smallest / config.ipc) * excess
+
+    def read(self, config: TrialConfig[Any]) -> TrialRecord:
+        """A record; stopped early when the gap is beyond twice the margin."""
+        gap = self.gap(config) + 0.003 * float(self.noise.normal())
+        return record(config, gap=gap, state="pruned" if gap > 0.04 else "finished")
+
+    def ratio(self, found: TrialRecord | None, config_of: dict[int, TrialConfig[Any]]) -> float:
+        """Found IPC over the smallest; nothing found counts as twice the highest."""
+        return (120 if found is None else config_of[found.ask_number].ipc) / self.smallest
+
+
+def searched(problem: Problem, folder: Path) -> float:
+    configs: dict[int, TrialConfig[Any]] = {}
+    with closing(solver_in(folder, problem.space)) as solver:
+        while (config := solver.ask()) is not None:
+            configs[config.ask_number] = config
+            solver.tell(problem.read(config))
+        true = [r for r in solver.candidates() if problem.gap(configs[r.ask_number]) <= 0.02]
+    return problem.ratio(true[0] if true else None, configs)
+
+
+def drawn(problem: Problem) -> float:
+    """Random search over the same space."""
+    configs, found = {}, []
+    for number in range(12):
+        draw = np.random.default_rng(derive_seed(problem.space.seed, "random", number))
+        values = {
+            "method.lr_images": 10 ** draw.uniform(-1, 1),
+            "method.mmd_weight": 10 ** draw.uniform(-3, 0),
+            "method.attention_power": draw.uniform(1, 5),
+            "ipc": round(math.exp(draw.uniform(0, math.log(60)))),
+        }
+        configs[number] = problem.space.trial(ask_number=number, values=values, data_sha256="d")
+        read = problem.read(configs[number])
+        if read.gap is not None and read.gap <= 0.02 and problem.gap(configs[number]) <= 0.02:
+            found.append(read)
+    return problem.ratio(min(found, key=lambda r: r.ipc, default=None), configs)
+
+
+@pytest.mark.slow
+def test_twelve_trials_come_near_the_smallest_lossless_ipc(tmp_path: Path) -> None:
+    """Half of the searches end within twice the best possible IPC, where random search ends at three times it."""
+    problems = [Problem(number) for number in range(15)]
+    ratios = [searched(problem, tmp_path / str(number)) for number, problem in enumerate(problems)]
+    random = [drawn(Problem(number)) for number in range(15)]
+    assert statistics.median(ratios) < 2
+    assert statistics.geometric_mean(ratios) < 0.7 * statistics.geometric_mean(random)

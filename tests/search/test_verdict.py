@@ -1,0 +1,134 @@
+"""The rules of the verdict, on made-up records.
+
+The baseline has two networks with 98 and 96 of 100 images right, mean 0.97; the margin is 0.02.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from made_up import baseline, correct, record, space
+
+from raydistill.confirm import Confirmation
+from raydistill.core.lossless import GapInterval, gap_interval
+from raydistill.record import SearchResult, State, TrialRecord, pack_bits
+from raydistill.search.verdict import Confirmed, conclude, largest_lossy
+
+SPACE = space()
+
+
+def trial(number: int, ipc: int, gap: float | None, state: State = "finished", right: Sequence[int] = ()) -> TrialRecord:
+    values = {"method.lr_images": 1.0, "method.random_inits": 10, "method.init": "real", "ipc": ipc}
+    config = SPACE.trial(ask_number=number, values=values, data_sha256="d" * 64)
+    return record(config, gap, state, select_correct=pack_bits(correct(right)) if right else ())
+
+
+def confirmed(record: TrialRecord, upper: float) -> Confirmed:
+    interval = GapInterval(gap=upper - 0.01, lower=upper - 0.02, upper=upper, confidence=0.95, networks=2, images=100)
+    return Confirmed(record, Confirmation(interval=interval, is_lossless=upper <= 0.02, accuracy_fractions=(0.9, 0.9)))
+
+
+def concluded(records: Sequence[TrialRecord], tried: Sequence[Confirmed] = (), **changes: Any) -> SearchResult:
+    return conclude(SPACE, baseline(**changes), records, tried, "hard")
+
+
+def test_a_confirmed_candidate_is_lossless() -> None:
+    """797 train images over 200 in the set, 51,805 bytes over 2,000; three trials of 3 seconds."""
+    records = [trial(0, 60, 0.01), trial(1, 20, 0.015), trial(2, 10, 0.05)]
+    result = concluded(records, [confirmed(records[1], 0.018)])
+    assert (result.verdict, result.split, result.smallest_lossless_ipc) == ("lossless", "confirm", 20)
+    assert result.winner_trial_id == records[1].trial_id
+    assert result.gap_interval is not None
+    assert result.gap_interval.upper == 0.018
+    assert (result.compression_images, result.compression_bytes) == (797 / 200, 51805 / 2000)
+    assert (result.largest_ipc_tried, result.closest_gap, result.seconds) == (60, 0.01, 9.0)
+    assert result.baseline_accuracy_fraction == (0.98, 0.96)
+    assert result.trials == {"finished": 3, "pruned": 0, "diverged": 0, "out_of_memory": 0, "crashed": 0}
+    assert (
+        result.reason == "the winner's gap on the confirm images is at most 0.0180 with confidence 0.95, within the margin 0.02"
+    )
+
+
+def test_the_last_candidate_confirmed_is_the_winner() -> None:
+    records = [trial(0, 10, 0.01), trial(1, 20, 0.01)]
+    result = concluded(records, [confirmed(records[0], 0.03), confirmed(records[1], 0.02)])
+    assert (result.verdict, result.smallest_lossless_ipc) == ("lossless", 20)
+
+
+def test_candidates_that_all_fall_leave_it_open() -> None:
+    records = [trial(0, 10, 0.01), trial(1, 20, 0.01)]
+    result = concluded(records, [confirmed(records[0], 0.05), confirmed(records[1], 0.03)])
+    assert (result.verdict, result.smallest_lossless_ipc, result.gap_interval) == ("inconclusive", None, None)
+    assert result.reason == (
+        "2 trials read as lossless on the select images; on the confirm images the gap is at most 0.0300, above the margin 0.02"
+    )
+
+
+def test_without_a_candidate_it_is_not_reached() -> None:
+    result = concluded([trial(0, 60, 0.05), trial(1, 40, 0.04), trial(2, 50, 0.3, "pruned")])
+    assert (result.verdict, result.closest_gap, result.compression_images) == ("not_reached", 0.04, None)
+    assert result.reason == "no trial came within the margin 0.02; the closest gap was 0.0400 at IPC 40"
+
+
+def test_without_a_finished_trial_it_is_open() -> None:
+    result = concluded([trial(0, 60, None, "crashed"), trial(1, 60, None, "crashed"), trial(2, 60, None, "out_of_memory")])
+    assert (result.verdict, result.closest_gap) == ("inconclusive", None)
+    assert result.reason == "no trial finished (2 crashed, 1 out of memory)"
+
+
+def test_without_any_trial_it_is_open() -> None:
+    result = concluded([])
+    assert (result.verdict, result.largest_ipc_tried, result.reason) == ("inconclusive", None, "no trial finished (none was run)")
+
+
+def test_a_baseline_that_is_not_admissible_leaves_it_open() -> None:
+    records = [trial(0, 10, 0.01)]
+    result = concluded(records, [], is_admissible=False)
+    assert (result.verdict, result.baseline_admissible) == ("inconclusive", False)
+    assert result.reason.startswith(
+        "twice the recipe's steps move the full-data accuracy by +0.0100, and a quarter of the margin (0.0050)"
+    )
+
+
+def test_the_largest_lossy_ipc_has_its_best_trials_lower_bound_above_the_margin() -> None:
+    """At IPC 8 the better of two trials has 60 and 62 images right, so a gap of 0.36; at 9 the best has a gap of 0.03."""
+    lossy = [trial(0, 8, 0.57, right=[40, 40]), trial(1, 8, 0.36, right=[60, 62])]
+    near = trial(2, 9, 0.03, right=[94, 94])
+    bounds = [gap_interval(baseline().select_correct, correct(right), 0.95).lower for right in ([60, 62], [94, 94])]
+    assert bounds[0] > 0.02 > bounds[1]
+    found = largest_lossy([*lossy, near], baseline(), SPACE.goal, below=None)
+    assert found == (8, 2)
+
+
+def test_lossy_ipcs_at_or_above_the_winner_do_not_count() -> None:
+    records = [trial(0, 20, 0.01), trial(1, 20, 0.57, right=[40, 40]), trial(2, 30, 0.57, right=[40, 40])]
+    result = concluded(records, [confirmed(records[0], 0.018)])
+    assert (result.largest_lossy_ipc, result.largest_lossy_trials) == (None, None)
+
+
+def test_without_a_winner_lossy_ipcs_lie_below_every_candidate() -> None:
+    records = [trial(0, 20, 0.01), trial(1, 25, 0.57, right=[40, 40]), trial(2, 5, 0.57, right=[40, 40])]
+    result = concluded(records, [confirmed(records[0], 0.05)])
+    assert (result.largest_lossy_ipc, result.largest_lossy_trials) == (5, 1)
+
+
+def test_without_a_candidate_any_ipc_may_be_lossy() -> None:
+    assert concluded([trial(0, 60, 0.57, right=[40, 40])]).largest_lossy_ipc == 60
+
+
+@pytest.mark.parametrize(("wanted", "found"), [(1, (8, 1)), (2, None)])
+def test_an_ipc_needs_enough_trials_to_be_lossy(wanted: int, found: tuple[int, int] | None) -> None:
+    goal = SPACE.goal.model_copy(update={"lossy_trials": wanted})
+    assert largest_lossy([trial(0, 8, 0.57, right=[40, 40])], baseline(), goal, below=None) == found
+
+
+def test_one_network_proves_no_loss() -> None:
+    assert largest_lossy([trial(0, 8, 0.57, right=[40])], baseline(), SPACE.goal, below=None) is None
+
+
+def test_a_result_comes_back_from_its_file() -> None:
+    records = [trial(0, 10, 0.01)]
+    result = concluded(records, [confirmed(records[0], 0.018)])
+    assert SearchResult.model_validate_json(result.model_dump_json()) == result
