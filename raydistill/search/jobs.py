@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from raydistill.baseline import train_baseline_network
 from raydistill.config import TrialConfig
@@ -14,11 +14,23 @@ from raydistill.methods import method_configs
 from raydistill.space_file import read_trial_config
 from raydistill.store import Store
 
+
+class Job(Protocol):
+    """Work for an executor, done in another process perhaps; it leaves its result in a file."""
+
+    @property
+    def name(self) -> str:
+        """As the dashboard shows it."""
+
+    def __call__(self) -> None:
+        """Do it; nothing if it is done already."""
+
+
 TrainNetwork = Callable[[TrialConfig[Any], int, Store, Path | None], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
+class NetworkJob:
     """One network to train; a callable that can be sent to another process."""
 
     name: str
@@ -37,13 +49,13 @@ class Job:
         self.train(config, self.index, self.study, self.data_root)
 
 
-def baseline_jobs(config: TrialConfig[Any], study: Store, data_root: Path | None) -> list[Job]:
+def baseline_jobs(config: TrialConfig[Any], study: Store, data_root: Path | None) -> list[NetworkJob]:
     """One job per baseline network that is not trained."""
     count = config.evaluation.baseline_networks
     return _missing("baseline", "baseline/network", train_baseline_network, count, config, study, data_root)
 
 
-def confirm_jobs(config: TrialConfig[Any], study: Store, data_root: Path | None) -> list[Job]:
+def confirm_jobs(config: TrialConfig[Any], study: Store, data_root: Path | None) -> list[NetworkJob]:
     """One job per fresh network that is not trained on a trial's set."""
     output = f"trials/{config.trial_id}/confirm"
     count = config.evaluation.confirm_networks
@@ -52,9 +64,9 @@ def confirm_jobs(config: TrialConfig[Any], study: Store, data_root: Path | None)
 
 def _missing(
     name: str, output: str, train: TrainNetwork, count: int, config: TrialConfig[Any], study: Store, data_root: Path | None
-) -> list[Job]:
+) -> list[NetworkJob]:
     jobs = [
-        Job(
+        NetworkJob(
             name=f"{name} network {index}",
             output=f"{output}-{index}.json",
             train=train,

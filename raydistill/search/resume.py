@@ -73,18 +73,19 @@ def differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator
     """One line per key that differs, with the old and the new value."""
     old, new = dict(_leaves(stored)), dict(_leaves(given))
     for key in sorted(old.keys() | new.keys()):
-        if key not in MAY_CHANGE and old.get(key, "null") != new.get(key, "null"):
-            yield f"{key}: was {old.get(key, 'not given')}, is now {new.get(key, 'not given')}"
+        if key not in MAY_CHANGE and old.get(key) != new.get(key):
+            was, now = (json.dumps(side[key]) if key in side else "not given" for side in (old, new))
+            yield f"{key}: was {was}, is now {now}"
 
 
-def _leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Values as text by dotted key; a range is one value."""
+def _leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Values by dotted key; a range is one value."""
     for key, value in document.items():
         path = f"{prefix}{key}"
         if path == "resources.gpus_per_trial":
             # Only whether a trial computes on a GPU shapes it; how many share one does not.
-            yield path, "above 0" if value > 0 else "0"
+            yield f"{path} above 0", value > 0
         elif isinstance(value, Mapping) and not {"low", "choices"} & set(value):
             yield from _leaves(value, f"{path}.")
         else:
-            yield path, json.dumps(value)
+            yield path, value
