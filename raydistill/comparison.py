@@ -93,6 +93,9 @@ class CompareJob:
     config: TrialConfig[Any]
     draw: int
     folder: Store
+    """Of the comparison."""
+    outcomes: Store
+    """Shared by all comparisons, so that what one of them did the next finds done."""
     part: LabelledImages | None
     """Images to read on; None means the select images."""
     data_root: Path | None
@@ -104,12 +107,13 @@ class CompareJob:
 
     @property
     def file(self) -> str:
-        """Where the outcome goes."""
-        return f"outcomes/{self.config.method.name}-{self.draw}.json"
+        """Where the outcome goes: a name made of everything that shapes it."""
+        split = "select" if self.part is None else "test"
+        return f"{self.config.trial_id}-{split}-{code_sha256()[:12]}.json"
 
     def __call__(self) -> None:
         """Run the job."""
-        if self.folder.exists(self.file):
+        if self.outcomes.exists(self.file):
             return
         splits = splits_of(self.config, self.data_root)
         device = prepare_process(self.config)
@@ -133,7 +137,7 @@ class CompareJob:
             distill_seconds=watch.seconds["distil"],
             error=error,
         )
-        self.folder.write_json(self.file, outcome.model_dump(mode="json"))
+        self.outcomes.write_json(self.file, outcome.model_dump(mode="json"))
 
 
 def plan_comparison(
@@ -146,7 +150,7 @@ def plan_comparison(
     data_root: Path | None = None,
     reason: str | None = None,
 ) -> list[CompareJob]:
-    """The jobs of a comparison, in a folder of the store that its settings name, so that a second run continues the first.
+    """The jobs of a comparison, in a folder of the store that its settings name; a second run continues the first.
 
     The space's own method takes the middle of each range (of the logarithm, where the range is logarithmic; the first of
     choices); other methods take their defaults. `random` is always among them.
@@ -193,6 +197,7 @@ def plan_comparison(
             ),
             draw=draw,
             folder=folder,
+            outcomes=store.at("compare", "outcomes"),
             part=part,
             data_root=data_root,
         )
@@ -204,7 +209,7 @@ def plan_comparison(
 def finish_comparison(jobs: Sequence[CompareJob]) -> Comparison:
     """Read the outcomes of finished jobs, write `comparison.json`, and give the comparison."""
     folder = jobs[0].folder
-    outcomes = [Outcome.model_validate(folder.read_json(job.file)) for job in jobs]
+    outcomes = [Outcome.model_validate(job.outcomes.read_json(job.file)) for job in jobs]
     random = {o.draw: o for o in outcomes if o.method == REFERENCE}
     names = dict.fromkeys(o.method for o in outcomes)
     rows = tuple(_row([o for o in outcomes if o.method == name], random) for name in names)

@@ -94,7 +94,7 @@ def test_rows_by_hand(space: SearchSpace, tmp_path: Path) -> None:
     for job in jobs:
         name = job.config.method.name
         outcome = Outcome(method=name, draw=job.draw, accuracy_fractions=fractions[name][job.draw], distill_seconds=1.0)
-        job.folder.write_json(job.file, outcome.model_dump(mode="json"))
+        job.outcomes.write_json(job.file, outcome.model_dump(mode="json"))
     row, reference = finish_comparison(jobs).rows
     assert (row.method, row.draws, row.networks) == ("datadam", 2, 2)
     assert (row.accuracy_fraction, row.above_random) == (pytest.approx(0.7), pytest.approx(0.2))
@@ -116,6 +116,24 @@ def test_a_second_run_continues_the_first(space: SearchSpace, tmp_path: Path, mo
     plan(space, tmp_path)[0]()
     monkeypatch.setattr(compare, "distil", lambda *_: pytest.fail("distilled again"))
     plan(space, tmp_path, draws=3)[0]()
+
+
+def test_another_comparison_finds_the_same_control_done(
+    space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for job in plan(space, tmp_path):
+        job()
+    monkeypatch.setattr(compare, "distil", lambda *_: pytest.fail("distilled again"))
+    other = plan(load_other(space), tmp_path)
+    assert other[0].folder != plan(space, tmp_path)[0].folder
+    random = [job for job in other if job.config.method.name == "random"]
+    for job in random:
+        job()
+
+
+def load_other(space: SearchSpace) -> SearchSpace:
+    template = {**space.template, "method": {**space.template["method"], "attention_power": 1.0}}
+    return replace(space, template=template)
 
 
 def test_test_split_is_opened_once_and_logged(space: SearchSpace, tmp_path: Path) -> None:
@@ -151,7 +169,7 @@ def test_a_method_that_never_ends_is_an_error(space: SearchSpace, tmp_path: Path
             distill_seconds=0.0,
             error=error,
         )
-        job.folder.write_json(job.file, outcome.model_dump(mode="json"))
+        job.outcomes.write_json(job.file, outcome.model_dump(mode="json"))
     with pytest.raises(CompareError, match=r"datadam ended 0 of 2 draws \(the loss is nan at step 3.*set milder rates"):
         finish_comparison(jobs)
 

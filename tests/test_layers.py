@@ -16,7 +16,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "raydistill"
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"__init__", "cli", "api"}),
+    frozenset({"__init__", "__main__", "cli", "api"}),
     frozenset({"bench", "certify", "comparison", "one_set", "report", "reproduce", "spaces"}),
     frozenset({"search"}),
     frozenset({"trial", "baseline", "confirm"}),

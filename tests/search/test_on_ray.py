@@ -1,0 +1,251 @@
+"""Searches on a real Ray cluster of this machine, with networks of width 4."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from made_up import Told, space
+
+ray = pytest.importorskip("ray")
+
+from raydistill.config import ResourcesConfig, SearchSpace, TrialConfig  # noqa: E402
+from raydistill.record import Reading, TrialRecord  # noqa: E402
+from raydistill.search.driver import run_search  # noqa: E402
+from raydistill.search.local import LocalExecutor  # noqa: E402
+from raydistill.search.on_ray import RayExecutor, ResourcesError  # noqa: E402
+from raydistill.search.on_ray.capacity import live_nodes, startable_nodes  # noqa: E402
+from raydistill.search.on_ray.trial_process import DistillTrial  # noqa: E402
+from raydistill.space_file import DataError  # noqa: E402
+from raydistill.store import Store  # noqa: E402
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+
+TINY = """
+study: made-up
+dataset: {name: digits}
+network: {name: convnet, depth: 2, width: 4}
+method:
+  name: datadam
+  lr_images: {low: 0.1, high: 10.0, log: true}
+  random_inits: {low: 4, high: 8}
+  batch_real: 8
+ipc: {low: 1, high: 12}
+evaluation: {recipe: plain, networks: 2, baseline_networks: 2, confirm_networks: 2}
+goal: {margin_fraction: 0.5}
+budget: {trials: 3}
+resources: {max_concurrent_trials: 1}
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """One cluster for the module; an executor finds it and leaves it running."""
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def tiny(*overrides: str) -> SearchSpace:
+    return space(*overrides, text=TINY)
+
+
+def search(folder: Path, *overrides: str, watcher: Any = None, local: bool = False) -> Any:
+    searched = tiny(*overrides)
+    executor = LocalExecutor() if local else RayExecutor(None, searched.resources)
+    return run_search(searched, Store(str(folder)), data_root=None, executor=executor, watcher=watcher or Told())
+
+
+def records(folder: Path) -> dict[int, dict[str, Any]]:
+    """Every record by ask number, without times and host; each ask must have exactly one."""
+    found: dict[int, dict[str, Any]] = {}
+    for path in (folder / "made-up" / "trials").glob("*/record.json"):
+        record = json.loads(path.read_text())
+        number = record["config"]["ask_number"]
+        assert number not in found
+        found[number] = {key: value for key, value in record.items() if key not in ("cost", "started_at", "host")}
+    return found
+
+
+def states(folder: Path) -> list[str]:
+    storage = f"sqlite:///{folder}/made-up/study.db"
+    return [t.state.name for t in optuna.load_study(study_name="made-up", storage=storage).get_trials()]
+
+
+@pytest.fixture(scope="module")
+def locally(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny search in one process, to compare with."""
+    folder = tmp_path_factory.mktemp("locally")
+    search(folder, local=True)
+    return folder
+
+
+@pytest.mark.usefixtures("cluster")
+def test_ray_and_one_process_give_the_same_records(tmp_path: Path, locally: Path) -> None:
+    told = Told()
+    result = search(tmp_path, watcher=told)
+    assert records(tmp_path) == records(locally)
+    assert states(tmp_path) == ["COMPLETE"] * 3
+    assert told.all("started") == [0, 1, 2]
+    assert [(number, reading.fraction) for number, reading in told.all("reading")] == [
+        (number, fraction) for number in range(3) for fraction in (0.0, 0.5, 1.0)
+    ]
+    written = json.loads((locally / "made-up" / "result.json").read_text())
+    assert {**json.loads(result.model_dump_json()), "seconds": 0} == {**written, "seconds": 0}
+
+
+@pytest.mark.usefixtures("cluster")
+def test_trials_run_side_by_side(tmp_path: Path) -> None:
+    told = Told()
+    search(tmp_path, "resources.max_concurrent_trials=2", "budget.trials=2", watcher=told)
+    kinds = [kind for kind, _ in told.events if kind in ("started", "ended")]
+    assert kinds == ["started", "started", "ended", "ended"]
+
+
+class Kills(Told):
+    """Kills the process of trial 0 at its first reading, so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def reading(self, config: TrialConfig[Any], reading: Reading) -> None:
+        super().reading(config, reading)
+        if config.ask_number == 0 and self.times > 0:
+            self.times -= 1
+            alive = [
+                a for a in ray._private.state.actors().values() if a["State"] == "ALIVE" and a["ActorClassName"] == "DistillTrial"
+            ]
+            assert len(alive) == 1
+            os.kill(alive[0]["Pid"], signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_lost_process_is_run_again_to_the_same_record(tmp_path: Path, locally: Path) -> None:
+    told = Kills(1)
+    search(tmp_path, "budget.trials=1", watcher=told)
+    assert records(tmp_path)[0] == records(locally)[0]
+    (note,) = [note for note in told.all("note") if note.startswith("trial 0")]
+    assert "is run again from its checkpoint" in note
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_process_lost_again_and_again_is_a_crashed_trial(tmp_path: Path) -> None:
+    told = Kills(9)
+    result = search(tmp_path, "budget.trials=2", watcher=told)
+    assert told.all("ended") == [(0, "crashed"), (1, "finished")]
+    assert (result.trials["crashed"], result.trials["finished"]) == (1, 1)
+    assert states(tmp_path) == ["FAIL", "COMPLETE"]
+    assert "actor" in records(tmp_path)[0]["error"]
+
+
+def failing(error: Exception) -> Any:
+    class Job:
+        """Made here, so that it travels by value."""
+
+        name = "a job"
+
+        def __call__(self) -> None:
+            raise error
+
+    return Job()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_what_a_job_raises_is_raised_here() -> None:
+    with pytest.raises(DataError, match="^no such file$"):
+        RayExecutor(None, ResourcesConfig()).run_jobs([failing(DataError("no such file"))], Told())
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_trial_that_the_machine_cannot_hold_is_refused() -> None:
+    with pytest.raises(ResourcesError, match="one trial asks for 1000 CPUs and 0 GPUs, and no node holds that"):
+        RayExecutor(None, ResourcesConfig(cpus_per_trial=1000)).run_jobs([failing(AssertionError())], Told())
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_cluster_tells_its_nodes_and_what_it_may_start() -> None:
+    (node,) = live_nodes()
+    assert (node.cpus, node.gpus) == (2, 0)
+    assert startable_nodes() == []
+
+
+@pytest.mark.parametrize(
+    ("is_reused", "shown"),
+    [(False, "distill datadam ipc=12 trial 0 ({0})"), (True, "distill datadam, several trials")],
+)
+def test_a_trials_process_names_what_it_runs(is_reused: bool, shown: str) -> None:
+    values = {"method.lr_images": 1.0, "method.random_inits": 4, "ipc": 12}
+    config = tiny().trial(ask_number=0, values=values, data_sha256="d")
+    process = object.__new__(DistillTrial)
+    process.config = {"trial": config.canonical_json(), "trial_id": config.trial_id, "is_reused": is_reused}
+    assert repr(process) == shown.format(config.trial_id)
+
+
+def test_a_trial_asks_for_its_share() -> None:
+    assert DistillTrial.default_resource_request({"cpus": 2, "gpus": 0.5}).bundles == [{"CPU": 2.0, "GPU": 0.5}]
+
+
+def command(folder: Path) -> subprocess.Popen[str]:
+    """The command in a session of its own, with a cluster of its own."""
+    (folder / "tiny.yaml").write_text(TINY)
+    code = "from raydistill.cli import main; main()"
+    arguments = ["search", str(folder / "tiny.yaml"), "--store", str(folder)]
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env=environment,
+    )
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    while not condition():
+        assert process.poll() is None, process.stdout.read() if process.stdout else ""
+        time.sleep(0.05)
+
+
+def has_begun(folder: Path, ask_number: int) -> bool:
+    """Whether a trial has taken its first reading and has no record."""
+    for path in (folder / "made-up" / "trials").glob("*/progress.json"):
+        config = json.loads((path.parent / "config.json").read_text())
+        if config["ask_number"] == ask_number and not (path.parent / "record.json").exists():
+            return True
+    return False
+
+
+def test_a_killed_search_resumes_to_the_same_records(tmp_path: Path, locally: Path) -> None:
+    killed = command(tmp_path)
+    wait_for(lambda: has_begun(tmp_path, 1), killed)
+    killed.kill()
+    killed.wait()
+    before = records(tmp_path)
+    resumed = command(tmp_path)
+    output, _ = resumed.communicate()
+    assert resumed.returncode == 0, output
+    assert before.items() <= records(tmp_path).items()
+    assert records(tmp_path) == records(locally)
+    assert states(tmp_path) == ["COMPLETE"] * 3
+
+
+def test_an_interrupted_search_says_how_to_go_on(tmp_path: Path) -> None:
+    process = command(tmp_path)
+    wait_for(lambda: has_begun(tmp_path, 0), process)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate()
+    assert process.returncode == 130, output
+    assert "Interrupted. What is done is saved; this continues:" in output
+    assert "Traceback" not in output
+    assert states(tmp_path) == ["WAITING"]
