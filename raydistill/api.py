@@ -1,8 +1,7 @@
-"""The Python API: the commands `search`, `distill` and `evaluate` as functions.
+"""The Python API: the commands `search`, `distill`, `evaluate` and `compare` as functions.
 
 Imports nothing heavy by itself; each function imports what it needs, after the space is read, so that mistakes are told at
-once. What a caller can put right is raised as
-`raydistill.spaces.InputError`, `raydistill.space_file.SpaceError` and `DataError`, or `raydistill.store.StoreError`.
+once. What a caller can put right is raised as an error of its own, named under Raises.
 """
 
 from __future__ import annotations

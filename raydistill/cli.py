@@ -17,7 +17,8 @@ import typer
 
 BAD_INPUT = {
     "raydistill.spaces": ("InputError",),
-    "raydistill.space_file": ("SpaceError", "DataError"),
+    "raydistill.space_document": ("SpaceError",),
+    "raydistill.space_file": ("DataError",),
     "raydistill.store": ("StoreError", "StudyInUseError"),
     "raydistill.search.driver": ("StudyMismatchError",),
     "raydistill.search.on_ray": ("ResourcesError",),

@@ -20,7 +20,8 @@ from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode
 from raydistill.core.train import RECIPES
 from raydistill.methods import method_configs
 from raydistill.record import code_sha256
-from raydistill.space_file import Mistake, SpaceError, read_trial_config
+from raydistill.space_document import Mistake, SpaceError
+from raydistill.space_file import read_trial_config
 from raydistill.spaces import InputError, did_you_mean
 from raydistill.store import Store
 from raydistill.trial import distil

@@ -5,7 +5,6 @@ A leaf beside `config`: the names that a space may use (methods, data sets, reci
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
-import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from raydistill.config import (
@@ -31,8 +29,9 @@ from raydistill.config import (
     ResourcesConfig,
     SearchSpace,
     TrialConfig,
-    set_at,
 )
+from raydistill.space_document import Mistake, SpaceError, apply, line_of, load
+from raydistill.space_messages import explain, listed, shown, text_for_number, unknown
 
 SECTIONS = ("study", "seed", "dataset", "network", "method", "ipc", "evaluation", "goal", "budget", "resources")
 REQUIRED = ("study", "dataset", "network", "method", "ipc", "goal", "budget")
@@ -74,24 +73,6 @@ class Known:
     """(confirm images, confirm networks, confidence) to the smallest margin that can be decided."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Mistake:
-    """One thing wrong in a space: where, and what to do."""
-
-    key: str
-    message: str
-
-
-class SpaceError(Exception):
-    """A search space has mistakes; the text names all of them with file, line, key and remedy."""
-
-    def __init__(self, source: str, mistakes: Sequence[Mistake], lines: Mapping[str, int]) -> None:
-        self.mistakes = tuple(mistakes)
-        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        rows = [f"  {_place(source, m.key, lines)}: {m.key}: {m.message}" for m in mistakes]
-        super().__init__("\n".join([f"{source} has {count}:", *rows]))
-
-
 def read_space(path: Path, known: Known, overrides: Sequence[str] = ()) -> SearchSpace:
     """The checked search space in a YAML file, after `path.to.field=value` overrides.
 
@@ -107,14 +88,14 @@ def read_space(path: Path, known: Known, overrides: Sequence[str] = ()) -> Searc
 
 def parse_space(text: str, known: Known, *, source: str = "search space", overrides: Sequence[str] = ()) -> SearchSpace:
     """As `read_space`, from text; `source` is the name used in messages."""
-    document, lines, mistakes = _load(text)
+    document, lines, mistakes = load(text)
     if document is None:
         raise SpaceError(source, mistakes, lines)
-    mistakes += _apply(overrides, document, lines)
+    mistakes += apply(overrides, document, lines)
     parser = _SpaceParser(document, known, mistakes)
     space = parser.parse()
     if space is None:
-        raise SpaceError(source, sorted(mistakes, key=lambda m: _line(m.key, lines) or 10**6), lines)
+        raise SpaceError(source, sorted(mistakes, key=lambda m: line_of(m.key, lines) or 10**6), lines)
     return space
 
 
@@ -131,7 +112,7 @@ class _SpaceParser:
         study = self._study()
         seed = self.document.get("seed", 0)
         if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-            self._add("seed", f"given {_shown(seed)}; a whole number from 0 is wanted: write 0")
+            self._add("seed", f"given {shown(seed)}; a whole number from 0 is wanted: write 0")
         goal = self._fixed("goal", GoalConfig)
         budget = self._fixed("budget", BudgetConfig)
         resources = self._fixed("resources", ResourcesConfig, {})
@@ -171,7 +152,7 @@ class _SpaceParser:
     def _sections(self) -> None:
         for key in self.document:
             if key not in SECTIONS:
-                self._add(str(key), _unknown(str(key), SECTIONS, "key"))
+                self._add(str(key), unknown(str(key), SECTIONS, "key"))
         for key in REQUIRED:
             if key not in self.document:
                 self._add(key, "missing: add it")
@@ -180,7 +161,7 @@ class _SpaceParser:
         study = self.document.get("study", "")
         if "study" in self.document and not (isinstance(study, str) and STUDY_NAME.fullmatch(study)):
             allowed = "up to 64 small letters, digits, '.', '_' and '-', the first a letter or digit"
-            self._add("study", f"given {_shown(study)}; {allowed}, are allowed: it names a folder")
+            self._add("study", f"given {shown(study)}; {allowed}, are allowed: it names a folder")
         return str(study)
 
     def _fixed(self, section: str, model: type[ConfigT], default: Any = None) -> ConfigT | None:
@@ -201,8 +182,8 @@ class _SpaceParser:
             return None
         raw = self.document["method"]
         if not isinstance(raw, dict) or "name" not in raw:
-            given = "has no name" if isinstance(raw, dict) else f"given {_shown(raw)}; a section with a name is wanted"
-            self._add("method", f"{given}: add 'name: ...', one of {_list(self.known.methods)}")
+            given = "has no name" if isinstance(raw, dict) else f"given {shown(raw)}; a section with a name is wanted"
+            self._add("method", f"{given}: add 'name: ...', one of {listed(self.known.methods)}")
             return None
         if not self._is_known("method.name", raw["name"], self.known.methods, "method"):
             return None
@@ -217,7 +198,7 @@ class _SpaceParser:
             field = path.removeprefix("method.")
             if field not in model.model_fields:
                 base.pop(field, None)
-                self._add(path, _unknown(field, model.model_fields, "key"))
+                self._add(path, unknown(field, model.model_fields, "key"))
                 continue
             parsed = self._range(path, value, whole=_is_whole(model, field))
             if parsed is None:
@@ -249,10 +230,10 @@ class _SpaceParser:
                 self._add("ipc.low", f"given {parsed.low}; must be at least 1")
             return int(parsed.low)
         if isinstance(raw, str):
-            self._add("ipc", _text_for_number(raw, whole=True))
+            self._add("ipc", text_for_number(raw, whole=True))
             return None
         if not isinstance(raw, int) or isinstance(raw, bool) or raw < 1:
-            self._add("ipc", f"given {_shown(raw)}; a whole number from 1 is wanted, or {{low: .., high: .., log: true}}")
+            self._add("ipc", f"given {shown(raw)}; a whole number from 1 is wanted, or {{low: .., high: .., log: true}}")
             return None
         return raw
 
@@ -262,20 +243,20 @@ class _SpaceParser:
         before = len(self.mistakes)
         for key in raw:
             if key not in ("low", "high", "log"):
-                self._add(f"{path}.{key}", _unknown(str(key), ("low", "high", "log"), "key"))
+                self._add(f"{path}.{key}", unknown(str(key), ("low", "high", "log"), "key"))
         for key in ("low", "high"):
             if key not in raw:
                 self._add(f"{path}.{key}", "missing: a range is {low: .., high: .., log: true|false}")
             elif isinstance(raw[key], str):
-                self._add(f"{path}.{key}", _text_for_number(raw[key], whole))
+                self._add(f"{path}.{key}", text_for_number(raw[key], whole))
             elif (
                 isinstance(raw[key], bool)
                 or not isinstance(raw[key], int if whole else (int, float))
                 or not math.isfinite(raw[key])
             ):
-                self._add(f"{path}.{key}", f"given {_shown(raw[key])}; a {'whole' if whole else 'finite'} number is wanted")
+                self._add(f"{path}.{key}", f"given {shown(raw[key])}; a {'whole' if whole else 'finite'} number is wanted")
         if not isinstance(raw.get("log", False), bool):
-            self._add(f"{path}.log", f"given {_shown(raw['log'])}; true or false is wanted")
+            self._add(f"{path}.log", f"given {shown(raw['log'])}; true or false is wanted")
         if len(self.mistakes) > before:
             return None
         low, high, log = raw["low"], raw["high"], raw.get("log", False)
@@ -296,7 +277,7 @@ class _SpaceParser:
                 self._add(f"{path}.{key}", "does not go with choices: take it out")
                 return None
         if not isinstance(values, list) or len(values) < 2 or len({repr(v) for v in values}) < len(values):
-            self._add(f"{path}.choices", f"given {_shown(values)}; a list of two or more different values is wanted")
+            self._add(f"{path}.choices", f"given {shown(values)}; a list of two or more different values is wanted")
             return None
         return Choices(values=tuple(values))
 
@@ -304,7 +285,7 @@ class _SpaceParser:
         """The section as a model, or None and its mistakes (of the key `only`); `no_ranges` says why it takes no ranges."""
         if not isinstance(raw, dict):
             example = "{name: " + f"{raw}, ..}}" if isinstance(raw, str) else "key: value"
-            self._add(section, f"given {_shown(raw)}; a section of keys is wanted: write {example}")
+            self._add(section, f"given {shown(raw)}; a section of keys is wanted: write {example}")
             return None
         ranges = [path for path, _ in _ranges_in(raw, section)] if no_ranges else []
         for path in ranges:
@@ -319,13 +300,13 @@ class _SpaceParser:
                 path = ".".join([section, *names])
                 is_wanted = only is None or path == only or not names
                 if is_wanted and not any(f"{path}.".startswith(f"{place}.") for place in ranges):
-                    self._add(path, _explain(cast("dict[str, Any]", row), model, names))
+                    self._add(path, explain(cast("dict[str, Any]", row), model, names))
             return None
 
     def _is_known(self, key: str, name: Any, allowed: Collection[str], what: str) -> bool:
         if isinstance(name, str) and name in allowed:
             return True
-        self._add(key, _unknown(name if isinstance(name, str) else _shown(name), allowed, what))
+        self._add(key, unknown(name if isinstance(name, str) else shown(name), allowed, what))
         return False
 
     def _against_data(
@@ -367,68 +348,6 @@ class _SpaceParser:
                 self._add(f"method.{field}", message)
 
 
-def _load(text: str) -> tuple[dict[str, Any] | None, dict[str, int], list[Mistake]]:
-    """The document, the line of each dotted key, and the mistakes of its form."""
-    try:
-        document = yaml.safe_load(text)
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        lines = {} if error.problem_mark is None else {"file": error.problem_mark.line + 1}
-        return None, lines, [Mistake(key="file", message=f"is not YAML: {error.problem}: mend it there or on the line above")]
-    except yaml.YAMLError as error:
-        return None, {}, [Mistake(key="file", message=f"is not YAML: {' '.join(str(error).split())}")]
-    if not isinstance(document, dict):
-        return None, {}, [Mistake(key="file", message="is not a YAML mapping: write 'study: ...' and the other keys")]
-    lines = {}
-    mistakes: list[Mistake] = []
-    _note_lines(root, "", lines, mistakes)
-    return document, lines, mistakes
-
-
-def _note_lines(node: yaml.Node | None, prefix: str, lines: dict[str, int], mistakes: list[Mistake]) -> None:
-    if not isinstance(node, yaml.MappingNode):
-        return
-    for key, value in node.value:
-        path = f"{prefix}{key.value}"
-        if path in lines:
-            mistakes.append(Mistake(key=path, message=f"given twice (also on line {lines[path]}): keep one"))
-        lines[path] = key.start_mark.line + 1
-        _note_lines(value, f"{path}.", lines, mistakes)
-
-
-def _apply(overrides: Sequence[str], document: dict[str, Any], lines: dict[str, int]) -> list[Mistake]:
-    """Put the overrides into the document; what they set is no longer on a line of the file (line 0)."""
-    mistakes = []
-    for override in overrides:
-        path, equals, value = override.partition("=")
-        if not equals or not all(path.split(".")):
-            mistakes.append(Mistake(key="--set", message=f"given {override!r}; path.to.field=value is wanted"))
-            continue
-        try:
-            set_at(document, path, yaml.safe_load(value))
-        except (AttributeError, TypeError):
-            mistakes.append(Mistake(key="--set", message=f"given {override!r}; its path leads through a plain value: shorten it"))
-        except yaml.YAMLError:
-            mistakes.append(Mistake(key="--set", message=f"given {override!r}; {value!r} is not YAML: quote it or mend it"))
-        else:
-            for key in [key for key in lines if key.startswith(f"{path}.")]:
-                del lines[key]
-            lines[path] = 0
-    return mistakes
-
-
-def _place(source: str, key: str, lines: Mapping[str, int]) -> str:
-    line = _line(key, lines)
-    return "--set" if line == 0 else source if line is None else f"{source}:{line}"
-
-
-def _line(key: str, lines: Mapping[str, int]) -> int | None:
-    """The line of a key or of the nearest section around it; 0 for one that an override set."""
-    while key and key not in lines:
-        key = key.rpartition(".")[0]
-    return lines.get(key)
-
-
 def _ranges_in(raw: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if not isinstance(raw, dict):
         return
@@ -448,72 +367,6 @@ def _is_whole(model: type[BaseModel], field: str) -> bool:
     return annotation is int or int in typing.get_args(annotation)
 
 
-def _list(names: Collection[str]) -> str:
-    return ", ".join(sorted(names))
-
-
-def _unknown(name: str, allowed: Collection[str], what: str) -> str:
-    near = difflib.get_close_matches(name, allowed, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"unknown {what} {name!r}; {hint}Allowed: {_list(allowed)}"
-
-
-def _text_for_number(text: str, whole: bool = False) -> str:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        return f"given the text {text!r} where a {'whole ' if whole else ''}number belongs: write digits"
-    plain = str(int(number)) if whole and number == int(number) else re.sub(r"^(-?\d+)e", r"\1.0e", repr(number))
-    if "e" in text.lower():
-        return f"{text!r} is text to YAML, whose numbers have a dot before the e and a sign behind it: write {plain}"
-    return f"given the text {text!r} where a number belongs: write {plain} without quotes"
-
-
-def _shown(value: Any) -> str:
-    """A value as YAML has it, on one line."""
-    if isinstance(value, str):
-        return repr(value)
-    return yaml.safe_dump(value, default_flow_style=True, width=math.inf).removesuffix("\n").removesuffix("\n...")
-
-
-def _explain(row: dict[str, Any], model: Any, names: Sequence[str]) -> str:
-    """A pydantic error row in the three parts of our messages: given, allowed, what to do."""
-    kind, given, context = row["type"], row["input"], row.get("ctx", {})
-    if kind == "extra_forbidden":
-        return _unknown(names[-1], _fields(model, row["loc"]), "key")
-    if kind == "missing":
-        return "missing: add it"
-    if kind == "union_tag_invalid":
-        return _unknown(str(context.get("tag")), [t.strip(" '") for t in context["expected_tags"].split(",")], "name")
-    if kind == "union_tag_not_found":
-        return "missing: add it"
-    if kind == "literal_error":
-        return f"given {_shown(given)}; allowed: {context['expected']}"
-    if kind in ("float_type", "int_type") and isinstance(given, str):
-        return _text_for_number(given, whole=kind == "int_type")
-    wanted = {"int_type": "a whole number", "float_type": "a number", "finite_number": "a finite number", "string_type": "text"}
-    if kind in wanted:
-        return f"given {_shown(given)}; {wanted[kind]} is wanted"
-    if kind == "value_error":
-        return str(context["error"])
-    bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
-    words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
-    if kind in bounds:
-        return f"given {_shown(given)}; must be {words[bounds[kind]]} {context[bounds[kind]]:g}"
-    return f"given {_shown(given)}; {row['msg']}"
-
-
-def _fields(model: Any, location: Sequence[Any]) -> Collection[str]:
-    if isinstance(model, type) and issubclass(model, BaseModel):
-        return model.model_fields
-    for option in typing.get_args(typing.get_args(model)[0]):
-        if option.model_fields["name"].annotation == typing.Literal[location[0]]:
-            return cast("type[BaseModel]", option).model_fields
-    return ()
-
-
 def read_trial_config(data: str | bytes, methods: Mapping[str, type[Config]]) -> TrialConfig[Any]:
     """The trial config in a `config.json`.
 
@@ -524,5 +377,5 @@ def read_trial_config(data: str | bytes, methods: Mapping[str, type[Config]]) ->
     method = raw.get("method") if isinstance(raw, dict) else None
     name = method.get("name") if isinstance(method, dict) else None
     if not isinstance(name, str) or name not in methods:
-        raise ValueError(f"config of method {name!r}; known methods: {_list(methods)}: use the version that wrote it")
+        raise ValueError(f"config of method {name!r}; known methods: {listed(methods)}: use the version that wrote it")
     return TrialConfig[methods[name]].model_validate_json(data)  # type: ignore[valid-type]

@@ -17,7 +17,8 @@ import raydistill
 from raydistill.core import train
 from raydistill.core.synthetic import decode
 from raydistill.one_set import compare_with_start, distil_once, only_trial
-from raydistill.space_file import DataError, SpaceError
+from raydistill.space_document import SpaceError
+from raydistill.space_file import DataError
 from raydistill.spaces import InputError, load_space
 from raydistill.store import StoreError
 

@@ -9,7 +9,8 @@ import pytest
 
 from raydistill.config import Choices, DatasetConfig, Range, SearchSpace
 from raydistill.methods import method_configs
-from raydistill.space_file import DataError, DataFacts, Known, SpaceError, parse_space, read_space, read_trial_config
+from raydistill.space_document import SpaceError
+from raydistill.space_file import DataError, DataFacts, Known, parse_space, read_space, read_trial_config
 from raydistill.spaces import known
 
 SPACE = """\

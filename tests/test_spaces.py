@@ -8,7 +8,7 @@ import pytest
 from hand_made import SMALL, HandMade
 
 from raydistill import spaces
-from raydistill.space_file import SpaceError
+from raydistill.space_document import SpaceError
 from raydistill.spaces import InputError, did_you_mean, find_space, find_study, known, load_space, shipped_spaces
 
 

@@ -19,7 +19,7 @@ from made_up import Told, space
 ray = pytest.importorskip("ray")
 
 from raydistill.config import ResourcesConfig, SearchSpace, TrialConfig  # noqa: E402
-from raydistill.record import Reading, TrialRecord  # noqa: E402
+from raydistill.record import Reading  # noqa: E402
 from raydistill.search.driver import run_search  # noqa: E402
 from raydistill.search.local import LocalExecutor  # noqa: E402
 from raydistill.search.on_ray import RayExecutor, ResourcesError  # noqa: E402

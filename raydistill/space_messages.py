@@ -1,0 +1,82 @@
+"""The words for what is wrong in a search space: what was given, what is allowed, what to do. A leaf."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import typing
+from collections.abc import Collection, Sequence
+from typing import Any, cast
+
+import yaml
+from pydantic import BaseModel
+
+
+def listed(names: Collection[str]) -> str:
+    """Names in order, joined by commas."""
+    return ", ".join(sorted(names))
+
+
+def unknown(name: str, allowed: Collection[str], what: str) -> str:
+    """That a name is not known, with the nearest that is."""
+    near = difflib.get_close_matches(name, allowed, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown {what} {name!r}; {hint}Allowed: {listed(allowed)}"
+
+
+def text_for_number(text: str, whole: bool = False) -> str:
+    """That text stands where a number belongs, with the number as YAML reads it."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        return f"given the text {text!r} where a {'whole ' if whole else ''}number belongs: write digits"
+    plain = str(int(number)) if whole and number == int(number) else re.sub(r"^(-?\d+)e", r"\1.0e", repr(number))
+    if "e" in text.lower():
+        return f"{text!r} is text to YAML, whose numbers have a dot before the e and a sign behind it: write {plain}"
+    return f"given the text {text!r} where a number belongs: write {plain} without quotes"
+
+
+def shown(value: Any) -> str:
+    """A value as YAML has it, on one line."""
+    if isinstance(value, str):
+        return repr(value)
+    return yaml.safe_dump(value, default_flow_style=True, width=math.inf).removesuffix("\n").removesuffix("\n...")
+
+
+def explain(row: dict[str, Any], model: Any, names: Sequence[str]) -> str:
+    """A pydantic error row in the three parts of our messages: given, allowed, what to do."""
+    kind, given, context = row["type"], row["input"], row.get("ctx", {})
+    if kind == "extra_forbidden":
+        return unknown(names[-1], _fields(model, row["loc"]), "key")
+    if kind == "missing":
+        return "missing: add it"
+    if kind == "union_tag_invalid":
+        return unknown(str(context.get("tag")), [t.strip(" '") for t in context["expected_tags"].split(",")], "name")
+    if kind == "union_tag_not_found":
+        return "missing: add it"
+    if kind == "literal_error":
+        return f"given {shown(given)}; allowed: {context['expected']}"
+    if kind in ("float_type", "int_type") and isinstance(given, str):
+        return text_for_number(given, whole=kind == "int_type")
+    wanted = {"int_type": "a whole number", "float_type": "a number", "finite_number": "a finite number", "string_type": "text"}
+    if kind in wanted:
+        return f"given {shown(given)}; {wanted[kind]} is wanted"
+    if kind == "value_error":
+        return str(context["error"])
+    bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
+    words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+    if kind in bounds:
+        return f"given {shown(given)}; must be {words[bounds[kind]]} {context[bounds[kind]]:g}"
+    return f"given {shown(given)}; {row['msg']}"
+
+
+def _fields(model: Any, location: Sequence[Any]) -> Collection[str]:
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return model.model_fields
+    for option in typing.get_args(typing.get_args(model)[0]):
+        if option.model_fields["name"].annotation == typing.Literal[location[0]]:
+            return cast("type[BaseModel]", option).model_fields
+    return ()
