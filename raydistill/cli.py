@@ -208,6 +208,7 @@ def bench(
     threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
     repetitions: Annotated[int, typer.Option(min=10, help="DataDAM iterations to time.")] = 30,
     evaluation_steps: Annotated[int, typer.Option(min=1, help="Recipe steps to time; scaled to the whole recipe.")] = 50,
+    tune: Annotated[bool, typer.Option("--tune", help="What Ray Tune adds to a trial, instead of cases.")] = False,
     data_root: DataRoot = None,
     suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
 ) -> None:
@@ -217,6 +218,11 @@ def bench(
         from raydistill.bench import run_bench
         from raydistill.report.tables import render, timing_frame
 
+        if tune:
+            from raydistill.tune_cost import time_tune
+
+            typer.echo(render(timing_frame([time_tune(data_root=as_path(data_root))]), suffix), nl=False)
+            return
         names = [name.strip() for name in cases.split(",") if name.strip()]
         timings = run_bench(
             names,

@@ -16,7 +16,6 @@ import pandas as pd
 from pydantic import ValidationError
 
 from raydistill.baseline import Baseline, read_baseline
-from raydistill.bench import Timing
 from raydistill.comparison import Comparison, Row
 from raydistill.config import Config, TrialConfig
 from raydistill.record import SearchResult, TrialRecord, read_trials
@@ -146,9 +145,9 @@ def comparison_frame(comparison: Comparison) -> pd.DataFrame:
     return _frame(rows, list(Row.model_fields))
 
 
-def timing_frame(timings: Sequence[Timing]) -> pd.DataFrame:
-    """One row per timed case; seconds and bytes."""
-    return _frame([timing.model_dump() for timing in timings], list(Timing.model_fields))
+def timing_frame(timings: Sequence[Config]) -> pd.DataFrame:
+    """One row per measurement of `raydistill bench`; seconds and bytes."""
+    return _frame([timing.model_dump() for timing in timings], [])
 
 
 def render(frame: pd.DataFrame, suffix: str) -> str:

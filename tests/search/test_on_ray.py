@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -89,6 +90,13 @@ def locally(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def with_baseline(tmp_path: Path, locally: Path) -> Path:
+    """A store in which the tiny study has its baseline, so that a search begins with its trials."""
+    shutil.copytree(locally / "made-up" / "baseline", tmp_path / "made-up" / "baseline")
+    return tmp_path
+
+
 @pytest.mark.usefixtures("cluster")
 def test_ray_and_one_process_give_the_same_records(tmp_path: Path, locally: Path) -> None:
     told = Told()
@@ -104,9 +112,9 @@ def test_ray_and_one_process_give_the_same_records(tmp_path: Path, locally: Path
 
 
 @pytest.mark.usefixtures("cluster")
-def test_trials_run_side_by_side(tmp_path: Path) -> None:
+def test_trials_run_side_by_side(with_baseline: Path) -> None:
     told = Told()
-    search(tmp_path, "resources.max_concurrent_trials=2", "budget.trials=2", watcher=told)
+    search(with_baseline, "goal.margin_fraction=0.001", "resources.max_concurrent_trials=2", "budget.trials=2", watcher=told)
     kinds = [kind for kind, _ in told.events if kind in ("started", "ended")]
     assert kinds == ["started", "started", "ended", "ended"]
 
@@ -130,22 +138,22 @@ class Kills(Told):
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_lost_process_is_run_again_to_the_same_record(tmp_path: Path, locally: Path) -> None:
+def test_a_lost_process_is_run_again_to_the_same_record(with_baseline: Path, locally: Path) -> None:
     told = Kills(1)
-    search(tmp_path, "budget.trials=1", watcher=told)
-    assert records(tmp_path)[0] == records(locally)[0]
+    search(with_baseline, "budget.trials=1", watcher=told)
+    assert records(with_baseline)[0] == records(locally)[0]
     (note,) = [note for note in told.all("note") if note.startswith("trial 0")]
     assert "is run again from its checkpoint" in note
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_process_lost_again_and_again_is_a_crashed_trial(tmp_path: Path) -> None:
+def test_a_process_lost_again_and_again_is_a_crashed_trial(with_baseline: Path) -> None:
     told = Kills(9)
-    result = search(tmp_path, "budget.trials=2", watcher=told)
+    result = search(with_baseline, "budget.trials=2", watcher=told)
     assert told.all("ended") == [(0, "crashed"), (1, "finished")]
     assert (result.trials["crashed"], result.trials["finished"]) == (1, 1)
-    assert states(tmp_path) == ["FAIL", "COMPLETE"]
-    assert "actor" in records(tmp_path)[0]["error"]
+    assert states(with_baseline) == ["FAIL", "COMPLETE"]
+    assert "actor" in records(with_baseline)[0]["error"]
 
 
 def failing(error: Exception) -> Any:
@@ -162,7 +170,7 @@ def failing(error: Exception) -> Any:
 
 @pytest.mark.usefixtures("cluster")
 def test_what_a_job_raises_is_raised_here() -> None:
-    with pytest.raises(DataError, match="^no such file$"):
+    with pytest.raises(DataError, match=r"^no such file$"):
         RayExecutor(None, ResourcesConfig()).run_jobs([failing(DataError("no such file"))], Told())
 
 
@@ -226,26 +234,26 @@ def has_begun(folder: Path, ask_number: int) -> bool:
     return False
 
 
-def test_a_killed_search_resumes_to_the_same_records(tmp_path: Path, locally: Path) -> None:
-    killed = command(tmp_path)
-    wait_for(lambda: has_begun(tmp_path, 1), killed)
+def test_a_killed_search_resumes_to_the_same_records(with_baseline: Path, locally: Path) -> None:
+    killed = command(with_baseline)
+    wait_for(lambda: has_begun(with_baseline, 1), killed)
     killed.kill()
     killed.wait()
-    before = records(tmp_path)
-    resumed = command(tmp_path)
+    before = records(with_baseline)
+    resumed = command(with_baseline)
     output, _ = resumed.communicate()
     assert resumed.returncode == 0, output
-    assert before.items() <= records(tmp_path).items()
-    assert records(tmp_path) == records(locally)
-    assert states(tmp_path) == ["COMPLETE"] * 3
+    assert before.items() <= records(with_baseline).items()
+    assert records(with_baseline) == records(locally)
+    assert states(with_baseline) == ["COMPLETE"] * 3
 
 
-def test_an_interrupted_search_says_how_to_go_on(tmp_path: Path) -> None:
-    process = command(tmp_path)
-    wait_for(lambda: has_begun(tmp_path, 0), process)
+def test_an_interrupted_search_says_how_to_go_on(with_baseline: Path) -> None:
+    process = command(with_baseline)
+    wait_for(lambda: has_begun(with_baseline, 0), process)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate()
     assert process.returncode == 130, output
     assert "Interrupted. What is done is saved; this continues:" in output
     assert "Traceback" not in output
-    assert states(tmp_path) == ["WAITING"]
+    assert states(with_baseline) == ["WAITING"]

@@ -1,0 +1,100 @@
+"""Between Tune's words and the solver's, without a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from made_up import Told, record, space
+
+pytest.importorskip("ray")
+
+from raydistill.record import read_record, write_record
+from raydistill.search.on_ray.tune_run import Messenger, SolverSearcher
+from raydistill.search.solver import Solver
+from raydistill.store import Store
+
+pytestmark = pytest.mark.ray
+
+
+class Bridge:
+    """A solver with one trial asked under Tune's id `t0`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.study = Store(str(folder))
+        self.solver = Solver(space("budget.trials=1"), self.study, data_sha256="d" * 64, database=folder / "study.db")
+        self.searcher = SolverSearcher(self.solver, {"cpus": 1})
+        self.told = Told()
+        self.messenger = Messenger(self.searcher, self.study, self.told)
+        self.suggested = self.searcher.suggest("t0")
+        self.config = self.searcher.configs["t0"]
+
+    def ends(self, error: Path | None = None) -> None:
+        trial: Any = SimpleNamespace(trial_id="t0", error_file=str(error or ""))
+        (self.messenger.on_trial_error if error else self.messenger.on_trial_complete)(0, [], trial)
+        self.messenger.on_step_end(0, [])
+
+    @property
+    def left(self) -> tuple[str, str | None]:
+        """State and error of what is on disk."""
+        found = read_record(self.study, self.config.trial_id)
+        assert found is not None
+        return found.state, found.error
+
+
+@pytest.fixture
+def bridge(tmp_path: Path) -> Iterator[Bridge]:
+    made = Bridge(tmp_path)
+    with closing(made.solver):
+        yield made
+
+
+def test_an_ask_goes_out_as_text_and_then_there_is_no_more(bridge: Bridge) -> None:
+    assert bridge.suggested == {"cpus": 1, "trial_id": bridge.config.trial_id, "trial": bridge.config.canonical_json()}
+    assert bridge.searcher.suggest("t1") == "FINISHED"
+
+
+def test_an_end_tells_the_record_that_the_trial_wrote(bridge: Bridge) -> None:
+    write_record(bridge.study, record(bridge.config, gap=0.01))
+    bridge.ends()
+    assert bridge.told.all("ended") == [(0, "finished")]
+    assert [r.state for r in bridge.solver.records] == ["finished"]
+
+
+def test_the_driver_writes_the_record_of_a_lost_process(bridge: Bridge, tmp_path: Path) -> None:
+    (tmp_path / "error.txt").write_text("Failure # 2\nThe actor died\n")
+    bridge.ends(error=tmp_path / "error.txt")
+    assert bridge.left == ("crashed", "Failure # 2\nThe actor died")
+
+
+def test_a_lost_process_without_a_word_is_said_to_be_lost(bridge: Bridge, tmp_path: Path) -> None:
+    bridge.ends(error=tmp_path / "missing.txt")
+    assert bridge.left == ("crashed", "the trial's process was lost")
+
+
+def test_a_crashed_record_of_an_earlier_search_gives_way_to_the_new_cause(bridge: Bridge, tmp_path: Path) -> None:
+    write_record(bridge.study, record(bridge.config, gap=None, state="crashed", error="long ago"))
+    (tmp_path / "error.txt").write_text("The actor died")
+    bridge.ends(error=tmp_path / "error.txt")
+    assert bridge.left == ("crashed", "The actor died")
+
+
+def test_a_process_lost_after_its_trial_ended_loses_nothing(bridge: Bridge, tmp_path: Path) -> None:
+    write_record(bridge.study, record(bridge.config, gap=0.01))
+    bridge.ends(error=tmp_path / "missing.txt")
+    assert bridge.told.all("ended") == [(0, "finished")]
+
+
+def test_a_trial_that_ends_without_a_record_crashed(bridge: Bridge) -> None:
+    bridge.ends()
+    assert bridge.left == ("crashed", "the trial ended without a record")
+
+
+def test_trials_that_tune_forgot_are_ended(bridge: Bridge) -> None:
+    bridge.messenger.end_what_tune_forgot()
+    assert bridge.left == ("crashed", "Ray Tune ended the trial without saying why")
+    assert bridge.solver.running == []
