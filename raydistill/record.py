@@ -144,6 +144,8 @@ class SearchResult(Config):
     confidence: float
     gap_interval: GapBounds | None
     """The winner's, on the confirm images."""
+    confirmed_candidates: int
+    """Candidates that were read on the confirm images until one held; each is a chance of a false claim of its own."""
     baseline_accuracy_fraction: tuple[float, ...] = Field(strict=False)
     """Of the full-data networks, on the select images, one per seed."""
     baseline_admissible: bool

@@ -118,6 +118,7 @@ class HandMade:
             "margin_fraction": 0.02,
             "confidence": 0.95,
             "gap_interval": GapBounds(gap=0.01, lower=0.002, upper=0.018, confidence=0.95, networks=10, images=300),
+            "confirmed_candidates": 1,
             "baseline_accuracy_fraction": (0.97, 0.99),
             "baseline_admissible": True,
             "trials": {"finished": 2, "crashed": 1, "pruned": 0},

@@ -66,6 +66,7 @@ def conclude(
         margin_fraction=space.goal.margin_fraction,
         confidence=space.goal.confidence,
         gap_interval=GapBounds.model_validate(winner.confirmation.interval) if winner else None,
+        confirmed_candidates=len(confirmed),
         baseline_accuracy_fraction=baseline.accuracy_fractions,
         baseline_admissible=baseline.is_admissible,
         trials={state: counts[state] for state in get_args(State)},

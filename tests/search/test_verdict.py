@@ -42,6 +42,7 @@ def test_a_confirmed_candidate_is_lossless() -> None:
     assert result.winner_trial_id == records[1].trial_id
     assert result.gap_interval is not None
     assert result.gap_interval.upper == 0.018
+    assert result.confirmed_candidates == 1
     assert (result.compression_images, result.compression_bytes) == (797 / 200, 51805 / 2000)
     assert (result.largest_ipc_tried, result.closest_gap, result.seconds) == (60, 0.01, 9.0)
     assert result.baseline_accuracy_fraction == (0.98, 0.96)
