@@ -12,7 +12,6 @@ from raydistill import bench
 from raydistill.bench import CASES, run_bench, time_case
 from raydistill.core.contract import DeviceError
 from raydistill.spaces import InputError
-from raydistill.tune_cost import time_tune
 
 
 def test_pieces_of_an_iteration_are_timed_and_memory_is_measured() -> None:
@@ -56,6 +55,8 @@ def test_no_names_mean_all_cases(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 @pytest.mark.ray
 @pytest.mark.timeout(180)
 def test_tunes_cost_is_taken_apart_from_the_trials_work() -> None:
+    from raydistill.tune_cost import time_tune
+
     cost = time_tune(trials=3)
     assert cost.trials == 3
     assert cost.work_seconds > 0

@@ -175,6 +175,32 @@ def pickles(sources: Sources) -> list[str]:
     return complaints
 
 
+def ray_loaded_by(tests: Sources, sources: Sources) -> list[str]:
+    """Test files that cannot be collected without Ray, because what they import imports it; `importorskip` makes one content."""
+    loads: dict[str, set[str]] = {module: set() for module in sources}
+    for found in imports(sources):
+        if found.runs_at_load:
+            loads[found.module] |= prefixes(found.target)
+    complaints = []
+    for test, source in tests.items():
+        if 'importorskip("ray")' in source:
+            continue
+        reached: set[str] = set()
+        ahead = set().union(*(prefixes(found.target) for found in imports({test: source}) if found.runs_at_load))
+        while ahead - reached:
+            reached |= ahead
+            ahead = set().union(*(loads.get(module, set()) for module in reached))
+        if "ray" in reached:
+            complaints.append(f"{test} loads ray: import inside the marked test, or begin with pytest.importorskip")
+    return complaints
+
+
+def prefixes(target: str) -> set[str]:
+    """A dotted name and the packages that are loaded on the way to it."""
+    parts = target.split(".")
+    return {".".join(parts[: length + 1]) for length in range(len(parts))}
+
+
 RULES = [upward_imports, fenced_imports, cycles, doors_to_test, pickles]
 SAMPLE = {
     "raydistill": "from raydistill.api import search\n",
@@ -245,6 +271,25 @@ def test_the_rule_is_content_with_a_package_that_keeps_it(rule) -> None:
 def test_the_rule_complains_of_a_package_that_breaks_it(rule, module: str, line: str, complaint: str) -> None:
     (found,) = rule({**SAMPLE, module: f"{line}\n"})
     assert complaint in found
+
+
+def test_the_fast_suite_is_collected_without_ray() -> None:
+    tests = {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.rglob("*.py"))}
+    assert ray_loaded_by(tests, package_sources()) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "is_content"),
+    [
+        ("from raydistill.search.on_ray import RayExecutor", False),
+        ("import raydistill.search.driver", True),
+        ("def test():\n    import raydistill.search.on_ray", True),
+        ('pytest.importorskip("ray")\nimport raydistill.search.on_ray', True),
+        ("import ray", False),
+    ],
+)
+def test_a_test_file_that_loads_ray_is_told_of(source: str, is_content: bool) -> None:
+    assert (ray_loaded_by({"test_x.py": source}, SAMPLE) == []) is is_content
 
 
 def test_a_module_may_be_imported_upwards_in_words_only() -> None:

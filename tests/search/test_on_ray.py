@@ -49,10 +49,10 @@ resources: {max_concurrent_trials: 1}
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    """One cluster for the module; an executor finds it and leaves it running."""
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
+def cluster() -> Iterator[str]:
+    """One cluster for the module, and its address; an executor in this process finds it and leaves it running."""
+    context = ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield context.address_info["gcs_address"]
     ray.shutdown()
 
 
@@ -203,11 +203,11 @@ def test_a_trial_asks_for_its_share() -> None:
     assert DistillTrial.default_resource_request({"cpus": 2, "gpus": 0.5}).bundles == [{"CPU": 2.0, "GPU": 0.5}]
 
 
-def command(folder: Path) -> subprocess.Popen[str]:
-    """The command in a session of its own, with a cluster of its own."""
+def command(folder: Path, *options: str) -> subprocess.Popen[str]:
+    """The command in a session of its own; without an address it has a cluster of its own."""
     (folder / "tiny.yaml").write_text(TINY)
     code = "from raydistill.cli import main; main()"
-    arguments = ["search", str(folder / "tiny.yaml"), "--store", str(folder)]
+    arguments = ["search", str(folder / "tiny.yaml"), "--store", str(folder), *options]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
@@ -248,8 +248,8 @@ def test_a_killed_search_resumes_to_the_same_records(with_baseline: Path, locall
     assert states(with_baseline) == ["COMPLETE"] * 3
 
 
-def test_an_interrupted_search_says_how_to_go_on(with_baseline: Path) -> None:
-    process = command(with_baseline)
+def test_an_interrupted_search_says_how_to_go_on_and_leaves_the_cluster_as_it_was(with_baseline: Path, cluster: str) -> None:
+    process = command(with_baseline, "--address", cluster)
     wait_for(lambda: has_begun(with_baseline, 0), process)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate()
@@ -257,3 +257,4 @@ def test_an_interrupted_search_says_how_to_go_on(with_baseline: Path) -> None:
     assert "Interrupted. What is done is saved; this continues:" in output
     assert "Traceback" not in output
     assert states(with_baseline) == ["WAITING"]
+    assert len(live_nodes()) == 1
