@@ -7,8 +7,8 @@ nothing else: each has a sampler of its own, seeded by its number.
 
 How an ask is chosen, with a dozen trials in all: the first takes the middle of every range at the highest IPC, because a search
 that starts without a feasible point may never see one. Each later ask fixes IPC one step (x 0.8) below the smallest that read as
-lossless, one more step for each trial that runs below it, and leaves the rest to constrained TPE; while nothing is lossless, IPC stays
-at the top and TPE looks for values that close the gap. On 300 simulated problems (gap = floor + b(h) / sqrt(k), 2 to 5
+lossless, one more step for each trial that runs below it, and leaves the rest to constrained TPE; while nothing is lossless, IPC
+stays at the top and TPE looks for values that close the gap. On 300 simulated problems (gap = floor + b(h) / sqrt(k), 2 to 5
 parameters h, noise 0.3 points, margin 2 points, 12 trials) the smallest truly lossless IPC it found was at the median 1.8 times
 the smallest there is, and 17 searches found none. TPE that chooses IPC too, from the same first ask: 2.5 and 30; TPE with its
 defaults: 2.9 and 102; random search: 2.9 and 44; bisection of IPC at the middle of the ranges: 1.8 and 37. A smaller family of
