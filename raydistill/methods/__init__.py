@@ -23,8 +23,8 @@ class Method:
 
 METHODS: dict[str, Method] = {
     "datadam": Method(datadam.DataDAMConfig, datadam.distill),
-    "random": Method(coreset.RandomConfig, coreset.choose_random),
-    "k_center": Method(coreset.KCenterConfig, coreset.choose_k_center),
+    "random": Method(coreset.RandomConfig, coreset.choose),
+    "k_center": Method(coreset.KCenterConfig, coreset.choose),
 }
 
 

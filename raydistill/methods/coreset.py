@@ -34,10 +34,10 @@ class KCenterConfig(Config):
     name: Literal["k_center"]
 
 
-def choose_random(
+def choose(
     train: TrainPart,
     network: NetworkConfig,
-    config: RandomConfig,
+    config: RandomConfig | KCenterConfig,
     ipc: int,
     *,
     generator: torch.Generator,
@@ -45,36 +45,12 @@ def choose_random(
     report: Report,
     checkpoint: Checkpoint,
 ) -> SyntheticSet:
-    """Random images of each class; arguments as in `datadam.distill`. Nothing to continue: the choice is one draw."""
-    del config, checkpoint
-    return _chosen("real", train, network, ipc, generator, device, report)
+    """The chosen images as a set; arguments as in `datadam.distill`.
 
-
-def choose_k_center(
-    train: TrainPart,
-    network: NetworkConfig,
-    config: KCenterConfig,
-    ipc: int,
-    *,
-    generator: torch.Generator,
-    device: torch.device,
-    report: Report,
-    checkpoint: Checkpoint,
-) -> SyntheticSet:
-    """K-center images of each class; arguments as in `datadam.distill`. A killed choice starts again: it takes one training."""
-    del config, checkpoint
-    return _chosen("k_center", train, network, ipc, generator, device, report)
-
-
-def _chosen(
-    how: str,
-    train: TrainPart,
-    network: NetworkConfig,
-    ipc: int,
-    generator: torch.Generator,
-    device: torch.device,
-    report: Report,
-) -> SyntheticSet:
+    A killed choice starts again: it is one draw, or one training.
+    """
+    del checkpoint
+    how = "real" if isinstance(config, RandomConfig) else "k_center"
     images = starting_images(how, train, network, ipc, generator)
     synthetic = SyntheticSet(images=images, labels=hard_labels(train.classes, ipc).to(device), ipc=ipc)
     report(0, 0, None, synthetic)
