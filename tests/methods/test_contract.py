@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from raydistill.config import Config, ConvNetConfig
 from raydistill.core.contract import TrainPart
 from raydistill.core.data import DatasetConfig, load_splits
 from raydistill.core.synthetic import SyntheticSet
+from raydistill.core.train import RECIPES
 from raydistill.methods import METHODS
 
 NETWORK = ConvNetConfig(name="convnet", depth=2, width=4)
@@ -28,6 +30,12 @@ SHORT: dict[str, list[dict[str, Any]]] = {
 """Settings that make a method end within seconds; a method that is not listed runs with its defaults."""
 
 CASES = [pytest.param(name, fields, id=f"{name}-{i}") for name in METHODS for i, fields in enumerate(SHORT.get(name, [{}]))]
+
+
+@pytest.fixture(autouse=True)
+def short_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A method that trains a network for its features takes twenty steps, not a thousand."""
+    monkeypatch.setitem(RECIPES, "default", replace(RECIPES["default"], steps=20))
 
 
 class Killed(Exception):
