@@ -22,7 +22,7 @@ from raydistill.core.data import Splits, load_splits
 from raydistill.core.evaluate import network_seeds, train_and_read
 from raydistill.core.lossless import is_admissible
 from raydistill.core.train import RECIPES
-from raydistill.record import pack_bits, unpack_bits
+from raydistill.record import code_sha256, pack_bits, unpack_bits
 from raydistill.space_file import DataError
 from raydistill.store import Store, StoreError
 
@@ -61,6 +61,7 @@ class Baseline(Config):
     """Multiply-accumulates (forward) to train one network on the full data once by the recipe."""
     epoch_macs: int
     """Multiply-accumulates (forward) of one pass over the train part."""
+    code_sha256: str
 
     @property
     def accuracy_fraction(self) -> float:
@@ -142,6 +143,7 @@ def finish_baseline(config: TrialConfig[Any], study: Store, data_root: Path | No
         train_bytes=splits.train_bytes,
         train_macs=macs * recipe.images_seen(images),
         epoch_macs=macs * images,
+        code_sha256=code_sha256(),
     )
     study.write("baseline/baseline.json", baseline.model_dump_json(indent=2) + "\n")
     return baseline

@@ -9,7 +9,7 @@ from typing import Any
 from raydistill.baseline import Baseline
 from raydistill.config import ConvNetConfig, DatasetConfig, EvaluationConfig, GoalConfig, TrialConfig
 from raydistill.methods.datadam import DataDAMConfig
-from raydistill.record import Cost, GapBounds, Reading, SearchResult, State, TrialRecord, write_record
+from raydistill.record import Cost, GapBounds, Reading, SearchResult, State, TrialRecord, code_sha256, write_record
 from raydistill.store import Store
 
 SMALL: dict[str, Any] = {
@@ -79,6 +79,7 @@ def baseline() -> Baseline:
         train_bytes=51805,
         train_macs=100_000,
         epoch_macs=1_000,
+        code_sha256=code_sha256(),
     )
 
 

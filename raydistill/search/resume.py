@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from raydistill.baseline import read_baseline
 from raydistill.config import SearchSpace
 from raydistill.record import code_sha256, read_trials
 from raydistill.search.space import complete_document
@@ -39,10 +40,13 @@ def check_resumable(space: SearchSpace, study: Store, *, data_sha256: str, accep
             f"{space.template['dataset']['name']} now has {data_sha256[:12]}: put the same data back, or give the new search "
             "another name (study: ...)"
         )
-    other_code = [record for _, record in trials if record is not None and record.code_sha256 != code_sha256()]
+    baseline = read_baseline(study)
+    written = [record.code_sha256 for _, record in trials if record is not None]
+    written += [baseline.code_sha256] if baseline is not None else []
+    other_code = [code for code in written if code != code_sha256()]
     if other_code and not accept_code_change:
         raise StudyMismatchError(
-            f"study {study.root} holds {len(other_code)} records of other code (hash {other_code[0].code_sha256[:12]}, now "
+            f"study {study.root} holds {len(other_code)} records of other code (hash {other_code[0][:12]}, now "
             f"{code_sha256()[:12]}), and one study is the work of one code: go back to that code, give the new search another "
             "name (study: ...), or mix them knowingly with --accept-code-change"
         )

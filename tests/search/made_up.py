@@ -87,6 +87,7 @@ def baseline(*, is_admissible: bool = True) -> Baseline:
         train_bytes=51805,
         train_macs=1,
         epoch_macs=1,
+        code_sha256=code_sha256(),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from made_up import record, space, write_config
+from made_up import baseline, record, space, write_config
 
 from raydistill.config import SearchSpace
 from raydistill.record import write_record
@@ -99,6 +99,13 @@ def test_other_code_is_refused_unless_it_is_accepted(study: Store) -> None:
     ):
         check(study, space())
     check(study, space(), accept_code_change=True)
+
+
+def test_a_baseline_of_other_code_is_refused(study: Store) -> None:
+    changed = baseline().model_copy(update={"code_sha256": "c" * 64})
+    study.write("baseline/baseline.json", changed.model_dump_json())
+    with pytest.raises(StudyMismatchError, match=r"holds 1 records of other code \(hash cccccccccccc"):
+        check(study, space())
 
 
 @pytest.mark.parametrize("text", ["a: [", "only text"])
