@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,8 +38,10 @@ def fit_standardise(pixels: Tensor) -> Standardise:
     Raises:
         ValueError: a channel is constant.
     """
-    mean = pixels.double().mean(dim=(0, 2, 3))
-    std = pixels.double().std(dim=(0, 2, 3), correction=0)
-    if bool((std == 0).any()):
+    # In numpy, which sums in one thread: torch's sums change in their last digits with the number of threads.
+    channels = [pixels[:, c].numpy() for c in range(pixels.shape[1])]
+    mean = tuple(float(channel.mean(dtype=np.float64)) for channel in channels)
+    std = tuple(float(channel.std(dtype=np.float64)) for channel in channels)
+    if any(channel.min() == channel.max() for channel in channels):
         raise ValueError("a colour channel has the same value in every train image; drop the channel or check the data")
-    return Standardise(mean=tuple(mean.tolist()), std=tuple(std.tolist()))
+    return Standardise(mean=mean, std=std)

@@ -45,3 +45,14 @@ def test_a_constant_channel_is_refused(value: float) -> None:
     pixels[:, 1] = value
     with pytest.raises(ValueError, match="a colour channel has the same value in every train image; drop the channel or check"):
         fit_standardise(pixels)
+
+
+def test_the_fit_does_not_change_with_the_number_of_threads() -> None:
+    pixels = torch.rand(3000, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    before = torch.get_num_threads()
+    fits = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        fits.append(fit_standardise(pixels))
+    torch.set_num_threads(before)
+    assert fits[0] == fits[1] == fits[2]
