@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 MOST_RUNNING_SHOWN = 12
 """Rows of the live table; a terminal is not higher than that for long."""
 
+STAGE_COUNTS = {"trials": "trials", "comparison": "sets"}
+"""What a stage counts; networks where nothing stands here."""
+
 
 class Tally:
     """What has been told so far: the stage, running trials, trials by state, the best, the pace."""
@@ -97,12 +100,14 @@ class PlainWatcher:
     def stage(self, name: str, total: int) -> None:
         """Say which stage begins."""
         self._tally.stage(name, total)
-        self._say(f"{name}: {total} {'trials' if name == 'trials' else 'networks'}")
+        self._say(f"{name}: {total} {STAGE_COUNTS.get(name, 'networks')}")
 
     def job_done(self) -> None:
         """Say how many networks of the stage are done."""
         self._tally.done += 1
-        self._say(f"{self._tally.stage_name}: {self._tally.done} of {self._tally.total} networks")
+        self._say(
+            f"{self._tally.stage_name}: {self._tally.done} of {self._tally.total} {STAGE_COUNTS.get(self._tally.stage_name, 'networks')}"
+        )
 
     def trial_started(self, config: TrialConfig[Any]) -> None:
         """Say that a trial starts."""
