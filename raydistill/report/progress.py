@@ -105,9 +105,8 @@ class PlainWatcher:
     def job_done(self) -> None:
         """Say how many networks of the stage are done."""
         self._tally.done += 1
-        self._say(
-            f"{self._tally.stage_name}: {self._tally.done} of {self._tally.total} {STAGE_COUNTS.get(self._tally.stage_name, 'networks')}"
-        )
+        name = self._tally.stage_name
+        self._say(f"{name}: {self._tally.done} of {self._tally.total} {STAGE_COUNTS.get(name, 'networks')}")
 
     def trial_started(self, config: TrialConfig[Any]) -> None:
         """Say that a trial starts."""
