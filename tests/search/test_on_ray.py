@@ -216,6 +216,8 @@ def command(folder: Path, *options: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
         env=environment,
+        # Tests that a shell started in the background ignore Ctrl-C, and so would every process of theirs.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
