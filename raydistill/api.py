@@ -82,6 +82,7 @@ def distill(
     space: SpaceSource,
     *,
     out: str | Path | None = None,
+    store: str | Path = "studies",
     overrides: Sequence[str] = (),
     data_root: str | Path | None = None,
     on_step: Report | None = None,
@@ -93,6 +94,7 @@ def distill(
     Args:
         space: a YAML file, the name of a shipped space, or the document itself; its ranges must be fixed by `overrides`.
         out: folder or URI for `images.safetensors` and `images.png`; None writes nothing.
+        store: holds the experts of methods that need them; those that are missing are trained first.
         overrides: `path.to.field=value`, as `--set` takes them.
         data_root: folder of the data files; None is each data set's own default.
         on_step: told after every step.
@@ -103,7 +105,7 @@ def distill(
     Raises:
         SpaceError: the space has mistakes, or ranges are left; all are named.
         InputError: there is no such space.
-        StoreError: `out` cannot be written.
+        StoreError: `out` or the store cannot be written, or experts in it are damaged.
         DivergedError: a loss is not finite.
     """
     from raydistill.spaces import load_space
@@ -118,7 +120,7 @@ def distill(
     folder = None if out is None else Store(str(out))
     if folder is not None:
         folder.check_writable()
-    distilled = distil_once(config, root, on_step)
+    distilled = distil_once(config, Store(str(store)), root, on_step)
     if folder is not None:
         save_set(distilled, folder)
     return distilled.synthetic
@@ -177,7 +179,7 @@ def compare(
 
     Args:
         space: data set, network, evaluation and the settings of its method, whose ranges stand at their middle.
-        methods: names of methods; `random` is always added.
+        methods: names of methods, or of spaces that give a method's settings; controls are always added.
         ipc: images per class.
         draws: starts per method.
         store: gets `compare/<key>/`; the same comparison run again continues there.
@@ -200,19 +202,72 @@ def compare(
 
     from raydistill.comparison import finish_comparison, plan_comparison
     from raydistill.report.progress import SilentWatcher
+    from raydistill.search.experts import plan_experts, prepare_experts
     from raydistill.spaces import load_space
     from raydistill.store import Store
 
-    root = as_path(data_root)
+    root, folder = _absolute_path(data_root), Store(str(store)).absolute
     checked = load_space(space, overrides, root)
     told = watcher or SilentWatcher()
-    # Absolute, because a Ray worker has a folder of its own.
-    folder = Store(str(Path(store).absolute()) if "://" not in str(store) else str(store))
-    jobs = plan_comparison(checked, methods, ipc, draws, folder, data_root=root.absolute() if root else None, reason=reason)
-    told.stage("comparison", len(jobs))
+    jobs = plan_comparison(checked, methods, ipc, draws, folder, data_root=root, reason=reason)
+    needs = plan_experts([job.config for job in jobs], folder, root)
     with closing(executor_for(checked.resources, local=local, address=address)) as executor:
+        prepare_experts(needs, jobs[0].config, folder, root, executor, told)
+        told.stage("comparison", len(jobs))
         executor.run_jobs(jobs, told)
     return finish_comparison(jobs)
+
+
+def build_experts(
+    space: SpaceSource,
+    *,
+    store: str | Path = "studies",
+    data_root: str | Path | None = None,
+    local: bool = False,
+    address: str | None = None,
+    overrides: Sequence[str] = (),
+    watcher: Watcher | None = None,
+) -> list[str]:
+    """Train the experts that a search of a space would read: those that are missing, and damaged ones again.
+
+    Args:
+        space: a YAML file, the name of a shipped space, or the document itself.
+        store: gets `experts/<key>/`.
+        data_root: folder of the data files; None is each data set's own default.
+        local: run one by one in this process, without Ray.
+        address: of a running Ray cluster; None starts one on this machine.
+        overrides: `path.to.field=value`, as `--set` takes them.
+        watcher: told what happens; None tells nobody.
+
+    Returns:
+        The keys of the sets; none where the space's method reads no experts.
+
+    Raises:
+        SpaceError: the space has mistakes; all are named.
+        ExpertsError: the space's window is longer than its experts' trajectories.
+        StoreError: the store cannot be written, or has too little room.
+    """
+    from contextlib import closing
+
+    from raydistill.config import DatasetConfig
+    from raydistill.core.data import load_splits
+    from raydistill.core.experts import ExpertFields
+    from raydistill.report.progress import SilentWatcher
+    from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
+    from raydistill.spaces import load_space
+    from raydistill.store import Store
+
+    root, folder = _absolute_path(data_root), Store(str(store)).absolute
+    checked = load_space(space, overrides, root)
+    if not issubclass(checked.method_config, ExpertFields):
+        return []
+    folder.check_writable()
+    configs = extreme_trials(checked, load_splits(DatasetConfig.model_validate(checked.template["dataset"]), root).sha256)
+    needs = plan_experts(configs, folder, root, rebuild_damaged=True)
+    with closing(executor_for(checked.resources, local=local, address=address)) as executor:
+        told = watcher or SilentWatcher()
+        prepare_experts(needs, configs[0], folder, root, executor, told, rebuild_damaged=True)
+    return [need.settings.key for need in needs]
 
 
 def executor_for(resources: ResourcesConfig, *, local: bool, address: str | None) -> Executor:
@@ -237,3 +292,9 @@ def executor_for(resources: ResourcesConfig, *, local: bool, address: str | None
 def as_path(folder: str | Path | None) -> Path | None:
     """A folder as a path with `~` expanded; None stays None."""
     return None if folder is None else Path(folder).expanduser()
+
+
+def _absolute_path(folder: str | Path | None) -> Path | None:
+    """As `as_path`, absolute, because a Ray worker has a folder of its own."""
+    path = as_path(folder)
+    return None if path is None else path.absolute()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from raydistill.config import Config, TrialConfig
-from raydistill.core.contract import DeviceError
+from raydistill.core.contract import DeviceError, TrainPart
 from raydistill.core.cost import Stopwatch, forward_macs, keep_freed_memory
 from raydistill.core.data import Splits, load_splits
 from raydistill.core.evaluate import network_seeds, train_and_read
@@ -179,6 +179,16 @@ def splits_of(config: TrialConfig[Any], data_root: Path | None) -> Splits:
             "put the same data back, or start a new study"
         )
     return splits
+
+
+def train_part(splits: Splits, device: torch.device) -> TrainPart:
+    """What a method may see of a data set."""
+    return TrainPart(
+        images=splits.train.images.to(device),
+        labels=splits.train.labels,
+        classes=len(splits.class_names),
+        mirror_keeps_class=splits.mirror_keeps_class,
+    )
 
 
 def prepare_process(config: TrialConfig[Any]) -> torch.device:

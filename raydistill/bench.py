@@ -161,7 +161,7 @@ def _time_whole(case: Case, part: TrainPart, device: torch.device, repetitions: 
     """Median seconds between updates as the distillation itself makes them."""
     clocks: list[float] = []
 
-    def note(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet) -> None:
+    def note(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
         clocks.append(time.perf_counter())
 
     method = case.method.model_copy(update={"random_inits": repetitions})

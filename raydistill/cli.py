@@ -19,6 +19,7 @@ BAD_INPUT = {
     "raydistill.spaces": ("InputError",),
     "raydistill.space_document": ("SpaceError",),
     "raydistill.space_file": ("DataError",),
+    "raydistill.experts.need": ("ExpertsError",),
     "raydistill.store": ("StoreError", "StudyInUseError"),
     "raydistill.search.driver": ("StudyMismatchError",),
     "raydistill.search.on_ray": ("ResourcesError",),
@@ -30,6 +31,8 @@ FAILURE = {"raydistill.core.contract": ("DivergedError",)}
 """The same for 1, without a traceback."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+experts_app = typer.Typer(no_args_is_help=True)
+app.add_typer(experts_app, name="experts", help="Expert trajectories, which DATM and PAD match: list, build, prune.")
 
 Space = Annotated[str, typer.Argument(metavar="FILE_OR_NAME", help="A YAML search space, or a shipped one's name.")]
 StoreOption = Annotated[str, typer.Option("--store", envvar="RAYDISTILL_STORE", help="Folder or URI that holds studies.")]
@@ -93,6 +96,7 @@ def distill(
     space: Space,
     overrides: Overrides = None,
     out: Annotated[str | None, typer.Option(help="Folder or URI for the set; by default distilled/<hash of the config>.")] = None,
+    store: StoreOption = "studies",
     data_root: DataRoot = None,
 ) -> None:
     """Distil one set without a search; every range of the space is fixed by --set."""
@@ -103,7 +107,7 @@ def distill(
         checked = load_space(space, overrides or [], as_path(data_root))
 
         from raydistill.one_set import compare_with_start, distil_once, only_trial, save_set
-        from raydistill.report.progress import watch_steps
+        from raydistill.report.progress import PlainWatcher, watch_steps
         from raydistill.report.summary import distilled_summary
         from raydistill.store import Store
 
@@ -111,7 +115,7 @@ def distill(
         folder = Store(out or f"distilled/{config.trial_id}")
         folder.check_writable()
         with watch_steps() as on_step:
-            distilled = distil_once(config, as_path(data_root), on_step)
+            distilled = distil_once(config, Store(store), as_path(data_root), on_step, PlainWatcher())
         paths = save_set(distilled, folder)
         typer.echo(distilled_summary(*compare_with_start(distilled, as_path(data_root)), paths))
 
@@ -163,7 +167,9 @@ def tables(
 @app.command()
 def compare(
     space: Space,
-    methods: Annotated[str, typer.Option(help="Methods, joined by commas; random is always added.")],
+    methods: Annotated[
+        str, typer.Option(help="Methods, or spaces that give a method's settings, joined by commas; controls are added.")
+    ],
     ipc: Annotated[int, typer.Option(min=1, help="Images per class.")],
     draws: Annotated[int, typer.Option(help="Random starts per method.")] = 10,
     split: Annotated[str, typer.Option(help="Images to read on: select, or test (which needs --reason).")] = "select",
@@ -233,6 +239,60 @@ def bench(
             data_root=as_path(data_root),
         )
         typer.echo(render(timing_frame(timings), suffix), nl=False)
+
+
+@experts_app.command("list")
+def list_experts(
+    store: StoreOption = "studies",
+    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+) -> None:
+    """Show the sets of a store: key, size, what they took, and the studies that use them."""
+    with _exit_codes("Interrupted."):
+        from raydistill.experts.sets import list_sets
+        from raydistill.report.tables import expert_set_frame, render
+        from raydistill.store import Store
+
+        typer.echo(render(expert_set_frame(list_sets(Store(store))), suffix), nl=False)
+
+
+@experts_app.command("build")
+def build_experts(
+    space: Space,
+    store: StoreOption = "studies",
+    data_root: DataRoot = None,
+    local: Annotated[bool, typer.Option("--local", help="One by one in this process, without Ray.")] = False,
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster, e.g. auto.")] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Train the experts that a search of the space would read; damaged ones again, those that are there not."""
+    with _exit_codes(f"Interrupted. What is done is saved; this continues:\n  {_this_command()}"):
+        import raydistill.api
+        from raydistill.report.progress import watch
+
+        with watch() as watcher:
+            keys = raydistill.api.build_experts(
+                space,
+                store=store,
+                data_root=data_root,
+                local=local,
+                address=address,
+                overrides=overrides or [],
+                watcher=watcher,
+            )
+        typer.echo("\n".join(keys) or "the method of this space reads no experts")
+
+
+@experts_app.command("prune")
+def prune_experts(
+    keys: Annotated[list[str] | None, typer.Argument(help="Sets; by default those that no study uses.")] = None,
+    store: StoreOption = "studies",
+) -> None:
+    """Delete sets of experts."""
+    with _exit_codes("Interrupted."):
+        from raydistill.experts.sets import prune_sets
+        from raydistill.store import Store
+
+        typer.echo("\n".join(f"deleted {key}" for key in prune_sets(Store(store), keys or ())) or "nothing to delete")
 
 
 @app.command()

@@ -25,14 +25,19 @@ from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.cost import Stopwatch
 from raydistill.core.data import LabelledImages, load_splits, open_test
 from raydistill.core.evaluate import evaluate_set, network_seeds
+from raydistill.core.experts import ExpertFields
 from raydistill.core.train import RECIPES
+from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
 from raydistill.record import code_sha256, versions
+from raydistill.spaces import InputError, load_space
 from raydistill.store import Store
 from raydistill.trial import distil
 
 REFERENCE = "random"
 """The control that every method is paired with."""
+SOFT_REFERENCE = "random_soft"
+"""The control that methods with soft labels are paired with besides: the same images, labelled by the same experts."""
 CONFIDENCE = 0.95
 """Of the two-sided intervals."""
 
@@ -71,6 +76,10 @@ class Row(Config):
     """Mean over draws of the accuracy minus that of the random images of the same draw; None for random itself."""
     above_random_low: float | None
     above_random_high: float | None
+    above_random_soft: float | None = None
+    """The same against random images with experts' labels; None for methods with hard labels."""
+    above_random_soft_low: float | None = None
+    above_random_soft_high: float | None = None
     distill_seconds: float
     """Mean per draw."""
 
@@ -94,8 +103,8 @@ class CompareJob:
     draw: int
     folder: Store
     """Of the comparison."""
-    outcomes: Store
-    """Shared by all comparisons, so that what one of them did the next finds done."""
+    store: Store
+    """Holds the experts, and the outcomes of all comparisons, so that what one of them did the next finds done."""
     part: LabelledImages | None
     """Images to read on; None means the select images."""
     data_root: Path | None
@@ -109,11 +118,11 @@ class CompareJob:
     def file(self) -> str:
         """Where the outcome goes: a name made of everything that shapes it."""
         split = "select" if self.part is None else "test"
-        return f"{self.config.trial_id}-{split}-{code_sha256()[:12]}.json"
+        return f"compare/outcomes/{self.config.trial_id}-{split}-{code_sha256()[:12]}.json"
 
     def __call__(self) -> None:
         """Run the job."""
-        if self.outcomes.exists(self.file):
+        if self.store.exists(self.file):
             return
         splits = splits_of(self.config, self.data_root)
         device = prepare_process(self.config)
@@ -122,7 +131,8 @@ class CompareJob:
         error = None
         try:
             with watch.measure("distil"):
-                synthetic = distil(self.config, splits, device, lambda *_: None, NoCheckpoint())
+                experts = open_experts(self.config, splits, self.store)
+                synthetic = distil(self.config, splits, device, lambda *_, **__: None, NoCheckpoint(), experts)
             seeds = network_seeds("compare", splits.sha256, self.config.evaluation.networks)
             recipe = RECIPES[self.config.evaluation.recipe]
             part = self.part or splits.select
@@ -137,7 +147,7 @@ class CompareJob:
             distill_seconds=watch.seconds["distil"],
             error=error,
         )
-        self.outcomes.write_json(self.file, outcome.model_dump(mode="json"))
+        self.store.write_json(self.file, outcome.model_dump(mode="json"))
 
 
 def plan_comparison(
@@ -153,11 +163,12 @@ def plan_comparison(
     """The jobs of a comparison, in a folder of the store that its settings name; a second run continues the first.
 
     The space's own method takes the middle of each range (of the logarithm, where the range is logarithmic; the first of
-    choices); other methods take their defaults. `random` is always among them.
+    choices); other methods take their defaults, or, where a space is named instead, the middle of that one. `random` is always
+    among them, and beside methods with soft labels `random_soft`, with the experts of the first of them.
 
     Args:
         space: data set, network, evaluation, seed, and the settings of its method.
-        methods: names in `METHODS`.
+        methods: names in `METHODS`, or of spaces, whose method's settings alone are taken.
         ipc: images per class.
         draws: starts per method; at least 2.
         store: gets `compare/<key>/`.
@@ -175,11 +186,8 @@ def plan_comparison(
         raise CompareError(f"given {draws} draws; an interval over draws needs at least 2: give --draws 10")
     if not 1 <= ipc <= splits.smallest_class:
         raise CompareError(f"given ipc {ipc}; the smallest class has {splits.smallest_class} train images: give 1 to that")
-    middle = {path: middle_of(allowed) for path, allowed in space.ranges.items() if path != "ipc"}
-    template = space.trial(
-        ask_number=0, values={**middle, **({"ipc": ipc} if "ipc" in space.ranges else {})}, data_sha256=splits.sha256
-    )
-    configs = {name: _method_config(name, template.method) for name in dict.fromkeys([*methods, REFERENCE])}
+    template = middle_trial(space, splits.sha256)
+    configs = _method_configs(methods, template.method, data_root)
     settings = _settings(template, configs, ipc, "test" if reason else "select")
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
     folder = store.at("compare", key)
@@ -197,7 +205,7 @@ def plan_comparison(
             ),
             draw=draw,
             folder=folder,
-            outcomes=store.at("compare", "outcomes"),
+            store=store,
             part=part,
             data_root=data_root,
         )
@@ -209,10 +217,9 @@ def plan_comparison(
 def finish_comparison(jobs: Sequence[CompareJob]) -> Comparison:
     """Read the outcomes of finished jobs, write `comparison.json`, and give the comparison."""
     folder = jobs[0].folder
-    outcomes = [Outcome.model_validate(job.outcomes.read_json(job.file)) for job in jobs]
-    random = {o.draw: o for o in outcomes if o.method == REFERENCE}
+    outcomes = [Outcome.model_validate(job.store.read_json(job.file)) for job in jobs]
     names = dict.fromkeys(o.method for o in outcomes)
-    rows = tuple(_row([o for o in outcomes if o.method == name], random) for name in names)
+    rows = tuple(_row(name, outcomes) for name in names)
     comparison = Comparison(rows=rows, settings=folder.read_json("settings.json"), code_sha256=code_sha256(), versions=versions())
     folder.write("comparison.json", comparison.model_dump_json(indent=2) + "\n")
     return comparison
@@ -226,11 +233,37 @@ def middle_of(allowed: Range | Choices) -> Any:
     return round(middle) if allowed.whole else middle
 
 
-def _method_config(name: str, given: Config) -> Config:
+def middle_trial(space: SearchSpace, data_sha256: str) -> TrialConfig[Any]:
+    """The trial at the middle of every range."""
+    middle = {path: middle_of(allowed) for path, allowed in space.ranges.items()}
+    return space.trial(ask_number=0, values=middle, data_sha256=data_sha256)
+
+
+def _method_configs(names: Sequence[str], given: Config, data_root: Path | None) -> dict[str, Config]:
+    """By method name, with the controls that belong to them."""
+    configs: dict[str, Config] = {}
+    for name in dict.fromkeys(names):
+        config = _method_config(name, given, data_root)
+        method: str = config.name  # type: ignore[attr-defined]
+        if configs.setdefault(method, config) != config:
+            raise CompareError(f"method {method} with two different settings; a comparison has one of each: name it once")
+    soft = next((config for name, config in configs.items() if METHODS[name].label_kind == "soft"), None)
+    if isinstance(soft, ExpertFields) and SOFT_REFERENCE not in configs:
+        experts = soft.model_dump(include=set(ExpertFields.model_fields))
+        configs[SOFT_REFERENCE] = METHODS[SOFT_REFERENCE].config.model_validate({**experts, "name": SOFT_REFERENCE})
+    if REFERENCE not in configs:
+        configs[REFERENCE] = METHODS[REFERENCE].config.model_validate({"name": REFERENCE})
+    return configs
+
+
+def _method_config(name: str, given: Config, data_root: Path | None) -> Config:
     if name == given.name:  # type: ignore[attr-defined]
         return given
     if name not in METHODS:
-        raise CompareError(f"unknown method {name!r}; allowed: {', '.join(METHODS)}: correct --methods")
+        try:
+            return middle_trial(load_space(name, (), data_root), "").method  # type: ignore[no-any-return]
+        except InputError as error:
+            raise CompareError(f"unknown method {name!r}; allowed: {', '.join(METHODS)}, or a space: {error}") from error
     try:
         return METHODS[name].config.model_validate({"name": name})
     except ValidationError as error:
@@ -250,22 +283,21 @@ def _settings(template: TrialConfig[Any], configs: dict[str, Config], ipc: int, 
     }
 
 
-def _row(outcomes: Sequence[Outcome], random: dict[int, Outcome]) -> Row:
-    ended = [o for o in outcomes if o.accuracy_fractions]
-    name = outcomes[0].method
+def _row(name: str, outcomes: Sequence[Outcome]) -> Row:
+    own = [o for o in outcomes if o.method == name]
+    ended = [o for o in own if o.accuracy_fractions]
     if len(ended) < 2:
-        errors = "; ".join(o.error or "" for o in outcomes if o.error)
-        raise CompareError(f"method {name} ended {len(ended)} of {len(outcomes)} draws ({errors}); set milder rates in the space")
+        errors = "; ".join(o.error or "" for o in own if o.error)
+        raise CompareError(f"method {name} ended {len(ended)} of {len(own)} draws ({errors}); set milder rates in the space")
     accuracies = np.array([o.accuracy_fractions for o in ended])
     means = accuracies.mean(axis=1)
-    above: tuple[float | None, float | None, float | None] = (None, None, None)
-    if name != REFERENCE:
-        above = paired_interval(means - np.array([np.mean(random[o.draw].accuracy_fractions) for o in ended]))
+    above = _above(REFERENCE, ended, outcomes)
+    above_soft = _above(SOFT_REFERENCE, ended, outcomes) if METHODS[name].label_kind == "soft" else _NOTHING
     networks = accuracies.shape[1]
     return Row(
         method=name,
         draws=len(ended),
-        diverged=len(outcomes) - len(ended),
+        diverged=len(own) - len(ended),
         networks=networks,
         accuracy_fraction=float(means.mean()),
         draws_std=float(means.std(ddof=1)),
@@ -273,8 +305,24 @@ def _row(outcomes: Sequence[Outcome], random: dict[int, Outcome]) -> Row:
         above_random=above[0],
         above_random_low=above[1],
         above_random_high=above[2],
+        above_random_soft=above_soft[0],
+        above_random_soft_low=above_soft[1],
+        above_random_soft_high=above_soft[2],
         distill_seconds=float(np.mean([o.distill_seconds for o in ended])),
     )
+
+
+_NOTHING: tuple[None, None, None] = (None, None, None)
+
+
+def _above(
+    reference: str, ended: Sequence[Outcome], outcomes: Sequence[Outcome]
+) -> tuple[float, float, float] | tuple[None, None, None]:
+    """What a method's draws are above the same draws of a reference, with its interval; nothing for the reference itself."""
+    if ended[0].method == reference:
+        return _NOTHING
+    mean = {o.draw: float(np.mean(o.accuracy_fractions)) for o in outcomes if o.method == reference}
+    return paired_interval(np.array([np.mean(o.accuracy_fractions) - mean[o.draw] for o in ended]))
 
 
 def paired_interval(differences: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, float]:

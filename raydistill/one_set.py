@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,13 @@ from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.picture import grid_png
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode
 from raydistill.core.train import RECIPES
+from raydistill.experts.files import open_experts
 from raydistill.methods import method_configs
 from raydistill.record import code_sha256
+from raydistill.report.progress import SilentWatcher
+from raydistill.search.experts import plan_experts, prepare_experts
+from raydistill.search.local import LocalExecutor
+from raydistill.search.watcher import Watcher
 from raydistill.space_document import Mistake, SpaceError
 from raydistill.space_file import read_trial_config
 from raydistill.spaces import InputError, did_you_mean
@@ -54,24 +59,38 @@ def only_trial(space: SearchSpace, data_root: Path | None) -> TrialConfig[Any]:
     return space.trial(ask_number=0, values={}, data_sha256=data.sha256)
 
 
-def distil_once(config: TrialConfig[Any], data_root: Path | None, on_step: Report | None = None) -> Distilled:
+def distil_once(
+    config: TrialConfig[Any], store: Store, data_root: Path | None, on_step: Report | None = None, watcher: Watcher | None = None
+) -> Distilled:
     """Distil one set, without a search and without a baseline.
+
+    Args:
+        config: what to distil.
+        store: holds the experts that the method reads; those that are missing are trained here first.
+        data_root: folder of the data files.
+        on_step: told after every step.
+        watcher: told of the experts.
 
     Raises:
         DivergedError: a loss is not finite.
+        StoreError: an expert's file is damaged, or the disk has too little room for the experts.
     """
     splits = splits_of(config, data_root)
+    needs = plan_experts([config], store, data_root)
+    prepare_experts(needs, config, store, data_root, LocalExecutor(), watcher or SilentWatcher())
     device = prepare_process(config)
     started: list[SyntheticSet] = []
 
-    def on_each_step(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet) -> None:
+    def on_each_step(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
         if step == 0:
             # Methods update images in place: what is kept must be a copy.
-            started.append(SyntheticSet(images=synthetic.images.clone(), labels=synthetic.labels.clone(), ipc=synthetic.ipc))
+            images, labels = synthetic.images.clone(), synthetic.labels.clone()
+            started.append(replace(synthetic, images=images, labels=labels))
         if on_step is not None:
-            on_step(step, steps, loss, synthetic)
+            on_step(step, steps, loss, synthetic, is_accepted=is_accepted)
 
-    synthetic = distil(config, splits, device, on_each_step, NoCheckpoint())
+    experts = open_experts(config, splits, store)
+    synthetic = distil(config, splits, device, on_each_step, NoCheckpoint(), experts)
     manifest = Manifest(
         preprocess=splits.preprocess,
         class_names=splits.class_names,

@@ -74,6 +74,8 @@ class TrialRecord(Config):
     label_kind: Literal["hard", "soft"] = "hard"
     images_sha256: str | None = None
     """Hash of `images.safetensors`."""
+    experts_sha256: str | None = None
+    """Hash of the experts that the method read; null where it reads none."""
     cost: Cost | None = None
     error: str | None = None
     """Cause of a state other than finished; a traceback where there is one."""

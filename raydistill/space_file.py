@@ -201,6 +201,9 @@ class _SpaceParser:
                 self._add(path, unknown(field, model.model_fields, "key"))
                 continue
             parsed = self._range(path, value, whole=_is_whole(model, field))
+            if isinstance(parsed, Range) and _takes_only_choices(model, field):
+                self._add(path, "a range; each value has experts of its own, trained beforehand: write one value, or choices")
+                parsed = None
             if parsed is None:
                 base.pop(field, None)
                 continue
@@ -342,7 +345,9 @@ class _SpaceParser:
             self._add("network.depth", f"given {network.depth}; images of {pixels} allow {deepest}: give at most that")
         if template["method"] is not None and method_config is not None and network and hasattr(method_config, "against"):
             ends = [(path.removeprefix("method."), end) for path, r in ranges.items() if path != "ipc" for end in _ends(r)]
-            trials = [{**template["method"], field: end} for field, end in ends] or [template["method"]]
+            trials = [{**template["method"], field: end} for field, end in ends]
+            # All upper ends at once: what must fit together (a window into its trajectory) is largest there.
+            trials.append(template["method"] | dict(ends))
             methods = [cast(ChecksData, method_config.model_validate(values)) for values in trials]
             for field, message in dict.fromkeys(found for method in methods for found in method.against(facts, network)):
                 self._add(f"method.{field}", message)
@@ -360,6 +365,11 @@ def _ranges_in(raw: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _ends(parsed: Range | Choices) -> tuple[Any, ...]:
     return parsed.values if isinstance(parsed, Choices) else (parsed.low, parsed.high)
+
+
+def _takes_only_choices(model: type[BaseModel], field: str) -> bool:
+    extra = model.model_fields[field].json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("only_choices"))
 
 
 def _is_whole(model: type[BaseModel], field: str) -> bool:

@@ -39,6 +39,16 @@ class Store:
         """The store rooted at a folder below this one."""
         return Store(self.path(*parts))
 
+    @property
+    def absolute(self) -> Store:
+        """The same store by a path that holds in other processes, whatever folder they run in."""
+        return Store(str(self.local_path(".").absolute())) if self.is_local else self
+
+    @property
+    def parent(self) -> Store:
+        """The store of the folder that this one lies in."""
+        return Store(self.root.rstrip("/").rpartition("/")[0] or ".")
+
     def path(self, *parts: str) -> str:
         """The full path of a relative one.
 
@@ -117,13 +127,26 @@ class Store:
         if filesystem.exists(path):
             filesystem.rm_file(path)
 
+    def delete_folder(self, name: str) -> None:
+        """Remove a folder and all that is in it, if it is there."""
+        filesystem, path = self._open(name)
+        if filesystem.exists(path):
+            filesystem.rm(path, recursive=True)
+
     def folders(self, name: str) -> list[str]:
         """Sorted names of the folders in a folder; none if it does not exist."""
+        return self._names(name, "directory")
+
+    def files(self, name: str) -> list[str]:
+        """Sorted names of the files in a folder; none if it does not exist."""
+        return self._names(name, "file")
+
+    def _names(self, name: str, kind: str) -> list[str]:
         filesystem, path = self._open(name)
         if not filesystem.exists(path):
             return []
         entries = filesystem.ls(path, detail=True)
-        return sorted(PurePosixPath(e["name"]).name for e in entries if e["type"] == "directory")
+        return sorted(PurePosixPath(e["name"]).name for e in entries if e["type"] == kind)
 
     def _open(self, name: str) -> tuple[Any, str]:
         """The file system and the path in it; listings are not cached, for other nodes write here too."""

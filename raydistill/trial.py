@@ -25,17 +25,19 @@ from numpy.typing import NDArray
 from safetensors.torch import load, save
 from torch import Tensor
 
-from raydistill.baseline import Baseline, prepare_process, read_baseline, splits_of
+from raydistill.baseline import Baseline, prepare_process, read_baseline, splits_of, train_part
 from raydistill.config import TrialConfig, derive_seed
-from raydistill.core.contract import Checkpoint, DivergedError, TrainPart
+from raydistill.core.contract import Checkpoint, DivergedError
 from raydistill.core.contract import Report as MethodReport
 from raydistill.core.cost import Stopwatch, forward_macs, peak_memory_bytes, reset_peak_memory
 from raydistill.core.data import Splits
 from raydistill.core.evaluate import evaluate_set, network_seeds
+from raydistill.core.experts import Experts
 from raydistill.core.lossless import is_hopeless
 from raydistill.core.picture import grid_png
 from raydistill.core.synthetic import Manifest, SyntheticSet, encode, sha256
 from raydistill.core.train import RECIPES
+from raydistill.experts.files import StoredExperts, open_experts
 from raydistill.methods import METHODS
 from raydistill.record import (
     FINAL_STATES,
@@ -69,7 +71,7 @@ def run_trial(config: TrialConfig[Any], study: Store, report: Report, data_root:
 
     Args:
         config: everything that shapes the result.
-        study: the study's folder; needs its baseline.
+        study: the study's folder in its store; needs its baseline, and the store the experts that the method reads.
         report: called with each reading.
         data_root: folder of the data files.
 
@@ -77,7 +79,7 @@ def run_trial(config: TrialConfig[Any], study: Store, report: Report, data_root:
         The record: finished, pruned, diverged or out of memory.
 
     Raises:
-        StoreError: the study has no baseline, or cannot be written.
+        StoreError: the study has no baseline, or cannot be written, or the store lacks the method's experts.
         Exception: anything unforeseen, after a crashed record with its traceback was written.
     """
     existing = read_record(study, config.trial_id)
@@ -145,21 +147,29 @@ class StoredCheckpoint:
 
 
 def distil(
-    config: TrialConfig[Any], splits: Splits, device: torch.device, report: MethodReport, checkpoint: Checkpoint
+    config: TrialConfig[Any],
+    splits: Splits,
+    device: torch.device,
+    report: MethodReport,
+    checkpoint: Checkpoint,
+    experts: Experts | None,
 ) -> SyntheticSet:
     """The synthetic set of a config: its method, run on the train part alone with a generator seeded by the config.
 
+    Args:
+        config: what to run.
+        splits: its data.
+        device: where it computes.
+        report: told after every step.
+        checkpoint: keeps the method's state.
+        experts: as `open_experts` gives them for the config.
+
     Raises:
         DivergedError: a loss is not finite.
+        StoreError: an expert's file is damaged.
     """
-    part = TrainPart(
-        images=splits.train.images.to(device),
-        labels=splits.train.labels,
-        classes=len(splits.class_names),
-        mirror_keeps_class=splits.mirror_keeps_class,
-    )
     return METHODS[config.method.name].distill(
-        part,
+        train_part(splits, device),
         config.network,
         config.method,
         config.ipc,
@@ -167,6 +177,7 @@ def distil(
         device=device,
         report=report,
         checkpoint=checkpoint,
+        **({} if experts is None else {"experts": experts}),
     )
 
 
@@ -176,10 +187,12 @@ class _Run:
     def __init__(self, config: TrialConfig[Any], study: Store, report: Report, baseline: Baseline) -> None:
         self.config = config
         self.folder = study.at("trials", config.trial_id)
+        self.store = study.parent
         self.report = report
         self.baseline = baseline
         self.recipe = RECIPES[config.evaluation.recipe]
         self.splits: Splits | None = None
+        self.experts: StoredExperts | None = None
         self.device = torch.device("cpu")
         self.started_at = datetime.now(UTC).isoformat()
         self.watch = Stopwatch()
@@ -194,7 +207,9 @@ class _Run:
         self.device = prepare_process(self.config)
         reset_peak_memory(self.device)
         with self.watch.measure("whole"):
-            synthetic = distil(self.config, splits, self.device, self._on_step, StoredCheckpoint(self.folder))
+            self.experts = open_experts(self.config, splits, self.store)
+            checkpoint = StoredCheckpoint(self.folder)
+            synthetic = distil(self.config, splits, self.device, self._on_step, checkpoint, self.experts)
             correct = self._read(synthetic, self.steps, 1.0, self.config.evaluation.networks)
         manifest = Manifest(
             preprocess=splits.preprocess,
@@ -223,6 +238,7 @@ class _Run:
             readings=tuple(self.readings),
             cost=self._cost(),
             error=error,
+            experts_sha256=self.experts.sha256 if self.experts else None,
             code_sha256=code_sha256(),
             versions=versions(),
             device=self._device_name(),
@@ -245,7 +261,7 @@ class _Run:
         if is_hopeless(self.readings, self.config.goal.margin_fraction):
             raise HopelessError
 
-    def _on_step(self, step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet) -> None:
+    def _on_step(self, step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
         self.steps, self.loss = steps, loss
         for fraction in LOOK_FRACTIONS:
             if step == round(fraction * steps) < steps and all(step > reading.step for reading in self.readings):

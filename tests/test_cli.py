@@ -111,6 +111,23 @@ def test_store_and_data_root_come_from_the_environment(by_hand: HandMade, monkey
     assert (given["store"], given["data_root"]) == (by_hand.study.root.rpartition("/")[0], Path("/data"))
 
 
+def test_experts_are_built_listed_and_pruned(small: Path, tmp_path: Path) -> None:
+    method = "method={name: random_soft, experts: 1, expert_epochs: 1}"
+    store = ("--store", str(tmp_path / "store"))
+    built = run("experts", "build", str(small), *store, "--local", "--set", method)
+    assert built.exit_code == 0, built.output
+    key = built.stdout.strip()
+    listed = run("experts", "list", *store)
+    assert f"| {key} | digits" in listed.stdout
+    assert run("experts", "prune", *store).stdout == f"deleted {key}\n"
+    assert run("experts", "prune", *store).stdout == "nothing to delete\n"
+    assert run("experts", "prune", "abc", *store).exit_code == 2
+
+
+def test_a_space_without_experts_builds_none(small: Path) -> None:
+    assert run("experts", "build", str(small), "--local").stdout == "the method of this space reads no experts\n"
+
+
 @pytest.mark.parametrize("error", [DataError, StoreError, StudyInUseError])
 def test_what_a_person_can_put_right_is_told_without_a_traceback(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
     search_that_raises(monkeypatch, error("x is wrong; y is allowed: do z"))

@@ -47,9 +47,41 @@ def test_random_of_a_draw_is_the_start_of_every_method_of_that_draw(space: Searc
     datadam, random, *_ = plan(space, tmp_path)
     starts: list[Any] = []
     splits = compare.splits_of(datadam.config, None)
-    distil(datadam.config, splits, DEVICE, lambda step, steps, loss, s: starts.append(s.images.clone()), NoCheckpoint())
-    chosen = distil(random.config, splits, DEVICE, lambda *_: None, NoCheckpoint())
+    distil(datadam.config, splits, DEVICE, lambda step, steps, loss, s: starts.append(s.images.clone()), NoCheckpoint(), None)
+    chosen = distil(random.config, splits, DEVICE, lambda *_: None, NoCheckpoint(), None)
     assert torch.equal(starts[0], chosen.images)
+
+
+def test_a_space_gives_its_methods_settings(space: SearchSpace, tmp_path: Path) -> None:
+    """digits_datm has five experts; the middle of its lr_images is the geometric one."""
+    jobs = plan(space, tmp_path, methods=["digits_datm"])
+    datm = next(job.config.method for job in jobs if job.config.method.name == "datm")
+    shipped = load_space("digits_datm", [], None)
+    assert datm.experts == shipped.template["method"]["experts"]
+    assert datm.lr_images == pytest.approx(middle_of(shipped.ranges["method.lr_images"]))
+
+
+def test_soft_labels_bring_their_control_with_the_same_experts(space: SearchSpace, tmp_path: Path) -> None:
+    jobs = plan(space, tmp_path, methods=["datadam", "digits_datm"])
+    by_name = {job.config.method.name: job.config.method for job in jobs}
+    assert list(by_name) == ["datadam", "datm", "random_soft", "random"]
+    assert by_name["random_soft"].experts == by_name["datm"].experts
+    assert by_name["random_soft"].expert_lr == by_name["datm"].expert_lr
+
+
+def test_soft_rows_by_hand(space: SearchSpace, tmp_path: Path) -> None:
+    """datm 0.8 and 0.9, random_soft 0.7 and 0.6, random 0.5 and 0.5: 0.2 above the soft control, 0.35 above the hard one."""
+    fractions = {"datm": (0.8, 0.9), "random_soft": (0.7, 0.6), "random": (0.5, 0.5)}
+    jobs = plan(space, tmp_path, methods=["digits_datm"])
+    for job in jobs:
+        name = job.config.method.name
+        outcome = Outcome(method=name, draw=job.draw, accuracy_fractions=(fractions[name][job.draw],), distill_seconds=1.0)
+        job.store.write_json(job.file, outcome.model_dump(mode="json"))
+    rows = {row.method: row for row in finish_comparison(jobs).rows}
+    assert (rows["datm"].above_random, rows["datm"].above_random_soft) == (pytest.approx(0.35), pytest.approx(0.2))
+    assert rows["random_soft"].above_random == pytest.approx(0.15)
+    assert rows["random_soft"].above_random_soft is None
+    assert rows["random"].above_random_soft is None
 
 
 def test_draws_differ(space: SearchSpace, tmp_path: Path) -> None:
@@ -94,7 +126,7 @@ def test_rows_by_hand(space: SearchSpace, tmp_path: Path) -> None:
     for job in jobs:
         name = job.config.method.name
         outcome = Outcome(method=name, draw=job.draw, accuracy_fractions=fractions[name][job.draw], distill_seconds=1.0)
-        job.outcomes.write_json(job.file, outcome.model_dump(mode="json"))
+        job.store.write_json(job.file, outcome.model_dump(mode="json"))
     row, reference = finish_comparison(jobs).rows
     assert (row.method, row.draws, row.networks) == ("datadam", 2, 2)
     assert (row.accuracy_fraction, row.above_random) == (pytest.approx(0.7), pytest.approx(0.2))
@@ -114,7 +146,7 @@ def test_jobs_travel_to_other_processes_and_leave_their_outcome(space: SearchSpa
 
 def test_a_second_run_continues_the_first(space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan(space, tmp_path)[0]()
-    monkeypatch.setattr(compare, "distil", lambda *_: pytest.fail("distilled again"))
+    monkeypatch.setattr(compare, "distil", lambda *_, **__: pytest.fail("distilled again"))
     plan(space, tmp_path, draws=3)[0]()
 
 
@@ -123,7 +155,7 @@ def test_another_comparison_finds_the_same_control_done(
 ) -> None:
     for job in plan(space, tmp_path):
         job()
-    monkeypatch.setattr(compare, "distil", lambda *_: pytest.fail("distilled again"))
+    monkeypatch.setattr(compare, "distil", lambda *_, **__: pytest.fail("distilled again"))
     other = plan(load_other(space), tmp_path)
     assert other[0].folder != plan(space, tmp_path)[0].folder
     random = [job for job in other if job.config.method.name == "random"]
@@ -169,7 +201,7 @@ def test_a_method_that_never_ends_is_an_error(space: SearchSpace, tmp_path: Path
             distill_seconds=0.0,
             error=error,
         )
-        job.outcomes.write_json(job.file, outcome.model_dump(mode="json"))
+        job.store.write_json(job.file, outcome.model_dump(mode="json"))
     with pytest.raises(CompareError, match=r"datadam ended 0 of 2 draws \(the loss is nan at step 3.*set milder rates"):
         finish_comparison(jobs)
 
@@ -180,7 +212,8 @@ def test_a_method_that_never_ends_is_an_error(space: SearchSpace, tmp_path: Path
         ({"draws": 1}, "needs at least 2: give --draws 10"),
         ({"ipc": 500}, "the smallest class has 77 train images"),
         ({"ipc": 0}, "the smallest class has 77 train images"),
-        ({"methods": ["datadm"]}, "unknown method 'datadm'; allowed: datadam, random, k_center"),
+        ({"methods": ["datadm"]}, r"unknown method 'datadm'; allowed: datadam, .*, or a space: datadm is neither a file nor"),
+        ({"methods": ["datadam", "digits_datadam_bilevel"]}, "method datadam with two different settings; .* name it once"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(space: SearchSpace, tmp_path: Path, given: dict[str, Any], message: str) -> None:

@@ -50,6 +50,8 @@ def unknown_commands(text: str) -> list[str]:
     complaints = []
     for name, *words in commands_in(text):
         command = group.commands.get(name)
+        if words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words[0]]
         if command is None and name not in ("COMMAND", "--help", "--version"):
             complaints.append(f"raydistill {name}")
         elif command is not None:

@@ -19,7 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "__main__", "cli", "api"}),
     frozenset({"bench", "certify", "comparison", "one_set", "report", "reproduce", "spaces", "tune_cost"}),
     frozenset({"search"}),
-    frozenset({"trial", "baseline", "confirm"}),
+    frozenset({"trial", "baseline", "confirm", "experts"}),
     frozenset({"methods"}),
     frozenset({"core"}),
     frozenset({"record"}),

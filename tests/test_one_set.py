@@ -20,7 +20,7 @@ from raydistill.one_set import compare_with_start, distil_once, only_trial
 from raydistill.space_document import SpaceError
 from raydistill.space_file import DataError
 from raydistill.spaces import InputError, load_space
-from raydistill.store import StoreError
+from raydistill.store import Store, StoreError
 
 
 @pytest.fixture(autouse=True)
@@ -76,9 +76,9 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_first_step(tmp_pa
     assert steps == []
 
 
-def test_the_start_is_kept_as_it_was() -> None:
+def test_the_start_is_kept_as_it_was(tmp_path: Path) -> None:
     config = only_trial(load_space(SMALL, FIXED, None), None)
-    distilled = distil_once(config, None)
+    distilled = distil_once(config, Store(str(tmp_path)), None)
     assert distilled.start.images.shape == distilled.synthetic.images.shape
     assert not torch.equal(distilled.start.images, distilled.synthetic.images)
     after, before = compare_with_start(distilled, None)

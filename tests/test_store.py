@@ -87,6 +87,33 @@ def test_the_folders_of_the_root_go_by_a_dot(store: Store) -> None:
     assert store.at("trials").folders(".") == ["a"]
 
 
+def test_files_are_listed_in_order_without_the_folders(store: Store) -> None:
+    for name in ("in/b.json", "in/a.json", "in/c/d.json"):
+        store.write(name, "x")
+    assert store.files("in") == ["a.json", "b.json"]
+    assert store.files("absent") == []
+
+
+def test_a_folder_is_deleted_with_all_that_is_in_it(store: Store) -> None:
+    store.write("in/c/d.json", "x")
+    store.write("beside.json", "x")
+    store.delete_folder("in")
+    store.delete_folder("absent")
+    assert not store.exists("in")
+    assert store.exists("beside.json")
+
+
+def test_the_parent_of_a_study_is_its_store(store: Store) -> None:
+    assert store.at("study").parent.root == store.root.rstrip("/")
+    assert Store("study").parent.root == "."
+
+
+def test_a_relative_store_becomes_absolute_and_a_remote_one_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Store("studies").absolute.root == str(tmp_path / "studies")
+    assert Store("s3://bucket/studies").absolute.root == "s3://bucket/studies"
+
+
 def test_a_folder_that_is_not_there_has_no_folders(store: Store) -> None:
     assert store.folders("none") == []
 

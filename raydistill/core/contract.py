@@ -36,19 +36,27 @@ class DeviceError(Exception):
 
 
 class DivergedError(Exception):
-    """A loss is no longer finite."""
+    """A loss is no longer finite, or a learned rate no longer a rate."""
 
-    def __init__(self, step: int, loss: float) -> None:
-        super().__init__(f"the loss is {loss} at step {step}; lower the learning rates")
+    def __init__(self, step: int, value: float, what: str = "the loss") -> None:
+        super().__init__(f"{what} is {value:g} at step {step}; lower the learning rates")
         self.step = step
-        self.loss = loss
+        self.value = value
 
 
 class Report(Protocol):
     """Told after every step, with the number of steps done; steps rise, starting from 0 for the start set."""
 
-    def __call__(self, step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet) -> None:
-        """Take note. `loss` is a scalar that may still be on a GPU: reading it waits for the GPU."""
+    def __call__(self, step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
+        """Take note.
+
+        Args:
+            step: steps done.
+            steps: steps in all.
+            loss: a scalar that may still be on a GPU: reading it waits for the GPU; None before the first step.
+            synthetic: the set as it stands.
+            is_accepted: whether the step changed the set; a method with a gate drops some.
+        """
 
 
 class Checkpoint(Protocol):

@@ -96,7 +96,7 @@ def starting_images(how: str, part: TrainPart, network: NetworkConfig, ipc: int,
         generator: on the CPU.
     """
     if how == "noise":
-        return torch.randn(part.classes * ipc, *part.shape, generator=generator).to(part.images.device)
+        return torch.randn(part.classes * ipc, *part.shape, generator=generator).to(part.images)
     if how == "k_center":
         chosen = k_center(trained_features(part, network, generator), part.labels, part.classes, ipc)
     else:

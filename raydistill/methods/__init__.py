@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from raydistill.config import Config
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.methods import coreset, datadam
+from raydistill.methods import coreset, datadam, datm, pad, random_soft
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +17,18 @@ class Method:
 
     config: type[Config]
     distill: Callable[..., SyntheticSet]
-    """`distill(train, network, config, ipc, *, generator, device, report, checkpoint)`; see `datadam.distill`."""
+    """`distill(train, network, config, ipc, *, generator, device, report, checkpoint)`; see `datadam.distill`.
+
+    Where the config is an `ExpertFields`, `experts` too; see `datm.distill`.
+    """
     label_kind: Literal["hard", "soft"] = "hard"
 
 
 METHODS: dict[str, Method] = {
     "datadam": Method(datadam.DataDAMConfig, datadam.distill),
+    "datm": Method(datm.DATMConfig, datm.distill, label_kind="soft"),
+    "pad": Method(pad.PADConfig, pad.distill, label_kind="soft"),
+    "random_soft": Method(random_soft.RandomSoftConfig, random_soft.choose, label_kind="soft"),
     "random": Method(coreset.RandomConfig, coreset.choose),
     "k_center": Method(coreset.KCenterConfig, coreset.choose),
 }

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MOST_RUNNING_SHOWN = 12
 """Rows of the live table; a terminal is not higher than that for long."""
 
-STAGE_COUNTS = {"trials": "trials", "comparison": "sets"}
+STAGE_COUNTS = {"trials": "trials", "comparison": "sets", "experts": "experts"}
 """What a stage counts; networks where nothing stands here."""
 
 
@@ -242,9 +242,15 @@ def watch_steps(console: Console | None = None) -> Iterator[Report]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("distil", total=None)
 
-        def report(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet) -> None:
+        dropped = 0
+
+        def report(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
+            nonlocal dropped
+            dropped += not is_accepted
             if loss is not None and 20 * step // steps > 20 * (step - 1) // steps:
                 value = f"loss {float(loss.detach()):.4g}"
+                if synthetic.learned_lr is not None:
+                    value += f", {step - dropped} steps taken, {dropped} dropped, learned rate {synthetic.learned_lr:.4g}"
                 bar.update(task, description=f"distil, {value}")
                 if not console.is_terminal:
                     console.print(f"distil: step {step} of {steps}, {value}")

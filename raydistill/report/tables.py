@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from raydistill.baseline import Baseline, read_baseline
 from raydistill.comparison import Comparison, Row
 from raydistill.config import Config, TrialConfig
+from raydistill.experts.sets import ExpertSet
 from raydistill.record import SearchResult, TrialRecord, read_trials
 from raydistill.report.words import telling_line
 from raydistill.store import Store, StoreError
@@ -30,6 +31,7 @@ IN_PERCENT = {
     "accuracy_fraction_mean": "accuracy (%)",
     "accuracy_fraction": "accuracy (%)",
     "baseline_accuracy_fraction_mean": "baseline accuracy (%)",
+    "train_accuracy_fraction": "train accuracy (%)",
 }
 IN_POINTS = {
     "accuracy_fraction_std": "accuracy std (points)",
@@ -43,6 +45,9 @@ IN_POINTS = {
     "above_random": "above random (points)",
     "above_random_low": "low",
     "above_random_high": "high",
+    "above_random_soft": "above random_soft (points)",
+    "above_random_soft_low": "low ",
+    "above_random_soft_high": "high ",
 }
 FOR_SCRIPTS = frozenset(
     {"seed", "data_sha256", "code_sha256", "images_sha256", "started_at", "host", "device", "split_seed"}
@@ -143,6 +148,12 @@ def comparison_frame(comparison: Comparison) -> pd.DataFrame:
     """One row per method: accuracy over draws, and what it is above random real images of the same draws, with its interval."""
     rows = [row.model_dump() for row in comparison.rows]
     return _frame(rows, list(Row.model_fields))
+
+
+def expert_set_frame(sets: Sequence[ExpertSet]) -> pd.DataFrame:
+    """One row per set of experts on a store."""
+    rows = [{**one.model_dump(), "studies": ", ".join(one.studies)} for one in sets]
+    return _frame(rows, list(ExpertSet.model_fields))
 
 
 def timing_frame(timings: Sequence[Config]) -> pd.DataFrame:

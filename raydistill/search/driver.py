@@ -14,9 +14,11 @@ from raydistill.baseline import Baseline, finish_baseline, read_baseline
 from raydistill.config import DatasetConfig, SearchSpace, TrialConfig
 from raydistill.confirm import finish_confirmation
 from raydistill.core.data import load_splits
+from raydistill.core.experts import ExpertFields
 from raydistill.methods import METHODS, method_configs
 from raydistill.record import SearchResult, TrialRecord, read_trials
-from raydistill.search.jobs import Job, baseline_jobs, confirm_jobs
+from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
+from raydistill.search.jobs import JobRunner, baseline_jobs, confirm_jobs, run_stage
 from raydistill.search.resume import SPACE_FILE, StudyMismatchError, check_resumable
 from raydistill.search.solver import Solver
 from raydistill.search.space import any_trial, complete_document
@@ -28,11 +30,8 @@ from raydistill.store import Store, study_lock
 __all__ = ["Executor", "StudyMismatchError", "run_search"]
 
 
-class Executor(Protocol):
+class Executor(JobRunner, Protocol):
     """Carries out what a search wants done. Starts what it needs when it is first used."""
-
-    def run_jobs(self, jobs: Sequence[Job], watcher: Watcher) -> None:
-        """Run jobs, side by side where it can; `job_done` for each. An error in one is raised."""
 
     def run_trials(self, solver: Solver, study: Store, data_root: Path | None, watcher: Watcher) -> None:
         """Ask, run and tell until the solver gives no more."""
@@ -67,7 +66,8 @@ def run_search(
         DataError: the data is missing or damaged.
         KeyboardInterrupt: what is done is saved; the same call continues.
     """
-    study = _absolute(store).at(space.study)
+    store = store.absolute
+    study = store.at(space.study)
     data_root = data_root.absolute() if data_root else None
     study.check_writable()
     with _held(study, watcher), closing(executor):
@@ -75,9 +75,12 @@ def run_search(
         check_resumable(space, study, data_sha256=data_sha256, accept_code_change=accept_code_change)
         study.write(SPACE_FILE, yaml.safe_dump(complete_document(space), sort_keys=False))
         config = any_trial(space, data_sha256)
+        takes_experts = issubclass(space.method_config, ExpertFields)
+        needs = plan_experts(extreme_trials(space, data_sha256), store, data_root) if takes_experts else []
         baseline = _build_baseline(config, study, data_root, executor, watcher)
         if not baseline.is_admissible:
             watcher.note(f"No verdict will be had: {not_admissible(baseline, space.goal)}")
+        prepare_experts(needs, config, store, data_root, executor, watcher, study=space.study, baseline=baseline)
         with _database(study) as database:
             with closing(Solver(space, study, data_sha256=data_sha256, database=database)) as solver:
                 candidates = _run_trials(solver, study, data_root, executor, watcher)
@@ -93,7 +96,7 @@ def _build_baseline(
     found = read_baseline(study)
     if found is not None:
         return found
-    _run_jobs("baseline", config.evaluation.baseline_networks, baseline_jobs(config, study, data_root), executor, watcher)
+    run_stage("baseline", config.evaluation.baseline_networks, baseline_jobs(config, study, data_root), executor, watcher)
     return finish_baseline(config, study, data_root)
 
 
@@ -114,7 +117,7 @@ def _confirm(
     for record in candidates:
         config = read_trial_config(study.read(f"trials/{record.trial_id}/config.json"), method_configs())
         jobs = confirm_jobs(config, study, data_root)
-        _run_jobs("confirmation", config.evaluation.confirm_networks, jobs, executor, watcher)
+        run_stage("confirmation", config.evaluation.confirm_networks, jobs, executor, watcher)
         confirmed.append(Confirmed(record, finish_confirmation(config, study)))
         if confirmed[-1].confirmation.is_lossless:
             break
@@ -125,22 +128,9 @@ def _confirm(
     return confirmed
 
 
-def _run_jobs(stage: str, total: int, jobs: Sequence[Job], executor: Executor, watcher: Watcher) -> None:
-    watcher.stage(stage, total)
-    for _ in range(total - len(jobs)):
-        watcher.job_done()
-    if jobs:
-        executor.run_jobs(jobs, watcher)
-
-
 def _conclude(space: SearchSpace, study: Store, baseline: Baseline, confirmed: Sequence[Confirmed]) -> SearchResult:
     records = [record for _, record in read_trials(study, method_configs()) if record is not None]
     return conclude(space, baseline, records, confirmed, METHODS[space.template["method"]["name"]].label_kind)
-
-
-def _absolute(store: Store) -> Store:
-    """The store by a path that holds in other processes, whatever folder they run in."""
-    return Store(str(store.local_path(".").absolute())) if store.is_local else store
 
 
 @contextmanager

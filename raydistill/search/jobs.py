@@ -1,8 +1,8 @@
-"""Networks that are trained side by side, outside any trial: a study's baseline and the confirmation of a candidate."""
+"""Networks that are trained side by side, outside any trial: a study's baseline, experts, the confirmation of a candidate."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ from raydistill.baseline import train_baseline_network
 from raydistill.config import TrialConfig
 from raydistill.confirm import train_confirm_network
 from raydistill.methods import method_configs
+from raydistill.search.watcher import Watcher
 from raydistill.space_file import read_trial_config
 from raydistill.store import Store
 
@@ -26,6 +27,13 @@ class Job(Protocol):
         """Do it; nothing if it is done already."""
 
 
+class JobRunner(Protocol):
+    """The part of an executor that jobs need."""
+
+    def run_jobs(self, jobs: Sequence[Job], watcher: Watcher) -> None:
+        """Run jobs, side by side where it can; `job_done` for each. An error in one is raised."""
+
+
 TrainNetwork = Callable[[TrialConfig[Any], int, Store, Path | None], None]
 
 
@@ -34,47 +42,64 @@ class NetworkJob:
     """One network to train; a callable that can be sent to another process."""
 
     name: str
-    output: str
-    """The file in the study that it writes; when it is there, the job is done."""
     train: TrainNetwork
     index: int
     config_json: str
     """The trial config as text: a class made for one method does not travel between processes."""
-    study: Store
+    store: Store
+    """Where the network's file goes."""
     data_root: Path | None
 
     def __call__(self) -> None:
         """Train the network and write its file."""
         config = read_trial_config(self.config_json, method_configs())
-        self.train(config, self.index, self.study, self.data_root)
+        self.train(config, self.index, self.store, self.data_root)
 
 
 def baseline_jobs(config: TrialConfig[Any], study: Store, data_root: Path | None) -> list[NetworkJob]:
     """One job per baseline network that is not trained."""
     count = config.evaluation.baseline_networks
-    return _missing("baseline", "baseline/network", train_baseline_network, count, config, study, data_root)
+    missing = [index for index in range(count) if not study.exists(f"baseline/network-{index}.json")]
+    return network_jobs("baseline", train_baseline_network, missing, config, study, data_root)
 
 
 def confirm_jobs(config: TrialConfig[Any], study: Store, data_root: Path | None) -> list[NetworkJob]:
     """One job per fresh network that is not trained on a trial's set."""
-    output = f"trials/{config.trial_id}/confirm"
     count = config.evaluation.confirm_networks
-    return _missing(f"confirm {config.trial_id}", output, train_confirm_network, count, config, study, data_root)
+    missing = [index for index in range(count) if not study.exists(f"trials/{config.trial_id}/confirm-{index}.json")]
+    return network_jobs(f"confirm {config.trial_id}", train_confirm_network, missing, config, study, data_root)
 
 
-def _missing(
-    name: str, output: str, train: TrainNetwork, count: int, config: TrialConfig[Any], study: Store, data_root: Path | None
+def network_jobs(
+    name: str, train: TrainNetwork, indices: Sequence[int], config: TrialConfig[Any], store: Store, data_root: Path | None
 ) -> list[NetworkJob]:
-    jobs = [
+    """One job per network to train.
+
+    Args:
+        name: what the networks are for, as the dashboard shows it.
+        train: trains one and writes its file.
+        indices: of the networks.
+        config: a trial that says what they are trained on, and how.
+        store: where their files go.
+        data_root: folder of the data files.
+    """
+    return [
         NetworkJob(
             name=f"{name} network {index}",
-            output=f"{output}-{index}.json",
             train=train,
             index=index,
             config_json=config.canonical_json(),
-            study=study,
+            store=store,
             data_root=data_root,
         )
-        for index in range(count)
+        for index in indices
     ]
-    return [job for job in jobs if not study.exists(job.output)]
+
+
+def run_stage(name: str, total: int, jobs: Sequence[Job], runner: JobRunner, watcher: Watcher) -> None:
+    """Tell of a stage of so many networks, those done before included, and run the jobs that are left."""
+    watcher.stage(name, total)
+    for _ in range(total - len(jobs)):
+        watcher.job_done()
+    if jobs:
+        runner.run_jobs(jobs, watcher)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,21 +14,42 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from raydistill.config import Config, ConvNetConfig
+from raydistill.config import Config, ConvNetConfig, TrialConfig
 from raydistill.core.contract import TrainPart
 from raydistill.core.data import DatasetConfig, load_splits
+from raydistill.core.experts import ExpertFields
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.core.train import RECIPES
+from raydistill.experts.files import StoredExperts, open_experts
 from raydistill.methods import METHODS
+from raydistill.report.progress import SilentWatcher
+from raydistill.search.experts import plan_experts, prepare_experts
+from raydistill.search.local import LocalExecutor
+from raydistill.store import Store
 
 NETWORK = ConvNetConfig(name="convnet", depth=2, width=4)
 IPC = 3
 
+EXPERTS: dict[str, Any] = {"experts": 2, "expert_epochs": 3}
+TRAJECTORY: dict[str, Any] = {
+    "iterations": 5,
+    "student_steps": 2,
+    "target_epochs": 1,
+    "window_width": 2,
+    "window_growth": 0,
+    "gate": 10.0,
+}
 SHORT: dict[str, list[dict[str, Any]]] = {
     "datadam": [
         {"random_inits": 6, "batch_real": 8},
         {"random_inits": 2, "steps_per_init": 3, "model_steps": 2, "batch_real": 8},
     ],
+    "datm": [
+        {**EXPERTS, **TRAJECTORY},
+        {**EXPERTS, **TRAJECTORY, "init": "noise", "gradient": "tesla", "gate": 1.0},
+    ],
+    "pad": [{**EXPERTS, **TRAJECTORY, "score_networks": 1, "score_epochs": 1, "expert_all_from_epoch": 2}],
+    "random_soft": [EXPERTS],
 }
 """Settings that make a method end within seconds; a method that is not listed runs with its defaults."""
 
@@ -71,7 +95,9 @@ def digits() -> TrainPart:
 
 def distil(name: str, fields: dict[str, Any], *, seed: int = 1, part: TrainPart | None = None, **given: Any) -> SyntheticSet:
     config: Config = METHODS[name].config.model_validate({"name": name, **fields})
-    arguments: dict[str, Any] = {"report": lambda *_: None, "checkpoint": MemoryCheckpoint(), **given}
+    arguments: dict[str, Any] = {"report": lambda *_, **__: None, "checkpoint": MemoryCheckpoint(), **given}
+    if isinstance(config, ExpertFields):
+        arguments["experts"] = trained_experts(config)
     return METHODS[name].distill(
         part or digits(),
         NETWORK,
@@ -81,6 +107,29 @@ def distil(name: str, fields: dict[str, Any], *, seed: int = 1, part: TrainPart 
         device=torch.device("cpu"),
         **arguments,
     )
+
+
+@functools.cache
+def trained_experts(config: ExpertFields) -> StoredExperts:
+    """Built as a search builds them, once per settings, in a folder that goes with the process."""
+    trial = TrialConfig[type(config)].model_validate(  # type: ignore[misc]
+        {
+            "seed": 0,
+            "dataset": {"name": "digits"},
+            "data_sha256": load_splits(DatasetConfig(name="digits")).sha256,
+            "network": NETWORK.model_dump(),
+            "method": config.model_dump(),
+            "ipc": IPC,
+            "evaluation": {},
+            "goal": {"margin_fraction": 0.1},
+        }
+    )
+    store = Store(tempfile.mkdtemp(prefix="raydistill-test-"))
+    atexit.register(store.delete_folder, ".")
+    prepare_experts(plan_experts([trial], store, None), trial, store, None, LocalExecutor(), SilentWatcher())
+    experts = open_experts(trial, load_splits(trial.dataset), store)
+    assert experts is not None
+    return experts
 
 
 def same(a: SyntheticSet, b: SyntheticSet) -> bool:
@@ -127,7 +176,7 @@ def test_training_data_is_unchanged(name: str, fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("name", "fields"), CASES)
 def test_report_sees_rising_steps_from_the_start_set_to_the_last(name: str, fields: dict[str, Any]) -> None:
     seen: list[tuple[int, int]] = []
-    distil(name, fields, report=lambda step, steps, loss, synthetic: seen.append((step, steps)))
+    distil(name, fields, report=lambda step, steps, loss, synthetic, **_: seen.append((step, steps)))
     steps = [step for step, _ in seen]
     assert steps == sorted(set(steps))
     assert steps[0] == 0

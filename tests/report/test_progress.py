@@ -11,6 +11,7 @@ from hand_made import trial_config, trial_record
 from rich.console import Console
 
 from raydistill.config import TrialConfig
+from raydistill.core.synthetic import SyntheticSet
 from raydistill.record import Reading, TrialRecord
 from raydistill.report.progress import MOST_RUNNING_SHOWN, PlainWatcher, RichWatcher, Tally, watch, watch_steps
 
@@ -162,13 +163,27 @@ def test_without_a_terminal_lines_go_to_standard_error(capsys: pytest.CaptureFix
     assert capsys.readouterr() == ("", "a line\n")
 
 
+HARD = SyntheticSet(images=torch.zeros(1, 1, 1, 1), labels=torch.zeros(1, dtype=torch.int64), ipc=1)
+
+
+def test_a_learned_rate_and_dropped_steps_are_told() -> None:
+    """Of 20 steps every fourth is dropped: after 8, two are."""
+    console = Console(file=io.StringIO(), width=120)
+    learned = SyntheticSet(images=torch.zeros(1, 1, 1, 1), labels=torch.zeros(1, 1), ipc=1, learned_lr=0.0125)
+    with watch_steps(console) as report:
+        for step in range(1, 21):
+            report(step, 20, torch.tensor(0.5), learned, is_accepted=step % 4 != 0)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines[7] == "distil: step 8 of 20, loss 0.5, 6 steps taken, 2 dropped, learned rate 0.0125"
+
+
 @pytest.mark.parametrize(("steps", "told"), [(1, 1), (7, 7), (30, 20), (100, 20)])
 def test_one_distillation_reports_at_most_twenty_lines(steps: int, told: int) -> None:
     console = Console(file=io.StringIO(), width=120)
     with watch_steps(console) as report:
         report(0, steps, None, None)  # type: ignore[arg-type]
         for step in range(1, steps + 1):
-            report(step, steps, torch.tensor(1 / step), None)  # type: ignore[arg-type]
+            report(step, steps, torch.tensor(1 / step), HARD)
     lines = console.file.getvalue().strip().splitlines()  # type: ignore[attr-defined]
     assert len(lines) == told
     assert lines[-1] == f"distil: step {steps} of {steps}, loss {1 / steps:.4g}"

@@ -1,0 +1,283 @@
+"""Expert trajectories: networks trained on the full train part, with their parameters kept along the way; and difficulty scores.
+
+A snapshot of epoch e is the flat parameter vector (`unroll.flatten`) after e epochs; epoch 0 is the initialisation.
+
+Training is SGD with momentum on cross-entropy at a constant rate. With `rho` above 0 each step is GSAM's, adaptive form:
+
+    g  = gradient at theta,      theta' = theta + rho * theta^2 * g / || |theta| * g ||,      g' = gradient at theta',
+    step along  g' - gap_weight * (the part of g that is orthogonal to g').
+
+Symbols: n train images, P parameters, K classes.
+
+Source: trajectories as in MTT (Cazenavette et al., CVPR 2022); GSAM as DATM (Guo et al., ICLR 2024) trains its experts, after
+Zhuang et al., "Surrogate Gap Minimization Improves Sharpness-Aware Training", ICLR 2022; scores and curriculum as in PAD (Li et
+al., "Prioritize Alignment in Dataset Distillation", 2024), the score being EL2N of Paul et al., NeurIPS 2021.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Collection, Iterator
+from typing import Any, Protocol
+
+import torch
+from pydantic import Field, field_validator
+from pydantic.config import JsonDict
+from torch import Tensor
+from torch.nn import functional
+
+from raydistill.config import Config, ConvNetConfig, NetworkConfig, derive_seed
+from raydistill.core.augment import augment_each, parse_operations
+from raydistill.core.contract import DivergedError, TrainPart
+from raydistill.core.networks import Network, build_network, initialise
+from raydistill.core.train import is_correct
+from raydistill.core.unroll import flatten, logits_by_parameters
+from raydistill.space_file import DataFacts
+
+ONLY_CHOICES: JsonDict = {"only_choices": True}
+"""Marks a field that a range would be ruinous in: each value of it has experts of its own."""
+
+
+class Curriculum(Config):
+    """Which train images an expert sees in which epoch, PAD's FIEX; shares of each class's images, ordered easy to hard."""
+
+    initial_fraction: float = Field(gt=0, le=1)
+    """IR: easiest share seen in epoch 0."""
+    all_from_epoch: int = Field(ge=0)
+    """AEE: the share grows linearly to 1 until this epoch."""
+    drop_epochs: tuple[int, int] = Field(strict=False)
+    """R1, R2: after these epochs the easiest images go."""
+    drop_fractions: tuple[float, float] = Field(strict=False)
+    """r1, r2: easiest share that is gone after R1, and after R2 (in all, not in addition)."""
+    score_networks: int = Field(ge=1)
+    """Networks whose EL2N scores are averaged."""
+    score_epochs: int = Field(ge=1)
+    """Epochs of each before it scores."""
+
+    def span(self, epoch: int) -> tuple[float, float]:
+        """The shares of a class between which an image is seen in an epoch, 0 the easiest, 1 the hardest.
+
+        Source: PAD, section 3.2 (data scheduler); the removal's two steps are those of its published commands.
+        """
+        if epoch > self.drop_epochs[1]:
+            return self.drop_fractions[1], 1.0
+        if epoch > self.drop_epochs[0]:
+            return self.drop_fractions[0], 1.0
+        if epoch > self.all_from_epoch or self.all_from_epoch == 0:
+            return 0.0, 1.0
+        return 0.0, min(1.0, self.initial_fraction + (1 - self.initial_fraction) * epoch / self.all_from_epoch)
+
+    def smallest_class(self) -> int:
+        """Images that a class must have so that no epoch is without one of it."""
+        shares = [self.initial_fraction, *(1 - dropped for dropped in self.drop_fractions)]
+        return math.ceil(1 / min(shares) - 1e-9)
+
+
+class ExpertFields(Config):
+    """What a person says of the experts, in the section of every method that needs them."""
+
+    experts: int = Field(default=100, ge=1, json_schema_extra=ONLY_CHOICES)
+    """Expert networks; 100 in MTT, DATM and PAD."""
+    expert_epochs: int = Field(default=100, ge=1, json_schema_extra=ONLY_CHOICES)
+    """Epochs of each; 100 in DATM and PAD, 50 in MTT."""
+    expert_lr: float = Field(default=0.01, gt=0, json_schema_extra=ONLY_CHOICES)
+    """Constant learning rate; 0.01 in all."""
+    expert_momentum: float = Field(default=0.0, ge=0, lt=1, json_schema_extra=ONLY_CHOICES)
+    """0 in all: plain SGD's path is one that a student's plain SGD steps can follow."""
+    expert_batch: int = Field(default=256, ge=1, json_schema_extra=ONLY_CHOICES)
+    """Images per step; 256 in all."""
+    expert_rho: float = Field(default=0.01, ge=0, json_schema_extra=ONLY_CHOICES)
+    """GSAM's radius; 0.01 in DATM's and PAD's commands (2.0 is their scripts' default); 0 is plain SGD, as in MTT."""
+    expert_gap_weight: float = Field(default=0.3, ge=0, json_schema_extra=ONLY_CHOICES)
+    """GSAM's alpha, the weight of the surrogate gap; 0.3 in DATM's and PAD's commands; unused where expert_rho is 0."""
+    expert_seed: int = Field(default=0, ge=0, json_schema_extra=ONLY_CHOICES)
+    """Seed of all experts, apart from the study's, so that studies share them."""
+    augmentation: str = Field(default="dsa", json_schema_extra=ONLY_CHOICES)
+    """Of experts and students alike: "dsa" (no flip where mirroring changes the class), "none", or names joined by _."""
+
+    @field_validator("augmentation")
+    @classmethod
+    def _names_operations(cls, value: str) -> str:
+        parse_operations(value, mirror_keeps_class=True)
+        return value
+
+    def epochs_read(self) -> range:
+        """Epochs whose snapshots the method may read, besides the last, which is always kept."""
+        return range(0)
+
+    def curriculum(self) -> Curriculum | None:
+        """What the experts see when; None shows them everything."""
+        return None
+
+    def against(self, facts: DataFacts, network: Config) -> Iterator[tuple[str, str]]:
+        """Yield (field, message) for what the data set or the network cannot serve."""
+        del facts
+        if isinstance(network, ConvNetConfig) and network.norm == "batch":
+            yield "name", "snapshots hold parameters, and batch norm's running statistics are none: write another network.norm"
+
+
+class ExpertSettings(Config):
+    """Everything that shapes an expert's trajectory. Its hash names the set of experts on the store."""
+
+    dataset: dict[str, Any]
+    """The data set's section: split and preprocessing are in it."""
+    data_sha256: str
+    network: NetworkConfig
+    operations: tuple[str, ...] = Field(strict=False)
+    """Augmentation, as `augment.parse_operations` gives it."""
+    epochs: int
+    lr: float
+    momentum: float
+    batch: int
+    rho: float
+    gap_weight: float
+    seed: int
+    curriculum: Curriculum | None
+
+    @property
+    def key(self) -> str:
+        """First 12 hex digits of the SHA-256 of the canonical JSON of all fields."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+class Experts(Protocol):
+    """Trained experts, as a method reads them."""
+
+    @property
+    def count(self) -> int:
+        """Number of experts."""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that each was trained for; its last snapshot."""
+
+    def snapshot(self, expert: int, epoch: int) -> Tensor:
+        """(P,) float32 on the CPU: an expert's parameters after so many epochs.
+
+        Raises:
+            KeyError: that epoch was not kept.
+        """
+
+
+def train_expert(
+    part: TrainPart, settings: ExpertSettings, index: int, kept: Collection[int], scores: Tensor | None, device: torch.device
+) -> tuple[dict[int, Tensor], float]:
+    """Train one expert from scratch.
+
+    Args:
+        part: the train part, on the device.
+        settings: see `ExpertSettings`.
+        index: which expert; shapes its seed.
+        kept: epochs whose snapshots are returned; the last epoch's always is.
+        scores: (n,) difficulty of each image, for the curriculum; None without one.
+        device: where it trains.
+
+    Returns:
+        (P,) snapshots on the CPU by epoch, and the accuracy fraction on the train part at the end.
+
+    Raises:
+        DivergedError: the loss is not finite at the end of an epoch.
+    """
+    generator = torch.Generator().manual_seed(derive_seed("expert", settings.seed, index))
+    network = build_network(settings.network, part.shape, part.classes, device)
+    initialise(network, generator)
+    network.train()
+    optimiser = torch.optim.SGD(network.parameters(), lr=settings.lr, momentum=settings.momentum)
+    labels = part.labels.to(device)
+    curriculum = settings.curriculum
+    order = easy_to_hard(scores, part.labels, part.classes) if scores is not None else []
+    snapshots = {0: flatten(network).cpu()} if 0 in kept else {}
+    for epoch in range(settings.epochs):
+        seen = torch.arange(len(labels)) if curriculum is None else images_seen(order, curriculum, epoch)
+        loss = torch.zeros(())
+        for chosen in _batches(seen, settings.batch, generator):
+            batch = augment_each(part.images[chosen.to(device)], settings.operations, generator), labels[chosen.to(device)]
+            loss = _step(network, batch, optimiser, settings)
+        if not math.isfinite(value := loss.item()):
+            raise DivergedError(epoch + 1, value, what=f"the loss of expert {index}, in epochs,")
+        if epoch + 1 in kept or epoch + 1 == settings.epochs:
+            # A copy: flatten concatenates, so later steps do not reach it.
+            snapshots[epoch + 1] = flatten(network).cpu()
+    return snapshots, float(is_correct(network, part.images, labels).float().mean())
+
+
+def difficulty(part: TrainPart, settings: ExpertSettings, index: int, device: torch.device) -> Tensor:
+    """(n,) EL2N scores by one network after `score_epochs` on all images; higher is harder.
+
+    Source: Paul et al., "Deep Learning on a Data Diet", NeurIPS 2021; PAD averages them over networks.
+    """
+    assert settings.curriculum is not None
+    plain = settings.model_copy(update={"curriculum": None, "epochs": settings.curriculum.score_epochs})
+    seeded = plain.model_copy(update={"seed": derive_seed("score", settings.seed) % 2**31})
+    snapshots, _ = train_expert(part, seeded, index, (), None, device)
+    logits = logits_of(snapshots[plain.epochs], settings.network, part, part.images)
+    return el2n(logits.cpu(), part.labels)
+
+
+def el2n(logits: Tensor, labels: Tensor) -> Tensor:
+    """(N,) lengths of the error vectors softmax(logits) - onehot(labels), between 0 and sqrt(2)."""
+    errors = logits.softmax(dim=1) - functional.one_hot(labels, logits.shape[1])
+    return errors.square().sum(dim=1).sqrt()
+
+
+@torch.no_grad()
+def logits_of(parameters: Tensor, network: NetworkConfig, part: TrainPart, images: Tensor, chunk: int = 1000) -> Tensor:
+    """(N, K) logits of (N, C, H, W) images under flat parameters, on the images' device."""
+    logits = logits_by_parameters(build_network(network, part.shape, part.classes, torch.device("meta")))
+    parameters = parameters.to(images.device)
+    return torch.cat([logits(parameters, x) for x in images.split(chunk)])
+
+
+def easy_to_hard(scores: Tensor, labels: Tensor, classes: int) -> list[Tensor]:
+    """Per class its images' indices, easiest first; equal scores in the order of the images."""
+    members = [torch.nonzero(labels == c).flatten() for c in range(classes)]
+    return [own[torch.argsort(scores[own], stable=True)] for own in members]
+
+
+def images_seen(order: list[Tensor], curriculum: Curriculum, epoch: int) -> Tensor:
+    """Indices of the images that an expert sees in an epoch, of classes ordered by `easy_to_hard`; shares round down."""
+    low, high = curriculum.span(epoch)
+    return torch.cat([own[math.floor(low * len(own) + 1e-9) : math.floor(high * len(own) + 1e-9)] for own in order])
+
+
+def _batches(seen: Tensor, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """One pass over the images in random order; the last batch may be short."""
+    yield from seen[torch.randperm(len(seen), generator=generator)].split(batch)
+
+
+def _step(network: Network, batch: tuple[Tensor, Tensor], optimiser: torch.optim.SGD, settings: ExpertSettings) -> Tensor:
+    images, labels = batch
+    parameters = list(network.parameters())
+    loss = functional.cross_entropy(network(images), labels)
+    gradients = torch.autograd.grad(loss, parameters)
+    if settings.rho > 0:
+        before = [parameter.detach().clone() for parameter in parameters]
+        with torch.no_grad():
+            for parameter, shift in zip(parameters, gsam_shift(before, gradients, settings.rho), strict=True):
+                parameter.add_(shift)
+        shifted = torch.autograd.grad(functional.cross_entropy(network(images), labels), parameters)
+        with torch.no_grad():
+            for parameter, value in zip(parameters, before, strict=True):
+                parameter.copy_(value)  # subtracting the shift again would leave rounding behind
+        gradients = gsam_direction(gradients, shifted, settings.gap_weight)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
+    optimiser.step()
+    return loss.detach()
+
+
+def gsam_shift(parameters: list[Tensor], gradients: tuple[Tensor, ...], rho: float) -> list[Tensor]:
+    """The adaptive ascent step, rho * theta^2 * g / || |theta| * g ||, one tensor per parameter."""
+    norm = torch.stack([(p.abs() * g).square().sum() for p, g in zip(parameters, gradients, strict=True)]).sum().sqrt()
+    return [rho * p.square() * g / (norm + 1e-12) for p, g in zip(parameters, gradients, strict=True)]
+
+
+def gsam_direction(gradients: tuple[Tensor, ...], shifted: tuple[Tensor, ...], gap_weight: float) -> tuple[Tensor, ...]:
+    """Where GSAM steps: g' - gap_weight * (g - its projection on g'), over all parameters together."""
+    inner = torch.stack([(g * s).sum() for g, s in zip(gradients, shifted, strict=True)]).sum()
+    square = torch.stack([s.square().sum() for s in shifted]).sum()
+    along = inner / (square + 1e-12)
+    return tuple(s - gap_weight * (g - along * s) for g, s in zip(gradients, shifted, strict=True))

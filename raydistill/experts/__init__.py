@@ -1,0 +1,12 @@
+"""Expert trajectories on the store: `<store>/experts/<key>/`, built once, read by every trial of every study.
+
+The key is the hash of everything that shapes an expert (`core.experts.ExpertSettings`); how many experts there are and which
+snapshots were kept is not part of it, so a later study that needs more of either adds to what is there. Each expert is a job of
+its own, so that jobs run side by side and a killed build trains none twice. A trial never builds experts.
+
+    settings.json               everything that shapes them
+    expert-000.json             hash, epochs, accuracy, seconds, code, versions; written last
+    expert-000-<hash>.safetensors   epochs (n,) and snapshots (n, P)
+    scores-000.json, scores-000-<hash>.safetensors  difficulty by one network, where a curriculum needs it
+    uses/<study>.json           studies whose trials read them
+"""

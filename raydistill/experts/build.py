@@ -1,0 +1,120 @@
+"""Training experts and scoring images, one job each."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from raydistill.baseline import prepare_process, splits_of, train_part
+from raydistill.config import TrialConfig
+from raydistill.core.cost import Stopwatch
+from raydistill.core.experts import difficulty, train_expert
+from raydistill.core.synthetic import sha256
+from raydistill.experts.files import ExpertRow, is_whole, missing, read_row, read_tensors, tensors_file, there
+from raydistill.experts.need import ExpertNeed
+from raydistill.record import code_sha256, versions
+from raydistill.store import Store, StoreError
+
+
+def check_disk(needs: Sequence[ExpertNeed], store: Store, *, rebuild_damaged: bool = False) -> None:
+    """Refuse to begin what the disk cannot hold; a store that is no local folder has no limit that could be asked for.
+
+    Raises:
+        StoreError: the disk has too little room for the experts that are missing.
+    """
+    if not store.is_local:
+        return
+    wanted = sum(need.size_bytes // need.count * len(missing(need, store, rebuild_damaged=rebuild_damaged)[1]) for need in needs)
+    folder = store.local_path(".")
+    free = shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.exists())).free
+    if wanted > free:
+        raise StoreError(
+            f"the experts take {wanted / 2**30:.2f} GiB and {folder} has {free / 2**30:.2f} GiB left: take fewer experts or an "
+            "earlier window, give another --store, or make room (raydistill experts prune)"
+        )
+
+
+def build_scores(config: TrialConfig[Any], index: int, store: Store, data_root: Path | None = None, *, need: ExpertNeed) -> None:
+    """Train one of the networks that score the images, and write its scores; nothing if they are there.
+
+    Args:
+        config: a trial that reads the set; says what data, threads and device to use.
+        index: which network.
+        store: holds the sets.
+        data_root: folder of the data files.
+        need: the set.
+    """
+    file = need.file("scores", index)
+    if is_whole(store, file, set(), rebuild_damaged=True):
+        return
+    splits, device = splits_of(config, data_root), prepare_process(config)
+    watch = Stopwatch()
+    with watch.measure("train"):
+        scores = difficulty(train_part(splits, device), need.settings, index, device)
+    _write(store, file, {"scores": scores}, seconds=watch.seconds["train"], epochs=(), accuracy=None, device=device)
+
+
+def build_expert(config: TrialConfig[Any], index: int, store: Store, data_root: Path | None = None, *, need: ExpertNeed) -> None:
+    """Train one expert and write it; nothing if it is there. Arguments as for `build_scores`.
+
+    Snapshots that an earlier build kept for another window stay.
+    """
+    file = need.file("expert", index)
+    if is_whole(store, file, need.kept, rebuild_damaged=True):
+        return
+    splits, device = splits_of(config, data_root), prepare_process(config)
+    kept = need.kept | _epochs_there(store, file)
+    scores = mean_scores(need, store) if need.score_networks else None
+    watch = Stopwatch()
+    with watch.measure("train"):
+        snapshots, accuracy = train_expert(train_part(splits, device), need.settings, index, kept, scores, device)
+    epochs = tuple(sorted(snapshots))
+    tensors = {"epochs": torch.tensor(epochs), "snapshots": torch.stack([snapshots[epoch] for epoch in epochs])}
+    _write(store, file, tensors, seconds=watch.seconds["train"], epochs=epochs, accuracy=accuracy, device=device)
+
+
+def mean_scores(need: ExpertNeed, store: Store) -> Tensor:
+    """(n,) difficulty of each train image, averaged over the set's scoring networks."""
+    files = [need.file("scores", index) for index in range(need.score_networks)]
+    return torch.stack([read_tensors(store, file, there(read_row(store, file), file))["scores"] for file in files]).mean(dim=0)
+
+
+def _write(
+    store: Store,
+    file: str,
+    tensors: dict[str, Tensor],
+    *,
+    seconds: float,
+    epochs: tuple[int, ...],
+    accuracy: float | None,
+    device: torch.device,
+) -> None:
+    data = save({name: tensor.contiguous() for name, tensor in tensors.items()})
+    row = ExpertRow(
+        epochs=epochs,
+        sha256=sha256(data),
+        bytes=len(data),
+        train_accuracy_fraction=accuracy,
+        seconds=seconds,
+        code_sha256=code_sha256(),
+        versions=versions(),
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        built_at=datetime.now(UTC).isoformat(),
+    )
+    store.write(tensors_file(file, row.sha256), data)
+    store.write(f"{file}.json", row.model_dump_json(indent=2) + "\n")
+
+
+def _epochs_there(store: Store, file: str) -> set[int]:
+    try:
+        row = read_row(store, file)
+    except StoreError:
+        return set()  # a damaged row is about to be written anew, and names nothing worth keeping
+    return set() if row is None else set(row.epochs)

@@ -1,0 +1,180 @@
+"""The files of an expert set: rows, tensors held against their hashes, and the set as a method reads it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from typing import Any
+
+from pydantic import Field, ValidationError
+from safetensors.torch import load
+from torch import Tensor
+
+from raydistill.config import Config, TrialConfig
+from raydistill.core.data import Splits
+from raydistill.core.synthetic import sha256
+from raydistill.experts.need import ExpertNeed, need_of
+from raydistill.record import code_sha256
+from raydistill.store import Store, StoreError
+
+IN_MEMORY = 16
+"""Experts whose snapshots are kept in memory: where there are no more, a second pass over them reads nothing."""
+HOW_TO_REBUILD = "have it built again: raydistill experts build SPACE"
+
+
+class ExpertRow(Config):
+    """What is known of one expert, or of one network's scores. Written after its tensors: where it is, they are whole."""
+
+    epochs: tuple[int, ...] = Field(strict=False)
+    """Whose snapshots the file holds; empty for scores."""
+    sha256: str
+    """Of the tensors' file."""
+    bytes: int
+    train_accuracy_fraction: float | None
+    """At the last epoch, on the train part; null for scores."""
+    seconds: float
+    code_sha256: str
+    versions: dict[str, str]
+    device: str
+    built_at: str
+    """UTC, ISO 8601."""
+
+
+def read_row(store: Store, file: str) -> ExpertRow | None:
+    """The row of an expert or of scores; None if it is not built.
+
+    Raises:
+        StoreError: the row is damaged.
+    """
+    name = f"{file}.json"
+    if not store.exists(name):
+        return None
+    try:
+        return ExpertRow.model_validate_json(store.read(name))
+    except ValidationError as error:
+        raise StoreError(f"{store.path(name)} is damaged ({error.errors()[0]['msg']}); {HOW_TO_REBUILD}") from error
+
+
+def tensors_file(file: str, sha256: str) -> str:
+    """Where an expert's tensors lie. By their hash: an expert that is built anew leaves the file that a running trial reads."""
+    return f"{file}-{sha256[:12]}.safetensors"
+
+
+def read_tensors(store: Store, file: str, row: ExpertRow) -> dict[str, Tensor]:
+    """The tensors that a row was written for.
+
+    Raises:
+        StoreError: they are missing, or not the ones.
+    """
+    name = tensors_file(file, row.sha256)
+    try:
+        data = store.read(name)
+    except FileNotFoundError as error:
+        raise StoreError(f"{store.path(name)} is missing; {HOW_TO_REBUILD}") from error
+    if sha256(data) != row.sha256:
+        raise StoreError(f"{store.path(name)} is damaged: its hash is not that of its row; {HOW_TO_REBUILD}")
+    return load(data)
+
+
+def there(row: ExpertRow | None, file: str) -> ExpertRow:
+    """The row.
+
+    Raises:
+        StoreError: it is None.
+    """
+    if row is None:
+        raise StoreError(f"{file} is not built; build the experts first: raydistill experts build SPACE")
+    return row
+
+
+def missing(need: ExpertNeed, store: Store, *, rebuild_damaged: bool = False) -> tuple[list[int], list[int]]:
+    """Which networks' scores, and which experts, are still to be made.
+
+    Args:
+        need: the set.
+        store: holds the sets.
+        rebuild_damaged: count a damaged one as missing.
+
+    Raises:
+        StoreError: one is damaged, and `rebuild_damaged` is not asked for.
+    """
+    scores = [i for i in range(need.score_networks) if not is_whole(store, need.file("scores", i), set(), rebuild_damaged)]
+    experts = [i for i in range(need.count) if not is_whole(store, need.file("expert", i), need.kept, rebuild_damaged)]
+    return (scores if experts else []), experts
+
+
+def is_whole(store: Store, file: str, epochs: set[int], rebuild_damaged: bool) -> bool:
+    """Whether a file is there with the snapshots of these epochs; see `missing`."""
+    try:
+        row = read_row(store, file)
+        if row is None or not epochs <= set(row.epochs):
+            return False
+        read_tensors(store, file, row)
+    except StoreError:
+        if rebuild_damaged:
+            return False
+        raise
+    return True
+
+
+def open_experts(config: TrialConfig[Any], splits: Splits, store: Store) -> StoredExperts | None:
+    """The experts that a trial reads; None where its method needs none.
+
+    Raises:
+        StoreError: an expert is missing or lacks an epoch that is needed.
+    """
+    need = need_of(config, splits)
+    return None if need is None else StoredExperts(need, store)
+
+
+class StoredExperts:
+    """A built set, as a method reads it."""
+
+    def __init__(self, need: ExpertNeed, store: Store) -> None:
+        """Open a set.
+
+        Raises:
+            StoreError: an expert is missing or lacks an epoch that is needed.
+        """
+        self._need = need
+        self._store = store
+        self._rows = []
+        for index in range(need.count):
+            row = there(read_row(store, file := need.file("expert", index)), store.path(file))
+            if lacking := need.kept - set(row.epochs):
+                raise StoreError(f"{store.path(file)} lacks the snapshots of epochs {sorted(lacking)}; {HOW_TO_REBUILD}")
+            self._rows.append(row)
+        self._load = functools.lru_cache(maxsize=IN_MEMORY)(self._read)
+
+    @property
+    def count(self) -> int:
+        """Number of experts."""
+        return self._need.count
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that each was trained for."""
+        return self._need.settings.epochs
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all of them: what a trial's result depends on."""
+        return hashlib.sha256("".join(row.sha256 for row in self._rows).encode()).hexdigest()
+
+    @property
+    def other_code(self) -> set[str]:
+        """Hashes of code that trained some of them and is not this code."""
+        return {row.code_sha256 for row in self._rows} - {code_sha256()}
+
+    def snapshot(self, expert: int, epoch: int) -> Tensor:
+        """(P,) float32 on the CPU.
+
+        Raises:
+            KeyError: that epoch was not kept.
+            StoreError: the file is damaged.
+        """
+        return self._load(expert)[epoch]
+
+    def _read(self, expert: int) -> dict[int, Tensor]:
+        tensors = read_tensors(self._store, self._need.file("expert", expert), self._rows[expert])
+        return dict(zip(tensors["epochs"].tolist(), tensors["snapshots"], strict=True))

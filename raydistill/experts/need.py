@@ -1,0 +1,108 @@
+"""Which experts a trial reads, worked out from its config alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from raydistill.config import TrialConfig
+from raydistill.core.augment import parse_operations
+from raydistill.core.data import Splits
+from raydistill.core.experts import ExpertFields, ExpertSettings
+from raydistill.core.networks import build_network
+
+FOLDER = "experts"
+"""Of all sets, in the store."""
+
+
+class ExpertsError(Exception):
+    """Trials read what their experts cannot give."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExpertNeed:
+    """The experts that some trials read."""
+
+    settings: ExpertSettings
+    count: int
+    epochs: range
+    """Whose snapshots they may read, besides the last."""
+    parameters: int
+    """P, of one snapshot."""
+    train_images: int
+
+    @property
+    def kept(self) -> set[int]:
+        """Every epoch whose snapshot is needed."""
+        return {*self.epochs, self.settings.epochs}
+
+    @property
+    def size_bytes(self) -> int:
+        """On disk, float32."""
+        return self.count * len(self.kept) * self.parameters * 4
+
+    @property
+    def score_networks(self) -> int:
+        """Networks that score images for the curriculum."""
+        return self.settings.curriculum.score_networks if self.settings.curriculum else 0
+
+    def file(self, kind: str, index: int) -> str:
+        """Path in the store, without its ending, of an expert (`expert`) or of a network's scores (`scores`)."""
+        return f"{FOLDER}/{self.settings.key}/{kind}-{index:03d}"
+
+    def joined(self, other: ExpertNeed) -> ExpertNeed:
+        """What serves both, of the same settings."""
+        epochs = [*self.epochs, *other.epochs]
+        span = range(min(epochs), max(epochs) + 1) if epochs else range(0)
+        return replace(self, count=max(self.count, other.count), epochs=span)
+
+
+def need_of(config: TrialConfig[Any], splits: Splits) -> ExpertNeed | None:
+    """The experts that a trial reads; None where its method needs none.
+
+    Raises:
+        ExpertsError: it reads epochs beyond the last.
+    """
+    fields = config.method
+    if not isinstance(fields, ExpertFields):
+        return None
+    if (beyond := fields.epochs_read()) and beyond[-1] > fields.expert_epochs:
+        raise ExpertsError(
+            f"trials of this space read experts up to epoch {beyond[-1]}, and method.expert_epochs is {fields.expert_epochs}: "
+            "raise it, or take an earlier window"
+        )
+    settings = ExpertSettings(
+        dataset=config.dataset.model_dump(mode="json"),
+        data_sha256=config.data_sha256,
+        network=config.network,
+        operations=parse_operations(fields.augmentation, mirror_keeps_class=splits.mirror_keeps_class),
+        epochs=fields.expert_epochs,
+        lr=fields.expert_lr,
+        momentum=fields.expert_momentum,
+        batch=fields.expert_batch,
+        rho=fields.expert_rho,
+        gap_weight=fields.expert_gap_weight,
+        seed=fields.expert_seed,
+        curriculum=fields.curriculum(),
+    )
+    network = build_network(config.network, splits.shape, len(splits.class_names), torch.device("meta"))
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return ExpertNeed(
+        settings=settings,
+        count=fields.experts,
+        epochs=fields.epochs_read(),
+        parameters=parameters,
+        train_images=len(splits.train.labels),
+    )
+
+
+def needs_of(configs: Iterable[TrialConfig[Any]], splits: Splits) -> list[ExpertNeed]:
+    """The experts that trials read, one entry per set."""
+    joined: dict[str, ExpertNeed] = {}
+    for need in filter(None, (need_of(config, splits) for config in configs)):
+        key = need.settings.key
+        joined[key] = joined[key].joined(need) if key in joined else need
+    return list(joined.values())

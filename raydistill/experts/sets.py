@@ -1,0 +1,100 @@
+"""The expert sets on a store: what is there, who uses it, and taking away what nobody does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from raydistill.config import Config
+from raydistill.core.experts import ExpertSettings
+from raydistill.experts.files import read_row, there
+from raydistill.experts.need import FOLDER, ExpertNeed
+from raydistill.record import code_sha256
+from raydistill.store import Store, StoreError
+
+
+class ExpertSet(Config):
+    """A set on the store, as `raydistill experts list` shows it."""
+
+    key: str
+    dataset: str
+    network: str
+    experts: int
+    epochs: int
+    snapshots: int
+    """Of all experts together."""
+    size_bytes: int
+    seconds: float
+    """Training, all of it."""
+    train_accuracy_fraction: float | None
+    """Mean over the experts at their last epoch."""
+    filtered: bool
+    """Whether a curriculum filtered what they saw."""
+    other_code: bool
+    """Whether other code than this trained some of them."""
+    studies: tuple[str, ...] = Field(strict=False)
+    """That use the set and still exist."""
+
+
+def list_sets(store: Store) -> list[ExpertSet]:
+    """The sets on a store, by key.
+
+    Raises:
+        StoreError: a file of a set is damaged.
+    """
+    return [_describe(store, key) for key in store.folders(FOLDER)]
+
+
+def prune_sets(store: Store, keys: Sequence[str] = ()) -> list[str]:
+    """Delete sets, by default those that no existing study uses; returns their keys.
+
+    Raises:
+        StoreError: there is no set of a given key.
+    """
+    found = store.folders(FOLDER)
+    unknown = [key for key in keys if key not in found]
+    if unknown:
+        raise StoreError(
+            f"no experts {unknown[0]} in {store.path(FOLDER)}; sets: {', '.join(found) or 'none'}: give one of these, or no key"
+        )
+    chosen = list(keys) or [key for key in found if not _studies(store, key)]
+    for key in chosen:
+        store.delete_folder(f"{FOLDER}/{key}")
+    return chosen
+
+
+def note_use(need: ExpertNeed, store: Store, study: str | None) -> None:
+    """Write what shapes a set, and that a study uses it."""
+    folder = store.at(FOLDER, need.settings.key)
+    folder.write("settings.json", need.settings.model_dump_json(indent=2) + "\n")
+    if study is not None:
+        folder.write_json(f"uses/{study}.json", {"study": study, "experts": need.count, "epochs": sorted(need.kept)})
+
+
+def _studies(store: Store, key: str) -> tuple[str, ...]:
+    names = [name.removesuffix(".json") for name in store.files(f"{FOLDER}/{key}/uses")]
+    return tuple(name for name in names if store.exists(f"{name}/search_space.yaml"))
+
+
+def _describe(store: Store, key: str) -> ExpertSet:
+    folder = f"{FOLDER}/{key}"
+    settings = ExpertSettings.model_validate_json(store.read(f"{folder}/settings.json"))
+    names = [name.removesuffix(".json") for name in store.files(folder) if name.endswith(".json") and name != "settings.json"]
+    rows = {name: there(read_row(store, f"{folder}/{name}"), name) for name in names}
+    experts = [row for name, row in rows.items() if name.startswith("expert")]
+    accuracies = [row.train_accuracy_fraction for row in experts if row.train_accuracy_fraction is not None]
+    return ExpertSet(
+        key=key,
+        dataset=settings.dataset["name"],
+        network=settings.network.name,
+        experts=len(experts),
+        epochs=settings.epochs,
+        snapshots=sum(len(row.epochs) for row in experts),
+        size_bytes=sum(row.bytes for row in rows.values()),
+        seconds=sum(row.seconds for row in rows.values()),
+        train_accuracy_fraction=sum(accuracies) / len(accuracies) if accuracies else None,
+        filtered=settings.curriculum is not None,
+        other_code=any(row.code_sha256 != code_sha256() for row in rows.values()),
+        studies=_studies(store, key),
+    )

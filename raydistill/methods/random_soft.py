@@ -1,0 +1,50 @@
+"""The control of methods with soft labels: random real images, labelled by the same experts. Nothing is learned.
+
+Reference: DD-Ranking (Li et al., 2024) compares soft-label methods with random images under labels of a teacher, because much of
+their gain is the teacher's. Here the labels are those that DATM and PAD start from (`core/soft_labels.py`).
+
+Under the same seed the images are the ones that `random` takes, and that a method with `init: real` starts from, so that all
+compare in pairs. No rate is learned: networks are trained on the set with the recipe's.
+
+Algorithm: 1. choose K * IPC train images at random; 2. label them with the experts; 3. report them as the set after 0 of 0 steps.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from raydistill.config import NetworkConfig
+from raydistill.core.contract import Checkpoint, Report, TrainPart
+from raydistill.core.experts import ExpertFields, Experts
+from raydistill.core.selection import starting_images
+from raydistill.core.soft_labels import soft_labels
+from raydistill.core.synthetic import SyntheticSet, hard_labels
+
+
+class RandomSoftConfig(ExpertFields):
+    """Random real images of each class, without replacement, with soft labels."""
+
+    name: Literal["random_soft"]
+
+
+def choose(
+    train: TrainPart,
+    network: NetworkConfig,
+    config: RandomSoftConfig,
+    ipc: int,
+    *,
+    generator: torch.Generator,
+    device: torch.device,
+    report: Report,
+    checkpoint: Checkpoint,
+    experts: Experts,
+) -> SyntheticSet:
+    """The chosen images with their labels; arguments as in `trajectory.match_trajectories`."""
+    del config, device, checkpoint
+    images = starting_images("real", train, network, ipc, generator)  # 1
+    labels = soft_labels(experts, network, train, images, hard_labels(train.classes, ipc))  # 2
+    synthetic = SyntheticSet(images=images, labels=labels, ipc=ipc)
+    report(0, 0, None, synthetic)  # 3
+    return synthetic

@@ -1,0 +1,271 @@
+"""Trajectory matching: a set is good if a student that learns from it goes where networks trained on the full data went.
+
+Shared by DATM (`datm.py`) and PAD (`pad.py`), whose files say what each adds and where it comes from.
+
+| symbol     | code and YAML key                 | meaning                                                                     |
+|------------|-----------------------------------|-----------------------------------------------------------------------------|
+| theta*_t   | `Experts.snapshot`                | an expert's parameters after t epochs                                       |
+| N          | `student_steps`                   | steps of the student                                                        |
+| M          | `target_epochs`                   | epochs from the expert's start to its target                                |
+| T-         | `window_start`                    | earliest epoch that a student starts from                                   |
+| T          | `window_start` + `window_width`   | first upper end (exclusive) of the start epochs                             |
+| T+         | T + `window_growth`               | last upper end; equal to T where nothing grows                              |
+| E          | `growth_iterations`               | iterations over which the upper end grows from T to T+                      |
+| alpha_s    | `lr_student`                      | start of the student's rate, which is learned with the images               |
+| -          | `gate`                            | largest loss that changes the set; an iteration above it is dropped         |
+| -          | `lr_images`, `lr_labels`, `lr_lr` | learning rates of images, label logits, and of the student's rate           |
+
+Algorithm, `iterations` times:
+
+1. take the next expert (passes over all of them in random order) and a start epoch t, uniform in T- .. U - 1, where
+   U = min(T+, T + floor((T+ - T) * iteration / E));
+2. student theta_0 = theta*_t; N steps theta_{i+1} = theta_i - alpha_s * gradient of the soft cross-entropy on a batch of the set,
+   each batch augmented, batches from passes over the set in random order;
+3. loss = || theta_N - theta*_{t+M} ||^2 / || theta*_t - theta*_{t+M} ||^2, over the parameters that the method keeps;
+4. if loss <= gate: one SGD step each of images, label logits and alpha_s along the loss's gradient; else drop the iteration.
+
+A student that stood still would have loss 1, which is why the gate stands there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from raydistill.config import Config, NetworkConfig
+from raydistill.core.augment import draw_one_operation, parse_operations
+from raydistill.core.contract import Checkpoint, DivergedError, LossWatch, Report, TrainPart
+from raydistill.core.experts import ExpertFields, Experts
+from raydistill.core.networks import build_network
+from raydistill.core.selection import starting_images
+from raydistill.core.soft_labels import images_classified_right, soft_labels
+from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.core.train import draw_batches
+from raydistill.core.unroll import GradientKind, StudentStep, Unroll, student_loss, unrolled_gradient
+from raydistill.space_file import DataFacts
+
+Keep = Callable[[Tensor], Tensor]
+"""(P,) squared errors of the student's parameters to the (P,) mask, 1 or 0, of those that the loss reads."""
+LARGEST_RATE = 10.0
+"""A learned rate beyond this has run away: the published ones end between 0.005 and 0.1."""
+
+
+class TrajectoryConfig(ExpertFields):
+    """Settings of trajectory matching; a default is DATM's for CIFAR-10 at IPC 10 unless it says otherwise."""
+
+    iterations: int = Field(default=10_000, ge=1)
+    """10,000 in DATM and PAD."""
+    student_steps: int = Field(default=80, ge=1)
+    """N; 20 to 100 in the published settings."""
+    target_epochs: int = Field(default=2, ge=1)
+    """M; 2, or 3 for CIFAR-100 at IPC 1."""
+    window_start: int = Field(default=0, ge=0)
+    """T-; late (40) for large IPC: what experts learn there is what many images can teach."""
+    window_width: int = Field(default=10, ge=1)
+    """T - T-."""
+    window_growth: int = Field(default=10, ge=0)
+    """T+ - T; 0 where the published setting has no sequential generation."""
+    growth_iterations: int = Field(default=1000, ge=1)
+    """E."""
+    batch_synthetic: int = Field(default=100, ge=1)
+    """Synthetic images of a student step; the whole set where that is smaller."""
+    lr_images: float = Field(default=100.0, gt=0)
+    """50 to 10,000 in the published settings."""
+    lr_labels: float = Field(default=2.0, ge=0)
+    """2 to 10; 0 keeps the experts' labels as they are."""
+    lr_lr: float = Field(default=1e-5, ge=0)
+    """Learning rate of the student's rate; 0 keeps it."""
+    lr_student: float = Field(default=0.01, gt=0)
+    """alpha_s at the start; 0.01 everywhere, the experts' own rate."""
+    momentum_images: float = Field(default=0.5, ge=0, lt=1)
+    """0.5 in code, for the images and for the rate."""
+    momentum_labels: float = Field(default=0.9, ge=0, lt=1)
+    """0.9 in code and in PAD's table."""
+    gate: float = Field(default=1.0, gt=0)
+    """1; 1.1 for CIFAR-10 at IPC 1."""
+    init: Literal["correct", "real", "noise"] = "correct"
+    """Images that an expert gets right, random real images, or standard normal noise (with labels of random real images)."""
+    gradient: GradientKind = "recompute"
+    """Exact in little memory; `full` is exact too; `tesla` is not, and is here because it was published. See `core/unroll.py`."""
+
+    def epochs_read(self) -> range:
+        """Start epochs and their targets."""
+        return range(self.window_start, self.window_start + self.window_width + self.window_growth + self.target_epochs)
+
+    def against(self, facts: DataFacts, network: Config) -> Iterator[tuple[str, str]]:
+        """Yield (field, message) for what the experts or the network cannot serve."""
+        yield from super().against(facts, network)
+        last = self.epochs_read()[-1]
+        if last > self.expert_epochs:
+            yield (
+                "expert_epochs",
+                f"given {self.expert_epochs}; the window reads up to epoch {last} (window_start + window_width + window_growth "
+                "- 1 + target_epochs): raise it, or take an earlier window",
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _State:
+    """What is learned, and the optimisers that learn it."""
+
+    images: Tensor
+    logits: Tensor
+    lr: Tensor
+    optimisers: Mapping[str, torch.optim.SGD]
+
+    @property
+    def learned(self) -> dict[str, Tensor]:
+        return {"images": self.images, "logits": self.logits, "lr": self.lr}
+
+    def snapshot(self, ipc: int) -> SyntheticSet:
+        return SyntheticSet(images=self.images.detach(), labels=self.logits.detach(), ipc=ipc, learned_lr=self.lr.item())
+
+
+def match_trajectories(
+    train: TrainPart,
+    network: NetworkConfig,
+    config: TrajectoryConfig,
+    ipc: int,
+    *,
+    generator: torch.Generator,
+    device: torch.device,
+    report: Report,
+    checkpoint: Checkpoint,
+    experts: Experts,
+    keep: Keep | None = None,
+) -> SyntheticSet:
+    """The synthetic set, with soft labels and a learned rate, after the configured iterations.
+
+    Args:
+        train: real images.
+        network: architecture of experts and students.
+        config: see `TrajectoryConfig`.
+        ipc: images per class.
+        generator: on the CPU; the only source of randomness.
+        device: where it computes.
+        report: told after every iteration, and once before the first.
+        checkpoint: state is kept here and continued from here.
+        experts: trained on `train`.
+        keep: which parameters the loss reads; None means all.
+
+    Raises:
+        DivergedError: a loss is not finite, or the learned rate is negative or has run away.
+    """
+    state = _start(train, network, config, ipc, experts, generator)
+    student = student_loss(build_network(network, train.shape, train.classes, torch.device("meta")))
+    operations = parse_operations(config.augmentation, mirror_keeps_class=train.mirror_keeps_class)
+    watch = LossWatch()
+    first, order = _restore(checkpoint, state, generator)
+    if first == 0:
+        report(0, config.iterations, None, state.snapshot(ipc))
+
+    for iteration in range(first, config.iterations):
+        if iteration % experts.count == 0:  # 1
+            order = torch.randperm(experts.count, generator=generator)
+        expert = int(order[iteration % experts.count])
+        span = window_end(config, iteration) - config.window_start
+        epoch = config.window_start + int(torch.randint(span, (), generator=generator))
+        start = experts.snapshot(expert, epoch).to(device)
+        target = experts.snapshot(expert, epoch + config.target_epochs).to(device)
+        steps = []  # 2
+        batches = draw_batches(len(state.images), config.batch_synthetic, generator)
+        for _ in range(config.student_steps):
+            chosen = next(batches)
+            draw = draw_one_operation(operations, len(chosen), generator) if operations else None
+            steps.append(StudentStep(chosen.to(device), draw))
+        unroll = Unroll(student, start, state.images, state.logits, state.lr, steps)
+        matched = unrolled_gradient(config.gradient, unroll, partial(distance, start=start, target=target, keep=keep))  # 3
+        watch.add(iteration + 1, matched.loss)
+        is_accepted = bool(matched.loss <= config.gate)
+        if is_accepted:  # 4
+            for name, tensor in state.learned.items():
+                tensor.grad = getattr(matched, name)
+                state.optimisers[name].step()
+            _check_rate(iteration + 1, state.lr.item())
+        report(iteration + 1, config.iterations, matched.loss, state.snapshot(ipc), is_accepted=is_accepted)
+        if checkpoint.is_due() and iteration + 1 < config.iterations:
+            watch.check()
+            checkpoint.save(_to_save(iteration + 1, state, order, generator))
+    watch.check()
+    return state.snapshot(ipc)
+
+
+def window_end(config: TrajectoryConfig, iteration: int) -> int:
+    """U, the exclusive upper end of the start epochs in an iteration.
+
+    Source: DATM (Guo et al., ICLR 2024), difficulty-aligned sampling with sequential generation.
+    """
+    grown = config.window_growth * iteration // config.growth_iterations
+    return config.window_start + config.window_width + min(config.window_growth, grown)
+
+
+def distance(theta: Tensor, start: Tensor, target: Tensor, keep: Keep | None) -> Tensor:
+    """|| theta - target ||^2 / || start - target ||^2 over the parameters kept, a scalar; 1 for a student that stood still.
+
+    Args:
+        theta: (P,) student after its steps.
+        start: (P,) where it started.
+        target: (P,) where the expert was `target_epochs` later.
+        keep: which parameters count, above and below; None means all.
+    """
+    error, moved = (theta - target).square(), (start - target).square()
+    if keep is None:
+        return error.sum() / moved.sum()
+    mask = keep(error.detach())
+    return (error * mask).sum() / (moved * mask).sum()
+
+
+def _start(
+    train: TrainPart, network: NetworkConfig, config: TrajectoryConfig, ipc: int, experts: Experts, generator: torch.Generator
+) -> _State:
+    if config.init == "correct":
+        images = images_classified_right(experts, network, train, ipc, generator)
+    else:
+        images = starting_images("real", train, network, ipc, generator)
+    logits = soft_labels(experts, network, train, images, hard_labels(train.classes, ipc))
+    if config.init == "noise":
+        images = starting_images("noise", train, network, ipc, generator)
+    lr = torch.tensor(config.lr_student, device=images.device)
+    optimisers = {
+        "images": torch.optim.SGD([images], lr=config.lr_images, momentum=config.momentum_images),
+        "logits": torch.optim.SGD([logits], lr=config.lr_labels, momentum=config.momentum_labels),
+        "lr": torch.optim.SGD([lr], lr=config.lr_lr, momentum=config.momentum_images),
+    }
+    return _State(images=images, logits=logits, lr=lr, optimisers=optimisers)
+
+
+def _check_rate(step: int, lr: float) -> None:
+    if not 0 < lr <= LARGEST_RATE:
+        raise DivergedError(step, lr, what="the learned rate")
+
+
+def _to_save(done: int, state: _State, order: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    momenta = {
+        f"momentum.{name}": state.optimisers[name].state[tensor].get("momentum_buffer") for name, tensor in state.learned.items()
+    }
+    return {
+        "done": torch.tensor(done),
+        "order": order,
+        "generator": generator.get_state(),
+        **state.learned,
+        **{name: momentum for name, momentum in momenta.items() if momentum is not None},
+    }
+
+
+def _restore(checkpoint: Checkpoint, state: _State, generator: torch.Generator) -> tuple[int, Tensor]:
+    """Put back the state last saved; returns the iterations done and the order of the experts."""
+    saved = checkpoint.load()
+    if saved is None:
+        return 0, torch.empty(0)
+    for name, tensor in state.learned.items():
+        tensor.copy_(saved[name])
+        if f"momentum.{name}" in saved:
+            state.optimisers[name].state[tensor]["momentum_buffer"] = saved[f"momentum.{name}"].to(tensor.device)
+    generator.set_state(saved["generator"])
+    return int(saved["done"]), saved["order"]

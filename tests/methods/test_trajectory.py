@@ -1,0 +1,273 @@
+"""Trajectory matching: the window, the distance and the filter by hand; gate, rate and golden losses."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from raydistill.config import ConvNetConfig, DatasetConfig
+from raydistill.core.contract import DivergedError, NoCheckpoint, TrainPart
+from raydistill.core.data import load_splits
+from raydistill.core.experts import Experts, ExpertSettings, train_expert
+from raydistill.core.synthetic import SyntheticSet
+from raydistill.methods import METHODS
+from raydistill.methods.datm import DATMConfig
+from raydistill.methods.pad import PADConfig, parameters_kept
+from raydistill.methods.trajectory import TrajectoryConfig, distance, window_end
+from raydistill.space_file import DataFacts
+
+CPU = torch.device("cpu")
+NETWORK = ConvNetConfig(name="convnet", depth=2, width=4)
+SHORT: dict[str, Any] = {
+    "experts": 2,
+    "expert_epochs": 4,
+    "iterations": 3,
+    "student_steps": 3,
+    "window_width": 2,
+    "window_growth": 0,
+    "batch_synthetic": 10,
+    "lr_student": 0.05,
+    "gate": 10.0,
+}
+
+
+class InMemory:
+    """Experts trained on digits in a moment, in float64."""
+
+    epochs = 4
+    count = 2
+
+    def __init__(self, part: TrainPart) -> None:
+        settings = ExpertSettings(
+            dataset={"name": "digits"},
+            data_sha256="d" * 64,
+            network=NETWORK,
+            operations=(),
+            epochs=self.epochs,
+            lr=0.05,
+            momentum=0.0,
+            batch=128,
+            rho=0.0,
+            gap_weight=0.0,
+            seed=0,
+            curriculum=None,
+        )
+        self.snapshots = [train_expert(part, settings, e, range(5), None, CPU)[0] for e in range(self.count)]
+
+    def snapshot(self, expert: int, epoch: int) -> Tensor:
+        return self.snapshots[expert][epoch].double()
+
+
+@pytest.fixture(scope="module")
+def part() -> TrainPart:
+    splits = load_splits(DatasetConfig(name="digits"))
+    return TrainPart(images=splits.train.images, labels=splits.train.labels, classes=10, mirror_keeps_class=False)
+
+
+@pytest.fixture(scope="module")
+def experts(part: TrainPart) -> InMemory:
+    return InMemory(part)
+
+
+def distil(method: str, part: TrainPart, experts: Experts, report: Any = lambda *_, **__: None, **fields: Any) -> SyntheticSet:
+    double = TrainPart(images=part.images.double(), labels=part.labels, classes=10, mirror_keeps_class=False)
+    return METHODS[method].distill(
+        double,
+        NETWORK,
+        METHODS[method].config.model_validate({"name": method, **SHORT, **fields}),
+        2,
+        generator=torch.Generator().manual_seed(0),
+        device=CPU,
+        report=report,
+        checkpoint=NoCheckpoint(),
+        experts=experts,
+    )
+
+
+@pytest.mark.parametrize(("iteration", "end"), [(0, 10), (99, 10), (100, 11), (500, 15), (999, 19), (1000, 20), (9999, 20)])
+def test_the_window_grows_as_published(iteration: int, end: int) -> None:
+    """T- = 0, T = 10, T+ = 20, E = 1000: U(0) = 10, U(500) = 15, U(1000 and later) = 20."""
+    config = DATMConfig(name="datm", window_start=0, window_width=10, window_growth=10, growth_iterations=1000)
+    assert window_end(config, iteration) == end
+
+
+def test_a_window_that_does_not_grow_stays() -> None:
+    config = DATMConfig(name="datm", window_start=40, window_width=20, window_growth=0)
+    assert [window_end(config, i) for i in (0, 9999)] == [60, 60]
+
+
+def test_epochs_read_reach_to_the_last_target() -> None:
+    """The last start epoch is T+ - 1 = 19, its target two later."""
+    config = DATMConfig(name="datm", window_start=0, window_width=10, window_growth=10, target_epochs=2)
+    assert (config.epochs_read()[0], config.epochs_read()[-1]) == (0, 21)
+
+
+def test_a_student_that_stands_still_has_distance_one() -> None:
+    start, target = torch.tensor([1.0, 2.0]), torch.tensor([4.0, 6.0])
+    assert float(distance(start, start, target, None)) == 1.0
+
+
+def test_distance_by_hand() -> None:
+    """Errors (1, 2) squared are 1 + 4 = 5; the expert moved (3, 4), squared 25."""
+    theta, start, target = torch.tensor([3.0, 4.0]), torch.tensor([1.0, 2.0]), torch.tensor([4.0, 6.0])
+    assert float(distance(theta, start, target, None)) == pytest.approx(0.2)
+
+
+def test_leaving_out_by_depth_by_hand() -> None:
+    """alpha = 0.5 of five entries leaves out floor(2.5) = 2: what is left is (1 + 4 + 0) / (9 + 16 + 1)."""
+    theta, start = torch.tensor([9.0, 9.0, 3.0, 4.0, 1.0]), torch.tensor([0.0, 0.0, 1.0, 2.0, 0.0])
+    target = torch.tensor([0.0, 5.0, 4.0, 6.0, 1.0])
+    keep = parameters_kept(PADConfig(name="pad", shallow_fraction=0.5))
+    assert float(distance(theta, start, target, keep)) == pytest.approx(5 / 26)
+
+
+def test_leaving_out_by_loss_by_hand() -> None:
+    """Of squared errors 81, 16, 1, 4, 0 the two smallest go, the third and the fifth: 101 / (0 + 25 + 16)."""
+    theta, start = torch.tensor([9.0, 9.0, 3.0, 4.0, 1.0]), torch.tensor([0.0, 0.0, 1.0, 2.0, 0.0])
+    target = torch.tensor([0.0, 5.0, 4.0, 6.0, 1.0])
+    keep = parameters_kept(PADConfig(name="pad", shallow_fraction=0.5, leave_out="loss"))
+    assert float(distance(theta, start, target, keep)) == pytest.approx(101 / 41)
+
+
+@pytest.mark.parametrize(("share", "left_out"), [(0.25, 79_426), (0.5, 158_853), (0.75, 238_279)])
+def test_the_share_left_out_of_an_mnist_convnet(share: float, left_out: int) -> None:
+    """floor(alpha * 317,706)."""
+    keep = parameters_kept(PADConfig(name="pad", shallow_fraction=share))
+    assert keep is not None
+    mask = keep(torch.zeros(317_706))
+    assert (int((mask == 0).sum()), bool(mask[left_out]), bool(mask[left_out - 1])) == (left_out, True, False)
+
+
+def test_without_a_share_and_a_filter_pad_is_datm(part: TrainPart, experts: InMemory) -> None:
+    pad = distil("pad", part, experts, shallow_fraction=0.0, filter_data=False)
+    datm = distil("datm", part, experts)
+    assert torch.equal(pad.images, datm.images)
+    assert torch.equal(pad.labels, datm.labels)
+
+
+class RandomWalks:
+    """Experts that were never trained: float64 paths from a seed, the same on every machine."""
+
+    epochs = 4
+    count = 2
+
+    def __init__(self, size: int) -> None:
+        steps = torch.randn(self.count, self.epochs + 1, size, generator=torch.Generator().manual_seed(0)).double()
+        self.paths = 0.1 * steps.cumsum(dim=1)
+
+    def snapshot(self, expert: int, epoch: int) -> Tensor:
+        return self.paths[expert, epoch]
+
+
+GOLDEN = {
+    "datm": [0.999333651138425, 1.0000017648368276, 0.9999917683369284],
+    "pad": [0.999119861383546, 1.0000104844745064, 1.0000165638975613],
+}
+"""In float64; they change only with the maths or the draws."""
+
+
+@pytest.mark.parametrize("method", ["datm", "pad"])
+def test_golden_losses_of_three_steps(method: str, part: TrainPart, experts: InMemory) -> None:
+    losses: list[float] = []
+    walks = RandomWalks(len(experts.snapshot(0, 0)))
+    distil(method, part, walks, lambda step, steps, loss, s, **_: losses.append(loss.item()) if loss is not None else None)
+    assert losses == pytest.approx(GOLDEN[method], rel=1e-11)
+
+
+def test_a_loss_above_the_gate_changes_nothing_and_is_told(part: TrainPart, experts: InMemory) -> None:
+    told: list[bool] = []
+    sets: list[SyntheticSet] = []
+
+    def report(step: int, steps: int, loss: Any, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
+        told.append(is_accepted)
+        sets.append(SyntheticSet(images=synthetic.images.clone(), labels=synthetic.labels.clone(), ipc=2))
+
+    last = distil("datm", part, experts, report, gate=1e-9)
+    assert told == [True, False, False, False]
+    assert torch.equal(sets[0].images, last.images)
+    assert torch.equal(sets[0].labels, last.labels)
+    assert last.learned_lr == pytest.approx(0.05)
+
+
+def test_images_labels_and_rate_are_learned(part: TrainPart, experts: InMemory) -> None:
+    starts: list[SyntheticSet] = []
+    learned = distil("datm", part, experts, lambda step, steps, loss, s, **_: starts.append(s), iterations=1, lr_lr=0.001)
+    assert learned.learned_lr != pytest.approx(0.05)
+    still = distil("datm", part, experts, iterations=1, lr_labels=0.0, lr_lr=0.0)
+    assert still.learned_lr == pytest.approx(0.05)
+    assert not torch.equal(still.labels, learned.labels)
+    assert torch.equal(still.images, learned.images)
+
+
+@pytest.mark.parametrize(("lr_lr", "shown"), [(1e3, r"the learned rate is -?[\d.e+]+ at step 1")])
+def test_a_rate_that_runs_away_is_divergence(part: TrainPart, experts: InMemory, lr_lr: float, shown: str) -> None:
+    with pytest.raises(DivergedError, match=shown):
+        distil("datm", part, experts, lr_lr=lr_lr)
+
+
+@pytest.mark.parametrize("init", ["correct", "real", "noise"])
+def test_each_start_has_labels_that_name_its_class(part: TrainPart, experts: InMemory, init: str) -> None:
+    starts: list[SyntheticSet] = []
+    distil("datm", part, experts, lambda step, steps, loss, s, **_: starts.append(s), init=init, gate=1e-9)
+    assert starts[0].labels.argmax(dim=1).tolist() == [j // 2 for j in range(20)]
+
+
+def test_random_soft_takes_the_start_of_datm_from_real_images(part: TrainPart, experts: InMemory) -> None:
+    start = distil("datm", part, experts, init="real", gate=1e-9)
+    fields = {"name": "random_soft", "experts": 2, "expert_epochs": 4}
+    control = METHODS["random_soft"].distill(
+        TrainPart(images=part.images.double(), labels=part.labels, classes=10, mirror_keeps_class=False),
+        NETWORK,
+        METHODS["random_soft"].config.model_validate(fields),
+        2,
+        generator=torch.Generator().manual_seed(0),
+        device=CPU,
+        report=lambda *_: None,
+        checkpoint=NoCheckpoint(),
+        experts=experts,
+    )
+    assert torch.equal(control.images, start.images)
+    assert torch.equal(control.labels, start.labels)
+    assert control.learned_lr is None
+
+
+FACTS = DataFacts(smallest_class=77, confirm_images=300)
+
+
+@pytest.mark.parametrize(
+    ("config", "network", "field", "message"),
+    [
+        (
+            DATMConfig(name="datm", expert_epochs=10, window_width=8, window_growth=2),
+            NETWORK,
+            "expert_epochs",
+            r"given 10; the window reads up to epoch 11 .*: raise it, or take an earlier window",
+        ),
+        (
+            DATMConfig(name="datm"),
+            ConvNetConfig(name="convnet", norm="batch"),
+            "name",
+            "batch norm's running statistics are none",
+        ),
+        (
+            PADConfig(name="pad", expert_initial_fraction=0.01),
+            NETWORK,
+            "filter_data",
+            r"the scheduler's shares need 100 images of each class, and the smallest has 77: raise",
+        ),
+    ],
+)
+def test_what_experts_cannot_serve_is_refused(config: TrajectoryConfig, network: ConvNetConfig, field: str, message: str) -> None:
+    ((named, told),) = list(config.against(FACTS, network))
+    assert named == field
+    assert re.search(message, told)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_a_share_outside_zero_to_one_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match="shallow_fraction"):
+        PADConfig(name="pad", shallow_fraction=share)
