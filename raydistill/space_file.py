@@ -17,10 +17,10 @@ from typing import Any, Protocol, TypeVar, cast
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from raydistill.config import (
+    NETWORKS,
     BudgetConfig,
     Choices,
     Config,
-    ConvNetConfig,
     DatasetConfig,
     EvaluationConfig,
     GoalConfig,
@@ -46,7 +46,7 @@ class DataFacts:
     smallest_class: int
     confirm_images: int
     shape: tuple[int, int, int] | None = None
-    """(C, H, W) of one image; None leaves the depth of the network unchecked."""
+    """(C, H, W) of one image; None leaves the network's size unchecked."""
 
 
 class DataError(Exception):
@@ -56,7 +56,7 @@ class DataError(Exception):
 class ChecksData(Protocol):
     """A method's config may offer this, to refuse values that the data set or the network cannot serve."""
 
-    def against(self, facts: DataFacts, network: Config) -> Iterator[tuple[str, str]]:
+    def against(self, facts: DataFacts, network: NetworkConfig) -> Iterator[tuple[str, str]]:
         """Yield (field, message) for each value that does not fit."""
 
 
@@ -171,11 +171,11 @@ class _SpaceParser:
         why = "this must be one value, for every trial is judged by it: write a value"
         return cast("ConfigT | None", self._validate(model, self.document.get(section, default), section, no_ranges=why))
 
-    def _network(self) -> Config | None:
+    def _network(self) -> NetworkConfig | None:
         if "network" not in self.document:
             return None
         why = "the baseline belongs to one network: write a value, and a study per network"
-        return cast("Config | None", self._validate(NetworkConfig, self.document["network"], "network", no_ranges=why))
+        return cast("NetworkConfig | None", self._validate(NetworkConfig, self.document["network"], "network", no_ranges=why))
 
     def _method(self) -> type[Config] | None:
         if "method" not in self.document:
@@ -294,7 +294,7 @@ class _SpaceParser:
             return TypeAdapter(model).validate_python(raw)
         except ValidationError as error:
             for row in error.errors():
-                names = [str(part) for part in row["loc"] if part not in ("convnet", "mlp")]
+                names = [str(part) for part in row["loc"] if part not in NETWORKS]
                 if row["type"] in ("union_tag_invalid", "union_tag_not_found"):
                     names.append("name")
                 path = ".".join([section, *names])
@@ -312,7 +312,7 @@ class _SpaceParser:
     def _against_data(
         self,
         dataset: DatasetConfig,
-        network: Config | None,
+        network: NetworkConfig | None,
         template: dict[str, Any],
         ranges: Mapping[str, Range | Choices],
         method_config: type[Config] | None,
@@ -337,9 +337,8 @@ class _SpaceParser:
                     f"given {goal.margin_fraction}; {decided_by} can decide no margin below {least:.4f} "
                     f"at confidence {goal.confidence}: raise it, or take more images",
                 )
-        if isinstance(network, ConvNetConfig) and facts.shape and network.depth > (deepest := network.deepest(facts.shape)):
-            pixels = f"{facts.shape[1]} x {facts.shape[2]} pixels"
-            self._add("network.depth", f"given {network.depth}; images of {pixels} allow {deepest}: give at most that")
+        for field, message in network.against(facts.shape) if network and facts.shape else ():
+            self._add(f"network.{field}", message)
         if template["method"] is not None and method_config is not None and network and hasattr(method_config, "against"):
             ends = [(path.removeprefix("method."), end) for path, r in ranges.items() if path != "ipc" for end in _ends(r)]
             trials = [{**template["method"], field: end} for field, end in ends] or [template["method"]]

@@ -40,10 +40,11 @@ from pydantic import Field, field_validator
 from torch import Tensor
 from torch.nn import functional
 
-from raydistill.config import Config, ConvNetConfig, NetworkConfig
+from raydistill.config import Config, NetworkConfig
 from raydistill.core.augment import Draw, augment, augment_each, draw_per_group, parse_operations
 from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
-from raydistill.core.networks import Features, Network, build_network, initialise
+from raydistill.core.layers import Features
+from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.core.train import draw_batches
@@ -96,14 +97,14 @@ class DataDAMConfig(Config):
         parse_operations(value, mirror_keeps_class=True)
         return value
 
-    def against(self, facts: DataFacts, network: Config) -> Iterator[tuple[str, str]]:
+    def against(self, facts: DataFacts, network: NetworkConfig) -> Iterator[tuple[str, str]]:
         """Yield (field, message) for what the data set or the network cannot serve."""
         if self.batch_real > facts.smallest_class:
             yield (
                 "batch_real",
                 f"given {self.batch_real}; the smallest class has {facts.smallest_class} train images: give at most that",
             )
-        if not isinstance(network, ConvNetConfig) or network.depth < 2:
+        if network.spatial_blocks < 2:
             yield (
                 "name",
                 "datadam compares attention maps of all blocks but the last: write network {name: convnet, depth: 2 or more}",

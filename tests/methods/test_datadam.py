@@ -13,7 +13,7 @@ from torch import Tensor
 
 from raydistill.config import ConvNetConfig, MLPConfig
 from raydistill.core.contract import DivergedError, NoCheckpoint, TrainPart
-from raydistill.core.networks import Features
+from raydistill.core.layers import Features
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods import datadam
 from raydistill.methods.datadam import DataDAMConfig, attention_map, class_means, matching_loss
