@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -23,11 +23,12 @@ from raydistill.baseline import prepare_process, splits_of
 from raydistill.config import Choices, Config, DatasetConfig, Range, SearchSpace, TrialConfig, derive_seed
 from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.cost import Stopwatch
-from raydistill.core.data import LabelledImages, load_splits, open_test
+from raydistill.core.data import LabelledImages, data_facts, load_splits, open_test
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.train import RECIPES
 from raydistill.methods import METHODS
 from raydistill.record import code_sha256, versions
+from raydistill.spaces import load_space, shipped_spaces
 from raydistill.store import Store
 from raydistill.trial import distil
 
@@ -153,7 +154,8 @@ def plan_comparison(
     """The jobs of a comparison, in a folder of the store that its settings name; a second run continues the first.
 
     The space's own method takes the middle of each range (of the logarithm, where the range is logarithmic; the first of
-    choices); other methods take their defaults. `random` is always among them.
+    choices). Another method takes the middle of the shipped space that is named after data set and method, for its defaults are
+    those of a paper's own data; where none is shipped, its defaults. `random` is always among them.
 
     Args:
         space: data set, network, evaluation, seed, and the settings of its method.
@@ -165,8 +167,8 @@ def plan_comparison(
         reason: opens the test split once, logged with this reason; None reads the select images.
 
     Raises:
-        CompareError: an unknown method, one that needs settings that the space does not give, too few draws, or an IPC that the
-            smallest class cannot serve.
+        CompareError: an unknown method, one that needs settings that the space does not give or whose settings do not fit the
+            data or the network, too few draws, or an IPC that the smallest class cannot serve.
         DataError: the data is missing or damaged.
     """
     dataset = DatasetConfig.model_validate(space.template["dataset"])
@@ -175,11 +177,8 @@ def plan_comparison(
         raise CompareError(f"given {draws} draws; an interval over draws needs at least 2: give --draws 10")
     if not 1 <= ipc <= splits.smallest_class:
         raise CompareError(f"given ipc {ipc}; the smallest class has {splits.smallest_class} train images: give 1 to that")
-    middle = {path: middle_of(allowed) for path, allowed in space.ranges.items() if path != "ipc"}
-    template = space.trial(
-        ask_number=0, values={**middle, **({"ipc": ipc} if "ipc" in space.ranges else {})}, data_sha256=splits.sha256
-    )
-    configs = {name: _method_config(name, template.method) for name in dict.fromkeys([*methods, REFERENCE])}
+    template = _middle_trial(space, ipc, splits.sha256)
+    configs = {name: _method_config(name, template, data_root) for name in dict.fromkeys([*methods, REFERENCE])}
     settings = _settings(template, configs, ipc, "test" if reason else "select")
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
     folder = store.at("compare", key)
@@ -226,11 +225,30 @@ def middle_of(allowed: Range | Choices) -> Any:
     return round(middle) if allowed.whole else middle
 
 
-def _method_config(name: str, given: Config) -> Config:
-    if name == given.name:  # type: ignore[attr-defined]
-        return given
+def _middle_trial(space: SearchSpace, ipc: int, data_sha256: str) -> TrialConfig[Any]:
+    middle = {path: middle_of(allowed) for path, allowed in space.ranges.items() if path != "ipc"}
+    values = {**middle, **({"ipc": ipc} if "ipc" in space.ranges else {})}
+    return space.trial(ask_number=0, values=values, data_sha256=data_sha256)
+
+
+def _method_config(name: str, template: TrialConfig[Any], data_root: Path | None) -> Config:
+    if name == template.method.name:
+        return cast("Config", template.method)
     if name not in METHODS:
         raise CompareError(f"unknown method {name!r}; allowed: {', '.join(METHODS)}: correct --methods")
+    shipped = f"{template.dataset.name}_{name}"
+    if shipped in shipped_spaces():
+        space = load_space(shipped, [f"dataset.split_seed={template.dataset.split_seed}"], data_root)
+        config: Config = _middle_trial(space, 1, template.data_sha256).method
+    else:
+        config = _default_config(name)
+    facts = data_facts(template.dataset, data_root)
+    for field, message in config.against(facts, template.network) if hasattr(config, "against") else ():
+        raise CompareError(f"method {name}: {field}: {message}, in a space of that method")
+    return config
+
+
+def _default_config(name: str) -> Config:
     try:
         return METHODS[name].config.model_validate({"name": name})
     except ValidationError as error:

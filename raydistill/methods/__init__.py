@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from raydistill.config import Config
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.methods import coreset, datadam
+from raydistill.methods import coreset, datadam, dc, dm
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,11 @@ class Method:
 
 METHODS: dict[str, Method] = {
     "datadam": Method(datadam.DataDAMConfig, datadam.distill),
+    "dm": Method(dm.DMConfig, dm.distill),
+    "dc": Method(dc.DCConfig, dc.distill),
     "random": Method(coreset.RandomConfig, coreset.choose),
     "k_center": Method(coreset.KCenterConfig, coreset.choose),
+    "herding": Method(coreset.HerdingConfig, coreset.choose),
 }
 
 

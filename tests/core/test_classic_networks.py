@@ -89,8 +89,8 @@ def test_activations_are_taken_after_relu_and_logits_from_the_embedding(name: st
 
 
 @torch.no_grad()
-def test_an_image_of_equal_pixels_leaves_a_residual_block_as_input_plus_residual() -> None:
-    """With the last norm's weight and bias at 0 the residual is 0, and the block gives its input, which ReLU keeps if positive."""
+def test_a_residual_block_without_a_residual_gives_its_input() -> None:
+    """With the last norm's weight and bias at 0 the residual is 0; ReLU keeps what is positive."""
     block = started("resnet18").stages[0][1]
     block.residual[4].weight.zero_()
     x = torch.rand(2, 64, 4, 4)

@@ -26,6 +26,11 @@ SHORT: dict[str, list[dict[str, Any]]] = {
         {"random_inits": 6, "batch_real": 8},
         {"random_inits": 2, "steps_per_init": 3, "model_steps": 2, "batch_real": 8},
     ],
+    "dm": [{"random_inits": 6, "batch_real": 8}],
+    "dc": [
+        {"random_inits": 2, "steps_per_init": 3, "model_steps": 2, "batch_real": 8},
+        {"random_inits": 3, "steps_per_init": 1, "batch_real": 8, "augmentation": "none", "init": "noise"},
+    ],
 }
 """Settings that make a method end within seconds; a method that is not listed runs with its defaults."""
 

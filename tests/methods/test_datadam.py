@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from raydistill.config import ConvNetConfig, MLPConfig
+from raydistill.core import matching
 from raydistill.core.contract import DivergedError, NoCheckpoint, TrainPart
 from raydistill.core.layers import Features
 from raydistill.core.synthetic import SyntheticSet
@@ -120,7 +121,7 @@ def test_golden_losses_of_the_k_by_t_variant() -> None:
 @pytest.mark.usefixtures("float64")
 def test_real_batches_in_chunks_give_the_loss_of_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run()[1]
-    monkeypatch.setattr(datadam, "REAL_CHUNK", 5)
+    monkeypatch.setattr(matching, "REAL_CHUNK", 5)
     assert run()[1] == pytest.approx(whole, rel=1e-12)
 
 
