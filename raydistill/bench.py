@@ -28,9 +28,9 @@ from raydistill.core.data import LabelledImages, Splits, load_splits
 from raydistill.core.evaluate import train_and_read
 from raydistill.core.matching import augment_classes, real_means, siamese_draw
 from raydistill.core.networks import build_network, initialise
+from raydistill.core.recipes import RECIPES
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
-from raydistill.core.train import RECIPES
 from raydistill.methods import datadam
 from raydistill.methods.datadam import DataDAMConfig, class_means, matching_loss
 from raydistill.spaces import InputError
@@ -220,7 +220,7 @@ def _time_pieces(case: Case, part: TrainPart, device: torch.device, repetitions:
 
 
 def _time_evaluation(case: Case, splits: Splits, device: torch.device, steps: int) -> float:
-    recipe = RECIPES["default"]
+    recipe = RECIPES["default"].for_set(10 * case.ipc)
     images = splits.train.images[: 10 * case.ipc]
     labels = hard_labels(10, case.ipc)
     no_images = LabelledImages(images=splits.select.images[:1], labels=splits.select.labels[:1])

@@ -25,7 +25,7 @@ from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.cost import Stopwatch
 from raydistill.core.data import LabelledImages, data_facts, load_splits, open_test
 from raydistill.core.evaluate import evaluate_set, network_seeds
-from raydistill.core.train import RECIPES
+from raydistill.core.recipes import RECIPES
 from raydistill.methods import METHODS
 from raydistill.record import code_sha256, versions
 from raydistill.spaces import load_space, shipped_spaces

@@ -139,7 +139,7 @@ def _too_small(who: str, shape: Shape, side: int, other: str = "") -> Iterator[t
 
 class EvaluationConfig(Config):
     recipe: str = "default"
-    """Named training recipe, a key of `raydistill.core.train.RECIPES`; the same for synthetic and full data."""
+    """Named training recipe, a key of `raydistill.core.recipes.RECIPES`; the same for synthetic and full data."""
     networks: int = Field(default=3, ge=1)
     """Fresh networks behind one reading of one synthetic set."""
     baseline_networks: int = Field(default=10, ge=2)

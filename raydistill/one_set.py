@@ -16,8 +16,8 @@ from raydistill.core.contract import NoCheckpoint, Report
 from raydistill.core.data import LabelledImages, Splits, load_splits, open_test
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.picture import grid_png
+from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode
-from raydistill.core.train import RECIPES
 from raydistill.methods import method_configs
 from raydistill.record import code_sha256
 from raydistill.space_document import Mistake, SpaceError

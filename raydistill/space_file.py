@@ -67,6 +67,8 @@ class Known:
     methods: Mapping[str, type[Config]]
     datasets: Collection[str]
     recipes: Collection[str]
+    epoch_recipes: Collection[str]
+    """Those whose steps follow from the size of a set, so that they need one IPC."""
     data_facts: Callable[[DatasetConfig], DataFacts]
     """Loads the data; raises DataError."""
     smallest_margin: Callable[[int, int, float], float]
@@ -131,7 +133,7 @@ class _SpaceParser:
         if dataset and self._is_known("dataset.name", dataset.name, self.known.datasets, "data set"):
             self._against_data(dataset, network, template, ranges, method_config, goal, evaluation)
         if evaluation:
-            self._is_known("evaluation.recipe", evaluation.recipe, self.known.recipes, "recipe")
+            self._recipe(evaluation.recipe, ranges)
         if self.mistakes or goal is None or budget is None or resources is None or method_config is None:
             return None
         return SearchSpace(
@@ -308,6 +310,13 @@ class _SpaceParser:
             return True
         self._add(key, unknown(name if isinstance(name, str) else shown(name), allowed, what))
         return False
+
+    def _recipe(self, name: str, ranges: Mapping[str, Range | Choices]) -> None:
+        is_known = self._is_known("evaluation.recipe", name, self.known.recipes, "recipe")
+        if is_known and name in self.known.epoch_recipes and "ipc" in ranges:
+            in_steps = listed(set(self.known.recipes) - set(self.known.epoch_recipes))
+            why = "counts epochs, so that each IPC would be judged after other steps than the baseline"
+            self._add("evaluation.recipe", f"{name!r} {why}: write one of {in_steps}, or one IPC")
 
     def _against_data(
         self,

@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 
 import raydistill
 from raydistill.cli import BAD_INPUT, FAILURE, app
-from raydistill.core import train
 from raydistill.core.contract import DivergedError
+from raydistill.core.recipes import RECIPES
 from raydistill.report.progress import PlainWatcher
 from raydistill.space_file import DataError
 from raydistill.store import StoreError, StudyInUseError
@@ -35,7 +35,7 @@ def run(*words: str) -> Result:
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small space in a file, and a recipe of a few steps."""
-    monkeypatch.setitem(train.RECIPES, "plain", dataclasses.replace(train.RECIPES["plain"], steps=30))
+    monkeypatch.setitem(RECIPES, "plain", dataclasses.replace(RECIPES["plain"], steps=30))
     path = tmp_path / "small.yaml"
     path.write_text(yaml.safe_dump(SMALL))
     return path

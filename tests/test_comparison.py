@@ -23,7 +23,7 @@ from raydistill.comparison import (
 )
 from raydistill.config import Choices, Range, SearchSpace
 from raydistill.core.contract import DivergedError, NoCheckpoint
-from raydistill.core.train import RECIPES
+from raydistill.core.recipes import RECIPES
 from raydistill.methods import METHODS
 from raydistill.spaces import load_space
 from raydistill.store import Store

@@ -14,7 +14,7 @@ from hand_made import FIXED, SMALL
 from PIL import Image
 
 import raydistill
-from raydistill.core import train
+from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import decode
 from raydistill.one_set import compare_with_start, distil_once, only_trial
 from raydistill.space_document import SpaceError
@@ -25,7 +25,7 @@ from raydistill.store import StoreError
 
 @pytest.fixture(autouse=True)
 def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(train.RECIPES, "plain", dataclasses.replace(train.RECIPES["plain"], steps=30))
+    monkeypatch.setitem(RECIPES, "plain", dataclasses.replace(RECIPES["plain"], steps=30))
 
 
 @pytest.fixture

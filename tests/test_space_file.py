@@ -289,6 +289,15 @@ def test_a_network_that_the_images_or_its_fields_do_not_allow_is_told(network: s
     assert line.startswith(f"x.yaml:4: network.{message}")
 
 
+def test_a_recipe_in_epochs_needs_one_ipc() -> None:
+    (line,) = mistakes("budget:", "evaluation: {recipe: dsa_dm}\nbudget:")
+    assert line.endswith(
+        "evaluation.recipe: 'dsa_dm' counts epochs, so that each IPC would be judged after other steps than the baseline: "
+        "write one of default, long, plain, or one IPC"
+    )
+    assert parse("budget:", "evaluation: {recipe: dsa_dm}\nbudget:", "ipc=10").template["evaluation"]["recipe"] == "dsa_dm"
+
+
 def test_datadam_takes_every_network_with_maps_to_compare() -> None:
     assert parse(NETWORK, "network: {name: alexnet}\n").template["network"] == {"name": "alexnet"}
 
@@ -466,6 +475,7 @@ def test_data_that_cannot_be_had_is_a_mistake_of_the_dataset() -> None:
         methods=here.methods,
         datasets=here.datasets,
         recipes=here.recipes,
+        epoch_recipes=here.epoch_recipes,
         data_facts=broken,
         smallest_margin=here.smallest_margin,
     )

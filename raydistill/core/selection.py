@@ -11,7 +11,8 @@ from torch import Tensor
 from raydistill.config import NetworkConfig
 from raydistill.core.contract import TrainPart
 from raydistill.core.networks import build_network, initialise
-from raydistill.core.train import RECIPES, train
+from raydistill.core.recipes import RECIPES
+from raydistill.core.train import train
 
 
 class ClassBatches:
@@ -117,7 +118,8 @@ def trained_features(part: TrainPart, network: NetworkConfig, generator: torch.G
     built = build_network(network, part.shape, part.classes, part.images.device)
     initialise(built, generator)
     labels = part.labels.to(part.images.device)
-    train(built, part.images, labels, RECIPES["default"], generator, mirror_keeps_class=part.mirror_keeps_class)
+    recipe = RECIPES["default"].for_set(len(labels))
+    train(built, part.images, labels, recipe, generator, mirror_keeps_class=part.mirror_keeps_class)
     built.eval()
     return _embed(built, part.images)
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from raydistill.config import ConvNetConfig, DatasetConfig, MLPConfig
 from raydistill.core.contract import TrainPart
 from raydistill.core.data import load_splits
+from raydistill.core.recipes import RECIPES
 from raydistill.core.selection import ClassBatches, herding, k_center, starting_images, trained_features
-from raydistill.core.train import RECIPES
 
 NETWORK = ConvNetConfig(name="convnet", depth=1, width=2)
 

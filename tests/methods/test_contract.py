@@ -14,8 +14,8 @@ from torch import Tensor
 from raydistill.config import Config, ConvNetConfig
 from raydistill.core.contract import TrainPart
 from raydistill.core.data import DatasetConfig, load_splits
+from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.core.train import RECIPES
 from raydistill.methods import METHODS
 
 NETWORK = ConvNetConfig(name="convnet", depth=2, width=4)
