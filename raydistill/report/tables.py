@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from raydistill.baseline import Baseline, read_baseline
 from raydistill.comparison import Comparison, Row
 from raydistill.config import Config, TrialConfig
+from raydistill.one_set import NetworkReading
 from raydistill.record import SearchResult, TrialRecord, read_trials
 from raydistill.report.words import telling_line
 from raydistill.store import Store, StoreError
@@ -143,6 +144,23 @@ def comparison_frame(comparison: Comparison) -> pd.DataFrame:
     """One row per method: accuracy over draws, and what it is above random real images of the same draws, with its interval."""
     rows = [row.model_dump() for row in comparison.rows]
     return _frame(rows, list(Row.model_fields))
+
+
+def network_frame(readings: Sequence[NetworkReading]) -> pd.DataFrame:
+    """One row per architecture that one set was read through; `networks` counts those behind mean and deviation."""
+    rows = [
+        {
+            "network": reading.network,
+            "accuracy_fraction_mean": float(np.mean(reading.accuracy_fractions)),
+            "accuracy_fraction_std": _std(reading.accuracy_fractions),
+            "networks": len(reading.accuracy_fractions),
+            "parameters": reading.parameters,
+            "recipe": reading.recipe,
+            "split": reading.split,
+        }
+        for reading in readings
+    ]
+    return _frame(rows, ("network",))
 
 
 def timing_frame(timings: Sequence[Config]) -> pd.DataFrame:
