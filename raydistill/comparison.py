@@ -226,8 +226,7 @@ def middle_of(allowed: Range | Choices) -> Any:
 
 
 def _middle_trial(space: SearchSpace, ipc: int, data_sha256: str) -> TrialConfig[Any]:
-    middle = {path: middle_of(allowed) for path, allowed in space.ranges.items() if path != "ipc"}
-    values = {**middle, **({"ipc": ipc} if "ipc" in space.ranges else {})}
+    values = {path: ipc if path == "ipc" else middle_of(allowed) for path, allowed in space.ranges.items()}
     return space.trial(ask_number=0, values=values, data_sha256=data_sha256)
 
 
@@ -253,9 +252,8 @@ def _default_config(name: str) -> Config:
         return METHODS[name].config.model_validate({"name": name})
     except ValidationError as error:
         missing = ", ".join(str(row["loc"][0]) for row in error.errors())
-        raise CompareError(
-            f"method {name} needs {missing}, which this space does not set: give a space of that method"
-        ) from error
+        what_to_do = "which this space does not set: give a space of that method"
+        raise CompareError(f"method {name} needs {missing}, {what_to_do}") from error
 
 
 def _settings(template: TrialConfig[Any], configs: dict[str, Config], ipc: int, split: str) -> dict[str, Any]:
