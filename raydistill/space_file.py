@@ -67,12 +67,12 @@ class Known:
     methods: Mapping[str, type[Config]]
     datasets: Collection[str]
     recipes: Collection[str]
-    epoch_recipes: Collection[str]
-    """Those whose steps follow from the size of a set, so that they need one IPC."""
     data_facts: Callable[[DatasetConfig], DataFacts]
     """Loads the data; raises DataError."""
     smallest_margin: Callable[[int, int, float], float]
     """(confirm images, confirm networks, confidence) to the smallest margin that can be decided."""
+    epoch_recipes: Collection[str] = ()
+    """Recipes whose steps follow from the size of a set, so that they need one IPC."""
 
 
 def read_space(path: Path, known: Known, overrides: Sequence[str] = ()) -> SearchSpace:

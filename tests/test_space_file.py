@@ -475,7 +475,6 @@ def test_data_that_cannot_be_had_is_a_mistake_of_the_dataset() -> None:
         methods=here.methods,
         datasets=here.datasets,
         recipes=here.recipes,
-        epoch_recipes=here.epoch_recipes,
         data_facts=broken,
         smallest_margin=here.smallest_margin,
     )

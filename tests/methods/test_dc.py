@@ -3,61 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from three_classes import NETWORK, distil_noted
 from torch.nn import functional
 
 from raydistill.config import ConvNetConfig, MLPConfig, NetworkConfig, ResNet18Config
-from raydistill.core.contract import DivergedError, NoCheckpoint, TrainPart
+from raydistill.core.contract import DivergedError
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods import dc
 from raydistill.methods.dc import DCConfig, gradient_distance, matching_gradient, weight_gradients
 from raydistill.space_file import DataFacts
 
-NETWORK = ConvNetConfig(name="convnet", depth=2, width=4)
 FACTS = DataFacts(smallest_class=256, confirm_images=300)
 CPU = torch.device("cpu")
 
 
-def small_part() -> TrainPart:
-    labels = torch.arange(3).repeat(10)
-    images = torch.randn(30, 1, 8, 8, generator=torch.Generator().manual_seed(0)) + labels.view(-1, 1, 1, 1)
-    return TrainPart(images=images, labels=labels, classes=3, mirror_keeps_class=False)
-
-
 def run(**fields: Any) -> tuple[SyntheticSet, list[float]]:
-    config = DCConfig(
-        **{"name": "dc", "random_inits": 2, "steps_per_init": 2, "model_steps": 3, "batch_real": 5, "lr_model": 0.1, **fields}
-    )
-    losses: list[float] = []
-
-    def report(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet) -> None:
-        if loss is not None:
-            losses.append(loss.item())
-
-    synthetic = dc.distill(
-        small_part(),
-        NETWORK,
-        config,
-        2,
-        generator=torch.Generator().manual_seed(7),
-        device=CPU,
-        report=report,
-        checkpoint=NoCheckpoint(),
-    )
-    return synthetic, losses
-
-
-@pytest.fixture
-def float64() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+    given = {"name": "dc", "random_inits": 2, "steps_per_init": 2, "model_steps": 3, "batch_real": 5, "lr_model": 0.1}
+    return distil_noted(DCConfig.model_validate({**given, **fields}))
 
 
 def test_gradient_distance_sums_one_minus_cosine_over_rows_of_all_weights() -> None:

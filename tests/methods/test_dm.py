@@ -2,56 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from three_classes import NETWORK, distil_noted
 
-from raydistill.config import ConvNetConfig, MLPConfig
-from raydistill.core.contract import DivergedError, NoCheckpoint, TrainPart
+from raydistill.config import ConvNetConfig, MLPConfig, NetworkConfig
+from raydistill.core.contract import DivergedError
 from raydistill.core.layers import Features
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.methods import dm
 from raydistill.methods.dm import DMConfig, embedding_loss, mean_embeddings
 from raydistill.space_file import DataFacts
 
-NETWORK = ConvNetConfig(name="convnet", depth=2, width=4)
 
-
-def small_part() -> TrainPart:
-    labels = torch.arange(3).repeat(10)
-    images = torch.randn(30, 1, 8, 8, generator=torch.Generator().manual_seed(0)) + labels.view(-1, 1, 1, 1)
-    return TrainPart(images=images, labels=labels, classes=3, mirror_keeps_class=False)
-
-
-def run(network: Any = NETWORK, **fields: Any) -> tuple[SyntheticSet, list[float]]:
-    config = DMConfig(**{"name": "dm", "random_inits": 4, "batch_real": 5, "lr_images": 0.5, **fields})
-    losses: list[float] = []
-
-    def report(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet) -> None:
-        if loss is not None:
-            losses.append(loss.item())
-
-    synthetic = dm.distill(
-        small_part(),
-        network,
-        config,
-        2,
-        generator=torch.Generator().manual_seed(7),
-        device=torch.device("cpu"),
-        report=report,
-        checkpoint=NoCheckpoint(),
-    )
-    return synthetic, losses
-
-
-@pytest.fixture
-def float64() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+def run(network: NetworkConfig = NETWORK, **fields: Any) -> tuple[SyntheticSet, list[float]]:
+    given = {"name": "dm", "random_inits": 4, "batch_real": 5, "lr_images": 0.5}
+    return distil_noted(DMConfig.model_validate({**given, **fields}), network)
 
 
 def test_mean_embeddings_keep_classes_apart() -> None:
