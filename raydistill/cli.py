@@ -146,7 +146,7 @@ def evaluate(
             log=store,
             networks=networks,
             recipe=recipe,
-            architectures=network.split(",") if network is not None else (),
+            architectures=[name.strip() for name in network.split(",")] if network is not None else (),
             data_root=as_path(data_root),
         )
         if network is None:

@@ -243,7 +243,7 @@ def _method_config(name: str, template: TrialConfig[Any], data_root: Path | None
         config = _default_config(name)
     facts = data_facts(template.dataset, data_root)
     for field, message in config.against(facts, template.network) if hasattr(config, "against") else ():
-        raise CompareError(f"method {name}: {field}: {message}, in a space of that method")
+        raise CompareError(f"method {name}, its key {field}: {message}; give a space of that method to set its keys")
     return config
 
 

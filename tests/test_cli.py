@@ -264,7 +264,7 @@ def test_evaluate_prints_mean_and_spread(small: Path) -> None:
 def test_evaluate_tabulates_networks(small: Path) -> None:
     out = str(small.parent / "out")
     run("distill", str(small), *set_options(FIXED), "--out", out)
-    result = run("evaluate", out, "--network", "mlp:width=16,alexnet", "--networks", "1", "--format", "csv")
+    result = run("evaluate", out, "--network", "mlp:width=16, alexnet", "--networks", "1", "--format", "csv")
     assert result.exit_code == 0, result.output
     header, first, second = result.stdout.splitlines()
     assert header == "network,accuracy_fraction_mean,accuracy_fraction_std,networks,parameters,recipe,split"

@@ -87,13 +87,13 @@ def test_settings_that_the_data_cannot_serve_are_refused(
     space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compare, "shipped_spaces", dict)
-    with pytest.raises(CompareError, match="method dm: batch_real: given 256; the smallest class has 77 train images"):
+    with pytest.raises(CompareError, match="method dm, its key batch_real: given 256; the smallest class has 77 train images"):
         plan(space, tmp_path, methods=["dm"])
 
 
 def test_a_network_that_a_method_cannot_use_is_refused(space: SearchSpace, tmp_path: Path) -> None:
     template = {**space.template, "network": {"name": "convnet", "depth": 2, "width": 8, "norm": "batch"}}
-    with pytest.raises(CompareError, match="method dc: name: dc passes one class at a time"):
+    with pytest.raises(CompareError, match="method dc, its key name: dc passes one class at a time"):
         plan(replace(space, template=template), tmp_path, methods=["dc"])
 
 

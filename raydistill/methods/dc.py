@@ -23,10 +23,10 @@ Algorithm (K initialisations x T iterations):
 5. one SGD step on the synthetic images; 3 to 5 zeta_S times for the synthetic side;
 6. unless a fresh network comes next: zeta_theta SGD steps of the network on the synthetic images.
 
-Where paper and code differ: the paper sums one minus the cosine over output units of every layer; the code leaves out biases and
-the norms' affine parameters, and so does this file. Both count the inner loop in epochs over the synthetic images, in batches of
-256: up to 256 images an epoch is one step, above it `model_steps` counts steps here. Published pairs of T and zeta_theta are 1/1
-at IPC 1, 10/50 at IPC 10, 50/10 at IPC 50.
+Where paper and code differ: the paper sums one minus the cosine over output units of every layer; the code leaves out parameters
+with one dimension (biases, most norms), and so does this file. Both count the inner loop in epochs over the synthetic images, in
+batches of 256: up to 256 images an epoch is one step, above it `model_steps` counts steps here. Published pairs of T and
+zeta_theta are 1/1 at IPC 1, 10/50 at IPC 10, 50/10 at IPC 50.
 Deviations: batches are drawn by an explicit generator; networks with batch norm are refused (the code freezes statistics of 16
 real images per class; published numbers use instance norm); the scored set is the last one.
 """
@@ -96,7 +96,9 @@ class DCConfig(Config):
 
 
 def weight_gradients(model: Network, images: Tensor, label: int, *, keep_graph: bool) -> tuple[Tensor, ...]:
-    """Gradients of the mean cross-entropy of images of one class, for every weight that has rows (no bias, no norm).
+    """Gradients of the mean cross-entropy of images of one class, for every parameter that has rows.
+
+    That is all weights of layers, and of the norms layer norm's alone; no biases.
 
     Args:
         model: its weights need gradients.
@@ -114,7 +116,7 @@ def gradient_distance(real: Sequence[Tensor], synthetic: Sequence[Tensor]) -> Te
 
     A row is all that leads into one output unit or channel. A row without a gradient counts 1.
 
-    Source: DC (Zhao et al., ICLR 2021), equations 9 and 10 of section 3.3, with the code's 1e-6 in the denominator.
+    Source: DC (Zhao et al., ICLR 2021), the layerwise distance of its gradient matching, with the code's 1e-6 in the denominator.
     """
     total = real[0].new_zeros(())
     for a, b in zip(real, synthetic, strict=True):

@@ -84,7 +84,7 @@ def mean_embeddings(features: Features, classes: int) -> list[Tensor]:
 def embedding_loss(real: Tensor, synthetic: Tensor) -> Tensor:
     """The sum over classes of squared distances of (K, E) mean embeddings, a scalar.
 
-    Source: DM (Zhao and Bilen, WACV 2023), the empirical maximum mean discrepancy of its section 3.2.
+    Source: DM (Zhao and Bilen, WACV 2023), the empirical estimate of the maximum mean discrepancy, class by class.
     """
     return (real - synthetic).square().sum()
 
