@@ -61,7 +61,10 @@ def _parse(text: str, own: NetworkConfig) -> NetworkConfig:
             raise ValueError(f"option {option!r}; options are key=value, joined by colons: write e.g. convnet:depth=2:width=32")
         if key not in allowed:
             raise ValueError(unknown(key, allowed, "option") if allowed else f"option {key!r}; {name} has none: leave it out")
-        fields[key] = yaml.safe_load(value)
+        try:
+            fields[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            fields[key] = value
     try:
         return TypeAdapter(NetworkConfig).validate_python(fields)
     except ValidationError as error:

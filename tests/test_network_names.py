@@ -49,6 +49,7 @@ def test_what_is_written_is_read_again(network: NetworkConfig) -> None:
         ("convnet:name=mlp", r"unknown option 'name'; "),
         ("lenet:norm=batch", r"option 'norm'; lenet has none: leave it out"),
         ("convnet:depth=two", r"depth given the text 'two' where a whole number belongs"),
+        ("convnet:depth=[2", r"depth given the text '\[2' where a whole number belongs"),
         ("convnet:width=6:norm=group", r"width is 6; norm group has 4 groups"),
         ("vgg11:norm=layer", r"norm given 'layer'; allowed: 'instance' or 'batch'"),
         ("convnet:depth=8", r"network 'convnet:depth=8': given 8; images of 28 x 28 pixels allow 5: give at most that"),

