@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 if TYPE_CHECKING:
     from raydistill.comparison import Comparison
     from raydistill.config import ResourcesConfig
     from raydistill.core.contract import Report
     from raydistill.core.synthetic import SyntheticSet
+    from raydistill.one_set import NetworkReading
     from raydistill.record import SearchResult
     from raydistill.search.driver import Executor
     from raydistill.search.watcher import Watcher
@@ -126,39 +127,82 @@ def distill(
     return distilled.synthetic
 
 
+@overload
 def evaluate(
     set_file: str | Path,
     *,
+    network: str | None = ...,
+    split: Literal["select", "test"] = ...,
+    reason: str | None = ...,
+    store: str | Path = ...,
+    networks: int | None = ...,
+    recipe: str | None = ...,
+    data_root: str | Path | None = ...,
+) -> list[float]: ...
+
+
+@overload
+def evaluate(
+    set_file: str | Path,
+    *,
+    network: list[str] | tuple[str, ...],
+    split: Literal["select", "test"] = ...,
+    reason: str | None = ...,
+    store: str | Path = ...,
+    networks: int | None = ...,
+    recipe: str | None = ...,
+    data_root: str | Path | None = ...,
+) -> list[NetworkReading]: ...
+
+
+def evaluate(
+    set_file: str | Path,
+    *,
+    network: str | list[str] | tuple[str, ...] | None = None,
     split: Literal["select", "test"] = "select",
     reason: str | None = None,
     store: str | Path = "studies",
     networks: int | None = None,
     recipe: str | None = None,
     data_root: str | Path | None = None,
-) -> list[float]:
+) -> list[float] | list[NetworkReading]:
     """Train fresh networks on a saved set and read their accuracy on real images.
 
     Args:
         set_file: an `images.safetensors` or the folder that holds it.
+        network: architecture, as `mlp` or `resnet18:norm=batch`; the set's own name stands for it with all its fields, and None
+            for the set's own. Several, in a list, give a reading each.
         split: the images to read on. The confirm images are for a search's named winner alone.
         reason: why the test split is opened; needed with `split="test"` and kept in the log of openings.
         store: where an opening of the test split is logged.
-        networks: how many; None takes the number that the set's own trial used.
+        networks: how many of each; None takes the number that the set's own trial used.
         recipe: how they are trained; None takes the one that the set's own trial used.
         data_root: folder of the data files; None is each data set's own default.
 
     Returns:
-        One accuracy fraction per network.
+        One accuracy fraction per network; of a list of architectures one `NetworkReading` for each, in order.
 
     Raises:
-        InputError: there is no such set or recipe, or the test split is to be opened without a reason.
+        InputError: there is no such set, recipe or network, an architecture is too large for the images, the list of them is
+            empty, or the test split is to be opened without a reason.
         DataError: the data is missing, damaged, or not the data that the set was made from.
     """
     from raydistill.one_set import evaluate_file
+    from raydistill.spaces import InputError
 
-    return evaluate_file(
-        str(set_file), split=split, reason=reason, log=str(store), networks=networks, recipe=recipe, data_root=as_path(data_root)
+    if network is not None and not network:
+        raise InputError(f"given {network!r} as network; a name or a list of names is wanted: leave it out for the set's own")
+    readings = evaluate_file(
+        str(set_file),
+        split=split,
+        reason=reason,
+        log=str(store),
+        networks=networks,
+        recipe=recipe,
+        architectures=[network] if isinstance(network, str) else network or (),
+        data_root=as_path(data_root),
     )
+    return readings if isinstance(network, list | tuple) else list(readings[0].accuracy_fractions)
 
 
 def compare(

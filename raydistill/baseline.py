@@ -21,7 +21,7 @@ from raydistill.core.cost import Stopwatch, forward_macs, keep_freed_memory
 from raydistill.core.data import Splits, load_splits
 from raydistill.core.evaluate import network_seeds, train_and_read
 from raydistill.core.lossless import is_admissible
-from raydistill.core.train import RECIPES
+from raydistill.core.recipes import RECIPES, Recipe
 from raydistill.record import code_sha256, pack_bits, unpack_bits
 from raydistill.space_file import DataError
 from raydistill.store import Store, StoreError
@@ -87,7 +87,7 @@ def train_baseline_network(config: TrialConfig[Any], index: int, study: Store, d
     splits = splits_of(config, data_root)
     device = prepare_process(config)
     seed = network_seeds("baseline", splits.sha256, index + 1)[index]
-    recipe = RECIPES[config.evaluation.recipe]
+    recipe = recipe_of(config, splits)
     readings = []
     for steps_recipe in (recipe, recipe.doubled()):
         watch = Stopwatch()
@@ -116,7 +116,7 @@ def train_baseline_network(config: TrialConfig[Any], index: int, study: Store, d
 def finish_baseline(config: TrialConfig[Any], study: Store, data_root: Path | None = None) -> Baseline:
     """Put the networks together and write `baseline/baseline.json`."""
     splits = splits_of(config, data_root)
-    recipe = RECIPES[config.evaluation.recipe]
+    recipe = recipe_of(config, splits)
     by_steps: dict[int, list[BaselineReading]] = {recipe.steps: [], 2 * recipe.steps: []}
     for index in range(config.evaluation.baseline_networks):
         for row in study.read_json(f"baseline/network-{index}.json"):
@@ -189,6 +189,11 @@ def train_part(splits: Splits, device: torch.device) -> TrainPart:
         classes=len(splits.class_names),
         mirror_keeps_class=splits.mirror_keeps_class,
     )
+
+
+def recipe_of(config: TrialConfig[Any], splits: Splits) -> Recipe:
+    """The recipe of a config in steps: as many for the full data as for a set of the config's IPC."""
+    return RECIPES[config.evaluation.recipe].for_set(config.ipc * len(splits.class_names))
 
 
 def prepare_process(config: TrialConfig[Any]) -> torch.device:

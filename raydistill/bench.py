@@ -7,6 +7,7 @@ whole: `iteration_seconds` is measured without those waits.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import multiprocessing
 import statistics
@@ -20,17 +21,18 @@ import torch
 from torch import Tensor
 
 from raydistill.config import Config, ConvNetConfig, DatasetConfig
-from raydistill.core.augment import augment, parse_operations
+from raydistill.core.augment import parse_operations
 from raydistill.core.contract import DeviceError, NoCheckpoint, TrainPart
 from raydistill.core.cost import keep_freed_memory, peak_memory_bytes, reset_peak_memory
 from raydistill.core.data import LabelledImages, Splits, load_splits
 from raydistill.core.evaluate import train_and_read
+from raydistill.core.matching import augment_classes, real_means, siamese_draw
 from raydistill.core.networks import build_network, initialise
+from raydistill.core.recipes import RECIPES
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
-from raydistill.core.train import RECIPES
 from raydistill.methods import datadam
-from raydistill.methods.datadam import DataDAMConfig, class_means, matching_loss, real_means, siamese_draw
+from raydistill.methods.datadam import DataDAMConfig, class_means, matching_loss
 from raydistill.spaces import InputError
 
 
@@ -183,22 +185,23 @@ def _time_pieces(case: Case, part: TrainPart, device: torch.device, repetitions:
     model = build_network(case.network, part.shape, part.classes, device).requires_grad_(False)
     operations = parse_operations(case.method.augmentation, mirror_keeps_class=False)
     batches = ClassBatches(part.labels, part.classes)
+    means = functools.partial(class_means, power=case.method.attention_power)
     real_times, forward_times, backward_times = [], [], []
     for _ in range(repetitions):
         initialise(model, generator)
-        draw = siamese_draw(operations, part.classes, case.method, generator)
+        draw = siamese_draw(operations, part.classes, case.method.augmentation_draws, generator)
         assert draw is not None
 
         def real_branch(draw: Any = draw) -> list[Tensor]:
             chosen = batches.draw(case.method.batch_real, generator).to(device, non_blocking=True)
-            return real_means(model, part.images, chosen, draw, case.method)
+            return real_means(model, part.images, chosen, draw, means)
 
         real, seconds = _clocked(real_branch, device)
         real_times.append(seconds)
 
         def forward(draw: Any = draw, real: list[Tensor] = real) -> Tensor:
-            seen = augment(images.unflatten(0, (part.classes, case.ipc)), draw).flatten(0, 1)
-            return matching_loss(real, class_means(model.features(seen), part.classes, case.method.attention_power), case.method)
+            seen = augment_classes(images.unflatten(0, (part.classes, case.ipc)), draw)
+            return matching_loss(real, means(model.features(seen), part.classes), case.method)
 
         loss, seconds = _clocked(forward, device)
         forward_times.append(seconds)
@@ -217,7 +220,7 @@ def _time_pieces(case: Case, part: TrainPart, device: torch.device, repetitions:
 
 
 def _time_evaluation(case: Case, splits: Splits, device: torch.device, steps: int) -> float:
-    recipe = RECIPES["default"]
+    recipe = RECIPES["default"].for_set(10 * case.ipc)
     images = splits.train.images[: 10 * case.ipc]
     labels = hard_labels(10, case.ipc)
     no_images = LabelledImages(images=splits.select.images[:1], labels=splits.select.labels[:1])

@@ -123,23 +123,40 @@ def distill(
 @app.command()
 def evaluate(
     set_file: Annotated[str, typer.Argument(metavar="SET", help="An images.safetensors, or the folder that holds it.")],
+    network: Annotated[
+        str | None, typer.Option(help="Architectures, joined by commas, e.g. mlp,resnet18:norm=batch; by default the set's own.")
+    ] = None,
     split: Annotated[str, typer.Option(help="Images to read on: select, or test (which needs --reason).")] = "select",
     reason: Annotated[str | None, typer.Option(help="Why the test split is opened; logged in the store.")] = None,
     networks: Annotated[int | None, typer.Option(min=1, help="Fresh networks; by default the trial's number.")] = None,
     recipe: Annotated[str | None, typer.Option(help="Training recipe; by default the trial's.")] = None,
     store: StoreOption = "studies",
     data_root: DataRoot = None,
+    suffix: Annotated[str, typer.Option("--format", help="Of the table of several architectures: md, csv or tex.")] = "md",
 ) -> None:
-    """Train fresh networks on a saved set and read their accuracy."""
+    """Train fresh networks on a saved set and read their accuracy; with --network a row per architecture."""
     with _exit_codes("Interrupted."):
         from raydistill.api import as_path
         from raydistill.one_set import evaluate_file
+        from raydistill.report.tables import FORMATS, network_frame, render
         from raydistill.report.words import accuracy_line
 
-        accuracies = evaluate_file(
-            set_file, split=split, reason=reason, log=store, networks=networks, recipe=recipe, data_root=as_path(data_root)
+        if suffix not in FORMATS:
+            raise typer.BadParameter(f"{suffix!r}; allowed: {', '.join(FORMATS)}", param_hint="--format")
+        readings = evaluate_file(
+            set_file,
+            split=split,
+            reason=reason,
+            log=store,
+            networks=networks,
+            recipe=recipe,
+            architectures=[name.strip() for name in network.split(",")] if network is not None else (),
+            data_root=as_path(data_root),
         )
-        typer.echo(f"{accuracy_line(accuracies)}, {split} images")
+        if network is None:
+            typer.echo(f"{accuracy_line(readings[0].accuracy_fractions)}, {split} images")
+        else:
+            typer.echo(render(network_frame(readings), suffix), nl=False)
 
 
 @app.command()

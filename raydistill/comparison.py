@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -23,14 +23,14 @@ from raydistill.baseline import prepare_process, splits_of
 from raydistill.config import Choices, Config, DatasetConfig, Range, SearchSpace, TrialConfig, derive_seed
 from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.cost import Stopwatch
-from raydistill.core.data import LabelledImages, load_splits, open_test
+from raydistill.core.data import LabelledImages, data_facts, load_splits, open_test
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.experts import ExpertFields
-from raydistill.core.train import RECIPES
+from raydistill.core.recipes import RECIPES
 from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
 from raydistill.record import code_sha256, versions
-from raydistill.spaces import InputError, load_space
+from raydistill.spaces import InputError, load_space, shipped_spaces
 from raydistill.store import Store
 from raydistill.trial import distil
 
@@ -163,8 +163,9 @@ def plan_comparison(
     """The jobs of a comparison, in a folder of the store that its settings name; a second run continues the first.
 
     The space's own method takes the middle of each range (of the logarithm, where the range is logarithmic; the first of
-    choices); other methods take their defaults, or, where a space is named instead, the middle of that one. `random` is always
-    among them, and beside methods with soft labels `random_soft`, with the experts of the first of them.
+    choices). Another method takes the middle of the shipped space that is named after data set and method, for its defaults are
+    those of a paper's own data; where none is shipped, its defaults; where a space is named, the middle of that one. `random` is
+    always among them, and beside methods with soft labels `random_soft`, with the experts of the first of them.
 
     Args:
         space: data set, network, evaluation, seed, and the settings of its method.
@@ -176,8 +177,8 @@ def plan_comparison(
         reason: opens the test split once, logged with this reason; None reads the select images.
 
     Raises:
-        CompareError: an unknown method, one that needs settings that the space does not give, too few draws, or an IPC that the
-            smallest class cannot serve.
+        CompareError: an unknown method, one that needs settings that the space does not give or whose settings do not fit the
+            data or the network, too few draws, or an IPC that the smallest class cannot serve.
         DataError: the data is missing or damaged.
     """
     dataset = DatasetConfig.model_validate(space.template["dataset"])
@@ -187,7 +188,7 @@ def plan_comparison(
     if not 1 <= ipc <= splits.smallest_class:
         raise CompareError(f"given ipc {ipc}; the smallest class has {splits.smallest_class} train images: give 1 to that")
     template = middle_trial(space, splits.sha256)
-    configs = _method_configs(methods, template.method, data_root)
+    configs = _method_configs(methods, template, data_root)
     settings = _settings(template, configs, ipc, "test" if reason else "select")
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
     folder = store.at("compare", key)
@@ -239,11 +240,11 @@ def middle_trial(space: SearchSpace, data_sha256: str) -> TrialConfig[Any]:
     return space.trial(ask_number=0, values=middle, data_sha256=data_sha256)
 
 
-def _method_configs(names: Sequence[str], given: Config, data_root: Path | None) -> dict[str, Config]:
+def _method_configs(names: Sequence[str], template: TrialConfig[Any], data_root: Path | None) -> dict[str, Config]:
     """By method name, with the controls that belong to them."""
     configs: dict[str, Config] = {}
     for name in dict.fromkeys(names):
-        config = _method_config(name, given, data_root)
+        config = _method_config(name, template, data_root)
         method: str = config.name  # type: ignore[attr-defined]
         if configs.setdefault(method, config) != config:
             raise CompareError(f"method {method} with two different settings; a comparison has one of each: name it once")
@@ -256,21 +257,30 @@ def _method_configs(names: Sequence[str], given: Config, data_root: Path | None)
     return configs
 
 
-def _method_config(name: str, given: Config, data_root: Path | None) -> Config:
-    if name == given.name:  # type: ignore[attr-defined]
-        return given
-    if name not in METHODS:
+def _method_config(name: str, template: TrialConfig[Any], data_root: Path | None) -> Config:
+    if name == template.method.name:
+        return cast("Config", template.method)
+    shipped = f"{template.dataset.name}_{name}" if name in METHODS else name
+    if name in METHODS and shipped not in shipped_spaces():
+        config = _default_config(name)
+    else:
         try:
-            return middle_trial(load_space(name, (), data_root), "").method  # type: ignore[no-any-return]
+            config = middle_trial(load_space(shipped, (), data_root), template.data_sha256).method
         except InputError as error:
             raise CompareError(f"unknown method {name!r}; allowed: {', '.join(METHODS)}, or a space: {error}") from error
+    facts = data_facts(template.dataset, data_root)
+    for field, message in config.against(facts, template.network) if hasattr(config, "against") else ():
+        raise CompareError(f"method {name}, its key {field}: {message}; give a space of that method to set its keys")
+    return config
+
+
+def _default_config(name: str) -> Config:
     try:
         return METHODS[name].config.model_validate({"name": name})
     except ValidationError as error:
         missing = ", ".join(str(row["loc"][0]) for row in error.errors())
-        raise CompareError(
-            f"method {name} needs {missing}, which this space does not set: give a space of that method"
-        ) from error
+        what_to_do = "which this space does not set: give a space of that method"
+        raise CompareError(f"method {name} needs {missing}, {what_to_do}") from error
 
 
 def _settings(template: TrialConfig[Any], configs: dict[str, Config], ipc: int, split: str) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -32,6 +32,10 @@ class DatasetConfig(Config):
     """Seed of the stratified split into train, select, confirm (and test, where none is published)."""
 
 
+Shape = tuple[int, int, int]
+"""(C, H, W) of one image."""
+
+
 class ConvNetConfig(Config):
     name: Literal["convnet"]
     depth: int = Field(default=3, ge=1, le=8)
@@ -47,7 +51,17 @@ class ConvNetConfig(Config):
             raise ValueError(f"width is {self.width}; norm group has 4 groups of equal width: write a multiple of 4")
         return self
 
-    def deepest(self, shape: tuple[int, int, int]) -> int:
+    @property
+    def spatial_blocks(self) -> int:
+        """Maps that `features` gives; what attention matching can compare."""
+        return self.depth
+
+    def against(self, shape: Shape) -> Iterator[tuple[str, str]]:
+        """Yield (field, message) where the images are too small for the depth."""
+        if self.depth > (deepest := self.deepest(shape)):
+            yield "depth", f"given {self.depth}; images of {shape[1]} x {shape[2]} pixels allow {deepest}: give at most that"
+
+    def deepest(self, shape: Shape) -> int:
         """Largest depth that (C, H, W) images allow: each block's pooling halves a map of at least 2 x 2.
 
         With one channel the first convolution pads by 3 instead of 1, which adds 4 pixels.
@@ -60,14 +74,72 @@ class MLPConfig(Config):
     name: Literal["mlp"]
     width: int = Field(default=128, ge=1)
     """Units in each of the two hidden layers."""
+    spatial_blocks: ClassVar[int] = 0
+
+    def against(self, shape: Shape) -> Iterator[tuple[str, str]]:
+        """Yield nothing: images of every size will do."""
+        yield from ()
 
 
-NetworkConfig = Annotated[ConvNetConfig | MLPConfig, Field(discriminator="name")]
+class LeNetConfig(Config):
+    name: Literal["lenet"]
+    spatial_blocks: ClassVar[int] = 2
+
+    def against(self, shape: Shape) -> Iterator[tuple[str, str]]:
+        """Yield a message where nothing would be left of an image."""
+        yield from _too_small(self.name, shape, 12 if shape[0] == 1 else 16)
+
+
+class AlexNetConfig(Config):
+    name: Literal["alexnet"]
+    spatial_blocks: ClassVar[int] = 5
+
+    def against(self, shape: Shape) -> Iterator[tuple[str, str]]:
+        """Yield a message where nothing would be left of an image."""
+        yield from _too_small(self.name, shape, 4 if shape[0] == 1 else 8)
+
+
+class VGG11Config(Config):
+    name: Literal["vgg11"]
+    norm: Literal["instance", "batch"] = "instance"
+    """The field's "VGG11" and "VGG11BN"."""
+    spatial_blocks: ClassVar[int] = 8
+
+    def against(self, shape: Shape) -> Iterator[tuple[str, str]]:
+        """Yield a message where nothing would be left of an image."""
+        yield from _too_small(self.name, shape, 28 if shape[0] == 1 else 32)
+
+
+class ResNet18Config(Config):
+    name: Literal["resnet18"]
+    norm: Literal["instance", "batch"] = "instance"
+    """The field's "ResNet18" and "ResNet18BN"."""
+    spatial_blocks: ClassVar[int] = 4
+
+    def against(self, shape: Shape) -> Iterator[tuple[str, str]]:
+        """Yield a message where the last maps have one pixel, which instance norm turns to 0 whatever it is."""
+        if self.norm == "instance":
+            yield from _too_small("resnet18 with instance norm", shape, 9, ", or norm: batch")
+
+
+NetworkConfig = Annotated[
+    ConvNetConfig | MLPConfig | LeNetConfig | AlexNetConfig | VGG11Config | ResNet18Config, Field(discriminator="name")
+]
+NETWORKS: dict[str, type[Config]] = {
+    get_args(option.model_fields["name"].annotation)[0]: option for option in get_args(get_args(NetworkConfig)[0])
+}
+"""Config class by network name."""
+
+
+def _too_small(who: str, shape: Shape, side: int, other: str = "") -> Iterator[tuple[str, str]]:
+    if min(shape[1:]) < side:
+        given = f"{who} with {shape[0]}-channel images of {shape[1]} x {shape[2]} pixels"
+        yield "name", f"{given}; it needs {side} x {side}: take another network{other}"
 
 
 class EvaluationConfig(Config):
     recipe: str = "default"
-    """Named training recipe, a key of `raydistill.core.train.RECIPES`; the same for synthetic and full data."""
+    """Named training recipe, a key of `raydistill.core.recipes.RECIPES`; the same for synthetic and full data."""
     networks: int = Field(default=3, ge=1)
     """Fresh networks behind one reading of one synthetic set."""
     baseline_networks: int = Field(default=10, ge=2)

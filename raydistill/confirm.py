@@ -14,8 +14,8 @@ from raydistill.baseline import prepare_process, read_baseline, splits_of
 from raydistill.config import Config, TrialConfig
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.lossless import GapInterval, gap_interval
+from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import SyntheticSet, decode, sha256
-from raydistill.core.train import RECIPES
 from raydistill.record import pack_bits, read_record, unpack_bits
 from raydistill.store import Store, StoreError
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from raydistill.baseline import prepare_process, splits_of
-from raydistill.config import Choices, DatasetConfig, Range, SearchSpace, TrialConfig
+from raydistill.config import Choices, Config, DatasetConfig, Range, SearchSpace, TrialConfig
 from raydistill.core.contract import NoCheckpoint, Report
 from raydistill.core.data import LabelledImages, Splits, load_splits, open_test
 from raydistill.core.evaluate import evaluate_set, network_seeds
+from raydistill.core.networks import build_network
 from raydistill.core.picture import grid_png
+from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode
-from raydistill.core.train import RECIPES
 from raydistill.experts.files import open_experts
 from raydistill.methods import method_configs
+from raydistill.network_names import network_text, parse_networks
 from raydistill.record import code_sha256
 from raydistill.report.progress import SilentWatcher
 from raydistill.search.experts import plan_experts, prepare_experts
@@ -41,6 +45,20 @@ class Distilled:
     """The set that it grew from, before the first step."""
     manifest: Manifest
     config: TrialConfig[Any]
+
+
+class NetworkReading(Config):
+    """Networks of one architecture, trained on one set."""
+
+    network: str
+    """With all its fields, as `--network` takes it."""
+    accuracy_fractions: tuple[float, ...] = Field(strict=False)
+    """One per network."""
+    parameters: int
+    """Of one network."""
+    recipe: str
+    split: str
+    """Whose images the fractions are of."""
 
 
 def only_trial(space: SearchSpace, data_root: Path | None) -> TrialConfig[Any]:
@@ -125,9 +143,10 @@ def evaluate_file(
     log: str = "studies",
     networks: int | None = None,
     recipe: str | None = None,
+    architectures: Sequence[str] = (),
     data_root: Path | None = None,
-) -> list[float]:
-    """Accuracy fractions of fresh networks trained on a saved set; see `raydistill.evaluate`."""
+) -> list[NetworkReading]:
+    """Fresh networks of several architectures trained on a saved set, by default of the set's own; see `raydistill.evaluate`."""
     if split not in ("select", "test"):
         raise InputError(f"unknown split {split!r}; allowed: select, test (confirm is for a search's winner): give one of these")
     if split == "test" and not (reason and reason.strip()):
@@ -138,10 +157,26 @@ def evaluate_file(
     if recipe is not None and recipe not in RECIPES:
         raise InputError(f"unknown recipe {recipe!r}; {did_you_mean(recipe, RECIPES)}Allowed: {', '.join(RECIPES)}")
     splits = splits_of(config, data_root)
+    chosen = parse_networks(architectures or [config.network.name], config.network, splits.shape)
     part = splits.select
     if split == "test":
         part = open_test(config.dataset, reason=reason or "", log=Store(log), data_root=data_root)
-    return accuracies(synthetic, config, splits, part, networks=networks, recipe=recipe)
+    readings = []
+    for network in chosen:
+        of_network = config.model_copy(update={"network": network})
+        fractions = tuple(accuracies(synthetic, of_network, splits, part, networks=networks, recipe=recipe))
+        built = build_network(network, splits.shape, len(splits.class_names), torch.device("meta"))
+        parameters = sum(parameter.numel() for parameter in built.parameters())
+        readings.append(
+            NetworkReading(
+                network=network_text(network),
+                accuracy_fractions=fractions,
+                parameters=parameters,
+                recipe=recipe or config.evaluation.recipe,
+                split=split,
+            )
+        )
+    return readings
 
 
 def accuracies(

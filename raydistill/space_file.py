@@ -17,10 +17,10 @@ from typing import Any, Protocol, TypeVar, cast
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from raydistill.config import (
+    NETWORKS,
     BudgetConfig,
     Choices,
     Config,
-    ConvNetConfig,
     DatasetConfig,
     EvaluationConfig,
     GoalConfig,
@@ -46,7 +46,7 @@ class DataFacts:
     smallest_class: int
     confirm_images: int
     shape: tuple[int, int, int] | None = None
-    """(C, H, W) of one image; None leaves the depth of the network unchecked."""
+    """(C, H, W) of one image; None leaves the network's size unchecked."""
 
 
 class DataError(Exception):
@@ -56,7 +56,7 @@ class DataError(Exception):
 class ChecksData(Protocol):
     """A method's config may offer this, to refuse values that the data set or the network cannot serve."""
 
-    def against(self, facts: DataFacts, network: Config) -> Iterator[tuple[str, str]]:
+    def against(self, facts: DataFacts, network: NetworkConfig) -> Iterator[tuple[str, str]]:
         """Yield (field, message) for each value that does not fit."""
 
 
@@ -71,6 +71,8 @@ class Known:
     """Loads the data; raises DataError."""
     smallest_margin: Callable[[int, int, float], float]
     """(confirm images, confirm networks, confidence) to the smallest margin that can be decided."""
+    epoch_recipes: Collection[str] = ()
+    """Recipes whose steps follow from the size of a set, so that they need one IPC."""
 
 
 def read_space(path: Path, known: Known, overrides: Sequence[str] = ()) -> SearchSpace:
@@ -131,7 +133,7 @@ class _SpaceParser:
         if dataset and self._is_known("dataset.name", dataset.name, self.known.datasets, "data set"):
             self._against_data(dataset, network, template, ranges, method_config, goal, evaluation)
         if evaluation:
-            self._is_known("evaluation.recipe", evaluation.recipe, self.known.recipes, "recipe")
+            self._recipe(evaluation.recipe, ranges)
         if self.mistakes or goal is None or budget is None or resources is None or method_config is None:
             return None
         return SearchSpace(
@@ -171,11 +173,11 @@ class _SpaceParser:
         why = "this must be one value, for every trial is judged by it: write a value"
         return cast("ConfigT | None", self._validate(model, self.document.get(section, default), section, no_ranges=why))
 
-    def _network(self) -> Config | None:
+    def _network(self) -> NetworkConfig | None:
         if "network" not in self.document:
             return None
         why = "the baseline belongs to one network: write a value, and a study per network"
-        return cast("Config | None", self._validate(NetworkConfig, self.document["network"], "network", no_ranges=why))
+        return cast("NetworkConfig | None", self._validate(NetworkConfig, self.document["network"], "network", no_ranges=why))
 
     def _method(self) -> type[Config] | None:
         if "method" not in self.document:
@@ -297,7 +299,7 @@ class _SpaceParser:
             return TypeAdapter(model).validate_python(raw)
         except ValidationError as error:
             for row in error.errors():
-                names = [str(part) for part in row["loc"] if part not in ("convnet", "mlp")]
+                names = [str(part) for part in row["loc"] if part not in NETWORKS]
                 if row["type"] in ("union_tag_invalid", "union_tag_not_found"):
                     names.append("name")
                 path = ".".join([section, *names])
@@ -312,10 +314,17 @@ class _SpaceParser:
         self._add(key, unknown(name if isinstance(name, str) else shown(name), allowed, what))
         return False
 
+    def _recipe(self, name: str, ranges: Mapping[str, Range | Choices]) -> None:
+        is_known = self._is_known("evaluation.recipe", name, self.known.recipes, "recipe")
+        if is_known and name in self.known.epoch_recipes and "ipc" in ranges:
+            in_steps = listed(set(self.known.recipes) - set(self.known.epoch_recipes))
+            why = "counts epochs, so that each IPC would be judged after other steps than the baseline"
+            self._add("evaluation.recipe", f"{name!r} {why}: write one of {in_steps}, or one IPC")
+
     def _against_data(
         self,
         dataset: DatasetConfig,
-        network: Config | None,
+        network: NetworkConfig | None,
         template: dict[str, Any],
         ranges: Mapping[str, Range | Choices],
         method_config: type[Config] | None,
@@ -340,9 +349,8 @@ class _SpaceParser:
                     f"given {goal.margin_fraction}; {decided_by} can decide no margin below {least:.4f} "
                     f"at confidence {goal.confidence}: raise it, or take more images",
                 )
-        if isinstance(network, ConvNetConfig) and facts.shape and network.depth > (deepest := network.deepest(facts.shape)):
-            pixels = f"{facts.shape[1]} x {facts.shape[2]} pixels"
-            self._add("network.depth", f"given {network.depth}; images of {pixels} allow {deepest}: give at most that")
+        for field, message in network.against(facts.shape) if network and facts.shape else ():
+            self._add(f"network.{field}", message)
         if template["method"] is not None and method_config is not None and network and hasattr(method_config, "against"):
             ends = [(path.removeprefix("method."), end) for path, r in ranges.items() if path != "ipc" for end in _ends(r)]
             trials = [{**template["method"], field: end} for field, end in ends]

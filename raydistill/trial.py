@@ -35,8 +35,8 @@ from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.experts import Experts
 from raydistill.core.lossless import is_hopeless
 from raydistill.core.picture import grid_png
+from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import Manifest, SyntheticSet, encode, sha256
-from raydistill.core.train import RECIPES
 from raydistill.experts.files import StoredExperts, open_experts
 from raydistill.methods import METHODS
 from raydistill.record import (
@@ -304,7 +304,7 @@ class _Run:
             distill_seconds=seconds.get("whole", 0.0) - evaluate_seconds,
             evaluate_seconds=evaluate_seconds,
             peak_memory_bytes=peak_memory_bytes(self.device),
-            train_macs=macs * self.recipe.images_seen(images),
+            train_macs=macs * self.recipe.for_set(images).images_seen(images),
             epoch_macs=macs * images,
         )
 

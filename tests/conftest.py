@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,3 +18,13 @@ def by_hand(tmp_path: Path) -> HandMade:
     from hand_made import HandMade
 
     return HandMade(tmp_path / "store" / "by-hand")
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """Tensors in double precision, for golden values."""
+    import torch
+
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)

@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 
 import raydistill
 from raydistill.cli import BAD_INPUT, FAILURE, app
-from raydistill.core import train
 from raydistill.core.contract import DivergedError
+from raydistill.core.recipes import RECIPES
 from raydistill.report.progress import PlainWatcher
 from raydistill.space_file import DataError
 from raydistill.store import StoreError, StudyInUseError
@@ -35,7 +35,7 @@ def run(*words: str) -> Result:
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small space in a file, and a recipe of a few steps."""
-    monkeypatch.setitem(train.RECIPES, "plain", dataclasses.replace(train.RECIPES["plain"], steps=30))
+    monkeypatch.setitem(RECIPES, "plain", dataclasses.replace(RECIPES["plain"], steps=30))
     path = tmp_path / "small.yaml"
     path.write_text(yaml.safe_dump(SMALL))
     return path
@@ -276,6 +276,24 @@ def test_evaluate_prints_mean_and_spread(small: Path) -> None:
     result = run("evaluate", out)
     assert result.exit_code == 0, result.output
     assert result.stdout.endswith(" points over 2 networks), select images\n")
+
+
+def test_evaluate_tabulates_networks(small: Path) -> None:
+    out = str(small.parent / "out")
+    run("distill", str(small), *set_options(FIXED), "--out", out)
+    result = run("evaluate", out, "--network", "mlp:width=16, alexnet", "--networks", "1", "--format", "csv")
+    assert result.exit_code == 0, result.output
+    header, first, second = result.stdout.splitlines()
+    assert header == "network,accuracy_fraction_mean,accuracy_fraction_std,networks,parameters,recipe,split"
+    assert first.startswith("mlp:width=16,0.")
+    assert first.endswith(",,1,1482,plain,select")
+    assert second.startswith("alexnet,0.")
+
+
+def test_evaluate_refuses_an_unknown_format(small: Path) -> None:
+    result = run("evaluate", str(small), "--format", "xls")
+    assert result.exit_code == 2
+    assert "'xls'; allowed: md, csv, tex" in result.output
 
 
 def test_evaluate_opens_test_with_a_reason_only(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:

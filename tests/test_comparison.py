@@ -23,7 +23,8 @@ from raydistill.comparison import (
 )
 from raydistill.config import Choices, Range, SearchSpace
 from raydistill.core.contract import DivergedError, NoCheckpoint
-from raydistill.core.train import RECIPES
+from raydistill.core.recipes import RECIPES
+from raydistill.methods import METHODS
 from raydistill.spaces import load_space
 from raydistill.store import Store
 from raydistill.trial import distil
@@ -98,6 +99,34 @@ def test_ranges_stand_at_their_middle(space: SearchSpace, tmp_path: Path) -> Non
     """Geometric: sqrt(0.1 * 10) = 1 and sqrt(0.003 * 0.3) = 0.03."""
     method = plan(space, tmp_path)[0].config.method
     assert (method.lr_images, method.mmd_weight) == (pytest.approx(1.0), pytest.approx(0.03))
+
+
+def test_another_method_takes_the_middle_of_the_shipped_space_of_its_name(space: SearchSpace, tmp_path: Path) -> None:
+    """digits_dm: sqrt(0.1 * 10) = 1 for the rate, (30 + 150) / 2 = 90 networks, batches of 64."""
+    method = plan(space, tmp_path, methods=["dm"])[0].config.method
+    assert (method.lr_images, method.random_inits, method.batch_real) == (pytest.approx(1.0), 90, 64)
+
+
+def test_a_method_without_a_shipped_space_takes_its_defaults(
+    space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "shipped_spaces", dict)
+    (job, *_) = plan(space, tmp_path, methods=["k_center"])
+    assert job.config.method == METHODS["k_center"].config(name="k_center")  # type: ignore[call-arg]
+
+
+def test_settings_that_the_data_cannot_serve_are_refused(
+    space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "shipped_spaces", dict)
+    with pytest.raises(CompareError, match="method dm, its key batch_real: given 256; the smallest class has 77 train images"):
+        plan(space, tmp_path, methods=["dm"])
+
+
+def test_a_network_that_a_method_cannot_use_is_refused(space: SearchSpace, tmp_path: Path) -> None:
+    template = {**space.template, "network": {"name": "convnet", "depth": 2, "width": 8, "norm": "batch"}}
+    with pytest.raises(CompareError, match="method dc, its key name: dc passes one class at a time"):
+        plan(replace(space, template=template), tmp_path, methods=["dc"])
 
 
 @pytest.mark.parametrize(

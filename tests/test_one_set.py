@@ -14,7 +14,7 @@ from hand_made import FIXED, SMALL
 from PIL import Image
 
 import raydistill
-from raydistill.core import train
+from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import decode
 from raydistill.one_set import compare_with_start, distil_once, only_trial
 from raydistill.space_document import SpaceError
@@ -25,7 +25,7 @@ from raydistill.store import Store, StoreError
 
 @pytest.fixture(autouse=True)
 def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(train.RECIPES, "plain", dataclasses.replace(train.RECIPES["plain"], steps=30))
+    monkeypatch.setitem(RECIPES, "plain", dataclasses.replace(RECIPES["plain"], steps=30))
 
 
 @pytest.fixture
@@ -90,6 +90,38 @@ def test_evaluating_gives_a_fraction_per_network(saved: Path) -> None:
     assert len(accuracies) == 2
     assert all(0.1 < accuracy <= 1 for accuracy in accuracies)
     assert raydistill.evaluate(saved / "images.safetensors", networks=1) == accuracies[:1]
+
+
+def test_a_network_named_alone_gives_a_fraction_per_network_too(saved: Path) -> None:
+    assert raydistill.evaluate(saved, network="convnet") == raydistill.evaluate(saved)
+    assert raydistill.evaluate(saved, network="mlp:width=16", networks=1) != raydistill.evaluate(saved, networks=1)
+
+
+def test_several_architectures_give_a_reading_each_in_order(saved: Path) -> None:
+    """MLP of width 16 on 64 pixels: 64*16 + 16, 16*16 + 16, 16*10 + 10 = 1,482 parameters."""
+    first, own = raydistill.evaluate(saved, network=["mlp:width=16", "convnet"])
+    assert (first.network, first.parameters, len(first.accuracy_fractions)) == ("mlp:width=16", 1482, 2)
+    assert (own.network, first.recipe, first.split) == ("convnet:depth=2:width=8:norm=instance", "plain", "select")
+    assert list(own.accuracy_fractions) == raydistill.evaluate(saved)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ([], r"given \[\] as network; a name or a list of names is wanted: leave it out for the set's own"),
+        ("", "given '' as network; a name or a list"),
+        (["mpl", "lenet"], r"network 'mpl': unknown name 'mpl'; did you mean 'mlp'\?.*; network 'lenet': lenet with 1-channel"),
+    ],
+)
+def test_networks_that_cannot_be_had_are_refused_together(saved: Path, network: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        raydistill.evaluate(saved, network=network)
+
+
+def test_the_test_split_stays_closed_if_a_network_is_refused(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        raydistill.evaluate(saved, network="lenet", split="test", reason="a look", store=tmp_path / "store")
+    assert not (tmp_path / "store").exists()
 
 
 def test_the_test_split_opens_with_a_reason_and_the_opening_is_logged(saved: Path, tmp_path: Path) -> None:

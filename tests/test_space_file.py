@@ -275,6 +275,33 @@ def test_a_margin_that_the_confirm_images_cannot_decide_is_told_with_the_smalles
     )
 
 
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ("{name: lenet}", "name: lenet with 1-channel images of 8 x 8 pixels; it needs 12 x 12: take another network"),
+        ("{name: resnet18}", "name: resnet18 with instance norm with 1-channel images of 8 x 8 pixels; it needs 9 x 9: take"),
+        ("{name: resnet18, norm: layer}", "norm: given 'layer'; allowed: 'instance' or 'batch'"),
+        ("{name: alexnet, norm: batch}", "norm: unknown key 'norm'; Allowed: name"),
+    ],
+)
+def test_a_network_that_the_images_or_its_fields_do_not_allow_is_told(network: str, message: str) -> None:
+    (line,) = mistakes(NETWORK, f"network: {network}\n")
+    assert line.startswith(f"x.yaml:4: network.{message}")
+
+
+def test_a_recipe_in_epochs_needs_one_ipc() -> None:
+    (line,) = mistakes("budget:", "evaluation: {recipe: dsa_dm}\nbudget:")
+    assert line.endswith(
+        "evaluation.recipe: 'dsa_dm' counts epochs, so that each IPC would be judged after other steps than the baseline: "
+        "write one of default, long, plain, or one IPC"
+    )
+    assert parse("budget:", "evaluation: {recipe: dsa_dm}\nbudget:", "ipc=10").template["evaluation"]["recipe"] == "dsa_dm"
+
+
+def test_datadam_takes_every_network_with_maps_to_compare() -> None:
+    assert parse(NETWORK, "network: {name: alexnet}\n").template["network"] == {"name": "alexnet"}
+
+
 @pytest.mark.parametrize("network", ["{name: mlp}", "{name: convnet, depth: 1}"])
 def test_datadam_without_a_block_to_compare_is_told(network: str) -> None:
     (line,) = mistakes(NETWORK, f"network: {network}\n")

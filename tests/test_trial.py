@@ -16,7 +16,7 @@ from raydistill import baseline, confirm, trial
 from raydistill.config import ConvNetConfig, DatasetConfig, EvaluationConfig, GoalConfig, TrialConfig
 from raydistill.core.contract import DeviceError, DivergedError
 from raydistill.core.data import load_splits
-from raydistill.core.train import RECIPES
+from raydistill.core.recipes import RECIPES
 from raydistill.methods.datadam import DataDAMConfig
 from raydistill.record import Reading, TrialRecord, read_record, unpack_bits
 from raydistill.space_file import DataError
@@ -237,6 +237,12 @@ def test_baseline_takes_the_better_of_two_step_counts(study: Store) -> None:
 def test_baseline_that_doubling_moves_is_not_admissible(study: Store) -> None:
     """Forty steps leave digits far from trained; with a margin of 0.01 a quarter of it is 0.0025."""
     assert not baseline.finish_baseline(trial_config(goal=GoalConfig(margin_fraction=0.01)), study).is_admissible
+
+
+def test_full_data_is_trained_for_as_many_steps_as_a_set_of_the_ipc() -> None:
+    """dsa_dm at IPC 30: 1001 epochs of ceil(300 / 256) = 2 batches."""
+    config = trial_config(ipc=30, evaluation=EvaluationConfig(recipe="dsa_dm"))
+    assert baseline.recipe_of(config, baseline.splits_of(config, None)).steps == 2002
 
 
 def test_a_baseline_network_is_trained_once(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:

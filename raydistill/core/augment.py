@@ -13,8 +13,10 @@ align_corners=False, as in their code (DATM and PAD use True).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import AfterValidator
 from torch import Tensor
 from torch.nn import functional
 
@@ -30,6 +32,10 @@ class Draw:
     """One name per group."""
     numbers: Tensor
     """(G, 3) uniform in 0 to 1, on the CPU."""
+
+    def part(self, groups: slice) -> Draw:
+        """The draw of some of the groups."""
+        return Draw(operations=self.operations[groups], numbers=self.numbers[groups])
 
 
 def parse_operations(text: str, *, mirror_keeps_class: bool) -> tuple[str, ...]:
@@ -53,6 +59,15 @@ def parse_operations(text: str, *, mirror_keeps_class: bool) -> tuple[str, ...]:
             f"augmentation {text!r} names {', '.join(unknown)}; allowed: dsa, none, or of {', '.join(OPERATIONS)} joined by '_'"
         )
     return names
+
+
+def _checked(text: str) -> str:
+    parse_operations(text, mirror_keeps_class=True)
+    return text
+
+
+AugmentationName = Annotated[str, AfterValidator(_checked)]
+"""Of a config's field: what `parse_operations` reads."""
 
 
 def draw_per_group(operations: tuple[str, ...], groups: int, generator: torch.Generator) -> Draw:

@@ -13,8 +13,9 @@ from torch import Tensor
 from raydistill.config import NetworkConfig, derive_seed
 from raydistill.core.data import LabelledImages, Splits
 from raydistill.core.networks import build_network, initialise
+from raydistill.core.recipes import EpochRecipe, Recipe
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.core.train import Recipe, is_correct, train
+from raydistill.core.train import is_correct, train
 
 
 def train_and_read(
@@ -54,19 +55,17 @@ def evaluate_set(
     splits: Splits,
     part: LabelledImages,
     network: NetworkConfig,
-    recipe: Recipe,
+    recipe: Recipe | EpochRecipe,
     seeds: Sequence[int],
     device: torch.device,
 ) -> NDArray[np.bool_]:
     """(R, n) booleans: which of a part's n images each of R fresh networks gets right after training on the set.
 
-    A learned rate, where the set has one, takes the place of the recipe's.
+    A recipe in epochs counts them over the set. A learned rate, where the set has one, takes the place of the recipe's.
     """
+    in_steps = _with_rate(recipe.for_set(len(synthetic.images)), synthetic)
     rows = [
-        train_and_read(synthetic.images, synthetic.labels, splits, [part], network, _with_rate(recipe, synthetic), seed, device)[
-            0
-        ]
-        for seed in seeds
+        train_and_read(synthetic.images, synthetic.labels, splits, [part], network, in_steps, seed, device)[0] for seed in seeds
     ]
     return np.array(rows)
 

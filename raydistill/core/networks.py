@@ -1,6 +1,8 @@
-"""Networks: ConvNet-D and MLP, with logits, the embedding before the classifier, and per-block activations.
+"""Networks by config: ConvNet-D and MLP here, the classic ones in `classic_networks`; built and initialised alike.
 
-Shapes: N images, C input channels, H x W pixels, W_d channels of a block (`width`), K classes, E embedding size.
+Every network gives logits, and by `features` the embedding before its classifier and the activations of its spatial blocks.
+
+Shapes: N images, C input channels, H x W pixels, K classes, E embedding size.
 
 Source: ConvNet-D as in Dataset Condensation (Zhao et al., ICLR 2021) and its successors; MLP as in the same code base.
 """
@@ -8,22 +10,22 @@ Source: ConvNet-D as in Dataset Condensation (Zhao et al., ICLR 2021) and its su
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from raydistill.config import ConvNetConfig, MLPConfig, NetworkConfig
-
-
-class Features(NamedTuple):
-    """What the matching losses read."""
-
-    activations: list[Tensor]
-    """Per block, (N, W_d, H_d, W_d) after ReLU and before pooling; empty for a network without spatial blocks."""
-    embedding: Tensor
-    """(N, E) input of the classifier."""
+from raydistill.config import (
+    AlexNetConfig,
+    ConvNetConfig,
+    LeNetConfig,
+    MLPConfig,
+    NetworkConfig,
+    ResNet18Config,
+    Shape,
+    VGG11Config,
+)
+from raydistill.core.classic_networks import VGG11, AlexNet, LeNet, ResNet18
+from raydistill.core.layers import Features, average_pool, make_norm
 
 
 class ConvNet(nn.Module):
@@ -33,10 +35,8 @@ class ConvNet(nn.Module):
     for every published MNIST number was made with it.
     """
 
-    def __init__(self, config: ConvNetConfig, shape: tuple[int, int, int], classes: int) -> None:
+    def __init__(self, config: ConvNetConfig, shape: Shape, classes: int) -> None:
         super().__init__()
-        if config.depth > (deepest := config.deepest(shape)):
-            raise ValueError(f"depth {config.depth}; images of {shape[1]} x {shape[2]} pixels allow {deepest}: lower it")
         channels, height, width = shape
         self.blocks = nn.ModuleList()
         for block in range(config.depth):
@@ -45,7 +45,7 @@ class ConvNet(nn.Module):
             self.blocks.append(
                 nn.Sequential(
                     nn.Conv2d(channels, config.width, kernel_size=3, padding=padding),
-                    _norm(config.norm, config.width, height, width),
+                    make_norm(config.norm, config.width, height, width),
                     nn.ReLU(),
                 )
             )
@@ -70,7 +70,7 @@ class ConvNet(nn.Module):
 class MLP(nn.Module):
     """Two hidden layers with ReLU, then one linear layer; the embedding is the second hidden layer."""
 
-    def __init__(self, config: MLPConfig, shape: tuple[int, int, int], classes: int) -> None:
+    def __init__(self, config: MLPConfig, shape: Shape, classes: int) -> None:
         super().__init__()
         self.hidden = nn.Sequential(
             nn.Flatten(),
@@ -90,32 +90,28 @@ class MLP(nn.Module):
         return self.classifier(self.hidden(images))  # type: ignore[no-any-return]
 
 
-Network = ConvNet | MLP
+Network = ConvNet | MLP | LeNet | AlexNet | VGG11 | ResNet18
+BUILDERS = {
+    ConvNetConfig: ConvNet,
+    MLPConfig: MLP,
+    LeNetConfig: LeNet,
+    AlexNetConfig: AlexNet,
+    VGG11Config: VGG11,
+    ResNet18Config: ResNet18,
+}
 
 
-def average_pool(x: Tensor) -> Tensor:
-    """(N, C, H // 2, W // 2) means of 2 x 2 pixels; an odd last row or column is left out, as in `nn.AvgPool2d(2)`.
-
-    On a CPU PyTorch's own kernel is not vectorised; sums of neighbouring rows, then columns, took 0.30 ms instead of 0.91 ms,
-    forward and backward, for 64 x 32 x 12 x 12 on one core.
-    """
-    if x.is_cuda:
-        return functional.avg_pool2d(x, 2)
-    n, channels, height, width = x.shape[0], x.shape[1], x.shape[2] // 2, x.shape[3] // 2
-    rows = x[:, :, : 2 * height, : 2 * width].reshape(n, channels, height, 2, 2 * width)
-    columns = (rows[:, :, :, 0] + rows[:, :, :, 1]).reshape(n, channels, height, width, 2)
-    return (columns[..., 0] + columns[..., 1]) * 0.25
-
-
-def build_network(config: NetworkConfig, shape: tuple[int, int, int], classes: int, device: torch.device) -> Network:
+def build_network(config: NetworkConfig, shape: Shape, classes: int, device: torch.device) -> Network:
     """An uninitialised network for (C, H, W) images on a device; call `initialise` before use.
 
     Raises:
-        ValueError: the images are too small for the depth.
+        ValueError: the images are too small for it.
     """
+    for field, message in config.against(shape):
+        raise ValueError(f"network.{field}: {message}")
     # Built without storage: PyTorch's constructors would draw, in vain, from the global generator.
     with torch.device("meta"):
-        network = ConvNet(config, shape, classes) if isinstance(config, ConvNetConfig) else MLP(config, shape, classes)
+        network: Network = BUILDERS[type(config)](config, shape, classes)
     return network.to_empty(device=device)
 
 
@@ -134,16 +130,3 @@ def initialise(network: Network, generator: torch.Generator) -> None:
                 parameter.copy_((2 * drawn - 1) / math.sqrt(fan_in), non_blocking=True)
         elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm):
             module.reset_parameters()
-
-
-def _norm(kind: str, channels: int, height: int, width: int) -> nn.Module:
-    if kind == "instance":
-        # The field's "instancenorm": one group per channel with affine weights, no running statistics.
-        return nn.GroupNorm(channels, channels)
-    if kind == "batch":
-        return nn.BatchNorm2d(channels)
-    if kind == "layer":
-        return nn.LayerNorm([channels, height, width])
-    if kind == "group":
-        return nn.GroupNorm(4, channels)
-    return nn.Identity()

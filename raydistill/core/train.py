@@ -1,15 +1,8 @@
-"""One supervised recipe for full data, features and evaluation, at equal optimiser steps.
-
-Equal *steps*, not epochs: IPC 10 at batch 64 has two batches an epoch, so equal epochs would leave a small set untrained and call
-the difference a loss of information.
-"""
+"""One supervised training for full data, features and evaluation, by a recipe (`recipes`) in optimiser steps."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,56 +10,7 @@ from torch.nn import functional
 
 from raydistill.core.augment import augment_each, parse_operations
 from raydistill.core.networks import Network
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Recipe:
-    """How a network is trained: SGD with momentum on cross-entropy."""
-
-    name: str
-    lr: float
-    momentum: float
-    weight_decay: float
-    schedule: Literal["cosine", "half_drop"]
-    """cosine: from lr to 0; half_drop: x 0.1 after half of the steps, the field's habit."""
-    steps: int
-    batch: int
-    augmentation: str
-    """As `augment.parse_operations` reads it; drawn anew each step, numbers per image."""
-
-    def __str__(self) -> str:
-        return (
-            f"{self.name}: SGD, lr {self.lr:g} ({self.schedule}), momentum {self.momentum:g}, "
-            f"weight decay {self.weight_decay:g}, {self.steps} steps of {self.batch} images, augmentation {self.augmentation}"
-        )
-
-    def doubled(self) -> Recipe:
-        """The same recipe with twice the steps, to see whether it trains to the end."""
-        return replace(self, name=f"{self.name}, doubled", steps=2 * self.steps)
-
-    def images_seen(self, images: int) -> int:
-        """Images that go through the network in one training on a set of so many."""
-        return self.steps * min(self.batch, images)
-
-
-RECIPES = {
-    recipe.name: recipe
-    for recipe in (
-        # The rate and the schedule: on digits, a ConvNet-2 of width 32 ends at 98.5 % in 400 steps with 0.05 and cosine, and
-        # needs 800 steps with the field's 0.01. A thousand steps: with augmentation 400 to 800 steps still gain 1.6 points there.
-        Recipe(
-            name="default", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=1000, batch=64, augmentation="dsa"
-        ),
-        # MNIST's full data gains 0.3 points from 1000 to 2000 steps, so a margin of 1.5 points needs the longer one.
-        Recipe(
-            name="long", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=2000, batch=64, augmentation="dsa"
-        ),
-        # Without augmentation small sets depend on their images alone; half the steps are enough then.
-        Recipe(
-            name="plain", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=500, batch=64, augmentation="none"
-        ),
-    )
-}
+from raydistill.core.recipes import Recipe
 
 
 def train(
@@ -88,8 +32,11 @@ def train(
     network.train()
     batches = draw_batches(len(images), recipe.batch, generator)
     for step in range(recipe.steps):
+        rate = recipe.rate(step)
+        if recipe.schedule == "drop" and rate < optimiser.param_groups[0]["lr"]:
+            optimiser.state.clear()  # the field's code builds a new optimiser here
         for group in optimiser.param_groups:
-            group["lr"] = recipe.lr * _schedule(recipe.schedule, step / recipe.steps)
+            group["lr"] = rate
         chosen = next(batches).to(images.device, non_blocking=True)
         loss = functional.cross_entropy(network(augment_each(images[chosen], operations, generator)), targets[chosen])
         optimiser.zero_grad()
@@ -113,9 +60,3 @@ def is_correct(network: Network, images: Tensor, labels: Tensor, chunk: int = 10
     """(N,) booleans on the CPU: which images the network classifies as labelled; batch norm in evaluation mode."""
     network.eval()
     return torch.cat([network(x).argmax(dim=1) == y for x, y in zip(images.split(chunk), labels.split(chunk), strict=True)]).cpu()
-
-
-def _schedule(kind: str, progress: float) -> float:
-    if kind == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * progress))
-    return 1.0 if progress < 0.5 else 0.1

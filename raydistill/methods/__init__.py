@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from raydistill.config import Config
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.methods import coreset, datadam, datm, pad, random_soft
+from raydistill.methods import coreset, datadam, datm, dc, dm, pad, random_soft
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,11 @@ METHODS: dict[str, Method] = {
     "datm": Method(datm.DATMConfig, datm.distill, label_kind="soft"),
     "pad": Method(pad.PADConfig, pad.distill, label_kind="soft"),
     "random_soft": Method(random_soft.RandomSoftConfig, random_soft.choose, label_kind="soft"),
+    "dm": Method(dm.DMConfig, dm.distill),
+    "dc": Method(dc.DCConfig, dc.distill),
     "random": Method(coreset.RandomConfig, coreset.choose),
     "k_center": Method(coreset.KCenterConfig, coreset.choose),
+    "herding": Method(coreset.HerdingConfig, coreset.choose),
 }
 
 

@@ -1,10 +1,11 @@
-"""Controls that learn nothing: real train images, chosen at random or by k-center.
+"""Controls that learn nothing: real train images, chosen at random, by k-center or by herding.
 
 References: random choice is every paper's control. K-center: Sener and Savarese, "Active Learning for Convolutional Neural
-Networks: A Core-Set Approach", ICLR 2018, greedy form; features as in Dataset Condensation's rows, from a network trained on the
-whole train part.
+Networks: A Core-Set Approach", ICLR 2018, greedy form. Herding: Welling, "Herding Dynamical Weights to Learn", ICML 2009, in the
+greedy form of iCaRL (Rebuffi et al., CVPR 2017). Features as in Dataset Condensation's rows, from a network trained on the whole
+train part; here the study's network and the default recipe.
 
-Both are the start of a distillation made into a method: `random` with a seed gives the images that a method with `init: real`
+All are the start of a distillation made into a method: `random` with a seed gives the images that a method with `init: real`
 starts from under that seed, so the two compare in pairs.
 
 Algorithm: 1. choose K * IPC train images; 2. report them as the set after 0 of 0 steps.
@@ -34,10 +35,16 @@ class KCenterConfig(Config):
     name: Literal["k_center"]
 
 
+class HerdingConfig(Config):
+    """Real images by herding per class, on the same features: their mean follows the class mean as each one is added."""
+
+    name: Literal["herding"]
+
+
 def choose(
     train: TrainPart,
     network: NetworkConfig,
-    config: RandomConfig | KCenterConfig,
+    config: RandomConfig | KCenterConfig | HerdingConfig,
     ipc: int,
     *,
     generator: torch.Generator,
@@ -50,7 +57,7 @@ def choose(
     A killed choice starts again: it is one draw, or one training.
     """
     del checkpoint
-    how = "real" if isinstance(config, RandomConfig) else "k_center"
+    how = "real" if isinstance(config, RandomConfig) else config.name
     images = starting_images(how, train, network, ipc, generator)
     synthetic = SyntheticSet(images=images, labels=hard_labels(train.classes, ipc).to(device), ipc=ipc)
     report(0, 0, None, synthetic)

@@ -32,25 +32,33 @@ never the best one on test images.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from raydistill.config import Config, ConvNetConfig, NetworkConfig
-from raydistill.core.augment import Draw, augment, augment_each, draw_per_group, parse_operations
+from raydistill.config import Config, NetworkConfig
+from raydistill.core.augment import AugmentationName, parse_operations
 from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
-from raydistill.core.networks import Features, Network, build_network, initialise
+from raydistill.core.layers import Features
+from raydistill.core.matching import (
+    AugmentationDraws,
+    augment_classes,
+    larger_than_a_class,
+    real_means,
+    restore,
+    siamese_draw,
+    state_of,
+    train_between,
+)
+from raydistill.core.networks import build_network, initialise
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
-from raydistill.core.train import draw_batches
 from raydistill.space_file import DataFacts
-
-REAL_CHUNK = 256
-"""Real images in one forward pass: 2,560 at width 128 at once peak at 3.1 GB, in chunks of 256 at 0.8 GB, and run no slower."""
 
 
 class DataDAMConfig(Config):
@@ -83,27 +91,17 @@ class DataDAMConfig(Config):
     """Factor on both terms; the published numbers come from code with 100, the paper has 1. It multiplies lr_images."""
     class_reduction: Literal["sum", "mean"] = "sum"
     """Over classes; the code sums, so its gradient grows with their number; the paper writes an expectation."""
-    augmentation: str = "dsa"
+    augmentation: AugmentationName = "dsa"
     """"dsa" (no flip where mirroring changes the class; the published code flips digits too), "none", or names joined by _."""
-    augmentation_draws: Literal["per_class", "per_step"] = "per_class"
+    augmentation_draws: AugmentationDraws = "per_class"
     """One draw for each class, as in the published code, or one for all classes of a step."""
     init: Literal["real", "noise", "k_center"] = "real"
     """Start from random real images, standard normal noise, or k-center images (the authors' "smart" files are undocumented)."""
 
-    @field_validator("augmentation")
-    @classmethod
-    def _names_operations(cls, value: str) -> str:
-        parse_operations(value, mirror_keeps_class=True)
-        return value
-
-    def against(self, facts: DataFacts, network: Config) -> Iterator[tuple[str, str]]:
+    def against(self, facts: DataFacts, network: NetworkConfig) -> Iterator[tuple[str, str]]:
         """Yield (field, message) for what the data set or the network cannot serve."""
-        if self.batch_real > facts.smallest_class:
-            yield (
-                "batch_real",
-                f"given {self.batch_real}; the smallest class has {facts.smallest_class} train images: give at most that",
-            )
-        if not isinstance(network, ConvNetConfig) or network.depth < 2:
+        yield from larger_than_a_class(self.batch_real, facts)
+        if network.spatial_blocks < 2:
             yield (
                 "name",
                 "datadam compares attention maps of all blocks but the last: write network {name: convnet, depth: 2 or more}",
@@ -193,112 +191,44 @@ def distill(
     model = build_network(network, train.shape, train.classes, device).train()
     operations = parse_operations(config.augmentation, mirror_keeps_class=train.mirror_keeps_class)
     batches = ClassBatches(train.labels, train.classes)
+    means = functools.partial(class_means, power=config.attention_power)
     iterations = config.random_inits * config.steps_per_init
     steps = iterations * config.image_steps
     watch = LossWatch()
-    first = _restore(checkpoint, images, optimiser, model, generator)
+    first = restore(checkpoint, images, optimiser, model, generator)
     if first == 0:
-        report(0, steps, None, _snapshot(images, labels, ipc))
+        report(0, steps, None, SyntheticSet(images=images.detach(), labels=labels, ipc=ipc))
 
     for iteration in range(first, iterations):
         if iteration % config.steps_per_init == 0:  # 1
             initialise(model, generator)
         model.requires_grad_(False)
         chosen = batches.draw(config.batch_real, generator).to(device, non_blocking=True)  # 2
-        draw = siamese_draw(operations, train.classes, config, generator)
-        real = real_means(model, train.images, chosen, draw, config)  # 3
+        draw = siamese_draw(operations, train.classes, config.augmentation_draws, generator)
+        real = real_means(model, train.images, chosen, draw, means)  # 3
         for image_step in range(config.image_steps):
-            grouped = images.unflatten(0, (train.classes, ipc))
-            seen = (augment(grouped, draw) if draw else grouped).flatten(0, 1)
-            synthetic = class_means(model.features(seen), train.classes, config.attention_power)
+            seen = augment_classes(images.unflatten(0, (train.classes, ipc)), draw)
+            synthetic = means(model.features(seen), train.classes)
             loss = matching_loss(real, synthetic, config)  # 4
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()  # 5
             step = iteration * config.image_steps + image_step + 1
             watch.add(step, loss)
-            report(step, steps, loss, _snapshot(images, labels, ipc))
+            report(step, steps, loss, SyntheticSet(images=images.detach(), labels=labels, ipc=ipc))
         if (iteration + 1) % config.steps_per_init:  # 6
-            _train_model(model, images.detach(), labels, operations, config, generator)
+            train_between(
+                model,
+                images.detach(),
+                labels,
+                operations,
+                generator,
+                lr=config.lr_model,
+                steps=config.model_steps,
+                batch=config.batch_model,
+            )
         if checkpoint.is_due() and iteration + 1 < iterations:
             watch.check()
-            checkpoint.save(_state(iteration + 1, images, optimiser, model, generator))
+            checkpoint.save(state_of(iteration + 1, images, optimiser, model, generator))
     watch.check()
-    return _snapshot(images, labels, ipc)
-
-
-def siamese_draw(operations: tuple[str, ...], classes: int, config: DataDAMConfig, generator: torch.Generator) -> Draw | None:
-    """The augmentation of one iteration, for real and synthetic images alike; None where there is none."""
-    if not operations:
-        return None
-    if config.augmentation_draws == "per_class":
-        return draw_per_group(operations, classes, generator)
-    one = draw_per_group(operations, 1, generator)
-    return Draw(operations=one.operations * classes, numbers=one.numbers.expand(classes, -1))
-
-
-@torch.no_grad()
-def real_means(model: Network, images: Tensor, chosen: Tensor, draw: Draw | None, config: DataDAMConfig) -> list[Tensor]:
-    """Class means of the (K, b) chosen real images.
-
-    In chunks of whole classes: a norm per sample does not notice. Batch norm takes its statistics over all classes, as the
-    published code does, and so needs one pass.
-    """
-    needs_all = any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules())
-    classes = len(chosen) if needs_all else max(1, REAL_CHUNK // config.batch_real)
-    means: list[list[Tensor]] = []
-    for start in range(0, len(chosen), classes):
-        part = slice(start, min(start + classes, len(chosen)))
-        batch = images[chosen[part]]
-        if draw:
-            batch = augment(batch, Draw(operations=draw.operations[part], numbers=draw.numbers[part]))
-        means.append(class_means(model.features(batch.flatten(0, 1)), len(batch), config.attention_power))
-    return [torch.cat(rows) for rows in zip(*means, strict=True)]
-
-
-def _train_model(
-    model: Network, images: Tensor, labels: Tensor, operations: tuple[str, ...], config: DataDAMConfig, generator: torch.Generator
-) -> None:
-    """zeta_theta plain SGD steps on the synthetic images, augmented as in the distillation but per image."""
-    model.requires_grad_(True)
-    optimiser = torch.optim.SGD(model.parameters(), lr=config.lr_model)
-    batches = draw_batches(len(images), config.batch_model, generator)
-    for _ in range(config.model_steps):
-        chosen = next(batches).to(images.device, non_blocking=True)
-        loss = functional.cross_entropy(model(augment_each(images[chosen], operations, generator)), labels[chosen])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-
-
-def _snapshot(images: Tensor, labels: Tensor, ipc: int) -> SyntheticSet:
     return SyntheticSet(images=images.detach(), labels=labels, ipc=ipc)
-
-
-def _state(
-    done: int, images: Tensor, optimiser: torch.optim.SGD, model: Network, generator: torch.Generator
-) -> Mapping[str, Tensor]:
-    momentum = optimiser.state[images].get("momentum_buffer")
-    return {
-        "done": torch.tensor(done),
-        "images": images.detach(),
-        "generator": generator.get_state(),
-        "momentum": torch.zeros_like(images) if momentum is None else momentum,
-        **{f"model.{name}": value for name, value in model.state_dict().items()},
-    }
-
-
-def _restore(
-    checkpoint: Checkpoint, images: Tensor, optimiser: torch.optim.SGD, model: Network, generator: torch.Generator
-) -> int:
-    """Put back the state last saved; returns the iterations done."""
-    state = checkpoint.load()
-    if state is None:
-        return 0
-    with torch.no_grad():
-        images.copy_(state["images"])
-    if optimiser.defaults["momentum"]:
-        optimiser.state[images]["momentum_buffer"] = state["momentum"].to(images.device)
-    model.load_state_dict({name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")})
-    generator.set_state(state["generator"])
-    return int(state["done"])

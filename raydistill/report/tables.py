@@ -19,6 +19,7 @@ from raydistill.baseline import Baseline, read_baseline
 from raydistill.comparison import Comparison, Row
 from raydistill.config import Config, TrialConfig
 from raydistill.experts.sets import ExpertSet
+from raydistill.one_set import NetworkReading
 from raydistill.record import SearchResult, TrialRecord, read_trials
 from raydistill.report.words import telling_line
 from raydistill.store import Store, StoreError
@@ -154,6 +155,23 @@ def expert_set_frame(sets: Sequence[ExpertSet]) -> pd.DataFrame:
     """One row per set of experts on a store."""
     rows = [{**one.model_dump(), "studies": ", ".join(one.studies)} for one in sets]
     return _frame(rows, list(ExpertSet.model_fields))
+
+
+def network_frame(readings: Sequence[NetworkReading]) -> pd.DataFrame:
+    """One row per architecture that one set was read through; `networks` counts those behind mean and deviation."""
+    rows = [
+        {
+            "network": reading.network,
+            "accuracy_fraction_mean": float(np.mean(reading.accuracy_fractions)),
+            "accuracy_fraction_std": _std(reading.accuracy_fractions),
+            "networks": len(reading.accuracy_fractions),
+            "parameters": reading.parameters,
+            "recipe": reading.recipe,
+            "split": reading.split,
+        }
+        for reading in readings
+    ]
+    return _frame(rows, ("network",))
 
 
 def timing_frame(timings: Sequence[Config]) -> pd.DataFrame:

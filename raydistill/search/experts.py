@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from raydistill.baseline import Baseline, splits_of
+from raydistill.baseline import Baseline, recipe_of, splits_of
 from raydistill.config import Choices, Range, SearchSpace, TrialConfig
-from raydistill.core.train import RECIPES, Recipe
+from raydistill.core.recipes import Recipe
 from raydistill.experts.build import build_expert, build_scores, check_disk
 from raydistill.experts.files import StoredExperts, missing
 from raydistill.experts.need import FOLDER, ExpertNeed, needs_of
@@ -81,7 +81,7 @@ def prepare_experts(
     Raises:
         StoreError: an expert is damaged.
     """
-    pace = None if baseline is None else _seconds_per_image(baseline, RECIPES[config.evaluation.recipe])
+    pace = None if baseline is None else _seconds_per_image(baseline, recipe_of(config, splits_of(config, data_root)))
     for need in needs:
         with _held(need, store, watcher):
             scores, experts = missing(need, store, rebuild_damaged=rebuild_damaged)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from raydistill.config import ConvNetConfig, MLPConfig
+from raydistill.config import ConvNetConfig, LeNetConfig, MLPConfig, ResNet18Config
 from raydistill.core.cost import Stopwatch, forward_macs, keep_freed_memory, peak_memory_bytes, reset_peak_memory
 
 CPU = torch.device("cpu")
@@ -37,6 +37,18 @@ def test_convnet_costs_what_its_convolutions_and_classifier_multiply(
 def test_mlp_costs_the_sizes_of_its_layers() -> None:
     """784 * 128 + 128 * 128 + 128 * 10 = 100,352 + 16,384 + 1,280 = 118,016."""
     assert forward_macs(MLPConfig(name="mlp"), (1, 28, 28), 10) == 118_016
+
+
+def test_lenet_and_resnet18_cost_what_they_multiply() -> None:
+    """LeNet on 28 x 28: 28^2 * 25 * 6 + 10^2 * 150 * 16 + 400 * 120 + 120 * 84 + 84 * 10 = 416,520.
+
+    ResNet18 on 32 x 32, the known 0.56 billion: 32^2 * 27 * 64 for the stem; 32^2 * 9 * 64^2 * 4 in stage one. A later stage of
+    width w and side s has one convolution from w / 2, three from w and one projection: s^2 * w^2 * (9 / 2 + 27 + 1 / 2), and with
+    s * w = 2048 throughout each multiplies 134,217,728 times. 512 * 10 in the classifier.
+    """
+    assert forward_macs(LeNetConfig(name="lenet"), (1, 28, 28), 10) == 416_520
+    expected = 1_769_472 + 150_994_944 + 3 * 134_217_728 + 5_120
+    assert forward_macs(ResNet18Config(name="resnet18"), (3, 32, 32), 10) == expected == 555_422_720
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch", "layer", "group", "none"])

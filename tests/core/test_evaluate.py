@@ -11,9 +11,9 @@ import torch
 from raydistill.config import ConvNetConfig, DatasetConfig
 from raydistill.core.data import Splits, load_splits
 from raydistill.core.evaluate import evaluate_set, network_seeds, train_and_read
+from raydistill.core.recipes import RECIPES, EpochRecipe
 from raydistill.core.selection import ClassBatches
 from raydistill.core.synthetic import SyntheticSet, hard_labels
-from raydistill.core.train import RECIPES
 
 CPU = torch.device("cpu")
 NETWORK = ConvNetConfig(name="convnet", depth=2, width=4)
@@ -52,6 +52,15 @@ def test_one_training_is_read_on_several_parts(splits: Splits, real_set: Synthet
     assert (len(select), len(confirm)) == (250, 300)
     (again,) = train_and_read(images, labels, splits, [splits.confirm], NETWORK, RECIPE, 1, CPU)
     assert np.array_equal(confirm, again)
+
+
+def test_a_recipe_in_epochs_counts_them_over_the_set(splits: Splits, real_set: SyntheticSet) -> None:
+    """30 images in batches of 16 are two an epoch: ten steps in five epochs."""
+    recipe = EpochRecipe(name="short", epochs=5, full_rate_epochs=3, batch=16, augmentation="none")
+    in_steps = recipe.for_set(30)
+    assert in_steps.steps == 10
+    found, expected = (evaluate_set(real_set, splits, splits.select, NETWORK, r, [1], CPU) for r in (recipe, in_steps))
+    assert np.array_equal(found, expected)
 
 
 def test_a_learned_rate_takes_the_place_of_the_recipes(splits: Splits, real_set: SyntheticSet) -> None:

@@ -1,4 +1,4 @@
-"""Picking real images: distinct ones of the right class, and k-center by hand."""
+"""Picking real images: distinct ones of the right class, k-center and herding by hand."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 from raydistill.config import ConvNetConfig, DatasetConfig, MLPConfig
 from raydistill.core.contract import TrainPart
 from raydistill.core.data import load_splits
-from raydistill.core.selection import ClassBatches, k_center, starting_images, trained_features
-from raydistill.core.train import RECIPES
+from raydistill.core.recipes import RECIPES
+from raydistill.core.selection import ClassBatches, herding, k_center, starting_images, trained_features
 
 NETWORK = ConvNetConfig(name="convnet", depth=1, width=2)
 
@@ -98,19 +98,53 @@ def test_k_center_chooses_no_image_twice_though_they_are_alike() -> None:
     assert sorted(chosen.tolist()) == [0, 1, 2, 3]
 
 
+def test_herding_follows_the_mean_with_each_choice() -> None:
+    """Points 0, 1, 2, 3, 10 on a line have mean 3.2. First 3, at distance 0.2.
+
+    Two should sum to 6.4: 3.4 is wanted and 2 is nearest (3 is taken; 1 is 2.4 away). Three to 9.6: 4.6 is wanted, 1 is 3.6 away
+    and 10 is 5.4. Four to 12.8: 6.8 is wanted, 10 is 3.2 away and 0 is 6.8. Then 0.
+    """
+    points = torch.tensor([0.0, 1.0, 2.0, 3.0, 10.0]).view(-1, 1)
+    assert herding(points, torch.zeros(5, dtype=torch.int64), 1, 5).tolist() == [3, 2, 1, 4, 0]
+
+
+def test_herding_works_in_each_class_alone() -> None:
+    """Class 0 at places 0, 2, 4 holds 0, 5, 6, mean 3.67: 5; then 2.33 is wanted: 0 is 2.33 away, 6 is 3.67.
+
+    Class 1 holds 100, 90, 91, mean 93.67: 91; then 96.33 is wanted: 100 is 3.67 away, 90 is 6.33.
+    """
+    points = torch.tensor([0.0, 100.0, 5.0, 90.0, 6.0, 91.0]).view(-1, 1)
+    assert herding(points, torch.tensor([0, 1, 0, 1, 0, 1]), 2, 2).tolist() == [2, 0, 5, 1]
+
+
+def test_herding_is_the_search_over_all_images() -> None:
+    """The published rule word for word: the smallest norm of (m + 1) mean - sum - h_i over those not chosen."""
+    points = torch.randn(40, 5, generator=generator(), dtype=torch.float64)
+    chosen: list[int] = []
+    for m in range(12):
+        left = [i for i in range(40) if i not in chosen]
+        wanted = (m + 1) * points.mean(dim=0) - points[chosen].sum(dim=0)
+        chosen.append(min(left, key=lambda i: float((wanted - points[i]).norm())))
+    assert herding(points, torch.zeros(40, dtype=torch.int64), 1, 12).tolist() == chosen
+
+
+def test_herding_chooses_no_image_twice_though_they_are_alike() -> None:
+    assert sorted(herding(torch.zeros(4, 2), torch.zeros(4, dtype=torch.int64), 1, 4).tolist()) == [0, 1, 2, 3]
+
+
 def rows_of(images: Tensor, part: TrainPart) -> list[int]:
     """Where in the part each image is."""
     return [int((part.images == image).flatten(1).all(dim=1).nonzero()[0]) for image in images]
 
 
-@pytest.mark.parametrize("how", ["real", "k_center"])
+@pytest.mark.parametrize("how", ["real", "k_center", "herding"])
 def test_real_starts_are_train_images_class_after_class(how: str, digits: TrainPart) -> None:
     rows = rows_of(starting_images(how, digits, NETWORK, 3, generator()), digits)
     assert len(set(rows)) == 30
     assert digits.labels[rows].tolist() == [j // 3 for j in range(30)]
 
 
-@pytest.mark.parametrize("how", ["real", "noise", "k_center"])
+@pytest.mark.parametrize("how", ["real", "noise", "k_center", "herding"])
 def test_a_start_depends_on_its_generator_alone(how: str, digits: TrainPart) -> None:
     torch.manual_seed(1)
     before = torch.get_rng_state()

@@ -14,8 +14,9 @@ from raydistill.config import ConvNetConfig, DatasetConfig, MLPConfig
 from raydistill.core import train as train_module
 from raydistill.core.data import load_splits
 from raydistill.core.networks import Network, build_network, initialise
+from raydistill.core.recipes import RECIPES, Recipe
 from raydistill.core.selection import ClassBatches
-from raydistill.core.train import RECIPES, Recipe, draw_batches, is_correct, train
+from raydistill.core.train import draw_batches, is_correct, train
 
 CPU = torch.device("cpu")
 SHORT = Recipe(name="short", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=5, batch=8, augmentation="none")
@@ -45,11 +46,6 @@ def trained(recipe: Recipe = SHORT, seed: int = 1, labels: Tensor | None = None,
 
 def weights(network: Network) -> Tensor:
     return torch.cat([p.detach().flatten() for p in network.parameters()])
-
-
-def test_recipes_go_by_their_names() -> None:
-    assert all(name == recipe.name for name, recipe in RECIPES.items())
-    assert "default" in RECIPES
 
 
 def test_a_recipe_describes_itself_in_one_line() -> None:
@@ -118,9 +114,30 @@ def test_cosine_falls_from_the_rate_towards_zero(monkeypatch: pytest.MonkeyPatch
     assert rates(recipe, monkeypatch) == pytest.approx([2.0, 1.707107, 1.0, 0.292893], abs=1e-6)
 
 
-def test_half_drop_takes_a_tenth_after_half_of_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = replace(SHORT, schedule="half_drop", lr=0.5, steps=4)
+def test_a_drop_takes_a_tenth_after_half_of_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = replace(SHORT, schedule="drop", lr=0.5, steps=4)
     assert rates(recipe, monkeypatch) == pytest.approx([0.5, 0.5, 0.05, 0.05])
+
+
+def momenta(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Before every step of one training: whether the optimiser remembers earlier ones."""
+    seen: list[bool] = []
+    step = torch.optim.SGD.step
+
+    def noted(self: torch.optim.SGD, *arguments: Any) -> Any:
+        seen.append(any("momentum_buffer" in state for state in self.state.values()))
+        return step(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.optim.SGD, "step", noted)
+        trained(recipe)
+    return seen
+
+
+def test_the_momentum_is_forgotten_at_the_drop_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first step knows none; of four, the third is the first after the drop."""
+    assert momenta(replace(SHORT, schedule="drop", steps=4), monkeypatch) == [False, True, False, True]
+    assert momenta(replace(SHORT, steps=4), monkeypatch) == [False, True, True, True]
 
 
 @pytest.mark.parametrize("count", [3, 20, 100])

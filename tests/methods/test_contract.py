@@ -18,8 +18,8 @@ from raydistill.config import Config, ConvNetConfig, TrialConfig
 from raydistill.core.contract import TrainPart
 from raydistill.core.data import DatasetConfig, load_splits
 from raydistill.core.experts import ExpertFields
+from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.core.train import RECIPES
 from raydistill.experts.files import StoredExperts, open_experts
 from raydistill.methods import METHODS
 from raydistill.report.progress import SilentWatcher
@@ -50,6 +50,11 @@ SHORT: dict[str, list[dict[str, Any]]] = {
     ],
     "pad": [{**EXPERTS, **TRAJECTORY, "score_networks": 1, "score_epochs": 1, "expert_all_from_epoch": 2}],
     "random_soft": [EXPERTS],
+    "dm": [{"random_inits": 6, "batch_real": 8}],
+    "dc": [
+        {"random_inits": 2, "steps_per_init": 3, "model_steps": 2, "batch_real": 8},
+        {"random_inits": 3, "steps_per_init": 1, "batch_real": 8, "augmentation": "none", "init": "noise"},
+    ],
 }
 """Settings that make a method end within seconds; a method that is not listed runs with its defaults."""
 

@@ -3,60 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 from pydantic import ValidationError
+from three_classes import NETWORK, distil_noted, small_part
 from torch import Tensor
 
 from raydistill.config import ConvNetConfig, MLPConfig
-from raydistill.core.contract import DivergedError, NoCheckpoint, TrainPart
-from raydistill.core.networks import Features
+from raydistill.core import matching
+from raydistill.core.contract import DivergedError, NoCheckpoint
+from raydistill.core.layers import Features
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods import datadam
 from raydistill.methods.datadam import DataDAMConfig, attention_map, class_means, matching_loss
 from raydistill.space_file import DataFacts
 
-NETWORK = ConvNetConfig(name="convnet", depth=2, width=4)
 
-
-def small_part(seed: int = 0) -> TrainPart:
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.arange(3).repeat(10)
-    images = torch.randn(30, 1, 8, 8, generator=generator) + labels.view(-1, 1, 1, 1)
-    return TrainPart(images=images, labels=labels, classes=3, mirror_keeps_class=False)
-
-
-def run(seed: int = 7, part: TrainPart | None = None, ipc: int = 2, **fields: Any) -> tuple[SyntheticSet, list[float]]:
-    config = DataDAMConfig(
-        **{"name": "datadam", "random_inits": 3, "batch_real": 5, "lr_images": 0.1, "attention_power": 4.0, **fields}
-    )
-    losses: list[float] = []
-
-    def report(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet) -> None:
-        if loss is not None:
-            losses.append(loss.item())
-
-    synthetic = datadam.distill(
-        part or small_part(),
-        NETWORK,
-        config,
-        ipc,
-        generator=torch.Generator().manual_seed(seed),
-        device=torch.device("cpu"),
-        report=report,
-        checkpoint=NoCheckpoint(),
-    )
-    return synthetic, losses
-
-
-@pytest.fixture
-def float64() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+def run(**fields: Any) -> tuple[SyntheticSet, list[float]]:
+    given = {"name": "datadam", "random_inits": 3, "batch_real": 5, "lr_images": 0.1, "attention_power": 4.0}
+    return distil_noted(DataDAMConfig.model_validate({**given, **fields}))
 
 
 def test_attention_map_sums_powers_over_channels_and_has_unit_length() -> None:
@@ -120,7 +87,7 @@ def test_golden_losses_of_the_k_by_t_variant() -> None:
 @pytest.mark.usefixtures("float64")
 def test_real_batches_in_chunks_give_the_loss_of_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run()[1]
-    monkeypatch.setattr(datadam, "REAL_CHUNK", 5)
+    monkeypatch.setattr(matching, "REAL_CHUNK", 5)
     assert run()[1] == pytest.approx(whole, rel=1e-12)
 
 

@@ -12,10 +12,12 @@ from hand_made import HandMade, trial_config
 
 from raydistill.config import Config, TrialConfig
 from raydistill.methods import method_configs
+from raydistill.one_set import NetworkReading
 from raydistill.report.tables import (
     StudyRecords,
     config_cells,
     ipc_frame,
+    network_frame,
     read_study,
     render,
     study_frame,
@@ -194,3 +196,17 @@ def test_a_damaged_result_is_named(by_hand: HandMade) -> None:
     by_hand.study.write("result.json", "{}")
     with pytest.raises(StoreError, match=r"result.json is damaged \(Field required\); run the search again"):
         records_of(by_hand)
+
+
+def test_a_row_per_architecture_has_mean_deviation_and_parameters() -> None:
+    """0.8 and 0.9: mean 0.85, deviation 0.0707. A single network has no deviation."""
+    common = {"parameters": 10, "recipe": "plain", "split": "select"}
+    readings = [
+        NetworkReading(network="mlp", accuracy_fractions=(0.8, 0.9), **common),  # type: ignore[arg-type]
+        NetworkReading(network="lenet", accuracy_fractions=(0.5,), **common),  # type: ignore[arg-type]
+    ]
+    frame = network_frame(readings)
+    assert frame["accuracy_fraction_mean"].tolist() == [pytest.approx(0.85), 0.5]
+    assert frame["accuracy_fraction_std"].iloc[0] == pytest.approx(0.0707, abs=1e-4)
+    assert pd.isna(frame["accuracy_fraction_std"].iloc[1])
+    assert "| mlp       | 85.00" in render(frame, "md")

@@ -15,7 +15,7 @@ from made_up import SPACE, Told, space
 
 from raydistill import baseline, trial
 from raydistill.config import SearchSpace, TrialConfig
-from raydistill.core.train import RECIPES
+from raydistill.core.recipes import RECIPES
 from raydistill.record import Reading, SearchResult
 from raydistill.search import driver
 from raydistill.search.driver import run_search

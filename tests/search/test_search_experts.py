@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from raydistill.config import SearchSpace
-from raydistill.core.train import RECIPES
+from raydistill.core.recipes import RECIPES
 from raydistill.experts.need import ExpertsError
 from raydistill.report.progress import SilentWatcher
 from raydistill.search.driver import run_search

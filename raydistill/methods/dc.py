@@ -1,0 +1,212 @@
+"""DC and DSA: match the gradients that real and synthetic images give a network while it trains on the synthetic ones.
+
+References: Zhao, Mopuri and Bilen, "Dataset Condensation with Gradient Matching", ICLR 2021 (DC: `augmentation: none`); Zhao and
+Bilen, "Dataset Condensation with Differentiable Siamese Augmentation", ICML 2021 (DSA: `augmentation: dsa`).
+
+| symbol       | code and YAML key   | meaning                                                          |
+|--------------|---------------------|------------------------------------------------------------------|
+| K            | `random_inits`      | random network initialisations, the code's "iterations"          |
+| T            | `steps_per_init`    | iterations with each initialisation, the code's "outer loop"     |
+| eta_S        | `lr_images`         | learning rate of the synthetic images                            |
+| zeta_S       | `image_steps`       | image updates per iteration, on the same real batch              |
+| eta_theta    | `lr_model`          | learning rate of the model between iterations                    |
+| zeta_theta   | `model_steps`       | steps of the model on the synthetic images, the "inner loop"     |
+| abs(B_c)     | `batch_real`        | real images per class in one iteration                           |
+| D            | `gradient_distance` | distance of two gradients                                        |
+
+Algorithm (K initialisations x T iterations):
+
+1. draw a random network theta ~ P0;
+2. draw a batch of real images of each class, and one augmentation per class for real and synthetic images alike;
+3. for each class: the gradient of the cross-entropy of its real images, and that of its synthetic images, for all weights;
+4. loss = sum over classes of D of the two;
+5. one SGD step on the synthetic images; 3 to 5 zeta_S times for the synthetic side;
+6. unless a fresh network comes next: zeta_theta SGD steps of the network on the synthetic images.
+
+Where paper and code differ: the paper sums one minus the cosine over output units of every layer; the code leaves out parameters
+with one dimension (biases, most norms), and so does this file. Both count the inner loop in epochs over the synthetic images, in
+batches of 256: up to 256 images an epoch is one step, above it `model_steps` counts steps here. Published pairs of T and
+zeta_theta are 1/1 at IPC 1, 10/50 at IPC 10, 50/10 at IPC 50.
+Deviations: batches are drawn by an explicit generator; networks with batch norm are refused (the code freezes statistics of 16
+real images per class; published numbers use instance norm); the scored set is the last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from raydistill.config import Config, NetworkConfig
+from raydistill.core.augment import AugmentationName, Draw, parse_operations
+from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
+from raydistill.core.matching import (
+    AugmentationDraws,
+    augment_classes,
+    larger_than_a_class,
+    restore,
+    siamese_draw,
+    state_of,
+    train_between,
+)
+from raydistill.core.networks import Network, build_network, initialise
+from raydistill.core.selection import ClassBatches, starting_images
+from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.space_file import DataFacts
+
+
+class DCConfig(Config):
+    """Settings of DC and DSA; defaults are those of the published DSA code at IPC 10."""
+
+    name: Literal["dc"]
+    lr_images: float = Field(default=0.1, gt=0)
+    """eta_S; 0.1, and 0.01 where the network is an MLP."""
+    momentum_images: float = Field(default=0.5, ge=0, lt=1)
+    """Of the images' SGD."""
+    random_inits: int = Field(default=1000, ge=1)
+    """K."""
+    steps_per_init: int = Field(default=10, ge=1)
+    """T."""
+    image_steps: int = Field(default=1, ge=1)
+    """zeta_S; 1 everywhere."""
+    lr_model: float = Field(default=0.01, gt=0)
+    """eta_theta; unused where steps_per_init is 1."""
+    model_steps: int = Field(default=50, ge=0)
+    """zeta_theta; unused where steps_per_init is 1."""
+    batch_model: int = Field(default=256, ge=1)
+    """Synthetic images per model step; the whole set where that is smaller."""
+    batch_real: int = Field(default=256, ge=1)
+    """Per class."""
+    augmentation: AugmentationName = "dsa"
+    """"none" is DC, "dsa" is DSA (no flip where mirroring changes the class); or names joined by _."""
+    augmentation_draws: AugmentationDraws = "per_class"
+    """One draw for each class, as published, or one for all classes of a step."""
+    init: Literal["real", "noise", "k_center"] = "real"
+    """Start from random real images (DSA), standard normal noise (DC), or k-center images."""
+
+    def against(self, facts: DataFacts, network: NetworkConfig) -> Iterator[tuple[str, str]]:
+        """Yield (field, message) for what the data set or the network cannot serve."""
+        yield from larger_than_a_class(self.batch_real, facts)
+        if getattr(network, "norm", None) == "batch":
+            yield "name", "dc passes one class at a time, and batch norm would take that class's statistics: write norm: instance"
+
+
+def weight_gradients(model: Network, images: Tensor, label: int, *, keep_graph: bool) -> tuple[Tensor, ...]:
+    """Gradients of the mean cross-entropy of images of one class, for every parameter that has rows.
+
+    That is all weights of layers, and of the norms layer norm's alone; no biases.
+
+    Args:
+        model: its weights need gradients.
+        images: (B, C, H, W), all of one class.
+        label: that class.
+        keep_graph: whether the gradients are to be differentiated in the images.
+    """
+    weights = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    labels = torch.full((len(images),), label, device=images.device)
+    return torch.autograd.grad(functional.cross_entropy(model(images), labels), weights, create_graph=keep_graph)
+
+
+def gradient_distance(real: Sequence[Tensor], synthetic: Sequence[Tensor]) -> Tensor:
+    """The sum over weights and their rows of 1 - cosine of the two gradients of a row, a scalar.
+
+    A row is all that leads into one output unit or channel. A row without a gradient counts 1.
+
+    Source: DC (Zhao et al., ICLR 2021), the layerwise distance of its gradient matching, with the code's 1e-6 in the denominator.
+    """
+    total = real[0].new_zeros(())
+    for a, b in zip(real, synthetic, strict=True):
+        a, b = a.flatten(1), b.flatten(1)
+        cosine = (a * b).sum(dim=1) / (a.norm(dim=1) * b.norm(dim=1) + 1e-6)
+        total = total + (1 - cosine).sum()
+    return total
+
+
+def matching_gradient(
+    model: Network, images: Tensor, real: Sequence[Sequence[Tensor]], draw: Draw | None
+) -> tuple[Tensor, Tensor]:
+    """The loss over all classes, a scalar, and its gradient for the (K * IPC, C, H, W) images.
+
+    One class at a time, so that one class's second-order graph is in memory.
+
+    Args:
+        model: its weights need gradients.
+        images: class after class; K of the length of `real`.
+        real: per class the weight gradients of its real images.
+        draw: the augmentation of each class.
+    """
+    losses: list[Tensor] = []
+    gradients: list[Tensor] = []
+    for c, own in enumerate(images.detach().chunk(len(real))):
+        own = own.clone().requires_grad_()
+        seen = augment_classes(own.unsqueeze(0), draw and draw.part(slice(c, c + 1)))
+        loss = gradient_distance(real[c], weight_gradients(model, seen, c, keep_graph=True))
+        gradients += torch.autograd.grad(loss, [own])
+        losses.append(loss.detach())
+    return torch.stack(losses).sum(), torch.cat(gradients)
+
+
+def distill(
+    train: TrainPart,
+    network: NetworkConfig,
+    config: DCConfig,
+    ipc: int,
+    *,
+    generator: torch.Generator,
+    device: torch.device,
+    report: Report,
+    checkpoint: Checkpoint,
+) -> SyntheticSet:
+    """The synthetic set after K x T x zeta_S image updates; arguments as in `datadam.distill`.
+
+    Raises:
+        DivergedError: a loss is not finite.
+    """
+    images = starting_images(config.init, train, network, ipc, generator)
+    labels = hard_labels(train.classes, ipc).to(device)
+    optimiser = torch.optim.SGD([images], lr=config.lr_images, momentum=config.momentum_images)
+    model = build_network(network, train.shape, train.classes, device).train()
+    operations = parse_operations(config.augmentation, mirror_keeps_class=train.mirror_keeps_class)
+    batches = ClassBatches(train.labels, train.classes)
+    iterations = config.random_inits * config.steps_per_init
+    steps = iterations * config.image_steps
+    watch = LossWatch()
+    first = restore(checkpoint, images, optimiser, model, generator)
+    if first == 0:
+        report(0, steps, None, SyntheticSet(images=images, labels=labels, ipc=ipc))
+
+    for iteration in range(first, iterations):
+        if iteration % config.steps_per_init == 0:  # 1
+            initialise(model, generator)
+        chosen = batches.draw(config.batch_real, generator).to(device, non_blocking=True)  # 2
+        draw = siamese_draw(operations, train.classes, config.augmentation_draws, generator)
+        real = []
+        for c, row in enumerate(chosen):  # 3
+            seen = augment_classes(train.images[row].unsqueeze(0), draw and draw.part(slice(c, c + 1)))
+            real.append(weight_gradients(model, seen, c, keep_graph=False))
+        for image_step in range(config.image_steps):
+            loss, images.grad = matching_gradient(model, images, real, draw)  # 3, 4
+            optimiser.step()  # 5
+            step = iteration * config.image_steps + image_step + 1
+            watch.add(step, loss)
+            report(step, steps, loss, SyntheticSet(images=images, labels=labels, ipc=ipc))
+        if (iteration + 1) % config.steps_per_init:  # 6
+            train_between(
+                model,
+                images,
+                labels,
+                operations,
+                generator,
+                lr=config.lr_model,
+                steps=config.model_steps,
+                batch=config.batch_model,
+            )
+        if checkpoint.is_due() and iteration + 1 < iterations:
+            watch.check()
+            checkpoint.save(state_of(iteration + 1, images, optimiser, model, generator))
+    watch.check()
+    return SyntheticSet(images=images, labels=labels, ipc=ipc)

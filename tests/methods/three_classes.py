@@ -1,0 +1,40 @@
+"""Thirty small images of three classes, and a method run on them with its losses noted: shared by the methods' own tests."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from raydistill.config import Config, ConvNetConfig, NetworkConfig
+from raydistill.core.contract import NoCheckpoint, TrainPart
+from raydistill.core.synthetic import SyntheticSet
+from raydistill.methods import METHODS
+
+NETWORK = ConvNetConfig(name="convnet", depth=2, width=4)
+
+
+def small_part() -> TrainPart:
+    labels = torch.arange(3).repeat(10)
+    images = torch.randn(30, 1, 8, 8, generator=torch.Generator().manual_seed(0)) + labels.view(-1, 1, 1, 1)
+    return TrainPart(images=images, labels=labels, classes=3, mirror_keeps_class=False)
+
+
+def distil_noted(config: Config, network: NetworkConfig = NETWORK) -> tuple[SyntheticSet, list[float]]:
+    """The set of two images per class, and the loss of every step."""
+    losses: list[float] = []
+
+    def report(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet) -> None:
+        if loss is not None:
+            losses.append(loss.item())
+
+    synthetic = METHODS[config.name].distill(  # type: ignore[attr-defined]
+        small_part(),
+        network,
+        config,
+        2,
+        generator=torch.Generator().manual_seed(7),
+        device=torch.device("cpu"),
+        report=report,
+        checkpoint=NoCheckpoint(),
+    )
+    return synthetic, losses
