@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from raydistill.baseline import prepare_process, splits_of
-from raydistill.config import Choices, DatasetConfig, Range, SearchSpace, TrialConfig
+from raydistill.config import Choices, Range, SearchSpace, TrialConfig, dataset_config
 from raydistill.core.contract import NoCheckpoint, Report
 from raydistill.core.data import LabelledImages, Splits, load_splits, open_test
 from raydistill.core.evaluate import evaluate_set, network_seeds
@@ -50,7 +50,7 @@ def only_trial(space: SearchSpace, data_root: Path | None) -> TrialConfig[Any]:
     ]
     if mistakes:
         raise SpaceError(f"study {space.study}", mistakes, {})
-    data = load_splits(DatasetConfig.model_validate(space.template["dataset"]), data_root)
+    data = load_splits(dataset_config(space.template["dataset"]), data_root)
     return space.trial(ask_number=0, values={}, data_sha256=data.sha256)
 
 

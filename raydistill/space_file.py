@@ -29,6 +29,7 @@ from raydistill.config import (
     ResourcesConfig,
     SearchSpace,
     TrialConfig,
+    dataset_model,
 )
 from raydistill.space_document import Mistake, SpaceError, apply, line_of, load
 from raydistill.space_messages import explain, listed, shown, text_for_number, unknown
@@ -116,7 +117,7 @@ class _SpaceParser:
         goal = self._fixed("goal", GoalConfig)
         budget = self._fixed("budget", BudgetConfig)
         resources = self._fixed("resources", ResourcesConfig, {})
-        dataset = self._fixed("dataset", DatasetConfig)
+        dataset = self._fixed("dataset", dataset_model(self._named("dataset")))
         evaluation = self._fixed("evaluation", EvaluationConfig, {})
         network = self._network()
         method_config = self._method()
@@ -170,6 +171,11 @@ class _SpaceParser:
             return None
         why = "this must be one value, for every trial is judged by it: write a value"
         return cast("ConfigT | None", self._validate(model, self.document.get(section, default), section, no_ranges=why))
+
+    def _named(self, section: str) -> Any:
+        """The name in a section, or None."""
+        raw = self.document.get(section)
+        return raw.get("name") if isinstance(raw, dict) else None
 
     def _network(self) -> Config | None:
         if "network" not in self.document:

@@ -191,7 +191,7 @@ def test_opening_the_test_part_is_logged(log: Store) -> None:
     (name,) = log.local_path("test_openings").iterdir()
     entry = json.loads(name.read_text())
     assert entry["reason"] == "certify study x"
-    assert entry["dataset"] == {"name": "digits", "split_seed": 0}
+    assert entry["dataset"] == {"name": "digits", "split_seed": 0, "preprocess": "standardise"}
     assert {"opened_at", "user", "host", "command"} <= set(entry)
 
 
