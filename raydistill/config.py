@@ -135,6 +135,17 @@ class ResourcesConfig(Config):
         return self
 
 
+class ImportedConfig(Config):
+    """In place of a method, for a set that was published by others."""
+
+    name: Literal["imported"]
+    source: str
+    """Name of the file it came from."""
+    source_sha256: str
+    space: str
+    """What its images were in: pixels, standardised:<data set of the constants>, or zca."""
+
+
 class TrialConfig(Config, Generic[MethodT]):
     """Everything that shapes one trial's result. Its hash is the trial's name."""
 

@@ -2,8 +2,8 @@
 
 A quarter of the memory of floats, on the CPU and on a GPU. Everything takes real images as one float tensor and picks batches
 from it, so this is a tensor: picking (indexing, slicing, splitting) and moving work on the bytes, anything else first makes
-floats of what is left. A picked batch has the very bits that the float tensor would have had, because standardisation treats every
-value by itself.
+floats of what is left. A picked batch has the very bits that the float tensor would have had, because standardisation treats
+every value by itself.
 """
 
 from __future__ import annotations
