@@ -11,7 +11,7 @@ from torch import Tensor
 from raydistill.config import NetworkConfig
 from raydistill.core.contract import TrainPart
 from raydistill.core.networks import build_network, initialise
-from raydistill.core.train import RECIPES, train
+from raydistill.core.train import RECIPES, images_at_once, train
 
 
 class ClassBatches:
@@ -71,8 +71,8 @@ def k_center(features: Tensor, labels: Tensor, classes: int, ipc: int) -> Tensor
 
 
 @torch.no_grad()
-def _embed(network: torch.nn.Module, images: Tensor, chunk: int = 1000) -> Tensor:
-    return torch.cat([network.features(x).embedding for x in images.split(chunk)])  # type: ignore[operator]
+def _embed(network: torch.nn.Module, images: Tensor) -> Tensor:
+    return torch.cat([network.features(x).embedding for x in images.split(images_at_once(images))])  # type: ignore[operator]
 
 
 def trained_features(part: TrainPart, network: NetworkConfig, generator: torch.Generator) -> Tensor:
