@@ -76,6 +76,11 @@ def test_another_space_is_refused_with_every_difference(study: Store) -> None:
     ]
 
 
+def test_where_the_images_lie_is_no_difference() -> None:
+    """The images themselves are held against their hash."""
+    assert list(differences({"dataset": {"path": "/here"}}, {"dataset": {"path": "/there"}})) == []
+
+
 def test_a_key_that_one_space_lacks_is_a_difference() -> None:
     assert list(differences({"a": {"b": 1}}, {"a": {"c": None}, "d": 2})) == [
         "a.b: was 1, is now not given",
