@@ -25,7 +25,7 @@ from raydistill.config import DatasetConfig, ImportedConfig, TrialConfig, datase
 from raydistill.core import zca
 from raydistill.core.data import Splits, load_raw, load_splits
 from raydistill.core.preprocess import Preprocess, Standardise, Whiten
-from raydistill.core.synthetic import Manifest, SyntheticSet
+from raydistill.core.synthetic import Manifest, SyntheticSet, hard_labels
 from raydistill.export_set import from_npz
 from raydistill.record import code_sha256
 from raydistill.spaces import InputError, load_space
@@ -53,26 +53,37 @@ class Imported:
     """What was found and done, in words."""
 
 
-def import_file(file: Path, *, dataset: str | None, space: str | None, **given: Any) -> Imported:
-    """A set in a file: an .npz that `raydistill export` wrote, as it was, or what others published.
-
-    Args:
-        file: its name tells which.
-        dataset: needed for a published one; see `import_published`.
-        space: the same.
-        given: what else `import_published` takes.
+def import_file(
+    file: Path,
+    *,
+    dataset: str | None = None,
+    space: str | None = None,
+    labels_file: Path | None = None,
+    lr_file: Path | None = None,
+    overrides: Sequence[str] = (),
+    data_root: Path | None = None,
+) -> Imported:
+    """A set in a file: an .npz that `raydistill export` wrote, as it was, or what others published; arguments as there.
 
     Raises:
         InputError: too much or too little is given; or see `import_published`.
     """
     if file.suffix == ".npz":
-        if dataset or space or any(given[name] for name in ("labels_file", "lr_file", "overrides")):
+        if dataset or space or labels_file or lr_file or overrides:
             raise InputError(f"{file} says itself what it is; leave out --dataset, --space, --labels, --lr and --set")
         synthetic, manifest = from_npz(_existing(file).read_bytes())
         return Imported(synthetic=synthetic, manifest=manifest, notes=(f"{file.name}: as it was exported",))
     if not dataset or not space:
         raise InputError(f"{file} does not say what it was distilled from; give --dataset, and --space {SPACES}")
-    return import_published(file, dataset=dataset, space=space, **given)
+    return import_published(
+        file,
+        dataset=dataset,
+        space=space,
+        labels_file=labels_file,
+        lr_file=lr_file,
+        overrides=overrides,
+        data_root=data_root,
+    )
 
 
 def import_published(
@@ -241,8 +252,8 @@ def _check(tensors: dict[str, Tensor], splits: Splits, file: Path) -> tuple[Tens
             f"{file} has labels {tuple(labels.shape)} of {labels.dtype} for {len(images)} images; whole numbers "
             f"({len(images)},) or floats ({len(images)}, {classes}) are wanted"
         )
-    counts = torch.bincount(labels.long().clamp(min=0), minlength=classes)
-    if int(labels.min()) < 0 or len(counts) > classes or counts.tolist() != [ipc] * classes:
+    # The range first: counting a label of 10^12 would take its number of bytes.
+    if int(labels.min()) < 0 or int(labels.max()) >= classes or torch.bincount(labels.long()).tolist() != [ipc] * classes:
         raise InputError(f"{file} has labels that are not {ipc} of each class from 0 to {classes - 1}; check both files")
     order = labels.long().argsort(stable=True)
     return images[order].float(), labels.long()[order], ipc, f"hard labels, {ipc} images per class"
@@ -253,8 +264,11 @@ def _soft(labels: Tensor, file: Path, ipc: int) -> tuple[Tensor, int, str]:
         raise InputError(f"{file} has soft labels that are not finite; ask for a whole file")
     are_probabilities = bool((labels >= 0).all()) and torch.allclose(labels.sum(dim=1), torch.ones(len(labels)), atol=1e-4)
     if are_probabilities:
-        return labels.clamp(min=1e-12).log(), ipc, f"soft labels, {ipc} images per class; probabilities, kept as their logarithms"
-    return labels, ipc, f"soft labels, {ipc} images per class; logits, taken to be class after class as DATM writes them"
+        labels = labels.clamp(min=1e-12).log()
+    own_class = float((labels.argmax(dim=1) == hard_labels(labels.shape[1], ipc)).float().mean())
+    kind = "probabilities, kept as their logarithms" if are_probabilities else "logits"
+    order = f"taken to be class after class, where {100 * own_class:.0f} % are largest"
+    return labels, ipc, f"soft labels, {ipc} images per class; {kind}; {order}"
 
 
 def _learned_lr(lr: Tensor | None, file: Path) -> float | None:

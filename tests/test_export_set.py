@@ -48,17 +48,12 @@ def change(folder: Path, **changes: Any) -> None:
     (folder / "images.safetensors").write_bytes(data)
 
 
-def import_npz(path: Path, **given: Any) -> Any:
-    nothing = {"labels_file": None, "lr_file": None, "overrides": [], "data_root": None}
-    return import_file(path, **{"dataset": None, "space": None, **nothing, **given})
-
-
 @pytest.mark.parametrize("kind", ["hard", "soft with a rate"])
 def test_npz_and_back_gives_the_same_bytes(saved: Path, tmp_path: Path, kind: str) -> None:
     if kind != "hard":
         change(saved, labels=torch.randn(30, 10), learned_lr=0.125)
     export_set(str(saved), tmp_path / "set.npz", "npz")
-    imported = import_npz(tmp_path / "set.npz")
+    imported = import_file(tmp_path / "set.npz")
     write_set(imported.synthetic, imported.manifest, Store(str(tmp_path / "again")))
     assert (tmp_path / "again/images.safetensors").read_bytes() == (saved / "images.safetensors").read_bytes()
 
@@ -80,13 +75,13 @@ def test_npz_is_read_without_this_project(saved: Path, tmp_path: Path) -> None:
 def test_a_damaged_npz_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "set.npz").write_bytes(data)
     with pytest.raises(InputError, match=r"not a set in npz form \(.*\); give one that raydistill export wrote"):
-        import_npz(tmp_path / "set.npz")
+        import_file(tmp_path / "set.npz")
 
 
 def test_an_npz_of_other_arrays_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "set.npz", images=np.zeros(3))
     with pytest.raises(InputError, match=r"not a set in npz form \(KeyError: .*\)"):
-        import_npz(tmp_path / "set.npz")
+        import_file(tmp_path / "set.npz")
 
 
 def test_an_npz_says_itself_what_it_is(saved: Path, tmp_path: Path) -> None:
@@ -94,7 +89,7 @@ def test_an_npz_says_itself_what_it_is(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"set.npz says itself what it is; leave out --dataset, --space, --labels, --lr and --set"
     ):
-        import_npz(tmp_path / "set.npz", dataset="digits")
+        import_file(tmp_path / "set.npz", dataset="digits")
 
 
 def test_png_files_are_the_pixels_as_imagefolder_reads_them(saved: Path, tmp_path: Path) -> None:

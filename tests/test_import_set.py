@@ -41,9 +41,7 @@ def file(folder: Path, name: str = "set.pt", place: str = "as made", **tensors: 
 
 
 def take(path: Path, space: str = "pixels", dataset: str = "digits", **given: Any) -> Imported:
-    return import_file(
-        path, dataset=dataset, space=space, **{"labels_file": None, "lr_file": None, "overrides": [], "data_root": None, **given}
-    )
+    return import_file(path, dataset=dataset, space=space, **given)
 
 
 def pixels_of(imported: Imported) -> Tensor:
@@ -106,8 +104,12 @@ def test_hard_labels_are_brought_in_order(tmp_path: Path) -> None:
 
 
 def test_logits_are_kept_as_they_are(tmp_path: Path) -> None:
-    logits = torch.randn(20, 10)
+    """All but those of class 0, items 0 and 1, are largest at their own class: 18 of 20."""
+    logits = 3.0 * torch.nn.functional.one_hot(LABELS.clamp(min=1), 10)
     imported = take(file(tmp_path, images=PIXELS, labels=logits))
+    assert imported.notes[1].endswith(
+        "soft labels, 2 images per class; logits; taken to be class after class, where 90 % are largest"
+    )
     assert torch.equal(imported.synthetic.labels, logits)
     assert imported.synthetic.label_kind == "soft"
 
@@ -157,6 +159,7 @@ def test_an_imported_set_is_saved_evaluated_and_exported(tmp_path: Path) -> None
         ({"images": PIXELS, "labels": torch.full((20, 10), torch.nan)}, r"set.pt has soft labels that are not finite"),
         ({"images": PIXELS, "labels": LABELS + 1}, r"set.pt has labels that are not 2 of each class from 0 to 9"),
         ({"images": PIXELS, "labels": LABELS - 1}, r"set.pt has labels that are not 2 of each class"),
+        ({"images": PIXELS, "labels": LABELS * 10**12}, r"set.pt has labels that are not 2 of each class"),
         ({"images": PIXELS, "labels": LABELS.clamp(max=8)}, r"set.pt has labels that are not 2 of each class"),
         ({"images": PIXELS, "labels": LABELS, "lr": torch.tensor(-1.0)}, r"set.pt has the learned rate \[-1.0\]; one"),
         ({"images": PIXELS, "labels": LABELS, "lr": torch.ones(2)}, r"set.pt has the learned rate \[1.0, 1.0\]"),

@@ -49,9 +49,15 @@ class ByteImages(Tensor):
     def __torch_dispatch__(  # type: ignore[override]
         cls, func: Callable[..., Any], types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Pick from the bytes or move them; anything else is done with floats."""
+        """Pick from the bytes or move them; anything else is done with floats.
+
+        Raises:
+            TypeError: it would change the images.
+        """
         options = dict(kwargs or {})
         if args and isinstance(args[0], ByteImages):
+            if func._schema.is_mutable:  # type: ignore[attr-defined]
+                raise TypeError(f"{func} would change real images, which are held as bytes; work on a clone")
             if func is aten.index.Tensor and _picks_images(args[1]):
                 return args[0]._as_floats(func(args[0].stored, args[1]))
             if func is aten.select.int and args[1] == 0:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from raydistill.config import DatasetConfig
+from raydistill.config import DatasetConfig, ImageFolderConfig
 from raydistill.core.byte_images import byte_images
 from raydistill.core.cifar import load_cifar10, load_cifar100
 from raydistill.core.digits import load_raw_digits
@@ -102,9 +102,12 @@ def load_splits(config: DatasetConfig, data_root: Path | None = None) -> Splits:
     """
     raw = load_raw(config, data_root)
     indices = _split(raw, config.split_seed)
-    raw_parts = {name: RawPart(images=raw.search.images[i], labels=raw.search.labels[i]) for name, i in indices.items()}
+    raw_parts = {
+        name: RawPart(images=raw.search.images[indices[name]], labels=raw.search.labels[indices[name]])
+        for name in ("train", "select", "confirm")
+    }
     preprocess = fit(config.preprocess, raw_parts["train"].images, raw.white)
-    parts = {name: _preprocessed(raw, raw_parts[name], preprocess) for name in ("train", "select", "confirm")}
+    parts = {name: _preprocessed(raw, part, preprocess) for name, part in raw_parts.items()}
     return Splits(
         **parts,
         preprocess=preprocess,
@@ -167,7 +170,7 @@ def load_raw(config: DatasetConfig, data_root: Path | None) -> RawDataset:
     Raises:
         DataError: files are missing or damaged.
     """
-    if config.name == "image_folder":
+    if isinstance(config, ImageFolderConfig):
         return load_image_folder(config, data_root)
     return DATASETS[config.name](data_root)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from raydistill.config import DatasetConfig, ImageFolderConfig
+from raydistill.config import ImageFolderConfig
 from raydistill.core.image_file import read_images
 from raydistill.core.published import root_folder
 from raydistill.core.raw import RawDataset, RawPart
@@ -23,20 +23,19 @@ DEFAULT_TEST_FRACTION = 0.2
 """Where no test part is set apart: a confirm part of a tenth then leaves 0.6 of the images to train on."""
 
 
-def load_image_folder(config: DatasetConfig, data_root: Path | None) -> RawDataset:
+def load_image_folder(config: ImageFolderConfig, data_root: Path | None) -> RawDataset:
     """The images of a folder, as large as the config says.
 
     Without a stated share, a tenth is select and a tenth confirm, as on MNIST: from a few thousand images on the confirm part
     decides margins of 2 points, and a space whose margin it cannot decide is refused before anything is trained.
 
     Args:
-        config: an `ImageFolderConfig`.
+        config: where it lies, the size, and the shares of the parts.
         data_root: what a relative path is below; None means `~/.cache/raydistill`.
 
     Raises:
         DataError: the folder has not this form, or a class is too small, or a file is no image; named.
     """
-    assert isinstance(config, ImageFolderConfig)
     folder = root_folder(data_root) / Path(config.path).expanduser()
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder; give dataset.path in full, or below --data-root")

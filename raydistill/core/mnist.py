@@ -8,6 +8,7 @@ read. torchvision leaves both kinds in the folder.
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -38,17 +39,7 @@ def load_mnist(data_root: Path | None) -> RawDataset:
     Raises:
         DataError: a file is missing and may not or cannot be downloaded, or is damaged.
     """
-    root = root_folder(data_root)
-    folder = root / "MNIST" / "raw"
-    see_to_files("MNIST", folder, MD5, lambda: MNIST(root=str(root), download=True))
-    return RawDataset(
-        search=_read(folder, "train", MD5),
-        load_test=lambda: _read(folder, "t10k", MD5),
-        sizes=SIZES,
-        white=255,
-        class_names=tuple("0123456789"),
-        mirror_keeps_class=False,
-    )
+    return _load("MNIST", data_root, MD5, MNIST, tuple("0123456789"), mirror_keeps_class=False)
 
 
 def load_fashion_mnist(data_root: Path | None) -> RawDataset:
@@ -62,16 +53,28 @@ def load_fashion_mnist(data_root: Path | None) -> RawDataset:
     Raises:
         DataError: a file is missing and may not or cannot be downloaded, or is damaged.
     """
+    return _load("FashionMNIST", data_root, FASHION_MD5, FashionMNIST, tuple(FashionMNIST.classes), mirror_keeps_class=True)
+
+
+def _load(
+    title: str,
+    data_root: Path | None,
+    sums: dict[str, str],
+    published: Callable[..., object],
+    class_names: tuple[str, ...],
+    *,
+    mirror_keeps_class: bool,
+) -> RawDataset:
     root = root_folder(data_root)
-    folder = root / "FashionMNIST" / "raw"
-    see_to_files("FashionMNIST", folder, FASHION_MD5, lambda: FashionMNIST(root=str(root), download=True))
+    folder = root / title / "raw"
+    see_to_files(title, folder, sums, lambda: published(root=str(root), download=True))
     return RawDataset(
-        search=_read(folder, "train", FASHION_MD5),
-        load_test=lambda: _read(folder, "t10k", FASHION_MD5),
+        search=_read(folder, "train", sums),
+        load_test=lambda: _read(folder, "t10k", sums),
         sizes=SIZES,
         white=255,
-        class_names=tuple(FashionMNIST.classes),
-        mirror_keeps_class=True,
+        class_names=class_names,
+        mirror_keeps_class=mirror_keeps_class,
     )
 
 

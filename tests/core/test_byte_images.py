@@ -101,6 +101,13 @@ def test_anything_else_is_done_with_floats(compute: Callable[[Tensor], Tensor], 
     assert torch.equal(compute(images), compute(floats))
 
 
+def test_it_is_not_changed_in_place(images: ByteImages, floats: Tensor) -> None:
+    with pytest.raises(TypeError, match="would change real images, which are held as bytes; work on a clone"):
+        images.add_(1)
+    assert torch.equal(images.clone().add_(1), floats + 1)
+    assert torch.equal(torch.zeros(50, 3, 8, 8).copy_(images), floats)
+
+
 def test_gradients_of_a_network_are_those_on_floats(images: ByteImages, floats: Tensor) -> None:
     layer = torch.nn.Conv2d(3, 2, 3)
     gradients = [torch.autograd.grad(layer(x[:20]).square().mean(), layer.weight)[0] for x in (images, floats)]
