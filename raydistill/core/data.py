@@ -32,7 +32,7 @@ from raydistill.core.mhist import load_mhist
 from raydistill.core.mnist import load_fashion_mnist, load_mnist
 from raydistill.core.preprocess import Preprocess, Standardise, fit
 from raydistill.core.raw import RawDataset, RawPart
-from raydistill.space_file import DataFacts
+from raydistill.space_file import DataError, DataFacts
 from raydistill.store import Store
 
 
@@ -98,7 +98,7 @@ def load_splits(config: DatasetConfig, data_root: Path | None = None) -> Splits:
     """The train, select and confirm parts of a data set, preprocessed as fitted on the train part; kept per process.
 
     Raises:
-        DataError: files are missing or damaged.
+        DataError: files are missing or damaged, or a part has no image of some class.
     """
     raw = load_raw(config, data_root)
     indices = _split(raw, config.split_seed)
@@ -106,6 +106,8 @@ def load_splits(config: DatasetConfig, data_root: Path | None = None) -> Splits:
         name: RawPart(images=raw.search.images[indices[name]], labels=raw.search.labels[indices[name]])
         for name in ("train", "select", "confirm")
     }
+    for name, part in raw_parts.items():
+        _refuse_missing_class(name, part, raw.class_names)
     preprocess = fit(config.preprocess, raw_parts["train"].images, raw.white)
     parts = {name: _preprocessed(raw, part, preprocess) for name, part in raw_parts.items()}
     return Splits(
@@ -183,6 +185,13 @@ def _split(raw: RawDataset, seed: int) -> dict[str, NDArray[np.int64]]:
         rest, indices[name] = train_test_split(rest, test_size=size, stratify=raw.search.labels[rest], random_state=seed)
     indices["train"] = rest
     return {name: np.sort(chosen) for name, chosen in indices.items()}
+
+
+def _refuse_missing_class(name: str, part: RawPart, class_names: tuple[str, ...]) -> None:
+    counts = np.bincount(part.labels, minlength=len(class_names))
+    if counts.min() == 0:
+        missing = class_names[int(counts.argmin())]
+        raise DataError(f"the {name} part has no image of class {missing}; give the class more images or the part a larger share")
 
 
 def _preprocessed(raw: RawDataset, part: RawPart, preprocess: Preprocess) -> LabelledImages:

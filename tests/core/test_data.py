@@ -17,7 +17,7 @@ from raydistill.config import DatasetConfig
 from raydistill.core import data
 from raydistill.core.data import DATASETS, LabelledImages, Splits, data_facts, load_raw_digits, load_splits, open_test
 from raydistill.core.raw import RawDataset, RawPart
-from raydistill.space_file import DataFacts
+from raydistill.space_file import DataError, DataFacts
 from raydistill.store import Store, StoreError
 
 DIGITS = DatasetConfig(name="digits")
@@ -176,6 +176,25 @@ def test_a_published_test_part_stays_whole_and_the_rest_is_split(small: DatasetC
     parts = (splits.train, splits.select, splits.confirm)
     assert [torch.bincount(part.labels).tolist() for part in parts] == [[11] * 3, [4] * 3, [5] * 3]
     assert len(open_test(small, reason="a test", log=log).labels) == 9
+
+
+def test_a_part_without_a_class_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2 of 102 images are rare: their share of 10 select images is 0.2."""
+    labels = np.array([0] * 100 + [1] * 2)
+    part = RawPart(images=np.arange(102, dtype=np.uint8).reshape(102, 1, 1, 1), labels=labels)
+    raw = RawDataset(
+        search=part,
+        load_test=None,
+        sizes={"select": 10, "confirm": 10},
+        white=255,
+        class_names=("common", "rare"),
+        mirror_keeps_class=True,
+    )
+    monkeypatch.setitem(DATASETS, "uneven", lambda data_root: raw)
+    with pytest.raises(
+        DataError, match="the (train|select|confirm) part has no image of class rare; give the class more images or"
+    ):
+        load_splits(DatasetConfig(name="uneven"))
 
 
 def test_test_images_are_standardised_by_the_train_part(small: DatasetConfig, log: Store) -> None:
