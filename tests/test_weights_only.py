@@ -78,6 +78,7 @@ def test_a_file_that_is_none_of_torchs_is_refused(tmp_path: Path, data: bytes) -
         read_tensors(tmp_path / "set.pt")
 
 
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor invariants")
 @pytest.mark.parametrize(
     ("content", "message"),
     [

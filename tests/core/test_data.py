@@ -192,7 +192,7 @@ def test_a_part_without_a_class_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     )
     monkeypatch.setitem(DATASETS, "uneven", lambda data_root: raw)
     with pytest.raises(
-        DataError, match="the (train|select|confirm) part has no image of class rare; give the class more images or"
+        DataError, match=r"the (train|select|confirm) part has no image of class rare; give the class more images or"
     ):
         load_splits(DatasetConfig(name="uneven"))
 
