@@ -31,6 +31,15 @@ def test_of_a_list_of_evaluations_the_last_is_the_set(tmp_path: Path) -> None:
     assert place == "the last of 3 entries"
 
 
+def test_accuracies_by_the_names_of_numpy_1_are_read(tmp_path: Path) -> None:
+    """As in the files published before numpy 2."""
+    path = saved(tmp_path, {"data": [[IMAGES, LABELS]], "accs": [np.float64(0.5)]}, _use_new_zipfile_serialization=False)
+    data = path.read_bytes()
+    assert b"numpy._core.multiarray" in data
+    path.write_bytes(data.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
+    assert torch.equal(read_tensors(path)[0]["images"], IMAGES)
+
+
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "old"])
 def test_both_file_formats_of_torch_are_read(tmp_path: Path, zipped: bool) -> None:
     found, place = read_tensors(saved(tmp_path, IMAGES, _use_new_zipfile_serialization=zipped))
