@@ -293,7 +293,7 @@ def build_experts(
     """
     from contextlib import closing
 
-    from raydistill.config import DatasetConfig
+    from raydistill.config import dataset_config
     from raydistill.core.data import load_splits
     from raydistill.core.experts import ExpertFields
     from raydistill.report.progress import SilentWatcher
@@ -306,7 +306,7 @@ def build_experts(
     if not issubclass(checked.method_config, ExpertFields):
         return []
     folder.check_writable()
-    configs = extreme_trials(checked, load_splits(DatasetConfig.model_validate(checked.template["dataset"]), root).sha256)
+    configs = extreme_trials(checked, load_splits(dataset_config(checked.template["dataset"]), root).sha256)
     needs = plan_experts(configs, folder, root, rebuild_damaged=True)
     with closing(executor_for(checked.resources, local=local, address=address)) as executor:
         told = watcher or SilentWatcher()

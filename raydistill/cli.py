@@ -159,6 +159,55 @@ def evaluate(
             typer.echo(render(network_frame(readings), suffix), nl=False)
 
 
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A published .pt, or an .npz that export wrote.")],
+    out: Annotated[str, typer.Option(help="Folder or URI for the set.")],
+    dataset: Annotated[str | None, typer.Option(help="Data set of a .pt, for example cifar10.")] = None,
+    space: Annotated[str | None, typer.Option(help="Of a .pt's images: pixels, standardised[:DATASET], or zca.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="File of the labels, where FILE has images alone.")] = None,
+    lr: Annotated[Path | None, typer.Option(help="File of the learned rate.")] = None,
+    overrides: Overrides = None,
+    data_root: DataRoot = None,
+) -> None:
+    """Bring a set that others published into this project's form; the file is read apart and nothing in it is run."""
+    with _exit_codes("Interrupted. Nothing was written."):
+        from raydistill.api import as_path
+        from raydistill.import_set import import_file
+        from raydistill.one_set import write_set
+        from raydistill.store import Store
+
+        folder = Store(out)
+        folder.check_writable()
+        imported = import_file(
+            file,
+            dataset=dataset,
+            space=space,
+            labels_file=labels,
+            lr_file=lr,
+            overrides=overrides or [],
+            data_root=as_path(data_root),
+        )
+        paths = write_set(imported.synthetic, imported.manifest, folder)
+        typer.echo("\n".join([*imported.notes, *(f"Written {path}" for path in paths)]))
+
+
+@app.command()
+def export(
+    set_file: Annotated[str, typer.Argument(metavar="SET", help="An images.safetensors, or the folder that holds it.")],
+    out: Annotated[Path, typer.Option(help="A new folder for png, a file for npz.")],
+    form: Annotated[str, typer.Option("--format", help="png (class folders, as ImageFolder reads) or npz (exact).")] = "png",
+    data_root: DataRoot = None,
+) -> None:
+    """Write a set in a form that other programs read."""
+    with _exit_codes("Interrupted."):
+        from raydistill.api import as_path
+        from raydistill.export_set import export_set
+
+        exported = export_set(set_file, out, form, data_root=as_path(data_root))
+        typer.echo(f"Written {exported.path}: {exported.note}")
+
+
 @app.command()
 def tables(
     studies: Annotated[list[str], typer.Argument(metavar="STUDY...", help="Folders <store>/<study>, or names in --store.")],

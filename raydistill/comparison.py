@@ -20,7 +20,7 @@ from pydantic import Field, ValidationError
 from scipy import stats
 
 from raydistill.baseline import prepare_process, splits_of
-from raydistill.config import Choices, Config, DatasetConfig, Range, SearchSpace, TrialConfig, derive_seed
+from raydistill.config import Choices, Config, Range, SearchSpace, TrialConfig, dataset_config, derive_seed
 from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.cost import Stopwatch
 from raydistill.core.data import LabelledImages, data_facts, load_splits, open_test
@@ -181,7 +181,7 @@ def plan_comparison(
             data or the network, too few draws, or an IPC that the smallest class cannot serve.
         DataError: the data is missing or damaged.
     """
-    dataset = DatasetConfig.model_validate(space.template["dataset"])
+    dataset = dataset_config(space.template["dataset"])
     splits = load_splits(dataset, data_root)
     if draws < 2:
         raise CompareError(f"given {draws} draws; an interval over draws needs at least 2: give --draws 10")

@@ -27,9 +27,39 @@ MethodT = TypeVar("MethodT", bound=Config)
 
 class DatasetConfig(Config):
     name: str
-    """Registered data set, a key of `raydistill.core.data.DATASETS`."""
+    """Registered data set, a key of `raydistill.core.data.DATASETS`, or image_folder (see `ImageFolderConfig`)."""
     split_seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of the stratified split into train, select, confirm (and test, where none is published)."""
+    preprocess: Literal["standardise", "zca"] = "standardise"
+    """Fitted on the train part: one mean and deviation per channel, or ZCA whitening (up to 64 x 64 pixels)."""
+
+
+class ImageFolderConfig(DatasetConfig):
+    """A folder of images in class folders: `path/{train,test}/<class>/*`, or `path/<class>/*` without a test part of its own."""
+
+    name: Literal["image_folder"]
+    path: str = Field(min_length=1)
+    """The folder; a relative one is below the data root, so that a space moves from machine to machine. Shapes no trial."""
+    size: int = Field(ge=1)
+    """Height and width in pixels; larger images are scaled by their shorter side and cut in the middle, smaller ones refused."""
+    select_fraction: float = Field(default=0.1, gt=0, le=0.3)
+    """Of the images that are searched on (all, or those in train/): share of the select part."""
+    confirm_fraction: float = Field(default=0.1, gt=0, le=0.3)
+    """The same for the confirm part; it decides which margins can be decided."""
+    test_fraction: float | None = Field(default=None, gt=0, le=0.3)
+    """Share of the test part of a folder without test/; null is 0.2 there. Where test/ exists it must be null."""
+    mirror_keeps_class: bool = True
+    """Whether a mirrored image is still of its class; false for letters, digits, road signs."""
+
+
+def dataset_model(name: Any) -> type[DatasetConfig]:
+    """The config class of a data set's section, by its name."""
+    return ImageFolderConfig if name == "image_folder" else DatasetConfig
+
+
+def dataset_config(section: Mapping[str, Any]) -> DatasetConfig:
+    """A data set's section as its config."""
+    return dataset_model(section.get("name")).model_validate(section)
 
 
 Shape = tuple[int, int, int]
@@ -177,6 +207,17 @@ class ResourcesConfig(Config):
         return self
 
 
+class ImportedConfig(Config):
+    """In place of a method, for a set that was published by others."""
+
+    name: Literal["imported"]
+    source: str
+    """Name of the file it came from."""
+    source_sha256: str
+    space: str
+    """What its images were in: pixels, standardised:<data set of the constants>, or zca."""
+
+
 class TrialConfig(Config, Generic[MethodT]):
     """Everything that shapes one trial's result. Its hash is the trial's name."""
 
@@ -184,7 +225,7 @@ class TrialConfig(Config, Generic[MethodT]):
     """Derived from the study's seed and the ask number."""
     ask_number: int = Field(default=0, ge=0)
     """Place of this trial in the order in which the solver asked."""
-    dataset: DatasetConfig
+    dataset: Annotated[ImageFolderConfig | DatasetConfig, Field(union_mode="left_to_right")]
     data_sha256: str
     """Hash of the images, labels and split that the trial reads."""
     network: NetworkConfig
@@ -200,8 +241,13 @@ class TrialConfig(Config, Generic[MethodT]):
 
     @property
     def trial_id(self) -> str:
-        """First 12 hex digits of the SHA-256 of the canonical JSON of all fields."""
-        return hashlib.sha256(self.canonical_json().encode()).hexdigest()[:12]
+        """First 12 hex digits of the SHA-256 of the canonical JSON of all fields but the folder that the data lies in.
+
+        What is in that folder counts by its hash; where it lies on one machine does not, so that a study moves with its data.
+        """
+        fields = self.model_dump(mode="json")
+        fields["dataset"].pop("path", None)
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
 
     def canonical_json(self) -> str:
         """The config as JSON with sorted keys: the same config gives the same text."""

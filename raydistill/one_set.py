@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from raydistill.baseline import prepare_process, splits_of
-from raydistill.config import Choices, Config, DatasetConfig, Range, SearchSpace, TrialConfig
+from raydistill.config import Choices, Config, ImportedConfig, Range, SearchSpace, TrialConfig, dataset_config
 from raydistill.core.contract import NoCheckpoint, Report
 from raydistill.core.data import LabelledImages, Splits, load_splits, open_test
 from raydistill.core.evaluate import evaluate_set, network_seeds
@@ -73,7 +73,7 @@ def only_trial(space: SearchSpace, data_root: Path | None) -> TrialConfig[Any]:
     ]
     if mistakes:
         raise SpaceError(f"study {space.study}", mistakes, {})
-    data = load_splits(DatasetConfig.model_validate(space.template["dataset"]), data_root)
+    data = load_splits(dataset_config(space.template["dataset"]), data_root)
     return space.trial(ask_number=0, values={}, data_sha256=data.sha256)
 
 
@@ -120,9 +120,13 @@ def distil_once(
 
 def save_set(distilled: Distilled, folder: Store) -> tuple[str, str]:
     """Write `images.safetensors` and `images.png`; returns their full paths."""
-    synthetic = distilled.synthetic
-    pixels = distilled.manifest.preprocess.invert(synthetic.images.cpu())
-    folder.write("images.safetensors", encode(synthetic, distilled.manifest))
+    return write_set(distilled.synthetic, distilled.manifest, folder)
+
+
+def write_set(synthetic: SyntheticSet, manifest: Manifest, folder: Store) -> tuple[str, str]:
+    """As `save_set`, of a set that was not distilled here."""
+    pixels = manifest.preprocess.invert(synthetic.images.cpu())
+    folder.write("images.safetensors", encode(synthetic, manifest))
     folder.write("images.png", grid_png(pixels, columns=synthetic.ipc))
     return folder.path("images.safetensors"), folder.path("images.png")
 
@@ -203,6 +207,16 @@ def read_set_file(path: str) -> tuple[SyntheticSet, TrialConfig[Any]]:
     Raises:
         InputError: there is none, or it is damaged.
     """
+    synthetic, _, config = read_whole_set_file(path)
+    return synthetic, config
+
+
+def read_whole_set_file(path: str) -> tuple[SyntheticSet, Manifest, TrialConfig[Any]]:
+    """As `read_set_file`, with the manifest.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
     file = path if path.endswith(".safetensors") else f"{path.rstrip('/')}/images.safetensors"
     folder, _, name = file.rpartition("/") if "/" in file else (".", "", file)
     try:
@@ -211,7 +225,8 @@ def read_set_file(path: str) -> tuple[SyntheticSet, TrialConfig[Any]]:
         raise InputError(f"no set at {file}; give an images.safetensors, or the folder of a finished trial") from error
     try:
         synthetic, manifest = decode(data)
-        return synthetic, read_trial_config(json.dumps(manifest.config), method_configs())
+        methods: dict[str, type[Any]] = {**method_configs(), "imported": ImportedConfig}
+        return synthetic, manifest, read_trial_config(json.dumps(manifest.config), methods)
     except ValueError as error:
         raise InputError(f"{file}: {error}") from error
 

@@ -29,6 +29,7 @@ from raydistill.config import (
     ResourcesConfig,
     SearchSpace,
     TrialConfig,
+    dataset_model,
 )
 from raydistill.space_document import Mistake, SpaceError, apply, line_of, load
 from raydistill.space_messages import explain, listed, shown, text_for_number, unknown
@@ -118,7 +119,7 @@ class _SpaceParser:
         goal = self._fixed("goal", GoalConfig)
         budget = self._fixed("budget", BudgetConfig)
         resources = self._fixed("resources", ResourcesConfig, {})
-        dataset = self._fixed("dataset", DatasetConfig)
+        dataset = self._dataset()
         evaluation = self._fixed("evaluation", EvaluationConfig, {})
         network = self._network()
         method_config = self._method()
@@ -130,7 +131,7 @@ class _SpaceParser:
             "ipc": self._ipc(ranges),
             "method": self._method_values(method_config, ranges) if method_config else None,
         }
-        if dataset and self._is_known("dataset.name", dataset.name, self.known.datasets, "data set"):
+        if dataset:
             self._against_data(dataset, network, template, ranges, method_config, goal, evaluation)
         if evaluation:
             self._recipe(evaluation.recipe, ranges)
@@ -172,6 +173,14 @@ class _SpaceParser:
             return None
         why = "this must be one value, for every trial is judged by it: write a value"
         return cast("ConfigT | None", self._validate(model, self.document.get(section, default), section, no_ranges=why))
+
+    def _dataset(self) -> DatasetConfig | None:
+        """The data set's section, whose keys depend on its name."""
+        raw = self.document.get("dataset")
+        name = raw.get("name") if isinstance(raw, dict) else None
+        if isinstance(name, str) and not self._is_known("dataset.name", name, self.known.datasets, "data set"):
+            return None
+        return self._fixed("dataset", dataset_model(name))
 
     def _network(self) -> NetworkConfig | None:
         if "network" not in self.document:

@@ -34,14 +34,14 @@ def load_space(source: str | Path | Mapping[str, Any], overrides: Sequence[str],
 
 def known(data_root: Path | None) -> Known:
     """The methods, data sets, recipes and checks of this installation."""
-    from raydistill.core.data import DATASETS, data_facts
+    from raydistill.core.data import NAMES, data_facts
     from raydistill.core.lossless import smallest_margin
     from raydistill.core.recipes import EPOCH_RECIPES, RECIPES
     from raydistill.methods import method_configs
 
     return Known(
         methods=method_configs(),
-        datasets=DATASETS,
+        datasets=NAMES,
         recipes=RECIPES,
         epoch_recipes=EPOCH_RECIPES,
         data_facts=functools.partial(data_facts, data_root=data_root),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from hand_made import FIXED, SMALL, HandMade
 from typer.testing import CliRunner, Result
@@ -61,6 +62,34 @@ def test_help_names_every_command() -> None:
 def test_the_version_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.metadata, "version", lambda name: {"raydistill": "1.2.3"}[name])
     assert run("--version").output == "raydistill 1.2.3\n"
+
+
+def test_a_set_is_exported_and_imported_again(small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    assert run("distill", str(small), *set_options(FIXED), "--set", "method={name: random}", "--out", str(out)).exit_code == 0
+    result = run("export", str(out), "--out", str(tmp_path / "set.npz"), "--format", "npz")
+    assert result.output.startswith(f"Written {tmp_path / 'set.npz'}: images as the set holds them, to the last bit")
+    result = run("import", str(tmp_path / "set.npz"), "--out", str(tmp_path / "again"))
+    assert result.output.splitlines() == [
+        "set.npz: as it was exported",
+        f"Written {tmp_path / 'again'}/images.safetensors",
+        f"Written {tmp_path / 'again'}/images.png",
+    ]
+    assert (out / "images.safetensors").read_bytes() == (tmp_path / "again" / "images.safetensors").read_bytes()
+
+
+def test_a_published_set_is_imported_with_what_it_is_said_to_be(tmp_path: Path) -> None:
+    torch.save([torch.rand(10, 1, 8, 8), torch.arange(10)], tmp_path / "set.pt")
+    out = str(tmp_path / "mine")
+    result = run("import", str(tmp_path / "set.pt"), "--dataset", "digits", "--space", "pixels", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[:2] == ["set.pt: a pair", "hard labels, 1 images per class"]
+    assert (tmp_path / "mine" / "images.safetensors").is_file()
+
+
+def test_a_file_that_cannot_be_imported_ends_with_2(tmp_path: Path) -> None:
+    result = run("import", str(tmp_path / "x.pt"), "--dataset", "digits", "--space", "pixels", "--out", str(tmp_path / "mine"))
+    assert (result.exit_code, "there is no file" in result.stderr) == (2, True)
 
 
 def test_shipped_spaces_are_listed() -> None:

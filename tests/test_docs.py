@@ -22,7 +22,11 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("benchmarks/*.md")])
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SPACES = sorted(path.stem for path in ROOT.glob("search_spaces/*.yaml"))
-FACTS = {"mnist": DataFacts(smallest_class=4500, confirm_images=5000)}
+FACTS = {
+    "mnist": DataFacts(smallest_class=4500, confirm_images=5000),
+    "cifar10": DataFacts(smallest_class=4250, confirm_images=5000),
+    "cifar100": DataFacts(smallest_class=425, confirm_images=5000),
+}
 """Data sets that are not inside a wheel; a space over one is checked against these."""
 INDEX_HOSTS = re.compile("|".join([r"py" r"pi\.org", r"python" r"hosted\.org", r"npm" r"js\.(org|com)", r"deb\.deb" r"ian\.org"]))
 

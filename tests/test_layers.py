@@ -17,7 +17,22 @@ PACKAGE = Path(__file__).parent.parent / "raydistill"
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "__main__", "cli", "api"}),
-    frozenset({"bench", "certify", "comparison", "network_names", "one_set", "report", "reproduce", "spaces", "tune_cost"}),
+    frozenset(
+        {
+            "bench",
+            "certify",
+            "comparison",
+            "export_set",
+            "import_set",
+            "network_names",
+            "one_set",
+            "report",
+            "reproduce",
+            "spaces",
+            "tune_cost",
+            "weights_only",
+        }
+    ),
     frozenset({"search"}),
     frozenset({"trial", "baseline", "confirm", "experts"}),
     frozenset({"methods"}),
@@ -35,6 +50,8 @@ MAY_OPEN_TEST = frozenset(f"raydistill.{name}" for name in ("api", "cli", "certi
 """`one_set` holds `evaluate --split test`."""
 PICKLERS = frozenset({"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve"})
 PICKLING_NAMES = frozenset({"read_pickle", "to_pickle"})
+LOADS_WEIGHTS = "raydistill.weights_only"
+"""A program of its own, which reads others' files of tensors with `torch.load(..., weights_only=True)` and nothing else."""
 
 Sources = Mapping[str, str]
 """Dotted module name to source; a package's `__init__` goes by the package's name."""
@@ -166,10 +183,15 @@ def pickles(sources: Sources) -> list[str]:
     ]
     for module, source in sources.items():
         for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Attribute) and (
-                node.attr in PICKLING_NAMES or ast.unparse(node) in ("torch.load", "torch.save")
+            if (
+                isinstance(node, ast.Attribute)
+                and (node.attr in PICKLING_NAMES or ast.unparse(node) in ("torch.load", "torch.save"))
+                and not (module == LOADS_WEIGHTS and node.attr == "load")
             ):
                 complaints.append(f"{module}:{node.lineno} uses {ast.unparse(node)}")
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                if not any(word.arg == "weights_only" and ast.unparse(word.value) == "True" for word in node.keywords):
+                    complaints.append(f"{module}:{node.lineno} loads more than weights")
             if isinstance(node, ast.keyword) and node.arg == "allow_pickle" and ast.unparse(node.value) != "False":
                 complaints.append(f"{module}:{node.lineno} allows pickles")
     return complaints
@@ -262,6 +284,9 @@ def test_the_rule_is_content_with_a_package_that_keeps_it(rule) -> None:
         (doors_to_test, "raydistill.search.driver", "def f(data):\n    data.open_test()", "search.driver:2 opens"),
         (doors_to_test, "raydistill.methods.dm", "getattr(data, 'open_test')()", "methods.dm:1 opens"),
         (pickles, "raydistill.core.data", "import pickle", "imports pickle"),
+        (pickles, "raydistill.weights_only", "torch.load('x', weights_only=False)", "weights_only:1 loads more than weights"),
+        (pickles, "raydistill.weights_only", "torch.save({}, 'x')", "weights_only:1 uses torch.save"),
+        (pickles, "raydistill.trial", "torch.load('x', weights_only=True)", "raydistill.trial:1 uses torch.load"),
         (pickles, "raydistill.core.data", "from torch import load", "imports torch.load"),
         (pickles, "raydistill.trial", "import torch\ntorch.save({}, 'x')", "raydistill.trial:2 uses torch.save"),
         (pickles, "raydistill.trial", "frame.to_pickle('x')", "uses frame.to_pickle"),

@@ -85,6 +85,20 @@ def test_the_start_is_kept_as_it_was(tmp_path: Path) -> None:
     assert len(after) == len(before) == 2
 
 
+def test_a_folder_of_images_is_distilled_and_evaluated_where_its_data_root_is(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for number in range(40):
+        path = tmp_path / "root/pictures" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        low = 128 * (number % 2)  # dark pictures and light ones
+        Image.fromarray(generator.integers(low, low + 128, (8, 8, 3), dtype=np.uint8)).save(path)
+    document = {**SMALL, "dataset": {"name": "image_folder", "path": "pictures", "size": 8}, "method": {"name": "random"}}
+    fixed = ["ipc=1", "evaluation.recipe=plain", "evaluation.networks=1", "goal.margin_fraction=0.9"]
+    raydistill.distill(document, overrides=fixed, out=tmp_path / "set", data_root=tmp_path / "root")
+    (tmp_path / "root").rename(tmp_path / "moved")
+    assert raydistill.evaluate(tmp_path / "set", data_root=tmp_path / "moved") == [1.0]
+
+
 def test_evaluating_gives_a_fraction_per_network(saved: Path) -> None:
     accuracies = raydistill.evaluate(saved)
     assert len(accuracies) == 2

@@ -466,6 +466,31 @@ def test_a_bad_override_is_told_as_such(override: str, expected: str) -> None:
     assert line.startswith(expected)
 
 
+def test_a_folder_of_images_has_keys_of_its_own(tmp_path: Path) -> None:
+    for name in ("a/1.png", "b/1.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"")
+    given = f"{{name: image_folder, path: {tmp_path}, size: 8}}"
+    assert mistakes("{name: digits}", given)[0].startswith(
+        f"x.yaml:3: dataset: {tmp_path}/a has 1 images, too few for an image in"
+    )
+
+
+def test_mistakes_in_a_folder_of_images_are_named_together() -> None:
+    assert mistakes("{name: digits}", "{name: image_folder, size: '8', test_fraction: 0.5, selct_fraction: 0.1}") == [
+        "x.yaml:3: dataset.path: missing: add it",
+        "x.yaml:3: dataset.size: given the text '8' where a number belongs: write 8 without quotes",
+        "x.yaml:3: dataset.test_fraction: given 0.5; must be at most 0.3",
+        "x.yaml:3: dataset.selct_fraction: unknown key 'selct_fraction'; did you mean 'select_fraction'? Allowed: "
+        "confirm_fraction, mirror_keeps_class, name, path, preprocess, select_fraction, size, split_seed, test_fraction",
+    ]
+
+
+def test_a_misspelt_name_comes_before_the_keys_that_depend_on_it() -> None:
+    (mistake,) = mistakes("{name: digits}", "{name: image_foldr, path: x}")
+    assert mistake.startswith("x.yaml:3: dataset.name: unknown data set 'image_foldr'; did you mean 'image_folder'?")
+
+
 def test_data_that_cannot_be_had_is_a_mistake_of_the_dataset() -> None:
     def broken(config: DatasetConfig) -> DataFacts:
         raise DataError("MNIST files are missing: put them there")

@@ -1,7 +1,7 @@
 """Data sets, their split into train, select and confirm, and the one door to the test split.
 
 `DATASETS` maps a name to a function that loads the published parts; everything else is shared. A new data set is one function
-and one line.
+and one line. A folder of a person's own images is the one that is told more than its name (`ImageFolderConfig`).
 """
 
 from __future__ import annotations
@@ -20,24 +20,28 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from raydistill.config import DatasetConfig
-from raydistill.core.mnist import load_mnist
-from raydistill.core.preprocess import Standardise, fit_standardise
+from raydistill.config import DatasetConfig, ImageFolderConfig
+from raydistill.core.byte_images import byte_images
+from raydistill.core.cifar import load_cifar10, load_cifar100
+from raydistill.core.digits import load_raw_digits
+from raydistill.core.image_folder import load_image_folder
+from raydistill.core.mhist import load_mhist
+from raydistill.core.mnist import load_fashion_mnist, load_mnist
+from raydistill.core.preprocess import Preprocess, Standardise, fit
 from raydistill.core.raw import RawDataset, RawPart
-from raydistill.space_file import DataFacts
+from raydistill.space_file import DataError, DataFacts
 from raydistill.store import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class LabelledImages:
-    """Standardised images with their classes."""
+    """Preprocessed images with their classes."""
 
     images: Tensor
-    """(N, C, H, W) float32."""
+    """(N, C, H, W) float32; large ones are `ByteImages`."""
     labels: Tensor
     """(N,) int64."""
 
@@ -55,7 +59,7 @@ class Splits:
     """Read by trials, to choose."""
     confirm: LabelledImages
     """Read for a named winner only."""
-    preprocess: Standardise
+    preprocess: Preprocess
     class_names: tuple[str, ...]
     mirror_keeps_class: bool
     """Whether a mirrored image is still of its class; false for digits."""
@@ -76,54 +80,42 @@ class Splits:
         return int(torch.bincount(self.train.labels, minlength=len(self.class_names)).min())
 
 
-def load_raw_digits(data_root: Path | None) -> RawDataset:
-    """scikit-learn's handwritten digits: 1,797 real 8x8 images that lie inside its wheel.
-
-    Published without splits: the seeded, stratified split is 797 train, 250 select, 300 confirm, 450 test.
-    """
-    del data_root  # nothing to find: the images are part of scikit-learn
-    pixels, labels = load_digits(return_X_y=True)
-    part = RawPart(images=pixels.reshape(-1, 1, 8, 8).astype(np.uint8), labels=labels.astype(np.int64))
-    return RawDataset(
-        search=part,
-        load_test=None,
-        sizes={"select": 250, "confirm": 300, "test": 450},
-        white=16,
-        class_names=tuple("0123456789"),
-        mirror_keeps_class=False,
-    )
-
-
 DATASETS: dict[str, Callable[[Path | None], RawDataset]] = {
     "digits": load_raw_digits,
     "mnist": load_mnist,
+    "fashion_mnist": load_fashion_mnist,
+    "cifar10": load_cifar10,
+    "cifar100": load_cifar100,
+    "mhist": load_mhist,
 }
+NAMES = (*DATASETS, "image_folder")
+LARGEST_FLOATS_BYTES = 2**28
+"""Data sets whose images would take more as floats stay bytes: CIFAR, MHIST. MNIST (0.18 GiB) does not."""
 
 
 @functools.lru_cache(maxsize=2)
 def load_splits(config: DatasetConfig, data_root: Path | None = None) -> Splits:
-    """The train, select and confirm parts of a data set, standardised by the train part; kept per process.
+    """The train, select and confirm parts of a data set, preprocessed as fitted on the train part; kept per process.
 
     Raises:
-        DataError: files are missing or damaged.
+        DataError: files are missing or damaged, or a part has no image of some class.
     """
-    raw = DATASETS[config.name](data_root)
+    raw = load_raw(config, data_root)
     indices = _split(raw, config.split_seed)
-    train_pixels = _pixels(raw.search.images[indices["train"]], raw.white)
-    preprocess = fit_standardise(train_pixels)
-    parts = {
-        name: LabelledImages(
-            images=preprocess.apply(_pixels(raw.search.images[indices[name]], raw.white)),
-            labels=torch.from_numpy(raw.search.labels[indices[name]]),
-        )
+    raw_parts = {
+        name: RawPart(images=raw.search.images[indices[name]], labels=raw.search.labels[indices[name]])
         for name in ("train", "select", "confirm")
     }
+    for name, part in raw_parts.items():
+        _refuse_missing_class(name, part, raw.class_names)
+    preprocess = fit(config.preprocess, raw_parts["train"].images, raw.white)
+    parts = {name: _preprocessed(raw, part, preprocess) for name, part in raw_parts.items()}
     return Splits(
         **parts,
         preprocess=preprocess,
         class_names=raw.class_names,
         mirror_keeps_class=raw.mirror_keeps_class,
-        train_bytes=raw.search.images[indices["train"]].size + len(indices["train"]),
+        train_bytes=raw_parts["train"].images.size + len(indices["train"]),
         sha256=_hash(raw, indices),
     )
 
@@ -139,7 +131,7 @@ def data_facts(config: DatasetConfig, data_root: Path | None = None) -> DataFact
 
 
 def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: Path | None = None) -> LabelledImages:
-    """The test split, standardised by the train part. The only door to it; the opening is logged before it opens.
+    """The test split, preprocessed as fitted on the train part. The only door to it; the opening is logged before it opens.
 
     Args:
         config: the data set and its split.
@@ -164,14 +156,25 @@ def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: Path
     }
     name = f"{opened_at:%Y%m%dT%H%M%S%f}-{config.name}.json"
     log.at("test_openings").write_json(name, entry)
-    raw = DATASETS[config.name](data_root)
+    raw = load_raw(config, data_root)
     if raw.load_test is not None:
         part = raw.load_test()
     else:
         chosen = _split(raw, config.split_seed)["test"]
         part = RawPart(images=raw.search.images[chosen], labels=raw.search.labels[chosen])
     preprocess = load_splits(config, data_root).preprocess
-    return LabelledImages(images=preprocess.apply(_pixels(part.images, raw.white)), labels=torch.from_numpy(part.labels))
+    return _preprocessed(raw, part, preprocess)
+
+
+def load_raw(config: DatasetConfig, data_root: Path | None) -> RawDataset:
+    """A data set as published, whole but for its test part.
+
+    Raises:
+        DataError: files are missing or damaged.
+    """
+    if isinstance(config, ImageFolderConfig):
+        return load_image_folder(config, data_root)
+    return DATASETS[config.name](data_root)
 
 
 def _split(raw: RawDataset, seed: int) -> dict[str, NDArray[np.int64]]:
@@ -184,14 +187,24 @@ def _split(raw: RawDataset, seed: int) -> dict[str, NDArray[np.int64]]:
     return {name: np.sort(chosen) for name, chosen in indices.items()}
 
 
-def _pixels(images: NDArray[np.uint8], white: int) -> Tensor:
-    return torch.from_numpy(images).to(torch.float32) / white
+def _refuse_missing_class(name: str, part: RawPart, class_names: tuple[str, ...]) -> None:
+    counts = np.bincount(part.labels, minlength=len(class_names))
+    if counts.min() == 0:
+        missing = class_names[int(counts.argmin())]
+        raise DataError(f"the {name} part has no image of class {missing}; give the class more images or the part a larger share")
+
+
+def _preprocessed(raw: RawDataset, part: RawPart, preprocess: Preprocess) -> LabelledImages:
+    stored, labels = torch.from_numpy(part.images), torch.from_numpy(part.labels)
+    if isinstance(preprocess, Standardise) and raw.search.images.size * 4 > LARGEST_FLOATS_BYTES:
+        return LabelledImages(images=byte_images(stored, raw.white, preprocess), labels=labels)
+    return LabelledImages(images=preprocess.apply(stored.to(torch.float32) / raw.white), labels=labels)
 
 
 def _hash(raw: RawDataset, indices: dict[str, NDArray[np.int64]]) -> str:
     digest = hashlib.sha256()
     for name in ("train", "select", "confirm"):
         digest.update(json.dumps([name, len(indices[name])]).encode())
-        digest.update(raw.search.images[indices[name]].tobytes())
-        digest.update(raw.search.labels[indices[name]].tobytes())
+        digest.update(np.ascontiguousarray(raw.search.images[indices[name]]).data)
+        digest.update(np.ascontiguousarray(raw.search.labels[indices[name]]).data)
     return digest.hexdigest()

@@ -32,7 +32,7 @@ from raydistill.config import Config, ConvNetConfig, NetworkConfig, derive_seed
 from raydistill.core.augment import augment_each, parse_operations
 from raydistill.core.contract import DivergedError, TrainPart
 from raydistill.core.networks import Network, build_network, initialise
-from raydistill.core.train import is_correct
+from raydistill.core.train import images_at_once, is_correct
 from raydistill.core.unroll import flatten, logits_by_parameters
 from raydistill.space_file import DataFacts
 
@@ -122,7 +122,7 @@ class ExpertSettings(Config):
     """Everything that shapes an expert's trajectory. Its hash names the set of experts on the store."""
 
     dataset: dict[str, Any]
-    """The data set's section: split and preprocessing are in it."""
+    """The data set's section without the path of its files: split and preprocessing are in it."""
     data_sha256: str
     network: NetworkConfig
     operations: tuple[str, ...] = Field(strict=False)
@@ -224,11 +224,11 @@ def el2n(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def logits_of(parameters: Tensor, network: NetworkConfig, part: TrainPart, images: Tensor, chunk: int = 1000) -> Tensor:
+def logits_of(parameters: Tensor, network: NetworkConfig, part: TrainPart, images: Tensor) -> Tensor:
     """(N, K) logits of (N, C, H, W) images under flat parameters, on the images' device."""
     logits = logits_by_parameters(build_network(network, part.shape, part.classes, torch.device("meta")))
     parameters = parameters.to(images.device)
-    return torch.cat([logits(parameters, x) for x in images.split(chunk)])
+    return torch.cat([logits(parameters, x) for x in images.split(images_at_once(images))])
 
 
 def easy_to_hard(scores: Tensor, labels: Tensor, classes: int) -> list[Tensor]:

@@ -1,22 +1,21 @@
-"""MNIST in torchvision's layout, every file held against its published checksum.
+"""MNIST and FashionMNIST in torchvision's layout, every file held against its published checksum.
 
-Source: LeCun, Bottou, Bengio, Haffner, Proceedings of the IEEE 1998; MD5 sums of the unpacked files as published.
+Sources: LeCun, Bottou, Bengio, Haffner, Proceedings of the IEEE 1998; Xiao, Rasul, Vollgraf, "Fashion-MNIST", 2017. MNIST is
+read from its unpacked files, whose MD5 sums are published; of FashionMNIST only the sums of the packed files are, so those are
+read. torchvision leaves both kinds in the folder.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
+import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from torchvision.datasets import MNIST
-from torchvision.datasets.mnist import read_image_file, read_label_file
+from torchvision.datasets import MNIST, FashionMNIST
 
+from raydistill.core.published import checked_bytes, root_folder, see_to_files
 from raydistill.core.raw import RawDataset, RawPart
-from raydistill.space_file import DataError
-
-DEFAULT_DATA_ROOT = Path("~/.cache/raydistill")
 
 MD5 = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -24,6 +23,11 @@ MD5 = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
+FASHION_MD5: dict[str, str] = dict(FashionMNIST.resources)
+"""File name, ending in .gz, to MD5."""
+SIZES = {"select": 5000, "confirm": 5000}
+"""As many as the published test images, halved: at 99 % accuracy 5,000 images leave a standard error of 0.14 points, at 92 %
+(FashionMNIST) one of 0.38, and the 50,000 that remain train as well as 60,000."""
 
 
 def load_mnist(data_root: Path | None) -> RawDataset:
@@ -35,40 +39,55 @@ def load_mnist(data_root: Path | None) -> RawDataset:
     Raises:
         DataError: a file is missing and may not or cannot be downloaded, or is damaged.
     """
-    root = (data_root or DEFAULT_DATA_ROOT).expanduser()
-    folder = root / "MNIST" / "raw"
-    missing = [name for name in MD5 if not (folder / name).is_file()]
-    if missing:
-        _download(root, folder, missing)
+    return _load("MNIST", data_root, MD5, MNIST, tuple("0123456789"), mirror_keeps_class=False)
+
+
+def load_fashion_mnist(data_root: Path | None) -> RawDataset:
+    """60,000 grey pictures of clothing, split as MNIST.
+
+    A mirrored garment is the same garment, though DC and DM leave out flips only for digits by name; so "dsa" flips here too.
+
+    Args:
+        data_root: folder that holds or shall hold `FashionMNIST/raw/`; None means `~/.cache/raydistill`.
+
+    Raises:
+        DataError: a file is missing and may not or cannot be downloaded, or is damaged.
+    """
+    return _load("FashionMNIST", data_root, FASHION_MD5, FashionMNIST, tuple(FashionMNIST.classes), mirror_keeps_class=True)
+
+
+def _load(
+    title: str,
+    data_root: Path | None,
+    sums: dict[str, str],
+    published: Callable[..., object],
+    class_names: tuple[str, ...],
+    *,
+    mirror_keeps_class: bool,
+) -> RawDataset:
+    root = root_folder(data_root)
+    folder = root / title / "raw"
+    see_to_files(title, folder, sums, lambda: published(root=str(root), download=True))
     return RawDataset(
-        search=_read(folder, "train"),
-        load_test=lambda: _read(folder, "t10k"),
-        sizes={"select": 5000, "confirm": 5000},
+        search=_read(folder, "train", sums),
+        load_test=lambda: _read(folder, "t10k", sums),
+        sizes=SIZES,
         white=255,
-        class_names=tuple("0123456789"),
-        mirror_keeps_class=False,
+        class_names=class_names,
+        mirror_keeps_class=mirror_keeps_class,
     )
 
 
-def _download(root: Path, folder: Path, missing: list[str]) -> None:
-    wanted = (
-        f"MNIST files are missing: put {', '.join(missing)} (unpacked) into {folder}, or name another folder with --data-root"
+def _read(folder: Path, part: str, sums: dict[str, str]) -> RawPart:
+    images, labels = (
+        _values(checked_bytes(folder / name, md5), name) for name, md5 in sorted(sums.items()) if name.startswith(f"{part}-")
     )
-    if os.environ.get("RAYDISTILL_OFFLINE") == "1":
-        raise DataError(f"{wanted}; RAYDISTILL_OFFLINE=1 forbids the download")
-    try:
-        MNIST(root=str(root), download=True)
-    except (OSError, RuntimeError) as error:
-        raise DataError(f"{wanted}; the download failed: {error}") from error
+    return RawPart(
+        images=np.frombuffer(images, dtype=np.uint8, offset=16).reshape(-1, 1, 28, 28).copy(),
+        labels=np.frombuffer(labels, dtype=np.uint8, offset=8).astype(np.int64),
+    )
 
 
-def _read(folder: Path, part: str) -> RawPart:
-    for name in (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"):
-        found = hashlib.md5((folder / name).read_bytes(), usedforsecurity=False).hexdigest()
-        if found != MD5[name]:
-            raise DataError(
-                f"{folder / name} is damaged: its MD5 is {found}, published is {MD5[name]}; delete it and fetch it again"
-            )
-    images = read_image_file(str(folder / f"{part}-images-idx3-ubyte")).numpy()
-    labels = read_label_file(str(folder / f"{part}-labels-idx1-ubyte")).numpy()
-    return RawPart(images=images[:, None], labels=labels.astype(np.int64))
+def _values(data: bytes, name: str) -> bytes:
+    """The file in the idx format: a header of 16 bytes before images and of 8 before labels, then a byte per value."""
+    return gzip.decompress(data) if name.endswith(".gz") else data

@@ -12,7 +12,7 @@ from raydistill.config import NetworkConfig
 from raydistill.core.contract import TrainPart
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.recipes import RECIPES
-from raydistill.core.train import train
+from raydistill.core.train import images_at_once, train
 
 
 class ClassBatches:
@@ -110,8 +110,8 @@ CORESETS = {"k_center": k_center, "herding": herding}
 
 
 @torch.no_grad()
-def _embed(network: torch.nn.Module, images: Tensor, chunk: int = 1000) -> Tensor:
-    return torch.cat([network.features(x).embedding for x in images.split(chunk)])  # type: ignore[operator]
+def _embed(network: torch.nn.Module, images: Tensor) -> Tensor:
+    return torch.cat([network.features(x).embedding for x in images.split(images_at_once(images))])  # type: ignore[operator]
 
 
 def trained_features(part: TrainPart, network: NetworkConfig, generator: torch.Generator) -> Tensor:

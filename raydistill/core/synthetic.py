@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from raydistill.core.preprocess import Standardise
+from raydistill.core.preprocess import Preprocess, Standardise, Whiten
 
 FORMAT = "raydistill-set-1"
 
@@ -22,7 +22,7 @@ class SyntheticSet:
     """Classes x IPC items, class after class: item j is of class j // ipc."""
 
     images: Tensor
-    """(K * IPC, C, H, W) float32, standardised."""
+    """(K * IPC, C, H, W) float32, standardised or whitened."""
     labels: Tensor
     """(K * IPC,) int64 classes, or (K * IPC, K) float32 logits."""
     ipc: int
@@ -52,7 +52,7 @@ class SyntheticSet:
 class Manifest:
     """Where a set comes from and how its images are to be read."""
 
-    preprocess: Standardise
+    preprocess: Preprocess
     class_names: tuple[str, ...]
     config: dict[str, Any]
     """The trial's config as JSON: data set, network, method, seed."""
@@ -75,8 +75,7 @@ def encode(synthetic: SyntheticSet, manifest: Manifest) -> bytes:
     text = {
         "format": FORMAT,
         "ipc": str(synthetic.ipc),
-        "mean": json.dumps(manifest.preprocess.mean),
-        "std": json.dumps(manifest.preprocess.std),
+        **_space_text(manifest.preprocess),
         "class_names": json.dumps(manifest.class_names),
         "config": json.dumps(manifest.config, sort_keys=True),
         "code_sha256": manifest.code_sha256,
@@ -96,7 +95,7 @@ def decode(data: bytes) -> tuple[SyntheticSet, Manifest]:
         images, labels, lr = tensors["images"], tensors["labels"], tensors.get("learned_lr")
         form, ipc = text["format"], int(text["ipc"])
         manifest = Manifest(
-            preprocess=Standardise(mean=tuple(json.loads(text["mean"])), std=tuple(json.loads(text["std"]))),
+            preprocess=_space_of(text),
             class_names=tuple(json.loads(text["class_names"])),
             config=json.loads(text["config"]),
             code_sha256=text["code_sha256"],
@@ -118,6 +117,19 @@ def decode(data: bytes) -> tuple[SyntheticSet, Manifest]:
 def sha256(data: bytes) -> str:
     """Hash of a file's bytes, as hex."""
     return hashlib.sha256(data).hexdigest()
+
+
+def _space_text(preprocess: Preprocess) -> dict[str, str]:
+    """What the images are to be inverted with, as metadata; of ZCA the name of its matrices."""
+    if isinstance(preprocess, Whiten):
+        return {"zca": preprocess.key}
+    return {"mean": json.dumps(preprocess.mean), "std": json.dumps(preprocess.std)}
+
+
+def _space_of(text: dict[str, str]) -> Preprocess:
+    if "zca" in text:
+        return Whiten(key=text["zca"])
+    return Standardise(mean=tuple(json.loads(text["mean"])), std=tuple(json.loads(text["std"])))
 
 
 def _in_fixed_order(data: bytes, metadata: dict[str, str]) -> bytes:

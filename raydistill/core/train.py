@@ -55,8 +55,15 @@ def draw_batches(images: int, batch: int, generator: torch.Generator) -> Iterato
         yield from order[: images // batch * batch].split(batch)
 
 
+def images_at_once(images: Tensor) -> int:
+    """Images in one forward pass: 1,000 up to 32 x 32 pixels, of larger ones as many as have the same number of pixels."""
+    height, width = images.shape[-2:]
+    return max(1, min(1000, 1000 * 32 * 32 // (height * width)))
+
+
 @torch.no_grad()
-def is_correct(network: Network, images: Tensor, labels: Tensor, chunk: int = 1000) -> Tensor:
+def is_correct(network: Network, images: Tensor, labels: Tensor, chunk: int | None = None) -> Tensor:
     """(N,) booleans on the CPU: which images the network classifies as labelled; batch norm in evaluation mode."""
     network.eval()
+    chunk = chunk or images_at_once(images)
     return torch.cat([network(x).argmax(dim=1) == y for x, y in zip(images.split(chunk), labels.split(chunk), strict=True)]).cpu()

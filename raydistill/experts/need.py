@@ -75,7 +75,7 @@ def need_of(config: TrialConfig[Any], splits: Splits) -> ExpertNeed | None:
             "raise it, or take an earlier window"
         )
     settings = ExpertSettings(
-        dataset=config.dataset.model_dump(mode="json"),
+        dataset=config.dataset.model_dump(mode="json", exclude={"path"}),
         data_sha256=config.data_sha256,
         network=config.network,
         operations=parse_operations(fields.augmentation, mirror_keeps_class=splits.mirror_keeps_class),

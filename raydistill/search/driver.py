@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import yaml
 
 from raydistill.baseline import Baseline, finish_baseline, read_baseline
-from raydistill.config import DatasetConfig, SearchSpace, TrialConfig
+from raydistill.config import SearchSpace, TrialConfig, dataset_config
 from raydistill.confirm import finish_confirmation
 from raydistill.core.data import load_splits
 from raydistill.core.experts import ExpertFields
@@ -71,7 +71,7 @@ def run_search(
     data_root = data_root.absolute() if data_root else None
     study.check_writable()
     with _held(study, watcher), closing(executor):
-        data_sha256 = load_splits(DatasetConfig(**space.template["dataset"]), data_root).sha256
+        data_sha256 = load_splits(dataset_config(space.template["dataset"]), data_root).sha256
         check_resumable(space, study, data_sha256=data_sha256, accept_code_change=accept_code_change)
         study.write(SPACE_FILE, yaml.safe_dump(complete_document(space), sort_keys=False))
         config = any_trial(space, data_sha256)

@@ -15,8 +15,8 @@ from raydistill.search.space import complete_document
 from raydistill.store import Store, StoreError
 
 SPACE_FILE = "search_space.yaml"
-MAY_CHANGE = ("budget.trials", "resources.max_concurrent_trials")
-"""What shapes no trial."""
+MAY_CHANGE = ("budget.trials", "resources.max_concurrent_trials", "dataset.path")
+"""What shapes no trial; the data itself is held against its hash."""
 
 
 class StudyMismatchError(Exception):
@@ -66,8 +66,8 @@ def _check_space(space: SearchSpace, study: Store) -> None:
                 [
                     f"study {study.root} was begun with another search space:",
                     *(f"  {change}" for change in changes),
-                    f"Only {' and '.join(MAY_CHANGE)} may change: go back to these values, or give the new search another name "
-                    "(study: ...)",
+                    f"Only {', '.join(MAY_CHANGE[:-1])} and {MAY_CHANGE[-1]} may change: go back to these values, or give the "
+                    "new search another name (study: ...)",
                 ]
             )
         )

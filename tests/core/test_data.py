@@ -17,7 +17,7 @@ from raydistill.config import DatasetConfig
 from raydistill.core import data
 from raydistill.core.data import DATASETS, LabelledImages, Splits, data_facts, load_raw_digits, load_splits, open_test
 from raydistill.core.raw import RawDataset, RawPart
-from raydistill.space_file import DataFacts
+from raydistill.space_file import DataError, DataFacts
 from raydistill.store import Store, StoreError
 
 DIGITS = DatasetConfig(name="digits")
@@ -178,6 +178,25 @@ def test_a_published_test_part_stays_whole_and_the_rest_is_split(small: DatasetC
     assert len(open_test(small, reason="a test", log=log).labels) == 9
 
 
+def test_a_part_without_a_class_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2 of 102 images are rare: their share of 10 select images is 0.2."""
+    labels = np.array([0] * 100 + [1] * 2)
+    part = RawPart(images=np.arange(102, dtype=np.uint8).reshape(102, 1, 1, 1), labels=labels)
+    raw = RawDataset(
+        search=part,
+        load_test=None,
+        sizes={"select": 10, "confirm": 10},
+        white=255,
+        class_names=("common", "rare"),
+        mirror_keeps_class=True,
+    )
+    monkeypatch.setitem(DATASETS, "uneven", lambda data_root: raw)
+    with pytest.raises(
+        DataError, match=r"the (train|select|confirm) part has no image of class rare; give the class more images or"
+    ):
+        load_splits(DatasetConfig(name="uneven"))
+
+
 def test_test_images_are_standardised_by_the_train_part(small: DatasetConfig, log: Store) -> None:
     """Every test pixel is white: 1 less the train part's mean, divided by its deviation."""
     splits = load_splits(small)
@@ -191,7 +210,7 @@ def test_opening_the_test_part_is_logged(log: Store) -> None:
     (name,) = log.local_path("test_openings").iterdir()
     entry = json.loads(name.read_text())
     assert entry["reason"] == "certify study x"
-    assert entry["dataset"] == {"name": "digits", "split_seed": 0}
+    assert entry["dataset"] == {"name": "digits", "split_seed": 0, "preprocess": "standardise"}
     assert {"opened_at", "user", "host", "command"} <= set(entry)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import struct
@@ -96,9 +97,7 @@ def test_missing_files_are_named_with_their_folder_when_offline(raw: Path) -> No
     with pytest.raises(DataError) as caught:
         load_mnist(raw.parents[1])
     text = str(caught.value)
-    assert text.startswith(
-        f"MNIST files are missing: put {TRAIN_LABELS} (unpacked) into {raw}, or name another folder with --data-root"
-    )
+    assert text.startswith(f"MNIST files are missing: put {TRAIN_LABELS} into {raw}, or name another folder with --data-root")
     assert text.endswith("RAYDISTILL_OFFLINE=1 forbids the download")
 
 
@@ -152,6 +151,30 @@ def test_without_a_folder_the_cache_in_the_home_folder_is_used(raw: Path, monkey
     (home / ".cache" / "raydistill").symlink_to(raw.parents[1])
     monkeypatch.setenv("HOME", str(home))
     assert len(load_mnist(None).search.labels) == 40
+
+
+def test_fashion_mnist_is_read_from_its_packed_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """40 train and 20 test images; image n starts with the pixel 784 n mod 256: 0, 16, 32, ..."""
+    monkeypatch.setenv("RAYDISTILL_OFFLINE", "1")
+    folder = tmp_path / "FashionMNIST" / "raw"
+    folder.mkdir(parents=True)
+    for part, count in (("train", 40), ("t10k", 20)):
+        images = np.arange(count * 784).reshape(count, 28, 28) % 256
+        for name, values in ((f"{part}-images-idx3-ubyte.gz", images), (f"{part}-labels-idx1-ubyte.gz", np.arange(count) % 10)):
+            (folder / name).write_bytes(gzip.compress(idx(values)))
+            monkeypatch.setitem(mnist.FASHION_MD5, name, hashlib.md5((folder / name).read_bytes()).hexdigest())
+    raw = mnist.load_fashion_mnist(tmp_path)
+    assert raw.load_test is not None
+    assert (raw.search.images.shape, raw.load_test().images.shape) == ((40, 1, 28, 28), (20, 1, 28, 28))
+    assert raw.search.images[:3, 0, 0, 0].tolist() == [0, 16, 32]
+    assert (raw.search.labels.tolist(), raw.class_names[0]) == ([n % 10 for n in range(40)], "T-shirt/top")
+
+
+def test_fashion_mnist_has_files_and_checksums_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAYDISTILL_OFFLINE", "1")
+    with pytest.raises(DataError, match=r"FashionMNIST files are missing: put train-images-idx3-ubyte.gz, .*FashionMNIST/raw"):
+        mnist.load_fashion_mnist(tmp_path)
+    assert mnist.FASHION_MD5["train-images-idx3-ubyte.gz"] == "8d4fb7e6c68d591d4c3dfef9ec88bf0d"
 
 
 @needs_mnist

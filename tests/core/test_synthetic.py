@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from raydistill.core.preprocess import Standardise
+from raydistill.core.preprocess import Standardise, Whiten
 from raydistill.core.synthetic import FORMAT, Manifest, SyntheticSet, decode, encode, hard_labels, sha256
 
 MANIFEST = Manifest(
@@ -184,6 +184,12 @@ def test_a_file_that_is_no_set_is_refused(data: bytes) -> None:
 def test_a_set_whose_parts_do_not_fit_together_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"format '.*', images \(.*\) and labels \(.*\) for \d classes of \d; .*: make it again"):
         decode(data)
+
+
+def test_a_whitened_set_names_its_matrices_and_does_not_hold_them() -> None:
+    data = encode(some_set(), replace(MANIFEST, preprocess=Whiten(key="abc")))
+    assert decode(data)[1].preprocess == Whiten(key="abc")
+    assert len(data) < len(encode(some_set(), MANIFEST))
 
 
 def test_the_hash_is_that_of_the_bytes() -> None:

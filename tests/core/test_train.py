@@ -16,7 +16,7 @@ from raydistill.core.data import load_splits
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.recipes import RECIPES, Recipe
 from raydistill.core.selection import ClassBatches
-from raydistill.core.train import draw_batches, is_correct, train
+from raydistill.core.train import draw_batches, images_at_once, is_correct, train
 
 CPU = torch.device("cpu")
 SHORT = Recipe(name="short", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=5, batch=8, augmentation="none")
@@ -231,6 +231,12 @@ def test_correct_is_told_image_by_image_in_order() -> None:
     correct = is_correct(network, images, labels, chunk=7)
     assert correct.dtype == torch.bool
     assert (~correct).nonzero().flatten().tolist() == [3, 49]
+
+
+@pytest.mark.parametrize(("side", "count"), [(8, 1000), (32, 1000), (64, 250), (224, 20), (2000, 1)])
+def test_large_images_go_through_a_network_fewer_at_once(side: int, count: int) -> None:
+    """1,024,000 pixels: 250 images of 64 x 64, 20 of 224 x 224 (1,003,520)."""
+    assert images_at_once(torch.empty(1, 3, side, side)) == count
 
 
 def test_batch_norm_is_read_in_evaluation_mode() -> None:

@@ -71,9 +71,14 @@ def test_another_space_is_refused_with_every_difference(study: Store) -> None:
         '  ipc: was {"low": 1, "high": 60, "log": false}, is now {"low": 1, "high": 50, "log": false}',
         '  method.init: was {"choices": ["real", "noise"]}, is now "noise"',
         "  resources.gpus_per_trial above 0: was false, is now true",
-        "Only budget.trials and resources.max_concurrent_trials may change: go back to these values, or give the new search "
-        "another name (study: ...)",
+        "Only budget.trials, resources.max_concurrent_trials and dataset.path may change: go back to these values, or give the "
+        "new search another name (study: ...)",
     ]
+
+
+def test_where_the_images_lie_is_no_difference() -> None:
+    """The images themselves are held against their hash."""
+    assert list(differences({"dataset": {"path": "/here"}}, {"dataset": {"path": "/there"}})) == []
 
 
 def test_a_key_that_one_space_lacks_is_a_difference() -> None:
