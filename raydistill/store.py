@@ -51,6 +51,10 @@ class Store:
         # An object store knows no ".": "bucket/study/." would be another key than "bucket/study".
         return f"{self.root.rstrip('/')}/{relative}" if relative.parts else self.root
 
+    def absolute(self) -> Store:
+        """The same store by a path that holds in other processes, whatever folder they run in."""
+        return Store(str(self.local_path(".").absolute())) if self.is_local else self
+
     @property
     def is_local(self) -> bool:
         """Whether the root is a folder of this machine's file system."""
@@ -119,11 +123,18 @@ class Store:
 
     def folders(self, name: str) -> list[str]:
         """Sorted names of the folders in a folder; none if it does not exist."""
+        return self._entries(name, "directory")
+
+    def files(self, name: str) -> list[str]:
+        """Sorted names of the files in a folder; none if it does not exist."""
+        return self._entries(name, "file")
+
+    def _entries(self, name: str, kind: str) -> list[str]:
         filesystem, path = self._open(name)
         if not filesystem.exists(path):
             return []
         entries = filesystem.ls(path, detail=True)
-        return sorted(PurePosixPath(e["name"]).name for e in entries if e["type"] == "directory")
+        return sorted(PurePosixPath(e["name"]).name for e in entries if e["type"] == kind)
 
     def _open(self, name: str) -> tuple[Any, str]:
         """The file system and the path in it; listings are not cached, for other nodes write here too."""

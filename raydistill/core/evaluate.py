@@ -12,9 +12,23 @@ from torch import Tensor
 
 from raydistill.config import NetworkConfig, derive_seed
 from raydistill.core.data import LabelledImages, Splits
-from raydistill.core.networks import build_network, initialise
+from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.core.train import Recipe, is_correct, train
+
+
+def train_fresh(
+    images: Tensor, labels: Tensor, splits: Splits, network: NetworkConfig, recipe: Recipe, seed: int, device: torch.device
+) -> Network:
+    """A network, initialised and trained; arguments as in `train_and_read`.
+
+    The initialisation is the first that the seed decides, so the same seed starts the same network whatever it learns from.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    fresh = build_network(network, splits.shape, len(splits.class_names), device)
+    initialise(fresh, generator)
+    train(fresh, images.to(device), labels.to(device), recipe, generator, mirror_keeps_class=splits.mirror_keeps_class)
+    return fresh
 
 
 def train_and_read(
@@ -42,10 +56,7 @@ def train_and_read(
     Returns:
         One (n,) boolean array per part: which of its images the network gets right.
     """
-    generator = torch.Generator().manual_seed(seed)
-    fresh = build_network(network, splits.shape, len(splits.class_names), device)
-    initialise(fresh, generator)
-    train(fresh, images.to(device), labels.to(device), recipe, generator, mirror_keeps_class=splits.mirror_keeps_class)
+    fresh = train_fresh(images, labels, splits, network, recipe, seed, device)
     return [is_correct(fresh, part.images.to(device), part.labels.to(device)).numpy() for part in reads]
 
 
@@ -63,9 +74,9 @@ def evaluate_set(
     A learned rate, where the set has one, takes the place of the recipe's.
     """
     rows = [
-        train_and_read(synthetic.images, synthetic.labels, splits, [part], network, _with_rate(recipe, synthetic), seed, device)[
-            0
-        ]
+        train_and_read(
+            synthetic.images, synthetic.labels, splits, [part], network, with_learned_rate(recipe, synthetic), seed, device
+        )[0]
         for seed in seeds
     ]
     return np.array(rows)
@@ -76,5 +87,6 @@ def network_seeds(purpose: str, data_sha256: str, count: int) -> list[int]:
     return [derive_seed("network", purpose, data_sha256, index) for index in range(count)]
 
 
-def _with_rate(recipe: Recipe, synthetic: SyntheticSet) -> Recipe:
+def with_learned_rate(recipe: Recipe, synthetic: SyntheticSet) -> Recipe:
+    """The recipe at the set's own learning rate, where it has one."""
     return recipe if synthetic.learned_lr is None else replace(recipe, lr=synthetic.learned_lr)
