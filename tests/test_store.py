@@ -81,6 +81,12 @@ def test_folders_are_listed_in_order_without_the_files(store: Store) -> None:
     assert store.folders("trials") == ["a", "b"]
 
 
+def test_files_are_listed_in_order_without_the_folders(store: Store) -> None:
+    for name in ("trials/b", "trials/a", "trials/c/record.json"):
+        store.write(name, "1")
+    assert (store.files("trials"), store.files("none")) == (["a", "b"], [])
+
+
 def test_the_folders_of_the_root_go_by_a_dot(store: Store) -> None:
     """An object store knows no ".", so "bucket/study/." would be a key that nobody wrote."""
     store.write("trials/a/record.json", "1")
@@ -94,6 +100,15 @@ def test_a_folder_that_is_not_there_has_no_folders(store: Store) -> None:
 def test_a_store_below_another_shares_its_files(store: Store) -> None:
     store.at("trials", "a").write("x", "1")
     assert store.read("trials/a/x") == b"1"
+
+
+def test_an_absolute_store_is_the_same_wherever_a_process_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    absolute = Store("studies").absolute()
+    monkeypatch.chdir("/")
+    absolute.write("x", "1")
+    assert (tmp_path / "studies" / "x").read_text() == "1"
+    assert Store("memory://studies").absolute() == Store("memory://studies")
 
 
 def test_a_writable_store_is_left_without_a_probe(store: Store) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +98,36 @@ def test_a_certification_that_is_killed_goes_on_with_the_split_still_sealed(stud
     assert len(openings(study)) == 1
 
 
-def test_the_same_study_gives_the_same_certificate(study: Store, searched: Path, tmp_path: Path) -> None:
-    import shutil
+def test_a_kill_right_after_the_opening_shows_in_the_next_certificate(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The split was opened and nothing written: it is opened again, for the same networks, and that is said."""
 
+    def killed(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "is_correct", killed)
+        with pytest.raises(KeyboardInterrupt):
+            certify(study)
+    told = Told()
+    made = certify(study, told)
+    assert told.all("stage") == []
+    assert [opening.reason for opening in made.evidence.openings] == [made.evidence.openings[0].reason] * 2
+    assert any("had been opened once besides" in sentence for sentence in made.findings.headline)
+
+
+def test_jobs_travel_to_other_processes(study: Store) -> None:
+    """As Ray sends them; a network trained there is the one trained here."""
+    found = candidate.find_candidate(study, None, None, accept_code_change=False)
+    plan = run._plan(study, found, networks=2, number=1)
+    job = arms.network_jobs(plan, found.config, study, None)[0]
+    pickle.loads(pickle.dumps(job))()
+    sent = study.read(job.output)
+    study.delete(job.output)
+    job()
+    assert study.read(job.output) == sent
+
+
+def test_the_same_study_gives_the_same_certificate(study: Store, searched: Path, tmp_path: Path) -> None:
     shutil.copytree(searched, tmp_path / "other")
     one, other = certify(study), certify(Store(str(tmp_path / "other" / "made-up")))
     assert one.findings == other.findings
