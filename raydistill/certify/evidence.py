@@ -9,14 +9,14 @@ from typing import Any
 from raydistill.certify.arms import Plan, certificate_seeds
 from raydistill.certify.candidate import Candidate
 from raydistill.certify.certificate import Admissibility, Earlier, Evidence, Opening, RecipeFacts, Sizes, SmallerIpc, seal_of
-from raydistill.certify.reading import TestReading
+from raydistill.certify.reading import SplitReading
 from raydistill.core.cost import forward_macs
 from raydistill.core.train import RECIPES
 from raydistill.record import TrialRecord, versions
 from raydistill.store import Store
 
 
-def gather_evidence(study: Store, candidate: Candidate, plan: Plan, read: TestReading, earlier: tuple[Earlier, ...]) -> Evidence:
+def gather_evidence(study: Store, candidate: Candidate, plan: Plan, read: SplitReading, earlier: tuple[Earlier, ...]) -> Evidence:
     """The evidence of a certificate, once its networks are trained and read."""
     config, recipe = candidate.config, RECIPES[candidate.config.evaluation.recipe]
     return Evidence(

@@ -24,7 +24,7 @@ from raydistill.store import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TestReading:
+class SplitReading:
     """What the test images say of the networks of all arms."""
 
     arms: tuple[Arm, ...]
@@ -43,7 +43,7 @@ def read_on_test(
     reason: str,
     log: Store,
     data_root: Path | None,
-) -> TestReading:
+) -> SplitReading:
     """Open the test split and read every network of every arm on it.
 
     Args:
@@ -69,12 +69,13 @@ def read_on_test(
             network.load_state_dict(load(study.read(plan.parameters_file(planned, index))))
             rows.append(is_correct(network, on_device.images, on_device.labels).numpy())
         read.append(arm.model_copy(update={"correct": pack_bits(np.array(rows))}))
-    return TestReading(arms=tuple(read), images=len(part.labels), sha256=_hash(part), read_on=_device_name(device))
+    return SplitReading(arms=tuple(read), images=len(part.labels), sha256=_hash(part), read_on=_device_name(device))
 
 
 def _hash(part: LabelledImages) -> str:
-    digest = hashlib.sha256(part.images.numpy().tobytes())
-    digest.update(part.labels.numpy().tobytes())
+    digest = hashlib.sha256(part.labels.numpy().tobytes())
+    for chunk in part.images.split(1000):
+        digest.update(chunk.numpy().tobytes())
     return digest.hexdigest()
 
 
