@@ -43,9 +43,10 @@ def _claim(evidence: Evidence, findings: Findings) -> str:
 def _what_weakens_it(evidence: Evidence, findings: Findings) -> Iterator[str]:
     controls = Counter(arm.name for arm in findings.arms[2:])
     lossless = Counter(arm.name for arm in findings.arms[2:] if arm.verdict == "lossless")
+    too = " TOO" if findings.verdict == "lossless" else ""
     for name, count in lossless.items():
         yield (
-            f"A CONTROL IS LOSSLESS TOO: {name}, {count} of {controls[name]} draws at the same size under the same recipe. "
+            f"A CONTROL IS LOSSLESS{too}: {name}, {count} of {controls[name]} draws at the same size under the same recipe. "
             "Distilling was not needed for that."
         )
     if evidence.number > 1:
@@ -66,7 +67,8 @@ def _lower_side(findings: Findings) -> str:
     if not findings.smaller:
         return "Nothing smaller was tried, so nothing is said of smaller sets."
     if findings.largest_lossy_ipc is None:
-        return "Of the smaller sizes tried none is shown to lose, so this is a size that suffices and not the smallest."
+        none = "Of the smaller sizes tried none is shown to lose"
+        return f"{none}, so this is a size that suffices and not the smallest." if findings.verdict == "lossless" else f"{none}."
     row = next(row for row in findings.smaller if row.ipc == findings.largest_lossy_ipc)
     assert row.gap is not None
     return (

@@ -49,6 +49,13 @@ def test_a_control_that_is_lossless_too_is_said_in_the_second_sentence() -> None
     assert not any("k_center" in sentence for sentence in found.headline)
 
 
+def test_a_control_is_lossless_by_itself_where_the_set_is_not() -> None:
+    found = find(evidence((196, 196, 196), controls={"k_center": [FULL]}, smaller=(smaller(5, [98, 98], finished=1),)))
+    assert found.verdict == "inconclusive"
+    assert found.headline[1].startswith("A CONTROL IS LOSSLESS: k_center, 1 of 1 draws")
+    assert found.headline[-1] == "Of the smaller sizes tried none is shown to lose."
+
+
 def test_a_control_is_held_against_the_set() -> None:
     """The set gets 200 of 200 right, the control 180: 10 points above, in every pair."""
     control = find(evidence(controls={"random": [(180, 180, 180)]})).arms[2]
