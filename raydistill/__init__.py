@@ -13,12 +13,13 @@ from __future__ import annotations
 import importlib.metadata
 from typing import TYPE_CHECKING
 
-# The package `raydistill.search` must be loaded before the function of that name takes its place here: Python binds a
-# subpackage to its parent when it is first imported, which would otherwise replace the function by the module later on.
+# The packages `raydistill.search` and `raydistill.certify` must be loaded before the functions of those names take their places
+# here: Python binds a subpackage to its parent when it is first imported, which would otherwise replace the function later on.
+import raydistill.certify
 import raydistill.search  # noqa: F401
-from raydistill.api import compare, distill, evaluate, search
+from raydistill.api import ablate, certify, compare, distill, evaluate, search, verify
 
-__all__ = ["__version__", "compare", "distill", "evaluate", "search"]
+__all__ = ["__version__", "ablate", "certify", "compare", "distill", "evaluate", "search", "verify"]
 
 if TYPE_CHECKING:
     __version__: str

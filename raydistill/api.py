@@ -1,4 +1,4 @@
-"""The Python API: the commands `search`, `distill`, `evaluate` and `compare` as functions.
+"""The Python API: the commands that work on data, as functions.
 
 Imports nothing heavy by itself; each function imports what it needs, after the space is read, so that mistakes are told at
 once. What a caller can put right is raised as an error of its own, named under Raises.
@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 if TYPE_CHECKING:
+    from raydistill.certify.ablation_table import Ablation
+    from raydistill.certify.certificate import Certificate
+    from raydistill.certify.verify import Verification
     from raydistill.comparison import Comparison
     from raydistill.config import ResourcesConfig
     from raydistill.core.contract import Report
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from raydistill.record import SearchResult
     from raydistill.search.driver import Executor
     from raydistill.search.watcher import Watcher
+    from raydistill.store import Store
 
 SpaceSource = str | Path | Mapping[str, Any]
 """A YAML file, the name of a shipped space, or the document itself."""
@@ -314,6 +318,153 @@ def build_experts(
     return [need.settings.key for need in needs]
 
 
+def certify(
+    study: str | Path,
+    *,
+    store: str | Path = "studies",
+    trial: str | None = None,
+    networks: int = 10,
+    again: bool = False,
+    accept_code_change: bool = False,
+    data_root: str | Path | None = None,
+    local: bool = False,
+    address: str | None = None,
+    watcher: Watcher | None = None,
+) -> Certificate:
+    """Prove on the sealed test split, opened once and logged, that a study's winner is lossless, or say that it is not.
+
+    Args:
+        study: a folder `<store>/<study>`, or a name in the store.
+        store: where names are looked for.
+        trial: names a finished trial; None takes the search's winner.
+        networks: trained afresh on the full data, on the set and on each control, in pairs.
+        again: open the test split once more for a study that has its certificate; the new one says so.
+        accept_code_change: certify a set that other code made.
+        data_root: folder of the data files; None is each data set's own default.
+        local: train the networks one by one in this process, without Ray.
+        address: of a running Ray cluster; None starts one on this machine.
+        watcher: told what happens; None tells nobody.
+
+    Returns:
+        The certificate, as `certificate.json` holds it.
+
+    Raises:
+        InputError: there is no such study.
+        CertifyError: there is nothing to certify, it is certified, or the test split is too small for the margin.
+        StudyInUseError: a search holds the study.
+        DataError: the data is not the data of the study.
+        StoreError: a file of the study is damaged or missing.
+    """
+    from raydistill.certify.run import certify_study
+    from raydistill.report.progress import SilentWatcher
+    from raydistill.spaces import find_study
+
+    folder = find_study(str(study), str(store)).absolute
+    return certify_study(
+        folder,
+        trial_id=trial,
+        networks=networks,
+        again=again,
+        accept_code_change=accept_code_change,
+        data_root=_absolute_path(data_root),
+        executor=executor_for(resources_of(folder), local=local, address=address),
+        watcher=watcher or SilentWatcher(),
+    )
+
+
+def verify(
+    certificate: str | Path,
+    *,
+    retrain: bool = False,
+    data_root: str | Path | None = None,
+    local: bool = False,
+    address: str | None = None,
+    watcher: Watcher | None = None,
+) -> Verification:
+    """Check a certificate: without opening the test split, or by training its networks again.
+
+    Args:
+        certificate: a certificate.json, or the folder that holds it.
+        retrain: train again with the stored seeds and compare image by image; this opens the test split, and the log says so.
+        data_root: folder of the data files, for `retrain`.
+        local: train one by one in this process, without Ray.
+        address: of a running Ray cluster; None starts one on this machine.
+        watcher: told what happens; None tells nobody.
+
+    Raises:
+        CertifyError: there is no certificate, or nothing to train again with.
+        VerificationError: something does not match; all of it is named.
+    """
+    from raydistill.certify import verify as checks
+    from raydistill.report.progress import SilentWatcher
+
+    path = str(Path(certificate).absolute()) if "://" not in str(certificate) else str(certificate)
+    verification = checks.verify_certificate(path)
+    if not retrain:
+        return verification
+    return checks.retrain(
+        verification,
+        path,
+        data_root=_absolute_path(data_root),
+        executor=executor_for(resources_of(checks.study_of(path)), local=local, address=address),
+        watcher=watcher or SilentWatcher(),
+    )
+
+
+def ablate(
+    study: str | Path,
+    *,
+    store: str | Path = "studies",
+    trial: str | None = None,
+    draws: int = 5,
+    networks: int = 3,
+    accept_code_change: bool = False,
+    data_root: str | Path | None = None,
+    local: bool = False,
+    address: str | None = None,
+    watcher: Watcher | None = None,
+) -> Ablation:
+    """Turn each term of a study's winning method off in turn, at the found size, and take the effects in pairs.
+
+    Args:
+        study: a folder `<store>/<study>`, or a name in the store.
+        store: where names are looked for.
+        trial: names a finished trial; None takes the search's winner.
+        draws: distillations of each variant.
+        networks: behind each draw.
+        accept_code_change: take a trial that other code made.
+        data_root: folder of the data files; None is each data set's own default.
+        local: one by one in this process, without Ray.
+        address: of a running Ray cluster; None starts one on this machine.
+        watcher: told what happens; None tells nobody.
+
+    Returns:
+        A row per term, as `ablation.json` holds it.
+
+    Raises:
+        InputError: there is no such study.
+        CertifyError: there is no trial to take apart, or its method has no terms.
+        StudyInUseError: a search holds the study.
+        DataError: the data is not the data of the study.
+        StoreError: a file of the study is damaged or missing.
+    """
+    from raydistill.certify.ablation import ablate_study
+    from raydistill.report.progress import SilentWatcher
+    from raydistill.spaces import find_study
+
+    folder = find_study(str(study), str(store)).absolute
+    return ablate_study(
+        folder,
+        trial_id=trial,
+        draws=draws,
+        networks=networks,
+        accept_code_change=accept_code_change,
+        data_root=_absolute_path(data_root),
+        executor=executor_for(resources_of(folder), local=local, address=address),
+        watcher=watcher or SilentWatcher(),
+    )
+
+
 def executor_for(resources: ResourcesConfig, *, local: bool, address: str | None) -> Executor:
     """What carries trials out: this process alone, a Ray cluster on this machine, or one at an address.
 
@@ -331,6 +482,15 @@ def executor_for(resources: ResourcesConfig, *, local: bool, address: str | None
     from raydistill.search.on_ray import RayExecutor
 
     return RayExecutor(address, resources)
+
+
+def resources_of(study: Store) -> ResourcesConfig:
+    """What one trial of a study was given, by its space as it was run."""
+    import yaml
+
+    from raydistill.config import ResourcesConfig
+
+    return ResourcesConfig.model_validate(yaml.safe_load(study.read("search_space.yaml")).get("resources", {}))
 
 
 def as_path(folder: str | Path | None) -> Path | None:

@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -29,6 +29,7 @@ from raydistill.core.experts import ExpertFields
 from raydistill.core.recipes import RECIPES
 from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
+from raydistill.methods.random_soft import RandomSoftConfig, of_the_same_experts
 from raydistill.record import code_sha256, versions
 from raydistill.spaces import InputError, load_space, shipped_spaces
 from raydistill.store import Store
@@ -36,7 +37,7 @@ from raydistill.trial import distil
 
 REFERENCE = "random"
 """The control that every method is paired with."""
-SOFT_REFERENCE = "random_soft"
+SOFT_REFERENCE: Final = "random_soft"
 """The control that methods with soft labels are paired with besides: the same images, labelled by the same experts."""
 CONFIDENCE = 0.95
 """Of the two-sided intervals."""
@@ -250,8 +251,7 @@ def _method_configs(names: Sequence[str], template: TrialConfig[Any], data_root:
             raise CompareError(f"method {method} with two different settings; a comparison has one of each: name it once")
     soft = next((config for name, config in configs.items() if METHODS[name].label_kind == "soft"), None)
     if isinstance(soft, ExpertFields) and SOFT_REFERENCE not in configs:
-        experts = soft.model_dump(include=set(ExpertFields.model_fields))
-        configs[SOFT_REFERENCE] = METHODS[SOFT_REFERENCE].config.model_validate({**experts, "name": SOFT_REFERENCE})
+        configs[SOFT_REFERENCE] = RandomSoftConfig(name=SOFT_REFERENCE, **of_the_same_experts(soft))
     if REFERENCE not in configs:
         configs[REFERENCE] = METHODS[REFERENCE].config.model_validate({"name": REFERENCE})
     return configs

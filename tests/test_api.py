@@ -26,8 +26,9 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert in_a_fresh_process(code) == "[]"
 
 
-def test_the_function_search_is_not_replaced_by_the_package_of_that_name() -> None:
-    code = "import raydistill, raydistill.search.watcher, raydistill.search.local; print(callable(raydistill.search))"
+@pytest.mark.parametrize(("name", "module"), [("search", "watcher"), ("certify", "certificate")])
+def test_a_function_is_not_replaced_by_the_package_of_its_name(name: str, module: str) -> None:
+    code = f"import raydistill, raydistill.{name}.{module}; print(callable(raydistill.{name}))"
     assert in_a_fresh_process(code) == "True"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.metadata
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,7 @@ def search_that_raises(monkeypatch: pytest.MonkeyPatch, error: BaseException) ->
 def test_help_names_every_command() -> None:
     result = run("--help")
     assert result.exit_code == 0
-    assert all(name in result.output for name in ("search", "distill", "evaluate", "tables", "spaces", "--version"))
+    assert all(name in result.output for name in ("search", "certify", "verify", "ablate", "evaluate", "spaces", "--version"))
 
 
 def test_the_version_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -377,3 +378,50 @@ def test_the_command_line_ends_with_the_exit_code() -> None:
     assert done.stderr.startswith(
         "Error: digit_datadam is neither a file nor a shipped search space; did you mean 'digits_datadam'?"
     )
+
+
+def test_a_search_is_certified_verified_and_taken_apart(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each ends with 0 whatever it finds; a second certificate with 2; one that was edited with 1."""
+    # K-center trains its features by the default recipe.
+    monkeypatch.setitem(RECIPES, "default", dataclasses.replace(RECIPES["default"], steps=10))
+    store = str(small.parent / "store")
+    assert run("search", str(small), "--local", "--store", store, *set_options(QUICK)).exit_code == 0
+    certified = run("certify", "tiny", "--store", store, "--local", "--networks", "2")
+    assert certified.exit_code == 0, certified.output
+    page = Path(store, "tiny", "certificate.md").read_text()
+    assert certified.stdout == page
+    path = Path(store, "tiny", "certificate.json")
+    held = run("verify", str(path))
+    assert held.exit_code == 0, held.output
+    assert held.stdout.splitlines()[0] == page.splitlines()[2]
+    again = run("certify", "tiny", "--store", store, "--local", "--networks", "2")
+    assert again.exit_code == 2
+    assert "the test split answers once" in again.stderr
+    taken_apart = run("ablate", "tiny", "--store", store, "--local", "--draws", "2", "--networks", "1")
+    assert taken_apart.exit_code == 0, taken_apart.output
+    assert "| attention | attention_weight=0.0 | 2 (0) |" in taken_apart.stdout
+    document = json.loads(path.read_text())
+    document["findings"]["gap"]["upper"] = 0.001
+    path.write_text(json.dumps(document))
+    edited = run("verify", str(path))
+    assert edited.exit_code == 1
+    assert "findings.gap.upper is 0.001, and follows as" in edited.stderr
+
+
+def test_a_study_without_a_candidate_cannot_be_certified(by_hand: HandMade) -> None:
+    by_hand.trial(10)
+    by_hand.result(verdict="not_reached", winner_trial_id=None)
+    result = run("certify", by_hand.study.root, "--local")
+    assert result.exit_code == 2
+    assert "has no candidate" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["certify", "ablate"])
+def test_no_study_is_neither_certified_nor_ablated(tmp_path: Path, command: str) -> None:
+    result = run(command, "nothing", "--store", str(tmp_path))
+    assert (result.exit_code, "nothing is no study" in result.stderr) == (2, True)
+
+
+def test_training_again_needs_a_study(tmp_path: Path) -> None:
+    result = run("verify", str(tmp_path), "--retrain", "--local")
+    assert (result.exit_code, "no certificate at" in result.stderr) == (2, True)

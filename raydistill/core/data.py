@@ -130,6 +130,16 @@ def data_facts(config: DatasetConfig, data_root: Path | None = None) -> DataFact
     return DataFacts(smallest_class=splits.smallest_class, confirm_images=len(splits.confirm.labels), shape=splits.shape)
 
 
+def count_test_images(config: DatasetConfig, data_root: Path | None = None) -> int:
+    """How many images the test split has, 0 where there is none; their number alone leaves this function, so nothing is opened.
+
+    Raises:
+        DataError: files are missing or damaged.
+    """
+    raw = load_raw(config, data_root)
+    return len(raw.load_test().labels) if raw.load_test is not None else raw.sizes.get("test", 0)
+
+
 def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: Path | None = None) -> LabelledImages:
     """The test split, preprocessed as fitted on the train part. The only door to it; the opening is logged before it opens.
 

@@ -12,10 +12,24 @@ from torch import Tensor
 
 from raydistill.config import NetworkConfig, derive_seed
 from raydistill.core.data import LabelledImages, Splits
-from raydistill.core.networks import build_network, initialise
+from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.recipes import EpochRecipe, Recipe
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.core.train import is_correct, train
+
+
+def train_fresh(
+    images: Tensor, labels: Tensor, splits: Splits, network: NetworkConfig, recipe: Recipe, seed: int, device: torch.device
+) -> Network:
+    """A network, initialised and trained; arguments as in `train_and_read`.
+
+    The initialisation is the first that the seed decides, so the same seed starts the same network whatever it learns from.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    fresh = build_network(network, splits.shape, len(splits.class_names), device)
+    initialise(fresh, generator)
+    train(fresh, images.to(device), labels.to(device), recipe, generator, mirror_keeps_class=splits.mirror_keeps_class)
+    return fresh
 
 
 def train_and_read(
@@ -43,10 +57,7 @@ def train_and_read(
     Returns:
         One (n,) boolean array per part: which of its images the network gets right.
     """
-    generator = torch.Generator().manual_seed(seed)
-    fresh = build_network(network, splits.shape, len(splits.class_names), device)
-    initialise(fresh, generator)
-    train(fresh, images.to(device), labels.to(device), recipe, generator, mirror_keeps_class=splits.mirror_keeps_class)
+    fresh = train_fresh(images, labels, splits, network, recipe, seed, device)
     return [is_correct(fresh, part.images.to(device), part.labels.to(device)).numpy() for part in reads]
 
 
@@ -63,7 +74,7 @@ def evaluate_set(
 
     A recipe in epochs counts them over the set. A learned rate, where the set has one, takes the place of the recipe's.
     """
-    in_steps = _with_rate(recipe.for_set(len(synthetic.images)), synthetic)
+    in_steps = with_learned_rate(recipe.for_set(len(synthetic.images)), synthetic)
     rows = [
         train_and_read(synthetic.images, synthetic.labels, splits, [part], network, in_steps, seed, device)[0] for seed in seeds
     ]
@@ -75,5 +86,6 @@ def network_seeds(purpose: str, data_sha256: str, count: int) -> list[int]:
     return [derive_seed("network", purpose, data_sha256, index) for index in range(count)]
 
 
-def _with_rate(recipe: Recipe, synthetic: SyntheticSet) -> Recipe:
+def with_learned_rate(recipe: Recipe, synthetic: SyntheticSet) -> Recipe:
+    """The recipe at the set's own learning rate, where it has one."""
     return recipe if synthetic.learned_lr is None else replace(recipe, lr=synthetic.learned_lr)

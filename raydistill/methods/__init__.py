@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from raydistill.config import Config
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods import coreset, datadam, datm, dc, dm, pad, random_soft
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Control:
+    """How a method serves as a control: what a distilled set of the same size has to be better than."""
+
+    label_kinds: frozenset[str]
+    """Label kinds ("hard", "soft") of the sets that it is a control of."""
+    draws: int
+    """Sets of it in one certificate: several where chance decides which images it takes."""
+    settings: Callable[[Any], Mapping[str, Any]] = lambda winner: {}
+    """Fields of its config, from the config of the winning method; the rest stands at its defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +34,28 @@ class Method:
     Where the config is an `ExpertFields`, `experts` too; see `datm.distill`.
     """
     label_kind: Literal["hard", "soft"] = "hard"
+    control: Control | None = None
+    """Set for methods that certificates compare with."""
+    ablations: Mapping[str, Callable[[Any], Mapping[str, Any]]] = field(default_factory=dict)
+    """Each term by name: from a config, the fields that turn the term off; none where the config does not use it."""
 
 
+BOTH_KINDS = frozenset({"hard", "soft"})
 METHODS: dict[str, Method] = {
-    "datadam": Method(datadam.DataDAMConfig, datadam.distill),
-    "datm": Method(datm.DATMConfig, datm.distill, label_kind="soft"),
-    "pad": Method(pad.PADConfig, pad.distill, label_kind="soft"),
-    "random_soft": Method(random_soft.RandomSoftConfig, random_soft.choose, label_kind="soft"),
-    "dm": Method(dm.DMConfig, dm.distill),
-    "dc": Method(dc.DCConfig, dc.distill),
-    "random": Method(coreset.RandomConfig, coreset.choose),
-    "k_center": Method(coreset.KCenterConfig, coreset.choose),
-    "herding": Method(coreset.HerdingConfig, coreset.choose),
+    "datadam": Method(datadam.DataDAMConfig, datadam.distill, ablations=datadam.ABLATIONS),
+    "datm": Method(datm.DATMConfig, datm.distill, label_kind="soft", ablations=datm.ABLATIONS),
+    "pad": Method(pad.PADConfig, pad.distill, label_kind="soft", ablations=pad.ABLATIONS),
+    "random_soft": Method(
+        random_soft.RandomSoftConfig,
+        random_soft.choose,
+        label_kind="soft",
+        control=Control(label_kinds=frozenset({"soft"}), draws=5, settings=random_soft.of_the_same_experts),
+    ),
+    "dm": Method(dm.DMConfig, dm.distill, ablations=dm.ABLATIONS),
+    "dc": Method(dc.DCConfig, dc.distill, ablations=dc.ABLATIONS),
+    "random": Method(coreset.RandomConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=5)),
+    "k_center": Method(coreset.KCenterConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=1)),
+    "herding": Method(coreset.HerdingConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=1)),
 }
 
 

@@ -22,6 +22,7 @@ Algorithm (K initialisations x T iterations; T = 1 is the paper's, one fresh net
 2. draw b real images of each class, and one augmentation per class for real and synthetic images alike;
 3. class means of attention maps and embeddings: of the real images without gradient, of the synthetic images with;
 4. loss = scale * (sum over layers and classes of squared distances of attention means + lambda * the same for embeddings);
+   `attention_weight`, 1 here, is a factor on the first term for ablations;
 5. one SGD step on the synthetic images; 3 to 5 zeta_S times for the synthetic side;
 6. unless a fresh network comes next: zeta_theta SGD steps of the network on the synthetic images.
 
@@ -33,8 +34,8 @@ never the best one on test images.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -71,6 +72,8 @@ class DataDAMConfig(Config):
     """Of the images' SGD; 0.5 in paper and code."""
     mmd_weight: float = Field(default=0.01, ge=0)
     """lambda; 0.01 for small images in paper, code and report."""
+    attention_weight: float = Field(default=1.0, ge=0)
+    """Factor on the attention term; 1 in paper and code, 0 leaves the embedding term alone (an ablation)."""
     attention_power: float = Field(default=4.0, gt=0)
     """p; 4 in the paper, 1 in the published code (whose function defaults to 4 and is called with 1)."""
     random_inits: int = Field(default=8000, ge=1)
@@ -106,6 +109,20 @@ class DataDAMConfig(Config):
                 "name",
                 "datadam compares attention maps of all blocks but the last: write network {name: convnet, depth: 2 or more}",
             )
+
+
+ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
+    "attention": lambda config: {"attention_weight": 0.0},
+    "mmd": lambda config: {"mmd_weight": 0.0},
+    "augmentation": lambda config: {"augmentation": "none"},
+    "model steps": lambda config: {"model_steps": 0} if config.steps_per_init > 1 else {},
+}
+"""What `raydistill ablate` turns off, everything else as it was found.
+
+Without attention or MMD the other term stays at its weight, so the images also move less: that is part of the term's effect at
+these settings. Without augmentation the distillation sees plain images; the networks that judge the set keep their recipe.
+Without model steps each random network is kept for T iterations untrained; with one iteration per network (T = 1) there are none.
+"""
 
 
 def attention_map(features: Tensor, power: float) -> Tensor:
@@ -144,7 +161,7 @@ def class_means(features: Features, classes: int, power: float) -> list[Tensor]:
 
 
 def matching_loss(real: list[Tensor], synthetic: list[Tensor], config: DataDAMConfig) -> Tensor:
-    """Scale * (L_SAM + lambda * L_MMD), a scalar.
+    """Scale * (w * L_SAM + lambda * L_MMD), a scalar; w is `attention_weight`, 1 in the paper.
 
     Args:
         real: class means as `class_means` gives them, without gradient.
@@ -155,7 +172,8 @@ def matching_loss(real: list[Tensor], synthetic: list[Tensor], config: DataDAMCo
     classes, L_MMD those of mean embeddings of the last layer.
     """
     distances = [(r - s).square().sum(dim=1) for r, s in zip(real, synthetic, strict=True)]
-    per_class = sum(distances[:-1], torch.zeros_like(distances[-1])) + config.mmd_weight * distances[-1]
+    attention = sum(distances[:-1], torch.zeros_like(distances[-1]))
+    per_class = config.attention_weight * attention + config.mmd_weight * distances[-1]
     return config.loss_scale * (per_class.sum() if config.class_reduction == "sum" else per_class.mean())
 
 

@@ -21,7 +21,9 @@ from raydistill.config import NetworkConfig
 from raydistill.core.contract import Checkpoint, Report, TrainPart
 from raydistill.core.experts import Experts
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.methods.trajectory import TrajectoryConfig, match_trajectories
+from raydistill.methods.trajectory import ABLATIONS, TrajectoryConfig, match_trajectories
+
+__all__ = ["ABLATIONS", "DATMConfig", "distill"]
 
 
 class DATMConfig(TrajectoryConfig):

@@ -33,8 +33,8 @@ real images per class; published numbers use instance norm); the scored set is t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -57,6 +57,12 @@ from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.space_file import DataFacts
+
+ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
+    "augmentation": lambda config: {"augmentation": "none"},
+    "model steps": lambda config: {"model_steps": 0} if config.steps_per_init > 1 else {},
+}
+"""What `raydistill ablate` turns off: without augmentation this is DC, without model steps networks stay untrained."""
 
 
 class DCConfig(Config):

@@ -25,8 +25,8 @@ The scored set is the last one, as there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -49,6 +49,9 @@ from raydistill.core.networks import build_network, initialise
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.space_file import DataFacts
+
+ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {"augmentation": lambda config: {"augmentation": "none"}}
+"""What `raydistill ablate` turns off: the distillation sees plain images; the networks that judge the set keep their recipe."""
 
 
 class DMConfig(Config):

@@ -34,8 +34,16 @@ from raydistill.config import Config, NetworkConfig
 from raydistill.core.contract import Checkpoint, Report, TrainPart
 from raydistill.core.experts import ONLY_CHOICES, Curriculum, Experts
 from raydistill.core.synthetic import SyntheticSet
+from raydistill.methods import trajectory
 from raydistill.methods.trajectory import Keep, TrajectoryConfig, match_trajectories
 from raydistill.space_file import DataFacts
+
+ABLATIONS = {
+    **trajectory.ABLATIONS,
+    "FIEX": lambda config: {"filter_data": False},
+    "FIEM": lambda config: {"shallow_fraction": 0.0},
+}
+"""What `raydistill ablate` turns off: each filter by itself, beside what trajectory matching has."""
 
 
 class PADConfig(TrajectoryConfig):

@@ -11,7 +11,7 @@ Algorithm: 1. choose K * IPC train images at random; 2. label them with the expe
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -27,6 +27,11 @@ class RandomSoftConfig(ExpertFields):
     """Random real images of each class, without replacement, with soft labels."""
 
     name: Literal["random_soft"]
+
+
+def of_the_same_experts(winner: ExpertFields) -> dict[str, Any]:
+    """The control's fields beside a method that reads experts."""
+    return winner.model_dump(include=set(ExpertFields.model_fields))
 
 
 def choose(

@@ -32,7 +32,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -50,6 +50,16 @@ from raydistill.core.train import draw_batches
 from raydistill.core.unroll import GradientKind, StudentStep, Unroll, student_loss, unrolled_gradient
 from raydistill.space_file import DataFacts
 
+ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
+    "learned labels": lambda config: {"lr_labels": 0.0},
+    "learned rate": lambda config: {"lr_lr": 0.0},
+    "window growth": lambda config: {"window_growth": 0},
+}
+"""What `raydistill ablate` turns off in trajectory matching, everything else as it was found.
+
+Without learned labels the experts' labels stay as they are. Augmentation shapes the experts too, so it is no term here. What soft
+labels are worth by themselves is what the control `random_soft` tells.
+"""
 Keep = Callable[[Tensor], Tensor]
 """(P,) squared errors of the student's parameters to the (P,) mask, 1 or 0, of those that the loss reads."""
 LARGEST_RATE = 10.0

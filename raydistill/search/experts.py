@@ -17,7 +17,7 @@ from raydistill.experts.build import build_expert, build_scores, check_disk
 from raydistill.experts.files import StoredExperts, missing
 from raydistill.experts.need import FOLDER, ExpertNeed, needs_of
 from raydistill.experts.sets import note_use
-from raydistill.search.jobs import JobRunner, network_jobs, run_stage
+from raydistill.search.jobs import JobRunner, network_jobs, run_missing
 from raydistill.search.watcher import Watcher
 from raydistill.store import Store, StudyInUseError, study_lock
 
@@ -90,8 +90,7 @@ def prepare_experts(
             stages = (("difficulty scores", "scores", build_scores, scores), ("experts", "expert", build_expert, experts))
             for stage, kind, build, indices in stages:
                 jobs = network_jobs(f"{kind} {need.settings.key}", partial(build, need=need), indices, config, store, data_root)
-                if jobs:
-                    run_stage(stage, len(jobs), jobs, runner, watcher)
+                run_missing(stage, jobs, runner, watcher)
         _tell_of_other_code(need, store, watcher)
 
 

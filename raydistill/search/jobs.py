@@ -96,6 +96,12 @@ def network_jobs(
     ]
 
 
+def run_missing(name: str, jobs: Sequence[Job], runner: JobRunner, watcher: Watcher) -> None:
+    """Run the jobs that are left of a stage; no stage where there are none."""
+    if jobs:
+        run_stage(name, len(jobs), jobs, runner, watcher)
+
+
 def run_stage(name: str, total: int, jobs: Sequence[Job], runner: JobRunner, watcher: Watcher) -> None:
     """Tell of a stage of so many networks, those done before included, and run the jobs that are left."""
     watcher.stage(name, total)

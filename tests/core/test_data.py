@@ -15,7 +15,16 @@ from torch import Tensor
 
 from raydistill.config import DatasetConfig
 from raydistill.core import data
-from raydistill.core.data import DATASETS, LabelledImages, Splits, data_facts, load_raw_digits, load_splits, open_test
+from raydistill.core.data import (
+    DATASETS,
+    LabelledImages,
+    Splits,
+    count_test_images,
+    data_facts,
+    load_raw_digits,
+    load_splits,
+    open_test,
+)
 from raydistill.core.raw import RawDataset, RawPart
 from raydistill.space_file import DataError, DataFacts
 from raydistill.store import Store, StoreError
@@ -69,6 +78,18 @@ def test_digits_are_split_into_797_250_300_and_450(splits: Splits, log: Store) -
     sizes = [len(part.labels) for part in (splits.train, splits.select, splits.confirm, test)]
     assert sizes == [797, 250, 300, 450]
     assert [len(part.images) for part in (splits.train, splits.select, splits.confirm, test)] == sizes
+
+
+def test_test_images_are_counted_without_an_opening(log: Store) -> None:
+    """Digits have 450 split off; where a test part is published, its labels are counted; a data set may have none."""
+    raw = load_raw_digits(None)
+    assert count_test_images(DIGITS) == 450
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(DATASETS, "digits", lambda _: replace(raw, load_test=lambda: raw.search))
+        assert count_test_images(DIGITS) == 1797
+        patch.setitem(DATASETS, "digits", lambda _: replace(raw, sizes={"select": 250, "confirm": 300}))
+        assert count_test_images(DIGITS) == 0
+    assert not log.exists("test_openings")
 
 
 def test_the_four_parts_of_digits_share_no_image_and_leave_none_out(splits: Splits, log: Store) -> None:

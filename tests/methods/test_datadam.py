@@ -65,6 +65,16 @@ def test_matching_loss_is_scale_times_attention_plus_lambda_times_mmd() -> None:
     assert matching_loss(real, synthetic, DataDAMConfig(**fields, class_reduction="mean")).item() == pytest.approx(127.5)
 
 
+def test_either_term_can_be_left_out() -> None:
+    """As above: attention 25, embeddings 5. Without attention 10 * 0.1 * 5 = 5, without embeddings 10 * 25 = 250."""
+    real = [torch.tensor([[0.0, 0.0], [1.0, 1.0]]), torch.tensor([[0.0], [0.0]])]
+    synthetic = [torch.tensor([[3.0, 4.0], [1.0, 1.0]]), torch.tensor([[1.0], [2.0]])]
+    fields = {"name": "datadam", "loss_scale": 10.0, "mmd_weight": 0.1}
+    without = [{"attention_weight": 0.0}, {"mmd_weight": 0.0}]
+    losses = [matching_loss(real, synthetic, DataDAMConfig(**{**fields, **off})).item() for off in without]
+    assert losses == pytest.approx([5.0, 250.0])
+
+
 def test_attention_term_per_class_and_layer_is_at_most_two() -> None:
     """Means of non-negative unit vectors have norm at most 1 and no negative product: |a - b|^2 <= 2."""
     generator = torch.Generator().manual_seed(0)

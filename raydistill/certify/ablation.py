@@ -1,0 +1,265 @@
+"""What each term of the winning method did: turned off one at a time at the found size, everything else as it was found.
+
+Draw d of every variant is distilled with the same seed, so it starts from the same images, and is read by networks with the same
+seeds: effects are taken in pairs. Their bounds carry the variation of draws and of images, by the procedure of `paired_gap` with
+draws in the place of networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from raydistill.baseline import prepare_process, recipe_of, splits_of
+from raydistill.certify.ablation_table import CONFIDENCE, START, Ablation, AblationRow, Outcome, Read, render_ablation
+from raydistill.certify.candidate import Candidate, find_candidate
+from raydistill.certify.certificate import CertifyError
+from raydistill.certify.evidence import study_name
+from raydistill.config import TrialConfig, derive_seed
+from raydistill.core.contract import DivergedError, NoCheckpoint
+from raydistill.core.data import Splits
+from raydistill.core.evaluate import network_seeds, train_and_read, with_learned_rate
+from raydistill.core.paired_gap import paired_gap
+from raydistill.core.synthetic import SyntheticSet
+from raydistill.experts.files import open_experts
+from raydistill.methods import METHODS
+from raydistill.record import GapBounds, code_sha256, pack_bits, unpack_bits, versions
+from raydistill.search.driver import Executor
+from raydistill.search.experts import plan_experts, prepare_experts
+from raydistill.search.jobs import NetworkJob, run_missing
+from raydistill.search.watcher import Watcher
+from raydistill.store import Store, study_lock
+from raydistill.trial import distil
+
+ABLATION, ABLATION_PAGE = "ablation.json", "ablation.md"
+
+
+def ablate_study(
+    study: Store,
+    *,
+    trial_id: str | None,
+    draws: int,
+    networks: int,
+    accept_code_change: bool,
+    data_root: Path | None,
+    executor: Executor,
+    watcher: Watcher,
+) -> Ablation:
+    """Take the winning method of a study apart; run again, it goes on where it was cut off.
+
+    Args:
+        study: of a finished search, by a path that holds in other processes.
+        trial_id: names a finished trial; None takes the winner.
+        draws: of each variant.
+        networks: behind each draw.
+        accept_code_change: take a trial that other code made.
+        data_root: folder of the data files.
+        executor: distils and evaluates; closed at the end.
+        watcher: told what happens.
+
+    Raises:
+        CertifyError: there is no trial to take apart, its method has no terms, or there are too few draws.
+        StoreError: a file of the study is damaged or missing.
+        DataError: the data is not the data of the study.
+    """
+    with study_lock(study) if study.is_local else nullcontext(), closing(executor):
+        if draws < 2 or networks < 1:
+            raise CertifyError(f"given {draws} draws of {networks} networks; effects vary over draws: give --draws 2 or more")
+        candidate = find_candidate(study, trial_id, data_root, accept_code_change=accept_code_change)
+        variants, unused = plan_variants(candidate.config, draws=draws, networks=networks)
+        configs = [config for draws_of_one in variants.values() for config in draws_of_one]
+        prepare_experts(plan_experts(configs, study.parent, data_root), configs[0], study.parent, data_root, executor, watcher)
+        jobs = [
+            _job(config, term, study, data_root)
+            for term, draws_of_one in variants.items()
+            for config in draws_of_one
+            if not study.exists(outcome_file(config))
+        ]
+        run_missing("ablation", jobs, executor, watcher)
+        ablation = _conclude(candidate, variants, unused, study)
+        study.write(ABLATION_PAGE, render_ablation(ablation))
+        study.write(ABLATION, ablation.model_dump_json(indent=2) + "\n")
+        return ablation
+
+
+def plan_variants(
+    winner: TrialConfig[Any], *, draws: int, networks: int
+) -> tuple[dict[str, list[TrialConfig[Any]]], tuple[str, ...]]:
+    """Per term (and "" for the whole method) the configs of its draws; and the terms that the winner does not use.
+
+    Raises:
+        CertifyError: the method has no terms.
+    """
+    ablations = METHODS[winner.method.name].ablations
+    if not ablations:
+        able = ", ".join(name for name, method in METHODS.items() if method.ablations)
+        raise CertifyError(
+            f"method {winner.method.name} has no terms to turn off; methods with terms: {able}: ablate a study of one"
+        )
+    variants = {"": _draws(winner, {}, draws, networks)}
+    unused = []
+    for term, overrides_of in ablations.items():
+        overrides = overrides_of(winner.method)
+        if all(getattr(winner.method, field) == value for field, value in overrides.items()):
+            unused.append(term)
+        else:
+            variants[term] = _draws(winner, overrides, draws, networks)
+    return variants, tuple(unused)
+
+
+def measure_variant(
+    config: TrialConfig[Any], index: int, study: Store, data_root: Path | None = None, *, with_start: bool
+) -> None:
+    """Distil one draw of one variant, read it on select and confirm images, write the outcome; nothing if it is written."""
+    del index  # the draw is in the config's seed
+    if study.exists(outcome_file(config)):
+        return
+    splits = splits_of(config, data_root)
+    device = prepare_process(config)
+    start: Read | None = None
+
+    def read_start(step: int, steps: int, loss: Any, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
+        nonlocal start
+        if step == 0 and with_start:
+            start = _read(synthetic, config, splits, device)
+
+    end, error = None, None
+    try:
+        experts = open_experts(config, splits, study.parent)
+        end = _read(distil(config, splits, device, read_start, NoCheckpoint(), experts), config, splits, device)
+    except DivergedError as diverged:
+        error = str(diverged)
+    study.write_json(outcome_file(config), Outcome(end=end, start=start, error=error).model_dump(mode="json"))
+
+
+def outcome_file(config: TrialConfig[Any]) -> str:
+    """Where an outcome goes: a name made of everything that shapes it."""
+    return f"ablation/{config.trial_id}-{code_sha256()[:12]}.json"
+
+
+def _draws(winner: TrialConfig[Any], overrides: Mapping[str, Any], draws: int, networks: int) -> list[TrialConfig[Any]]:
+    method = type(winner.method).model_validate({**winner.method.model_dump(), **overrides})
+    evaluation = winner.evaluation.model_copy(update={"networks": networks})
+    return [
+        winner.model_copy(update={"method": method, "evaluation": evaluation, "seed": derive_seed(winner.seed, "ablation", draw)})
+        for draw in range(draws)
+    ]
+
+
+def _job(config: TrialConfig[Any], term: str, study: Store, data_root: Path | None) -> NetworkJob:
+    return NetworkJob(
+        name=f"ablate: {term or 'whole method'}",
+        train=partial(measure_variant, with_start=not term),
+        index=0,
+        config_json=config.canonical_json(),
+        store=study,
+        data_root=data_root,
+    )
+
+
+def _read(synthetic: SyntheticSet, config: TrialConfig[Any], splits: Splits, device: torch.device) -> Read:
+    seeds = network_seeds("ablation", splits.sha256, config.evaluation.networks)
+    recipe = recipe_of(config, splits)
+    parts = [splits.select, splits.confirm]
+    rows = [
+        train_and_read(
+            synthetic.images,
+            synthetic.labels,
+            splits,
+            parts,
+            config.network,
+            with_learned_rate(recipe, synthetic),
+            seed,
+            device,
+        )
+        for seed in seeds
+    ]
+    select, confirm = (pack_bits(np.array(part)) for part in zip(*rows, strict=True))
+    return Read(select=select, confirm=confirm)
+
+
+def _conclude(
+    candidate: Candidate, variants: Mapping[str, Sequence[TrialConfig[Any]]], unused: tuple[str, ...], study: Store
+) -> Ablation:
+    outcomes = {
+        term: [Outcome.model_validate_json(study.read(outcome_file(config))) for config in configs]
+        for term, configs in variants.items()
+    }
+    whole = [outcome.end for outcome in outcomes[""]]
+    if sum(read is not None for read in whole) < 2:
+        errors = "; ".join(sorted({outcome.error for outcome in outcomes[""] if outcome.error}))
+        raise CertifyError(
+            f"fewer than two draws of the whole method ended ({errors}), so no effect can be taken: give more --draws, or "
+            "another --trial"
+        )
+    winner = candidate.config
+    sizes = Sizes(len(candidate.splits.select.labels), len(candidate.splits.confirm.labels))
+    rows = [
+        _row(term, dict(METHODS[winner.method.name].ablations[term](winner.method)), whole, [o.end for o in found], sizes)
+        for term, found in outcomes.items()
+        if term
+    ]
+    rows.append(_row(START, {}, whole, [outcome.start for outcome in outcomes[""]], sizes))
+    select, confirm = (_mean(_correct([r for r in whole if r], part, sizes)) for part in ("select", "confirm"))
+    return Ablation(
+        study=study_name(study),
+        trial_id=winner.trial_id,
+        method=winner.method.name,
+        ipc=winner.ipc,
+        draws=len(whole),
+        networks=len(next(read for read in whole if read).select),
+        select_accuracy=select,
+        confirm_accuracy=confirm,
+        rows=tuple(rows),
+        unused=unused,
+        device=winner.device,
+        code_sha256=code_sha256(),
+        versions=versions(),
+    )
+
+
+class Sizes(NamedTuple):
+    """Images of each part."""
+
+    select: int
+    confirm: int
+
+
+def _row(
+    term: str, fields: dict[str, Any], whole: Sequence[Read | None], without: Sequence[Read | None], sizes: Sizes
+) -> AblationRow:
+    pairs = [(one, other) for one, other in zip(whole, without, strict=True) if one and other]
+    found: dict[str, tuple[float | None, GapBounds | None]] = {"select": (None, None), "confirm": (None, None)}
+    if len(pairs) >= 2:
+        for part in found:
+            one, other = (_correct([pair[side] for pair in pairs], part, sizes) for side in (0, 1))
+            # Each bound at 97.5 %, so that both together are the two-sided interval.
+            effect = paired_gap(one, other, (1 + CONFIDENCE) / 2)
+            found[part] = _mean(other), GapBounds.model_validate(effect)
+    return AblationRow(
+        term=term,
+        fields=fields,
+        draws=len(pairs),
+        diverged=sum(read is None for read in without),
+        select_accuracy=found["select"][0],
+        confirm_accuracy=found["confirm"][0],
+        select_effect=found["select"][1],
+        confirm_effect=found["confirm"][1],
+    )
+
+
+def _correct(reads: Sequence[Read], part: str, sizes: Sizes) -> NDArray[np.float64]:
+    """(draws, images): the fraction of a draw's networks that get an image right."""
+    images = getattr(sizes, part)
+    return np.array([unpack_bits(getattr(read, part), images).mean(axis=0) for read in reads])
+
+
+def _mean(correct: NDArray[np.float64]) -> float:
+    return float(correct.mean())

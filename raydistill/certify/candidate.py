@@ -1,0 +1,131 @@
+"""What is certified, and whether it can be: all that is said before anything is trained and before the test split is opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from raydistill.baseline import Baseline, read_baseline, splits_of
+from raydistill.certify.certificate import CertifyError
+from raydistill.config import TrialConfig
+from raydistill.confirm import read_set
+from raydistill.core.data import Splits, count_test_images
+from raydistill.core.paired_gap import planned_half_width
+from raydistill.core.synthetic import SyntheticSet
+from raydistill.methods import method_configs
+from raydistill.record import SearchResult, TrialRecord, code_sha256, read_trials
+from raydistill.store import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Candidate:
+    """A trial of a finished search, with what the study knows of it."""
+
+    config: TrialConfig[Any]
+    record: TrialRecord
+    synthetic: SyntheticSet
+    result: SearchResult
+    baseline: Baseline
+    splits: Splits
+    records: tuple[TrialRecord, ...]
+    """Of all trials of the study."""
+
+
+def find_candidate(study: Store, trial_id: str | None, data_root: Path | None, *, accept_code_change: bool) -> Candidate:
+    """The trial to certify or to take apart, held against the study's hashes.
+
+    Args:
+        study: of a finished search.
+        trial_id: names a finished trial; None takes the search's winner.
+        data_root: folder of the data files.
+        accept_code_change: take a set that other code made.
+
+    Raises:
+        CertifyError: the search has not ended, it has no winner and none is named, the trial has no set, or other code made it.
+        StoreError: a file of the study is damaged, or the set is not the one that the trial wrote.
+        DataError: the data is not the data of the study.
+    """
+    result = read_result(study)
+    trials = {config.trial_id: (config, record) for config, record in read_trials(study, method_configs())}
+    chosen = trial_id or result.winner_trial_id
+    if chosen is None:
+        raise CertifyError(
+            f"study {study.root} has no candidate: its verdict is {result.verdict.replace('_', ' ')} ({result.reason}); search "
+            "on with a larger --trials, or name a finished trial with --trial ID"
+        )
+    config, record = trials.get(chosen, (None, None))
+    if config is None or record is None or record.final is None:
+        finished = ", ".join(i for i, (_, r) in trials.items() if r is not None and r.final is not None) or "none"
+        raise CertifyError(
+            f"trial {chosen} is no finished trial of {study.root}; finished: {finished}: name one of these with --trial"
+        )
+    baseline = read_baseline(study)
+    if baseline is None:
+        raise CertifyError(
+            f"{study.root} has no baseline, so there is nothing to be as good as; run the search again to build it"
+        )
+    if not accept_code_change:
+        _check_code(study, record, baseline)
+    splits = splits_of(config, data_root)
+    return Candidate(
+        config=config,
+        record=record,
+        synthetic=read_set(study, chosen),
+        result=result,
+        baseline=baseline,
+        splits=splits,
+        records=tuple(r for _, r in trials.values() if r is not None),
+    )
+
+
+def check_test_images(candidate: Candidate, networks: int, data_root: Path | None) -> None:
+    """Check, without opening it, that the test split is large enough for the margin.
+
+    Raises:
+        CertifyError: it is not, or there are too few networks.
+    """
+    if networks < 2:
+        raise CertifyError(
+            f"given {networks} networks; pairs vary, and one shows nothing of that: give --networks 2 or more, better 10"
+        )
+    goal = candidate.config.goal
+    images = count_test_images(candidate.config.dataset, data_root)
+    least = planned_half_width(images, networks, goal.confidence) if images else 1.0
+    if goal.margin_fraction < least:
+        raise CertifyError(
+            f"the margin is {goal.margin_fraction:g}, and {images} test images with {networks} pairs of networks decide none "
+            f"below {least:.4f} at confidence {goal.confidence:g}: nothing was trained and the test split stays sealed; give "
+            "more --networks, or search with a larger margin or more test images"
+        )
+
+
+def read_result(study: Store) -> SearchResult:
+    """The search's result.
+
+    Raises:
+        CertifyError: there is none, or it is damaged.
+    """
+    try:
+        return SearchResult.model_validate_json(study.read("result.json"))
+    except FileNotFoundError as error:
+        raise CertifyError(
+            f"{study.root} has no result.json, so its search has not ended; run the search again to its end"
+        ) from error
+    except ValidationError as error:
+        cause = error.errors()[0]["msg"]
+        raise CertifyError(
+            f"{study.path('result.json')} is damaged ({cause}); run the search again to have it written anew"
+        ) from error
+
+
+def _check_code(study: Store, record: TrialRecord, baseline: Baseline) -> None:
+    other = {record.code_sha256, baseline.code_sha256} - {code_sha256()}
+    if other:
+        raise CertifyError(
+            f"study {study.root} was searched by other code (hash {sorted(other)[0][:12]}, now {code_sha256()[:12]}), and a "
+            "certificate is the work of one code: go back to that code, search again, or mix them knowingly with "
+            "--accept-code-change, which the certificate will say"
+        )

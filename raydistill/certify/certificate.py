@@ -1,0 +1,287 @@
+"""A certificate as a frozen, versioned value: `certificate.json`.
+
+`evidence` is what was measured; `findings` follow from it alone (`findings.find`), so that `raydistill verify` can work them out
+again without opening the test split.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from raydistill.config import Config, TrialConfig
+from raydistill.core.synthetic import sha256
+from raydistill.methods import method_configs
+from raydistill.record import GapBounds
+from raydistill.space_file import read_trial_config
+from raydistill.store import Store
+
+CERTIFICATE = "certificate.json"
+PAGE = "certificate.md"
+Verdict = Literal["lossless", "not_lossless", "inconclusive"]
+
+
+class CertifyError(Exception):
+    """A certificate, a verification or an ablation that cannot be had as asked; the text says what can."""
+
+
+class RecipeFacts(Config):
+    """How the networks of all arms are trained."""
+
+    words: str
+    steps: int
+    """Optimiser steps on a set."""
+    full_steps: int
+    """Optimiser steps on the full data: those at which the baseline was better on the select images."""
+    batch: int
+
+
+class Admissibility(Config):
+    """The study's baseline networks on the select images, at the recipe's steps and at twice as many."""
+
+    at_recipe: tuple[str, ...]
+    """Per network: which select images it gets right, packed bits in hex."""
+    at_doubled: tuple[str, ...]
+    select_images: int
+
+
+class SmallerIpc(Config):
+    """What the search saw at one IPC below the certified one, on the select images."""
+
+    ipc: int
+    trials: dict[str, int]
+    """Trials by state."""
+    best_trial_id: str | None
+    """Of the finished trials, the one with the smallest gap."""
+    best_correct: tuple[str, ...]
+    """Its networks, as in `Admissibility`."""
+
+
+class Arm(Config):
+    """Networks trained on one thing: the full data, the set, or one draw of a control."""
+
+    name: str
+    """`full`, `set`, or the method of a control."""
+    draw: int
+    """0 where there is one only."""
+    label_kind: Literal["hard", "soft"]
+    set_sha256: str | None
+    """Of the safetensors file; null for the full data."""
+    parameters_sha256: tuple[str, ...]
+    """Per network: of the trained parameters, taken before the test split was opened."""
+    correct: tuple[str, ...]
+    """Per network, in the order of the seeds: which test images it gets right, packed bits in hex."""
+
+    @property
+    def title(self) -> str:
+        """The arm in a word or two."""
+        return f"{self.name} {self.draw}" if self.name not in ("full", "set") else self.name
+
+
+class Sizes(Config):
+    """What the set and the full data weigh and cost."""
+
+    classes: int
+    train_images: int
+    train_bytes: int
+    """Train part as published: a byte per pixel and channel, one per label."""
+    set_images: int
+    set_bytes: int
+    """float32 images, labels and learned rate, without headers."""
+    forward_macs: int
+    """Multiply-accumulates of one image's forward pass (fvcore, conv and linear)."""
+    distill_seconds: float
+    search_seconds: float
+    """Distilling and evaluating, over all trials of the study."""
+
+
+class Opening(Config):
+    """One entry of the log of openings of the test split."""
+
+    file: str
+    opened_at: str
+    reason: str
+    user: str
+    host: str
+
+
+class Earlier(Config):
+    """A certificate that this study was given before."""
+
+    number: int
+    verdict: Verdict
+    finished_at: str
+    content_sha256: str
+
+
+class Evidence(Config):
+    """Everything that was measured or read, and where it came from."""
+
+    study: str
+    number: int
+    """1 for the study's first certificate; one more for each opening after it."""
+    earlier: tuple[Earlier, ...]
+    trial_id: str
+    """Of the certified set: the first 12 hex digits of its config's hash."""
+    config: dict[str, Any]
+    """The trial's config, with data hash, network, method, IPC, margin and confidence."""
+    recipe: RecipeFacts
+    seeds: tuple[int, ...]
+    """Of the networks; each seed starts one network of every arm from the same initialisation."""
+    test_images: int
+    test_sha256: str
+    arms: tuple[Arm, ...]
+    """`full` first, then `set`, then the controls."""
+    admissibility: Admissibility
+    smaller: tuple[SmallerIpc, ...]
+    """IPCs below the certified one that the search tried, largest first."""
+    confirmed_candidates: int
+    """Candidates that the search read on the confirm images until one held."""
+    sizes: Sizes
+    search_code_sha256: str
+    """Of the code that made the set."""
+    code_sha256: str
+    """Of the code that made this certificate."""
+    versions: dict[str, str]
+    trained_on: str
+    """Kind of device, and torch threads, of every job."""
+    read_on: str
+    """Device on which the test images were read."""
+    seal: str
+    """Hash over the parameters of all networks; part of the reason under which the test split was opened."""
+    openings: tuple[Opening, ...]
+    """All that the store's log has of this data set up to this certificate, oldest first; the last is this one's."""
+    started_at: str
+    finished_at: str
+
+    @model_validator(mode="after")
+    def _arms_in_order(self) -> Evidence:
+        if [arm.name for arm in self.arms[:2]] != ["full", "set"]:
+            raise ValueError(f"arms begin with {[arm.name for arm in self.arms[:2]]}; full and set are wanted: certify again")
+        return self
+
+    @property
+    def trial(self) -> TrialConfig[Any]:
+        """The certified trial's config.
+
+        Raises:
+            ValueError: it is not a trial config of a known method.
+        """
+        return read_trial_config(json.dumps(self.config), method_configs())
+
+
+class ArmFinding(Config):
+    """One arm on the test images."""
+
+    name: str
+    draw: int
+    accuracy_fraction: float
+    """Mean over the networks."""
+    networks_std: float
+    gap: GapBounds | None
+    """Full data minus this arm, in pairs; null for the full data."""
+    verdict: Verdict | None
+    set_above: GapBounds | None
+    """The certified set minus this control, in pairs; null for the full data and the set."""
+
+
+class SmallerFinding(Config):
+    """One smaller IPC: the best trial's gap on the select images, with its bounds."""
+
+    ipc: int
+    finished: int
+    stopped: int
+    """Stopped early, diverged or failed."""
+    gap: GapBounds | None
+    """Null where fewer than two networks read a finished set."""
+    is_lossy: bool
+    """Even the best trial's lower bound is above the margin, with the stated number of trials or more."""
+
+
+class Compression(Config):
+    """Full data over set."""
+
+    images: float
+    bytes: float
+    set_bits_per_class: float
+    full_bits_per_class: float
+    full_train_flops: int
+    """To train one network: 6 per multiply-accumulate (2 forward, 4 backward)."""
+    set_train_flops: int
+    train_flops: float
+    """At the recipe's steps; 1 where a batch of the set is as large as one of the full data."""
+    epoch_flops: float
+    """For one pass over the images."""
+
+
+class Findings(Config):
+    """What follows from the evidence."""
+
+    verdict: Verdict
+    headline: tuple[str, ...]
+    """The claim in sentences, what weakens it included."""
+    ipc: int
+    margin_fraction: float
+    confidence: float
+    gap: GapBounds
+    """Of the set, on the test images."""
+    procedure: str
+    """How the bounds are found."""
+    arms: tuple[ArmFinding, ...]
+    lossless_controls: int
+    """Draws of controls that are lossless too."""
+    doubled_moves_by: float
+    """Full-data accuracy on the select images at twice the recipe's steps minus that at its steps."""
+    is_admissible: bool
+    smaller: tuple[SmallerFinding, ...]
+    largest_lossy_ipc: int | None
+    """The largest smaller IPC at which nothing reached the margin; null if none is shown."""
+    compression: Compression
+
+
+class Certificate(Config):
+    """What `raydistill certify` writes."""
+
+    certificate_version: Literal[1] = 1
+    findings: Findings
+    evidence: Evidence
+    content_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    """Of findings and evidence as canonical JSON. A checksum, no signature: it tells slips, not forgers."""
+
+    def to_json(self) -> str:
+        """The certificate as a file holds it."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def content_sha256(findings: Findings, evidence: Evidence) -> str:
+    """Hash of what a certificate says."""
+    content = {"findings": findings.model_dump(mode="json"), "evidence": evidence.model_dump(mode="json")}
+    return sha256(json.dumps(content, sort_keys=True).encode())
+
+
+def seal_of(arms: tuple[Arm, ...]) -> str:
+    """Hash over the parameters of all networks of all arms, in their order."""
+    return sha256("\n".join(h for arm in arms for h in arm.parameters_sha256).encode())
+
+
+def read_certificate(folder: Store, name: str = CERTIFICATE) -> Certificate:
+    """The certificate in a file.
+
+    Raises:
+        CertifyError: there is none, or the file is none.
+    """
+    try:
+        return Certificate.model_validate_json(folder.read(name))
+    except FileNotFoundError as error:
+        raise CertifyError(
+            f"no certificate at {folder.path(name)}; give a certificate.json that raydistill certify wrote"
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise CertifyError(
+            f"{folder.path(name)} is no certificate of this version ({place}: {first['msg']}); restore the file that "
+            "raydistill certify wrote, or use the version that wrote it"
+        ) from error

@@ -1,0 +1,113 @@
+"""What a certificate rests on, gathered from the study, the log of openings and the reading of the test images."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+from raydistill.baseline import recipe_of
+from raydistill.certify.arms import Plan, certificate_seeds
+from raydistill.certify.candidate import Candidate
+from raydistill.certify.certificate import Admissibility, Earlier, Evidence, Opening, RecipeFacts, Sizes, SmallerIpc, seal_of
+from raydistill.certify.reading import SplitReading
+from raydistill.core.cost import forward_macs
+from raydistill.record import TrialRecord, versions
+from raydistill.store import Store
+
+
+def gather_evidence(study: Store, candidate: Candidate, plan: Plan, read: SplitReading, earlier: tuple[Earlier, ...]) -> Evidence:
+    """The evidence of a certificate, once its networks are trained and read."""
+    config, recipe = candidate.config, recipe_of(candidate.config, candidate.splits)
+    return Evidence(
+        study=study_name(study),
+        number=plan.number,
+        earlier=earlier,
+        trial_id=config.trial_id,
+        config=config.model_dump(mode="json"),
+        recipe=RecipeFacts(words=str(recipe), steps=recipe.steps, full_steps=plan.full_steps, batch=recipe.batch),
+        seeds=tuple(certificate_seeds(plan.number, candidate.splits.sha256, plan.networks)),
+        test_images=read.images,
+        test_sha256=read.sha256,
+        arms=read.arms,
+        admissibility=_admissibility(study, candidate),
+        smaller=_smaller(candidate),
+        confirmed_candidates=candidate.result.confirmed_candidates,
+        sizes=_sizes(candidate),
+        search_code_sha256=candidate.record.code_sha256,
+        code_sha256=plan.code_sha256,
+        versions=versions(),
+        trained_on=f"{config.device}, {config.cpus_per_trial} threads",
+        read_on=read.read_on,
+        seal=seal_of(read.arms),
+        openings=openings_of(study.parent, config.dataset.model_dump(mode="json")),
+        started_at=plan.started_at,
+        finished_at=datetime.now(UTC).isoformat(),
+    )
+
+
+def _admissibility(study: Store, candidate: Candidate) -> Admissibility:
+    """Both step counts of the study's baseline networks; `baseline.json` keeps the better one only."""
+    count = candidate.config.evaluation.baseline_networks
+    rows = [study.read_json(f"baseline/network-{index}.json") for index in range(count)]
+    steps = recipe_of(candidate.config, candidate.splits).steps
+    by_steps = {s: tuple(r["select_correct"] for row in rows for r in row if r["steps"] == s) for s in (steps, 2 * steps)}
+    return Admissibility(
+        at_recipe=by_steps[steps], at_doubled=by_steps[2 * steps], select_images=candidate.baseline.select_images
+    )
+
+
+def _smaller(candidate: Candidate) -> tuple[SmallerIpc, ...]:
+    rows = []
+    for ipc in sorted({r.ipc for r in candidate.records if r.ipc < candidate.config.ipc}, reverse=True):
+        finished = [r for r in candidate.records if r.ipc == ipc and r.gap is not None]
+        best = min(finished, key=lambda r: (r.gap or 0.0, r.ask_number), default=None)
+        rows.append(
+            SmallerIpc(
+                ipc=ipc,
+                trials=_trials_by_state(candidate.records, ipc),
+                best_trial_id=best.trial_id if best else None,
+                best_correct=best.select_correct if best else (),
+            )
+        )
+    return tuple(rows)
+
+
+def _sizes(candidate: Candidate) -> Sizes:
+    splits, record = candidate.splits, candidate.record
+    assert record.cost is not None
+    classes = len(splits.class_names)
+    return Sizes(
+        classes=classes,
+        train_images=len(splits.train.labels),
+        train_bytes=splits.train_bytes,
+        set_images=record.images,
+        set_bytes=record.set_bytes,
+        forward_macs=forward_macs(candidate.config.network, splits.shape, classes),
+        distill_seconds=record.cost.distill_seconds,
+        search_seconds=candidate.result.seconds,
+    )
+
+
+def study_name(study: Store) -> str:
+    """The name of a study's folder."""
+    return study.root.rstrip("/").rpartition("/")[2]
+
+
+def opening_reason(study: str, number: int, trial_id: str, seal: str) -> str:
+    """What the log says of a certificate's opening: it binds the networks before they are read."""
+    return f"certificate {number} of study {study}, trial {trial_id}; networks sealed as {seal}"
+
+
+def openings_of(log: Store, dataset: dict[str, Any]) -> tuple[Opening, ...]:
+    """What the log has of a data set and its split, oldest first."""
+    found = []
+    for name in log.files("test_openings"):
+        entry = log.read_json(f"test_openings/{name}")
+        if entry["dataset"] == dataset:
+            found.append(Opening(file=name, **{field: entry[field] for field in ("opened_at", "reason", "user", "host")}))
+    return tuple(found)
+
+
+def _trials_by_state(records: tuple[TrialRecord, ...], ipc: int) -> dict[str, int]:
+    return dict(sorted(Counter(record.state for record in records if record.ipc == ipc).items()))

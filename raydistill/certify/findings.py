@@ -1,0 +1,120 @@
+"""From the evidence of a certificate to what it claims: pure arithmetic and wording, no files, no training."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raydistill.certify.certificate import (
+    Admissibility,
+    Arm,
+    ArmFinding,
+    Compression,
+    Evidence,
+    Findings,
+    SmallerFinding,
+    SmallerIpc,
+    Verdict,
+)
+from raydistill.certify.headline import write_headline
+from raydistill.config import GoalConfig
+from raydistill.core.lossless import gap_interval, is_admissible
+from raydistill.core.paired_gap import PROCEDURE, paired_gap
+from raydistill.record import GapBounds, unpack_bits
+
+FLOPS_PER_MAC = 6
+"""Of training: a multiply and an add forward, and twice that backward."""
+
+
+def find(evidence: Evidence) -> Findings:
+    """What the evidence shows."""
+    goal = evidence.trial.goal
+    arms = tuple(_arm(evidence, arm, goal) for arm in evidence.arms)
+    of_set = arms[1]
+    assert of_set.gap is not None
+    assert of_set.verdict is not None
+    doubled_moves_by = _doubled_moves_by(evidence.admissibility)
+    admissible = is_admissible(abs(doubled_moves_by), goal.margin_fraction)
+    smaller = tuple(_smaller(evidence, row, goal) for row in evidence.smaller)
+    findings = Findings(
+        verdict=of_set.verdict if admissible else "inconclusive",
+        headline=(),
+        ipc=evidence.trial.ipc,
+        margin_fraction=goal.margin_fraction,
+        confidence=goal.confidence,
+        gap=of_set.gap,
+        procedure=PROCEDURE,
+        arms=arms,
+        lossless_controls=sum(arm.verdict == "lossless" for arm in arms[2:]),
+        doubled_moves_by=doubled_moves_by,
+        is_admissible=admissible,
+        smaller=smaller,
+        largest_lossy_ipc=max((row.ipc for row in smaller if row.is_lossy), default=None),
+        compression=_compression(evidence),
+    )
+    return findings.model_copy(update={"headline": write_headline(evidence, findings)})
+
+
+def _arm(evidence: Evidence, arm: Arm, goal: GoalConfig) -> ArmFinding:
+    full, certified, correct = (_correct(evidence, a) for a in (evidence.arms[0], evidence.arms[1], arm))
+    accuracies = correct.mean(axis=1)
+    is_full, is_control = arm.name == "full", arm.name not in ("full", "set")
+    gap = None if is_full else GapBounds.model_validate(paired_gap(full, correct, goal.confidence))
+    above = GapBounds.model_validate(paired_gap(certified, correct, goal.confidence)) if is_control else None
+    return ArmFinding(
+        name=arm.name,
+        draw=arm.draw,
+        accuracy_fraction=float(accuracies.mean()),
+        networks_std=float(accuracies.std(ddof=1)),
+        gap=gap,
+        verdict=None if gap is None else _verdict(gap, goal.margin_fraction),
+        set_above=above,
+    )
+
+
+def _correct(evidence: Evidence, arm: Arm) -> NDArray[np.bool_]:
+    return unpack_bits(arm.correct, evidence.test_images)
+
+
+def _verdict(gap: GapBounds, margin_fraction: float) -> Verdict:
+    if gap.upper <= margin_fraction:
+        return "lossless"
+    return "not_lossless" if gap.lower > margin_fraction else "inconclusive"
+
+
+def _doubled_moves_by(found: Admissibility) -> float:
+    once, twice = (unpack_bits(rows, found.select_images).mean(axis=1).mean() for rows in (found.at_recipe, found.at_doubled))
+    return float(twice - once)
+
+
+def _smaller(evidence: Evidence, row: SmallerIpc, goal: GoalConfig) -> SmallerFinding:
+    """By the rule of `search.verdict.largest_lossy`, so that the certificate says of it what the search said."""
+    found = evidence.admissibility
+    finished = row.trials.get("finished", 0)
+    gap = None
+    # One network says nothing of the networks' variation, so it proves nothing.
+    if len(row.best_correct) >= 2:
+        doubled = evidence.recipe.full_steps > evidence.recipe.steps
+        full = unpack_bits(found.at_doubled if doubled else found.at_recipe, found.select_images)
+        interval = gap_interval(full, unpack_bits(row.best_correct, found.select_images), goal.confidence)
+        gap = GapBounds.model_validate(interval)
+    is_lossy = gap is not None and finished >= goal.lossy_trials and gap.lower > goal.margin_fraction
+    stopped = sum(row.trials.values()) - finished
+    return SmallerFinding(ipc=row.ipc, finished=finished, stopped=stopped, gap=gap, is_lossy=is_lossy)
+
+
+def _compression(evidence: Evidence) -> Compression:
+    sizes, recipe = evidence.sizes, evidence.recipe
+    per_image = FLOPS_PER_MAC * sizes.forward_macs
+    full_flops = per_image * recipe.full_steps * min(recipe.batch, sizes.train_images)
+    set_flops = per_image * recipe.steps * min(recipe.batch, sizes.set_images)
+    return Compression(
+        images=sizes.train_images / sizes.set_images,
+        bytes=sizes.train_bytes / sizes.set_bytes,
+        set_bits_per_class=8 * sizes.set_bytes / sizes.classes,
+        full_bits_per_class=8 * sizes.train_bytes / sizes.classes,
+        full_train_flops=full_flops,
+        set_train_flops=set_flops,
+        train_flops=full_flops / set_flops,
+        epoch_flops=sizes.train_images / sizes.set_images,
+    )

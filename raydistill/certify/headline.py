@@ -1,0 +1,78 @@
+"""The first lines of a certificate: the claim in sentences, and at once all that weakens it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from raydistill.certify.certificate import Evidence, Findings
+from raydistill.report.words import points
+
+
+def write_headline(evidence: Evidence, findings: Findings) -> tuple[str, ...]:
+    """The sentences, the claim first."""
+    return (_claim(evidence, findings), *_what_weakens_it(evidence, findings), _lower_side(findings))
+
+
+def _claim(evidence: Evidence, findings: Findings) -> str:
+    gap, margin = findings.gap, points(findings.margin_fraction)
+    sure = f"with confidence {100 * findings.confidence:g} %"
+    what = f"{findings.ipc} images per class ({evidence.config['dataset']['name']}, method {evidence.config['method']['name']})"
+    read = f"on {evidence.test_images} test images and {len(evidence.seeds)} pairs of networks"
+    if not findings.is_admissible:
+        return (
+            f"INCONCLUSIVE: {what}; twice the recipe's steps move the full data by {points(findings.doubled_moves_by)}, a "
+            f"quarter of the margin ({points(findings.margin_fraction / 4)}) or more, so the full data is not trained to its end."
+        )
+    if findings.verdict == "lossless":
+        return (
+            f"LOSSLESS: {what} train this network as well as the full data within {margin}: the gap is {points(gap.gap)}, "
+            f"at most {points(gap.upper)} {sure}, {read}."
+        )
+    if findings.verdict == "not_lossless":
+        return (
+            f"NOT LOSSLESS: {what} lose more than {margin} against the full data: the gap is {points(gap.gap)}, at least "
+            f"{points(gap.lower)} {sure}, {read}."
+        )
+    return (
+        f"INCONCLUSIVE: {what}; the gap to the full data is {points(gap.gap)}, between {points(gap.lower)} and "
+        f"{points(gap.upper)} ({sure} on each side), and the margin is {margin}, {read}."
+    )
+
+
+def _what_weakens_it(evidence: Evidence, findings: Findings) -> Iterator[str]:
+    controls = Counter(arm.name for arm in findings.arms[2:])
+    lossless = Counter(arm.name for arm in findings.arms[2:] if arm.verdict == "lossless")
+    too = " TOO" if findings.verdict == "lossless" else ""
+    for name, count in lossless.items():
+        yield (
+            f"A CONTROL IS LOSSLESS{too}: {name}, {count} of {controls[name]} draws at the same size under the same recipe. "
+            "Distilling was not needed for that."
+        )
+    if evidence.number > 1:
+        earlier = ", ".join(f"number {e.number} said {e.verdict.replace('_', ' ')}" for e in evidence.earlier)
+        yield (
+            f"OPENING NUMBER {evidence.number} of the test split for this study ({earlier}): the confidence holds for the first "
+            "one alone; a choice between several is worth less."
+        )
+    others = len(evidence.openings) - 1 - len(evidence.earlier)
+    if others > 0:
+        times = "once" if others == 1 else f"{others} times"
+        yield f"The test split of this data set had been opened {times} besides in this store; the log below says why."
+    if evidence.code_sha256 != evidence.search_code_sha256:
+        yield "The set was made by other code than this certificate (both hashes are below), which was accepted by hand."
+
+
+def _lower_side(findings: Findings) -> str:
+    if not findings.smaller:
+        return "Nothing smaller was tried, so nothing is said of smaller sets."
+    if findings.largest_lossy_ipc is None:
+        none = "Of the smaller sizes tried none is shown to lose"
+        return f"{none}, so this is a size that suffices and not the smallest." if findings.verdict == "lossless" else f"{none}."
+    row = next(row for row in findings.smaller if row.ipc == findings.largest_lossy_ipc)
+    assert row.gap is not None
+    return (
+        f"At {row.ipc} images per class, the largest smaller size that is shown to lose, the best of {row.finished} finished "
+        f"trial{'' if row.finished == 1 else 's'} loses at least {points(row.gap.lower)} (select images, confidence "
+        f"{100 * findings.confidence:g} %); it is no proof that no other method or setting would do."
+    )

@@ -1,0 +1,137 @@
+"""A certificate on one page of Markdown, for a reader who knows nothing of this project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from raydistill.certify.certificate import ArmFinding, Certificate, Evidence, Findings
+from raydistill.record import GapBounds
+from raydistill.report.words import duration, percent, points
+
+TITLES = {"full": "full data", "set": "**the set**"}
+
+
+def render_page(certificate: Certificate) -> str:
+    """The page; it follows from the certificate alone."""
+    findings, evidence = certificate.findings, certificate.evidence
+    parts = [
+        f"# Certificate: study {evidence.study}, trial {evidence.trial_id}",
+        *findings.headline,
+        "## What was tested",
+        _test(findings, evidence),
+        _arms(findings),
+        _reading_the_table(findings),
+        "## Is the full data trained to its end?",
+        _admissibility(findings, evidence),
+        "## Smaller sizes",
+        _smaller(findings),
+        "## What the set saves",
+        _compression(findings, evidence),
+        "## Provenance",
+        "\n".join(_provenance(certificate)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _test(findings: Findings, evidence: Evidence) -> str:
+    config = evidence.config
+    network = ", ".join([config["network"]["name"], *(f"{k} {v}" for k, v in config["network"].items() if k != "name")])
+    return (
+        f"Networks ({network}) were trained from scratch on the full train part ({evidence.sizes.train_images} images), on the "
+        f"distilled set ({evidence.sizes.set_images} images) and on controls of the same size: {len(evidence.seeds)} each, with "
+        f"seeds that chose nothing, network by network from the same initialisation. Recipe {evidence.recipe.words}; on the full "
+        f"data {evidence.recipe.full_steps} steps. All were trained before the {evidence.test_images} test images were opened. "
+        f"*Lossless* means: the gap in accuracy to the full data is at most the margin of {points(findings.margin_fraction)}, "
+        f"with {100 * findings.confidence:g} % confidence over new networks and new images."
+    )
+
+
+def _arms(findings: Findings) -> str:
+    lines = [
+        "| trained on | accuracy | std over networks | gap to full data | lower | upper | verdict | the set is above it by |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    return "\n".join(lines + [_arm(arm) for arm in findings.arms])
+
+
+def _arm(arm: ArmFinding) -> str:
+    title = TITLES.get(arm.name, f"{arm.name}, draw {arm.draw}")
+    gap = ["", "", ""] if arm.gap is None else [_number(x) for x in (arm.gap.gap, arm.gap.lower, arm.gap.upper)]
+    above = "" if arm.set_above is None else f"{_number(arm.set_above.gap)} ({_bounds(arm.set_above)})"
+    verdict = (arm.verdict or "").replace("_", " ")
+    return (
+        f"| {title} | {percent(arm.accuracy_fraction)} | {_number(arm.networks_std)} | {' | '.join(gap)} | {verdict} | {above} |"
+    )
+
+
+def _reading_the_table(findings: Findings) -> str:
+    return (
+        "Gaps, bounds and deviations are in points (hundredths of accuracy). Each bound is one-sided at "
+        f"{100 * findings.confidence:g} %: {findings.procedure}."
+    )
+
+
+def _admissibility(findings: Findings, evidence: Evidence) -> str:
+    word = "Yes" if findings.is_admissible else "No"
+    return (
+        f"{word}: twice the recipe's steps move the full data's accuracy by {points(findings.doubled_moves_by)} on the select "
+        f"images ({len(evidence.admissibility.at_recipe)} networks); less than a quarter of the margin, "
+        f"{points(findings.margin_fraction / 4)}, is wanted."
+    )
+
+
+def _smaller(findings: Findings) -> str:
+    if not findings.smaller:
+        return "The search tried none."
+    lines = [
+        "What the search saw on its select images; *lossy* where even the best trial's lower bound is above the margin.",
+        "",
+        "| images per class | trials finished | stopped or failed | best gap | lower | upper | shown lossy |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in findings.smaller:
+        gap = ["", "", ""] if row.gap is None else [_number(x) for x in (row.gap.gap, row.gap.lower, row.gap.upper)]
+        shown = "yes" if row.is_lossy else "no"
+        lines.append(f"| {row.ipc} | {row.finished} | {row.stopped} | {' | '.join(gap)} | {shown} |")
+    return "\n".join(lines)
+
+
+def _compression(findings: Findings, evidence: Evidence) -> str:
+    saved, sizes = findings.compression, evidence.sizes
+    lines = [
+        "| | full data | the set | ratio |",
+        "|---|---|---|---|",
+        f"| images | {sizes.train_images} | {sizes.set_images} | {saved.images:.1f} |",
+        f"| bytes (labels and learned rate counted) | {sizes.train_bytes} | {sizes.set_bytes} | {saved.bytes:.2f} |",
+        f"| bits per class | {saved.full_bits_per_class:.0f} | {saved.set_bits_per_class:.0f} | {saved.bytes:.2f} |",
+        f"| FLOPs to train a network by the recipe | {saved.full_train_flops:.3g} | {saved.set_train_flops:.3g} | "
+        f"{saved.train_flops:.2f} |",
+        f"| FLOPs of one pass over the images | | | {saved.epoch_flops:.1f} |",
+    ]
+    made = (
+        f"Making the set took {duration(sizes.distill_seconds)}, the whole search {duration(sizes.search_seconds)} of trial time."
+    )
+    return "\n".join([*lines, "", f"The full data's bytes are those of its published pixels, the set's are float32. {made}"])
+
+
+def _provenance(certificate: Certificate) -> Iterator[str]:
+    evidence = certificate.evidence
+    versions = ", ".join(f"{name} {version}" for name, version in evidence.versions.items())
+    yield f"- Certificate {evidence.number} of this study, begun {evidence.started_at}, finished {evidence.finished_at}"
+    yield f"- The set was chosen by a search that confirmed {evidence.confirmed_candidates} of its candidates on other images"
+    yield f"- Networks trained on {evidence.trained_on}, read on {evidence.read_on}; {versions}"
+    yield f"- Data (train, select, confirm) `{evidence.config['data_sha256']}`, test `{evidence.test_sha256}`"
+    yield f"- Set `{evidence.arms[1].set_sha256}`"
+    yield f"- Code of the search `{evidence.search_code_sha256}`, of this certificate `{evidence.code_sha256}`"
+    yield f"- Networks, sealed before the test split was opened: `{evidence.seal}`"
+    for opening in evidence.openings:
+        yield f"- Test split opened {opening.opened_at} by {opening.user} on {opening.host}: {opening.reason}"
+    yield f"- Content `{certificate.content_sha256}`; check it with `raydistill verify certificate.json`"
+
+
+def _number(fraction: float) -> str:
+    return f"{100 * fraction:.2f}"
+
+
+def _bounds(bounds: GapBounds) -> str:
+    return f"{_number(bounds.lower)} to {_number(bounds.upper)}"

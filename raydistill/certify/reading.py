@@ -1,0 +1,84 @@
+"""The one place of a certification that opens the test split: once, after everything is trained and sealed."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load
+
+from raydistill.baseline import prepare_process, splits_of
+from raydistill.certify.arms import Plan
+from raydistill.certify.certificate import Arm
+from raydistill.config import TrialConfig
+from raydistill.core.data import LabelledImages, open_test
+from raydistill.core.networks import build_network
+from raydistill.core.train import is_correct
+from raydistill.record import pack_bits
+from raydistill.store import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SplitReading:
+    """What the test images say of the networks of all arms."""
+
+    arms: tuple[Arm, ...]
+    images: int
+    sha256: str
+    """Of the test images and labels."""
+    read_on: str
+
+
+def read_on_test(
+    arms: tuple[Arm, ...],
+    plan: Plan,
+    winner: TrialConfig[Any],
+    study: Store,
+    *,
+    reason: str,
+    log: Store,
+    data_root: Path | None,
+) -> SplitReading:
+    """Open the test split and read every network of every arm on it.
+
+    Args:
+        arms: trained, in the order of the plan.
+        plan: says where their parameters lie.
+        winner: the certified trial's config.
+        study: holds the parameters.
+        reason: kept in the log of openings.
+        log: the store whose log it is.
+        data_root: folder of the data files.
+    """
+    splits = splits_of(winner, data_root)
+    # Networks that were trained on a GPU are read where the command runs, which on a cluster is a node without one.
+    device_kind = "cuda" if winner.device == "cuda" and torch.cuda.is_available() else "cpu"
+    device = prepare_process(winner.model_copy(update={"device": device_kind}))
+    part = open_test(winner.dataset, reason=reason, log=log, data_root=data_root)
+    on_device = part.to(device)
+    read = []
+    for arm, planned in zip(arms, plan.arms, strict=True):
+        rows = []
+        for index in range(plan.networks):
+            network = build_network(winner.network, splits.shape, len(splits.class_names), device)
+            network.load_state_dict(load(study.read(plan.parameters_file(planned, index))))
+            rows.append(is_correct(network, on_device.images, on_device.labels).numpy())
+        read.append(arm.model_copy(update={"correct": pack_bits(np.array(rows))}))
+    return SplitReading(arms=tuple(read), images=len(part.labels), sha256=_hash(part), read_on=_device_name(device))
+
+
+def _hash(part: LabelledImages) -> str:
+    digest = hashlib.sha256(part.labels.numpy().tobytes())
+    for chunk in part.images.split(1000):
+        digest.update(chunk.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _device_name(device: torch.device) -> str:
+    """The device as a reader knows it."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({platform.machine()})"

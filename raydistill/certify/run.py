@@ -1,0 +1,143 @@
+"""From a finished search to its certificate: check, plan, train, seal, open the test split once, write.
+
+The split is opened last. Opened before training it would stand open while jobs run, are killed and start again, each time an
+occasion to look; opened by each job it would be opened a hundred times. So all networks are trained first and their parameters
+are kept; one hash over them goes into the log as the reason for the opening, before a single test image is read.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+
+from raydistill.certify.arms import Plan, network_jobs, plan_arms, set_jobs, trained_arms
+from raydistill.certify.candidate import Candidate, check_test_images, find_candidate
+from raydistill.certify.certificate import (
+    CERTIFICATE,
+    PAGE,
+    Certificate,
+    CertifyError,
+    Earlier,
+    content_sha256,
+    read_certificate,
+    seal_of,
+)
+from raydistill.certify.evidence import gather_evidence, opening_reason, study_name
+from raydistill.certify.findings import find
+from raydistill.certify.page import render_page
+from raydistill.certify.reading import read_on_test
+from raydistill.record import code_sha256
+from raydistill.search.driver import Executor
+from raydistill.search.jobs import run_missing
+from raydistill.search.watcher import Watcher
+from raydistill.store import Store, study_lock
+
+
+def certify_study(
+    study: Store,
+    *,
+    trial_id: str | None,
+    networks: int,
+    again: bool,
+    accept_code_change: bool,
+    data_root: Path | None,
+    executor: Executor,
+    watcher: Watcher,
+) -> Certificate:
+    """Certify a study's winner, or go on where an earlier call was cut off.
+
+    Args:
+        study: of a finished search, by a path that holds in other processes.
+        trial_id: names a finished trial; None takes the winner.
+        networks: of each arm.
+        again: open the test split once more for a study that has its certificate; the new one says so.
+        accept_code_change: certify a set that other code made.
+        data_root: folder of the data files.
+        executor: trains the networks; closed at the end.
+        watcher: told what happens.
+
+    Raises:
+        CertifyError: there is nothing to certify, it is certified, or the test split is too small for the margin.
+        StudyInUseError: a search holds the study.
+        StoreError: a file of the study is damaged or missing.
+        DataError: the data is not the data of the study.
+    """
+    with study_lock(study) if study.is_local else nullcontext(), closing(executor):
+        earlier = _earlier(study, again=again)
+        candidate = find_candidate(study, trial_id, data_root, accept_code_change=accept_code_change)
+        check_test_images(candidate, networks, data_root)
+        plan = _plan(study, candidate, networks, number=len(earlier) + 1)
+        run_missing("control sets", set_jobs(plan, candidate.config, study, data_root, experts=study.parent), executor, watcher)
+        run_missing("certificate", network_jobs(plan, candidate.config, study, data_root), executor, watcher)
+        arms = trained_arms(plan, study)
+        log = study.parent
+        watcher.note(f"All networks are trained; the test split is opened, and {log.path('test_openings')} says so")
+        reason = opening_reason(study_name(study), plan.number, plan.trial_id, seal_of(arms))
+        read = read_on_test(arms, plan, candidate.config, study, reason=reason, log=log, data_root=data_root)
+        evidence = gather_evidence(study, candidate, plan, read, earlier)
+        findings = find(evidence)
+        certificate = Certificate(findings=findings, evidence=evidence, content_sha256=content_sha256(findings, evidence))
+        _write(study, certificate)
+        return certificate
+
+
+def archived(number: int) -> str:
+    """Where a certificate goes when a later one takes its place, without the suffix."""
+    return f"certificate/{number}/certificate"
+
+
+def _earlier(study: Store, *, again: bool) -> tuple[Earlier, ...]:
+    """The certificates that the study has; none on the first call."""
+    if not study.exists(CERTIFICATE):
+        if again:
+            raise CertifyError(f"study {study.root} has no certificate yet, so there is none to repeat: leave --again out")
+        return ()
+    latest = read_certificate(study)
+    if not again:
+        said = latest.findings.verdict.replace("_", " ")
+        raise CertifyError(
+            f"study {study.root} has its certificate ({study.path(CERTIFICATE)}: {said}), and the test split answers once, for a "
+            "choice between answers proves nothing: check that one with raydistill verify, or open the split again with --again, "
+            "which the new certificate will say in its first lines"
+        )
+    found = latest.evidence
+    one = Earlier(
+        number=found.number,
+        verdict=latest.findings.verdict,
+        finished_at=found.finished_at,
+        content_sha256=latest.content_sha256,
+    )
+    return (*found.earlier, one)
+
+
+def _plan(study: Store, candidate: Candidate, networks: int, number: int) -> Plan:
+    """The plan of this certificate: the one that was begun, or a new one."""
+    plan = Plan(
+        number=number,
+        trial_id=candidate.config.trial_id,
+        networks=networks,
+        full_steps=candidate.baseline.steps,
+        arms=plan_arms(candidate.config, candidate.synthetic.label_kind),
+        code_sha256=code_sha256(),
+        started_at=datetime.now(UTC).isoformat(),
+    )
+    name = f"{plan.folder}/plan.json"
+    if not study.exists(name):
+        study.write(name, plan.model_dump_json(indent=2) + "\n")
+        return plan
+    begun = Plan.model_validate_json(study.read(name))
+    if begun.model_copy(update={"started_at": plan.started_at}) != plan:
+        raise CertifyError(
+            f"{study.path(plan.folder)} was begun for trial {begun.trial_id} with {begun.networks} networks by code "
+            f"{begun.code_sha256[:12]}; now it is trial {plan.trial_id}, {plan.networks} networks, code {plan.code_sha256[:12]}: "
+            "repeat the first call to go on, or delete that folder to begin anew"
+        )
+    return begun
+
+
+def _write(study: Store, certificate: Certificate) -> None:
+    """Write the certificate and its page, and keep a copy that a later one does not replace. The certificate is last."""
+    text, page, copy = certificate.to_json(), render_page(certificate), archived(certificate.evidence.number)
+    for name, data in ((f"{copy}.json", text), (f"{copy}.md", page), (PAGE, page), (CERTIFICATE, text)):
+        study.write(name, data)

@@ -1,0 +1,52 @@
+"""A small study, searched once and copied for each test: networks of width 4, trained for 5 steps."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from made_up import SPACE, Told, space
+
+from raydistill import baseline
+from raydistill.certify import findings
+from raydistill.core.recipes import RECIPES
+from raydistill.search.driver import run_search
+from raydistill.search.local import LocalExecutor
+from raydistill.store import Store
+
+SMALL = SPACE + "\nevaluation: {recipe: default, networks: 2, baseline_networks: 2, confirm_networks: 2}\n"
+QUICK = ("method.random_inits=3", "method.batch_real=8", "ipc.high=6", "goal.margin_fraction=0.95", "budget.trials=2")
+
+
+@pytest.fixture
+def short_recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Far too short to be admissible, so that is not asked."""
+    monkeypatch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=5))
+    monkeypatch.setattr(baseline, "is_admissible", lambda *_: True)
+    monkeypatch.setattr(findings, "is_admissible", lambda *_: True)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of a finished search, not to be written."""
+    folder = tmp_path_factory.mktemp("searched")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=5))
+        patch.setattr(baseline, "is_admissible", lambda *_: True)
+        searched_space = space(*QUICK, text=SMALL)
+        run_search(searched_space, Store(str(folder)), data_root=None, executor=LocalExecutor(), watcher=Told())
+    return folder
+
+
+@pytest.fixture
+def study(searched: Path, tmp_path: Path, short_recipe: None) -> Store:
+    """A copy of the study, alone in its store."""
+    shutil.copytree(searched, tmp_path / "store")
+    return Store(str(tmp_path / "store" / "made-up"))

@@ -1,0 +1,161 @@
+"""Turning terms off: which variants are distilled, effects by hand, what is resumed and refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from made_up import Told, correct
+
+from raydistill.certify import ablation
+from raydistill.certify.ablation import Sizes, ablate_study, outcome_file, plan_variants
+from raydistill.certify.ablation_table import START, Ablation, Read, render_ablation
+from raydistill.certify.candidate import find_candidate
+from raydistill.certify.certificate import CertifyError
+from raydistill.core.contract import DivergedError
+from raydistill.core.paired_gap import paired_gap
+from raydistill.methods import METHODS
+from raydistill.methods.datadam import DataDAMConfig
+from raydistill.record import pack_bits
+from raydistill.search.local import LocalExecutor
+from raydistill.store import Store
+
+
+def ablate(study: Store, watcher: Any = None, **given: Any) -> Ablation:
+    arguments: dict[str, Any] = {
+        "trial_id": None,
+        "draws": 2,
+        "networks": 1,
+        "accept_code_change": False,
+        "data_root": None,
+        "executor": LocalExecutor(),
+        "watcher": watcher or Told(),
+        **given,
+    }
+    return ablate_study(study, **arguments)
+
+
+def test_every_term_in_use_has_a_row_and_the_start_set_the_last(study: Store) -> None:
+    told = Told()
+    made = ablate(study, told)
+    assert [row.term for row in made.rows] == ["attention", "mmd", "augmentation", START]
+    assert made.unused == ("model steps",)
+    assert told.all("stage") == [("ablation", 8)]
+    assert json.loads(study.read("ablation.json")) == json.loads(made.model_dump_json())
+    assert study.read("ablation.md").decode() == render_ablation(made)
+
+
+def test_an_ablation_that_is_killed_goes_on(study: Store) -> None:
+    class Killed(LocalExecutor):
+        def run_jobs(self, jobs: Any, watcher: Any) -> None:
+            super().run_jobs(jobs[:3], watcher)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ablate(study, executor=Killed())
+    told = Told()
+    ablate(study, told)
+    assert told.all("stage") == [("ablation", 5)]
+
+
+def test_what_off_means_for_datadam() -> None:
+    """Model steps exist only where a network is kept for several iterations."""
+    kept = DataDAMConfig(name="datadam", steps_per_init=10)
+    off = {term: dict(fields(kept)) for term, fields in METHODS["datadam"].ablations.items()}
+    assert off == {
+        "attention": {"attention_weight": 0.0},
+        "mmd": {"mmd_weight": 0.0},
+        "augmentation": {"augmentation": "none"},
+        "model steps": {"model_steps": 0},
+    }
+    assert METHODS["datadam"].ablations["model steps"](DataDAMConfig(name="datadam")) == {}
+
+
+def test_a_term_that_is_off_already_is_unused(study: Store) -> None:
+    winner = find_candidate(study, None, None, accept_code_change=False).config
+    plain = winner.model_copy(update={"method": winner.method.model_copy(update={"augmentation": "none"})})
+    variants, unused = plan_variants(plain, draws=2, networks=1)
+    assert (list(variants), unused) == (["", "attention", "mmd"], ("augmentation", "model steps"))
+
+
+def test_variants_of_a_draw_share_their_seed(study: Store) -> None:
+    variants, _ = plan_variants(find_candidate(study, None, None, accept_code_change=False).config, draws=3, networks=1)
+    seeds = [[config.seed for config in configs] for configs in variants.values()]
+    assert all(row == seeds[0] for row in seeds)
+    assert len(set(seeds[0])) == 3
+    assert len({outcome_file(config) for configs in variants.values() for config in configs}) == 12
+
+
+def read(*right: int) -> Read:
+    """Networks that get the first so many of 100 select and of 100 confirm images right."""
+    return Read(select=pack_bits(correct(right)), confirm=pack_bits(correct(right)))
+
+
+def test_effects_are_taken_in_pairs_of_draws() -> None:
+    """Whole 96 and 98, 98 and 98; without 94 and 94, 96 and 96: means over networks differ by 3 and by 2 points."""
+    row = ablation._row("mmd", {"mmd_weight": 0.0}, [read(96, 98), read(98, 98)], [read(94, 94), read(96, 96)], Sizes(100, 100))
+    assert row.select_effect is not None
+    assert row.select_effect.gap == pytest.approx(0.025)
+    assert (row.select_accuracy, row.confirm_accuracy) == (pytest.approx(0.95), pytest.approx(0.95))
+    whole = np.array([correct([96, 98]).mean(axis=0), correct([98, 98]).mean(axis=0)])
+    without = np.array([correct([94]).mean(axis=0), correct([96]).mean(axis=0)])
+    expected = paired_gap(whole, without, 0.975)
+    assert (row.select_effect.lower, row.select_effect.upper) == (expected.lower, expected.upper)
+
+
+def test_a_draw_that_diverged_on_either_side_is_left_out() -> None:
+    whole = [read(98), None, read(98), read(98)]
+    row = ablation._row("mmd", {}, whole, [read(96), read(96), None, read(96)], Sizes(100, 100))
+    assert (row.draws, row.diverged) == (2, 1)
+    assert row.select_effect is not None
+    assert row.select_effect.gap == pytest.approx(0.02)
+
+
+def test_one_pair_of_draws_shows_no_effect() -> None:
+    row = ablation._row("mmd", {}, [read(98), None], [read(96), read(96)], Sizes(100, 100))
+    assert (row.draws, row.select_effect, row.confirm_accuracy) == (1, None, None)
+
+
+def diverges(config: Any, *_: Any) -> Any:
+    raise DivergedError(3, float("nan"))
+
+
+def test_a_term_without_which_the_method_diverges_is_told(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    distil = ablation.distil
+    monkeypatch.setattr(
+        ablation,
+        "distil",
+        lambda config, *rest: (diverges if config.method.mmd_weight == 0 else distil)(config, *rest),
+    )
+    made = ablate(study)
+    row = next(row for row in made.rows if row.term == "mmd")
+    assert (row.draws, row.diverged, row.select_effect) == (0, 2, None)
+    assert "| mmd | mmd_weight=0.0 | 0 (2) |  |  |  |  |  |  |" in render_ablation(made)
+
+
+def test_a_method_that_always_diverges_is_refused(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ablation, "distil", diverges)
+    with pytest.raises(CertifyError, match=r"fewer than two draws of the whole method ended \(the loss is nan at step 3"):
+        ablate(study)
+
+
+def test_a_method_without_terms_is_refused(study: Store) -> None:
+    winner = find_candidate(study, None, None, accept_code_change=False).config
+    random = winner.model_copy(update={"method": METHODS["random"].config(name="random")})
+    with pytest.raises(CertifyError, match=r"method random has no terms to turn off; methods with terms: .*datadam"):
+        plan_variants(random, draws=2, networks=1)
+
+
+@pytest.mark.parametrize(("draws", "networks"), [(1, 3), (5, 0)])
+def test_too_few_draws_or_networks_are_refused(study: Store, draws: int, networks: int) -> None:
+    with pytest.raises(CertifyError, match=f"given {draws} draws of {networks} networks; effects vary over draws"):
+        ablate(study, draws=draws, networks=networks)
+
+
+def test_a_study_without_a_candidate_is_refused(study: Store) -> None:
+    result = study.read_json("result.json")
+    study.write_json("result.json", {**result, "winner_trial_id": None})
+    with pytest.raises(CertifyError, match="has no candidate"):
+        ablate(study)

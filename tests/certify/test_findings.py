@@ -1,0 +1,138 @@
+"""What follows from evidence: verdicts, controls, the lower side, savings, and the sentences that say so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hand_certified import FULL, arm, certificate, earlier, evidence, opening, smaller
+from made_up import correct
+from pydantic import ValidationError
+
+from raydistill.certify.certificate import Admissibility
+from raydistill.certify.findings import find
+from raydistill.certify.page import render_page
+from raydistill.record import pack_bits
+
+
+@pytest.mark.parametrize(
+    ("of_set", "verdict", "first"),
+    [
+        (FULL, "lossless", "LOSSLESS: 10 images per class"),
+        ((196, 196, 196), "inconclusive", "INCONCLUSIVE: 10 images per class"),
+        ((180, 180, 180), "not_lossless", "NOT LOSSLESS: 10 images per class"),
+    ],
+)
+def test_the_bounds_decide_the_verdict(of_set: tuple[int, ...], verdict: str, first: str) -> None:
+    """Margin 2 points, 200 images. None lost: at most 1 - 0.05^(1/200) = 1.49 points. Four lost: the gap is the margin.
+
+    Twenty lost: 10 points, and Clopper and Pearson's lower bound of 20 in 200 is 6.7 points.
+    """
+    found = find(evidence(of_set))
+    assert found.verdict == verdict
+    assert found.headline[0].startswith(first)
+
+
+def test_the_gap_and_its_bounds_are_those_of_the_pairs() -> None:
+    """None of 200 lost: the gap is 0, its bounds those of Clopper and Pearson, nearly."""
+    gap = find(evidence()).gap
+    assert gap.gap == 0
+    assert gap.upper == pytest.approx(1 - 0.05 ** (1 / 200), rel=2e-3)
+    assert (gap.networks, gap.images, gap.confidence) == (3, 200, 0.95)
+
+
+def test_a_control_that_is_lossless_too_is_said_in_the_second_sentence() -> None:
+    lossy = (180, 180, 180)
+    found = find(evidence(controls={"random": [FULL, lossy, FULL], "k_center": [lossy]}))
+    assert found.lossless_controls == 2
+    assert found.headline[1].startswith("A CONTROL IS LOSSLESS TOO: random, 2 of 3 draws at the same size")
+    assert not any("k_center" in sentence for sentence in found.headline)
+
+
+def test_a_control_is_lossless_by_itself_where_the_set_is_not() -> None:
+    found = find(evidence((196, 196, 196), controls={"k_center": [FULL]}, smaller=(smaller(5, [98, 98], finished=1),)))
+    assert found.verdict == "inconclusive"
+    assert found.headline[1].startswith("A CONTROL IS LOSSLESS: k_center, 1 of 1 draws")
+    assert found.headline[-1] == "Of the smaller sizes tried none is shown to lose."
+
+
+def test_a_control_is_held_against_the_set() -> None:
+    """The set gets 200 of 200 right, the control 180: 10 points above, in every pair."""
+    control = find(evidence(controls={"random": [(180, 180, 180)]})).arms[2]
+    assert control.accuracy_fraction == pytest.approx(0.9)
+    assert control.set_above is not None
+    assert control.set_above.gap == pytest.approx(0.1)
+    assert control.set_above.lower > 0
+
+
+def test_a_baseline_that_doubling_moves_proves_nothing() -> None:
+    """From 97 to 98 of 100 select images is 1 point; a quarter of the margin is half a point."""
+    moved = Admissibility(at_recipe=pack_bits(correct([97, 97])), at_doubled=pack_bits(correct([98, 98])), select_images=100)
+    found = find(evidence(admissibility=moved))
+    assert (found.verdict, found.is_admissible, found.doubled_moves_by) == ("inconclusive", False, pytest.approx(0.01))
+    assert "so the full data is not trained to its end" in found.headline[0]
+
+
+def test_the_lower_side_is_the_largest_smaller_ipc_at_which_nothing_reached_the_margin() -> None:
+    """The baseline gets 98 of 100 select images right. At IPC 8 the best trial gets 96: not shown. At 5 and 3 it gets 80."""
+    rows = (smaller(8, [96, 96], finished=3), smaller(5, [80, 80], finished=2, pruned=1), smaller(3, [80, 80], finished=1))
+    found = find(evidence(smaller=rows))
+    assert [row.is_lossy for row in found.smaller] == [False, True, True]
+    assert found.largest_lossy_ipc == 5
+    assert (found.smaller[1].finished, found.smaller[1].stopped) == (2, 1)
+    assert found.headline[-1].startswith("At 5 images per class")
+    assert "the best of 2 finished trials loses at least" in found.headline[-1]
+
+
+def test_one_network_shows_nothing_of_a_smaller_ipc() -> None:
+    found = find(evidence(smaller=(smaller(5, [10], finished=1), smaller(4, [], pruned=2))))
+    assert [(row.gap, row.is_lossy) for row in found.smaller] == [(None, False), (None, False)]
+    assert found.headline[-1].startswith("Of the smaller sizes tried none is shown to lose")
+
+
+def test_nothing_smaller_tried_is_said() -> None:
+    assert find(evidence()).headline[-1] == "Nothing smaller was tried, so nothing is said of smaller sets."
+
+
+def test_what_a_set_saves_by_hand() -> None:
+    """800 images in 52,000 bytes against 100 in 26,000, ten classes, 1,000 multiply-accumulates an image.
+
+    Full data: 2,000 steps of 64 images at 6,000 FLOPs = 7.68e8; the set: 1,000 steps of 64 = 3.84e8.
+    """
+    saved = find(evidence()).compression
+    assert (saved.images, saved.bytes, saved.epoch_flops) == (8, 2, 8)
+    assert (saved.set_bits_per_class, saved.full_bits_per_class) == (20_800, 41_600)
+    assert (saved.full_train_flops, saved.set_train_flops, saved.train_flops) == (768_000_000, 384_000_000, 2)
+
+
+def test_a_second_opening_is_said_with_what_the_first_one_found() -> None:
+    found = find(evidence(number=2, earlier=(earlier(),)))
+    assert found.headline[1].startswith("OPENING NUMBER 2 of the test split for this study (number 1 said inconclusive)")
+
+
+def test_other_openings_of_the_same_data_are_counted() -> None:
+    said = evidence()
+    found = find(said.model_copy(update={"openings": (opening(), opening(), *said.openings)}))
+    assert "had been opened 2 times besides in this store" in found.headline[1]
+
+
+def test_a_set_of_other_code_is_said() -> None:
+    assert "made by other code" in find(evidence(search_code_sha256="d" * 64)).headline[1]
+
+
+def test_arms_out_of_order_are_refused() -> None:
+    with pytest.raises(ValidationError, match=r"arms begin with \['set', 'full'\]; full and set are wanted"):
+        evidence(arms=(arm("set", FULL), arm("full", FULL)))
+
+
+def test_the_page_says_it_to_an_outsider() -> None:
+    made: dict[str, Any] = {"controls": {"random": [FULL]}, "smaller": (smaller(5, [80, 80], finished=2),)}
+    page = render_page(certificate(**made))
+    lines = page.splitlines()
+    assert lines[0].startswith("# Certificate: study by-hand, trial ")
+    assert lines[2].startswith("LOSSLESS: 10 images per class (digits, method datadam)")
+    assert lines[4].startswith("A CONTROL IS LOSSLESS TOO: random, 1 of 1 draws")
+    assert "| **the set** | 100.00 % | 0.00 | 0.00 | -1.48 | 1.48 | lossless |  |" in lines
+    assert "| 5 | 2 | 0 | 18.00 |" in page
+    assert "| bits per class | 41600 | 20800 | 2.00 |" in lines
+    assert "Test split opened 2026-11-24T20:00:00+00:00 by me on here: certificate 1 of study by-hand" in page

@@ -1,0 +1,309 @@
+"""Whole certifications in this process: what they leave, when they open the test split, and what they refuse before that."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_up import Told
+
+from raydistill.certify import arms, candidate, reading, run
+from raydistill.certify.arms import plan_arms, set_jobs
+from raydistill.certify.certificate import Certificate, CertifyError, read_certificate
+from raydistill.certify.run import certify_study
+from raydistill.certify.verify import verify_certificate
+from raydistill.config import Config
+from raydistill.core import data
+from raydistill.core.synthetic import decode
+from raydistill.methods import METHODS, Control, Method
+from raydistill.record import SearchResult, code_sha256
+from raydistill.search.local import LocalExecutor
+from raydistill.space_file import DataError
+from raydistill.store import Store, StoreError, StudyInUseError, study_lock
+
+
+def certify(study: Store, watcher: Any = None, **given: Any) -> Certificate:
+    arguments: dict[str, Any] = {
+        "trial_id": None,
+        "networks": 2,
+        "again": False,
+        "accept_code_change": False,
+        "data_root": None,
+        "executor": LocalExecutor(),
+        "watcher": watcher or Told(),
+        **given,
+    }
+    return certify_study(study, **arguments)
+
+
+def openings(study: Store) -> list[str]:
+    return study.parent.files("test_openings")
+
+
+def change_result(study: Store, **changes: Any) -> None:
+    result = SearchResult.model_validate_json(study.read("result.json")).model_copy(update=changes)
+    study.write("result.json", result.model_dump_json())
+
+
+def test_a_certificate_holds_what_was_trained_and_read(study: Store) -> None:
+    told = Told()
+    made = certify(study, told)
+    assert read_certificate(study) == made
+    assert [(arm.name, arm.draw) for arm in made.evidence.arms] == [
+        ("full", 0),
+        ("set", 0),
+        *(("random", draw) for draw in range(5)),
+        ("k_center", 0),
+        ("herding", 0),
+    ]
+    assert made.evidence.test_images == 450
+    assert made.evidence.trial_id == SearchResult.model_validate_json(study.read("result.json")).winner_trial_id
+    assert told.all("stage") == [("control sets", 6), ("certificate", 16)]
+    assert study.read("certificate.md").decode().startswith("# Certificate: study made-up, trial ")
+    verify_certificate(study.path("certificate.json"))
+
+
+def test_the_test_split_is_opened_once_after_everything_is_trained(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    there: list[int] = []
+    opened = reading.open_test
+
+    def open_and_look(*given: Any, **named: Any) -> Any:
+        there.append(len(study.files("certificate/1/networks")))
+        return opened(*given, **named)
+
+    monkeypatch.setattr(reading, "open_test", open_and_look)
+    made = certify(study)
+    assert there == [18]
+    assert len(openings(study)) == 1
+    assert made.evidence.openings[-1].reason.endswith(f"networks sealed as {made.evidence.seal}")
+
+
+def test_a_certification_that_is_killed_goes_on_with_the_split_still_sealed(study: Store) -> None:
+    class Killed(LocalExecutor):
+        def run_jobs(self, jobs: Any, watcher: Any) -> None:
+            super().run_jobs(jobs[:3], watcher)
+            if len(jobs) > 6:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        certify(study, executor=Killed())
+    assert openings(study) == []
+    left = sorted(study.files("certificate/1/networks"))
+    assert len(left) == 3
+    told = Told()
+    certify(study, told)
+    assert told.all("stage") == [("control sets", 3), ("certificate", 13)]
+    assert len(openings(study)) == 1
+
+
+def test_a_kill_right_after_the_opening_shows_in_the_next_certificate(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The split was opened and nothing written: it is opened again, for the same networks, and that is said."""
+
+    def killed(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "is_correct", killed)
+        with pytest.raises(KeyboardInterrupt):
+            certify(study)
+    told = Told()
+    made = certify(study, told)
+    assert told.all("stage") == []
+    assert [opening.reason for opening in made.evidence.openings] == [made.evidence.openings[0].reason] * 2
+    assert any("had been opened once besides" in sentence for sentence in made.findings.headline)
+
+
+def test_jobs_travel_to_other_processes(study: Store) -> None:
+    """As Ray sends them; a network trained there is the one trained here."""
+    found = candidate.find_candidate(study, None, None, accept_code_change=False)
+    plan = run._plan(study, found, networks=2, number=1)
+    job = arms.network_jobs(plan, found.config, study, None)[0]
+    pickle.loads(pickle.dumps(job))()
+    file = plan.parameters_file(plan.arms[0], 0)
+    sent = study.read(file)
+    study.delete(file)
+    job()
+    assert study.read(file) == sent
+
+
+def test_the_same_study_gives_the_same_certificate(study: Store, searched: Path, tmp_path: Path) -> None:
+    shutil.copytree(searched, tmp_path / "other")
+    one, other = certify(study), certify(Store(str(tmp_path / "other" / "made-up")))
+    assert one.findings == other.findings
+    assert one.evidence.arms == other.evidence.arms
+
+
+def test_networks_of_one_seed_start_alike_in_every_arm(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained for no step, all networks of a seed are the same; those of another seed are others."""
+    untrained = arms.train_fresh
+    monkeypatch.setattr(
+        arms,
+        "train_fresh",
+        lambda images, labels, splits, network, recipe, seed, device: untrained(
+            images, labels, splits, network, arms.replace(recipe, steps=0), seed, device
+        ),
+    )
+    hashes = [arm.parameters_sha256 for arm in certify(study).evidence.arms]
+    assert len(set(hashes)) == 1
+    assert hashes[0][0] != hashes[0][1]
+
+
+def test_a_second_certificate_is_refused(study: Store) -> None:
+    certify(study)
+    with pytest.raises(CertifyError, match=r"has its certificate .*the test split answers once.*--again"):
+        certify(study)
+    assert len(openings(study)) == 1
+
+
+def test_a_second_opening_is_marked_and_keeps_the_first(study: Store) -> None:
+    first = certify(study)
+    second = certify(study, again=True)
+    assert (second.evidence.number, second.evidence.earlier[0].content_sha256) == (2, first.content_sha256)
+    assert set(second.evidence.seeds).isdisjoint(first.evidence.seeds)
+    assert any(sentence.startswith("OPENING NUMBER 2") for sentence in second.findings.headline)
+    assert len(openings(study)) == 2
+    assert read_certificate(study, "certificate/1/certificate.json") == first
+    verify_certificate(study.path("certificate.json"))
+
+
+def test_a_first_certificate_is_no_second(study: Store) -> None:
+    with pytest.raises(CertifyError, match="has no certificate yet, so there is none to repeat: leave --again out"):
+        certify(study, again=True)
+
+
+def test_too_few_test_images_are_said_before_anything_is_trained(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three images decide no margin of 0.95 with two pairs."""
+    monkeypatch.setattr(candidate, "count_test_images", lambda *_: 3)
+    monkeypatch.setattr(candidate, "planned_half_width", lambda *_: 0.97)
+    with pytest.raises(CertifyError, match=r"3 test images with 2 pairs of networks decide none below 0\.9700 .*nothing was"):
+        certify(study)
+    assert not study.exists("certificate")
+    assert openings(study) == []
+
+
+def test_data_without_a_test_split_decides_nothing(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidate, "count_test_images", lambda *_: 0)
+    with pytest.raises(CertifyError, match=r"0 test images .* decide none below 1\.0000"):
+        certify(study)
+
+
+def test_one_network_is_refused(study: Store) -> None:
+    with pytest.raises(CertifyError, match="given 1 networks; pairs vary, and one shows nothing of that"):
+        certify(study, networks=1)
+
+
+def test_a_study_without_a_candidate_is_refused(study: Store) -> None:
+    change_result(study, verdict="not_reached", reason="no trial came within the margin", winner_trial_id=None)
+    with pytest.raises(CertifyError, match=r"has no candidate: its verdict is not reached .*name a finished trial with"):
+        certify(study)
+
+
+def test_a_trial_can_be_named(study: Store) -> None:
+    change_result(study, verdict="inconclusive", winner_trial_id=None)
+    named = study.folders("trials")[0]
+    assert certify(study, trial_id=named).evidence.trial_id == named
+
+
+def test_a_trial_that_is_none_is_refused_with_those_there_are(study: Store) -> None:
+    with pytest.raises(CertifyError, match=f"trial abc is no finished trial of .*; finished: .*{study.folders('trials')[0]}"):
+        certify(study, trial_id="abc")
+
+
+def test_a_search_that_has_not_ended_is_refused(study: Store) -> None:
+    study.delete("result.json")
+    with pytest.raises(CertifyError, match=r"has no result\.json, so its search has not ended"):
+        certify(study)
+
+
+def test_a_damaged_result_is_refused(study: Store) -> None:
+    study.write("result.json", "{}")
+    with pytest.raises(CertifyError, match=r"result\.json is damaged .*run the search again"):
+        certify(study)
+
+
+def test_a_study_without_its_baseline_is_refused(study: Store) -> None:
+    study.delete("baseline/baseline.json")
+    with pytest.raises(CertifyError, match="has no baseline, so there is nothing to be as good as"):
+        certify(study)
+
+
+def test_a_set_whose_hash_is_wrong_is_refused(study: Store) -> None:
+    name = f"trials/{SearchResult.model_validate_json(study.read('result.json')).winner_trial_id}/images.safetensors"
+    study.write(name, study.read(name) + b" ")
+    with pytest.raises(StoreError, match="is not the file that the trial wrote"):
+        certify(study)
+    assert openings(study) == []
+
+
+def test_a_study_of_other_code_is_refused_and_can_be_accepted(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (candidate, run):
+        monkeypatch.setattr(module, "code_sha256", lambda: "f" * 64)
+    with pytest.raises(CertifyError, match=r"was searched by other code .* now ffffffffffff.*--accept-code-change"):
+        certify(study)
+    made = certify(study, accept_code_change=True)
+    assert (made.evidence.code_sha256, made.evidence.search_code_sha256) == ("f" * 64, code_sha256())
+    assert any("made by other code" in sentence for sentence in made.findings.headline)
+
+
+def test_a_study_of_other_data_is_refused(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "_hash", lambda *_: "0" * 64)
+    data.load_splits.cache_clear()
+    try:
+        with pytest.raises(DataError, match="the trial was made for"):
+            certify(study)
+    finally:
+        data.load_splits.cache_clear()
+
+
+def test_a_certificate_that_was_begun_otherwise_is_not_mixed(study: Store) -> None:
+    class Killed(LocalExecutor):
+        def run_jobs(self, jobs: Any, watcher: Any) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        certify(study, executor=Killed())
+    with pytest.raises(CertifyError, match=r"certificate/1 was begun for trial .* with 2 networks .*now it is .* 3 networks"):
+        certify(study, networks=3)
+
+
+def test_a_study_in_use_is_refused(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "study_lock", lambda store: study_lock(store, wait_seconds=0))
+    with study_lock(study), pytest.raises(StudyInUseError, match="is in use by process"):
+        certify(study)
+
+
+def test_controls_follow_from_the_label_kind_of_the_set(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A control for soft sets alone, whose settings come from the winner's, and the sets that are made of it."""
+
+    class SoftConfig(Config):
+        name: str
+        power: float
+
+    random = METHODS["random"]
+    control = Control(label_kinds=frozenset({"soft"}), draws=2, settings=lambda winner: {"power": winner.attention_power})
+    monkeypatch.setitem(METHODS, "random_soft", Method(SoftConfig, random.distill, label_kind="soft", control=control))
+    winner = candidate.find_candidate(study, None, None, accept_code_change=False).config
+    hard, soft = ([arm.name for arm in plan_arms(winner, kind)] for kind in ("hard", "soft"))  # type: ignore[arg-type]
+    assert hard == ["full", "set", *["random"] * 5, "k_center", "herding"]
+    assert soft == ["full", "set", "random_soft", "random_soft", *hard[2:]]
+    made = arms.control_config(winner, plan_arms(winner, "soft")[3])
+    assert made.method == SoftConfig(name="random_soft", power=4.0)
+    assert made.seed not in (winner.seed, arms.control_config(winner, plan_arms(winner, "soft")[2]).seed)
+
+
+def test_the_winners_own_method_is_no_control_of_it(study: Store) -> None:
+    winner = candidate.find_candidate(study, None, None, accept_code_change=False).config
+    k_center = winner.model_copy(update={"method": METHODS["k_center"].config(name="k_center")})
+    assert [arm.name for arm in plan_arms(k_center, "hard")] == ["full", "set", *["random"] * 5, "herding"]
+
+
+def test_controls_have_the_size_of_the_set(study: Store) -> None:
+    found = candidate.find_candidate(study, None, None, accept_code_change=False)
+    plan = run._plan(study, found, networks=2, number=1)
+    for job in set_jobs(plan, found.config, study, None, experts=study.parent):
+        job()
+        made, _ = decode(study.read(plan.set_file(plan.arms[job.index])))
+        assert made.images.shape == found.synthetic.images.shape

@@ -1,0 +1,225 @@
+"""Checking certificates: what is found when any part of one is changed, and training again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hand_certified import FULL, certificate
+from made_up import Told
+
+from raydistill.certify import verify
+from raydistill.certify.certificate import Certificate, CertifyError, content_sha256
+from raydistill.certify.findings import find
+from raydistill.certify.run import certify_study
+from raydistill.certify.verify import VerificationError, retrain, verify_certificate
+from raydistill.core.recipes import RECIPES
+from raydistill.search.local import LocalExecutor
+from raydistill.store import Store
+
+
+@pytest.fixture(scope="session")
+def certified_once(searched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a certified study, not to be written; `certified` copies it."""
+    return tmp_path_factory.mktemp("certified") / "store"
+
+
+@pytest.fixture
+def certified(certified_once: Path, study: Store) -> Store:
+    """The study with its certificate, made by the first test that asks for it."""
+    if not certified_once.exists():
+        certify_study(
+            study,
+            trial_id=None,
+            networks=2,
+            again=False,
+            accept_code_change=False,
+            data_root=None,
+            executor=LocalExecutor(),
+            watcher=Told(),
+        )
+        shutil.copytree(study.parent.root, certified_once)
+    else:
+        shutil.rmtree(study.parent.root)
+        shutil.copytree(certified_once, study.parent.root)
+    return study
+
+
+def written(folder: Path, made: Certificate) -> str:
+    """A certificate alone in a folder."""
+    (folder / "certificate.json").write_text(made.to_json())
+    return str(folder / "certificate.json")
+
+
+def edited(folder: Path, edit: Callable[[dict[str, Any]], None], *, honest_hash: bool = False) -> str:
+    """A certificate by hand, edited, alone in a folder; an edit of the evidence may come with the hash that fits it."""
+    document = json.loads(certificate((190, 190, 190), controls={"random": [FULL]}).to_json())
+    edit(document)
+    made = Certificate.model_validate_json(json.dumps(document))
+    if honest_hash:
+        made = made.model_copy(update={"content_sha256": content_sha256(made.findings, made.evidence)})
+    return written(folder, made)
+
+
+def test_a_certificate_alone_holds_and_says_what_was_not_checked(tmp_path: Path) -> None:
+    found = verify_certificate(written(tmp_path, certificate()))
+    assert found.checked == ("the verdict, every bound and every sentence follow from the stored per-image correctness",)
+    assert found.not_checked == ("set, record, networks and log: no study lies beside the certificate",)
+
+
+def set_at(document: dict[str, Any], *path: Any) -> Callable[[Any], None]:
+    *way, last = path
+    for key in way:
+        document = document[key]
+
+    def put(value: Any) -> None:
+        document[last] = value
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        (("findings", "verdict"), "lossless", "findings.verdict is 'lossless', and follows as 'not_lossless'"),
+        (("findings", "gap", "upper"), 0.019, "findings.gap.upper is 0.019, and follows as 0.0"),
+        (("findings", "lossless_controls"), 0, "findings.lossless_controls is 0, and follows as 1"),
+        (("findings", "headline", 1), "All is well.", "findings.headline[1] is 'All is well.'"),
+        (("evidence", "arms", 1, "correct", 0), "ff" * 25, "findings.arms[1].accuracy_fraction is 0.9"),
+        (("evidence", "trial_id"), "0" * 12, "the certificate is for trial 000000000000"),
+        (("evidence", "config", "seed"), 7, "the certificate is for trial"),
+        (("evidence", "seeds", 0), 5, "evidence.seeds are not those of this data"),
+        (("evidence", "arms", 0, "parameters_sha256", 1), "x", "evidence.seal is not the hash over the networks' parameters"),
+        (("evidence", "openings"), [], "evidence.openings does not end with this certificate's own opening"),
+        (("evidence", "openings", 0, "reason"), "a look", "evidence.openings does not end with this certificate's own opening"),
+        (
+            ("evidence", "smaller"),
+            [{"ipc": 5, "trials": {}, "best_trial_id": None, "best_correct": []}],
+            "findings.smaller is []",
+        ),
+    ],
+)
+def test_an_edit_is_named_even_where_the_hash_was_edited_too(tmp_path: Path, path: Any, value: Any, named: str) -> None:
+    name = edited(tmp_path, lambda document: set_at(document, *path)(value), honest_hash=True)
+    with pytest.raises(VerificationError) as raised:
+        verify_certificate(name)
+    assert named in str(raised.value)
+    assert "content_sha256" not in str(raised.value)
+    assert str(raised.value).endswith("Get the file that raydistill certify wrote, or certify again")
+
+
+def test_an_edit_that_nothing_follows_from_is_told_by_the_hash(tmp_path: Path) -> None:
+    name = edited(tmp_path, lambda document: set_at(document, "evidence", "finished_at")("2027-01-01"))
+    with pytest.raises(VerificationError, match="content_sha256 is not the hash of what the certificate says, so something"):
+        verify_certificate(name)
+
+
+def test_evidence_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    name = edited(tmp_path, lambda document: set_at(document, "evidence", "arms", 1, "correct", 0)("zz"))
+    with pytest.raises(VerificationError, match="the evidence cannot be read"):
+        verify_certificate(name)
+
+
+def test_rounding_of_another_machine_is_no_mismatch(tmp_path: Path) -> None:
+    made = certificate()
+    gap = made.findings.gap.model_copy(update={"upper": made.findings.gap.upper + 1e-12})
+    findings = made.findings.model_copy(update={"gap": gap})
+    rounded = Certificate(findings=findings, evidence=made.evidence, content_sha256=content_sha256(findings, made.evidence))
+    assert verify_certificate(written(tmp_path, rounded)).certificate == rounded
+
+
+def test_what_is_no_certificate_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CertifyError, match=r"no certificate at .*give a certificate\.json that raydistill certify wrote"):
+        verify_certificate(str(tmp_path / "certificate.json"))
+    (tmp_path / "certificate.json").write_text("{}")
+    with pytest.raises(CertifyError, match=r"is no certificate of this version \(findings: Field required\)"):
+        verify_certificate(str(tmp_path))
+
+
+def test_a_certificate_in_its_study_is_held_against_the_files_beside_it(certified: Store) -> None:
+    found = verify_certificate(certified.path("certificate.json"))
+    assert found.not_checked == ()
+    assert found.checked[1].startswith("set, config, record, page, networks and log of openings beside it")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda study, trial: study.write(f"{trial}/images.safetensors", "x"), "images.safetensors is another set"),
+        (lambda study, trial: study.delete(f"{trial}/images.safetensors"), "images.safetensors is missing"),
+        (lambda study, trial: study.delete(f"{trial}/record.json"), "record.json is not of the certified config"),
+        (lambda study, trial: study.write("certificate.md", "All is well."), "certificate.md does not say what the certificate"),
+        (
+            lambda study, trial: study.write("certificate/1/networks/set-0-1.safetensors", "x"),
+            "networks/set-0-1.safetensors is another network",
+        ),
+        (
+            lambda study, trial: study.parent.delete(f"test_openings/{study.parent.files('test_openings')[0]}"),
+            "is missing or says something else than the certificate",
+        ),
+    ],
+    ids=["other set", "no set", "no record", "page", "network", "log"],
+)
+def test_a_file_that_is_another_is_named(certified: Store, spoil: Callable[[Store, str], None], named: str) -> None:
+    trial = json.loads(certified.read("certificate.json"))["evidence"]["trial_id"]
+    spoil(certified, f"trials/{trial}")
+    with pytest.raises(VerificationError) as raised:
+        verify_certificate(certified.path("certificate.json"))
+    (line,) = [line for line in str(raised.value).splitlines() if line.startswith("  ")]
+    assert named in line
+
+
+def test_networks_may_be_deleted(certified: Store) -> None:
+    shutil.rmtree(certified.local_path("certificate"))
+    verify_certificate(certified.path("certificate.json"))
+
+
+def again(study: Store, **given: Any) -> verify.Verification:
+    path = study.path("certificate.json")
+    held = given.pop("held", None) or verify_certificate(path)
+    return retrain(held, path, data_root=None, executor=LocalExecutor(), watcher=Told(), **given)
+
+
+def test_training_again_gives_the_same_answers_and_is_logged(certified: Store) -> None:
+    found = again(certified)
+    assert found.checked[-1] == "18 networks, trained again, get the same test images right"
+    log = certified.parent
+    reasons = [log.read_json(f"test_openings/{name}")["reason"] for name in log.files("test_openings")]
+    assert len(reasons) == 2
+    assert reasons[1].startswith("verification of certificate 1 of study made-up, trial ")
+    verify_certificate(certified.path("certificate.json"))
+
+
+def test_made_up_answers_are_found_by_training_again(certified: Store) -> None:
+    """A certificate that is whole in itself, with answers that no network gave."""
+    made = verify_certificate(certified.path("certificate.json")).certificate
+    arms = list(made.evidence.arms)
+    arms[1] = arms[1].model_copy(update={"correct": ("f" * 114, *arms[1].correct[1:])})
+    evidence = made.evidence.model_copy(update={"arms": tuple(arms), "test_sha256": "0" * 64})
+    findings = find(evidence)
+    forged = Certificate(findings=findings, evidence=evidence, content_sha256=content_sha256(findings, evidence))
+    held = verify.Verification(certificate=forged, checked=(), not_checked=())
+    with pytest.raises(VerificationError) as raised:
+        again(certified, held=held)
+    lines = [line for line in str(raised.value).splitlines() if line.startswith("  ")]
+    assert lines[0] == "  the test images are others"
+    assert lines[1].startswith("  set, network 0: ")
+    assert lines[1].endswith(" of 450 test images differ")
+    assert len(lines) == 2
+
+
+def test_without_its_study_nothing_can_be_trained_again(tmp_path: Path) -> None:
+    path = written(tmp_path, certificate())
+    held = verify_certificate(path)
+    with pytest.raises(CertifyError, match="has no study beside it, and the set to train on lies there"):
+        retrain(held, path, data_root=None, executor=LocalExecutor(), watcher=Told())
+
+
+def test_another_recipe_cannot_train_again(certified: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RECIPES, "default", RECIPES["long"])
+    with pytest.raises(CertifyError, match=r"the certificate trained by default: .*, and this code has long: "):
+        again(certified)
