@@ -30,6 +30,8 @@ FAILURE = {"raydistill.core.contract": ("DivergedError",)}
 """The same for 1, without a traceback."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+bench_app = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=False)
+app.add_typer(bench_app, name="bench")
 
 Space = Annotated[str, typer.Argument(metavar="FILE_OR_NAME", help="A YAML search space, or a shipped one's name.")]
 StoreOption = Annotated[str, typer.Option("--store", envvar="RAYDISTILL_STORE", help="Folder or URI that holds studies.")]
@@ -187,7 +189,7 @@ def compare(
         with watch() as watcher:
             comparison = raydistill.compare(
                 space,
-                methods=[name.strip() for name in methods.split(",") if name.strip()],
+                methods=_listed(methods),
                 ipc=ipc,
                 draws=draws,
                 store=store,
@@ -201,8 +203,9 @@ def compare(
         typer.echo(end_of_comparison(comparison, suffix), nl=False)
 
 
-@app.command()
+@bench_app.callback()
 def bench(
+    context: typer.Context,
     cases: Annotated[str, typer.Option(help="Cases, joined by commas; by default all.")] = "",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
@@ -212,7 +215,9 @@ def bench(
     data_root: DataRoot = None,
     suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
 ) -> None:
-    """Time DataDAM's iteration and an evaluation network, with the split, and measure peak memory."""
+    """Time DataDAM's iteration and an evaluation network, with the split, and measure peak memory; or compare solvers."""
+    if context.invoked_subcommand is not None:
+        return
     with _exit_codes("Interrupted."):
         from raydistill.api import as_path
         from raydistill.bench import run_bench
@@ -223,7 +228,7 @@ def bench(
 
             typer.echo(render(timing_frame([time_tune(data_root=as_path(data_root))]), suffix), nl=False)
             return
-        names = [name.strip() for name in cases.split(",") if name.strip()]
+        names = _listed(cases)
         timings = run_bench(
             names,
             device=device,
@@ -233,6 +238,30 @@ def bench(
             data_root=as_path(data_root),
         )
         typer.echo(render(timing_frame(timings), suffix), nl=False)
+
+
+@bench_app.command("solver")
+def bench_solver(
+    problems: Annotated[int, typer.Option(min=1, help="Made-up problems, number 0 on; each number is always the same.")] = 210,
+    trials: Annotated[str, typer.Option(help="Budgets, joined by commas.")] = "12,24,48",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Trials at once.")] = 1,
+    strategies: Annotated[str, typer.Option(help="Joined by commas; by default all but the slow constrained-gp.")] = "",
+    confirmations: Annotated[str, typer.Option(help="Orders of the confirmation: descending, ascending.")] = "descending",
+    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+) -> None:
+    """Compare ways to search on made-up problems with known truth; nothing is trained."""
+    with _exit_codes("Interrupted."):
+        from raydistill.report.tables import render, score_frame
+        from raydistill.solver_bench import bench_solvers
+
+        scores = bench_solvers(
+            strategies=_listed(strategies),
+            confirmations=_listed(confirmations),
+            problems=problems,
+            budgets=_listed(trials),
+            workers=workers,
+        )
+        typer.echo(render(score_frame(scores), suffix), nl=False)
 
 
 @app.command()
@@ -270,6 +299,10 @@ def _loaded(errors: Mapping[str, tuple[str, ...]]) -> tuple[type[Exception], ...
     """The classes of those modules that are imported; one that is not cannot have raised anything."""
     modules = [(sys.modules[module], names) for module, names in errors.items() if module in sys.modules]
     return tuple(getattr(module, name) for module, names in modules for name in names if hasattr(module, name))
+
+
+def _listed(joined: str) -> list[str]:
+    return [name.strip() for name in joined.split(",") if name.strip()]
 
 
 def _this_command() -> str:
