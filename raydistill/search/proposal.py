@@ -125,7 +125,9 @@ def propose(
     top = max(field.lowest, min([field.highest, *(s.ipc - 1 for s in seen if s.is_out_of_memory)]))
     if not any(s.gap is not None for s in seen):
         place = field.middle if number == 0 else tuple(field.anywhere(1, generator)[0].tolist())
-        return place, min(top, round(math.sqrt(field.lowest * field.highest)))
+        spread = generator.uniform(math.log(field.lowest), math.log(top))
+        middle = math.sqrt(field.lowest * field.highest)
+        return place, min(top, round(middle if number == 0 else math.exp(spread)))
     model = model_of(seen, field, aim.margin)
     law, coefficients = model.draw(generator, EARLY_HEAT if number < budget / 2 else LATE_HEAT)
     places = np.vstack([field.anywhere(ANYWHERE, generator), *_near_the_best(seen, field, aim.margin, generator)])

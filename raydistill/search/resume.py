@@ -15,7 +15,7 @@ from raydistill.search.space import complete_document
 from raydistill.store import Store, StoreError
 
 SPACE_FILE = "search_space.yaml"
-MAY_CHANGE = ("budget.trials", "resources.max_concurrent_trials")
+MAY_CHANGE = ("budget.trials", "budget.hours", "budget.gpu_hours", "resources.max_concurrent_trials")
 """What shapes no trial."""
 
 
@@ -66,7 +66,7 @@ def _check_space(space: SearchSpace, study: Store) -> None:
                 [
                     f"study {study.root} was begun with another search space:",
                     *(f"  {change}" for change in changes),
-                    f"Only {' and '.join(MAY_CHANGE)} may change: go back to these values, or give the new search another name "
+                    f"Only {', '.join(MAY_CHANGE)} may change: go back to these values, or give the new search another name "
                     "(study: ...)",
                 ]
             )

@@ -29,6 +29,7 @@ from optuna.trial import TrialState
 
 from raydistill.config import SearchSpace, TrialConfig, derive_seed
 from raydistill.record import FINAL_STATES, TrialRecord, read_trials
+from raydistill.search.allowance import Allowance
 from raydistill.search.ladder import Rung, ladder
 from raydistill.search.law import LawModel, Seen
 from raydistill.search.proposal import Aim, model_of, propose
@@ -67,6 +68,7 @@ class Solver:
         self.space = space
         self._aim = aim
         self._field = field(space)
+        self._allowance = Allowance(space.budget, space.resources.gpus_per_trial, study)
         self._folder = study
         self._data_sha256 = data_sha256
         self._database = database
@@ -90,7 +92,9 @@ class Solver:
 
     @property
     def remaining(self) -> int:
-        """Asks that the budget still holds."""
+        """Asks that the budget still holds; none once its hours are spent."""
+        if self._allowance.is_spent(self._records.values()):
+            return 0
         return max(0, self.space.budget.trials - len(self._records) - len(self._running))
 
     def ask(self) -> TrialConfig[Any] | None:
@@ -100,6 +104,7 @@ class Solver:
         """
         if self.remaining == 0:
             return None
+        self._allowance.start()
         if self._waiting:
             number = self._waiting.pop(0)
         else:
@@ -118,6 +123,7 @@ class Solver:
         """Take in the record of a trial that was asked."""
         trial = self._running.pop(record.ask_number)
         self._records[record.ask_number] = record
+        self._allowance.keep()
         outcome = read_outcome(record, self.space.goal.margin_fraction)
         for name, note in outcome.notes.items():
             trial.set_user_attr(name, note)
@@ -136,6 +142,7 @@ class Solver:
 
     def close(self) -> None:
         """Leave a view in which no trial runs: those that were not told wait for the next search."""
+        self._allowance.keep()
         self._waiting = sorted({*self._waiting, *self._running})
         self._running.clear()
         _let_go(self._storage)

@@ -31,11 +31,12 @@ def test_the_first_ask_is_the_middle() -> None:
     assert ask([], 0) == ((0.5, 1.0, 0.0, 0.0), 10)
 
 
-def test_asks_before_any_trial_ended_differ_in_place_alone() -> None:
-    """As with many workers; IPC waits for the first reading."""
-    asks = [ask([], number) for number in range(1, 5)]
-    assert {ipc for _, ipc in asks} == {10}
-    assert len({place for place, _ in asks}) == 4
+def test_asks_before_any_trial_ended_spread_over_the_range() -> None:
+    """As with many workers: half of the logarithm of 1 to 100 lies below 10."""
+    asks = [ask([], number) for number in range(1, 101)]
+    assert len({place for place, _ in asks}) == 100
+    assert 35 < sum(ipc < 10 for _, ipc in asks) < 65
+    assert {ipc for _, ipc in asks} <= set(range(1, 101))
 
 
 def test_a_place_is_numbers_within_their_ranges_and_one_option_per_choice() -> None:

@@ -71,9 +71,9 @@ def test_ipc_does_not_leave_its_range(tmp_path: Path) -> None:
 def test_memory_that_ran_out_bounds_later_trials(solver: Solver) -> None:
     tell(solver, record(asked(solver), gap=None, state="out_of_memory", error="why"))
     second = asked(solver)
-    assert second.ipc == 7
+    assert second.ipc <= 7
     tell(solver, record(second, gap=0.5))
-    assert asked(solver).ipc == 7
+    assert asked(solver).ipc <= 7
 
 
 def test_an_ask_does_not_depend_on_the_order_in_which_trials_ended(tmp_path: Path) -> None:
