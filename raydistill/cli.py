@@ -91,6 +91,28 @@ def search(
 
 
 @app.command()
+def plan(
+    space: Space,
+    data_root: DataRoot = None,
+    at_once: Annotated[int | None, typer.Option("--at-once", min=1, help="Jobs side by side; by default what fits here.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, in place of the space's budget.")] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Forecast a search's hours, disk and memory from a short measured probe; nothing is written."""
+    with _exit_codes("Interrupted."):
+        from raydistill.api import as_path
+        from raydistill.spaces import load_space
+
+        budget = [] if trials is None else [f"budget.trials={trials}"]
+        checked = load_space(space, [*(overrides or []), *budget], as_path(data_root))
+
+        from raydistill.plan import plan_search
+        from raydistill.report.summary import forecast_lines
+
+        typer.echo(forecast_lines(plan_search(checked, as_path(data_root), at_once)))
+
+
+@app.command()
 def distill(
     space: Space,
     overrides: Overrides = None,

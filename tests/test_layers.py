@@ -17,7 +17,9 @@ PACKAGE = Path(__file__).parent.parent / "raydistill"
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "__main__", "cli", "api"}),
-    frozenset({"bench", "certify", "comparison", "one_set", "report", "reproduce", "solver_bench", "spaces", "tune_cost"}),
+    frozenset(
+        {"bench", "certify", "comparison", "one_set", "plan", "report", "reproduce", "solver_bench", "spaces", "tune_cost"}
+    ),
     frozenset({"search"}),
     frozenset({"trial", "baseline", "confirm"}),
     frozenset({"methods"}),
