@@ -264,7 +264,7 @@ def bench(
 
 @bench_app.command("solver")
 def bench_solver(
-    problems: Annotated[int, typer.Option(min=1, help="Made-up problems, number 0 on; each number is always the same.")] = 210,
+    problems: Annotated[int, typer.Option(min=1, help="Made-up problems; the first so many are always the same.")] = 210,
     trials: Annotated[str, typer.Option(help="Budgets, joined by commas.")] = "12,24,48",
     workers: Annotated[int, typer.Option(min=1, max=64, help="Trials at once.")] = 1,
     strategies: Annotated[str, typer.Option(help="Joined by commas; by default all but the slow constrained-gp.")] = "",

@@ -9,6 +9,8 @@ from raydistill.search.simulation.race import CONFIRMATIONS, STRATEGIES, Score, 
 from raydistill.space_messages import unknown
 from raydistill.spaces import InputError
 
+FIRST = 1000
+"""Number of the first problem: those below served to choose the solver's constants."""
 SLOW = frozenset({"constrained-gp"})
 """Left out unless named: it takes seconds per search, the others hundredths."""
 
@@ -21,7 +23,7 @@ def bench_solvers(
     Args:
         strategies: keys of STRATEGIES; none is all but the slow ones.
         confirmations: keys of CONFIRMATIONS.
-        problems: numbers 0 to `problems` - 1.
+        problems: how many, from number FIRST on.
         budgets: trials of each search, as text.
         workers: trials at once.
 
@@ -34,7 +36,7 @@ def bench_solvers(
     for budget in budgets:
         if not budget.isdecimal() or int(budget) < 1:
             raise InputError(f"a budget of {budget!r} trials; whole numbers from 1 are allowed, joined by commas: mend --trials")
-    made = [Problem(number) for number in range(problems)]
+    made = [Problem(number) for number in range(FIRST, FIRST + problems)]
     return [score for budget in map(int, budgets) for name in names for score in race(name, confirmations, made, budget, workers)]
 
 

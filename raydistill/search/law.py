@@ -4,8 +4,8 @@ The model: gap(k, h) = floor + b(h) / k^p, with k images per class and b quadrat
 in its coefficients, so that its posterior is a normal distribution in closed form; p is one of a few values, weighed by how well
 each explains the readings. Everything is in units of the margin.
 
-Prior means and deviations are wide guesses in units of the margin and of the size of b that the readings suggest; halving or
-doubling them, or the misfits below, moved no measure of `raydistill bench solver` by more than its noise.
+Prior means and deviations are wide guesses, in units of the margin and of the size of b that the readings suggest; they were not
+tuned. The misfits below were: between half and twice their values little changes.
 """
 
 from __future__ import annotations
