@@ -299,7 +299,6 @@ def build_experts(
 
     from raydistill.config import dataset_config
     from raydistill.core.data import load_splits
-    from raydistill.core.experts import ExpertFields
     from raydistill.report.progress import SilentWatcher
     from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
     from raydistill.spaces import load_space
@@ -307,10 +306,10 @@ def build_experts(
 
     root, folder = _absolute_path(data_root), Store(str(store)).absolute
     checked = load_space(space, overrides, root)
-    if not issubclass(checked.method_config, ExpertFields):
-        return []
     folder.check_writable()
     configs = extreme_trials(checked, load_splits(dataset_config(checked.template["dataset"]), root).sha256)
+    if not configs:
+        return []
     needs = plan_experts(configs, folder, root, rebuild_damaged=True)
     with closing(executor_for(checked.resources, local=local, address=address)) as executor:
         told = watcher or SilentWatcher()

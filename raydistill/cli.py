@@ -37,6 +37,8 @@ FAILURE = {
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 experts_app = typer.Typer(no_args_is_help=True)
 app.add_typer(experts_app, name="experts", help="Expert trajectories, which DATM and PAD match: list, build, prune.")
+bench_app = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=False)
+app.add_typer(bench_app, name="bench")
 
 Space = Annotated[str, typer.Argument(metavar="FILE_OR_NAME", help="A YAML search space, or a shipped one's name.")]
 StoreOption = Annotated[str, typer.Option("--store", envvar="RAYDISTILL_STORE", help="Folder or URI that holds studies.")]
@@ -94,6 +96,28 @@ def search(
         from raydistill.store import Store
 
         typer.echo(end_of_search(Store(store).at(result.study), result))
+
+
+@app.command()
+def plan(
+    space: Space,
+    data_root: DataRoot = None,
+    at_once: Annotated[int | None, typer.Option("--at-once", min=1, help="Jobs side by side; by default what fits here.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, in place of the space's budget.")] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Forecast a search's hours, disk and memory from a short measured probe; nothing is written."""
+    with _exit_codes("Interrupted."):
+        from raydistill.api import as_path
+        from raydistill.spaces import load_space
+
+        budget = [] if trials is None else [f"budget.trials={trials}"]
+        checked = load_space(space, [*(overrides or []), *budget], as_path(data_root))
+
+        from raydistill.plan import plan_search
+        from raydistill.report.summary import forecast_lines
+
+        typer.echo(forecast_lines(plan_search(checked, as_path(data_root), at_once)))
 
 
 @app.command()
@@ -264,7 +288,7 @@ def compare(
         with watch() as watcher:
             comparison = raydistill.compare(
                 space,
-                methods=[name.strip() for name in methods.split(",") if name.strip()],
+                methods=_listed(methods),
                 ipc=ipc,
                 draws=draws,
                 store=store,
@@ -370,8 +394,9 @@ def ablate(
         typer.echo(render_ablation(ablation), nl=False)
 
 
-@app.command()
+@bench_app.callback()
 def bench(
+    context: typer.Context,
     cases: Annotated[str, typer.Option(help="Cases, joined by commas; by default all.")] = "",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
@@ -381,7 +406,9 @@ def bench(
     data_root: DataRoot = None,
     suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
 ) -> None:
-    """Time DataDAM's iteration and an evaluation network, with the split, and measure peak memory."""
+    """Time DataDAM's iteration and an evaluation network, with the split, and measure peak memory; or compare solvers."""
+    if context.invoked_subcommand is not None:
+        return
     with _exit_codes("Interrupted."):
         from raydistill.api import as_path
         from raydistill.bench import run_bench
@@ -392,7 +419,7 @@ def bench(
 
             typer.echo(render(timing_frame([time_tune(data_root=as_path(data_root))]), suffix), nl=False)
             return
-        names = [name.strip() for name in cases.split(",") if name.strip()]
+        names = _listed(cases)
         timings = run_bench(
             names,
             device=device,
@@ -458,6 +485,50 @@ def prune_experts(
         typer.echo("\n".join(f"deleted {key}" for key in prune_sets(Store(store), keys or ())) or "nothing to delete")
 
 
+@bench_app.command("unroll")
+def bench_unroll(
+    ipc: Annotated[str, typer.Option(help="Images per class, joined by commas.")] = "1,10,50",
+    student_steps: Annotated[str, typer.Option(help="Lengths of the unrolled path, joined by commas.")] = "10,40",
+    width: Annotated[int, typer.Option(min=1, help="Of the ConvNet-3.")] = 16,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
+    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+) -> None:
+    """Time the three gradients of trajectory matching and measure their memory, on MNIST's size."""
+    with _exit_codes("Interrupted."):
+        from raydistill.report.tables import render, timing_frame
+        from raydistill.unroll_cost import time_unrolling
+
+        costs = time_unrolling(
+            _whole(ipc, "--ipc"), _whole(student_steps, "--student-steps"), width=width, device=device, threads=threads
+        )
+        typer.echo(render(timing_frame(costs), suffix), nl=False)
+
+
+@bench_app.command("solver")
+def bench_solver(
+    problems: Annotated[int, typer.Option(min=1, help="Made-up problems; the first so many are always the same.")] = 210,
+    trials: Annotated[str, typer.Option(help="Budgets, joined by commas.")] = "12,24,48",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Trials at once.")] = 1,
+    strategies: Annotated[str, typer.Option(help="Joined by commas; by default all but the slow constrained-gp.")] = "",
+    confirmations: Annotated[str, typer.Option(help="Orders of the confirmation: descending, ascending.")] = "descending",
+    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+) -> None:
+    """Compare ways to search on made-up problems with known truth; nothing is trained."""
+    with _exit_codes("Interrupted."):
+        from raydistill.report.tables import render, score_frame
+        from raydistill.solver_bench import bench_solvers
+
+        scores = bench_solvers(
+            strategies=_listed(strategies),
+            confirmations=_listed(confirmations),
+            problems=problems,
+            budgets=_listed(trials),
+            workers=workers,
+        )
+        typer.echo(render(score_frame(scores), suffix), nl=False)
+
+
 @app.command()
 def spaces() -> None:
     """List the shipped search spaces."""
@@ -466,6 +537,14 @@ def spaces() -> None:
 
         for name, path in shipped_spaces().items():
             typer.echo(f"{name}\t{path}")
+
+
+def _whole(text: str, option: str) -> list[int]:
+    """Whole numbers from 1, joined by commas."""
+    words = _listed(text)
+    if not words or not all(word.isdecimal() and int(word) > 0 for word in words):
+        raise typer.BadParameter(f"{text!r}; whole numbers from 1, joined by commas, are wanted: write 1,10", param_hint=option)
+    return [int(word) for word in words]
 
 
 def main() -> None:
@@ -493,6 +572,10 @@ def _loaded(errors: Mapping[str, tuple[str, ...]]) -> tuple[type[Exception], ...
     """The classes of those modules that are imported; one that is not cannot have raised anything."""
     modules = [(sys.modules[module], names) for module, names in errors.items() if module in sys.modules]
     return tuple(getattr(module, name) for module, names in modules for name in names if hasattr(module, name))
+
+
+def _listed(joined: str) -> list[str]:
+    return [name.strip() for name in joined.split(",") if name.strip()]
 
 
 def _this_command() -> str:

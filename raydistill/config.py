@@ -190,6 +190,12 @@ class GoalConfig(Config):
 class BudgetConfig(Config):
     trials: int = Field(ge=1)
     """Trials in all; stopped, diverged and crashed ones count."""
+    hours: float | None = Field(default=None, gt=0)
+    """Wall-clock hours of running trials, over all searches of the study, after which no trial is asked; those that run go on to
+    their end. Baseline and confirmation are not counted. null is no limit."""
+    gpu_hours: float | None = Field(default=None, gt=0)
+    """GPU hours, over ended trials: seconds of distilling and evaluating times `gpus_per_trial`. Meant as `hours` is; failed
+    trials count with what they took."""
 
 
 class ResourcesConfig(Config):

@@ -142,12 +142,17 @@ class SearchResult(Config):
     largest_ipc_tried: int | None
     closest_gap: float | None
     """Smallest gap of a finished trial, on the select images."""
+    floor_gap: float | None = None
+    """Where the margin was not reached: the gap that the law fitted to the trials leaves at any IPC."""
+    floor_gap_low: float | None = None
+    """Ends of its two-sided 90 % interval."""
+    floor_gap_high: float | None = None
     margin_fraction: float
     confidence: float
     gap_interval: GapBounds | None
     """The winner's, on the confirm images."""
     confirmed_candidates: int
-    """Candidates that were read on the confirm images until one held; each is a chance of a false claim of its own."""
+    """Candidates that were read on the confirm images, from the largest down until one fell: one error for all of them."""
     baseline_accuracy_fraction: tuple[float, ...] = Field(strict=False)
     """Of the full-data networks, on the select images, one per seed."""
     baseline_admissible: bool

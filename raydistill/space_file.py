@@ -5,6 +5,7 @@ A leaf beside `config`: the names that a space may use (methods, data sets, reci
 
 from __future__ import annotations
 
+import bisect
 import json
 import math
 import re
@@ -37,6 +38,8 @@ from raydistill.space_messages import explain, listed, shown, text_for_number, u
 SECTIONS = ("study", "seed", "dataset", "network", "method", "ipc", "evaluation", "goal", "budget", "resources")
 REQUIRED = ("study", "dataset", "network", "method", "ipc", "goal", "budget")
 ConfigT = TypeVar("ConfigT", bound=Config)
+MOST_IMAGES = 10**7
+"""More confirm images than any data set has."""
 STUDY_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -120,6 +123,10 @@ class _SpaceParser:
         budget = self._fixed("budget", BudgetConfig)
         resources = self._fixed("resources", ResourcesConfig, {})
         dataset = self._dataset()
+        if budget and budget.gpu_hours is not None and resources and resources.gpus_per_trial == 0:
+            self._add(
+                "budget.gpu_hours", f"given {budget.gpu_hours}, and resources.gpus_per_trial is 0, so none is spent: give hours"
+            )
         evaluation = self._fixed("evaluation", EvaluationConfig, {})
         network = self._network()
         method_config = self._method()
@@ -317,6 +324,17 @@ class _SpaceParser:
                     self._add(path, explain(cast("dict[str, Any]", row), model, names))
             return None
 
+    def _images_wanted(self, goal: GoalConfig, evaluation: EvaluationConfig) -> str:
+        """How many confirm images, or else that more networks, would decide a margin."""
+        margin, confidence = goal.margin_fraction, goal.confidence
+        if self.known.smallest_margin(MOST_IMAGES, evaluation.confirm_networks, confidence) > margin:
+            return f"take more than {evaluation.confirm_networks} confirm_networks, for no number of images is enough"
+        candidates = range(1, MOST_IMAGES + 1)
+        place = bisect.bisect_left(
+            candidates, True, key=lambda n: self.known.smallest_margin(n, evaluation.confirm_networks, confidence) <= margin
+        )
+        return f"take a data set with at least {candidates[place]} confirm images"
+
     def _is_known(self, key: str, name: Any, allowed: Collection[str], what: str) -> bool:
         if isinstance(name, str) and name in allowed:
             return True
@@ -355,8 +373,8 @@ class _SpaceParser:
                 decided_by = f"{facts.confirm_images} confirm images and {evaluation.confirm_networks} networks"
                 self._add(
                     "goal.margin_fraction",
-                    f"given {goal.margin_fraction}; {decided_by} can decide no margin below {least:.4f} "
-                    f"at confidence {goal.confidence}: raise it, or take more images",
+                    f"given {goal.margin_fraction}; {decided_by} can decide no margin below {least:.4f} (the half-width at "
+                    f"confidence {goal.confidence}): raise it, or {self._images_wanted(goal, evaluation)}",
                 )
         for field, message in network.against(facts.shape) if network and facts.shape else ():
             self._add(f"network.{field}", message)

@@ -26,10 +26,13 @@ LAYERS: tuple[frozenset[str], ...] = (
             "import_set",
             "network_names",
             "one_set",
+            "plan",
             "report",
             "reproduce",
+            "solver_bench",
             "spaces",
             "tune_cost",
+            "unroll_cost",
             "weights_only",
         }
     ),

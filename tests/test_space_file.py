@@ -267,11 +267,14 @@ def test_a_real_batch_above_the_smallest_class_is_told_with_the_largest_allowed(
 
 
 def test_a_margin_that_the_confirm_images_cannot_decide_is_told_with_the_smallest() -> None:
-    """300 images and 10 networks: 1.645 * sqrt(0.1^2 / 300 + 2 * 0.004^2 / 10) = 1.645 * 0.006044 = 0.0099."""
+    """300 images and 10 networks: 1.645 * sqrt(0.1^2 / 300 + 2 * 0.004^2 / 10) = 1.645 * 0.006044 = 0.0099.
+
+    (0.009 / 1.64485)^2 = 2.994e-5; less the networks' 3.2e-6 it leaves 2.674e-5 to 0.01 / n, so n is 374.
+    """
     (line,) = mistakes("0.02", "0.009")
     assert line == (
         "x.yaml:9: goal.margin_fraction: given 0.009; 300 confirm images and 10 networks can decide no margin below 0.0099 "
-        "at confidence 0.95: raise it, or take more images"
+        "(the half-width at confidence 0.95): raise it, or take a data set with at least 374 confirm images"
     )
 
 
@@ -300,6 +303,28 @@ def test_a_recipe_in_epochs_needs_one_ipc() -> None:
 
 def test_datadam_takes_every_network_with_maps_to_compare() -> None:
     assert parse(NETWORK, "network: {name: alexnet}\n").template["network"] == {"name": "alexnet"}
+
+
+def test_a_margin_that_no_number_of_images_decides_asks_for_networks() -> None:
+    """10 networks alone: 1.645 * sqrt(2 * 0.004^2 / 10) = 0.0029."""
+    (line,) = mistakes("0.02", "0.002")
+    assert line.endswith("raise it, or take more than 10 confirm_networks, for no number of images is enough")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("0.02", "0.0", "goal.margin_fraction: given 0.0; must be above 0"),
+        ("0.02", "-0.01", "goal.margin_fraction: given -0.01; must be above 0"),
+        ("0.02", "0.02, confidence: 0.5", "goal.confidence: given 0.5; must be above 0.5"),
+        ("0.02", "0.02, confidence: 1.0", "goal.confidence: given 1.0; must be below 1"),
+        ("trials: 12", "trials: 0", "budget.trials: given 0; must be at least 1"),
+        ("trials: 12", "trials: 12, hours: 0.0", "budget.hours: given 0.0; must be above 0"),
+        ("trials: 12", "trials: 12, gpu_hours: 1.0", "gpu_hours: given 1.0, and resources.gpus_per_trial is 0, so none is spent"),
+    ],
+)
+def test_a_goal_or_budget_that_makes_no_sense_is_told(old: str, new: str, message: str) -> None:
+    assert any(message in line for line in mistakes(old, new))
 
 
 @pytest.mark.parametrize("network", ["{name: mlp}", "{name: convnet, depth: 1}"])

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from raydistill.config import TrialConfig
+from raydistill.config import TrialConfig, derive_seed
 from raydistill.core.augment import parse_operations
 from raydistill.core.data import Splits
 from raydistill.core.experts import ExpertFields, ExpertSettings
-from raydistill.core.networks import build_network
+from raydistill.core.networks import build_network, initialise
+from raydistill.core.unroll import flatten
 
 FOLDER = "experts"
 """Of all sets, in the store."""
@@ -43,6 +45,14 @@ class ExpertNeed:
     def size_bytes(self) -> int:
         """On disk, float32."""
         return self.count * len(self.kept) * self.parameters * 4
+
+    def passes(self, experts: int, scores: int) -> int:
+        """Passes over the train part, forward and backward, that train so many experts and scoring networks.
+
+        Two for an epoch with GSAM. A filtered epoch counts as a whole one.
+        """
+        score_epochs = self.settings.curriculum.score_epochs if self.settings.curriculum else 0
+        return (2 if self.settings.rho > 0 else 1) * (experts * self.settings.epochs + scores * score_epochs)
 
     @property
     def score_networks(self) -> int:
@@ -106,3 +116,27 @@ def needs_of(configs: Iterable[TrialConfig[Any]], splits: Splits) -> list[Expert
         key = need.settings.key
         joined[key] = joined[key].joined(need) if key in joined else need
     return list(joined.values())
+
+
+class UntrainedExperts:
+    """Stands in for experts where only time and memory matter: every snapshot is another random network."""
+
+    def __init__(self, need: ExpertNeed, splits: Splits) -> None:
+        """Take the place of a set."""
+        self._need = need
+        self._network = build_network(need.settings.network, splits.shape, len(splits.class_names), torch.device("cpu"))
+
+    @property
+    def count(self) -> int:
+        """Number of experts."""
+        return self._need.count
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that each would be trained for."""
+        return self._need.settings.epochs
+
+    def snapshot(self, expert: int, epoch: int) -> Tensor:
+        """(P,) float32 on the CPU."""
+        initialise(self._network, torch.Generator().manual_seed(derive_seed("untrained", expert, epoch)))
+        return flatten(self._network)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from raydistill.baseline import Baseline
 from raydistill.comparison import CONFIDENCE, Comparison
 from raydistill.methods import method_configs
+from raydistill.plan import Forecast
 from raydistill.record import SearchResult
 from raydistill.report.tables import comparison_frame, read_study, render, write_tables
 from raydistill.report.words import accuracy_line, duration, points
@@ -42,6 +43,19 @@ def distilled_summary(after: Sequence[float], before: Sequence[float], paths: Se
     lines = [f"Distilled set          {accuracy_line(after)}, select images"]
     lines += [f"The set it grew from   {accuracy_line(before)}", f"Gained                 {gained}"]
     return "\n".join([*lines, *(f"Written                {path}" for path in paths)])
+
+
+def forecast_lines(forecast: Forecast) -> str:
+    """What a search will take, in lines of a name and a value."""
+    rows = [(stage.name.capitalize(), f"{stage.jobs} jobs of about {duration(stage.seconds_each)}") for stage in forecast.stages]
+    rows += [
+        ("Largest trial", f"about {duration(forecast.largest_trial_seconds)}"),
+        ("Wall-clock", f"about {duration(3600 * forecast.hours)}, {forecast.at_once} at once"),
+        ("Disk", f"at most {forecast.disk_bytes / 2**20:.1f} MiB"),
+        ("Memory", f"{forecast.trial_memory_bytes / 2**20:.0f} MiB a trial ({forecast.trial_memory_of})"),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 
 
 def end_of_comparison(comparison: Comparison, suffix: str) -> str:

@@ -179,6 +179,11 @@ def timing_frame(timings: Sequence[Config]) -> pd.DataFrame:
     return _frame([timing.model_dump() for timing in timings], [])
 
 
+def score_frame(scores: Sequence[Config]) -> pd.DataFrame:
+    """One row per measurement of `raydistill bench solver`; costs in trials of the smallest certifiable size."""
+    return _frame([score.model_dump() for score in scores], [])
+
+
 def render(frame: pd.DataFrame, suffix: str) -> str:
     """A frame as text: `csv` as it is, `md` and `tex` as people read it.
 

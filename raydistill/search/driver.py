@@ -11,18 +11,18 @@ from typing import Any, Protocol
 import yaml
 
 from raydistill.baseline import Baseline, finish_baseline, read_baseline
-from raydistill.config import SearchSpace, TrialConfig, dataset_config
+from raydistill.config import GoalConfig, SearchSpace, TrialConfig, dataset_config
 from raydistill.confirm import finish_confirmation
 from raydistill.core.data import load_splits
-from raydistill.core.experts import ExpertFields
 from raydistill.methods import METHODS, method_configs
 from raydistill.record import SearchResult, TrialRecord, read_trials
 from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
 from raydistill.search.jobs import JobRunner, baseline_jobs, confirm_jobs, run_stage
+from raydistill.search.proposal import Aim
 from raydistill.search.resume import SPACE_FILE, StudyMismatchError, check_resumable
 from raydistill.search.solver import Solver
 from raydistill.search.space import any_trial, complete_document
-from raydistill.search.verdict import Confirmed, conclude, not_admissible
+from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, not_admissible
 from raydistill.search.watcher import Watcher
 from raydistill.space_file import read_trial_config
 from raydistill.store import Store, study_lock
@@ -75,19 +75,30 @@ def run_search(
         check_resumable(space, study, data_sha256=data_sha256, accept_code_change=accept_code_change)
         study.write(SPACE_FILE, yaml.safe_dump(complete_document(space), sort_keys=False))
         config = any_trial(space, data_sha256)
-        takes_experts = issubclass(space.method_config, ExpertFields)
-        needs = plan_experts(extreme_trials(space, data_sha256), store, data_root) if takes_experts else []
+        needs = plan_experts(extreme_trials(space, data_sha256), store, data_root)
         baseline = _build_baseline(config, study, data_root, executor, watcher)
         if not baseline.is_admissible:
             watcher.note(f"No verdict will be had: {not_admissible(baseline, space.goal)}")
         prepare_experts(needs, config, store, data_root, executor, watcher, study=space.study, baseline=baseline)
         with _database(study) as database:
-            with closing(Solver(space, study, data_sha256=data_sha256, database=database)) as solver:
+            aim = _aim(space.goal, config, baseline)
+            with closing(Solver(space, study, aim=aim, data_sha256=data_sha256, database=database)) as solver:
                 candidates = _run_trials(solver, study, data_root, executor, watcher)
+                floor = fitted_floor(solver.law())
         confirmed = _confirm(candidates, study, data_root, executor, watcher) if baseline.is_admissible else []
-        result = _conclude(space, study, baseline, confirmed)
+        result = _conclude(space, study, baseline, confirmed, floor)
         study.write("result.json", result.model_dump_json(indent=2) + "\n")
         return result
+
+
+def _aim(goal: GoalConfig, config: TrialConfig[Any], baseline: Baseline) -> Aim:
+    return Aim.planned(
+        goal.margin_fraction,
+        goal.confidence,
+        select_images=baseline.select_images,
+        confirm_images=baseline.confirm_images,
+        networks=config.evaluation.confirm_networks,
+    )
 
 
 def _build_baseline(
@@ -112,25 +123,24 @@ def _run_trials(solver: Solver, study: Store, data_root: Path | None, executor: 
 def _confirm(
     candidates: Sequence[TrialRecord], study: Store, data_root: Path | None, executor: Executor, watcher: Watcher
 ) -> list[Confirmed]:
-    """Confirm candidates in turn until one is lossless on images that chose nothing."""
+    """Confirm candidates in the order given until one falls on images that chose nothing; see `search.ladder`."""
     confirmed: list[Confirmed] = []
     for record in candidates:
         config = read_trial_config(study.read(f"trials/{record.trial_id}/config.json"), method_configs())
         jobs = confirm_jobs(config, study, data_root)
         run_stage("confirmation", config.evaluation.confirm_networks, jobs, executor, watcher)
         confirmed.append(Confirmed(record, finish_confirmation(config, study)))
-        if confirmed[-1].confirmation.is_lossless:
+        upper, is_lossless = confirmed[-1].confirmation.interval.upper, confirmed[-1].confirmation.is_lossless
+        outcome = "confirmed" if is_lossless else "not confirmed, which ends the confirmation"
+        watcher.note(f"trial {record.ask_number} (IPC {record.ipc}) is {outcome}: the upper bound of its gap is {upper:.4f}")
+        if not is_lossless:
             break
-        watcher.note(
-            f"trial {record.ask_number} (IPC {record.ipc}) is not confirmed: the upper bound of its gap is "
-            f"{confirmed[-1].confirmation.interval.upper:.4f}, above the margin"
-        )
     return confirmed
 
 
-def _conclude(space: SearchSpace, study: Store, baseline: Baseline, confirmed: Sequence[Confirmed]) -> SearchResult:
+def _conclude(space: SearchSpace, study: Store, baseline: Baseline, confirmed: Sequence[Confirmed], floor: Floor) -> SearchResult:
     records = [record for _, record in read_trials(study, method_configs()) if record is not None]
-    return conclude(space, baseline, records, confirmed, METHODS[space.template["method"]["name"]].label_kind)
+    return conclude(space, baseline, records, confirmed, METHODS[space.template["method"]["name"]].label_kind, floor)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 
 from raydistill.baseline import Baseline, recipe_of, splits_of
 from raydistill.config import Choices, Range, SearchSpace, TrialConfig
+from raydistill.core.experts import ExpertFields
 from raydistill.core.recipes import Recipe
 from raydistill.experts.build import build_expert, build_scores, check_disk
 from raydistill.experts.files import StoredExperts, missing
@@ -26,8 +27,10 @@ def extreme_trials(space: SearchSpace, data_sha256: str) -> list[TrialConfig[Any
     """Trials that together read every expert, and every epoch of one, that some trial of the space can read.
 
     All combinations of choices, each with all ranges at their lower ends and with all at their upper ends: settings of experts
-    are no ranges, and the epochs that are read grow with each field that shapes them.
+    are no ranges, and the epochs that are read grow with each field that shapes them. None where the method reads no experts.
     """
+    if not issubclass(space.method_config, ExpertFields):
+        return []
     choices = {path: allowed.values for path, allowed in space.ranges.items() if isinstance(allowed, Choices)}
     ranges = {path: allowed for path, allowed in space.ranges.items() if isinstance(allowed, Range)}
     ends = [{path: r.low for path, r in ranges.items()}, {path: r.high for path, r in ranges.items()}]
@@ -48,7 +51,7 @@ def plan_experts(
         ExpertsError: a window is longer than its trajectory.
         StoreError: an expert is damaged and not to be rebuilt, or the disk has too little room for what is missing.
     """
-    needs = needs_of(configs, splits_of(configs[0], data_root))
+    needs = needs_of(configs, splits_of(configs[0], data_root)) if configs else []
     check_disk(needs, store, rebuild_damaged=rebuild_damaged)
     return needs
 
@@ -112,12 +115,11 @@ def _held(need: ExpertNeed, store: Store, watcher: Watcher) -> Iterator[None]:
 
 def _cost(need: ExpertNeed, experts: int, scores: int, seconds_per_image: float | None) -> str:
     """What a set is, and what building the rest of it takes, in one sentence."""
-    settings = need.settings
-    what = f"experts {settings.key}: {need.count} networks of {settings.epochs} epochs, {need.size_bytes / 1e6:.1f} MB"
+    size = f"{need.count} networks of {need.settings.epochs} epochs, {need.size_bytes / 1e6:.1f} MB"
+    what = f"experts {need.settings.key}: {size}"
     if not experts:
         return f"{what}; all there"
-    score_epochs = settings.curriculum.score_epochs if settings.curriculum else 0
-    passes = (2 if settings.rho > 0 else 1) * (experts * settings.epochs + scores * score_epochs)
+    passes = need.passes(experts, scores)
     scored = f" after {scores} networks that score the images" if scores else ""
     seconds = None if seconds_per_image is None else seconds_per_image * passes * need.train_images
     time = "" if seconds is None else f", about {seconds:.0f} s in all at the baseline's pace"

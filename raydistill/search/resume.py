@@ -15,7 +15,7 @@ from raydistill.search.space import complete_document
 from raydistill.store import Store, StoreError
 
 SPACE_FILE = "search_space.yaml"
-MAY_CHANGE = ("budget.trials", "resources.max_concurrent_trials", "dataset.path")
+MAY_CHANGE = ("budget.trials", "budget.hours", "budget.gpu_hours", "resources.max_concurrent_trials", "dataset.path")
 """What shapes no trial; the data itself is held against its hash."""
 
 

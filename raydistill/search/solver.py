@@ -1,18 +1,16 @@
-"""Asks for trials and is told their records: the smallest IPC whose gap is within the margin. Optuna, no Ray.
+"""Asks for trials and is told their records: the smallest IPC whose set the confirmation would call lossless. No Ray.
 
-One Optuna study with one objective, IPC, and one constraint, gap minus margin. Two objectives would spend the budget on a front
-of which one point is wanted. The records are the truth; the study in `study.db` is a view of them, rebuilt when a search starts
-and when it ends, in whatever way it ends. An ask depends on the study's seed, the ask number and the records told so far, and on
-nothing else: each has a sampler of its own, seeded by its number.
+The next trial is `proposal.propose`'s: a law of the gap is fitted to the trials that ended. An ask depends on the study's seed,
+the ask number, the budget and the records told so far, and on nothing else, so that a search that was killed asks on as if it had
+not been. With several workers, which records are told by the time of an ask depends on the order in which trials end; two
+searches of one seed may then ask differently.
 
-How an ask is chosen, with a dozen trials in all: the first takes the middle of every range at the highest IPC, because a search
-that starts without a feasible point may never see one. Each later ask fixes IPC one step (x 0.8) below the smallest that read as
-lossless, one more step for each trial that runs below it, and leaves the rest to constrained TPE; while nothing is lossless, IPC
-stays at the top and TPE looks for values that close the gap. On 300 simulated problems (gap = floor + b(h) / sqrt(k), 2 to 5
-parameters h, noise 0.3 points, margin 2 points, 12 trials) the smallest truly lossless IPC it found was at the median 1.8 times
-the smallest there is, and 17 searches found none. TPE that chooses IPC too, from the same first ask: 2.5 and 30; TPE with its
-defaults: 2.9 and 102; random search: 2.9 and 44; bisection of IPC at the middle of the ranges: 1.8 and 37. A smaller family of
-these problems is in tests/search/test_solver.py.
+The records are the truth; the Optuna study in `study.db` is a view of them for Optuna's tools, rebuilt when a search starts and
+when it ends, in whatever way it ends. It has one objective, IPC, and one constraint, gap minus margin; its sampler chooses
+nothing.
+
+`raydistill bench solver` compares this with the published grid, bisection, random search, Optuna's samplers and what Tune does by
+itself, on made-up problems with known truth; the same code is asked there.
 """
 
 from __future__ import annotations
@@ -24,20 +22,19 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import optuna
-from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from raydistill.config import Range, SearchSpace, TrialConfig, derive_seed
+from raydistill.config import SearchSpace, TrialConfig, derive_seed
 from raydistill.record import FINAL_STATES, TrialRecord, read_trials
-from raydistill.search.space import distributions, from_parameter, middle, parameters, to_parameter
+from raydistill.search.allowance import Allowance
+from raydistill.search.ladder import Rung, ladder
+from raydistill.search.law import LawModel, Seen
+from raydistill.search.proposal import Aim, model_of, propose
+from raydistill.search.space import distributions, field, from_parameter, from_place, parameters, to_place
 from raydistill.store import Store
-
-IPC_STEP = 0.8
-"""Factor from the smallest lossless IPC to the next one asked: 0.7 misses more often, 0.9 comes less far (2.3 at the median)."""
-RANDOM_TRIALS = 3
-"""Trials before TPE has something to compare; 2 to 8 made no difference in the simulation."""
 
 
 class Outcome(NamedTuple):
@@ -54,12 +51,13 @@ class Outcome(NamedTuple):
 class Solver:
     """The search's memory and its next step. Not for use by two threads."""
 
-    def __init__(self, space: SearchSpace, study: Store, *, data_sha256: str, database: Path) -> None:
+    def __init__(self, space: SearchSpace, study: Store, *, aim: Aim, data_sha256: str, database: Path) -> None:
         """Take up a study where its records leave it.
 
         Args:
             space: what to search.
             study: the study's folder.
+            aim: what the search wants, as the confirmation will judge it.
             data_sha256: hash of the split data, for the configs.
             database: local file for the Optuna study; replaced.
 
@@ -68,6 +66,9 @@ class Solver:
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.space = space
+        self._aim = aim
+        self._field = field(space)
+        self._allowance = Allowance(space.budget, space.resources.gpus_per_trial, study)
         self._folder = study
         self._data_sha256 = data_sha256
         self._database = database
@@ -91,7 +92,9 @@ class Solver:
 
     @property
     def remaining(self) -> int:
-        """Asks that the budget still holds."""
+        """Asks that the budget still holds; none once its hours are spent."""
+        if self._allowance.is_spent(self._records.values()):
+            return 0
         return max(0, self.space.budget.trials - len(self._records) - len(self._running))
 
     def ask(self) -> TrialConfig[Any] | None:
@@ -101,13 +104,12 @@ class Solver:
         """
         if self.remaining == 0:
             return None
+        self._allowance.start()
         if self._waiting:
             number = self._waiting.pop(0)
         else:
             number = next(n for n in range(len(self._configs) + 1) if n not in self._configs)
-            self._study.enqueue_trial(self._fixed(number), user_attrs={"ask_number": number})
-        sampler_seed = derive_seed(self.space.seed, "sampler", number) % 2**32
-        self._study.sampler = TPESampler(seed=sampler_seed, n_startup_trials=RANDOM_TRIALS)
+            self._study.enqueue_trial(self._choose(number), user_attrs={"ask_number": number})
         trial = self._study.ask(self._distributions)
         assert trial.user_attrs["ask_number"] == number
         if number not in self._configs:
@@ -121,6 +123,7 @@ class Solver:
         """Take in the record of a trial that was asked."""
         trial = self._running.pop(record.ask_number)
         self._records[record.ask_number] = record
+        self._allowance.keep()
         outcome = read_outcome(record, self.space.goal.margin_fraction)
         for name, note in outcome.notes.items():
             trial.set_user_attr(name, note)
@@ -129,33 +132,42 @@ class Solver:
         self._study.tell(trial, outcome.value, state=outcome.state)
 
     def candidates(self) -> list[TrialRecord]:
-        """Finished trials whose reading is within the margin: smallest IPC first, then smallest gap."""
-        margin = self.space.goal.margin_fraction
-        within = [(r.ipc, r.gap, r.ask_number, r) for r in self._records.values() if r.gap is not None and r.gap <= margin]
-        return [record for *_, record in sorted(within, key=lambda row: row[:3])]
+        """Finished trials to confirm, in the order of their confirmation: see `ladder`."""
+        rungs = [Rung(r.ipc, r.gap, r.ask_number) for r in self._records.values() if r.gap is not None]
+        return [self._records[rung.number] for rung in ladder(rungs, self._aim.margin)]
+
+    def law(self) -> LawModel:
+        """The law of the gap, as the trials that ended show it."""
+        return model_of(self._seen(), self._field, self._aim.margin)
 
     def close(self) -> None:
         """Leave a view in which no trial runs: those that were not told wait for the next search."""
+        self._allowance.keep()
         self._waiting = sorted({*self._waiting, *self._running})
         self._running.clear()
         _let_go(self._storage)
         storage, _ = self._rebuild()
         _let_go(storage)
 
-    def _fixed(self, number: int) -> dict[str, Any]:
-        """The parameters that are not left to TPE."""
-        ipc = self.space.ranges.get("ipc")
-        fixed: dict[str, Any] = {}
-        if number == 0:
-            fixed = {path: to_parameter(dimension, middle(dimension)) for path, dimension in self.space.ranges.items()}
-        if isinstance(ipc, Range):
-            lossless = self.candidates()
-            fixed["ipc"] = max(int(ipc.low), self._below(lossless[0].ipc) if lossless else int(ipc.high))
-        return fixed
+    def _choose(self, number: int) -> dict[str, Any]:
+        generator = np.random.default_rng(derive_seed(self.space.seed, "solver", number))
+        budget = self.space.budget.trials
+        place, ipc = propose(self._seen(), self._field, self._aim, number=number, budget=budget, generator=generator)
+        return from_place(self.space, place, ipc)
 
-    def _below(self, ipc: int) -> int:
-        """One step below an IPC, and one more for each trial that already runs below it."""
-        return int(ipc * IPC_STEP ** (1 + sum(config.ipc < ipc for config in self.running)))
+    def _seen(self) -> list[Seen]:
+        return [self._as_seen(self._configs[number], record) for number, record in self._records.items()]
+
+    def _as_seen(self, config: TrialConfig[Any], record: TrialRecord) -> Seen:
+        outcome = read_outcome(record, self._aim.margin)
+        return Seen(
+            number=config.ask_number,
+            place=to_place(self.space, parameters(self.space, config)),
+            ipc=config.ipc,
+            gap=outcome.notes.get("gap"),
+            is_finished=outcome.state == TrialState.COMPLETE,
+            is_out_of_memory=record.state == "out_of_memory",
+        )
 
     def _write(self, number: int, chosen: dict[str, Any]) -> TrialConfig[Any]:
         values = {path: from_parameter(self.space.ranges[path], parameter) for path, parameter in chosen.items()}

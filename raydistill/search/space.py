@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from raydistill.config import Choices, Range, SearchSpace, TrialConfig, set_at
+from raydistill.search.proposal import Field
 
 Dimension = Range | Choices
 
@@ -57,6 +58,51 @@ def parameters(space: SearchSpace, config: TrialConfig[Any]) -> dict[str, Any]:
     """A trial's place in the space: its Optuna parameters."""
     document = config.model_dump(mode="json")
     return {path: to_parameter(dimension, _value_at(document, path)) for path, dimension in space.ranges.items()}
+
+
+def field(space: SearchSpace) -> Field:
+    """Where the solver may ask: its hyper-parameters as coordinates of a place, and the range of IPC."""
+    ipc = space.ranges.get("ipc")
+    fixed = space.template["ipc"]
+    lowest, highest = (int(ipc.low), int(ipc.high)) if isinstance(ipc, Range) else (fixed, fixed)
+    options = tuple(len(d.values) if isinstance(d, Choices) else 1 for d in _hyper_parameters(space).values())
+    return Field(options=options, lowest=lowest, highest=highest)
+
+
+def to_place(space: SearchSpace, chosen: Mapping[str, Any]) -> tuple[float, ...]:
+    """Optuna parameters as a place: a number as its part of the range (of its logarithm), a choice as a 1 among 0s."""
+    place: list[float] = []
+    for path, dimension in _hyper_parameters(space).items():
+        if isinstance(dimension, Choices):
+            place += [float(to_parameter(dimension, value) == chosen[path]) for value in dimension.values]
+        else:
+            low, high, value = (math.log(v) if dimension.log else v for v in (dimension.low, dimension.high, chosen[path]))
+            place.append((value - low) / (high - low))
+    return tuple(place)
+
+
+def from_place(space: SearchSpace, place: Sequence[float], ipc: int) -> dict[str, Any]:
+    """The Optuna parameters of a place and an IPC."""
+    left = list(place)
+    chosen: dict[str, Any] = {}
+    for path, dimension in _hyper_parameters(space).items():
+        count = len(dimension.values) if isinstance(dimension, Choices) else 1
+        coordinates, left = left[:count], left[count:]
+        if isinstance(dimension, Choices):
+            chosen[path] = to_parameter(dimension, dimension.values[coordinates.index(max(coordinates))])
+        else:
+            chosen[path] = _within(dimension, coordinates[0])
+    return {path: ipc if path == "ipc" else chosen[path] for path in space.ranges}
+
+
+def _within(dimension: Range, part: float) -> float:
+    low, high = dimension.low, dimension.high
+    value = low * (high / low) ** part if dimension.log else low + (high - low) * part
+    return round(value) if dimension.whole else min(max(value, low), high)
+
+
+def _hyper_parameters(space: SearchSpace) -> dict[str, Dimension]:
+    return {path: dimension for path, dimension in space.ranges.items() if path != "ipc"}
 
 
 def any_trial(space: SearchSpace, data_sha256: str) -> TrialConfig[Any]:

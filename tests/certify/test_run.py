@@ -61,7 +61,7 @@ def test_a_certificate_holds_what_was_trained_and_read(study: Store) -> None:
     ]
     assert made.evidence.test_images == 450
     assert made.evidence.trial_id == SearchResult.model_validate_json(study.read("result.json")).winner_trial_id
-    assert told.all("stage") == [("control sets", 6), ("certificate", 16)]
+    assert told.all("stage") == [("control sets", 7), ("certificate", 18)]
     assert study.read("certificate.md").decode().startswith("# Certificate: study made-up, trial ")
     verify_certificate(study.path("certificate.json"))
 
@@ -85,7 +85,7 @@ def test_a_certification_that_is_killed_goes_on_with_the_split_still_sealed(stud
     class Killed(LocalExecutor):
         def run_jobs(self, jobs: Any, watcher: Any) -> None:
             super().run_jobs(jobs[:3], watcher)
-            if len(jobs) > 6:
+            if len(jobs) > 7:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -95,7 +95,7 @@ def test_a_certification_that_is_killed_goes_on_with_the_split_still_sealed(stud
     assert len(left) == 3
     told = Told()
     certify(study, told)
-    assert told.all("stage") == [("control sets", 3), ("certificate", 13)]
+    assert told.all("stage") == [("control sets", 4), ("certificate", 15)]
     assert len(openings(study)) == 1
 
 

@@ -12,6 +12,7 @@ from raydistill.baseline import Baseline, BaselineReading
 from raydistill.config import SearchSpace, TrialConfig
 from raydistill.methods import method_configs
 from raydistill.record import Cost, Reading, State, TrialRecord, code_sha256, pack_bits
+from raydistill.search.proposal import Aim
 from raydistill.space_file import DataFacts, Known, parse_space
 from raydistill.store import Store
 
@@ -37,6 +38,9 @@ ipc: {low: 1, high: 60}
 goal: {margin_fraction: 0.02}
 budget: {trials: 4}
 """
+
+
+AIM = Aim(margin=0.02, half_width=0.005, shift_deviation=0.004)
 
 
 def space(*overrides: str, text: str = SPACE) -> SearchSpace:

@@ -20,6 +20,7 @@ from raydistill.record import Reading, SearchResult
 from raydistill.search import driver
 from raydistill.search.driver import run_search
 from raydistill.search.local import LocalExecutor, run_to_a_record
+from raydistill.search.solver import Solver
 from raydistill.store import Store, StoreError, StudyInUseError, study_lock
 
 SMALL = SPACE + "\nevaluation: {recipe: default, networks: 2, baseline_networks: 2, confirm_networks: 2}\n"
@@ -178,22 +179,23 @@ def test_a_study_that_cannot_be_written_ends_the_trial_with_that_error(tmp_path:
         run_to_a_record(config, Store(str(tmp_path)), print, None)
 
 
-def test_a_candidate_that_falls_hands_over_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_candidates_are_confirmed_from_the_largest_down_until_one_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three rungs; the first two hold, the third falls."""
     finish = driver.finish_confirmation
     asked: list[int] = []
 
-    def first_falls(config: TrialConfig[Any], study: Store) -> Any:
+    def third_falls(config: TrialConfig[Any], study: Store) -> Any:
         asked.append(config.ipc)
-        confirmation = finish(config, study)
-        return confirmation.model_copy(update={"is_lossless": len(asked) > 1})
+        return finish(config, study).model_copy(update={"is_lossless": len(asked) < 3})
 
-    monkeypatch.setattr(driver, "finish_confirmation", first_falls)
+    monkeypatch.setattr(driver, "finish_confirmation", third_falls)
+    monkeypatch.setattr(Solver, "candidates", lambda self: sorted(self.records, key=lambda r: -r.ipc))
     told = Told()
-    result = search(tmp_path, watcher=told)
-    assert asked == sorted(asked)
-    assert len(asked) == 2
+    result = search(tmp_path, quick("budget.trials=4"), told)
+    assert asked == sorted(asked, reverse=True)
+    assert (len(asked), result.confirmed_candidates) == (3, 3)
     assert (result.verdict, result.smallest_lossless_ipc) == ("lossless", asked[1])
-    assert [note for note in told.all("note") if "is not confirmed" in note]
+    assert "not confirmed, which ends the confirmation" in told.all("note")[-1]
 
 
 def test_a_baseline_that_is_not_admissible_is_said_before_the_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,6 +119,10 @@ def test_the_extreme_trials_reach_the_ends_of_every_window() -> None:
     assert [(epochs[0], epochs[-1]) for epochs in read] == [(0, 3), (2, 5)]
 
 
+def test_a_method_without_experts_has_no_extreme_trials() -> None:
+    assert extreme_trials(load_space("digits_datadam", [], None), "") == []
+
+
 def test_every_combination_of_choices_is_among_the_extreme_trials() -> None:
     trials = extreme_trials(space(method={"expert_lr": {"choices": [0.01, 0.05]}}), "")
     assert {trial.method.expert_lr for trial in trials} == {0.01, 0.05}

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import pytest
 import yaml
 from made_up import KNOWN, space
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from raydistill.config import Choices, Range
-from raydistill.search.space import any_trial, complete_document, distributions, from_parameter, middle, parameters, to_parameter
+from raydistill.search.proposal import Field
+from raydistill.search.space import (
+    any_trial,
+    complete_document,
+    distributions,
+    field,
+    from_parameter,
+    from_place,
+    middle,
+    parameters,
+    to_parameter,
+    to_place,
+)
 from raydistill.space_file import parse_space
 
 
@@ -65,3 +78,25 @@ def test_any_trial_of_a_space_shares_what_the_baseline_reads() -> None:
     config = any_trial(space(), "d" * 64)
     assert (config.data_sha256, config.network, config.goal) == ("d" * 64, config.network, space().goal)
     assert config.method.random_inits == 15
+
+
+def test_a_field_has_a_coordinate_per_number_and_one_per_option() -> None:
+    assert field(space()) == Field(options=(1, 1, 2), lowest=1, highest=60)
+    assert field(space("ipc=7")) == Field(options=(1, 1, 2), lowest=7, highest=7)
+
+
+def test_values_are_parts_of_their_ranges() -> None:
+    """log 1 lies half-way from log 0.1 to log 10, 12 a fifth of the way from 10 to 20; noise is the second choice."""
+    chosen = {"method.lr_images": 1.0, "method.random_inits": 12, "method.init": "noise", "ipc": 7}
+    assert to_place(space(), chosen) == (pytest.approx(0.5), pytest.approx(0.2), 0.0, 1.0)
+
+
+def test_a_place_comes_back_as_values_within_their_ranges() -> None:
+    """0.24 of the way from 10 to 20 is 12.4, a whole number of 12; the larger coordinate is the choice."""
+    chosen = from_place(space(), (0.5, 0.24, 0.0, 1.0), 7)
+    assert chosen == {"method.lr_images": pytest.approx(1.0), "method.random_inits": 12, "method.init": "noise", "ipc": 7}
+    assert from_place(space(), (1.0, 1.0, 1.0, 0.0), 60)["method.lr_images"] == 10.0
+
+
+def test_a_fixed_ipc_is_no_parameter() -> None:
+    assert "ipc" not in from_place(space("ipc=7"), (0.5, 0.5, 1.0, 0.0), 7)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from made_up import Told, record, space
+from made_up import AIM, Told, record, space
 
 pytest.importorskip("ray")
 
@@ -26,7 +26,7 @@ class Bridge:
 
     def __init__(self, folder: Path) -> None:
         self.study = Store(str(folder))
-        self.solver = Solver(space("budget.trials=1"), self.study, data_sha256="d" * 64, database=folder / "study.db")
+        self.solver = Solver(space("budget.trials=1"), self.study, aim=AIM, data_sha256="d" * 64, database=folder / "study.db")
         self.searcher = SolverSearcher(self.solver, {"cpus": 1})
         self.told = Told()
         self.messenger = Messenger(self.searcher, self.study, self.told)

@@ -14,9 +14,11 @@ from made_up import baseline, correct, record, space
 from raydistill.confirm import Confirmation
 from raydistill.core.lossless import GapInterval, gap_interval
 from raydistill.record import SearchResult, State, TrialRecord, pack_bits
-from raydistill.search.verdict import Confirmed, conclude, largest_lossy
+from raydistill.search.law import LawModel, Seen
+from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, largest_lossy, what_would_decide
 
 SPACE = space()
+FLOOR = Floor(0.03, 0.025, 0.035, 0.9)
 
 
 def trial(number: int, ipc: int, gap: float | None, state: State = "finished", right: Sequence[int] = ()) -> TrialRecord:
@@ -30,8 +32,10 @@ def confirmed(record: TrialRecord, upper: float) -> Confirmed:
     return Confirmed(record, Confirmation(interval=interval, is_lossless=upper <= 0.02, accuracy_fractions=(0.9, 0.9)))
 
 
-def concluded(records: Sequence[TrialRecord], tried: Sequence[Confirmed] = (), **changes: Any) -> SearchResult:
-    return conclude(SPACE, baseline(**changes), records, tried, "hard")
+def concluded(
+    records: Sequence[TrialRecord], tried: Sequence[Confirmed] = (), floor: Floor = FLOOR, **changes: Any
+) -> SearchResult:
+    return conclude(SPACE, baseline(**changes), records, tried, "hard", floor)
 
 
 def test_a_confirmed_candidate_is_lossless() -> None:
@@ -52,25 +56,73 @@ def test_a_confirmed_candidate_is_lossless() -> None:
     )
 
 
-def test_the_last_candidate_confirmed_is_the_winner() -> None:
-    records = [trial(0, 10, 0.01), trial(1, 20, 0.01)]
-    result = concluded(records, [confirmed(records[0], 0.03), confirmed(records[1], 0.02)])
-    assert (result.verdict, result.smallest_lossless_ipc) == ("lossless", 20)
+def test_the_last_candidate_that_held_is_the_winner() -> None:
+    """From the largest down: 30 and 20 hold, 10 falls."""
+    records = [trial(0, 30, 0.01), trial(1, 20, 0.01), trial(2, 10, 0.01)]
+    tried = [confirmed(records[0], 0.015), confirmed(records[1], 0.02), confirmed(records[2], 0.03)]
+    result = concluded(records, tried)
+    assert (result.verdict, result.smallest_lossless_ipc, result.confirmed_candidates) == ("lossless", 20, 3)
 
 
-def test_candidates_that_all_fall_leave_it_open() -> None:
+def test_a_first_candidate_that_falls_leaves_it_open() -> None:
     records = [trial(0, 10, 0.01), trial(1, 20, 0.01)]
-    result = concluded(records, [confirmed(records[0], 0.05), confirmed(records[1], 0.03)])
+    result = concluded(records, [confirmed(records[1], 0.025)])
     assert (result.verdict, result.smallest_lossless_ipc, result.gap_interval) == ("inconclusive", None, None)
-    assert result.reason == (
-        "2 trials read as lossless on the select images; on the confirm images the gap is at most 0.0300, above the margin 0.02"
+    assert result.reason.startswith(
+        "the largest candidate (IPC 20) has a gap of at most 0.0250 on confirm images, above the margin 0.02; if its gap stays "
     )
 
 
-def test_without_a_candidate_it_is_not_reached() -> None:
+def confirmation(gap: float, upper: float, accuracies: tuple[float, ...], images: int) -> Confirmation:
+    interval = GapInterval(gap=gap, lower=0.0, upper=upper, confidence=0.95, networks=len(accuracies), images=images)
+    return Confirmation(interval=interval, is_lossless=False, accuracy_fractions=accuracies)
+
+
+def test_more_networks_decide_where_the_networks_are_what_spreads() -> None:
+    """Two full networks, 0.98 and 0.96: variance 2e-4 / 2. Synthetic ones 0.97 and 0.95: the same. With 1.645 the square of the
+    half-width is 2.706 * 2e-4 = 5.41e-4, and so its root 0.02326; room for 0.01, or 1e-4: 2 * 5.41 = 10.8 networks."""
+    found = what_would_decide(confirmation(0.01, 0.01 + 0.02326, (0.97, 0.95), 100), baseline(), 0.02)
+    assert found == "if its gap stays at 0.0100, about 11 confirm and baseline networks would decide"
+
+
+def test_more_images_decide_where_the_images_are_what_spreads() -> None:
+    """Synthetic networks agree, the full ones' part is 2.706 * 1e-4 of 9e-4, and the images' alone is above 1e-4: 100 * 9."""
+    found = what_would_decide(confirmation(0.01, 0.04, (0.96, 0.96), 100), baseline(), 0.02)
+    assert found == "if its gap stays at 0.0100, about 900 confirm images (now 100) would decide"
+
+
+def test_nothing_decides_for_a_set_whose_gap_itself_is_above_the_margin() -> None:
+    found = what_would_decide(confirmation(0.03, 0.04, (0.96, 0.96), 100), baseline(), 0.02)
+    assert found == "its gap itself is 0.0300: more trials or a larger IPC are needed, not more networks or images"
+
+
+def test_without_a_candidate_it_is_not_reached_and_the_floor_is_told() -> None:
     result = concluded([trial(0, 60, 0.05), trial(1, 40, 0.04), trial(2, 50, 0.3, "pruned")])
     assert (result.verdict, result.closest_gap, result.compression_images) == ("not_reached", 0.04, None)
-    assert result.reason == "no trial came within the margin 0.02; the closest gap was 0.0400 at IPC 40"
+    assert (result.floor_gap, result.floor_gap_low, result.floor_gap_high) == (0.03, 0.025, 0.035)
+    assert result.reason == (
+        "no trial came within the margin 0.02; the closest gap was 0.0400 at IPC 40; the law fitted to the trials leaves a gap "
+        "of 0.0300 at any IPC (90 % interval 0.0250 to 0.0350), so that a larger IPC would not do"
+    )
+
+
+def test_a_floor_that_may_lie_within_the_margin_leaves_hope_for_a_larger_ipc() -> None:
+    result = concluded([trial(0, 60, 0.05)], floor=Floor(0.03, 0.015, 0.045, 0.9))
+    assert result.reason.endswith("(90 % interval 0.0150 to 0.0450), so that a larger IPC may do")
+
+
+def test_a_lossless_search_tells_no_floor() -> None:
+    records = [trial(0, 20, 0.015)]
+    assert concluded(records, [confirmed(records[0], 0.018)]).floor_gap is None
+
+
+def test_the_fitted_floors_interval_is_the_normal_one() -> None:
+    """1.645 standard deviations to either side at 90 %."""
+    law = LawModel([Seen(number=0, place=(), ipc=9, gap=0.05, is_finished=True)], ordered=[], margin=0.02, anchor=9)
+    mean, deviation = law.floor()
+    floor = fitted_floor(law)
+    assert (floor.gap, floor.confidence) == (mean, 0.9)
+    assert (floor.high - mean, mean - floor.low) == (pytest.approx(1.6449 * deviation, rel=1e-3),) * 2
 
 
 def test_without_a_finished_trial_it_is_open() -> None:

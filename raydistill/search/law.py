@@ -1,0 +1,142 @@
+"""A model of the gap that knows its shape: pure numpy, no Optuna.
+
+The model: gap(k, h) = floor + b(h) / k^p, with k images per class and b quadratic in the hyper-parameters h. Given p it is linear
+in its coefficients, so that its posterior is a normal distribution in closed form; p is one of a few values, weighed by how well
+each explains the readings. Everything is in units of the margin.
+
+Prior means and deviations are wide guesses, in units of the margin and of the size of b that the readings suggest; they were not
+tuned. The misfits below were: between half and twice their values little changes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+EXPONENTS = (0.35, 0.5, 0.7, 1.0)
+EXPONENT_WEIGHTS = (0.2, 0.5, 0.2, 0.1)
+"""What is believed of p before the first reading; 1/sqrt(k) is what sampling noise gives and what published tables show."""
+READING_DEVIATION = 0.002
+"""Of a reading: of its networks' mean and of the draw of its set, as a fraction of accuracy."""
+MISFIT_FINISHED, MISFIT_STOPPED = 0.15, 0.3
+"""By what part of the gap the law is off; a stopped trial was read half-way, by one network."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """What a model is told of one trial."""
+
+    number: int
+    """Place in the order of asks."""
+    place: tuple[float, ...]
+    """Hyper-parameters, each scaled to 0 to 1 (a choice: one 0 or 1 per option)."""
+    ipc: int
+    gap: float | None
+    """The last reading; None if there is none."""
+    is_finished: bool
+    """Whether the gap is that of the finished set."""
+    is_out_of_memory: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Law:
+    """The posterior for one exponent."""
+
+    exponent: float
+    log_evidence: float
+    mean: Array
+    """(C,) coefficients: floor, then b's."""
+    root: Array
+    """(C, C) with root @ root.T the covariance."""
+    anchor: float
+    """IPC at which k^-p counts as 1."""
+
+
+class LawModel:
+    """The posterior over laws, given what was seen."""
+
+    def __init__(self, seen: Sequence[Seen], *, ordered: Sequence[bool], margin: float, anchor: float) -> None:
+        """Fit.
+
+        Args:
+            seen: trials; those without a gap are passed over.
+            ordered: per dimension of a place, whether it is a number (and gets a square) or one option of a choice.
+            margin: in the unit of the gaps; above 0.
+            anchor: any IPC in the middle of the range.
+        """
+        self._ordered = np.array(ordered, dtype=bool)
+        self._margin = margin
+        read = [s for s in seen if s.gap is not None]
+        places = np.array([s.place for s in read], dtype=float).reshape(len(read), len(ordered))
+        ipc = np.array([s.ipc for s in read], dtype=float)
+        gaps = np.array([s.gap for s in read], dtype=float) / margin
+        misfit = np.where([s.is_finished for s in read], MISFIT_FINISHED, MISFIT_STOPPED) if read else np.zeros(0)
+        variance = (READING_DEVIATION / margin) ** 2 + (misfit * np.maximum(gaps, 0.0)) ** 2
+        self.laws = [self._fit(p, anchor, places, ipc, gaps, variance) for p in EXPONENTS]
+        weights = np.log(EXPONENT_WEIGHTS) + np.array([law.log_evidence for law in self.laws])
+        weights = np.exp(weights - weights.max())
+        self.weights: Array = weights / weights.sum()
+
+    @property
+    def likeliest(self) -> Law:
+        """The law whose exponent explains the readings best."""
+        return self.laws[int(np.argmax(self.weights))]
+
+    def draw(self, generator: np.random.Generator, heat: float) -> tuple[Law, Array]:
+        """One law from the posterior, and its coefficients.
+
+        Args:
+            generator: for the draw.
+            heat: 1 draws from the posterior, less keeps the coefficients nearer to their mean.
+        """
+        law = self.laws[int(generator.choice(len(self.laws), p=self.weights))]
+        return law, law.mean + heat * law.root @ generator.normal(size=len(law.mean))
+
+    def b(self, coefficients: Array, places: Array) -> Array:
+        """(N,) b at (N, D) places."""
+        return self._design(places) @ coefficients[1:]
+
+    def floor(self) -> tuple[float, float]:
+        """Mean and standard deviation of the floor: the gap that is left however many images there are."""
+        means = np.array([law.mean[0] for law in self.laws])
+        variances = np.array([float(law.root[0] @ law.root[0]) for law in self.laws])
+        mean = float(self.weights @ means)
+        variance = float(self.weights @ (variances + means**2)) - mean**2
+        return mean * self._margin, math.sqrt(max(variance, 0.0)) * self._margin
+
+    def _fit(self, exponent: float, anchor: float, places: Array, ipc: Array, gaps: Array, variance: Array) -> Law:
+        features = self._features(exponent, anchor, places, ipc)
+        size = float(np.clip(np.median((gaps - 0.3) / features[:, 1]), 0.2, 50)) if len(gaps) else 1.0
+        mean, deviation = self._prior(size)
+        scaled = features * deviation / np.sqrt(variance)[:, None]
+        residual = (gaps - features @ mean) / np.sqrt(variance)
+        precision = np.eye(len(mean)) + scaled.T @ scaled
+        lower = np.linalg.cholesky(precision)
+        projected = np.linalg.solve(lower, scaled.T @ residual)
+        root = deviation[:, None] * np.linalg.solve(lower, np.eye(len(mean))).T
+        evidence = -np.log(np.diag(lower)).sum() - (residual @ residual - projected @ projected) / 2
+        return Law(exponent=exponent, log_evidence=float(evidence), mean=mean + root @ projected, root=root, anchor=anchor)
+
+    def _prior(self, size: float) -> tuple[Array, Array]:
+        """Means and standard deviations of the coefficients; `size` is the b that the readings suggest."""
+        dimensions, squares = len(self._ordered), int(self._ordered.sum())
+        products = squares * (squares - 1) // 2
+        mean = np.concatenate([[0.3, size], np.zeros(dimensions), np.full(squares, size / 2), np.zeros(products)])
+        spread = [0.5, size, *[0.7 * size] * dimensions, *[0.5 * size] * squares, *[0.4 * size] * products]
+        return mean, np.array(spread)
+
+    def _features(self, exponent: float, anchor: float, places: Array, ipc: Array) -> Array:
+        scale = (anchor / ipc) ** exponent
+        return np.hstack([np.ones((len(ipc), 1)), scale[:, None] * self._design(places)])
+
+    def _design(self, places: Array) -> Array:
+        centred = np.where(self._ordered, 2 * places - 1, places)
+        numbers = centred[:, self._ordered]
+        rows, columns = np.triu_indices(numbers.shape[1], 1)
+        return np.hstack([np.ones((len(places), 1)), centred, numbers**2, numbers[:, rows] * numbers[:, columns]])

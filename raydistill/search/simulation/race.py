@@ -1,0 +1,191 @@
+"""Runs strategies on made-up problems, confirms what they find, and measures it against the truth."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from raydistill.config import Config
+from raydistill.search.ladder import Rung, ladder
+from raydistill.search.law import Seen
+from raydistill.search.simulation.problems import Outcome, Problem
+from raydistill.search.simulation.strategies import Bisection, ByLaw, Grid, RandomSearch, Strategy, Task
+from raydistill.search.simulation.with_optuna import Constrained, ConstrainedGP, PenalisedWithAsha, StepDown
+
+STRATEGIES: dict[str, Callable[[Task], Strategy]] = {
+    "law": ByLaw,
+    "grid": Grid,
+    "bisection": lambda task: Bisection(task, tries=1),
+    "bisection-study": lambda task: Bisection(task, tries=max(2, task.budget // 6)),
+    "random": RandomSearch,
+    "tune-asha": PenalisedWithAsha,
+    "constrained-tpe": Constrained,
+    "constrained-gp": ConstrainedGP,
+    "step-down": StepDown,
+}
+NEAR = 1.25
+"""A claim within this factor of the smallest certifiable IPC is a hit."""
+
+
+class Trial(NamedTuple):
+    """A trial that ended."""
+
+    seen: Seen
+    outcome: Outcome
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """What came of one search."""
+
+    ipc: int | None
+    """Claimed lossless; None if nothing was."""
+    is_false: bool
+    """Whether the claimed set's true gap is above the margin."""
+    search_cost: float
+    confirm_cost: float
+
+
+class Score(Config):
+    """A strategy over all problems; a row of the table."""
+
+    strategy: str
+    confirmed: str
+    """Order of the confirmation."""
+    trials: int
+    """Budget of each search."""
+    workers: int
+    problems: int
+    hit_fraction: float
+    """Of the problems that have a certifiable IPC: those whose claim is within 25 % of the smallest."""
+    none_fraction: float
+    """Of the same: those without a claim."""
+    ratio: float | None
+    """Claimed IPC over the smallest certifiable one; geometric mean over claims."""
+    off_by: float | None
+    """The same as a factor in either direction."""
+    false_fraction: float
+    """False claims, over all problems."""
+    false_lower: float
+    """Ends of the two-sided 95 % Clopper-Pearson interval of that."""
+    false_upper: float
+    search_cost: float
+    """In trials of the smallest certifiable size; median."""
+    confirm_cost: float
+    seconds: float
+    """Of the simulation."""
+
+
+def run_trials(problem: Problem, strategy: Strategy, budget: int, workers: int) -> list[Trial]:
+    """Trials in the order in which they ended; each takes its cost times a random delay."""
+    ended: list[Trial] = []
+    running: list[tuple[float, int, Trial]] = []
+    now, number = 0.0, 0
+    while True:
+        while len(running) < workers and number < budget and (asked := strategy.ask(number)) is not None:
+            trial = _run(problem, strategy, number, *asked)
+            delay = float(np.random.default_rng([problem.number, 4, number]).lognormal(0, 0.3))
+            heapq.heappush(running, (now + trial.outcome.cost * delay, number, trial))
+            number += 1
+        if not running:
+            return ended
+        now, _, trial = heapq.heappop(running)
+        strategy.tell(trial.seen)
+        ended.append(trial)
+
+
+def _run(problem: Problem, strategy: Strategy, number: int, place: tuple[float, ...], ipc: int) -> Trial:
+    outcome = problem.run(number, np.array(place), ipc)
+    if outcome.is_finished and strategy.stops(number, outcome.half_way):
+        outcome = replace(outcome, gap=outcome.half_way, is_finished=False, cost=outcome.cost / 2)
+    seen = Seen(
+        number=number,
+        place=place,
+        ipc=ipc,
+        gap=outcome.gap,
+        is_finished=outcome.is_finished,
+        is_out_of_memory=outcome.is_out_of_memory,
+    )
+    return Trial(seen, outcome)
+
+
+def descending(problem: Problem, trials: Sequence[Trial]) -> tuple[Trial | None, float]:
+    """The claim by the fixed sequence that a real search tests, and what the confirmations cost."""
+    by_number = {trial.seen.number: trial for trial in trials}
+    claim, cost = None, 0.0
+    for rung in ladder(_rungs(trials), problem.margin):
+        cost += problem.cost(rung.ipc)
+        if not _holds(problem, by_number[rung.number]):
+            break
+        claim = by_number[rung.number]
+    return claim, cost
+
+
+def ascending(problem: Problem, trials: Sequence[Trial]) -> tuple[Trial | None, float]:
+    """The claim by confirming from the smallest candidate up until one holds, which bounds no error."""
+    by_number = {trial.seen.number: trial for trial in trials}
+    cost = 0.0
+    for rung in sorted(rung for rung in _rungs(trials) if rung.gap <= problem.margin):
+        cost += problem.cost(rung.ipc)
+        if _holds(problem, by_number[rung.number]):
+            return by_number[rung.number], cost
+    return None, cost
+
+
+CONFIRMATIONS = {"descending": descending, "ascending": ascending}
+
+
+def _rungs(trials: Iterable[Trial]) -> list[Rung]:
+    return [Rung(t.seen.ipc, t.seen.gap, t.seen.number) for t in trials if t.seen.is_finished and t.seen.gap is not None]
+
+
+def _holds(problem: Problem, trial: Trial) -> bool:
+    return problem.confirm(trial.seen.number, trial.outcome.true_gap) + problem.half_width <= problem.margin
+
+
+def race(strategy: str, confirmations: Sequence[str], problems: Sequence[Problem], budget: int, workers: int) -> list[Score]:
+    """A strategy's score per way to confirm, over the same searches."""
+    began = time.perf_counter()
+    found: dict[str, list[Found]] = {name: [] for name in confirmations}
+    for problem in problems:
+        trials = run_trials(problem, STRATEGIES[strategy](Task(problem, budget)), budget, workers)
+        search_cost = sum(trial.outcome.cost for trial in trials)
+        for name in confirmations:
+            claim, cost = CONFIRMATIONS[name](problem, trials)
+            is_false = claim is not None and claim.outcome.true_gap > problem.margin
+            ipc = None if claim is None else claim.seen.ipc
+            found[name].append(Found(ipc=ipc, is_false=is_false, search_cost=search_cost, confirm_cost=cost))
+    seconds = time.perf_counter() - began
+    return [
+        measure(problems, rows, strategy=strategy, confirmed=name, trials=budget, workers=workers, seconds=seconds)
+        for name, rows in found.items()
+    ]
+
+
+def measure(problems: Sequence[Problem], found: Sequence[Found], **settings: Any) -> Score:
+    """Hits, ratios, false claims and costs of searches, one per problem."""
+    pairs = [(row.ipc, p.smallest_certifiable) for row, p in zip(found, problems, strict=True) if p.smallest_certifiable]
+    ratios = [math.log(ipc / smallest) for ipc, smallest in pairs if ipc is not None]
+    wrong = sum(row.is_false for row in found)
+    interval = stats.binomtest(wrong, len(found)).proportion_ci(0.95, method="exact")
+    return Score(
+        problems=len(problems),
+        hit_fraction=sum(abs(ratio) <= math.log(NEAR) for ratio in ratios) / max(1, len(pairs)),
+        none_fraction=sum(ipc is None for ipc, _ in pairs) / max(1, len(pairs)),
+        ratio=math.exp(statistics.mean(ratios)) if ratios else None,
+        off_by=math.exp(statistics.mean(map(abs, ratios))) if ratios else None,
+        false_fraction=wrong / len(found),
+        false_lower=float(interval.low),
+        false_upper=float(interval.high),
+        search_cost=statistics.median(row.search_cost for row in found),
+        confirm_cost=statistics.median(row.confirm_cost for row in found),
+        **settings,
+    )

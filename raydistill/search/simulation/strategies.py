@@ -1,0 +1,144 @@
+"""Ways to search, behind one ask and tell; those that need no Optuna."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import numpy as np
+
+from raydistill.search.law import Seen
+from raydistill.search.proposal import Aim, Field, propose
+from raydistill.search.simulation.problems import Problem
+
+PUBLISHED_GRID = (1, 10, 50, 100, 200, 500)
+Place = tuple[float, ...]
+
+
+class Task:
+    """What a strategy may know of a problem."""
+
+    def __init__(self, problem: Problem, budget: int) -> None:
+        """Take the public side of a problem; `budget` counts trials."""
+        self.field = Field(options=(1,) * problem.dimensions, lowest=problem.lowest, highest=problem.highest)
+        self.aim: Aim = problem.aim
+        self.budget = budget
+        self.seed = problem.number
+
+    def generator(self, *parts: int) -> np.random.Generator:
+        """Randomness of a strategy's own."""
+        return np.random.default_rng([self.seed, 3, *parts])
+
+
+class Strategy(Protocol):
+    """A way to search."""
+
+    def ask(self, number: int) -> tuple[Place, int] | None:
+        """The place and the IPC of trial `number`; None to wait for one that runs, or to end if none does."""
+
+    def stops(self, number: int, half_way: float) -> bool:
+        """Whether to end trial `number` at its half-way reading."""
+
+    def tell(self, seen: Seen) -> None:
+        """Take in a trial that ended."""
+
+
+class Grid:
+    """The published practice: each grid IPC with the default hyper-parameters, largest first."""
+
+    def __init__(self, task: Task) -> None:
+        self._field = task.field
+        self._left = [ipc for ipc in PUBLISHED_GRID if task.field.lowest <= ipc <= task.field.highest]
+
+    def ask(self, number: int) -> tuple[Place, int] | None:
+        """The next IPC of the grid."""
+        return (self._field.middle, self._left.pop()) if self._left else None
+
+    def stops(self, number: int, half_way: float) -> bool:
+        """Never."""
+        return False
+
+    def tell(self, seen: Seen) -> None:
+        """Nothing is learnt."""
+
+
+class RandomSearch:
+    """Places and log IPC at random."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def ask(self, number: int) -> tuple[Place, int] | None:
+        """A random place and IPC."""
+        draw, field = self._task.generator(number), self._task.field
+        ipc = round(math.exp(draw.uniform(math.log(field.lowest), math.log(field.highest))))
+        return tuple(field.anywhere(1, draw)[0].tolist()), ipc
+
+    def stops(self, number: int, half_way: float) -> bool:
+        """Never."""
+        return False
+
+    def tell(self, seen: Seen) -> None:
+        """Nothing is learnt."""
+
+
+class Bisection:
+    """Bisection of log IPC; at each IPC `tries` trials, the first at the best place so far and the others at random."""
+
+    def __init__(self, task: Task, tries: int) -> None:
+        self._task = task
+        self._tries = tries
+        self._lossy, self._good = task.field.lowest - 1, task.field.highest
+        self._best: Place = task.field.middle
+        self._asked = 0
+        self._told: list[Seen] = []
+
+    def ask(self, number: int) -> tuple[Place, int] | None:
+        """The next try at the IPC in the middle; None while the last tries there run, and when nothing is left between."""
+        if self._asked == self._tries or self._good - self._lossy <= 1:
+            return None
+        self._asked += 1
+        ipc = max(self._lossy + 1, round(math.sqrt(max(self._lossy, 0.5) * self._good)))
+        if self._asked == 1:
+            return self._best, ipc
+        return tuple(self._task.field.anywhere(1, self._task.generator(number))[0].tolist()), ipc
+
+    def stops(self, number: int, half_way: float) -> bool:
+        """Never."""
+        return False
+
+    def tell(self, seen: Seen) -> None:
+        """Move one end of the bracket once a try is good enough, or none of all is."""
+        self._told.append(seen)
+        read = [(s.gap, s.number, s) for s in self._told if s.gap is not None]
+        is_good = any(s.is_finished and gap <= self._task.aim.target for gap, _, s in read)
+        if len(self._told) < (self._asked if is_good else self._tries):
+            return
+        self._best = min(read)[2].place if read else self._best
+        if is_good:
+            self._good = min(self._good, seen.ipc)
+        else:
+            self._lossy = max(self._lossy, seen.ipc)
+        self._told, self._asked = [], 0
+
+
+class ByLaw:
+    """The square-root law with Thompson sampling: the very code that a real search runs."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._seen: list[Seen] = []
+
+    def ask(self, number: int) -> tuple[Place, int] | None:
+        """As the real solver asks."""
+        task = self._task
+        generator = task.generator(number)
+        return propose(self._seen, task.field, task.aim, number=number, budget=task.budget, generator=generator)
+
+    def stops(self, number: int, half_way: float) -> bool:
+        """Never."""
+        return False
+
+    def tell(self, seen: Seen) -> None:
+        """Remember."""
+        self._seen.append(seen)

@@ -1,0 +1,93 @@
+"""Hours: what they count, and that they end the asks and nothing that runs."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from made_up import AIM, record, space
+
+from raydistill.config import BudgetConfig
+from raydistill.record import Cost, TrialRecord, write_record
+from raydistill.search.allowance import Allowance
+from raydistill.search.solver import Solver
+from raydistill.store import Store
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def taken(*seconds: float) -> list[TrialRecord]:
+    """Records of failed trials that took so long, a fifth of it to evaluate."""
+    config = space().trial(ask_number=0, values={**VALUES}, data_sha256="d" * 64)
+    costs = [
+        Cost(distill_seconds=0.8 * s, evaluate_seconds=0.2 * s, peak_memory_bytes=1, train_macs=1, epoch_macs=1) for s in seconds
+    ]
+    return [record(config, None, "diverged", cost=cost) for cost in costs]
+
+
+VALUES = {"method.lr_images": 1.0, "method.random_inits": 10, "method.init": "real", "ipc": 2}
+
+
+def test_without_hours_nothing_is_spent_and_nothing_written(tmp_path: Path) -> None:
+    allowance = Allowance(BudgetConfig(trials=1), 1.0, Store(str(tmp_path)))
+    allowance.start()
+    allowance.keep()
+    assert not allowance.is_spent(taken(1e9))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hours_run_from_the_first_ask(tmp_path: Path) -> None:
+    """Half an hour is 1800 seconds; those before the first ask do not count."""
+    clock = Clock()
+    allowance = Allowance(BudgetConfig(trials=1, hours=0.5), 0, Store(str(tmp_path)), clock)
+    clock.now += 5000
+    allowance.start()
+    allowance.start()
+    clock.now += 1799
+    assert not allowance.is_spent([])
+    clock.now += 1
+    assert allowance.is_spent([])
+
+
+def test_hours_go_on_where_an_earlier_search_left_them(tmp_path: Path) -> None:
+    """1000 seconds in the first search, 800 in the second; the time between them is free."""
+    clock, budget, study = Clock(), BudgetConfig(trials=1, hours=0.5), Store(str(tmp_path))
+    first = Allowance(budget, 0, study, clock)
+    first.start()
+    clock.now += 1000
+    first.keep()
+    clock.now += 7000
+    second = Allowance(budget, 0, study, clock)
+    second.start()
+    clock.now += 799
+    assert not second.is_spent([])
+    clock.now += 1
+    assert second.is_spent([])
+
+
+def test_gpu_hours_are_the_trials_seconds_times_their_share_failed_ones_too(tmp_path: Path) -> None:
+    """A quarter of a GPU for 4000 + 3000 seconds is 1750 GPU seconds; with another 200, half a GPU hour."""
+    allowance = Allowance(BudgetConfig(trials=9, gpu_hours=0.5), 0.25, Store(str(tmp_path)))
+    assert not allowance.is_spent(taken(4000, 3000))
+    assert allowance.is_spent(taken(4000, 3000, 200))
+
+
+def test_a_trial_that_runs_when_the_hours_are_spent_is_told_and_no_other_is_asked(tmp_path: Path) -> None:
+    """Each record takes 3 seconds on a whole GPU; 2 seconds are allowed, so that the first end spends them."""
+    study = Store(str(tmp_path))
+    searched = space("budget.gpu_hours=0.0005", "resources.gpus_per_trial=1", "budget.trials=9")
+    with closing(Solver(searched, study, aim=AIM, data_sha256="d" * 64, database=tmp_path / "study.db")) as solver:
+        first, running = solver.ask(), solver.ask()
+        assert first is not None
+        assert running is not None
+        for config, left in ((first, 0), (running, 0)):
+            ended = record(config, gap=0.01)
+            write_record(study, ended)
+            solver.tell(ended)
+            assert (solver.remaining, solver.ask()) == (left, None)
+        assert [r.ask_number for r in solver.records] == [0, 1]
