@@ -456,11 +456,11 @@ def build_experts(
 ) -> None:
     """Train the experts that a search of the space would read; damaged ones again, those that are there not."""
     with _exit_codes(f"Interrupted. What is done is saved; this continues:\n  {_this_command()}"):
-        import raydistill.api
+        import raydistill
         from raydistill.report.progress import watch
 
         with watch() as watcher:
-            keys = raydistill.api.build_experts(
+            keys = raydistill.build_experts(
                 space,
                 store=store,
                 data_root=data_root,
