@@ -31,6 +31,7 @@ from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
 from raydistill.methods.random_soft import RandomSoftConfig, of_the_same_experts
 from raydistill.record import code_sha256, versions
+from raydistill.search.experts import plan_experts
 from raydistill.spaces import InputError, load_space, shipped_spaces
 from raydistill.store import Store
 from raydistill.trial import distil
@@ -117,9 +118,11 @@ class CompareJob:
 
     @property
     def file(self) -> str:
-        """Where the outcome goes: a name made of everything that shapes it."""
+        """Where the outcome goes: a name made of everything that shapes it, the experts included."""
         split = "select" if self.part is None else "test"
-        return f"compare/outcomes/{self.config.trial_id}-{split}-{code_sha256()[:12]}.json"
+        experts = open_experts(self.config, splits_of(self.config, self.data_root), self.store)
+        of_experts = "" if experts is None else f"-{experts.sha256[:12]}"
+        return f"compare/outcomes/{self.config.trial_id}-{split}-{code_sha256()[:12]}{of_experts}.json"
 
     def __call__(self) -> None:
         """Run the job."""
@@ -194,6 +197,8 @@ def plan_comparison(
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
     folder = store.at("compare", key)
     folder.write_json("settings.json", settings)
+    # What cannot be had of experts is said before the test split is opened.
+    plan_experts([template.model_copy(update={"method": config}) for config in configs.values()], store, data_root)
     part = open_test(dataset, reason=reason, log=store, data_root=data_root) if reason else None
     return [
         CompareJob(
@@ -249,8 +254,9 @@ def _method_configs(names: Sequence[str], template: TrialConfig[Any], data_root:
         method: str = config.name  # type: ignore[attr-defined]
         if configs.setdefault(method, config) != config:
             raise CompareError(f"method {method} with two different settings; a comparison has one of each: name it once")
-    soft = next((config for name, config in configs.items() if METHODS[name].label_kind == "soft"), None)
-    if isinstance(soft, ExpertFields) and SOFT_REFERENCE not in configs:
+    soft = next((c for name, c in configs.items() if METHODS[name].label_kind == "soft" and name != SOFT_REFERENCE), None)
+    is_given = SOFT_REFERENCE not in names and SOFT_REFERENCE in configs  # by a space, not by its bare name
+    if isinstance(soft, ExpertFields) and not is_given and template.method.name != SOFT_REFERENCE:
         configs[SOFT_REFERENCE] = RandomSoftConfig(name=SOFT_REFERENCE, **of_the_same_experts(soft))
     if REFERENCE not in configs:
         configs[REFERENCE] = METHODS[REFERENCE].config.model_validate({"name": REFERENCE})

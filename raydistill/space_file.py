@@ -40,6 +40,7 @@ REQUIRED = ("study", "dataset", "network", "method", "ipc", "goal", "budget")
 ConfigT = TypeVar("ConfigT", bound=Config)
 MOST_IMAGES = 10**7
 """More confirm images than any data set has."""
+TAKEN_NAMES = ("compare", "experts", "test_openings")
 STUDY_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -172,6 +173,9 @@ class _SpaceParser:
         if "study" in self.document and not (isinstance(study, str) and STUDY_NAME.fullmatch(study)):
             allowed = "up to 64 small letters, digits, '.', '_' and '-', the first a letter or digit"
             self._add("study", f"given {shown(study)}; {allowed}, are allowed: it names a folder")
+        if study in TAKEN_NAMES:
+            kept = ", ".join(TAKEN_NAMES)
+            self._add("study", f"given {shown(study)}; a store keeps {kept} beside its studies: take another name")
         return str(study)
 
     def _fixed(self, section: str, model: type[ConfigT], default: Any = None) -> ConfigT | None:

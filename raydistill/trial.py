@@ -202,12 +202,12 @@ class _Run:
 
     def to_the_end(self, data_root: Path | None) -> TrialRecord:
         """Distil, read, keep the set, and give the finished record."""
-        self._take_up()
         self.splits = splits = splits_of(self.config, data_root)
+        self.experts = open_experts(self.config, splits, self.store)
+        self._take_up()
         self.device = prepare_process(self.config)
         reset_peak_memory(self.device)
         with self.watch.measure("whole"):
-            self.experts = open_experts(self.config, splits, self.store)
             checkpoint = StoredCheckpoint(self.folder)
             synthetic = distil(self.config, splits, self.device, self._on_step, checkpoint, self.experts)
             correct = self._read(synthetic, self.steps, 1.0, self.config.evaluation.networks)
@@ -238,7 +238,7 @@ class _Run:
             readings=tuple(self.readings),
             cost=self._cost(),
             error=error,
-            experts_sha256=self.experts.sha256 if self.experts else None,
+            experts_sha256=self._experts_sha256,
             code_sha256=code_sha256(),
             versions=versions(),
             device=self._device_name(),
@@ -256,6 +256,10 @@ class _Run:
         if not self.folder.exists("progress.json"):
             return
         progress = self.folder.read_json("progress.json")
+        if progress["experts_sha256"] != self._experts_sha256:
+            # Experts that were built anew are other networks: half of a distillation by each is neither's.
+            self.clean_up()
+            return
         self.readings = [Reading.model_validate(row) for row in progress["readings"] if row["fraction"] < 1]
         self.watch.seconds.update(progress["seconds"])
         if is_hopeless(self.readings, self.config.goal.margin_fraction):
@@ -287,10 +291,18 @@ class _Run:
             loss=loss,
         )
         self.readings.append(reading)
-        progress = {"readings": [r.model_dump(mode="json") for r in self.readings], "seconds": self.watch.so_far()}
+        progress = {
+            "readings": [r.model_dump(mode="json") for r in self.readings],
+            "seconds": self.watch.so_far(),
+            "experts_sha256": self._experts_sha256,
+        }
         self.folder.write_json("progress.json", progress)
         self.report(reading)
         return correct
+
+    @property
+    def _experts_sha256(self) -> str | None:
+        return self.experts.sha256 if self.experts else None
 
     def _cost(self) -> Cost | None:
         """What the trial took so far; None if it ended before its data was there."""

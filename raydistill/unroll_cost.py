@@ -11,6 +11,8 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import get_args
 
@@ -34,9 +36,9 @@ class UnrollCost(Config):
     gradient: GradientKind
     ipc: int
     student_steps: int
-    seconds: float
-    """Of one iteration; median."""
-    grown_bytes: int
+    seconds: float | None = None
+    """Of one iteration; median. Null where memory ran out."""
+    grown_bytes: int | None = None
     """Peak memory during the iterations, less that before them: resident on a CPU, allocated on a GPU."""
     device: str
     threads: int
@@ -62,8 +64,13 @@ def time_unrolling(
     context = multiprocessing.get_context("spawn")
     costs = []
     for ipc, steps, gradient in itertools.product(ipcs, student_steps, get_args(GradientKind)):
-        with context.Pool(1) as pool:
-            costs.append(pool.apply(time_one, (gradient, ipc, steps, width, device, threads)))
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            try:
+                costs.append(pool.submit(time_one, gradient, ipc, steps, width, device, threads).result())
+            except (BrokenProcessPool, torch.OutOfMemoryError):
+                # Killed by the system, or told by the GPU: the row that a reader looks for all the same.
+                row = UnrollCost(gradient=gradient, ipc=ipc, student_steps=steps, device=device, threads=threads)
+                costs.append(row)
     return costs
 
 

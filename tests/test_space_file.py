@@ -305,6 +305,13 @@ def test_datadam_takes_every_network_with_maps_to_compare() -> None:
     assert parse(NETWORK, "network: {name: alexnet}\n").template["network"] == {"name": "alexnet"}
 
 
+def test_a_name_that_the_store_uses_itself_is_refused() -> None:
+    (line,) = mistakes("study: small", "study: experts")
+    assert line.endswith(
+        "study: given 'experts'; a store keeps compare, experts, test_openings beside its studies: take another name"
+    )
+
+
 def test_a_margin_that_no_number_of_images_decides_asks_for_networks() -> None:
     """10 networks alone: 1.645 * sqrt(2 * 0.004^2 / 10) = 0.0029."""
     (line,) = mistakes("0.02", "0.002")

@@ -75,7 +75,9 @@ def ablate_study(
         candidate = find_candidate(study, trial_id, data_root, accept_code_change=accept_code_change)
         variants, unused = plan_variants(candidate.config, draws=draws, networks=networks)
         configs = [config for draws_of_one in variants.values() for config in draws_of_one]
-        prepare_experts(plan_experts(configs, study.parent, data_root), configs[0], study.parent, data_root, executor, watcher)
+        store = study.parent
+        needs = plan_experts(configs, store, data_root)
+        prepare_experts(needs, configs[0], store, data_root, executor, watcher, study=study_name(study))
         jobs = [
             _job(config, term, study, data_root)
             for term, draws_of_one in variants.items()

@@ -21,6 +21,7 @@ from raydistill.certify.findings import find
 from raydistill.certify.page import render_page
 from raydistill.certify.reading import read_on_test
 from raydistill.core.synthetic import sha256
+from raydistill.methods import METHODS
 from raydistill.record import read_record, unpack_bits, versions
 from raydistill.search.driver import Executor
 from raydistill.search.jobs import run_missing
@@ -101,6 +102,10 @@ def retrain(
             code_sha256=evidence.code_sha256,
             started_at=evidence.started_at,
         )
+        for arm in plan.arms:
+            if arm.is_control and METHODS[arm.name].label_kind == "soft":
+                # Its labels are of experts that may have been built anew since: it was held against its hash, and is taken.
+                copy.write(plan.set_file(arm), study.read(plan.set_file(arm)))
         run_missing("control sets", set_jobs(plan, evidence.trial, copy, data_root, experts=study.parent), executor, watcher)
         run_missing("certificate, again", network_jobs(plan, evidence.trial, copy, data_root), executor, watcher)
         reason = f"verification of certificate {evidence.number} of study {evidence.study}, trial {evidence.trial_id}"

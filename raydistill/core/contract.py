@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -42,6 +42,11 @@ class DivergedError(Exception):
         super().__init__(f"{what} is {value:g} at step {step}; lower the learning rates")
         self.step = step
         self.value = value
+        self.what = what
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is otherwise made again from its message alone, and fails to travel between processes.
+        return type(self), (self.step, self.value, self.what)
 
 
 class Report(Protocol):

@@ -20,15 +20,15 @@ import hashlib
 import json
 import math
 from collections.abc import Collection, Iterator
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field, NonNegativeInt, field_validator, model_validator
 from pydantic.config import JsonDict
 from torch import Tensor
 from torch.nn import functional
 
-from raydistill.config import Config, ConvNetConfig, NetworkConfig, derive_seed
+from raydistill.config import Config, NetworkConfig, derive_seed
 from raydistill.core.augment import augment_each, parse_operations
 from raydistill.core.contract import DivergedError, TrainPart
 from raydistill.core.networks import Network, build_network, initialise
@@ -40,6 +40,9 @@ ONLY_CHOICES: JsonDict = {"only_choices": True}
 """Marks a field that a range would be ruinous in: each value of it has experts of its own."""
 
 
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
 class Curriculum(Config):
     """Which train images an expert sees in which epoch, PAD's FIEX; shares of each class's images, ordered easy to hard."""
 
@@ -47,14 +50,21 @@ class Curriculum(Config):
     """IR: easiest share seen in epoch 0."""
     all_from_epoch: int = Field(ge=0)
     """AEE: the share grows linearly to 1 until this epoch."""
-    drop_epochs: tuple[int, int] = Field(strict=False)
+    drop_epochs: tuple[NonNegativeInt, NonNegativeInt] = Field(strict=False)
     """R1, R2: after these epochs the easiest images go."""
-    drop_fractions: tuple[float, float] = Field(strict=False)
+    drop_fractions: tuple[Share, Share] = Field(strict=False)
     """r1, r2: easiest share that is gone after R1, and after R2 (in all, not in addition)."""
     score_networks: int = Field(ge=1)
     """Networks whose EL2N scores are averaged."""
     score_epochs: int = Field(ge=1)
     """Epochs of each before it scores."""
+
+    @model_validator(mode="after")
+    def _drops_more_and_more(self) -> Curriculum:
+        for name, (first, second) in (("epochs", self.drop_epochs), ("fractions", self.drop_fractions)):
+            if first > second:
+                raise ValueError(f"drop_{name} are {first} and {second}; the second drop is of more and comes later: swap them")
+        return self
 
     def span(self, epoch: int) -> tuple[float, float]:
         """The shares of a class between which an image is seen in an epoch, 0 the easiest, 1 the hardest.
@@ -114,7 +124,7 @@ class ExpertFields(Config):
     def against(self, facts: DataFacts, network: Config) -> Iterator[tuple[str, str]]:
         """Yield (field, message) for what the data set or the network cannot serve."""
         del facts
-        if isinstance(network, ConvNetConfig) and network.norm == "batch":
+        if getattr(network, "norm", None) == "batch":
             yield "name", "snapshots hold parameters, and batch norm's running statistics are none: write another network.norm"
 
 
@@ -197,7 +207,7 @@ def train_expert(
             batch = augment_each(part.images[chosen.to(device)], settings.operations, generator), labels[chosen.to(device)]
             loss = _step(network, batch, optimiser, settings)
         if not math.isfinite(value := loss.item()):
-            raise DivergedError(epoch + 1, value, what=f"the loss of expert {index}, in epochs,")
+            raise DivergedError(epoch + 1, value, what=f"the loss of expert {index} (whose steps are epochs)")
         if epoch + 1 in kept or epoch + 1 == settings.epochs:
             # A copy: flatten concatenates, so later steps do not reach it.
             snapshots[epoch + 1] = flatten(network).cpu()

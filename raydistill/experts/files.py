@@ -7,6 +7,7 @@ import hashlib
 from typing import Any
 
 from pydantic import Field, ValidationError
+from safetensors import safe_open
 from safetensors.torch import load
 from torch import Tensor
 
@@ -17,8 +18,8 @@ from raydistill.experts.need import ExpertNeed, need_of
 from raydistill.record import code_sha256
 from raydistill.store import Store, StoreError
 
-IN_MEMORY = 16
-"""Experts whose snapshots are kept in memory: where there are no more, a second pass over them reads nothing."""
+IN_MEMORY_BYTES = 2**29
+"""Snapshots that are kept in memory; the published sets of experts are larger, and an iteration needs two of theirs."""
 HOW_TO_REBUILD = "have it built again: raydistill experts build SPACE"
 
 
@@ -144,7 +145,9 @@ class StoredExperts:
             if lacking := need.kept - set(row.epochs):
                 raise StoreError(f"{store.path(file)} lacks the snapshots of epochs {sorted(lacking)}; {HOW_TO_REBUILD}")
             self._rows.append(row)
-        self._load = functools.lru_cache(maxsize=IN_MEMORY)(self._read)
+        in_memory = max(2, IN_MEMORY_BYTES // (4 * need.parameters))
+        self._load = functools.lru_cache(maxsize=in_memory)(self._read)
+        self._checked: set[int] = set()
 
     @property
     def count(self) -> int:
@@ -173,8 +176,17 @@ class StoredExperts:
             KeyError: that epoch was not kept.
             StoreError: the file is damaged.
         """
-        return self._load(expert)[epoch]
+        return self._load(expert, epoch)
 
-    def _read(self, expert: int) -> dict[int, Tensor]:
-        tensors = read_tensors(self._store, self._need.file("expert", expert), self._rows[expert])
-        return dict(zip(tensors["epochs"].tolist(), tensors["snapshots"], strict=True))
+    def _read(self, expert: int, epoch: int) -> Tensor:
+        """One snapshot. A file is held against its hash when first read; later, of a local one only the snapshot is read."""
+        file, row = self._need.file("expert", expert), self._rows[expert]
+        if epoch not in row.epochs:
+            raise KeyError(epoch)
+        place = row.epochs.index(epoch)
+        if expert in self._checked and self._store.is_local:
+            with safe_open(self._store.local_path(tensors_file(file, row.sha256)), framework="pt") as tensors:
+                return tensors.get_slice("snapshots")[place]  # type: ignore[no-any-return]
+        snapshots = read_tensors(self._store, file, row)["snapshots"]
+        self._checked.add(expert)
+        return snapshots[place].clone()  # a view would keep all of them

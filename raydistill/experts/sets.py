@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from raydistill.config import Config
 from raydistill.core.experts import ExpertSettings
 from raydistill.experts.files import read_row, there
 from raydistill.experts.need import FOLDER, ExpertNeed
 from raydistill.record import code_sha256
-from raydistill.store import Store, StoreError
+from raydistill.store import Store, StoreError, study_lock
 
 
 class ExpertSet(Config):
@@ -43,7 +44,7 @@ def list_sets(store: Store) -> list[ExpertSet]:
     Raises:
         StoreError: a file of a set is damaged.
     """
-    return [_describe(store, key) for key in store.folders(FOLDER)]
+    return [_describe(store, key) for key in _keys(store)]
 
 
 def prune_sets(store: Store, keys: Sequence[str] = ()) -> list[str]:
@@ -51,8 +52,9 @@ def prune_sets(store: Store, keys: Sequence[str] = ()) -> list[str]:
 
     Raises:
         StoreError: there is no set of a given key.
+        StudyInUseError: a set is being built.
     """
-    found = store.folders(FOLDER)
+    found = _keys(store)
     unknown = [key for key in keys if key not in found]
     if unknown:
         raise StoreError(
@@ -60,7 +62,8 @@ def prune_sets(store: Store, keys: Sequence[str] = ()) -> list[str]:
         )
     chosen = list(keys) or [key for key in found if not _studies(store, key)]
     for key in chosen:
-        store.delete_folder(f"{FOLDER}/{key}")
+        with study_lock(store.at(FOLDER, key), wait_seconds=0) if store.is_local else nullcontext():
+            store.delete_folder(f"{FOLDER}/{key}")
     return chosen
 
 
@@ -72,6 +75,10 @@ def note_use(need: ExpertNeed, store: Store, study: str | None) -> None:
         folder.write_json(f"uses/{study}.json", {"study": study, "experts": need.count, "epochs": sorted(need.kept)})
 
 
+def _keys(store: Store) -> list[str]:
+    return [key for key in store.folders(FOLDER) if store.exists(f"{FOLDER}/{key}/settings.json")]
+
+
 def _studies(store: Store, key: str) -> tuple[str, ...]:
     names = [name.removesuffix(".json") for name in store.files(f"{FOLDER}/{key}/uses")]
     return tuple(name for name in names if store.exists(f"{name}/search_space.yaml"))
@@ -79,7 +86,13 @@ def _studies(store: Store, key: str) -> tuple[str, ...]:
 
 def _describe(store: Store, key: str) -> ExpertSet:
     folder = f"{FOLDER}/{key}"
-    settings = ExpertSettings.model_validate_json(store.read(f"{folder}/settings.json"))
+    try:
+        settings = ExpertSettings.model_validate_json(store.read(f"{folder}/settings.json"))
+    except ValidationError as error:
+        cause = error.errors()[0]["msg"]
+        raise StoreError(
+            f"{store.path(folder)} is damaged, or of another version ({cause}): raydistill experts prune {key}"
+        ) from error
     names = [name.removesuffix(".json") for name in store.files(folder) if name.endswith(".json") and name != "settings.json"]
     rows = {name: there(read_row(store, f"{folder}/{name}"), name) for name in names}
     experts = [row for name, row in rows.items() if name.startswith("expert")]

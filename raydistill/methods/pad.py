@@ -27,12 +27,12 @@ from collections.abc import Iterator
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, NonNegativeInt, model_validator
 from torch import Tensor
 
 from raydistill.config import Config, NetworkConfig
 from raydistill.core.contract import Checkpoint, Report, TrainPart
-from raydistill.core.experts import ONLY_CHOICES, Curriculum, Experts
+from raydistill.core.experts import ONLY_CHOICES, Curriculum, Experts, Share
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods import trajectory
 from raydistill.methods.trajectory import Keep, TrajectoryConfig, match_trajectories
@@ -60,14 +60,21 @@ class PADConfig(TrajectoryConfig):
     """IR; 0.75 everywhere."""
     expert_all_from_epoch: int = Field(default=20, ge=0, json_schema_extra=ONLY_CHOICES)
     """AEE; 20 for CIFAR-10, 40 for CIFAR-100 and Tiny ImageNet."""
-    expert_drop_epochs: tuple[int, int] = Field(default=(40, 60), strict=False)
+    expert_drop_epochs: tuple[NonNegativeInt, NonNegativeInt] = Field(
+        default=(40, 60), strict=False, json_schema_extra=ONLY_CHOICES
+    )
     """R1, R2; 40 and 60 in the published commands."""
-    expert_drop_fractions: tuple[float, float] = Field(default=(0.1, 0.2), strict=False)
+    expert_drop_fractions: tuple[Share, Share] = Field(default=(0.1, 0.2), strict=False, json_schema_extra=ONLY_CHOICES)
     """r1, r2; 0.1 and 0.2 in the published commands."""
     score_networks: int = Field(default=10, ge=1, json_schema_extra=ONLY_CHOICES)
     """Networks behind a difficulty score; 10 in EL2N's paper."""
     score_epochs: int = Field(default=20, ge=1, json_schema_extra=ONLY_CHOICES)
     """Epochs of each before it scores; 20 in EL2N's paper."""
+
+    @model_validator(mode="after")
+    def _has_a_curriculum(self) -> PADConfig:
+        self.curriculum()
+        return self
 
     def curriculum(self) -> Curriculum | None:
         """FIEX, or None where it is off."""

@@ -14,10 +14,11 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
+from pydantic import Field
 
 from raydistill.config import NetworkConfig
 from raydistill.core.contract import Checkpoint, Report, TrainPart
-from raydistill.core.experts import ExpertFields, Experts
+from raydistill.core.experts import ONLY_CHOICES, Curriculum, ExpertFields, Experts
 from raydistill.core.selection import starting_images
 from raydistill.core.soft_labels import soft_labels
 from raydistill.core.synthetic import SyntheticSet, hard_labels
@@ -27,11 +28,17 @@ class RandomSoftConfig(ExpertFields):
     """Random real images of each class, without replacement, with soft labels."""
 
     name: Literal["random_soft"]
+    expert_curriculum: Curriculum | None = Field(default=None, json_schema_extra=ONLY_CHOICES)
+    """What the experts saw in which epoch, where they are PAD's; null showed them everything."""
+
+    def curriculum(self) -> Curriculum | None:
+        """As given."""
+        return self.expert_curriculum
 
 
 def of_the_same_experts(winner: ExpertFields) -> dict[str, Any]:
     """The control's fields beside a method that reads experts."""
-    return winner.model_dump(include=set(ExpertFields.model_fields))
+    return {**winner.model_dump(include=set(ExpertFields.model_fields)), "expert_curriculum": winner.curriculum()}
 
 
 def choose(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -104,13 +104,13 @@ def _held(need: ExpertNeed, store: Store, watcher: Watcher) -> Iterator[None]:
     if not store.is_local:
         yield
         return
-    try:
-        with study_lock(folder, wait_seconds=0):
-            yield
-    except StudyInUseError:
-        watcher.note(f"experts {need.settings.key} are being built by another search; waiting for it")
-        with study_lock(folder, wait_seconds=math.inf):
-            yield
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(study_lock(folder, wait_seconds=0))
+        except StudyInUseError:
+            watcher.note(f"experts {need.settings.key} are being built by another search; waiting for it")
+            stack.enter_context(study_lock(folder, wait_seconds=math.inf))
+        yield
 
 
 def _cost(need: ExpertNeed, experts: int, scores: int, seconds_per_image: float | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 import torch
 
@@ -72,3 +74,8 @@ def test_a_watched_loss_keeps_no_graph() -> None:
 def test_a_train_part_knows_the_shape_of_an_image() -> None:
     part = TrainPart(images=torch.zeros(5, 3, 4, 6), labels=torch.zeros(5, dtype=torch.int64), classes=1, mirror_keeps_class=True)
     assert part.shape == (3, 4, 6)
+
+
+def test_divergence_travels_between_processes() -> None:
+    sent = pickle.loads(pickle.dumps(DivergedError(3, -0.5, what="the learned rate")))
+    assert str(sent) == "the learned rate is -0.5 at step 3; lower the learning rates"

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from raydistill import experts as package
 from raydistill.config import TrialConfig
@@ -20,11 +21,12 @@ from raydistill.experts.build import check_disk
 from raydistill.experts.files import StoredExperts, missing, open_experts
 from raydistill.experts.need import ExpertNeed, ExpertsError, need_of, needs_of
 from raydistill.experts.sets import list_sets, prune_sets
+from raydistill.methods.random_soft import RandomSoftConfig, of_the_same_experts
 from raydistill.report.progress import SilentWatcher
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
 from raydistill.spaces import load_space
-from raydistill.store import Store, StoreError
+from raydistill.store import Store, StoreError, StudyInUseError, study_lock
 
 SMALL: dict[str, Any] = {
     "study": "tiny",
@@ -121,6 +123,16 @@ def test_methods_share_experts_of_the_same_settings() -> None:
     assert control.kept == {4}
 
 
+@pytest.mark.parametrize("method", [{}, PAD])
+def test_the_soft_control_reads_the_very_experts_of_its_method(method: dict[str, Any]) -> None:
+    """PAD's too, whose experts saw filtered data."""
+    config = trial(**method)
+    control = RandomSoftConfig(name="random_soft", **of_the_same_experts(config.method))
+    found = need_of(config.model_copy(update={"method": control}), splits())
+    assert found is not None
+    assert found.settings == need(**method).settings
+
+
 def test_a_method_without_experts_needs_none(tmp_path: Path) -> None:
     space = load_space({**SMALL, "method": {"name": "random"}}, [], None)
     config = space.trial(ask_number=0, values={}, data_sha256=splits().sha256)
@@ -185,6 +197,14 @@ def test_another_window_adds_its_snapshots_and_keeps_the_old(built: Built) -> No
     assert torch.equal(new.snapshot(0, 0), old.snapshot(0, 0))
     assert torch.equal(new.snapshot(1, 4), old.snapshot(1, 4))
     assert new.snapshot(0, 3).shape == (574,)
+
+
+def test_a_snapshot_read_alone_is_the_one_in_the_file(once: Built) -> None:
+    """The first read of an expert takes the whole file and its hash, later ones a slice."""
+    experts = StoredExperts(need(), once.store)
+    whole = load_file(next((once.folder / "experts" / once.key).glob("expert-000-*.safetensors")))
+    read = [experts.snapshot(0, epoch) for epoch in whole["epochs"].tolist()]
+    assert torch.equal(torch.stack(read), whole["snapshots"])
 
 
 def test_an_epoch_that_was_not_kept_is_not_there(once: Built) -> None:
@@ -284,6 +304,23 @@ def test_pruning_by_key_does_not_ask_who_uses_it(built: Built) -> None:
     prepare(built.store, trial(), study="mine")
     built.store.write("mine/search_space.yaml", "study: mine\n")
     assert prune_sets(built.store, [built.key]) == [built.key]
+
+
+def test_a_set_that_is_being_built_is_not_pruned(built: Built) -> None:
+    with study_lock(built.store.at("experts", built.key)), pytest.raises(StudyInUseError, match="is in use by process"):
+        prune_sets(built.store)
+
+
+def test_a_folder_without_settings_is_no_set(built: Built) -> None:
+    (built.folder.parent / "other").mkdir()
+    assert [row.key for row in list_sets(built.store)] == [built.key]
+    assert prune_sets(built.store) == [built.key]
+
+
+def test_settings_of_another_version_are_named(built: Built) -> None:
+    (built.folder / "settings.json").write_text("{}")
+    with pytest.raises(StoreError, match=rf"is damaged, or of another version \(.*\): raydistill experts prune {built.key}"):
+        list_sets(built.store)
 
 
 def test_an_unknown_key_is_refused(built: Built) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from raydistill.config import ConvNetConfig, DatasetConfig
+from raydistill.config import Config, ConvNetConfig, DatasetConfig, ResNet18Config
 from raydistill.core.contract import DivergedError, NoCheckpoint, TrainPart
 from raydistill.core.data import load_splits
 from raydistill.core.experts import Experts, ExpertSettings, train_expert
@@ -254,6 +254,12 @@ FACTS = DataFacts(smallest_class=77, confirm_images=300)
             "batch norm's running statistics are none",
         ),
         (
+            DATMConfig(name="datm"),
+            ResNet18Config(name="resnet18", norm="batch"),
+            "name",
+            "batch norm's running statistics are none",
+        ),
+        (
             PADConfig(name="pad", expert_initial_fraction=0.01),
             NETWORK,
             "filter_data",
@@ -261,10 +267,24 @@ FACTS = DataFacts(smallest_class=77, confirm_images=300)
         ),
     ],
 )
-def test_what_experts_cannot_serve_is_refused(config: TrajectoryConfig, network: ConvNetConfig, field: str, message: str) -> None:
+def test_what_experts_cannot_serve_is_refused(config: TrajectoryConfig, network: Config, field: str, message: str) -> None:
     ((named, told),) = list(config.against(FACTS, network))
     assert named == field
     assert re.search(message, told)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"expert_drop_fractions": (0.1, 1.0)}, "expert_drop_fractions"),
+        ({"expert_drop_fractions": (-0.5, 0.2)}, "expert_drop_fractions"),
+        ({"expert_drop_fractions": (0.2, 0.1)}, r"drop_fractions are 0\.2 and 0\.1; .*: swap them"),
+        ({"expert_drop_epochs": (24, 16)}, r"drop_epochs are 24 and 16; .*: swap them"),
+    ],
+)
+def test_a_curriculum_that_makes_no_sense_is_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PADConfig(name="pad", **fields)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0])
