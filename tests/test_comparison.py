@@ -70,9 +70,10 @@ def test_soft_labels_bring_their_control_with_the_same_experts(space: SearchSpac
     assert by_name["random_soft"].expert_lr == by_name["datm"].expert_lr
 
 
-def test_soft_rows_by_hand(space: SearchSpace, tmp_path: Path) -> None:
+def test_soft_rows_by_hand(space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """datm 0.8 and 0.9, random_soft 0.7 and 0.6, random 0.5 and 0.5: 0.2 above the soft control, 0.35 above the hard one."""
     fractions = {"datm": (0.8, 0.9), "random_soft": (0.7, 0.6), "random": (0.5, 0.5)}
+    monkeypatch.setattr(compare, "open_experts", lambda *_: None)  # none is built: the outcomes are written by hand
     jobs = plan(space, tmp_path, methods=["digits_datm"])
     for job in jobs:
         name = job.config.method.name

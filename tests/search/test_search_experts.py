@@ -101,6 +101,19 @@ def test_a_search_builds_its_experts_once_and_a_second_study_reuses_them(tmp_pat
     assert result["label_kind"] == "soft"
 
 
+def test_a_trial_begun_on_experts_that_were_built_anew_begins_anew(tmp_path: Path) -> None:
+    """What a killed process left names other experts; its checkpoint, which cannot even be read, is not looked at."""
+    search(tmp_path, budget={"trials": 1})
+    (path,) = tmp_path.glob("first/trials/*/record.json")
+    before = json.loads(path.read_text())["images_sha256"]
+    path.unlink()
+    left = {"readings": [], "seconds": {}, "experts_sha256": "of others"}
+    path.with_name("progress.json").write_text(json.dumps(left))
+    path.with_name("checkpoint.safetensors").write_bytes(b"half of a distillation")
+    search(tmp_path, budget={"trials": 1})
+    assert json.loads(path.read_text())["images_sha256"] == before
+
+
 @pytest.mark.ray
 @pytest.mark.timeout(300)
 def test_eight_trials_on_two_workers_train_each_expert_once(tmp_path: Path) -> None:
