@@ -151,5 +151,5 @@ def test_difficulty_scores_every_image() -> None:
 
 
 def test_an_expert_that_diverges_says_when() -> None:
-    with pytest.raises(DivergedError, match=r"the loss of expert 0, in epochs, is (nan|inf) at step \d; lower"):
+    with pytest.raises(DivergedError, match=r"the loss of expert 0 \(whose steps are epochs\) is (nan|inf) at step \d; lower"):
         train_expert(part(), settings(lr=1e30, rho=0.0), 0, (), None, CPU)
