@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 # Ray reports its use to its makers unless told not to.
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help demo install test test-fast test-ray check format test-matrix clean
+.PHONY: help demo install test test-fast test-ray test-cluster check format test-matrix clean
 .DEFAULT_GOAL := help
 
 help:            ## list the targets
@@ -26,6 +26,9 @@ test-fast: $(INSTALLED)  ## the tests that need no Ray: under two minutes on two
 
 test-ray: $(INSTALLED)  ## the tests that start Ray, and the slow ones
 	$(BIN)/python -m pytest -m "ray or slow" --timeout 300 --durations 5
+
+test-cluster: $(INSTALLED)  ## three hosts out of namespaces, from `ray up` to `ray down`: as root, with the packages that CONTRIBUTING.md names
+	$(BIN)/python -m pytest -m cluster tests/cluster --timeout 600 --durations 5
 
 check: $(INSTALLED)  ## ruff, its format, mypy
 	$(BIN)/ruff check .
