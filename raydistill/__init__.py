@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 # here: Python binds a subpackage to its parent when it is first imported, which would otherwise replace the function later on.
 import raydistill.certify
 import raydistill.search  # noqa: F401
-from raydistill.api import ablate, build_experts, certify, compare, distill, evaluate, search, verify
+from raydistill.api import ablate, build_experts, certify, compare, distill, evaluate, search, status, verify
 
-__all__ = ["__version__", "ablate", "build_experts", "certify", "compare", "distill", "evaluate", "search", "verify"]
+__all__ = ["__version__", "ablate", "build_experts", "certify", "compare", "distill", "evaluate", "search", "status", "verify"]
 
 if TYPE_CHECKING:
     __version__: str

@@ -99,6 +99,37 @@ def search(
 
 
 @app.command()
+def status(
+    study: Study,
+    store: StoreOption = "studies",
+    as_json: Annotated[bool, typer.Option("--json", help="The same facts as JSON.")] = False,
+) -> None:
+    """Show where a study stands from its files alone: a search of it may run elsewhere, or have stopped."""
+    with _exit_codes("Interrupted."):
+        from datetime import UTC, datetime
+
+        import raydistill
+        from raydistill.report.status import status_lines
+
+        found = raydistill.status(study, store=store)
+        typer.echo(found.model_dump_json(indent=2) if as_json else status_lines(found, datetime.now(UTC)))
+
+
+@app.command()
+def grafana(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="That Grafana reads dashboards from; by default the one of Ray's latest session."),
+    ] = Path("/tmp/ray/session_latest/metrics/grafana/dashboards"),
+) -> None:
+    """Put the Grafana dashboard of a search's gauges where Ray's set-up of Grafana finds it."""
+    with _exit_codes("Interrupted."):
+        from raydistill.report.grafana import install_dashboard
+
+        typer.echo(f"Written {install_dashboard(folder)}")
+
+
+@app.command()
 def plan(
     space: Space,
     data_root: DataRoot = None,
@@ -136,7 +167,8 @@ def distill(
         checked = load_space(space, overrides or [], as_path(data_root))
 
         from raydistill.one_set import compare_with_start, distil_once, only_trial, save_set
-        from raydistill.report.progress import PlainWatcher, watch_steps
+        from raydistill.report.progress import PlainWatcher
+        from raydistill.report.steps import watch_steps
         from raydistill.report.summary import distilled_summary
         from raydistill.store import Store
 
