@@ -126,8 +126,16 @@ def test_a_running_trial_is_found_by_its_ipc_on_the_actors_page(page: Page, dash
     assert (tmp_path / "actors.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_trials_log_has_a_line_per_reading(page: Page, dashboard: Dashboard) -> None:
+    log_in(page, dashboard, dashboard.token)
+    page.locator("tr", has_text="trial 0 (").get_by_text("Log", exact=True).click()
+    page.get_by_role("tab", name="STDOUT").click()
+    line = re.compile(r"trial=\w{12} ask_number=0 ipc=\d+ step=0 accuracy_fraction=0\.\d{4} gap=\S+ seconds=\S+")
+    page.get_by_text(line).wait_for(timeout=30_000)
+
+
 def test_a_wrong_token_shows_nothing(page: Page, dashboard: Dashboard) -> None:
     log_in(page, dashboard, "0" * 64)
-    page.wait_for_timeout(3000)
+    page.get_by_text("Invalid authentication token").wait_for(timeout=30_000)
     assert page.locator("[role=dialog] input").is_visible()
     assert "ipc=" not in page.content()
