@@ -62,8 +62,8 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="module")
-def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """The dashboard of a search whose first trial runs, on a cluster that asks for a token."""
+def dashboard(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """The dashboard of a search whose first trial runs, on a cluster that asks for a token; none without a browser to see it."""
     folder = tmp_path_factory.mktemp("search")
     token = folder / "token"
     token.write_text(secrets.token_hex(32))
