@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from raydistill.core.synthetic import SyntheticSet
     from raydistill.one_set import NetworkReading
     from raydistill.record import SearchResult
+    from raydistill.reproduce.run import Results
     from raydistill.search.driver import Executor
     from raydistill.search.watcher import Watcher
     from raydistill.store import Store
@@ -264,6 +265,60 @@ def compare(
         told.stage("comparison", len(jobs))
         executor.run_jobs(jobs, told)
     return finish_comparison(jobs)
+
+
+def reproduce(
+    tables: str,
+    *,
+    reading: Literal["as_run", "as_specified"] = "as_run",
+    scale: Literal["small", "full"] = "small",
+    threads: int = 1,
+    gpus: float = 0,
+    store: str | Path = "studies",
+    data_root: str | Path | None = None,
+    local: bool = False,
+    address: str | None = None,
+    watcher: Watcher | None = None,
+) -> Results:
+    """Make the report's tables again, beside its own values; run again, it continues.
+
+    Opens the test split, logged, as long as there is something left to read.
+
+    Args:
+        tables: numbers from 1 to 7 joined by commas, or all.
+        reading: the settings as its code ran them, or as its text says.
+        scale: small is for two CPU cores, full is the report's size.
+        threads: torch's, in each job.
+        gpus: share of a GPU for each job; 0 computes on the CPU.
+        store: gets `reproduce/`.
+        data_root: folder of the data files; a data set that is not there leaves its rows out.
+        local: run one by one in this process, without Ray.
+        address: of a running Ray cluster; None starts one on this machine.
+        watcher: told what happens; None tells nobody.
+
+    Raises:
+        InputError: an unknown table, reading or scale, or both `local` and `address`.
+        DeviceError: a GPU is asked for that is not there.
+        StoreError: the store cannot be written, or has too little room.
+    """
+    from contextlib import closing
+
+    from raydistill.config import ResourcesConfig
+    from raydistill.report.progress import SilentWatcher
+    from raydistill.reproduce.jobs import Place
+    from raydistill.reproduce.run import asked_for, run_tables
+    from raydistill.store import Store
+
+    asked = asked_for(tables, reading, scale)
+    place = Place(
+        store=Store(str(store)).absolute,
+        data_root=_absolute_path(data_root),
+        threads=threads,
+        device="cuda" if gpus > 0 else "cpu",
+    )
+    resources = ResourcesConfig(cpus_per_trial=threads, gpus_per_trial=gpus)
+    with closing(executor_for(resources, local=local, address=address)) as executor:
+        return run_tables(asked, place, executor, watcher or SilentWatcher())
 
 
 def build_experts(
