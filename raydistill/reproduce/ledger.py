@@ -242,7 +242,7 @@ def _in_words(network: Mapping[str, Any]) -> str:
 
 def _whole(kind: type[Any], store: Store, place: str) -> Any:
     try:
-        return kind.model_validate(store.read_json(place))
+        return kind.model_validate_json(store.read(place))
     except ValidationError as error:
         cause = error.errors()[0]["msg"]
         raise StoreError(f"{store.path(place)} is damaged ({cause}); make it again, or delete it") from error

@@ -111,7 +111,7 @@ def _why(published: Published, result: Result | None, results: Results) -> str:
     own, asked = result.own, results.asked
     scatter = ((own.draws_std or 0.0) ** 2 + (own.networks_std or 0.0) ** 2) ** 0.5
     difference = own.accuracy_fraction - published.accuracy_fraction
-    reasons = [f"{len(result.errors)} sets diverged"] if result.errors else []
+    reasons = [f"{len(result.errors)} of the sets diverged"] if result.errors else []
     if abs(difference) <= 2 * scatter:
         reasons.append("within two standard deviations of one run")
     else:
