@@ -18,7 +18,19 @@ from typing import TYPE_CHECKING
 import raydistill.certify
 import raydistill.reproduce
 import raydistill.search  # noqa: F401
-from raydistill.api import ablate, build_experts, certify, compare, distill, evaluate, reproduce, search, verify
+from raydistill.api import (
+    ablate,
+    build_experts,
+    certify,
+    compare,
+    distill,
+    evaluate,
+    export_set,
+    import_set,
+    reproduce,
+    search,
+    verify,
+)
 
 __all__ = [
     "__version__",
@@ -28,6 +40,8 @@ __all__ = [
     "compare",
     "distill",
     "evaluate",
+    "export_set",
+    "import_set",
     "reproduce",
     "search",
     "verify",

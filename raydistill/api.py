@@ -267,6 +267,82 @@ def compare(
     return finish_comparison(jobs)
 
 
+def import_set(
+    file: str | Path,
+    *,
+    out: str | Path | None = None,
+    dataset: str | None = None,
+    space: str | None = None,
+    labels: str | Path | None = None,
+    lr: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    data_root: str | Path | None = None,
+) -> SyntheticSet:
+    """Bring a set that others published into this project's form; the file is read by another process and nothing in it is run.
+
+    Args:
+        file: a published .pt, or an .npz that `export_set` wrote, which says by itself all that follows.
+        out: folder or URI for `images.safetensors` and `images.png`; None writes nothing.
+        dataset: what a .pt was distilled from.
+        space: what its images are in: `pixels`, `standardised`, `standardised:DATASET` or `zca`.
+        labels: file of the labels, where `file` has images alone.
+        lr: file of the learned rate.
+        overrides: `path.to.field=value` of what the set is evaluated with.
+        data_root: folder of the data files; None is each data set's own default.
+
+    Returns:
+        The set; its images are in this project's space.
+
+    Raises:
+        InputError: a file is missing, refused, or does not fit the data set.
+        SpaceError: data set or overrides have mistakes.
+        DataError: the data is missing or damaged.
+        StoreError: `out` cannot be written.
+    """
+    from raydistill.one_set import write_set
+    from raydistill.set_import import import_file
+    from raydistill.store import Store
+
+    folder = None if out is None else Store(str(out))
+    if folder is not None:
+        folder.check_writable()
+    imported = import_file(
+        Path(file).expanduser(),
+        dataset=dataset,
+        space=space,
+        labels_file=as_path(labels),
+        lr_file=as_path(lr),
+        overrides=overrides,
+        data_root=as_path(data_root),
+    )
+    if folder is not None:
+        write_set(imported.synthetic, imported.manifest, folder)
+    return imported.synthetic
+
+
+def export_set(
+    set_file: str | Path, out: str | Path, *, form: Literal["png", "npz"] = "png", data_root: str | Path | None = None
+) -> str:
+    """Write a set in a form that other programs read.
+
+    Args:
+        set_file: an `images.safetensors` or the folder that holds it.
+        out: a new or empty folder for png, a file for npz.
+        form: png (class folders of 8-bit images, as torchvision's ImageFolder reads them) or npz (to the last bit).
+        data_root: folder of the data files; a whitened set needs its data to be shown.
+
+    Returns:
+        What a reader of it should know, in a sentence.
+
+    Raises:
+        InputError: there is no such set or form, or `out` is taken.
+        DataError: the set is whitened and its data is not here.
+    """
+    from raydistill.set_export import export_set as export
+
+    return export(str(set_file), Path(out).expanduser(), form, data_root=as_path(data_root)).note
+
+
 def reproduce(
     tables: str,
     *,

@@ -223,8 +223,8 @@ def import_(
     """Bring a set that others published into this project's form; the file is read apart and nothing in it is run."""
     with _exit_codes("Interrupted. Nothing was written."):
         from raydistill.api import as_path
-        from raydistill.import_set import import_file
         from raydistill.one_set import write_set
+        from raydistill.set_import import import_file
         from raydistill.store import Store
 
         folder = Store(out)
@@ -252,7 +252,7 @@ def export(
     """Write a set in a form that other programs read."""
     with _exit_codes("Interrupted."):
         from raydistill.api import as_path
-        from raydistill.export_set import export_set
+        from raydistill.set_export import export_set
 
         exported = export_set(set_file, out, form, data_root=as_path(data_root))
         typer.echo(f"Written {exported.path}: {exported.note}")

@@ -20,7 +20,7 @@ from raydistill.core.byte_images import byte_images
 from raydistill.core.data import LabelledImages, Splits, load_raw
 from raydistill.core.preprocess import Standardise
 from raydistill.core.raw import RawDataset
-from raydistill.import_set import CONSTANTS
+from raydistill.set_import import CONSTANTS
 
 ReportData = Literal["mnist", "mhist"]
 NORMALISED = {"mnist": CONSTANTS["mnist"], "mhist": CONSTANTS["imagenet"]}

@@ -89,9 +89,7 @@ def test_the_same_protocol_has_no_differences() -> None:
 
 def test_every_difference_of_protocol_is_named() -> None:
     network = {**CONVNET, "width": 16}
-    said = differences(
-        cell(), own(network=network, recipe="default", split="select", preprocess="zca", train_part="the train part")
-    )
+    said = differences(cell(), own(network=network, recipe="default", split="select", preprocess="zca", train_part="10 images"))
     assert said == (
         "network convnet:depth=3:width=16:norm=instance (published convnet:depth=3:width=128:norm=instance); recipe default "
         "(published dsa_dm); select images (published test); zca (published standardise); made from 10 images (published all)"
