@@ -3,7 +3,7 @@
     pip install ddranking==0.2.0          # in an environment of its own, beside raydistill's requirements
     python benchmarks/ddranking_package.py
 
-A stand-in of 10 random images a class takes the place of CIFAR-10, so nothing is downloaded and no score means anything: what is
+A stand-in of 4 random images a class takes the place of CIFAR-10, so nothing is downloaded and no score means anything: what is
 shown is which of the package's classes take a set to the end, and where the others stop. Prints a line for each.
 """
 
@@ -37,14 +37,14 @@ COMMON |= {"device": "cpu", "step_size": 10}
 
 
 class StandIn(torch.utils.data.Dataset):  # type: ignore[type-arg]
-    """Has CIFAR-10's shape, classes and constructor, and 10 random images of each class."""
+    """Has CIFAR-10's shape, classes and constructor, and 4 random images of each class."""
 
     classes = tuple(map(str, range(CLASSES)))
 
     def __init__(self, root: str, *, train: bool, download: bool, transform: Callable[..., Any]) -> None:
         """Draw the images."""
         del root, download
-        self.targets = [index % CLASSES for index in range(10 * CLASSES)]
+        self.targets = [index % CLASSES for index in range(4 * CLASSES)]
         self.data = np.random.default_rng(int(train)).integers(0, 256, (len(self.targets), SIDE, SIDE, 3), dtype=np.uint8)
         self.transform = transform
 
@@ -91,7 +91,7 @@ def teacher(folder: Path) -> str:
     path = folder / "teachers" / "CIFAR10" / "ConvNet-3"
     path.mkdir(parents=True)
     model = build_model("ConvNet-3", num_classes=CLASSES, im_size=(SIDE, SIDE), pretrained=False, device="cpu")
-    torch.save({"model": model.state_dict()}, path / "ckpt_best.pt")
+    torch.save(model.state_dict(), path / "ckpt_best.pt")
     return str(folder / "teachers")
 
 
@@ -121,7 +121,7 @@ def attempts(folder: Path) -> dict[str, Callable[[], Any]]:
             **image, soft_labels=logits, syn_lr=0.01
         ),
         "AugmentationRobustScore, hard labels": lambda: AugmentationRobustScore(**{**aug, "label_type": "hard"}).compute_metrics(
-            **image, hard_labels=labels, syn_lr=0.01
+            **image, syn_lr=0.01
         ),
         "AugmentationRobustScore, soft labels": lambda: AugmentationRobustScore(**aug).compute_metrics(
             **image, soft_labels=logits, syn_lr=0.01
@@ -145,11 +145,10 @@ def main() -> None:
                 with contextlib.redirect_stdout(io.StringIO()):
                     said = f"ended with {attempt()}"
             except Exception as error:  # noqa: BLE001 - each attempt is reported, whatever it raised
-                place = traceback.extract_tb(error.__traceback__)[-1]
-                inside = next(
-                    (f for f in reversed(traceback.extract_tb(error.__traceback__)) if "ddranking" in f.filename), place
-                )
-                said = f"stopped at {Path(inside.filename).name}:{inside.lineno}, {type(error).__name__}: {error}"
+                frames = traceback.extract_tb(error.__traceback__)
+                inside = next((frame for frame in reversed(frames) if "/ddranking/" in frame.filename), frames[-1])
+                place, first_line = f"{Path(inside.filename).name}:{inside.lineno}", str(error).split("\n")[0]
+                said = f"stopped at {place}, {type(error).__name__}: {first_line}"
             print(f"{name}: {said}", flush=True)
 
 
