@@ -26,7 +26,8 @@ from raydistill.reproduce.jobs import (
     read_made,
 )
 from raydistill.reproduce.official import OfficialImages, as_trained, load_official
-from raydistill.reproduce.settings import READINGS, SCALES, Cell, Reading, Row, Scale, SetPlan, rows_of
+from raydistill.reproduce.scales import SCALES, Scale
+from raydistill.reproduce.settings import READINGS, Cell, Reading, Row, SetPlan, rows_of
 from raydistill.search.jobs import Job, JobRunner, run_stage
 from raydistill.search.watcher import Watcher
 from raydistill.space_file import DataError

@@ -16,7 +16,8 @@ from raydistill.report.tables import frame_of, render
 from raydistill.reproduce.flops import report_flops
 from raydistill.reproduce.published import REPORT_TIMER, TABLE_2, TABLES, TITLES, Published
 from raydistill.reproduce.run import Asked, Read, Result, Results
-from raydistill.reproduce.settings import UPDATES_AS_RUN, Scale
+from raydistill.reproduce.scales import Scale
+from raydistill.reproduce.settings import UPDATES_AS_RUN
 
 IN_CAPTION = ("table", "reading", "scale")
 """Columns of the CSV that the caption tells a person."""

@@ -12,7 +12,7 @@ from raydistill.core import data
 from raydistill.core.digits import load_raw_digits
 from raydistill.core.raw import RawDataset, RawPart
 from raydistill.core.recipes import RECIPES
-from raydistill.reproduce.settings import SCALES, SMALL, Scale
+from raydistill.reproduce.scales import SCALES, SMALL, Scale
 
 TINY = replace(
     SMALL,

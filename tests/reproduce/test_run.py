@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from raydistill.core.contract import DeviceError, DivergedError
 from raydistill.methods import METHODS, Method
 from raydistill.reproduce import jobs, run
 from raydistill.reproduce.jobs import Outcome, Place, ReadingJob
+from raydistill.reproduce.published import TABLES
 from raydistill.reproduce.run import Asked, Results, asked_for, run_tables
-from raydistill.reproduce.settings import Scale, rows_of
+from raydistill.reproduce.scales import Scale
+from raydistill.reproduce.settings import rows_of
 from raydistill.search.local import LocalExecutor
 from raydistill.spaces import InputError
 from raydistill.store import Store
@@ -107,6 +111,27 @@ def test_a_data_set_that_is_not_there_leaves_its_rows_out_and_says_how_to_get_it
     results = run_small(tmp_path, "1,4")
     assert [dataset for _, dataset, _ in results.rows] == ["mnist"]
     assert "MHIST is given on application" in results.missing["mhist"]
+
+
+def write_mhist(folder: Path) -> None:
+    """32 noisy images of 128 x 128 pixels in MHIST's layout; every fourth is for testing, every other one is SSA."""
+    (folder / "mhist/images").mkdir(parents=True)
+    rows = ["Image Name,Majority Vote Label,Partition"]
+    for number in range(32):
+        name = f"MHIST_{number:03d}.png"
+        pixels = np.random.default_rng(number).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "mhist/images" / name)
+        rows.append(f"{name},{'SSA' if number % 2 else 'HP'},{'test' if number % 8 in (0, 1) else 'train'}")
+    (folder / "mhist/annotations.csv").write_text("\n".join(rows) + "\n")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_mhist_is_read_where_its_data_is(tmp_path: Path) -> None:
+    write_mhist(tmp_path)
+    results = run_small(tmp_path, "4")
+    assert results.missing == {}
+    assert {row for _, _, row in results.rows} == {p.row for p in TABLES if p.table == 4}
+    assert all(row.own is not None for row in results.rows.values())
 
 
 @pytest.mark.usefixtures("tiny")

@@ -8,7 +8,8 @@ import pytest
 
 from raydistill.core.recipes import ALL_SIX
 from raydistill.reproduce.published import TABLES
-from raydistill.reproduce.settings import FULL, READINGS, SMALL, Scale, SetPlan, rows_of
+from raydistill.reproduce.scales import FULL, SMALL, Scale
+from raydistill.reproduce.settings import READINGS, SetPlan, rows_of
 
 
 def plan_of(table: int, row: str, reading: Any, dataset: str = "mnist", scale: Scale = FULL) -> SetPlan:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from raydistill.reproduce.run import Asked, Read, Result, Results
-from raydistill.reproduce.settings import FULL, SMALL, Scale
+from raydistill.reproduce.scales import FULL, SMALL, Scale
 from raydistill.reproduce.tables import caption, render_flops, render_results, result_frame
 
 REAL = (3, "mnist", "DataDAM from real images")
