@@ -366,7 +366,7 @@ def reproduce(
         scale: small is for two CPU cores, full is the report's size.
         threads: torch's, in each job.
         gpus: share of a GPU for each job; 0 computes on the CPU.
-        store: gets `reproduce/`.
+        store: gets `reproduce/<code>/`, with the tables in `tables/` there.
         data_root: folder of the data files; a data set that is not there leaves its rows out.
         local: run one by one in this process, without Ray.
         address: of a running Ray cluster; None starts one on this machine.
@@ -375,7 +375,7 @@ def reproduce(
     Raises:
         InputError: an unknown table, reading or scale, or both `local` and `address`.
         DeviceError: a GPU is asked for that is not there.
-        StoreError: the store cannot be written, or has too little room.
+        StoreError: the store cannot be written, has too little room, or has results of other data.
     """
     from contextlib import closing
 
@@ -383,6 +383,7 @@ def reproduce(
     from raydistill.report.progress import SilentWatcher
     from raydistill.reproduce.jobs import Place
     from raydistill.reproduce.run import asked_for, run_tables
+    from raydistill.reproduce.tables import write_results
     from raydistill.store import Store
 
     asked = asked_for(tables, reading, scale)
@@ -394,7 +395,9 @@ def reproduce(
     )
     resources = ResourcesConfig(cpus_per_trial=threads, gpus_per_trial=gpus)
     with closing(executor_for(resources, local=local, address=address)) as executor:
-        return run_tables(asked, place, executor, watcher or SilentWatcher())
+        results = run_tables(asked, place, executor, watcher or SilentWatcher())
+    write_results(results, place.folder)
+    return results
 
 
 def build_experts(

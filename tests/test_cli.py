@@ -463,6 +463,8 @@ def test_reproduce_prints_the_tables_of_a_store(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "Table 2 of the report (settings), as run" in result.stdout
     assert "zeta_theta" in result.stdout
+    (code,) = (tmp_path / "reproduce").iterdir()
+    assert {path.name for path in (code / "tables").iterdir()} == {f"2-as_run-small.{suffix}" for suffix in ("md", "csv", "tex")}
 
 
 def test_evaluate_by_a_benchmarks_protocol(small: Path, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from raydistill.experts.build import train_and_keep
 from raydistill.experts.files import StoredExperts
 from raydistill.experts.need import ExpertNeed, need_for
 from raydistill.methods import METHODS
-from raydistill.record import code_sha256
+from raydistill.record import code_sha256, versions
 from raydistill.reproduce.official import load_official
 from raydistill.reproduce.settings import Cell, SetPlan
 from raydistill.store import Store
@@ -58,6 +58,7 @@ class Outcome(Config):
     train_seconds: tuple[float, ...] = Field(strict=False)
     """One per network, training alone."""
     device: str
+    versions: dict[str, str]
     error: str | None = None
     """Why the draw has no set to learn from."""
 
@@ -247,8 +248,14 @@ class ReadingJob:
         return read_made(self.place.folder, self.cell.source, self.draw)
 
     def _empty(self) -> Outcome:
-        cell = self.cell.model_dump(mode="json")
-        return Outcome(cell=cell, draw=self.draw, accuracy_fractions=(), train_seconds=(), device=self.place.in_words)
+        return Outcome(
+            cell=self.cell.model_dump(mode="json"),
+            draw=self.draw,
+            accuracy_fractions=(),
+            train_seconds=(),
+            device=self.place.in_words,
+            versions=versions(),
+        )
 
     def _write(self, outcome: Outcome) -> None:
         self.place.folder.write(self.file, outcome.model_dump_json(indent=2) + "\n")

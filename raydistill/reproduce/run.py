@@ -32,6 +32,7 @@ from raydistill.search.jobs import Job, JobRunner, run_stage
 from raydistill.search.watcher import Watcher
 from raydistill.space_file import DataError
 from raydistill.spaces import InputError
+from raydistill.store import StoreError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,7 +118,7 @@ def run_tables(asked: Asked, place: Place, runner: JobRunner, watcher: Watcher) 
 
     Raises:
         DeviceError: a GPU is asked for that is not there.
-        StoreError: the store cannot be written, or has too little room.
+        StoreError: the store cannot be written, has too little room, or has results of other data.
     """
     place.store.check_writable()
     rows = {
@@ -127,6 +128,7 @@ def run_tables(asked: Asked, place: Place, runner: JobRunner, watcher: Watcher) 
     }
     lacking = _lacking({row.own.images for row in rows.values()}, place)
     rows = {at: row for at, row in rows.items() if at[1] not in lacking}
+    _check_data({row.own.images for row in rows.values()}, place)
     cells = list({key(cell): cell for row in rows.values() for cell in _cells(row)}.values())
     plans = distinct_plans(cells)
     _make_experts([plan for plan, _ in plans], place, runner, watcher)
@@ -152,6 +154,23 @@ def _lacking(images: set[OfficialImages], place: Place) -> dict[str, str]:
         except DataError as error:
             lacking[name] = str(error)
     return lacking
+
+
+def _check_data(images: set[OfficialImages], place: Place) -> None:
+    """Note what data the folder's results are of.
+
+    Raises:
+        StoreError: they are of other data.
+    """
+    for chosen in sorted(images, key=key):
+        name, found = f"data/{key(chosen)}.json", load_official(chosen, place.data_root).sha256
+        if not place.folder.exists(name):
+            place.folder.write_json(name, {"sha256": found})
+        elif (noted := place.folder.read_json(name)["sha256"]) != found:
+            raise StoreError(
+                f"{place.folder.root} has results of {chosen.dataset} with hash {noted[:12]}, and the data now has {found[:12]}: "
+                "put the same data back, or give another --store"
+            )
 
 
 def _cells(row: Row) -> list[Cell]:

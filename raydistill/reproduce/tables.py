@@ -12,12 +12,13 @@ from typing import Any
 
 import pandas as pd
 
-from raydistill.report.tables import frame_of, render
+from raydistill.report.tables import FORMATS, frame_of, render
 from raydistill.reproduce.flops import report_flops
 from raydistill.reproduce.published import REPORT_TIMER, TABLE_2, TABLES, TITLES, Published
 from raydistill.reproduce.run import Asked, Read, Result, Results
 from raydistill.reproduce.scales import Scale
 from raydistill.reproduce.settings import UPDATES_AS_RUN
+from raydistill.store import Store
 
 IN_CAPTION = ("table", "reading", "scale")
 """Columns of the CSV that the caption tells a person."""
@@ -28,6 +29,14 @@ K, T, ZETA_S, ZETA_THETA = "K", "T", "zeta_S", "zeta_theta"
 def render_results(results: Results, suffix: str) -> str:
     """All tables asked for, as Markdown, CSV or LaTeX."""
     return "\n".join(_render(table, results, suffix) for table in results.asked.tables)
+
+
+def write_results(results: Results, folder: Store) -> None:
+    """Write every table as `tables/<number>-<reading>-<scale>.{md,csv,tex}`."""
+    asked = results.asked
+    for table in asked.tables:
+        for suffix in FORMATS:
+            folder.write(f"tables/{table}-{asked.reading}-{asked.scale.name}.{suffix}", _render(table, results, suffix))
 
 
 def render_flops(suffix: str) -> str:

@@ -141,10 +141,11 @@ def test_comparisons_certificates_and_reproductions_are_found(tmp_path: Path) ->
         "network": CONVNET,
         "recipe": {"name": "report_as_run"},
     }
+    measured = {"train_seconds": (1.0, 1.0), "device": "cpu", "versions": {}}
     for draw, fractions in enumerate([(0.7, 0.9), (0.6, 0.6)]):
-        outcome = Outcome(cell=settings, draw=draw, accuracy_fractions=fractions, train_seconds=(1.0, 1.0), device="cpu")
+        outcome = Outcome(cell=settings, draw=draw, accuracy_fractions=fractions, **measured)
         store.write_json(f"reproduce/code/networks/key-{draw}.json", outcome.model_dump(mode="json"))
-    full = Outcome(cell={**settings, "source": images}, draw=0, accuracy_fractions=(0.99,), train_seconds=(1.0,), device="cpu")
+    full = Outcome(cell={**settings, "source": images}, draw=0, accuracy_fractions=(0.99,), **measured)
     store.write_json("reproduce/code/networks/full-0.json", full.model_dump(mode="json"))
     dsa, random, certified, reproduced = own_values(store)
     assert (dsa.method, dsa.std, random.method) == ("dsa", 0.02, "random")

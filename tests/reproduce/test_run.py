@@ -19,7 +19,7 @@ from raydistill.reproduce.scales import Scale
 from raydistill.reproduce.settings import rows_of
 from raydistill.search.local import LocalExecutor
 from raydistill.spaces import InputError
-from raydistill.store import Store
+from raydistill.store import Store, StoreError
 
 
 class Told:
@@ -113,6 +113,15 @@ def test_a_data_set_that_is_not_there_leaves_its_rows_out_and_says_how_to_get_it
     assert "MHIST is given on application" in results.missing["mhist"]
 
 
+@pytest.mark.usefixtures("tiny")
+def test_results_of_other_data_are_refused(tmp_path: Path) -> None:
+    run_small(tmp_path, "1")
+    (name,) = at(tmp_path).folder.files("data")
+    at(tmp_path).folder.write_json(f"data/{name}", {"sha256": "0" * 64})
+    with pytest.raises(StoreError, match=r"has results of mnist with hash 0{12}, .* put the same data back, or give another"):
+        run_small(tmp_path, "1")
+
+
 def write_mhist(folder: Path) -> None:
     """32 noisy images of 128 x 128 pixels in MHIST's layout; every fourth is for testing, every other one is SSA."""
     (folder / "mhist/images").mkdir(parents=True)
@@ -162,7 +171,7 @@ def test_mean_and_deviations_by_hand() -> None:
     """Draws 0.8, 0.6 (mean 0.7) and 0.9, 0.9 (0.9): mean 0.8, over draws sqrt(0.02), within them sqrt((0.02 + 0) / 2)."""
 
     def outcome(draw: int, *fractions: float) -> Outcome:
-        return Outcome(cell={}, draw=draw, accuracy_fractions=fractions, train_seconds=(1.0, 3.0), device="cpu")
+        return Outcome(cell={}, draw=draw, accuracy_fractions=fractions, train_seconds=(1.0, 3.0), device="cpu", versions={})
 
     read = run._read([outcome(0, 0.8, 0.6), outcome(1, 0.9, 0.9)])
     assert read is not None
