@@ -174,6 +174,10 @@ def evaluate(
 
         if suffix not in FORMATS:
             raise typer.BadParameter(f"{suffix!r}; allowed: {', '.join(FORMATS)}", param_hint="--format")
+        if augmentations and protocol is None:
+            raise typer.BadParameter(
+                "without --protocol dc_bench; leave it out, or give the protocol", param_hint="--augmentations"
+            )
         architectures = [name.strip() for name in network.split(",")] if network is not None else []
         if protocol is not None:
             from raydistill.report.protocol_tables import render_protocol

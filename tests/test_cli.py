@@ -476,3 +476,6 @@ def test_evaluate_by_a_benchmarks_protocol(small: Path, tmp_path: Path) -> None:
     refused = run("evaluate", folder, "--protocol", "dd_rank")
     assert refused.exit_code == 2
     assert "did you mean 'dd_ranking'?" in refused.output
+    useless = run("evaluate", folder, "--augmentations", "dsa")
+    assert useless.exit_code == 2
+    assert "without --protocol dc_bench" in useless.output

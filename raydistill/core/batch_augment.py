@@ -58,7 +58,7 @@ def batch_augmentation(name: str, preprocess: Preprocess, size: tuple[int, int])
         stored = (preprocess.invert(images).clamp(0, 1) * 255).round().to(torch.uint8)
         seed = int(torch.randint(2**31, (), generator=generator))
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs too
             moved = transform(stored)
         return preprocess.apply(moved.to(images.dtype) / 255)
 
