@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 MOST_RUNNING_SHOWN = 12
 """Rows of the live table; a terminal is not higher than that for long."""
 
-STAGE_COUNTS = {"trials": "trials", "comparison": "sets", "control sets": "sets", "ablation": "sets", "experts": "experts"}
+STAGE_COUNTS = dict.fromkeys(("comparison", "control sets", "ablation", "sets"), "sets")
+STAGE_COUNTS |= {"trials": "trials", "experts": "experts"}
 """What a stage counts; networks where nothing stands here."""
 
 
