@@ -16,6 +16,7 @@ CALLS = (
     "/ray.rpc.NodeManagerService/GetNodeStats",  # a raylet
     "/ray.rpc.ObjectManagerService/Pull",  # its object manager
     "/ray.rpc.ReporterService/GetTraceback",  # a node's agent
+    "/ray.rpc.CoreWorkerService/GetCoreWorkerStats",  # a process of a job
     "/ray.rpc.RayletDriver/ClusterInfo",  # the server of Ray's client
 )
 """One call of each of Ray's gRPC servers that listen beyond loopback; a server knows its own and no other."""

@@ -142,7 +142,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def laptop(world: World) -> Laptop:
-    """After `ray up`, with the dashboard brought to it."""
+    """After `ray up`, with the dashboard brought to it, and all nodes in it."""
     (world.shared / "cluster.yaml").write_text(yaml.safe_dump(filled_in()))
     (world.shared / "space.yaml").write_text(yaml.safe_dump(SPACE))
     made = Laptop(world)
@@ -150,11 +150,11 @@ def laptop(world: World) -> Laptop:
     made.type(made.up, timeout=300)
     made.begin(made.dashboard)
     eventually(lambda: made.fails("curl -s -o /dev/null http://127.0.0.1:8265")[0] == 0, 60)
+    eventually(lambda: len(made.live_nodes()) == len(NODES), 120)
     return made
 
 
 def test_ray_up_starts_ray_on_every_host(laptop: Laptop) -> None:
-    eventually(lambda: len(laptop.live_nodes()) == 3, 120)
     assert {node["node_ip"] for node in laptop.live_nodes()} == {ADDRESSES[name] for name in NODES}
 
 
