@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 # Ray reports its use to its makers unless told not to.
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help demo install test test-fast test-ray test-browser check format test-matrix clean
+.PHONY: help demo install test test-fast test-ray test-browser test-cluster check format test-matrix clean
 .DEFAULT_GOAL := help
 
 help:            ## list the targets
@@ -29,6 +29,9 @@ test-ray: $(INSTALLED)  ## the tests that start Ray, and the slow ones
 
 test-browser: $(INSTALLED)  ## the tests that look at Ray's dashboard, with Debian's Chromium (apt-get install chromium)
 	$(BIN)/python -m pytest -m browser
+
+test-cluster: $(INSTALLED)  ## three hosts out of namespaces, from `ray up` to `ray down`: as root, with the packages that CONTRIBUTING.md names
+	$(BIN)/python -m pytest -m cluster tests/cluster --timeout 600 --durations 5
 
 check: $(INSTALLED)  ## ruff, its format, mypy
 	$(BIN)/ruff check .

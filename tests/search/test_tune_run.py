@@ -13,8 +13,11 @@ from made_up import AIM, Told, record, space
 
 pytest.importorskip("ray")
 
+from raydistill.config import ResourcesConfig
 from raydistill.record import Reading, read_record, write_record
+from raydistill.search.on_ray import waiting as waiting_module
 from raydistill.search.on_ray.tune_run import Messenger, SolverSearcher
+from raydistill.search.on_ray.waiting import Waiting
 from raydistill.search.solver import Solver
 from raydistill.store import Store
 
@@ -29,7 +32,9 @@ class Bridge:
         self.solver = Solver(space("budget.trials=1"), self.study, aim=AIM, data_sha256="d" * 64, database=folder / "study.db")
         self.told = Told()
         self.searcher = SolverSearcher(self.solver, {"cpus": 1}, self.told)
-        self.messenger = Messenger(self.searcher, self.study, self.told)
+        self.now = 0.0
+        waiting = Waiting("trials", ResourcesConfig(), [], self.told, clock=lambda: self.now)
+        self.messenger = Messenger(self.searcher, self.study, self.told, waiting)
         self.suggested = self.searcher.suggest("t0")
         self.config = self.searcher.configs["t0"]
 
@@ -102,6 +107,16 @@ def test_a_process_lost_after_its_trial_ended_loses_nothing(bridge: Bridge, tmp_
 def test_a_trial_that_ends_without_a_record_crashed(bridge: Bridge) -> None:
     bridge.ends()
     assert bridge.left == ("crashed", "the trial ended without a record")
+
+
+def test_trials_without_a_place_are_told_of(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two wait and one runs, for 40 seconds."""
+    monkeypatch.setattr(waiting_module, "holds_one", lambda _: True)
+    trials: list[Any] = [SimpleNamespace(status=status) for status in ("PENDING", "RUNNING", "PENDING")]
+    for bridge.now in (0.0, 40.0):
+        bridge.messenger.on_step_end(0, trials)
+    (note,) = bridge.told.all("note")
+    assert note.startswith("2 trials wait for nodes")
 
 
 def test_trials_that_tune_forgot_are_ended(bridge: Bridge) -> None:

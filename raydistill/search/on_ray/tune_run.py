@@ -18,6 +18,7 @@ from ray.tune.search import Searcher
 from raydistill.config import ResourcesConfig, TrialConfig
 from raydistill.record import FINAL_STATES, Reading, TrialRecord, read_record, write_record
 from raydistill.search.on_ray.trial_process import DistillTrial
+from raydistill.search.on_ray.waiting import Waiting
 from raydistill.search.solver import Solver
 from raydistill.search.watcher import Watcher
 from raydistill.store import Store
@@ -28,7 +29,13 @@ LOST_BEFORE_CRASHED = 1
 
 
 def run_with_tune(
-    solver: Solver, study: Store, data_root: Path | None, watcher: Watcher, resources: ResourcesConfig, at_once: int
+    solver: Solver,
+    study: Store,
+    data_root: Path | None,
+    watcher: Watcher,
+    resources: ResourcesConfig,
+    at_once: int,
+    waiting: Waiting,
 ) -> None:
     """Ask, run on the cluster, tell, until the solver gives no more.
 
@@ -39,6 +46,7 @@ def run_with_tune(
         watcher: told what happens.
         resources: of one trial.
         at_once: trials at once.
+        waiting: told how many trials wait for a place.
     """
     common = {
         "study": study.root,
@@ -48,7 +56,7 @@ def run_with_tune(
         "chosen": sorted(solver.space.ranges),
     }
     searcher = SolverSearcher(solver, common, watcher)
-    messenger = Messenger(searcher, study, watcher)
+    messenger = Messenger(searcher, study, watcher, waiting)
     with tempfile.TemporaryDirectory(prefix="raydistill-tune-", ignore_cleanup_errors=True) as scratch:
         tuner = tune.Tuner(
             DistillTrial,
@@ -113,8 +121,9 @@ class Messenger(tune.Callback):
     takes it for the trial's.
     """
 
-    def __init__(self, searcher: SolverSearcher, study: Store, watcher: Watcher) -> None:
-        """Tell the searcher's solver and the watcher."""
+    def __init__(self, searcher: SolverSearcher, study: Store, watcher: Watcher, waiting: Waiting) -> None:
+        """Tell the searcher's solver, the watcher, and who watches for trials that wait."""
+        self._waiting = waiting
         self._searcher = searcher
         self._study = study
         self._watcher = watcher
@@ -148,7 +157,8 @@ class Messenger(tune.Callback):
         self._ended.append((self._searcher.configs[trial.trial_id], _error_text(trial)))
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Tell the solver of trials that ended."""
+        """Tell the solver of trials that ended, and of those that have no place yet."""
+        self._waiting.look(sum(trial.status == Trial.PENDING for trial in trials))
         while self._ended:
             self._end(*self._ended.pop(0))
 
