@@ -29,6 +29,7 @@ from raydistill.api import (
     import_set,
     reproduce,
     search,
+    status,
     verify,
 )
 
@@ -44,6 +45,7 @@ __all__ = [
     "import_set",
     "reproduce",
     "search",
+    "status",
     "verify",
 ]
 

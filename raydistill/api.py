@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from raydistill.core.synthetic import SyntheticSet
     from raydistill.one_set import NetworkReading
     from raydistill.record import SearchResult
+    from raydistill.report.status import StudyStatus
     from raydistill.reproduce.run import Results
     from raydistill.search.driver import Executor
     from raydistill.search.watcher import Watcher
@@ -596,6 +597,23 @@ def ablate(
         executor=executor_for(resources_of(folder), local=local, address=address),
         watcher=watcher or SilentWatcher(),
     )
+
+
+def status(study: str | Path, *, store: str | Path = "studies") -> StudyStatus:
+    """Where a study stands, from what it left in its store: a search of it may run elsewhere, or have stopped.
+
+    Args:
+        study: a folder or URI `<store>/<study>`, or a name in `store`.
+        store: folder or fsspec URI that holds studies.
+
+    Raises:
+        InputError: there is no such study.
+        StoreError: a file of it is damaged.
+    """
+    from raydistill.report.status import read_status
+    from raydistill.spaces import find_study
+
+    return read_status(find_study(str(study), str(store)).absolute)
 
 
 def executor_for(resources: ResourcesConfig, *, local: bool, address: str | None) -> Executor:

@@ -22,7 +22,7 @@ BAD_INPUT = {
     "raydistill.experts.need": ("ExpertsError",),
     "raydistill.store": ("StoreError", "StudyInUseError"),
     "raydistill.search.driver": ("StudyMismatchError",),
-    "raydistill.search.on_ray": ("ResourcesError",),
+    "raydistill.search.on_ray": ("ClusterError", "ResourcesError"),
     "raydistill.certify.certificate": ("CertifyError",),
     "raydistill.comparison": ("CompareError",),
     "raydistill.core.contract": ("DeviceError",),
@@ -99,6 +99,67 @@ def search(
 
 
 @app.command()
+def status(
+    study: Study,
+    store: StoreOption = "studies",
+    as_json: Annotated[bool, typer.Option("--json", help="The same facts as JSON.")] = False,
+) -> None:
+    """Show where a study stands from its files alone: a search of it may run elsewhere, or have stopped."""
+    with _exit_codes("Interrupted."):
+        from datetime import UTC, datetime
+
+        import raydistill
+        from raydistill.report.status import status_lines
+
+        found = raydistill.status(study, store=store)
+        typer.echo(found.model_dump_json(indent=2) if as_json else status_lines(found, datetime.now(UTC)))
+
+
+@app.command()
+def grafana(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="That Grafana reads dashboards from; by default the one of Ray's latest session."),
+    ] = Path("/tmp/ray/session_latest/metrics/grafana/dashboards"),
+) -> None:
+    """Put the Grafana dashboard of a search's gauges where Ray's set-up of Grafana finds it."""
+    with _exit_codes("Interrupted."):
+        from raydistill.report.grafana import install_dashboard
+
+        typer.echo(f"Written {install_dashboard(folder)}")
+
+
+@app.command()
+def submit(
+    space: Space,
+    store: Annotated[str, typer.Option(help="Folder or URI that holds studies, as every node of the cluster sees it.")],
+    address: Annotated[str, typer.Option(help="Of the cluster's dashboard.")] = "http://127.0.0.1:8265",
+    data_root: Annotated[str | None, typer.Option(help="Folder of the data files, as every node sees it.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, in place of the space's budget.")] = None,
+    overrides: Overrides = None,
+    accept_code_change: Annotated[bool, typer.Option("--accept-code-change", help="Continue a study of other code.")] = False,
+    allow_unauthenticated: Annotated[
+        bool, typer.Option("--allow-unauthenticated", help="Take a cluster that asks nobody for a token.")
+    ] = False,
+) -> None:
+    """Send a search to a running cluster as a job; it goes on when this command has ended."""
+    with _exit_codes("Interrupted. Whether the job was sent, the cluster's dashboard says."):
+        from raydistill.submission import plan_submission, submitted_lines
+        from raydistill.submission import submit as send
+
+        planned = plan_submission(
+            space,
+            store=store,
+            data_root=data_root,
+            trials=trials,
+            overrides=overrides or [],
+            accept_code_change=accept_code_change,
+        )
+        job = send(planned, address, allow_unauthenticated=allow_unauthenticated)
+        typer.echo(submitted_lines(planned, address, job, store, allow_unauthenticated=allow_unauthenticated))
+
+
+@app.command()
 def plan(
     space: Space,
     data_root: DataRoot = None,
@@ -136,7 +197,8 @@ def distill(
         checked = load_space(space, overrides or [], as_path(data_root))
 
         from raydistill.one_set import compare_with_start, distil_once, only_trial, save_set
-        from raydistill.report.progress import PlainWatcher, watch_steps
+        from raydistill.report.progress import PlainWatcher
+        from raydistill.report.steps import watch_steps
         from raydistill.report.summary import distilled_summary
         from raydistill.store import Store
 

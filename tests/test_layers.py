@@ -32,6 +32,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "reproduce",
             "solver_bench",
             "spaces",
+            "submission",
             "tune_cost",
             "unroll_cost",
             "weights_only",
