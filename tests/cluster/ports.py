@@ -14,7 +14,7 @@ import grpc
 CALLS = (
     "/ray.rpc.NodeInfoGcsService/GetAllNodeInfo",  # the GCS
     "/ray.rpc.NodeManagerService/GetNodeStats",  # a raylet
-    "/ray.rpc.ObjectManagerService/FreeObjects",  # its object manager
+    "/ray.rpc.ObjectManagerService/Pull",  # its object manager
     "/ray.rpc.ReporterService/GetTraceback",  # a node's agent
     "/ray.rpc.RayletDriver/ClusterInfo",  # the server of Ray's client
 )

@@ -80,7 +80,8 @@ def test_a_trial_that_no_node_will_hold_is_refused_in_seconds(head: Head) -> Non
 def test_a_search_that_waits_for_the_autoscaler_says_so_and_goes_on(head: Head) -> None:
     done = head.search("", timeout=200)
     assert done.returncode == 0, done.stdout
+    assert "networks that wait for nodes: " in done.stdout
     assert (
-        "4 networks wait for nodes: each asks for 1 CPUs and 0 GPUs, and no live node holds that yet: they start when the "
+        "; each asks for 1 CPUs and 0 GPUs, and no live node holds that yet: it starts when the "
         "autoscaler has started one (up to 1 of cpu_worker (2 CPUs, 0 GPUs))"
     ) in done.stdout

@@ -18,6 +18,7 @@ import pytest
 
 ray = pytest.importorskip("ray")
 
+from ray._private import services  # noqa: E402
 from ray.job_submission import JobSubmissionClient  # noqa: E402
 
 from raydistill.search.on_ray import access  # noqa: E402
@@ -151,9 +152,10 @@ def test_a_client_address_is_refused() -> None:
         join("ray://h:10001")
 
 
-def test_auto_without_ray_on_this_machine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access, "maybe_enable_token_auth_if_token_available", lambda **_: False)
-    monkeypatch.setattr(access, "canonicalize_bootstrap_address", lambda _: None)
+def test_auto_without_ray_on_this_machine_is_refused(no_token: pytest.MonkeyPatch) -> None:
+    """Another Ray may run on this machine, so Ray is made to find no process of one."""
+    no_token.setattr(services, "find_gcs_addresses", set)
+    no_token.setattr(services, "find_bootstrap_address", lambda _: None)
     with pytest.raises(ClusterError, match=r"^--address auto finds no Ray on this machine; run the command on a node"):
         join("auto")
 

@@ -44,7 +44,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Room:
 
 def test_trials_that_wait_for_the_autoscaler_are_told_of_with_what_they_wait_for(room: Room) -> None:
     assert room.notes_at((0, 3), (31, 3)) == [
-        "3 trials wait for nodes: each asks for 1 CPUs and 0.5 GPUs, and no live node holds that yet: they start when the "
+        "trials that wait for nodes: 3; each asks for 1 CPUs and 0.5 GPUs, and no live node holds that yet: it starts when the "
         "autoscaler has started one (up to 2 of gpu_worker (4 CPUs, 1 GPUs))"
     ]
 
@@ -52,8 +52,8 @@ def test_trials_that_wait_for_the_autoscaler_are_told_of_with_what_they_wait_for
 def test_trials_that_wait_for_others_to_end_are_told_of(room: Room) -> None:
     room.live = [HEAD, GPU]
     assert room.notes_at((0, 1), (31, 1)) == [
-        "1 trials wait for nodes: each asks for 1 CPUs and 0.5 GPUs, and the live nodes have no room left: each starts when "
-        "there is"
+        "trials that wait for nodes: 1; each asks for 1 CPUs and 0.5 GPUs, and the live nodes are busy: it starts when one has "
+        "room and its process is up"
     ]
 
 

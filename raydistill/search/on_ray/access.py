@@ -15,7 +15,7 @@ import grpc  # comes with ray[default]
 import ray
 from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 from ray._private.grpc_utils import init_grpc_channel
-from ray._private.services import canonicalize_bootstrap_address
+from ray._private.services import canonicalize_bootstrap_address_or_die
 from ray._private.worker import BaseContext
 from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 from ray.core.generated.gcs_service_pb2 import CheckAliveRequest  # type: ignore[attr-defined]
@@ -60,15 +60,15 @@ def check_gcs(address: str) -> None:
         if address == "auto":
             # As ray.init does: a token that is found is used where the cluster is found too, but not for a stated address.
             maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
-        gcs = canonicalize_bootstrap_address(address)
-        if gcs is None:
-            raise ClusterError(
-                f"--address {address} finds no Ray on this machine; run the command on a node of the cluster, or give host:port; "
-                f"{SUBMIT}"
-            )
+        gcs = canonicalize_bootstrap_address_or_die(address)
         with init_grpc_channel(gcs) as channel:
             stub = NodeInfoGcsServiceStub(channel)  # type: ignore[no-untyped-call]
             stub.CheckAlive(CheckAliveRequest(), timeout=WAIT_SECONDS)
+    except ConnectionError as error:
+        raise ClusterError(
+            f"--address {address} finds no Ray on this machine; run the command on a node of the cluster, or give host:port; "
+            f"{SUBMIT}"
+        ) from error
     except AuthenticationError as error:
         raise ClusterError(refused(address, is_token_sent=_is_token_used())) from error
     except grpc.RpcError as error:

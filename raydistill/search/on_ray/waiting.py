@@ -55,11 +55,11 @@ class Waiting:
     def _text(self, waiting: int) -> str:
         asks = f"{self._resources.cpus_per_trial} CPUs and {self._resources.gpus_per_trial:g} GPUs"
         if holds_one(self._resources):
-            why = "the live nodes have no room left: each starts when there is"
+            why = "the live nodes are busy: it starts when one has room and its process is up"
         else:
             kinds = ", ".join(f"up to {shape.count} of {shape}" for shape in self._startable)
-            why = f"no live node holds that yet: they start when the autoscaler has started one ({kinds})"
-        return f"{waiting} {self._what} wait for nodes: each asks for {asks}, and {why}"
+            why = f"no live node holds that yet: it starts when the autoscaler has started one ({kinds})"
+        return f"{self._what} that wait for nodes: {waiting}; each asks for {asks}, and {why}"
 
 
 def holds_one(resources: ResourcesConfig) -> bool:
