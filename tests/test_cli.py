@@ -21,9 +21,10 @@ import raydistill
 from raydistill.cli import BAD_INPUT, FAILURE, app
 from raydistill.core.contract import DivergedError
 from raydistill.core.recipes import RECIPES
+from raydistill.lock import StudyInUseError
 from raydistill.report.progress import PlainWatcher
 from raydistill.space_file import DataError
-from raydistill.store import StoreError, StudyInUseError
+from raydistill.store import StoreError
 
 QUICK = ["evaluation.recipe=plain", "evaluation.networks=2", "evaluation.baseline_networks=2", "evaluation.confirm_networks=2"]
 QUICK += ["goal.margin_fraction=0.9"]

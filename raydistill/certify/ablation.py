@@ -8,7 +8,7 @@ draws in the place of networks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,13 +29,14 @@ from raydistill.core.evaluate import network_seeds, train_and_read, with_learned
 from raydistill.core.paired_gap import paired_gap
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.experts.files import open_experts
+from raydistill.lock import study_lock
 from raydistill.methods import METHODS
 from raydistill.record import GapBounds, code_sha256, pack_bits, unpack_bits, versions
 from raydistill.search.driver import Executor
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.jobs import NetworkJob, run_missing
 from raydistill.search.watcher import Watcher
-from raydistill.store import Store, study_lock
+from raydistill.store import Store
 from raydistill.trial import distil
 
 ABLATION, ABLATION_PAGE = "ablation.json", "ablation.md"
@@ -69,7 +70,7 @@ def ablate_study(
         StoreError: a file of the study is damaged or missing.
         DataError: the data is not the data of the study.
     """
-    with study_lock(study) if study.is_local else nullcontext(), closing(executor):
+    with study_lock(study, tell=watcher.note) as study, closing(executor):
         if draws < 2 or networks < 1:
             raise CertifyError(f"given {draws} draws of {networks} networks; effects vary over draws: give --draws 2 or more")
         candidate = find_candidate(study, trial_id, data_root, accept_code_change=accept_code_change)

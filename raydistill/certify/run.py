@@ -7,7 +7,7 @@ are kept; one hash over them goes into the log as the reason for the opening, be
 
 from __future__ import annotations
 
-from contextlib import closing, nullcontext
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,11 +27,12 @@ from raydistill.certify.evidence import gather_evidence, opening_reason, study_n
 from raydistill.certify.findings import find
 from raydistill.certify.page import render_page
 from raydistill.certify.reading import read_on_test
+from raydistill.lock import study_lock
 from raydistill.record import code_sha256
 from raydistill.search.driver import Executor
 from raydistill.search.jobs import run_missing
 from raydistill.search.watcher import Watcher
-from raydistill.store import Store, study_lock
+from raydistill.store import Store
 
 
 def certify_study(
@@ -63,7 +64,7 @@ def certify_study(
         StoreError: a file of the study is damaged or missing.
         DataError: the data is not the data of the study.
     """
-    with study_lock(study) if study.is_local else nullcontext(), closing(executor):
+    with study_lock(study, tell=watcher.note) as study, closing(executor):
         earlier = _earlier(study, again=again)
         candidate = find_candidate(study, trial_id, data_root, accept_code_change=accept_code_change)
         check_test_images(candidate, networks, data_root)

@@ -14,6 +14,7 @@ from raydistill.baseline import Baseline, finish_baseline, read_baseline
 from raydistill.config import GoalConfig, SearchSpace, TrialConfig, dataset_config
 from raydistill.confirm import finish_confirmation
 from raydistill.core.data import load_splits
+from raydistill.lock import study_lock
 from raydistill.methods import METHODS, method_configs
 from raydistill.record import SearchResult, TrialRecord, read_trials
 from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
@@ -25,7 +26,7 @@ from raydistill.search.space import any_trial, complete_document
 from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, not_admissible
 from raydistill.search.watcher import Watcher
 from raydistill.space_file import read_trial_config
-from raydistill.store import Store, study_lock
+from raydistill.store import Store
 
 __all__ = ["Executor", "StudyMismatchError", "run_search"]
 
@@ -70,7 +71,7 @@ def run_search(
     study = store.at(space.study)
     data_root = data_root.absolute() if data_root else None
     study.check_writable()
-    with _held(study, watcher), closing(executor):
+    with study_lock(study, tell=watcher.note) as study, closing(executor):
         data_sha256 = load_splits(dataset_config(space.template["dataset"]), data_root).sha256
         check_resumable(space, study, data_sha256=data_sha256, accept_code_change=accept_code_change)
         study.write(SPACE_FILE, yaml.safe_dump(complete_document(space), sort_keys=False))
@@ -80,7 +81,7 @@ def run_search(
         if not baseline.is_admissible:
             watcher.note(f"No verdict will be had: {not_admissible(baseline, space.goal)}")
         prepare_experts(needs, config, store, data_root, executor, watcher, study=space.study, baseline=baseline)
-        with _database(study) as database:
+        with _database() as database:
             aim = _aim(space.goal, config, baseline)
             with closing(Solver(space, study, aim=aim, data_sha256=data_sha256, database=database)) as solver:
                 candidates = _run_trials(solver, study, data_root, executor, watcher)
@@ -144,25 +145,7 @@ def _conclude(space: SearchSpace, study: Store, baseline: Baseline, confirmed: S
 
 
 @contextmanager
-def _held(study: Store, watcher: Watcher) -> Iterator[None]:
-    if not study.is_local:
-        watcher.note(f"{study.root} is not a local folder, so nothing keeps a second search of this study out: start only one")
-        yield
-        return
-    with study_lock(study):
-        yield
-
-
-@contextmanager
-def _database(study: Store) -> Iterator[Path]:
-    """A local file for the Optuna study; where the study itself is not local, it is copied there at the end."""
-    if study.is_local:
-        yield study.local_path("study.db")
-        return
+def _database() -> Iterator[Path]:
+    """A file for the Optuna study on this machine's own disk; SQLite's locks do not hold on every shared folder."""
     with tempfile.TemporaryDirectory(prefix="raydistill-") as folder:
-        database = Path(folder) / "study.db"
-        try:
-            yield database
-        finally:
-            if database.exists():
-                study.write("study.db", database.read_bytes())
+        yield Path(folder) / "study.db"

@@ -18,9 +18,10 @@ from raydistill.experts.build import build_expert, build_scores, check_disk
 from raydistill.experts.files import StoredExperts, missing
 from raydistill.experts.need import FOLDER, ExpertNeed, needs_of
 from raydistill.experts.sets import note_use
+from raydistill.lock import StudyInUseError, study_lock
 from raydistill.search.jobs import JobRunner, network_jobs, run_missing
 from raydistill.search.watcher import Watcher
-from raydistill.store import Store, StudyInUseError, study_lock
+from raydistill.store import Store
 
 
 def extreme_trials(space: SearchSpace, data_sha256: str) -> list[TrialConfig[Any]]:
@@ -99,17 +100,14 @@ def prepare_experts(
 
 @contextmanager
 def _held(need: ExpertNeed, store: Store, watcher: Watcher) -> Iterator[None]:
-    """One search at a time builds a set; where the store has no locks, two may train the same experts twice, to the same end."""
+    """One search at a time builds a set."""
     folder = store.at(FOLDER, need.settings.key)
-    if not store.is_local:
-        yield
-        return
     with ExitStack() as stack:
         try:
             stack.enter_context(study_lock(folder, wait_seconds=0))
         except StudyInUseError:
             watcher.note(f"experts {need.settings.key} are being built by another search; waiting for it")
-            stack.enter_context(study_lock(folder, wait_seconds=math.inf))
+            stack.enter_context(study_lock(folder, wait_seconds=math.inf, tell=watcher.note))
         yield
 
 
