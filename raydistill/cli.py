@@ -23,7 +23,7 @@ BAD_INPUT = {
     "raydistill.remote": ("StoreError",),
     "raydistill.lease": ("StudyInUseError",),
     "raydistill.search.driver": ("StudyMismatchError",),
-    "raydistill.search.on_ray": ("ResourcesError",),
+    "raydistill.search.on_ray": ("ResourcesError", "NodeError"),
     "raydistill.certify.certificate": ("CertifyError",),
     "raydistill.comparison": ("CompareError",),
     "raydistill.core.contract": ("DeviceError",),
@@ -43,7 +43,10 @@ app.add_typer(bench_app, name="bench")
 
 Space = Annotated[str, typer.Argument(metavar="FILE_OR_NAME", help="A YAML search space, or a shipped one's name.")]
 StoreOption = Annotated[str, typer.Option("--store", envvar="RAYDISTILL_STORE", help="Folder or URI that holds studies.")]
-DataRoot = Annotated[Path | None, typer.Option("--data-root", envvar="RAYDISTILL_DATA", help="Folder of the data files.")]
+DataRoot = Annotated[
+    str | None,
+    typer.Option("--data-root", envvar="RAYDISTILL_DATA", help="Folder of the data files, or a URI to copy from."),
+]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="A folder <store>/<study>, or a name in --store.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Replace one field, e.g. --set ipc=10.")]
 
@@ -109,16 +112,16 @@ def plan(
 ) -> None:
     """Forecast a search's hours, disk and memory from a short measured probe; nothing is written."""
     with _exit_codes("Interrupted."):
-        from raydistill.api import as_path
+        from raydistill.data_root import as_data_root
         from raydistill.spaces import load_space
 
         budget = [] if trials is None else [f"budget.trials={trials}"]
-        checked = load_space(space, [*(overrides or []), *budget], as_path(data_root))
+        checked = load_space(space, [*(overrides or []), *budget], as_data_root(data_root))
 
         from raydistill.plan import plan_search
         from raydistill.report.summary import forecast_lines
 
-        typer.echo(forecast_lines(plan_search(checked, as_path(data_root), at_once)))
+        typer.echo(forecast_lines(plan_search(checked, as_data_root(data_root), at_once)))
 
 
 @app.command()
@@ -131,23 +134,23 @@ def distill(
 ) -> None:
     """Distil one set without a search; every range of the space is fixed by --set."""
     with _exit_codes("Interrupted. Nothing was written."):
-        from raydistill.api import as_path
+        from raydistill.data_root import as_data_root
         from raydistill.spaces import load_space
 
-        checked = load_space(space, overrides or [], as_path(data_root))
+        checked = load_space(space, overrides or [], as_data_root(data_root))
 
         from raydistill.one_set import compare_with_start, distil_once, only_trial, save_set
         from raydistill.report.progress import PlainWatcher, watch_steps
         from raydistill.report.summary import distilled_summary
         from raydistill.store import Store
 
-        config = only_trial(checked, as_path(data_root))
+        config = only_trial(checked, as_data_root(data_root))
         folder = Store(out or f"distilled/{config.trial_id}")
         folder.check_writable()
         with watch_steps() as on_step:
-            distilled = distil_once(config, Store(store), as_path(data_root), on_step, PlainWatcher())
+            distilled = distil_once(config, Store(store), as_data_root(data_root), on_step, PlainWatcher())
         paths = save_set(distilled, folder)
-        typer.echo(distilled_summary(*compare_with_start(distilled, as_path(data_root)), paths))
+        typer.echo(distilled_summary(*compare_with_start(distilled, as_data_root(data_root)), paths))
 
 
 @app.command()
@@ -166,7 +169,7 @@ def evaluate(
 ) -> None:
     """Train fresh networks on a saved set and read their accuracy; with --network a row per architecture."""
     with _exit_codes("Interrupted."):
-        from raydistill.api import as_path
+        from raydistill.data_root import as_data_root
         from raydistill.one_set import evaluate_file
         from raydistill.report.tables import FORMATS, network_frame, render
         from raydistill.report.words import accuracy_line
@@ -181,7 +184,7 @@ def evaluate(
             networks=networks,
             recipe=recipe,
             architectures=[name.strip() for name in network.split(",")] if network is not None else (),
-            data_root=as_path(data_root),
+            data_root=as_data_root(data_root),
         )
         if network is None:
             typer.echo(f"{accuracy_line(readings[0].accuracy_fractions)}, {split} images")
@@ -202,7 +205,7 @@ def import_(
 ) -> None:
     """Bring a set that others published into this project's form; the file is read apart and nothing in it is run."""
     with _exit_codes("Interrupted. Nothing was written."):
-        from raydistill.api import as_path
+        from raydistill.data_root import as_data_root
         from raydistill.import_set import import_file
         from raydistill.one_set import write_set
         from raydistill.store import Store
@@ -216,7 +219,7 @@ def import_(
             labels_file=labels,
             lr_file=lr,
             overrides=overrides or [],
-            data_root=as_path(data_root),
+            data_root=as_data_root(data_root),
         )
         paths = write_set(imported.synthetic, imported.manifest, folder)
         typer.echo("\n".join([*imported.notes, *(f"Written {path}" for path in paths)]))
@@ -231,10 +234,10 @@ def export(
 ) -> None:
     """Write a set in a form that other programs read."""
     with _exit_codes("Interrupted."):
-        from raydistill.api import as_path
+        from raydistill.data_root import as_data_root
         from raydistill.export_set import export_set
 
-        exported = export_set(set_file, out, form, data_root=as_path(data_root))
+        exported = export_set(set_file, out, form, data_root=as_data_root(data_root))
         typer.echo(f"Written {exported.path}: {exported.note}")
 
 
@@ -411,14 +414,14 @@ def bench(
     if context.invoked_subcommand is not None:
         return
     with _exit_codes("Interrupted."):
-        from raydistill.api import as_path
         from raydistill.bench import run_bench
+        from raydistill.data_root import as_data_root
         from raydistill.report.tables import render, timing_frame
 
         if tune:
             from raydistill.tune_cost import time_tune
 
-            typer.echo(render(timing_frame([time_tune(data_root=as_path(data_root))]), suffix), nl=False)
+            typer.echo(render(timing_frame([time_tune(data_root=as_data_root(data_root))]), suffix), nl=False)
             return
         names = _listed(cases)
         timings = run_bench(
@@ -427,7 +430,7 @@ def bench(
             threads=threads,
             repetitions=repetitions,
             evaluation_steps=evaluation_steps,
-            data_root=as_path(data_root),
+            data_root=as_data_root(data_root),
         )
         typer.echo(render(timing_frame(timings), suffix), nl=False)
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import fsspec
 
-S3_OPTIONS = {
-    "config_kwargs": {"connect_timeout": 5, "read_timeout": 20, "retries": {"total_max_attempts": 3, "mode": "standard"}}
+S3_OPTIONS: dict[str, Any] = {
+    "max_concurrency": 1,  # one GET per read; with more, s3fs asks for the size first
+    "config_kwargs": {"connect_timeout": 5, "read_timeout": 20, "retries": {"total_max_attempts": 3, "mode": "standard"}},
 }
 """Three attempts with growing pauses: an end point that does not answer is told in seconds, one that is busy is asked again."""
 

@@ -156,6 +156,19 @@ class Store:
                 return []
         return sorted(PurePosixPath(e["name"]).name for e in entries if e["type"] == kind)
 
+    def stamps(self) -> dict[str, str]:
+        """Of every file in this folder and below, by relative path: what changes when the file does."""
+        with self.reading(".") as (filesystem, path):
+            try:
+                found = filesystem.find(path, detail=True)
+            except FileNotFoundError:
+                return {}
+        stamps = {}
+        for name, info in found.items():
+            changed_at = info.get("mtime") or info.get("created")
+            stamps[str(PurePosixPath(name).relative_to(path))] = str(info.get("ETag") or (info["size"], changed_at))
+        return stamps
+
     @contextmanager
     def reading(self, name: str) -> Iterator[tuple[Any, str]]:
         """The file system and the path in it; what goes wrong, but for a missing file, is told in a sentence."""

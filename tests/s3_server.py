@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +24,8 @@ class Requests(logging.Handler):
         super().__init__()
 
     def emit(self, record: logging.LogRecord) -> None:
-        words = record.getMessage().split('"')
-        self.seen.append(words[1].rpartition(" ")[0] if len(words) > 1 else record.getMessage())
+        words = re.sub(r"\x1b\[\d+m", "", record.getMessage()).split('"')  # errors are coloured
+        self.seen.append(words[1].rpartition(" ")[0])
 
     __hash__ = object.__hash__
 

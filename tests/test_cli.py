@@ -117,7 +117,7 @@ def test_search_hands_its_options_over_and_prints_the_end(by_hand: HandMade, mon
     assert given == {
         "space": "x",
         "store": store,
-        "data_root": Path("/data"),
+        "data_root": "/data",
         "local": True,
         "trials": 5,
         "address": "auto",
@@ -139,7 +139,7 @@ def test_store_and_data_root_come_from_the_environment(by_hand: HandMade, monkey
     monkeypatch.setenv("RAYDISTILL_STORE", by_hand.study.root.rpartition("/")[0])
     monkeypatch.setenv("RAYDISTILL_DATA", "/data")
     assert run("search", "x").exit_code == 0
-    assert (given["store"], given["data_root"]) == (by_hand.study.root.rpartition("/")[0], Path("/data"))
+    assert (given["store"], given["data_root"]) == (by_hand.study.root.rpartition("/")[0], "/data")
 
 
 def test_experts_are_built_listed_and_pruned(small: Path, tmp_path: Path) -> None:

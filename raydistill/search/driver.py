@@ -14,11 +14,13 @@ from raydistill.baseline import Baseline, finish_baseline, read_baseline
 from raydistill.config import GoalConfig, SearchSpace, TrialConfig, dataset_config
 from raydistill.confirm import finish_confirmation
 from raydistill.core.data import load_splits
+from raydistill.data_root import DataRoot, as_data_root
 from raydistill.lock import study_lock
 from raydistill.methods import METHODS, method_configs
 from raydistill.record import SearchResult, TrialRecord, read_trials
 from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
 from raydistill.search.jobs import JobRunner, baseline_jobs, confirm_jobs, run_stage
+from raydistill.search.needs import NodeNeeds
 from raydistill.search.proposal import Aim
 from raydistill.search.resume import SPACE_FILE, StudyMismatchError, check_resumable
 from raydistill.search.solver import Solver
@@ -34,7 +36,10 @@ __all__ = ["Executor", "StudyMismatchError", "run_search"]
 class Executor(JobRunner, Protocol):
     """Carries out what a search wants done. Starts what it needs when it is first used."""
 
-    def run_trials(self, solver: Solver, study: Store, data_root: Path | None, watcher: Watcher) -> None:
+    def require(self, needs: NodeNeeds) -> None:
+        """Remember what every node must have, and refuse one that has not before its first work."""
+
+    def run_trials(self, solver: Solver, study: Store, data_root: DataRoot, watcher: Watcher) -> None:
         """Ask, run and tell until the solver gives no more."""
 
     def close(self) -> None:
@@ -45,7 +50,7 @@ def run_search(
     space: SearchSpace,
     store: Store,
     *,
-    data_root: Path | None,
+    data_root: DataRoot,
     executor: Executor,
     watcher: Watcher,
     accept_code_change: bool = False,
@@ -55,7 +60,7 @@ def run_search(
     Args:
         space: what to search, and what for.
         store: holds studies; this one is `store.at(space.study)`.
-        data_root: folder of the data files.
+        data_root: folder or URI of the data files.
         executor: carries trials out; closed at the end.
         watcher: told what happens.
         accept_code_change: continue a study that other code began.
@@ -69,12 +74,14 @@ def run_search(
     """
     store = store.absolute
     study = store.at(space.study)
-    data_root = data_root.absolute() if data_root else None
+    data_root = as_data_root(data_root)
     study.check_writable()
     with study_lock(study, tell=watcher.note) as study, closing(executor):
-        data_sha256 = load_splits(dataset_config(space.template["dataset"]), data_root).sha256
+        dataset = dataset_config(space.template["dataset"])
+        data_sha256 = load_splits(dataset, data_root).sha256
         check_resumable(space, study, data_sha256=data_sha256, accept_code_change=accept_code_change)
         study.write(SPACE_FILE, yaml.safe_dump(complete_document(space), sort_keys=False))
+        executor.require(NodeNeeds(study=study, dataset=dataset, data_sha256=data_sha256, data_root=data_root))
         config = any_trial(space, data_sha256)
         needs = plan_experts(extreme_trials(space, data_sha256), store, data_root)
         baseline = _build_baseline(config, study, data_root, executor, watcher)
@@ -103,7 +110,7 @@ def _aim(goal: GoalConfig, config: TrialConfig[Any], baseline: Baseline) -> Aim:
 
 
 def _build_baseline(
-    config: TrialConfig[Any], study: Store, data_root: Path | None, executor: Executor, watcher: Watcher
+    config: TrialConfig[Any], study: Store, data_root: DataRoot, executor: Executor, watcher: Watcher
 ) -> Baseline:
     found = read_baseline(study)
     if found is not None:
@@ -112,7 +119,7 @@ def _build_baseline(
     return finish_baseline(config, study, data_root)
 
 
-def _run_trials(solver: Solver, study: Store, data_root: Path | None, executor: Executor, watcher: Watcher) -> list[TrialRecord]:
+def _run_trials(solver: Solver, study: Store, data_root: DataRoot, executor: Executor, watcher: Watcher) -> list[TrialRecord]:
     watcher.stage("trials", max(solver.space.budget.trials, len(solver.records)))
     for record in solver.records:
         watcher.trial_ended(record)
@@ -122,7 +129,7 @@ def _run_trials(solver: Solver, study: Store, data_root: Path | None, executor: 
 
 
 def _confirm(
-    candidates: Sequence[TrialRecord], study: Store, data_root: Path | None, executor: Executor, watcher: Watcher
+    candidates: Sequence[TrialRecord], study: Store, data_root: DataRoot, executor: Executor, watcher: Watcher
 ) -> list[Confirmed]:
     """Confirm candidates in the order given until one falls on images that chose nothing; see `search.ladder`."""
     confirmed: list[Confirmed] = []

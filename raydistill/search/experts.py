@@ -7,13 +7,13 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from raydistill.baseline import Baseline, recipe_of, splits_of
 from raydistill.config import Choices, Range, SearchSpace, TrialConfig
 from raydistill.core.experts import ExpertFields
 from raydistill.core.recipes import Recipe
+from raydistill.data_root import DataRoot
 from raydistill.experts.build import build_expert, build_scores, check_disk
 from raydistill.experts.files import StoredExperts, missing
 from raydistill.experts.need import FOLDER, ExpertNeed, needs_of
@@ -44,7 +44,7 @@ def extreme_trials(space: SearchSpace, data_sha256: str) -> list[TrialConfig[Any
 
 
 def plan_experts(
-    configs: Sequence[TrialConfig[Any]], store: Store, data_root: Path | None, *, rebuild_damaged: bool = False
+    configs: Sequence[TrialConfig[Any]], store: Store, data_root: DataRoot, *, rebuild_damaged: bool = False
 ) -> list[ExpertNeed]:
     """The expert sets that trials on the same data read, checked before anything is trained.
 
@@ -61,7 +61,7 @@ def prepare_experts(
     needs: Sequence[ExpertNeed],
     config: TrialConfig[Any],
     store: Store,
-    data_root: Path | None,
+    data_root: DataRoot,
     runner: JobRunner,
     watcher: Watcher,
     *,
@@ -75,7 +75,7 @@ def prepare_experts(
         needs: as `plan_experts` gives them.
         config: one of the trials; says what data, threads and device to use.
         store: holds `experts/` beside the studies.
-        data_root: folder of the data files.
+        data_root: folder or URI of the data files.
         runner: runs the jobs.
         watcher: told of stages `difficulty scores` and `experts`.
         study: noted as a user of the sets.

@@ -110,6 +110,8 @@ class NoExecutor:
 
     run_trials = run_jobs
 
+    def require(self, needs: Any) -> None: ...
+
     def close(self) -> None: ...
 
 

@@ -2,5 +2,6 @@
 
 from raydistill.search.on_ray.capacity import ResourcesError
 from raydistill.search.on_ray.executor import RayExecutor
+from raydistill.search.on_ray.probe import NodeError
 
-__all__ = ["RayExecutor", "ResourcesError"]
+__all__ = ["NodeError", "RayExecutor", "ResourcesError"]

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from ray import tune
 from ray.tune.trainable import wrap_function
 
+from raydistill.data_root import as_data_root
 from raydistill.methods import method_configs
 from raydistill.record import Reading
 from raydistill.search.local import run_to_a_record
+from raydistill.search.on_ray.probe import here, refusal
 from raydistill.space_file import read_trial_config
 from raydistill.store import Store
 
+REFUSED = "refused"
+"""Key of the one report of a trial whose node cannot work for the study."""
+
 
 def _run(config: dict[str, Any]) -> None:
+    if config["question"] is not None and (refused := refusal(config["question"])) is not None:
+        tune.report({REFUSED: here(refused)})
+        return
     trial = read_trial_config(config["trial"], method_configs())
-    data_root = None if config["data_root"] is None else Path(config["data_root"])
-    run_to_a_record(trial, Store(config["study"]), _report, data_root)
+    run_to_a_record(trial, Store(config["study"]), _report, as_data_root(config["data_root"]))
 
 
 def _report(reading: Reading) -> None:

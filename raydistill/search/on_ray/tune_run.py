@@ -16,8 +16,10 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from raydistill.config import ResourcesConfig, TrialConfig
+from raydistill.data_root import DataRoot
 from raydistill.record import FINAL_STATES, Reading, TrialRecord, read_record, write_record
-from raydistill.search.on_ray.trial_process import DistillTrial
+from raydistill.search.on_ray.probe import NodeError
+from raydistill.search.on_ray.trial_process import REFUSED, DistillTrial
 from raydistill.search.solver import Solver
 from raydistill.search.watcher import Watcher
 from raydistill.store import Store
@@ -28,21 +30,32 @@ LOST_BEFORE_CRASHED = 1
 
 
 def run_with_tune(
-    solver: Solver, study: Store, data_root: Path | None, watcher: Watcher, resources: ResourcesConfig, at_once: int
+    solver: Solver,
+    study: Store,
+    data_root: DataRoot,
+    watcher: Watcher,
+    resources: ResourcesConfig,
+    at_once: int,
+    question: str | None,
 ) -> None:
     """Ask, run on the cluster, tell, until the solver gives no more.
 
     Args:
         solver: asked and told in this process.
         study: the study's folder, seen by every node.
-        data_root: folder of the data files, on every node.
+        data_root: folder or URI of the data files, on every node.
         watcher: told what happens.
         resources: of one trial.
         at_once: trials at once.
+        question: what each trial's process asks of its node first (`probe.refusal`); None asks nothing.
+
+    Raises:
+        NodeError: a node that joined later cannot work for the study.
     """
     common = {
         "study": study.root,
         "data_root": None if data_root is None else str(data_root),
+        "question": question,
         "cpus": resources.cpus_per_trial,
         "gpus": resources.gpus_per_trial,
         # On a GPU a process that ended gives its memory back for certain; on a CPU a new one costs seconds of imports.
@@ -117,6 +130,8 @@ class Messenger(tune.Callback):
         self._searcher = searcher
         self._study = study
         self._watcher = watcher
+        self._refused: str | None = None
+        """Why a node cannot work for the study."""
         self._ended: list[tuple[TrialConfig[Any], str | None]] = []
         """With the cause, if Tune says that it was an error."""
 
@@ -125,7 +140,10 @@ class Messenger(tune.Callback):
         self._watcher.trial_started(self._searcher.configs[trial.trial_id])
 
     def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any) -> None:
-        """Pass a reading on."""
+        """Pass a reading on, or remember a refusal."""
+        if REFUSED in result:
+            self._refused = result[REFUSED]
+            return
         reading = Reading.model_validate({name: result[name] for name in Reading.model_fields})
         self._watcher.reading(self._searcher.configs[trial.trial_id], reading)
 
@@ -143,7 +161,9 @@ class Messenger(tune.Callback):
         self._ended.append((self._searcher.configs[trial.trial_id], _error_text(trial)))
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Tell the solver of trials that ended."""
+        """Tell the solver of trials that ended; end the search if a node refused one, which then costs no trial of the budget."""
+        if self._refused is not None:
+            raise NodeError(self._refused)
         while self._ended:
             self._end(*self._ended.pop(0))
 
