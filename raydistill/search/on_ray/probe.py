@@ -80,7 +80,7 @@ def check_nodes(question: str, study: Store, resources: ResourcesConfig, watcher
         if said := other_code(asked, *found):
             raise NodeError(f"node {_name(node)} {said}")
     watcher.note(f"Nodes with this driver's code: {len(nodes)}; they look at the store and the data")
-    for node, refused in zip(nodes, _answers(nodes, refusal, (question, True), LOOK_SECONDS), strict=True):
+    for node, refused in zip(nodes, _answers(nodes, _refusal_to_driver, (question,), LOOK_SECONDS), strict=True):
         if refused is not None:
             raise NodeError(f"node {_name(node)} {refused}")
         if study.read_or_none(f"{FOLDER}/{asked.number}-{node['NodeID']}") != asked.number.encode():
@@ -130,6 +130,10 @@ def refusal(question: str, is_probe: bool = False) -> str | None:
             "driver; put the same files on every node, or give a --data-root that all share"
         )
     return None
+
+
+def _refusal_to_driver(question: str) -> str | None:
+    return refusal(question, is_probe=True)
 
 
 def here(refused: str) -> str:
