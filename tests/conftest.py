@@ -24,8 +24,6 @@ def by_hand(tmp_path: Path) -> HandMade:
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     """An empty bucket on an S3 server of this machine, and the environment that leads to it."""
-    pytest.importorskip("moto")
-    pytest.importorskip("s3fs")
     from s3_server import bucket_on_loopback
 
     with bucket_on_loopback() as made:
