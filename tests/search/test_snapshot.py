@@ -17,12 +17,12 @@ def rows(path: Path) -> int:
 
 def test_a_copy_is_whole_and_made_every_30_seconds_at_most(tmp_path: Path) -> None:
     """Rows 1, 2, 3 at seconds 0, 29, 30: the first is copied when asked, the second not yet, the third takes both along."""
-    seconds = 0.0
-    snapshot = Snapshot(tmp_path / "own.db", Store(str(tmp_path / "study")), clock=lambda: seconds)
+    now = [0.0]
+    snapshot = Snapshot(tmp_path / "own.db", Store(str(tmp_path / "study")), clock=lambda: now[0])
     copied = []
     with closing(sqlite3.connect(tmp_path / "own.db")) as connection:
         connection.execute("create table t (x)")
-        for seconds in (0.0, 29.0, 30.0):
+        for now[0] in (0.0, 29.0, 30.0):
             connection.execute("insert into t values (1)")
             connection.commit()
             snapshot.copy_if_due()
