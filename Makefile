@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 # Ray reports its use to its makers unless told not to.
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help demo install test test-fast test-ray check format test-matrix clean
+.PHONY: help demo install test test-fast test-ray test-browser test-cluster check format test-matrix clean
 .DEFAULT_GOAL := help
 
 help:            ## list the targets
@@ -19,13 +19,19 @@ demo: $(INSTALLED)  ## install once, then search the embedded digits for their s
 
 install: $(INSTALLED)  ## install into .venv, if pyproject.toml changed since
 
-test: test-fast test-ray  ## install once, then run every test
+test: test-fast test-ray  ## install once, then run every test but those of the browser
 
 test-fast: $(INSTALLED)  ## the tests that need no Ray: under two minutes on two cores
-	$(BIN)/python -m pytest -m "not ray and not slow" --durations 5
+	$(BIN)/python -m pytest -m "not ray and not slow and not browser" --durations 5
 
 test-ray: $(INSTALLED)  ## the tests that start Ray, and the slow ones
 	$(BIN)/python -m pytest -m "ray or slow" --timeout 300 --durations 5
+
+test-browser: $(INSTALLED)  ## the tests that look at Ray's dashboard, with Debian's Chromium (apt-get install chromium)
+	$(BIN)/python -m pytest -m browser
+
+test-cluster: $(INSTALLED)  ## three hosts out of namespaces, from `ray up` to `ray down`: as root, with the packages that CONTRIBUTING.md names
+	$(BIN)/python -m pytest -m cluster tests/cluster --timeout 600 --durations 5
 
 check: $(INSTALLED)  ## ruff, its format, mypy
 	$(BIN)/ruff check .
@@ -44,9 +50,9 @@ test-matrix:     ## the oldest allowed versions, then without Ray, then without 
 	$(OLDEST)/bin/python -m pip install packaging
 	$(OLDEST)/bin/python .ci/oldest.py > $(OLDEST)/constraints.txt
 	$(OLDEST)/bin/python -m pip install --constraint $(OLDEST)/constraints.txt --editable '.[dev]'
-	$(OLDEST)/bin/python -m pytest --timeout 300
+	$(OLDEST)/bin/python -m pytest -m "not browser" --timeout 300
 	$(OLDEST)/bin/python -m pip uninstall --yes ray
-	$(OLDEST)/bin/python -m pytest -m "not ray and not slow"
+	$(OLDEST)/bin/python -m pytest -m "not ray and not slow and not browser"
 	$(OLDEST)/bin/python -m pip uninstall --yes optuna
 	$(OLDEST)/bin/python -m pytest tests/core tests/methods
 

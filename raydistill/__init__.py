@@ -13,13 +13,41 @@ from __future__ import annotations
 import importlib.metadata
 from typing import TYPE_CHECKING
 
-# The packages `raydistill.search` and `raydistill.certify` must be loaded before the functions of those names take their places
-# here: Python binds a subpackage to its parent when it is first imported, which would otherwise replace the function later on.
+# The packages `search`, `certify` and `reproduce` must be loaded before the functions of those names take their places here:
+# Python binds a subpackage to its parent when it is first imported, which would otherwise replace the function later on.
 import raydistill.certify
+import raydistill.reproduce
 import raydistill.search  # noqa: F401
-from raydistill.api import ablate, build_experts, certify, compare, distill, evaluate, search, verify
+from raydistill.api import (
+    ablate,
+    build_experts,
+    certify,
+    compare,
+    distill,
+    evaluate,
+    export_set,
+    import_set,
+    reproduce,
+    search,
+    status,
+    verify,
+)
 
-__all__ = ["__version__", "ablate", "build_experts", "certify", "compare", "distill", "evaluate", "search", "verify"]
+__all__ = [
+    "__version__",
+    "ablate",
+    "build_experts",
+    "certify",
+    "compare",
+    "distill",
+    "evaluate",
+    "export_set",
+    "import_set",
+    "reproduce",
+    "search",
+    "status",
+    "verify",
+]
 
 if TYPE_CHECKING:
     __version__: str

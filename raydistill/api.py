@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from raydistill.core.synthetic import SyntheticSet
     from raydistill.one_set import NetworkReading
     from raydistill.record import SearchResult
+    from raydistill.report.status import StudyStatus
+    from raydistill.reproduce.run import Results
     from raydistill.search.driver import Executor
     from raydistill.search.watcher import Watcher
     from raydistill.store import Store
@@ -270,6 +272,139 @@ def compare(
     return finish_comparison(jobs)
 
 
+def import_set(
+    file: str | Path,
+    *,
+    out: str | Path | None = None,
+    dataset: str | None = None,
+    space: str | None = None,
+    labels: str | Path | None = None,
+    lr: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    data_root: str | Path | None = None,
+) -> SyntheticSet:
+    """Bring a set that others published into this project's form; the file is read by another process and nothing in it is run.
+
+    Args:
+        file: a published .pt, or an .npz that `export_set` wrote, which says by itself all that follows.
+        out: folder or URI for `images.safetensors` and `images.png`; None writes nothing.
+        dataset: what a .pt was distilled from.
+        space: what its images are in: `pixels`, `standardised`, `standardised:DATASET` or `zca`.
+        labels: file of the labels, where `file` has images alone.
+        lr: file of the learned rate.
+        overrides: `path.to.field=value` of what the set is evaluated with.
+        data_root: folder of the data files; None is each data set's own default.
+
+    Returns:
+        The set; its images are in this project's space.
+
+    Raises:
+        InputError: a file is missing, refused, or does not fit the data set.
+        SpaceError: data set or overrides have mistakes.
+        DataError: the data is missing or damaged.
+        StoreError: `out` cannot be written.
+    """
+    from raydistill.one_set import write_set
+    from raydistill.set_import import import_file
+    from raydistill.store import Store
+
+    folder = None if out is None else Store(str(out))
+    if folder is not None:
+        folder.check_writable()
+    imported = import_file(
+        Path(file).expanduser(),
+        dataset=dataset,
+        space=space,
+        labels_file=_as_path(labels),
+        lr_file=_as_path(lr),
+        overrides=overrides,
+        data_root=as_data_root(data_root),
+    )
+    if folder is not None:
+        write_set(imported.synthetic, imported.manifest, folder)
+    return imported.synthetic
+
+
+def export_set(
+    set_file: str | Path, out: str | Path, *, form: Literal["png", "npz"] = "png", data_root: str | Path | None = None
+) -> str:
+    """Write a set in a form that other programs read.
+
+    Args:
+        set_file: an `images.safetensors` or the folder that holds it.
+        out: a new or empty folder for png, a file for npz.
+        form: png (class folders of 8-bit images, as torchvision's ImageFolder reads them) or npz (to the last bit).
+        data_root: folder of the data files; a whitened set needs its data to be shown.
+
+    Returns:
+        What a reader of it should know, in a sentence.
+
+    Raises:
+        InputError: there is no such set or form, or `out` is taken.
+        DataError: the set is whitened and its data is not here.
+    """
+    from raydistill.set_export import export_set as export
+
+    return export(str(set_file), Path(out).expanduser(), form, data_root=as_data_root(data_root)).note
+
+
+def reproduce(
+    tables: str,
+    *,
+    reading: Literal["as_run", "as_specified"] = "as_run",
+    scale: Literal["small", "full"] = "small",
+    threads: int = 1,
+    gpus: float = 0,
+    store: str | Path = "studies",
+    data_root: str | Path | None = None,
+    local: bool = False,
+    address: str | None = None,
+    watcher: Watcher | None = None,
+) -> Results:
+    """Make the report's tables again, beside its own values; run again, it continues.
+
+    Opens the test split, logged, as long as there is something left to read.
+
+    Args:
+        tables: numbers from 1 to 7 joined by commas, or all.
+        reading: the settings as its code ran them, or as its text says.
+        scale: small is for two CPU cores, full is the report's size.
+        threads: torch's, in each job.
+        gpus: share of a GPU for each job; 0 computes on the CPU.
+        store: gets `reproduce/<code>/`, with the tables in `tables/` there.
+        data_root: folder of the data files; a data set that is not there leaves its rows out.
+        local: run one by one in this process, without Ray.
+        address: of a running Ray cluster; None starts one on this machine.
+        watcher: told what happens; None tells nobody.
+
+    Raises:
+        InputError: an unknown table, reading or scale, or both `local` and `address`.
+        DeviceError: a GPU is asked for that is not there.
+        StoreError: the store cannot be written, has too little room, or has results of other data.
+    """
+    from contextlib import closing
+
+    from raydistill.config import ResourcesConfig
+    from raydistill.report.progress import SilentWatcher
+    from raydistill.reproduce.jobs import Place
+    from raydistill.reproduce.run import asked_for, run_tables
+    from raydistill.reproduce.tables import write_results
+    from raydistill.store import Store
+
+    asked = asked_for(tables, reading, scale)
+    place = Place(
+        store=Store(str(store)).absolute,
+        data_root=as_data_root(data_root),
+        threads=threads,
+        device="cuda" if gpus > 0 else "cpu",
+    )
+    resources = ResourcesConfig(cpus_per_trial=threads, gpus_per_trial=gpus)
+    with closing(executor_for(resources, local=local, address=address)) as executor:
+        results = run_tables(asked, place, executor, watcher or SilentWatcher())
+    write_results(results, place.folder)
+    return results
+
+
 def build_experts(
     space: SpaceSource,
     *,
@@ -470,6 +605,23 @@ def ablate(
     )
 
 
+def status(study: str | Path, *, store: str | Path = "studies") -> StudyStatus:
+    """Where a study stands, from what it left in its store: a search of it may run elsewhere, or have stopped.
+
+    Args:
+        study: a folder or URI `<store>/<study>`, or a name in `store`.
+        store: folder or fsspec URI that holds studies.
+
+    Raises:
+        InputError: there is no such study.
+        StoreError: a file of it is damaged.
+    """
+    from raydistill.report.status import read_status
+    from raydistill.spaces import find_study
+
+    return read_status(find_study(str(study), str(store)).absolute)
+
+
 def executor_for(resources: ResourcesConfig, *, local: bool, address: str | None) -> Executor:
     """What carries trials out: this process alone, a Ray cluster on this machine, or one at an address.
 
@@ -496,3 +648,8 @@ def resources_of(study: Store) -> ResourcesConfig:
     from raydistill.config import ResourcesConfig
 
     return ResourcesConfig.model_validate(yaml.safe_load(study.read("search_space.yaml")).get("resources", {}))
+
+
+def _as_path(file: str | Path | None) -> Path | None:
+    """A file as a path with `~` expanded; None stays None."""
+    return None if file is None else Path(file).expanduser()

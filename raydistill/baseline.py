@@ -203,10 +203,17 @@ def prepare_process(config: TrialConfig[Any]) -> torch.device:
     Raises:
         DeviceError: the device is not there.
     """
-    torch.set_num_threads(config.cpus_per_trial)
+    return set_up_process(config.cpus_per_trial, config.device)
+
+
+def set_up_process(threads: int, device: Literal["cpu", "cuda"]) -> torch.device:
+    """Set this process up for so many torch threads, and give the device to compute on.
+
+    Raises:
+        DeviceError: the device is not there.
+    """
+    torch.set_num_threads(threads)
     keep_freed_memory()
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise DeviceError(
-            "the config asks for a GPU (gpus_per_trial above 0) and CUDA finds none; set resources.gpus_per_trial to 0"
-        )
-    return torch.device(config.device)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("a GPU is asked for (gpus_per_trial above 0) and CUDA finds none; set resources.gpus_per_trial to 0")
+    return torch.device(device)

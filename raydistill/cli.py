@@ -23,7 +23,7 @@ BAD_INPUT = {
     "raydistill.remote": ("StoreError",),
     "raydistill.lease": ("StudyInUseError",),
     "raydistill.search.driver": ("StudyMismatchError",),
-    "raydistill.search.on_ray": ("ResourcesError", "NodeError"),
+    "raydistill.search.on_ray": ("ClusterError", "NodeError", "ResourcesError"),
     "raydistill.certify.certificate": ("CertifyError",),
     "raydistill.comparison": ("CompareError",),
     "raydistill.core.contract": ("DeviceError",),
@@ -103,6 +103,67 @@ def search(
 
 
 @app.command()
+def status(
+    study: Study,
+    store: StoreOption = "studies",
+    as_json: Annotated[bool, typer.Option("--json", help="The same facts as JSON.")] = False,
+) -> None:
+    """Show where a study stands from its files alone: a search of it may run elsewhere, or have stopped."""
+    with _exit_codes("Interrupted."):
+        from datetime import UTC, datetime
+
+        import raydistill
+        from raydistill.report.status import status_lines
+
+        found = raydistill.status(study, store=store)
+        typer.echo(found.model_dump_json(indent=2) if as_json else status_lines(found, datetime.now(UTC)))
+
+
+@app.command()
+def grafana(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="That Grafana reads dashboards from; by default the one of Ray's latest session."),
+    ] = Path("/tmp/ray/session_latest/metrics/grafana/dashboards"),
+) -> None:
+    """Put the Grafana dashboard of a search's gauges where Ray's set-up of Grafana finds it."""
+    with _exit_codes("Interrupted."):
+        from raydistill.report.grafana import install_dashboard
+
+        typer.echo(f"Written {install_dashboard(folder)}")
+
+
+@app.command()
+def submit(
+    space: Space,
+    store: Annotated[str, typer.Option(help="Folder or URI that holds studies, as every node of the cluster sees it.")],
+    address: Annotated[str, typer.Option(help="Of the cluster's dashboard.")] = "http://127.0.0.1:8265",
+    data_root: Annotated[str | None, typer.Option(help="Folder of the data files, as every node sees it.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, in place of the space's budget.")] = None,
+    overrides: Overrides = None,
+    accept_code_change: Annotated[bool, typer.Option("--accept-code-change", help="Continue a study of other code.")] = False,
+    allow_unauthenticated: Annotated[
+        bool, typer.Option("--allow-unauthenticated", help="Take a cluster that asks nobody for a token.")
+    ] = False,
+) -> None:
+    """Send a search to a running cluster as a job; it goes on when this command has ended."""
+    with _exit_codes("Interrupted. Whether the job was sent, the cluster's dashboard says."):
+        from raydistill.submission import plan_submission, submitted_lines
+        from raydistill.submission import submit as send
+
+        planned = plan_submission(
+            space,
+            store=store,
+            data_root=data_root,
+            trials=trials,
+            overrides=overrides or [],
+            accept_code_change=accept_code_change,
+        )
+        job = send(planned, address, allow_unauthenticated=allow_unauthenticated)
+        typer.echo(submitted_lines(planned, address, job, store, allow_unauthenticated=allow_unauthenticated))
+
+
+@app.command()
 def plan(
     space: Space,
     data_root: DataRoot = None,
@@ -140,7 +201,8 @@ def distill(
         checked = load_space(space, overrides or [], as_data_root(data_root))
 
         from raydistill.one_set import compare_with_start, distil_once, only_trial, save_set
-        from raydistill.report.progress import PlainWatcher, watch_steps
+        from raydistill.report.progress import PlainWatcher
+        from raydistill.report.steps import watch_steps
         from raydistill.report.summary import distilled_summary
         from raydistill.store import Store
 
@@ -163,9 +225,11 @@ def evaluate(
     reason: Annotated[str | None, typer.Option(help="Why the test split is opened; logged in the store.")] = None,
     networks: Annotated[int | None, typer.Option(min=1, help="Fresh networks; by default the trial's number.")] = None,
     recipe: Annotated[str | None, typer.Option(help="Training recipe; by default the trial's.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="Of a benchmark: dc_bench or dd_ranking.")] = None,
+    augmentations: Annotated[str, typer.Option(help="With dc_bench, joined by commas; by default all of its six.")] = "",
     store: StoreOption = "studies",
     data_root: DataRoot = None,
-    suffix: Annotated[str, typer.Option("--format", help="Of the table of several architectures: md, csv or tex.")] = "md",
+    suffix: Annotated[str, typer.Option("--format", help="Of a table: md, csv or tex.")] = "md",
 ) -> None:
     """Train fresh networks on a saved set and read their accuracy; with --network a row per architecture."""
     with _exit_codes("Interrupted."):
@@ -176,6 +240,29 @@ def evaluate(
 
         if suffix not in FORMATS:
             raise typer.BadParameter(f"{suffix!r}; allowed: {', '.join(FORMATS)}", param_hint="--format")
+        if augmentations and protocol is None:
+            raise typer.BadParameter(
+                "without --protocol dc_bench; leave it out, or give the protocol", param_hint="--augmentations"
+            )
+        architectures = [name.strip() for name in network.split(",")] if network is not None else []
+        if protocol is not None:
+            from raydistill.report.protocol_tables import render_protocol
+
+            said = render_protocol(
+                protocol,
+                set_file,
+                suffix,
+                architectures=architectures,
+                augmentations=_listed(augmentations),
+                networks=networks,
+                recipe=recipe,
+                split=split,
+                reason=reason,
+                log=store,
+                data_root=as_data_root(data_root),
+            )
+            typer.echo(said, nl=False)
+            return
         readings = evaluate_file(
             set_file,
             split=split,
@@ -183,7 +270,7 @@ def evaluate(
             log=store,
             networks=networks,
             recipe=recipe,
-            architectures=[name.strip() for name in network.split(",")] if network is not None else (),
+            architectures=architectures,
             data_root=as_data_root(data_root),
         )
         if network is None:
@@ -206,8 +293,8 @@ def import_(
     """Bring a set that others published into this project's form; the file is read apart and nothing in it is run."""
     with _exit_codes("Interrupted. Nothing was written."):
         from raydistill.data_root import as_data_root
-        from raydistill.import_set import import_file
         from raydistill.one_set import write_set
+        from raydistill.set_import import import_file
         from raydistill.store import Store
 
         folder = Store(out)
@@ -235,7 +322,7 @@ def export(
     """Write a set in a form that other programs read."""
     with _exit_codes("Interrupted."):
         from raydistill.data_root import as_data_root
-        from raydistill.export_set import export_set
+        from raydistill.set_export import export_set
 
         exported = export_set(set_file, out, form, data_root=as_data_root(data_root))
         typer.echo(f"Written {exported.path}: {exported.note}")
@@ -396,6 +483,58 @@ def ablate(
         from raydistill.certify.ablation_table import render_ablation
 
         typer.echo(render_ablation(ablation), nl=False)
+
+
+@app.command()
+def reproduce(
+    table: Annotated[str | None, typer.Option(help="The report's tables: 1 to 7, joined by commas, or all.")] = None,
+    reading: Annotated[str, typer.Option(help="as_run (its code) or as_specified (its text: K x T x zeta).")] = "as_run",
+    scale: Annotated[str, typer.Option(help="small (two CPU cores) or full (the report's size, for a GPU).")] = "small",
+    flops_only: Annotated[bool, typer.Option("--flops-only", help="Table 1's FLOPs alone; trains nothing.")] = False,
+    ledger: Annotated[bool, typer.Option("--ledger", help="Published values beside those in the store; trains nothing.")] = False,
+    threads: Annotated[int, typer.Option(min=1, help="Torch threads of a job.")] = 1,
+    gpus: Annotated[float, typer.Option(min=0, help="Share of a GPU for a job; 0 computes on the CPU.")] = 0,
+    store: StoreOption = "studies",
+    data_root: DataRoot = None,
+    local: Annotated[bool, typer.Option("--local", help="One by one in this process, without Ray.")] = False,
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster, e.g. auto.")] = None,
+    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+) -> None:
+    """Make the tables of the report again, beside its values; or list published values beside own ones."""
+    with _exit_codes(f"Interrupted. What is done is saved; this continues:\n  {_this_command()}"):
+        import raydistill
+        from raydistill.report.progress import watch
+        from raydistill.report.tables import FORMATS
+        from raydistill.reproduce.tables import render_flops, render_results
+        from raydistill.spaces import InputError
+
+        if suffix not in FORMATS:
+            raise typer.BadParameter(f"{suffix!r}; allowed: {', '.join(FORMATS)}", param_hint="--format")
+        if [table is not None, flops_only, ledger].count(True) != 1:
+            raise InputError("one of --table, --flops-only and --ledger is wanted: give --table 1 to 7, or another of them alone")
+        if flops_only:
+            typer.echo(render_flops(suffix), nl=False)
+            return
+        if ledger:
+            from raydistill.reproduce.ledger import render_ledger
+            from raydistill.store import Store
+
+            typer.echo(render_ledger(Store(store), suffix), nl=False)
+            return
+        with watch() as watcher:
+            results = raydistill.reproduce(
+                table or "",
+                reading=reading,  # type: ignore[arg-type]
+                scale=scale,  # type: ignore[arg-type]
+                threads=threads,
+                gpus=gpus,
+                store=store,
+                data_root=data_root,
+                local=local,
+                address=address,
+                watcher=watcher,
+            )
+        typer.echo(render_results(results, suffix), nl=False)
 
 
 @bench_app.callback()

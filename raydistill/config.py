@@ -10,10 +10,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Config(BaseModel):
@@ -50,6 +51,13 @@ class ImageFolderConfig(DatasetConfig):
     """Share of the test part of a folder without test/; null is 0.2 there. Where test/ exists it must be null."""
     mirror_keeps_class: bool = True
     """Whether a mirrored image is still of its class; false for letters, digits, road signs."""
+
+    @field_validator("path")
+    @classmethod
+    def _stays_below_the_data_root(cls, path: str) -> str:
+        if ".." in PurePath(path).parts:
+            raise ValueError(f"given {path!r}; a folder below the data root, or a full path, is wanted: write it without '..'")
+        return path
 
 
 def dataset_model(name: Any) -> type[DatasetConfig]:

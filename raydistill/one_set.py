@@ -151,20 +151,13 @@ def evaluate_file(
     data_root: DataRoot = None,
 ) -> list[NetworkReading]:
     """Fresh networks of several architectures trained on a saved set, by default of the set's own; see `raydistill.evaluate`."""
-    if split not in ("select", "test"):
-        raise InputError(f"unknown split {split!r}; allowed: select, test (confirm is for a search's winner): give one of these")
-    if split == "test" and not (reason and reason.strip()):
-        raise InputError("the test split, without a reason; each opening is logged with one: add --reason TEXT, or read select")
-    if networks is not None and networks < 1:
-        raise InputError(f"given {networks} networks; at least 1 is wanted: leave it out, or give a whole number from 1")
+    check_reading(split, reason, networks)
     synthetic, config = read_set_file(path)
     if recipe is not None and recipe not in RECIPES:
         raise InputError(f"unknown recipe {recipe!r}; {did_you_mean(recipe, RECIPES)}Allowed: {', '.join(RECIPES)}")
     splits = splits_of(config, data_root)
     chosen = parse_networks(architectures or [config.network.name], config.network, splits.shape)
-    part = splits.select
-    if split == "test":
-        part = open_test(config.dataset, reason=reason or "", log=Store(log), data_root=data_root)
+    part = part_to_read(config, splits, split, reason, log, data_root)
     readings = []
     for network in chosen:
         of_network = config.model_copy(update={"network": network})
@@ -181,6 +174,29 @@ def evaluate_file(
             )
         )
     return readings
+
+
+def check_reading(split: str, reason: str | None, networks: int | None) -> None:
+    """Refuse what cannot be read.
+
+    Raises:
+        InputError: an unknown split, the test split without a reason, or no networks.
+    """
+    if split not in ("select", "test"):
+        raise InputError(f"unknown split {split!r}; allowed: select, test (confirm is for a search's winner): give one of these")
+    if split == "test" and not (reason and reason.strip()):
+        raise InputError("the test split, without a reason; each opening is logged with one: add --reason TEXT, or read select")
+    if networks is not None and networks < 1:
+        raise InputError(f"given {networks} networks; at least 1 is wanted: leave it out, or give a whole number from 1")
+
+
+def part_to_read(
+    config: TrialConfig[Any], splits: Splits, split: str, reason: str | None, log: str, data_root: DataRoot
+) -> LabelledImages:
+    """The select images, or the test images through their door; as `check_reading` let pass."""
+    if split == "select":
+        return splits.select
+    return open_test(config.dataset, reason=reason or "", log=Store(log), data_root=data_root)
 
 
 def accuracies(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from raydistill.config import Config, TrialConfig
 from raydistill.space_file import read_trial_config
 from raydistill.store import Store, StoreError
 
+PROGRESS_FILE = "progress.json"
 State = Literal["finished", "pruned", "diverged", "out_of_memory", "crashed"]
 FINAL_STATES: frozenset[str] = frozenset({"finished", "pruned", "diverged", "out_of_memory"})
 """States that a resumed search leaves alone; a crashed trial is run again from its checkpoint."""
@@ -38,6 +40,25 @@ class Reading(Config):
     """Full-data accuracy minus the mean of these."""
     loss: float | None
     """The method's own loss at that step; null before the first."""
+
+    @property
+    def accuracy_fraction(self) -> float:
+        """Mean over the networks, 0 to 1."""
+        return statistics.mean(self.accuracy_fractions)
+
+
+class Progress(Config):
+    """How far a running trial is: `progress.json`, written at each reading and every 20 seconds, removed when the trial ends."""
+
+    step: int
+    """Image updates done."""
+    steps: int
+    """Image updates in all; 0 before the first is known."""
+    readings: tuple[Reading, ...] = Field(strict=False)
+    seconds: dict[str, float]
+    """By activity, over all processes of the trial."""
+    experts_sha256: str | None
+    """Hash of the experts that the method reads; null where it reads none."""
 
 
 class Cost(Config):
@@ -201,6 +222,24 @@ def read_record(study: Store, trial_id: str) -> TrialRecord | None:
     if record.trial_id != trial_id:
         raise StoreError(f"{study.path(name)} belongs to trial {record.trial_id}; delete it to run trial {trial_id} again")
     return record
+
+
+def read_progress(study: Store, trial_id: str) -> Progress | None:
+    """How far a trial is that has not ended, or None if it left no word.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    name = f"trials/{trial_id}/{PROGRESS_FILE}"
+    try:
+        data = study.read(name)
+    except FileNotFoundError:
+        return None
+    try:
+        return Progress.model_validate_json(data)
+    except ValidationError as error:
+        cause = error.errors()[0]["msg"]
+        raise StoreError(f"{study.path(name)} is damaged ({cause}); delete it to run the trial from its start") from error
 
 
 def read_trials(study: Store, methods: Mapping[str, type[Config]]) -> list[tuple[TrialConfig[Any], TrialRecord | None]]:

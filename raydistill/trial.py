@@ -41,12 +41,15 @@ from raydistill.experts.files import StoredExperts, open_experts
 from raydistill.methods import METHODS
 from raydistill.record import (
     FINAL_STATES,
+    PROGRESS_FILE,
     Cost,
+    Progress,
     Reading,
     State,
     TrialRecord,
     code_sha256,
     pack_bits,
+    read_progress,
     read_record,
     versions,
     write_record,
@@ -54,17 +57,26 @@ from raydistill.record import (
 from raydistill.store import Store, StoreError
 
 Report = Callable[[Reading], None]
+OnStep = Callable[[int, int], None]
+"""Told the image updates done and those in all, every second or so."""
 
 LOOK_FRACTIONS = (0.0, 0.5)
 """Where a trial reads its set on the way, with one network."""
 CHECKPOINT_SECONDS = 20.0
+TOLD_SECONDS = 1.0
+
+
+def tell_nobody(step: int, steps: int) -> None:
+    """Told of steps, do nothing."""
 
 
 class HopelessError(Exception):
     """The trial will not come within the margin; its readings tell."""
 
 
-def run_trial(config: TrialConfig[Any], study: Store, report: Report, data_root: DataRoot = None) -> TrialRecord:
+def run_trial(
+    config: TrialConfig[Any], study: Store, report: Report, data_root: DataRoot = None, on_step: OnStep = tell_nobody
+) -> TrialRecord:
     """Run one trial to its record, or give the record it has.
 
     A trial that was killed continues from its checkpoint and ends, on the same device, with the same bytes.
@@ -74,6 +86,7 @@ def run_trial(config: TrialConfig[Any], study: Store, report: Report, data_root:
         study: the study's folder in its store; needs its baseline, and the store the experts that the method reads.
         report: called with each reading.
         data_root: folder or URI of the data files.
+        on_step: called with the step, at most once in `TOLD_SECONDS`.
 
     Returns:
         The record: finished, pruned, diverged or out of memory.
@@ -88,7 +101,7 @@ def run_trial(config: TrialConfig[Any], study: Store, report: Report, data_root:
     baseline = read_baseline(study)
     if baseline is None:
         raise StoreError(f"{study.root} has no baseline, so no gap can be taken; build it first (raydistill search does)")
-    run = _Run(config, study, report, baseline)
+    run = _Run(config, study, report, baseline, on_step)
     try:
         record = run.to_the_end(data_root)
     except DivergedError as error:
@@ -183,11 +196,13 @@ def distil(
 class _Run:
     """The state of one trial while it runs."""
 
-    def __init__(self, config: TrialConfig[Any], study: Store, report: Report, baseline: Baseline) -> None:
+    def __init__(self, config: TrialConfig[Any], study: Store, report: Report, baseline: Baseline, on_step: OnStep) -> None:
         self.config = config
+        self.study = study
         self.folder = study.at("trials", config.trial_id)
         self.store = study.parent
         self.report = report
+        self.on_step = on_step
         self.baseline = baseline
         self.recipe = RECIPES[config.evaluation.recipe]
         self.splits: Splits | None = None
@@ -196,7 +211,9 @@ class _Run:
         self.started_at = datetime.now(UTC).isoformat()
         self.watch = Stopwatch()
         self.readings: list[Reading] = []
+        self.step = 0
         self.steps = 0
+        self.told_at = self.written_at = time.monotonic()
         self.loss: Tensor | None = None
 
     def to_the_end(self, data_root: DataRoot) -> TrialRecord:
@@ -247,25 +264,31 @@ class _Run:
 
     def clean_up(self) -> None:
         """Remove what only a running trial needs."""
-        for name in ("checkpoint.safetensors", "progress.json"):
+        for name in ("checkpoint.safetensors", PROGRESS_FILE):
             self.folder.delete(name)
 
     def _take_up(self) -> None:
         """Continue from the readings and seconds of an earlier process, if there was one."""
-        if not self.folder.exists("progress.json"):
+        progress = read_progress(self.study, self.config.trial_id)
+        if progress is None:
             return
-        progress = self.folder.read_json("progress.json")
-        if progress["experts_sha256"] != self._experts_sha256:
+        if progress.experts_sha256 != self._experts_sha256:
             # Experts that were built anew are other networks: half of a distillation by each is neither's.
             self.clean_up()
             return
-        self.readings = [Reading.model_validate(row) for row in progress["readings"] if row["fraction"] < 1]
-        self.watch.seconds.update(progress["seconds"])
+        self.readings = [reading for reading in progress.readings if reading.fraction < 1]
+        self.watch.seconds.update(progress.seconds)
         if is_hopeless(self.readings, self.config.goal.margin_fraction):
             raise HopelessError
 
     def _on_step(self, step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
-        self.steps, self.loss = steps, loss
+        self.step, self.steps, self.loss = step, steps, loss
+        now = time.monotonic()
+        if now - self.told_at >= TOLD_SECONDS:
+            self.told_at = now
+            self.on_step(step, steps)
+        if now - self.written_at >= CHECKPOINT_SECONDS:
+            self._write_progress()
         for fraction in LOOK_FRACTIONS:
             if step == round(fraction * steps) < steps and all(step > reading.step for reading in self.readings):
                 self._read(synthetic, step, fraction, networks=1)
@@ -290,14 +313,21 @@ class _Run:
             loss=loss,
         )
         self.readings.append(reading)
-        progress = {
-            "readings": [r.model_dump(mode="json") for r in self.readings],
-            "seconds": self.watch.so_far(),
-            "experts_sha256": self._experts_sha256,
-        }
-        self.folder.write_json("progress.json", progress)
+        self._write_progress()
         self.report(reading)
         return correct
+
+    def _write_progress(self) -> None:
+        """Write how far the trial is, for a process that takes it up and for whoever watches the study."""
+        progress = Progress(
+            step=self.step,
+            steps=self.steps,
+            readings=tuple(self.readings),
+            seconds=self.watch.so_far(),
+            experts_sha256=self._experts_sha256,
+        )
+        self.folder.write(PROGRESS_FILE, progress.model_dump_json(indent=2) + "\n")
+        self.written_at = time.monotonic()
 
     @property
     def _experts_sha256(self) -> str | None:

@@ -31,7 +31,7 @@ class TuneCost(Config):
     first_trial_seconds: float
     """Before and after the first trial's work: Tune's start, and a process with its imports."""
     next_trial_seconds: float
-    """The same for each later one, in a process that is used again; median."""
+    """The same for each later one; median."""
     work_seconds: float
     """A trial's own work; median."""
 
@@ -51,10 +51,16 @@ class _Clock:
     def job_done(self) -> None:
         pass
 
+    def trial_asked(self, config: TrialConfig[Any]) -> None:
+        pass
+
     def trial_started(self, config: TrialConfig[Any]) -> None:
         pass
 
     def reading(self, config: TrialConfig[Any], reading: Reading) -> None:
+        pass
+
+    def step(self, config: TrialConfig[Any], step: int, steps: int) -> None:
         pass
 
     def trial_ended(self, record: TrialRecord) -> None:

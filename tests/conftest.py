@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from s3_server import Bucket
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave tests marked `cluster` out unless they are asked for: they need root, and make networks."""
+    if "cluster" in config.option.markexpr:
+        return
+    left_out = [item for item in items if item.get_closest_marker("cluster")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture
 def by_hand(tmp_path: Path) -> HandMade:
     """An empty study at `<tmp_path>/store/by-hand`."""

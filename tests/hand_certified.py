@@ -86,6 +86,7 @@ def evidence(
             distill_seconds=30,
             search_seconds=300,
         ),
+        "experts_sha256": None,
         "search_code_sha256": "c" * 64,
         "code_sha256": "c" * 64,
         "versions": {"torch": "2"},

@@ -65,6 +65,22 @@ def trial_record(
     return TrialRecord.model_validate({**fields, **changes})
 
 
+class Clock:
+    """Seconds that pass when told."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def ended(ask_number: int, ipc: int, accuracy: float = 0.97, **changes: Any) -> tuple[TrialConfig[Any], TrialRecord]:
+    """A trial and its record."""
+    config = trial_config(ask_number, ipc)
+    return config, trial_record(config, (accuracy,), **changes)
+
+
 def baseline() -> Baseline:
     return Baseline(
         recipe="default: SGD",

@@ -26,7 +26,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert in_a_fresh_process(code) == "[]"
 
 
-@pytest.mark.parametrize(("name", "module"), [("search", "watcher"), ("certify", "certificate")])
+@pytest.mark.parametrize(("name", "module"), [("search", "watcher"), ("certify", "certificate"), ("reproduce", "published")])
 def test_a_function_is_not_replaced_by_the_package_of_its_name(name: str, module: str) -> None:
     code = f"import raydistill, raydistill.{name}.{module}; print(callable(raydistill.{name}))"
     assert in_a_fresh_process(code) == "True"

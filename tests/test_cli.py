@@ -426,3 +426,57 @@ def test_no_study_is_neither_certified_nor_ablated(tmp_path: Path, command: str)
 def test_training_again_needs_a_study(tmp_path: Path) -> None:
     result = run("verify", str(tmp_path), "--retrain", "--local")
     assert (result.exit_code, "no certificate at" in result.stderr) == (2, True)
+
+
+def test_reproduce_prints_the_flops_without_data_or_store() -> None:
+    result = run("reproduce", "--flops-only", "--format", "csv")
+    assert result.exit_code == 0
+    assert "61287040" in result.stdout
+    assert "197960224" in result.stdout
+
+
+def test_reproduce_lists_the_ledger_of_a_store(tmp_path: Path) -> None:
+    result = run("reproduce", "--ledger", "--store", str(tmp_path))
+    assert result.exit_code == 0
+    assert "not run" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "one of --table, --flops-only and --ledger is wanted"),
+        (["--table", "1", "--ledger"], "one of --table, --flops-only and --ledger is wanted"),
+        (["--table", "9"], "table '9'; allowed: 1 to 7"),
+        (["--table", "1", "--reading", "as_told"], "reading 'as_told'; allowed: as_run, as_specified"),
+        (["--table", "1", "--scale", "huge"], "scale 'huge'; allowed: small, full"),
+        (["--table", "1", "--format", "pdf"], "'pdf'; allowed: md, csv, tex"),
+    ],
+)
+def test_reproduce_refuses_what_it_cannot_make(words: list[str], message: str) -> None:
+    result = run("reproduce", *words)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_reproduce_prints_the_tables_of_a_store(tmp_path: Path) -> None:
+    """Table II trains nothing."""
+    result = run("reproduce", "--table", "2", "--local", "--store", str(tmp_path))
+    assert result.exit_code == 0
+    assert "Table 2 of the report (settings), as run" in result.stdout
+    assert "zeta_theta" in result.stdout
+    (code,) = (tmp_path / "reproduce").iterdir()
+    assert {path.name for path in (code / "tables").iterdir()} == {f"2-as_run-small.{suffix}" for suffix in ("md", "csv", "tex")}
+
+
+def test_evaluate_by_a_benchmarks_protocol(small: Path, tmp_path: Path) -> None:
+    folder = str(tmp_path / "set")
+    assert run("distill", str(small), *set_options(FIXED), "--out", folder).exit_code == 0
+    result = run("evaluate", folder, "--protocol", "dd_ranking", "--networks", "2")
+    assert result.exit_code == 0
+    assert "label-robust score (LRS)" in result.stdout
+    refused = run("evaluate", folder, "--protocol", "dd_rank")
+    assert refused.exit_code == 2
+    assert "did you mean 'dd_ranking'?" in refused.output
+    useless = run("evaluate", folder, "--augmentations", "dsa")
+    assert useless.exit_code == 2
+    assert "without --protocol dc_bench" in useless.output

@@ -1,4 +1,4 @@
-"""cluster.yaml held against Ray's own schema and defaults, with no network and no AWS account."""
+"""cluster.yaml and cluster-local.yaml held against Ray's own schema and defaults, with no network and no AWS account."""
 
 import copy
 import tomllib
@@ -11,9 +11,21 @@ import yaml
 ROOT = Path(__file__).parent.parent
 
 
+FILES = ("cluster.yaml", "cluster-local.yaml")
+
+
+def read(name: str) -> dict[str, Any]:
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
 @pytest.fixture
 def cluster() -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "cluster.yaml").read_text(encoding="utf-8"))
+    return read("cluster.yaml")
+
+
+@pytest.fixture(params=FILES)
+def either(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return read(request.param)
 
 
 def validate(cluster: dict[str, Any]) -> dict[str, Any]:
@@ -62,28 +74,58 @@ def test_the_head_runs_no_trials_and_workers_start_from_none(cluster: dict[str, 
     assert all(kind["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"} for kind in types.values())
 
 
-def test_every_node_starts_with_the_token_and_without_usage_reports(cluster: dict[str, Any]) -> None:
-    assert cluster["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
+@pytest.mark.ray
+def test_ray_accepts_the_file_for_machines_of_ones_own_and_starts_all_of_them() -> None:
+    local = read("cluster-local.yaml")
+    prepared = validate(local)
+    (kind,) = prepared["available_node_types"].values()
+    assert kind["min_workers"] == kind["max_workers"] == prepared["max_workers"] == len(local["provider"]["worker_ips"]) == 2
+    assert prepared["head_start_ray_commands"] == local["head_start_ray_commands"]
+
+
+@pytest.mark.ray
+def test_ray_refuses_node_types_among_machines_of_ones_own(cluster: dict[str, Any]) -> None:
+    import click
+
+    with pytest.raises(click.ClickException, match="available_node_types is not supported"):
+        validate(read("cluster-local.yaml") | {"available_node_types": cluster["available_node_types"]})
+
+
+def test_machines_of_ones_own_are_started_by_the_autoscaler_that_knows_them() -> None:
+    """Ray 2.60's newer one starts one worker of two, and says "Adding 1 nodes" for ever."""
+    (start,) = [line for line in read("cluster-local.yaml")["head_start_ray_commands"] if "ray start" in line]
+    assert "RAY_enable_autoscaler_v2=0 " in start
+
+
+def test_every_node_starts_with_the_token_and_without_usage_reports(either: dict[str, Any]) -> None:
+    assert either["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
     for role in ("head", "worker"):
-        (start,) = [line for line in cluster[f"{role}_start_ray_commands"] if "ray start" in line]
+        (start,) = [line for line in either[f"{role}_start_ray_commands"] if "ray start" in line]
         assert "RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 ray start" in start
 
 
-def test_the_dashboard_listens_on_loopback_only(cluster: dict[str, Any]) -> None:
-    assert "--dashboard-host=127.0.0.1" in " ".join(cluster["head_start_ray_commands"])
-    assert "0.0.0.0" not in (ROOT / "cluster.yaml").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", FILES)
+def test_the_dashboard_listens_on_loopback_only(name: str) -> None:
+    assert "--dashboard-host=127.0.0.1" in " ".join(read(name)["head_start_ray_commands"])
+    assert "0.0.0.0" not in (ROOT / name).read_text(encoding="utf-8")
 
 
-def test_what_an_install_needs_is_brought_to_every_node(cluster: dict[str, Any]) -> None:
+def test_what_an_install_needs_is_brought_to_every_node(either: dict[str, Any]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
     needed = {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"]}
     needed |= {*wheel["packages"], *wheel["force-include"]}
-    mounts = {remote: local for remote, local in cluster["file_mounts"].items() if remote != "~/.ray/auth_token"}
+    mounts = {remote: local for remote, local in either["file_mounts"].items() if remote != "~/.ray/auth_token"}
     assert mounts == {f"~/raydistill/{name}": name for name in needed}
     assert all((ROOT / name).exists() for name in needed)
 
 
-def test_it_holds_no_credentials() -> None:
-    text = (ROOT / "cluster.yaml").read_text(encoding="utf-8").lower()
-    assert not [word for word in ("aws_access_key", "aws_secret", "ssh_private_key", "session_token") if word in text]
+def test_both_files_are_part_of_the_source_distribution() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert set(FILES) <= set(project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_it_holds_no_credentials(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8").lower()
+    assert not [word for word in ("aws_access_key", "aws_secret", "private key-----", "session_token") if word in text]

@@ -24,6 +24,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SPACES = sorted(path.stem for path in ROOT.glob("search_spaces/*.yaml"))
 FACTS = {
     "mnist": DataFacts(smallest_class=4500, confirm_images=5000),
+    "fashion_mnist": DataFacts(smallest_class=5000, confirm_images=5000),
+    "image_folder": DataFacts(smallest_class=400, confirm_images=500),
     "cifar10": DataFacts(smallest_class=4250, confirm_images=5000),
     "cifar100": DataFacts(smallest_class=425, confirm_images=5000),
 }

@@ -22,15 +22,17 @@ LAYERS: tuple[frozenset[str], ...] = (
             "bench",
             "certify",
             "comparison",
-            "export_set",
-            "import_set",
+            "set_export",
+            "set_import",
             "network_names",
             "one_set",
             "plan",
+            "protocols",
             "report",
             "reproduce",
             "solver_bench",
             "spaces",
+            "submission",
             "tune_cost",
             "unroll_cost",
             "weights_only",
@@ -50,7 +52,7 @@ ONLY_IN = {"ray": "raydistill.search.on_ray", "optuna": "raydistill.search"}
 """Library to the one folder that may import it."""
 
 MAY_OPEN_TEST = frozenset(
-    f"raydistill.{name}" for name in ("api", "cli", "certify.reading", "comparison", "one_set", "reproduce")
+    f"raydistill.{name}" for name in ("api", "cli", "certify.reading", "comparison", "one_set", "reproduce.run")
 )
 """`one_set` holds `evaluate --split test`; of a certification one module alone opens, after everything is trained."""
 PICKLERS = frozenset({"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve"})

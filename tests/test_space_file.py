@@ -53,6 +53,20 @@ def test_space_without_mistakes_has_its_ranges_by_path() -> None:
     }
 
 
+@pytest.mark.parametrize("path", ["../others", "cats/../../others", "/data/../others"])
+def test_a_folder_of_images_does_not_leave_the_data_root_by_the_way_up(path: str) -> None:
+    (mistake,) = mistakes("{name: digits}", f"{{name: image_folder, path: {path}, size: 8}}")
+    assert mistake == (
+        f"x.yaml:3: dataset.path: given {path!r}; a folder below the data root, or a full path, is wanted: write it without '..'"
+    )
+
+
+@pytest.mark.parametrize("name", ["..", "../other", "a/b", "/tmp", "~", "s3:x", ".hidden"])
+def test_a_study_names_a_folder_of_its_store_and_nothing_else(name: str) -> None:
+    (mistake,) = mistakes("study: small", f"study: '{name}'")
+    assert mistake.startswith(f"x.yaml:1: study: given {name!r}; up to 64 small letters, digits, '.', '_' and '-'")
+
+
 def test_what_is_not_written_takes_its_default() -> None:
     space = parse("seed: 0\n", "")
     assert (space.seed, space.resources.cpus_per_trial, space.template["evaluation"]["recipe"]) == (0, 1, "default")

@@ -18,7 +18,7 @@ from raydistill.core.contract import DeviceError, DivergedError
 from raydistill.core.data import load_splits
 from raydistill.core.recipes import RECIPES
 from raydistill.methods.datadam import DataDAMConfig
-from raydistill.record import Reading, TrialRecord, read_record, unpack_bits
+from raydistill.record import Reading, TrialRecord, read_progress, read_record, unpack_bits
 from raydistill.space_file import DataError
 from raydistill.store import Store, StoreError
 from raydistill.trial import StoredCheckpoint, run_trial
@@ -79,6 +79,26 @@ def test_a_trial_leaves_its_set_a_picture_and_a_record(study: Store) -> None:
     assert confirm.read_set(study, config.trial_id).images.shape == (50, 1, 8, 8)
     assert study.read(f"trials/{config.trial_id}/images.png").startswith(b"\x89PNG")
     assert not study.exists(f"trials/{config.trial_id}/progress.json")
+
+
+def test_steps_are_told_and_the_last_one_told_is_on_the_store(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no time between them every step is told, and what is on the store then is the step before."""
+    monkeypatch.setattr(trial, "TOLD_SECONDS", 0.0)
+    monkeypatch.setattr(trial, "CHECKPOINT_SECONDS", 0.0)
+    config = trial_config()
+    told: list[tuple[int, int]] = []
+    kept: list[int | None] = []
+
+    def on_step(step: int, steps: int) -> None:
+        progress = read_progress(study, config.trial_id)
+        told.append((step, steps))
+        kept.append(progress.step if progress else None)
+
+    run_trial(config, study, lambda reading: None, None, on_step)
+    steps = told[0][1]
+    assert steps > 1
+    assert told == [(step, steps) for step in range(steps + 1)]
+    assert kept == [None, *range(steps)]
 
 
 def test_record_counts_images_bytes_and_multiply_accumulates(study: Store) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from raydistill.import_set import read_published
+from raydistill.set_import import read_published
 from raydistill.spaces import InputError
 from raydistill.weights_only import RefusedError, read_tensors
 

@@ -140,6 +140,8 @@ class Evidence(Config):
     confirmed_candidates: int
     """Candidates that the search read on the confirm images until one held."""
     sizes: Sizes
+    experts_sha256: str | None
+    """Of the experts that the set was made with; null where its method reads none."""
     search_code_sha256: str
     """Of the code that made the set."""
     code_sha256: str

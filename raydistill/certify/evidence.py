@@ -34,6 +34,7 @@ def gather_evidence(study: Store, candidate: Candidate, plan: Plan, read: SplitR
         smaller=_smaller(candidate),
         confirmed_candidates=candidate.result.confirmed_candidates,
         sizes=_sizes(candidate),
+        experts_sha256=candidate.record.experts_sha256,
         search_code_sha256=candidate.record.code_sha256,
         code_sha256=plan.code_sha256,
         versions=versions(),

@@ -122,6 +122,8 @@ def _provenance(certificate: Certificate) -> Iterator[str]:
     yield f"- Networks trained on {evidence.trained_on}, read on {evidence.read_on}; {versions}"
     yield f"- Data (train, select, confirm) `{evidence.config['data_sha256']}`, test `{evidence.test_sha256}`"
     yield f"- Set `{evidence.arms[1].set_sha256}`"
+    if evidence.experts_sha256 is not None:
+        yield f"- Experts that it was made with `{evidence.experts_sha256}`"
     yield f"- Code of the search `{evidence.search_code_sha256}`, of this certificate `{evidence.code_sha256}`"
     yield f"- Networks, sealed before the test split was opened: `{evidence.seal}`"
     for opening in evidence.openings:

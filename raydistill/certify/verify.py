@@ -161,6 +161,8 @@ def _beside(certificate: Certificate, study: Store) -> Iterator[str]:
     record = read_record(study, evidence.trial_id) if study.exists(folder) else None
     if record is None or record.config != evidence.config:
         yield f"{folder}/record.json is not of the certified config"
+    elif record.experts_sha256 != evidence.experts_sha256:
+        yield f"{folder}/record.json names other experts than the certificate"
     if not study.exists(f"{folder}/images.safetensors"):
         yield f"{folder}/images.safetensors is missing"
     elif sha256(study.read(f"{folder}/images.safetensors")) != evidence.arms[1].set_sha256:

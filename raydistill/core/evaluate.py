@@ -15,20 +15,29 @@ from raydistill.core.data import LabelledImages, Splits
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.recipes import EpochRecipe, Recipe
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.core.train import is_correct, train
+from raydistill.core.train import Augment, is_correct, train
 
 
 def train_fresh(
-    images: Tensor, labels: Tensor, splits: Splits, network: NetworkConfig, recipe: Recipe, seed: int, device: torch.device
+    images: Tensor,
+    labels: Tensor,
+    splits: Splits,
+    network: NetworkConfig,
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
+    *,
+    augment: Augment | None = None,
 ) -> Network:
-    """A network, initialised and trained; arguments as in `train_and_read`.
+    """A network, initialised and trained; arguments as in `train_and_read`, `augment` as in `train`.
 
     The initialisation is the first that the seed decides, so the same seed starts the same network whatever it learns from.
     """
     generator = torch.Generator().manual_seed(seed)
     fresh = build_network(network, splits.shape, len(splits.class_names), device)
     initialise(fresh, generator)
-    train(fresh, images.to(device), labels.to(device), recipe, generator, mirror_keeps_class=splits.mirror_keeps_class)
+    keeps_class = splits.mirror_keeps_class
+    train(fresh, images.to(device), labels.to(device), recipe, generator, mirror_keeps_class=keeps_class, augment=augment)
     return fresh
 
 

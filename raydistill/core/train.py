@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,8 +15,22 @@ from raydistill.core.networks import Network
 from raydistill.core.recipes import Recipe
 
 
+class Augment(Protocol):
+    """What is done to a batch before a network sees it."""
+
+    def __call__(self, images: Tensor, *, generator: torch.Generator) -> Tensor:
+        """(B, C, H, W) images to as many others, with numbers from a generator on the CPU."""
+
+
 def train(
-    network: Network, images: Tensor, labels: Tensor, recipe: Recipe, generator: torch.Generator, *, mirror_keeps_class: bool
+    network: Network,
+    images: Tensor,
+    labels: Tensor,
+    recipe: Recipe,
+    generator: torch.Generator,
+    *,
+    mirror_keeps_class: bool,
+    augment: Augment | None = None,
 ) -> None:
     """Train an initialised network in place.
 
@@ -25,8 +41,11 @@ def train(
         recipe: optimiser, schedule, steps, batch.
         generator: on the CPU; draws batches and augmentations.
         mirror_keeps_class: whether "dsa" may flip.
+        augment: takes the place of the recipe's augmentation.
     """
-    operations = parse_operations(recipe.augmentation, mirror_keeps_class=mirror_keeps_class)
+    if augment is None:
+        operations = parse_operations(recipe.augmentation, mirror_keeps_class=mirror_keeps_class)
+        augment = partial(augment_each, operations=operations)
     targets = labels if labels.ndim == 1 else labels.softmax(dim=1)
     optimiser = torch.optim.SGD(network.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
     network.train()
@@ -38,7 +57,7 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = rate
         chosen = next(batches).to(images.device, non_blocking=True)
-        loss = functional.cross_entropy(network(augment_each(images[chosen], operations, generator)), targets[chosen])
+        loss = functional.cross_entropy(network(augment(images[chosen], generator=generator)), targets[chosen])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

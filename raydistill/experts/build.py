@@ -13,6 +13,7 @@ from torch import Tensor
 
 from raydistill.baseline import prepare_process, splits_of, train_part
 from raydistill.config import TrialConfig
+from raydistill.core.contract import TrainPart
 from raydistill.core.cost import Stopwatch
 from raydistill.core.experts import difficulty, train_expert
 from raydistill.core.synthetic import sha256
@@ -70,11 +71,19 @@ def build_expert(config: TrialConfig[Any], index: int, store: Store, data_root: 
     if is_whole(store, file, need.kept, rebuild_damaged=True):
         return
     splits, device = splits_of(config, data_root), prepare_process(config)
+    train_and_keep(train_part(splits, device), index, store, need, device)
+
+
+def train_and_keep(part: TrainPart, index: int, store: Store, need: ExpertNeed, device: torch.device) -> None:
+    """Train one expert on a part and write it; nothing if it is there."""
+    file = need.file("expert", index)
+    if is_whole(store, file, need.kept, rebuild_damaged=True):
+        return
     kept = need.kept | _epochs_there(store, file)
     scores = mean_scores(need, store) if need.score_networks else None
     watch = Stopwatch()
     with watch.measure("train"):
-        snapshots, accuracy = train_expert(train_part(splits, device), need.settings, index, kept, scores, device)
+        snapshots, accuracy = train_expert(part, need.settings, index, kept, scores, device)
     epochs = tuple(sorted(snapshots))
     tensors = {"epochs": torch.tensor(epochs), "snapshots": torch.stack([snapshots[epoch] for epoch in epochs])}
     _write(store, file, tensors, seconds=watch.seconds["train"], epochs=epochs, accuracy=accuracy, device=device)

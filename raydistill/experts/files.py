@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,13 @@ class StoredExperts:
     def other_code(self) -> set[str]:
         """Hashes of code that trained some of them and is not this code."""
         return {row.code_sha256 for row in self._rows} - {code_sha256()}
+
+    @property
+    def collapsed(self) -> dict[int, float]:
+        """Experts that ended below half of the median accuracy on the train part, with theirs; a fraction."""
+        accuracies = [row.train_accuracy_fraction or 0.0 for row in self._rows]
+        half = statistics.median(accuracies) / 2
+        return {index: accuracy for index, accuracy in enumerate(accuracies) if accuracy < half}
 
     def snapshot(self, expert: int, epoch: int) -> Tensor:
         """(P,) float32 on the CPU.

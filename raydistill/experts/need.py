@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from raydistill.config import TrialConfig, derive_seed
+from raydistill.config import NetworkConfig, TrialConfig, derive_seed
 from raydistill.core.augment import parse_operations
 from raydistill.core.data import Splits
 from raydistill.core.experts import ExpertFields, ExpertSettings
@@ -76,18 +76,33 @@ def need_of(config: TrialConfig[Any], splits: Splits) -> ExpertNeed | None:
     Raises:
         ExpertsError: it reads epochs beyond the last.
     """
-    fields = config.method
-    if not isinstance(fields, ExpertFields):
+    if not isinstance(config.method, ExpertFields):
         return None
+    dataset = config.dataset.model_dump(mode="json", exclude={"path"})
+    return need_for(config.method, config.network, dataset, splits)
+
+
+def need_for(fields: ExpertFields, network: NetworkConfig, dataset: dict[str, Any], splits: Splits) -> ExpertNeed:
+    """The experts that a method reads, trained on the train part of some data.
+
+    Args:
+        fields: the method's settings.
+        network: architecture.
+        dataset: names the data and what was done to it.
+        splits: the data.
+
+    Raises:
+        ExpertsError: it reads epochs beyond the last.
+    """
     if (beyond := fields.epochs_read()) and beyond[-1] > fields.expert_epochs:
         raise ExpertsError(
             f"trials of this space read experts up to epoch {beyond[-1]}, and method.expert_epochs is {fields.expert_epochs}: "
             "raise it, or take an earlier window"
         )
     settings = ExpertSettings(
-        dataset=config.dataset.model_dump(mode="json", exclude={"path"}),
-        data_sha256=config.data_sha256,
-        network=config.network,
+        dataset=dataset,
+        data_sha256=splits.sha256,
+        network=network,
         operations=parse_operations(fields.augmentation, mirror_keeps_class=splits.mirror_keeps_class),
         epochs=fields.expert_epochs,
         lr=fields.expert_lr,
@@ -98,8 +113,8 @@ def need_of(config: TrialConfig[Any], splits: Splits) -> ExpertNeed | None:
         seed=fields.expert_seed,
         curriculum=fields.curriculum(),
     )
-    network = build_network(config.network, splits.shape, len(splits.class_names), torch.device("meta"))
-    parameters = sum(parameter.numel() for parameter in network.parameters())
+    built = build_network(network, splits.shape, len(splits.class_names), torch.device("meta"))
+    parameters = sum(parameter.numel() for parameter in built.parameters())
     return ExpertNeed(
         settings=settings,
         count=fields.experts,

@@ -33,6 +33,11 @@ IN_PERCENT = {
     "accuracy_fraction": "accuracy (%)",
     "baseline_accuracy_fraction_mean": "baseline accuracy (%)",
     "train_accuracy_fraction": "train accuracy (%)",
+    "report_accuracy_fraction": "report (%)",
+    "own_accuracy_fraction": "ours (%)",
+    "random_accuracy_fraction": "random real (%)",
+    "random_soft_accuracy_fraction": "random real, experts' labels (%)",
+    "published_accuracy_fraction": "published (%)",
 }
 IN_POINTS = {
     "accuracy_fraction_std": "accuracy std (points)",
@@ -49,6 +54,8 @@ IN_POINTS = {
     "above_random_soft": "above random_soft (points)",
     "above_random_soft_low": "low ",
     "above_random_soft_high": "high ",
+    "published_std": "published std (points)",
+    "own_std": "own std (points)",
 }
 FOR_SCRIPTS = frozenset(
     {"seed", "data_sha256", "code_sha256", "images_sha256", "started_at", "host", "device", "split_seed"}
@@ -182,6 +189,11 @@ def timing_frame(timings: Sequence[Config]) -> pd.DataFrame:
 def score_frame(scores: Sequence[Config]) -> pd.DataFrame:
     """One row per measurement of `raydistill bench solver`; costs in trials of the smallest certifiable size."""
     return _frame([score.model_dump() for score in scores], [])
+
+
+def frame_of(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows as a frame, cells under their names; fractions, bytes and seconds."""
+    return _frame(rows, [])
 
 
 def render(frame: pd.DataFrame, suffix: str) -> str:

@@ -95,7 +95,7 @@ def prepare_experts(
             for stage, kind, build, indices in stages:
                 jobs = network_jobs(f"{kind} {need.settings.key}", partial(build, need=need), indices, config, store, data_root)
                 run_missing(stage, jobs, runner, watcher)
-        _tell_of_other_code(need, store, watcher)
+        _tell_of_oddities(need, store, watcher)
 
 
 @contextmanager
@@ -129,10 +129,16 @@ def _seconds_per_image(baseline: Baseline, recipe: Recipe) -> float:
     return sum(reading.seconds for reading in baseline.readings) / images
 
 
-def _tell_of_other_code(need: ExpertNeed, store: Store, watcher: Watcher) -> None:
-    other = StoredExperts(need, store).other_code
-    if other:
+def _tell_of_oddities(need: ExpertNeed, store: Store, watcher: Watcher) -> None:
+    experts, key = StoredExperts(need, store), need.settings.key
+    if other := experts.other_code:
         watcher.note(
-            f"experts {need.settings.key} were trained by other code (hash {', '.join(sorted(code[:12] for code in other))}); "
-            f"to have them built anew: raydistill experts prune {need.settings.key}"
+            f"experts {key} were trained by other code (hash {', '.join(sorted(code[:12] for code in other))}); "
+            f"to have them built anew: raydistill experts prune {key}"
+        )
+    if collapsed := experts.collapsed:
+        which = ", ".join(f"{index} ({100 * accuracy:.1f} %)" for index, accuracy in collapsed.items())
+        watcher.note(
+            f"experts {key}: these ended below half of the others' accuracy on the train part and teach little: {which}; "
+            "a lower method.expert_lr or another method.expert_seed trains others"
         )

@@ -14,7 +14,7 @@ from raydistill.search.needs import NodeNeeds
 from raydistill.search.solver import Solver
 from raydistill.search.watcher import Watcher
 from raydistill.store import Store, StoreError
-from raydistill.trial import Report, run_trial
+from raydistill.trial import OnStep, Report, run_trial, tell_nobody
 
 
 class LocalExecutor:
@@ -33,7 +33,7 @@ class LocalExecutor:
         """Ask, run, tell, until the budget is spent."""
         while (config := solver.ask()) is not None:
             watcher.trial_started(config)
-            record = run_to_a_record(config, study, partial(watcher.reading, config), data_root)
+            record = run_to_a_record(config, study, partial(watcher.reading, config), data_root, partial(watcher.step, config))
             solver.tell(record)
             watcher.trial_ended(record)
 
@@ -41,14 +41,16 @@ class LocalExecutor:
         """Nothing to let go."""
 
 
-def run_to_a_record(config: TrialConfig[Any], study: Store, report: Report, data_root: DataRoot) -> TrialRecord:
+def run_to_a_record(
+    config: TrialConfig[Any], study: Store, report: Report, data_root: DataRoot, on_step: OnStep = tell_nobody
+) -> TrialRecord:
     """As `run_trial`, but a trial that crashes gives its crashed record, so that the search goes on without it.
 
     Raises:
         StoreError: the study cannot be read or written, so there is no record.
     """
     try:
-        return run_trial(config, study, report, data_root)
+        return run_trial(config, study, report, data_root, on_step)
     except StoreError:
         raise
     except Exception:

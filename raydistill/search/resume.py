@@ -52,14 +52,23 @@ def check_resumable(space: SearchSpace, study: Store, *, data_sha256: str, accep
         )
 
 
-def _check_space(space: SearchSpace, study: Store) -> None:
+def stored_document(study: Store) -> dict[str, Any]:
+    """The space that a study was begun with, every default written out.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
     try:
         stored = yaml.safe_load(study.read(SPACE_FILE))
     except yaml.YAMLError as error:
         raise StoreError(f"{study.path(SPACE_FILE)} is damaged ({error}); restore it, or start a new study") from error
     if not isinstance(stored, dict):
         raise StoreError(f"{study.path(SPACE_FILE)} is damaged (not a mapping); restore it, or start a new study")
-    changes = list(differences(stored, complete_document(space)))
+    return stored
+
+
+def _check_space(space: SearchSpace, study: Store) -> None:
+    changes = list(differences(stored_document(study), complete_document(space)))
     if changes:
         raise StudyMismatchError(
             "\n".join(

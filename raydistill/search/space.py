@@ -57,7 +57,7 @@ def middle(dimension: Dimension) -> Any:
 def parameters(space: SearchSpace, config: TrialConfig[Any]) -> dict[str, Any]:
     """A trial's place in the space: its Optuna parameters."""
     document = config.model_dump(mode="json")
-    return {path: to_parameter(dimension, _value_at(document, path)) for path, dimension in space.ranges.items()}
+    return {path: to_parameter(dimension, value_at(document, path)) for path, dimension in space.ranges.items()}
 
 
 def field(space: SearchSpace) -> Field:
@@ -132,7 +132,8 @@ def _as_document(dimension: Dimension) -> dict[str, Any]:
     return {"low": dimension.low, "high": dimension.high, "log": dimension.log}
 
 
-def _value_at(document: Mapping[str, Any], path: str) -> Any:
+def value_at(document: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path."""
     value: Any = document
     for key in path.split("."):
         value = value[key]

@@ -17,11 +17,17 @@ class Watcher(Protocol):
     def job_done(self) -> None:
         """One network of the baseline or of a confirmation is done."""
 
+    def trial_asked(self, config: TrialConfig[Any]) -> None:
+        """A trial waits for a place to run; where it begins at once this may be left out."""
+
     def trial_started(self, config: TrialConfig[Any]) -> None:
         """A trial begins to run, or runs again after its process was lost."""
 
     def reading(self, config: TrialConfig[Any], reading: Reading) -> None:
         """A running trial has read its set."""
+
+    def step(self, config: TrialConfig[Any], step: int, steps: int) -> None:
+        """A running trial is at this image update, of so many; told now and then."""
 
     def trial_ended(self, record: TrialRecord) -> None:
         """A trial has its record; those of an earlier run are told first, without a start."""

@@ -135,4 +135,6 @@ def test_the_page_says_it_to_an_outsider() -> None:
     assert "| **the set** | 100.00 % | 0.00 | 0.00 | -1.48 | 1.48 | lossless |  |" in lines
     assert "| 5 | 2 | 0 | 18.00 |" in page
     assert "| bits per class | 41600 | 20800 | 2.00 |" in lines
+    assert "Experts" not in page
+    assert f"- Experts that it was made with `{'5' * 64}`" in render_page(certificate(experts_sha256="5" * 64, **made))
     assert "Test split opened 2026-11-24T20:00:00+00:00 by me on here: certificate 1 of study by-hand" in page

@@ -146,12 +146,18 @@ def test_a_certificate_in_its_study_is_held_against_the_files_beside_it(certifie
     assert found.checked[1].startswith("set, config, record, page, networks and log of openings beside it")
 
 
+def change(study: Store, name: str, **changes: Any) -> None:
+    """Edit a JSON file of a study."""
+    study.write_json(name, {**study.read_json(name), **changes})
+
+
 @pytest.mark.parametrize(
     ("spoil", "named"),
     [
         (lambda study, trial: study.write(f"{trial}/images.safetensors", "x"), "images.safetensors is another set"),
         (lambda study, trial: study.delete(f"{trial}/images.safetensors"), "images.safetensors is missing"),
         (lambda study, trial: study.delete(f"{trial}/record.json"), "record.json is not of the certified config"),
+        (lambda study, trial: change(study, f"{trial}/record.json", experts_sha256="1" * 64), "record.json names other experts"),
         (lambda study, trial: study.write("certificate.md", "All is well."), "certificate.md does not say what the certificate"),
         (
             lambda study, trial: study.write("certificate/1/networks/set-0-1.safetensors", "x"),
@@ -162,7 +168,7 @@ def test_a_certificate_in_its_study_is_held_against_the_files_beside_it(certifie
             "is missing or says something else than the certificate",
         ),
     ],
-    ids=["other set", "no set", "no record", "page", "network", "log"],
+    ids=["other set", "no set", "no record", "experts", "page", "network", "log"],
 )
 def test_a_file_that_is_another_is_named(certified: Store, spoil: Callable[[Store, str], None], named: str) -> None:
     trial = json.loads(certified.read("certificate.json"))["evidence"]["trial_id"]

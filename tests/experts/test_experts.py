@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections import Counter
@@ -273,6 +274,16 @@ def test_experts_of_other_code_are_told_of(built: Built) -> None:
     row = built.folder / "expert-000.json"
     row.write_text(row.read_text().replace(StoredExperts(need(), built.store)._rows[0].code_sha256, "e" * 64))
     assert any("trained by other code (hash eeeeeeeeeeee)" in note for note in prepare(built.store, trial()).notes)
+
+
+def test_an_expert_that_collapsed_is_told_of(built: Built) -> None:
+    assert not any("teach little" in note for note in prepare(built.store, trial()).notes)
+    for index, accuracy in ((0, 0.29), (1, 0.97)):  # their median is 0.63, and half of it lies between them
+        path = built.folder / f"expert-00{index}.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "train_accuracy_fraction": accuracy}))
+    (note,) = [note for note in prepare(built.store, trial()).notes if "teach little" in note]
+    assert "0 (29.0 %);" in note
+    assert "1 (" not in note
 
 
 def test_the_hash_of_a_set_is_of_its_experts(built: Built) -> None:

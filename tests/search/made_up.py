@@ -111,11 +111,17 @@ class Told:
     def job_done(self) -> None:
         self.events.append(("job", None))
 
+    def trial_asked(self, config: TrialConfig[Any]) -> None:
+        self.events.append(("asked", config.ask_number))
+
     def trial_started(self, config: TrialConfig[Any]) -> None:
         self.events.append(("started", config.ask_number))
 
     def reading(self, config: TrialConfig[Any], reading: Reading) -> None:
         self.events.append(("reading", (config.ask_number, reading)))
+
+    def step(self, config: TrialConfig[Any], step: int, steps: int) -> None:
+        self.events.append(("step", (config.ask_number, step, steps)))
 
     def trial_ended(self, record: TrialRecord) -> None:
         self.events.append(("ended", (record.ask_number, record.state)))

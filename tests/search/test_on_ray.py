@@ -25,7 +25,7 @@ from raydistill.search.driver import run_search  # noqa: E402
 from raydistill.search.local import LocalExecutor  # noqa: E402
 from raydistill.search.on_ray import RayExecutor, ResourcesError  # noqa: E402
 from raydistill.search.on_ray.capacity import live_nodes, startable_nodes  # noqa: E402
-from raydistill.search.on_ray.trial_process import DistillTrial  # noqa: E402
+from raydistill.search.on_ray.trial_process import DistillTrial, log_line  # noqa: E402
 from raydistill.space_file import DataError  # noqa: E402
 from raydistill.store import Store  # noqa: E402
 
@@ -187,16 +187,22 @@ def test_a_cluster_tells_its_nodes_and_what_it_may_start() -> None:
     assert startable_nodes() == []
 
 
-@pytest.mark.parametrize(
-    ("is_reused", "shown"),
-    [(False, "distill datadam ipc=12 trial 0 ({0})"), (True, "distill datadam, several trials")],
-)
-def test_a_trials_process_names_what_it_runs(is_reused: bool, shown: str) -> None:
-    values = {"method.lr_images": 1.0, "method.random_inits": 4, "ipc": 12}
-    config = tiny().trial(ask_number=0, values=values, data_sha256="d")
+def test_a_trials_process_is_named_by_what_tells_the_trial_from_the_others() -> None:
+    """Fields that the space fixes are left out, numbers have three digits, and the id is whole."""
+    searched = tiny("method.init={choices: [real, noise]}")
+    values = {"method.lr_images": 1.23456, "method.random_inits": 4, "method.init": "noise", "ipc": 12}
+    config = searched.trial(ask_number=3, values=values, data_sha256="d")
     process = object.__new__(DistillTrial)
-    process.config = {"trial": config.canonical_json(), "trial_id": config.trial_id, "is_reused": is_reused}
-    assert repr(process) == shown.format(config.trial_id)
+    process.config = {"trial": config.canonical_json(), "trial_id": config.trial_id, "chosen": sorted(searched.ranges)}
+    assert repr(process) == f"datadam ipc=12 trial 3 ({config.trial_id}) init=noise lr_images=1.23 random_inits=4"
+
+
+def test_a_reading_is_a_line_of_the_trials_log() -> None:
+    config = tiny().trial(ask_number=3, values={"method.lr_images": 1.0, "method.random_inits": 4, "ipc": 12}, data_sha256="d")
+    reading = Reading(step=15, fraction=0.5, accuracy_fractions=(0.95, 0.97), gap=0.02, loss=0.1)
+    assert log_line(config, reading, 2.54) == (
+        f"trial={config.trial_id} ask_number=3 ipc=12 step=15 accuracy_fraction=0.9600 gap=0.0200 seconds=2.5"
+    )
 
 
 def test_a_trial_asks_for_its_share() -> None:

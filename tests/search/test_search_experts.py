@@ -107,7 +107,7 @@ def test_a_trial_begun_on_experts_that_were_built_anew_begins_anew(tmp_path: Pat
     (path,) = tmp_path.glob("first/trials/*/record.json")
     before = json.loads(path.read_text())["images_sha256"]
     path.unlink()
-    left = {"readings": [], "seconds": {}, "experts_sha256": "of others"}
+    left = {"step": 0, "steps": 9, "readings": [], "seconds": {}, "experts_sha256": "of others"}
     path.with_name("progress.json").write_text(json.dumps(left))
     path.with_name("checkpoint.safetensors").write_bytes(b"half of a distillation")
     search(tmp_path, budget={"trials": 1})

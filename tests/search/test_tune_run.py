@@ -13,8 +13,11 @@ from made_up import AIM, Told, record, space
 
 pytest.importorskip("ray")
 
-from raydistill.record import read_record, write_record
+from raydistill.config import ResourcesConfig
+from raydistill.record import Reading, read_record, write_record
+from raydistill.search.on_ray import waiting as waiting_module
 from raydistill.search.on_ray.tune_run import Messenger, SolverSearcher
+from raydistill.search.on_ray.waiting import Waiting
 from raydistill.search.solver import Solver
 from raydistill.store import Store
 
@@ -28,9 +31,11 @@ class Bridge:
         self.study = Store(str(folder))
         database = folder / "disk" / "study.db"
         self.solver = Solver(space("budget.trials=1"), self.study, aim=AIM, data_sha256="d" * 64, database=database)
-        self.searcher = SolverSearcher(self.solver, {"cpus": 1})
         self.told = Told()
-        self.messenger = Messenger(self.searcher, self.study, self.told)
+        self.searcher = SolverSearcher(self.solver, {"cpus": 1}, self.told)
+        self.now = 0.0
+        waiting = Waiting("trials", ResourcesConfig(), [], self.told, clock=lambda: self.now)
+        self.messenger = Messenger(self.searcher, self.study, self.told, waiting)
         self.suggested = self.searcher.suggest("t0")
         self.config = self.searcher.configs["t0"]
 
@@ -57,6 +62,16 @@ def bridge(tmp_path: Path) -> Iterator[Bridge]:
 def test_an_ask_goes_out_as_text_and_then_there_is_no_more(bridge: Bridge) -> None:
     assert bridge.suggested == {"cpus": 1, "trial_id": bridge.config.trial_id, "trial": bridge.config.canonical_json()}
     assert bridge.searcher.suggest("t1") == "FINISHED"
+    assert bridge.told.all("asked") == [0]
+
+
+def test_a_result_is_a_reading_or_a_step(bridge: Bridge) -> None:
+    reading = Reading(step=15, fraction=0.5, accuracy_fractions=(0.95,), gap=0.03, loss=0.1)
+    trial: Any = SimpleNamespace(trial_id="t0")
+    for result in (reading.model_dump(mode="json"), {"step": 18, "steps": 30}):
+        bridge.messenger.on_trial_result(0, [], trial, {**result, "training_iteration": 1})
+    assert bridge.told.all("reading") == [(0, reading)]
+    assert bridge.told.all("step") == [(0, 18, 30)]
 
 
 def test_an_end_tells_the_record_that_the_trial_wrote(bridge: Bridge) -> None:
@@ -93,6 +108,16 @@ def test_a_process_lost_after_its_trial_ended_loses_nothing(bridge: Bridge, tmp_
 def test_a_trial_that_ends_without_a_record_crashed(bridge: Bridge) -> None:
     bridge.ends()
     assert bridge.left == ("crashed", "the trial ended without a record")
+
+
+def test_trials_without_a_place_are_told_of(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two wait and one runs, for 40 seconds."""
+    monkeypatch.setattr(waiting_module, "holds_one", lambda _: True)
+    trials: list[Any] = [SimpleNamespace(status=status) for status in ("PENDING", "RUNNING", "PENDING")]
+    for bridge.now in (0.0, 40.0):
+        bridge.messenger.on_step_end(0, trials)
+    (note,) = bridge.told.all("note")
+    assert note.startswith("2 trials wait for nodes")
 
 
 def test_trials_that_tune_forgot_are_ended(bridge: Bridge) -> None:

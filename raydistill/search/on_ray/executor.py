@@ -14,9 +14,11 @@ from raydistill.config import ResourcesConfig
 from raydistill.data_root import DataRoot
 from raydistill.search.jobs import Job
 from raydistill.search.needs import NodeNeeds
-from raydistill.search.on_ray.capacity import live_nodes, startable_nodes, trials_at_once
+from raydistill.search.on_ray.access import join
+from raydistill.search.on_ray.capacity import NodeShape, live_nodes, startable_nodes, trials_at_once
 from raydistill.search.on_ray.probe import FOLDER, NodeError, check_nodes, here, pose, refusal
 from raydistill.search.on_ray.tune_run import run_with_tune
+from raydistill.search.on_ray.waiting import Waiting, holds_one
 from raydistill.search.solver import Solver
 from raydistill.search.watcher import Watcher
 from raydistill.store import Store
@@ -35,6 +37,9 @@ SETTINGS = {
 }
 """Environment of Ray, unless a person has set it."""
 
+LOOK_SECONDS = 5.0
+"""How often it is looked whether jobs wait for nodes."""
+
 
 class RayExecutor:
     """Carries jobs and trials out on Ray; starts or joins the cluster when it is first used."""
@@ -52,6 +57,7 @@ class RayExecutor:
         self._at_once: int | None = None
         self._needs: NodeNeeds | None = None
         self._question: str | None = None
+        self._startable: list[NodeShape] = []
 
     def require(self, needs: NodeNeeds) -> None:
         """Have every node of a cluster that was not started here looked at before its first work."""
@@ -61,6 +67,7 @@ class RayExecutor:
         """Run jobs side by side as tasks with a trial's resources.
 
         Raises:
+            ClusterError: the cluster is not there, or may not be used.
             ResourcesError: no node can hold one.
             NodeError: a node has other code, or does not see the store or the data.
             Exception: what a job raised.
@@ -68,14 +75,18 @@ class RayExecutor:
         self._start(watcher)
         task = ray.remote(num_cpus=self._resources.cpus_per_trial, num_gpus=self._resources.gpus_per_trial)(_call)
         running = [task.options(name=job.name).remote(self._question, job) for job in jobs]
+        waiting = Waiting("networks", self._resources, self._startable, watcher)
         while running:
-            (done, *_), running = ray.wait(running)
-            try:
-                ray.get(done)
-            except RayTaskError as error:
-                # The task's traceback is in the error; what it raised is what a caller can act on.
-                raise error.cause from error
-            watcher.job_done()
+            ended, running = ray.wait(running, timeout=LOOK_SECONDS)
+            # Ray does not say cheaply which tasks run, but where no node holds one, all wait.
+            waiting.look(0 if ended or holds_one(self._resources) else len(running))
+            for done in ended:
+                try:
+                    ray.get(done)
+                except RayTaskError as error:
+                    # The task's traceback is in the error; what it raised is what a caller can act on.
+                    raise error.cause from error
+                watcher.job_done()
 
     def run_trials(self, solver: Solver, study: Store, data_root: DataRoot, watcher: Watcher) -> None:
         """Run trials through Tune until the solver gives no more.
@@ -87,7 +98,8 @@ class RayExecutor:
         """
         at_once = self._start(watcher)
         at_once = min(at_once, self._resources.max_concurrent_trials or at_once)
-        run_with_tune(solver, study, data_root, watcher, self._resources, at_once, self._question)
+        waiting = Waiting("trials", self._resources, self._startable, watcher)
+        run_with_tune(solver, study, data_root, watcher, self._resources, at_once, waiting, self._question)
 
     def close(self) -> None:
         """Leave the cluster; one that was started here ends."""
@@ -109,11 +121,12 @@ class RayExecutor:
         logging.getLogger("ray.tune").setLevel(logging.ERROR)
         address = self._address or os.environ.get("RAY_ADDRESS") or "local"
         if not ray.is_initialized():
-            context = ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            context = join(address)
             self._is_ours = True
             if context.dashboard_url:
                 watcher.note(f"Ray's dashboard: http://{context.dashboard_url}{_how_to_log_in()}")
-        at_once = trials_at_once(live_nodes(), [] if address == "local" else startable_nodes(), self._resources)
+        self._startable = [] if address == "local" else startable_nodes()
+        at_once = trials_at_once(live_nodes(), self._startable, self._resources)
         if self._needs is not None and address != "local":
             self._question = pose(self._needs)
             check_nodes(self._question, self._needs.study, self._resources, watcher)

@@ -20,6 +20,7 @@ from raydistill.data_root import DataRoot
 from raydistill.record import FINAL_STATES, Reading, TrialRecord, read_record, write_record
 from raydistill.search.on_ray.probe import NodeError
 from raydistill.search.on_ray.trial_process import REFUSED, DistillTrial
+from raydistill.search.on_ray.waiting import Waiting
 from raydistill.search.solver import Solver
 from raydistill.search.watcher import Watcher
 from raydistill.store import Store
@@ -36,6 +37,7 @@ def run_with_tune(
     watcher: Watcher,
     resources: ResourcesConfig,
     at_once: int,
+    waiting: Waiting,
     question: str | None,
 ) -> None:
     """Ask, run on the cluster, tell, until the solver gives no more.
@@ -47,6 +49,7 @@ def run_with_tune(
         watcher: told what happens.
         resources: of one trial.
         at_once: trials at once.
+        waiting: told how many trials wait for a place.
         question: what each trial's process asks of its node first (`probe.refusal`); None asks nothing.
 
     Raises:
@@ -58,11 +61,10 @@ def run_with_tune(
         "question": question,
         "cpus": resources.cpus_per_trial,
         "gpus": resources.gpus_per_trial,
-        # On a GPU a process that ended gives its memory back for certain; on a CPU a new one costs seconds of imports.
-        "is_reused": resources.gpus_per_trial == 0,
+        "chosen": sorted(solver.space.ranges),
     }
-    searcher = SolverSearcher(solver, common)
-    messenger = Messenger(searcher, study, watcher)
+    searcher = SolverSearcher(solver, common, watcher)
+    messenger = Messenger(searcher, study, watcher, waiting)
     with tempfile.TemporaryDirectory(prefix="raydistill-tune-", ignore_cleanup_errors=True) as scratch:
         tuner = tune.Tuner(
             DistillTrial,
@@ -70,7 +72,7 @@ def run_with_tune(
                 search_alg=searcher,
                 num_samples=solver.remaining,
                 max_concurrent_trials=at_once,
-                reuse_actors=bool(common["is_reused"]),
+                reuse_actors=False,  # why: see `trial_process`
                 trial_name_creator=_trial_id,
                 trial_dirname_creator=_trial_id,
             ),
@@ -89,13 +91,14 @@ def run_with_tune(
 class SolverSearcher(Searcher):
     """Tune's way to ask. Told nothing: `Messenger` tells the solver, because only there the cause of an error is known."""
 
-    def __init__(self, solver: Solver, common: dict[str, Any]) -> None:
-        """Ask `solver`; `common` goes into every Tune config."""
+    def __init__(self, solver: Solver, common: dict[str, Any], watcher: Watcher) -> None:
+        """Ask `solver`, tell `watcher` of each ask; `common` goes into every Tune config."""
         super().__init__()
         self.solver = solver
         self.configs: dict[str, TrialConfig[Any]] = {}
         """By Tune's trial id."""
         self._common = common
+        self._watcher = watcher
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]  # Ray leaves FINISHED out
         """The next trial as a Tune config, or that there is none."""
@@ -103,6 +106,7 @@ class SolverSearcher(Searcher):
         if config is None:
             return Searcher.FINISHED
         self.configs[trial_id] = config
+        self._watcher.trial_asked(config)
         return {**self._common, "trial_id": config.trial_id, "trial": config.canonical_json()}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -125,8 +129,9 @@ class Messenger(tune.Callback):
     takes it for the trial's.
     """
 
-    def __init__(self, searcher: SolverSearcher, study: Store, watcher: Watcher) -> None:
-        """Tell the searcher's solver and the watcher."""
+    def __init__(self, searcher: SolverSearcher, study: Store, watcher: Watcher, waiting: Waiting) -> None:
+        """Tell the searcher's solver, the watcher, and who watches for trials that wait."""
+        self._waiting = waiting
         self._searcher = searcher
         self._study = study
         self._watcher = watcher
@@ -140,12 +145,16 @@ class Messenger(tune.Callback):
         self._watcher.trial_started(self._searcher.configs[trial.trial_id])
 
     def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any) -> None:
-        """Pass a reading on, or remember a refusal."""
+        """Pass a reading or a step on, or remember a refusal."""
         if REFUSED in result:
             self._refused = result[REFUSED]
             return
+        config = self._searcher.configs[trial.trial_id]
+        if "fraction" not in result:
+            self._watcher.step(config, result["step"], result["steps"])
+            return
         reading = Reading.model_validate({name: result[name] for name in Reading.model_fields})
-        self._watcher.reading(self._searcher.configs[trial.trial_id], reading)
+        self._watcher.reading(config, reading)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Say that a trial is run again."""
@@ -161,14 +170,15 @@ class Messenger(tune.Callback):
         self._ended.append((self._searcher.configs[trial.trial_id], _error_text(trial)))
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Tell the solver of trials that ended; end the search if a node refused one, which then costs no trial of the budget."""
+        """Tell the solver of trials that ended, and of those that have no place yet; end the search if a node refused one."""
         if self._refused is not None:
-            raise NodeError(self._refused)
+            raise NodeError(self._refused)  # which costs no trial of the budget
+        self._waiting.look(sum(trial.status == Trial.PENDING for trial in trials))
         while self._ended:
             self._end(*self._ended.pop(0))
 
     def end_what_tune_forgot(self) -> None:
-        """End trials of which Tune gave up without a word, as it does when a process could not be reused."""
+        """End trials of which Tune gave up without a word."""
         for config in self._searcher.solver.running:
             self._end(config, "Ray Tune ended the trial without saying why")
 

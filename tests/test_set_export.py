@@ -19,9 +19,9 @@ from raydistill.core import zca
 from raydistill.core.data import load_splits
 from raydistill.core.preprocess import Whiten
 from raydistill.core.synthetic import SyntheticSet, decode, encode
-from raydistill.export_set import class_folder, export_set, from_npz, to_npz
-from raydistill.import_set import import_file
 from raydistill.one_set import write_set
+from raydistill.set_export import class_folder, export_set, from_npz, to_npz
+from raydistill.set_import import import_file
 from raydistill.space_file import DataError
 from raydistill.spaces import InputError
 from raydistill.store import Store
@@ -164,3 +164,11 @@ def test_what_is_there_is_not_mixed_with(saved: Path, tmp_path: Path) -> None:
         export_set(str(saved), saved, "png")
     with pytest.raises(InputError, match=r"set is taken; a file name is wanted"):
         export_set(str(saved), saved, "npz")
+
+
+def test_the_functions_of_the_package_export_and_import(saved: Path, tmp_path: Path) -> None:
+    assert "to the last bit" in raydistill.export_set(saved, tmp_path / "set.npz", form="npz")
+    imported = raydistill.import_set(tmp_path / "set.npz", out=tmp_path / "again")
+    assert torch.equal(imported.images, read(saved)[0].images)
+    assert (tmp_path / "again/images.safetensors").read_bytes() == (saved / "images.safetensors").read_bytes()
+    assert raydistill.import_set(tmp_path / "set.npz").ipc == 3

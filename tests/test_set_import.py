@@ -14,14 +14,14 @@ from PIL import Image
 from torch import Tensor
 
 import raydistill
-from raydistill import import_set
+from raydistill import set_import
 from raydistill.config import DatasetConfig
 from raydistill.core import zca
 from raydistill.core.data import load_splits
 from raydistill.core.preprocess import Whiten
-from raydistill.export_set import export_set
-from raydistill.import_set import CONSTANTS, Imported, import_file
 from raydistill.one_set import read_set_file, write_set
+from raydistill.set_export import export_set
+from raydistill.set_import import CONSTANTS, Imported, import_file
 from raydistill.spaces import InputError
 from raydistill.store import Store
 
@@ -32,7 +32,7 @@ LABELS = torch.arange(10).repeat_interleave(2)
 @pytest.fixture(autouse=True)
 def _read_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Starting a process takes seconds; `test_weights_only` does."""
-    monkeypatch.setattr(import_set, "read_published", lambda file: torch.load(import_set._existing(file), weights_only=True))
+    monkeypatch.setattr(set_import, "read_published", lambda file: torch.load(set_import._existing(file), weights_only=True))
 
 
 def file(folder: Path, name: str = "set.pt", place: str = "as made", **tensors: Tensor) -> Path:
@@ -79,8 +79,8 @@ def test_a_whitened_set_is_taken_from_its_authors_whitening_to_ours(tmp_path: Pa
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(generator.integers(0, 256, (4, 4), dtype=np.uint8)).save(path)
     overrides = [f"dataset.path={folder}", "dataset.size=4", "network.depth=2"]
-    config = import_set._config_for("image_folder", "zca", overrides, None)["dataset"]
-    raw = import_set.load_raw(config, None)
+    config = set_import._config_for("image_folder", "zca", overrides, None)["dataset"]
+    raw = set_import.load_raw(config, None)
     pixels = torch.rand(4, 1, 4, 4)
     theirs = Whiten(key=zca.fit(raw.search.images, 255)).apply(pixels)
     imported = take(file(tmp_path, images=theirs, labels=torch.tensor([0, 0, 1, 1])), "zca", "image_folder", overrides=overrides)

@@ -27,8 +27,8 @@ from raydistill.core.data import Splits, load_raw, load_splits
 from raydistill.core.preprocess import Preprocess, Standardise, Whiten
 from raydistill.core.synthetic import Manifest, SyntheticSet, hard_labels
 from raydistill.data_root import DataRoot
-from raydistill.export_set import from_npz
 from raydistill.record import code_sha256
+from raydistill.set_export import from_npz
 from raydistill.spaces import InputError, load_space
 from raydistill.weights_only import REFUSED
 

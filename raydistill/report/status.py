@@ -1,0 +1,243 @@
+"""Where a study stands, read from what it left in its store, whether or not a search of it runs, here or elsewhere."""
+
+from __future__ import annotations
+
+import fcntl
+import shlex
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import fsspec
+
+from raydistill.config import Config, TrialConfig
+from raydistill.core.experts import ExpertFields
+from raydistill.methods import method_configs
+from raydistill.record import TrialRecord, read_progress
+from raydistill.report.tables import StudyRecords, read_study
+from raydistill.report.tally import Bracket, bracket_of, bracket_words, state_words, step_words
+from raydistill.report.words import duration, points
+from raydistill.search.resume import SPACE_FILE, stored_document
+from raydistill.store import Store
+
+Stage = Literal["baseline", "experts", "trials", "confirmation", "ended"]
+
+
+class OpenTrial(Config):
+    """A trial that was asked and has no record."""
+
+    trial_id: str
+    ask_number: int
+    ipc: int
+    step: int | None = None
+    """Image updates done when it last wrote; null if it has not begun."""
+    steps: int | None = None
+    """Those in all; null before they are known."""
+    gap: float | None = None
+    """At its last reading."""
+
+    @property
+    def fraction(self) -> float | None:
+        """Part of the distillation done, 0 to 1."""
+        return None if self.step is None or not self.steps else self.step / self.steps
+
+
+class StudyStatus(Config):
+    """A study as its files tell it."""
+
+    study: str
+    root: str
+    """Folder or URI."""
+    is_held: bool | None
+    """Whether a search holds the study now; null where the store has no lock that can be asked."""
+    holder: str | None
+    """Process and host of that search."""
+    stage: Stage
+    stage_done: int | None
+    """Networks or trials of the stage that are done; null while experts are trained, which lie outside the study."""
+    stage_total: int | None
+    states: dict[str, int]
+    """Trials that ended, by state."""
+    running: tuple[OpenTrial, ...]
+    """Trials that have begun; where no search holds the study, they were cut off."""
+    waiting: tuple[OpenTrial, ...]
+    """Trials that were asked and have not begun."""
+    margin_fraction: float
+    bracket: Bracket
+    seconds_left: float | None
+    """Of the trials, at the mean of those that ended and as many at once as run now; null where none has ended or none runs."""
+    verdict: str | None
+    reason: str | None
+    """The verdict in one sentence."""
+    last_written: str | None
+    """When a file of the study was last written; UTC, ISO 8601."""
+    continue_command: str
+
+
+def read_status(study: Store) -> StudyStatus:
+    """Where a study stands.
+
+    Raises:
+        StoreError: a file of the study is damaged.
+    """
+    space = stored_document(study)
+    found = read_study(study, method_configs())
+    records = [record for _, record in found.trials if record is not None]
+    open_trials = [_open(config, study) for config, record in found.trials if record is None]
+    running = [trial for trial in open_trials if trial.step is not None]
+    is_held, holder = _holder(study)
+    # A study that is extended holds the result of its shorter self.
+    result = None if is_held or open_trials else found.result
+    stage, done, total = _stage(study, space, found) if result is None else ("ended", len(records), len(found.trials))
+    margin = space["goal"]["margin_fraction"]
+    return StudyStatus(
+        study=space["study"],
+        root=study.root,
+        is_held=is_held,
+        holder=holder,
+        stage=stage,
+        stage_done=done,
+        stage_total=total,
+        states=dict(Counter(record.state for record in records)),
+        running=tuple(running),
+        waiting=tuple(trial for trial in open_trials if trial.step is None),
+        margin_fraction=margin,
+        bracket=bracket_of(records, margin),
+        seconds_left=None if is_held is False else _seconds_left(records, running, space["budget"]["trials"]),
+        verdict=result.verdict if result else None,
+        reason=result.reason if result else None,
+        last_written=_last_written(study),
+        continue_command=_continue_command(study, space),
+    )
+
+
+def status_lines(status: StudyStatus, now: datetime) -> str:
+    """The status in lines of a name and a value, as a person reads it."""
+    rows = [
+        ("Study", f"{status.study} in {status.root}"),
+        ("Search", _search_words(status)),
+        ("Stage", _stage_words(status)),
+        ("Trials", _trial_words(status)),
+        ("Bracket", f"{bracket_words(status.bracket)} (margin {points(status.margin_fraction)})"),
+    ]
+    rows += [("Time left", f"about {duration(status.seconds_left)}, the confirmation apart")] if status.seconds_left else []
+    begun = "Cut off" if status.is_held is False else "Running"
+    rows += [(begun, _open_words(trial)) for trial in status.running]
+    rows += [("Waiting", _open_words(trial)) for trial in status.waiting]
+    rows += [("Verdict", f"{status.verdict.replace('_', ' ')}: {status.reason}")] if status.verdict else []
+    if status.last_written is not None:
+        written = datetime.fromisoformat(status.last_written)
+        ago = duration(max(0.0, (now - written).total_seconds()))
+        rows.append(("Last written", f"{written:%Y-%m-%d %H:%M:%S} UTC, {ago} ago"))
+    if not status.is_held:
+        rows.append(("To extend it" if status.stage == "ended" else "To continue", status.continue_command))
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _open(config: TrialConfig[Any], study: Store) -> OpenTrial:
+    progress = read_progress(study, config.trial_id)
+    return OpenTrial(
+        trial_id=config.trial_id,
+        ask_number=config.ask_number,
+        ipc=config.ipc,
+        step=progress.step if progress else None,
+        steps=progress.steps or None if progress else None,
+        gap=progress.readings[-1].gap if progress and progress.readings else None,
+    )
+
+
+def _stage(study: Store, space: Mapping[str, Any], found: StudyRecords) -> tuple[Stage, int | None, int | None]:
+    """The stage of a search that has not ended, and how much of it is done."""
+    evaluation, ended = space["evaluation"], [record for _, record in found.trials if record is not None]
+    budget = max(space["budget"]["trials"], len(ended))
+    if found.baseline is None:
+        return "baseline", _count(study, "baseline", "network-"), evaluation["baseline_networks"]
+    if not found.trials and issubclass(method_configs()[space["method"]["name"]], ExpertFields):
+        return "experts", None, None
+    confirming = [r for r in ended if r.state == "finished" and _is_being_confirmed(study, r.trial_id)]
+    if len(ended) == len(found.trials) and (confirming or len(ended) == budget):
+        done = _count(study, f"trials/{confirming[-1].trial_id}", "confirm-") if confirming else 0
+        return "confirmation", done, evaluation["confirm_networks"]
+    return "trials", len(ended), budget
+
+
+def _is_being_confirmed(study: Store, trial_id: str) -> bool:
+    folder = f"trials/{trial_id}"
+    return _count(study, folder, "confirm-") > 0 and not study.exists(f"{folder}/confirmation.json")
+
+
+def _count(study: Store, folder: str, prefix: str) -> int:
+    return sum(name.startswith(prefix) for name in study.files(folder))
+
+
+def _seconds_left(records: Sequence[TrialRecord], running: Sequence[OpenTrial], budget: int) -> float | None:
+    taken = [r.cost.distill_seconds + r.cost.evaluate_seconds for r in records if r.cost]
+    if not taken or not running:
+        return None
+    begun = sum(trial.fraction or 0.0 for trial in running)
+    return statistics.mean(taken) * max(0.0, budget - len(records) - begun) / len(running)
+
+
+def _holder(study: Store) -> tuple[bool | None, str | None]:
+    """Whether a search holds the study and which; unknown where there is no folder to lock."""
+    if not study.is_local:
+        return None, None
+    path = study.local_path(".lock")
+    if not path.exists():
+        return False, None
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True, file.read().strip() or None
+    return False, None
+
+
+def _last_written(study: Store) -> str | None:
+    filesystem, path = fsspec.url_to_fs(study.root, use_listings_cache=False)
+    files = filesystem.find(path, detail=True)
+    moments = [_moment(info) for name, info in files.items() if not name.rpartition("/")[2].startswith(".")]
+    return max(moments).isoformat() if moments else None
+
+
+def _moment(info: Mapping[str, Any]) -> datetime:
+    """When a file was written, by the name that its file system has for it."""
+    moment = next(info[key] for key in ("mtime", "LastModified", "created") if key in info)
+    return moment.astimezone(UTC) if isinstance(moment, datetime) else datetime.fromtimestamp(moment, UTC)
+
+
+def _continue_command(study: Store, space: Mapping[str, Any]) -> str:
+    # A command reads its space from a file of this machine, so that one in a remote store is copied first.
+    file = str(study.local_path(SPACE_FILE)) if study.is_local else f"COPY_OF_{SPACE_FILE}"
+    data = [] if space["dataset"]["name"] == "digits" else ["--data-root", "AS_BEFORE"]
+    return shlex.join(["raydistill", "search", file, "--store", study.parent.root, *data])
+
+
+def _search_words(status: StudyStatus) -> str:
+    if status.is_held is None:
+        return "unknown: this store has no lock that can be asked"
+    if not status.is_held:
+        return "none runs"
+    return f"runs, {status.holder}" if status.holder else "runs"
+
+
+def _stage_words(status: StudyStatus) -> str:
+    if status.stage_total is None:
+        return status.stage
+    counted = "trials" if status.stage in ("trials", "ended") else "networks"
+    return f"{status.stage}, {status.stage_done} of {status.stage_total} {counted}"
+
+
+def _trial_words(status: StudyStatus) -> str:
+    begun = "cut off" if status.is_held is False else "running"
+    counts = [f"{len(trials)} {word}" for trials, word in ((status.running, begun), (status.waiting, "waiting")) if trials]
+    return ", ".join([state_words(status.states), *counts])
+
+
+def _open_words(trial: OpenTrial) -> str:
+    far = [] if trial.step is None else [step_words(trial.step, trial.fraction)]
+    gap = [] if trial.gap is None else [f"gap {points(trial.gap)}"]
+    return ", ".join([f"trial {trial.ask_number} ({trial.trial_id})", f"IPC {trial.ipc}", *far, *gap])

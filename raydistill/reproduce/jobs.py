@@ -1,0 +1,300 @@
+"""The work behind the tables, as jobs for an executor: experts, sets, and networks that learn from them.
+
+Everything lies below `<store>/reproduce/<code>/`, named by the hash of the settings that shape it, so tables share what they have
+in common, a killed run continues (a set from its checkpoint, a reading from its last network), and other code starts anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+
+from raydistill.baseline import set_up_process, train_part
+from raydistill.config import Config, derive_seed
+from raydistill.core.contract import DivergedError
+from raydistill.core.cost import Stopwatch
+from raydistill.core.data import LabelledImages, Splits
+from raydistill.core.evaluate import network_seeds, train_fresh, with_learned_rate
+from raydistill.core.experts import ExpertFields
+from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode
+from raydistill.core.train import is_correct
+from raydistill.data_root import DataRoot
+from raydistill.experts.build import train_and_keep
+from raydistill.experts.files import StoredExperts
+from raydistill.experts.need import ExpertNeed, need_for
+from raydistill.methods import METHODS
+from raydistill.record import code_sha256, versions
+from raydistill.reproduce.official import load_official
+from raydistill.reproduce.settings import Cell, SetPlan
+from raydistill.store import Store
+from raydistill.trial import StoredCheckpoint
+
+
+class MadeSet(Config):
+    """What is known of a set that was made. Written after the set itself: where it is, the set is whole."""
+
+    seconds: float
+    """Of distilling, after the last kill if there was one."""
+    device: str
+    error: str | None = None
+    """Why there is no set."""
+
+
+class Outcome(Config):
+    """The networks of one cell and draw, those trained so far."""
+
+    cell: dict[str, Any]
+    """The cell's settings."""
+    draw: int
+    accuracy_fractions: tuple[float, ...] = Field(strict=False)
+    """On the test images, one per network."""
+    train_seconds: tuple[float, ...] = Field(strict=False)
+    """One per network, training alone."""
+    device: str
+    versions: dict[str, str]
+    error: str | None = None
+    """Why the draw has no set to learn from."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where the work is done and kept."""
+
+    store: Store
+    data_root: DataRoot
+    threads: int
+    device: Literal["cpu", "cuda"]
+
+    @property
+    def folder(self) -> Store:
+        """Of everything that this code made."""
+        return self.store.at("reproduce", code_sha256()[:12])
+
+    def set_up(self) -> torch.device:
+        """Make this process ready to compute.
+
+        Raises:
+            DeviceError: the device is not there.
+        """
+        return set_up_process(self.threads, self.device)
+
+    @property
+    def in_words(self) -> str:
+        """What the times were measured on."""
+        if self.device == "cuda":
+            return torch.cuda.get_device_name()
+        return f"cpu ({platform.machine()}, {self.threads} thread{'' if self.threads == 1 else 's'})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExpertJob:
+    """Trains one expert of a plan."""
+
+    plan: SetPlan
+    index: int
+    place: Place
+
+    @property
+    def name(self) -> str:
+        """As a person reads it."""
+        return f"expert {self.index}"
+
+    def __call__(self) -> None:
+        """Do it; nothing if it is done."""
+        splits, device = load_official(self.plan.images, self.place.data_root), self.place.set_up()
+        need = expert_need(self.plan, splits)
+        assert need is not None
+        train_and_keep(train_part(splits, device), self.index, self.place.folder, need, device)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SetJob:
+    """Makes one draw of a set."""
+
+    plan: SetPlan
+    draw: int
+    place: Place
+
+    @property
+    def name(self) -> str:
+        """As a person reads it."""
+        return f"{method_name(self.plan)}, IPC {self.plan.ipc}, draw {self.draw}"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is made, or cannot be."""
+        return self.place.folder.exists(f"{set_file(self.plan, self.draw)}.json")
+
+    def __call__(self) -> None:
+        """Do it; nothing if it is done. A distillation that diverges is an outcome."""
+        if self.is_done:
+            return
+        splits, device = load_official(self.plan.images, self.place.data_root), self.place.set_up()
+        file, watch, error = set_file(self.plan, self.draw), Stopwatch(), None
+        try:
+            with watch.measure("distil"):
+                synthetic = self._distil(splits, device, self.place.folder.at(file))
+            manifest = Manifest(
+                preprocess=splits.preprocess,
+                class_names=splits.class_names,
+                config={"reproduce": self.plan.model_dump(mode="json"), "draw": self.draw},
+                code_sha256=code_sha256(),
+            )
+            self.place.folder.write(f"{file}.safetensors", encode(synthetic, manifest))
+        except DivergedError as diverged:
+            error = str(diverged)
+        made = MadeSet(seconds=watch.seconds["distil"], device=self.place.in_words, error=error)
+        self.place.folder.write(f"{file}.json", made.model_dump_json(indent=2) + "\n")
+        self.place.folder.delete_folder(file)
+
+    def _distil(self, splits: Splits, device: torch.device, checkpoint: Store) -> SyntheticSet:
+        need = expert_need(self.plan, splits)
+        return METHODS[method_name(self.plan)].distill(
+            train_part(splits, device),
+            self.plan.network,
+            self.plan.method,
+            self.plan.ipc,
+            # The same draw starts every method from the same images.
+            generator=torch.Generator().manual_seed(derive_seed("reproduce", "set", self.draw)),
+            device=device,
+            report=lambda *_, **__: None,
+            checkpoint=StoredCheckpoint(checkpoint),
+            **({} if need is None else {"experts": StoredExperts(need, self.place.folder)}),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ReadingJob:
+    """Trains the networks of one cell and draw, and reads each on the test images."""
+
+    cell: Cell
+    draw: int
+    place: Place
+    test: LabelledImages | None
+    """None where nothing is left to read."""
+
+    @property
+    def name(self) -> str:
+        """As a person reads it."""
+        source = "full data" if not isinstance(self.cell.source, SetPlan) else method_name(self.cell.source)
+        return f"networks on {source}, draw {self.draw}"
+
+    @property
+    def file(self) -> str:
+        """Where the outcome goes."""
+        return f"networks/{key(self.cell)}-{self.draw}.json"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all networks are read, or there is no set to learn from."""
+        so_far = self.read()
+        return so_far is not None and (so_far.error is not None or len(so_far.accuracy_fractions) >= self.cell.networks)
+
+    def read(self) -> Outcome | None:
+        """The outcome so far.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        return Outcome.model_validate(self.place.folder.read_json(self.file)) if self.place.folder.exists(self.file) else None
+
+    def __call__(self) -> None:
+        """Do what is left of it."""
+        if self.is_done:
+            return
+        splits, device = load_official(self.cell.images, self.place.data_root), self.place.set_up()
+        outcome = self.read() or self._empty()
+        made = self._made()
+        if made is not None and made.error is not None:
+            self._write(outcome.model_copy(update={"error": made.error}))
+            return
+        learned = self._learned_from(splits)
+        recipe = with_learned_rate(self.cell.recipe.for_set(len(learned.images)), learned)
+        assert self.test is not None
+        images, labels = self.test.images.to(device), self.test.labels.to(device)
+        seeds = network_seeds(f"reproduce {self.draw}", splits.sha256, self.cell.networks)
+        for seed in seeds[len(outcome.accuracy_fractions) :]:
+            watch = Stopwatch()
+            with watch.measure("train"):
+                network = train_fresh(learned.images, learned.labels, splits, self.cell.network, recipe, seed, device)
+                if device.type == "cuda":
+                    torch.cuda.synchronize(device)
+            accuracy = float(is_correct(network, images, labels).float().mean())
+            outcome = outcome.model_copy(
+                update={
+                    "accuracy_fractions": (*outcome.accuracy_fractions, accuracy),
+                    "train_seconds": (*outcome.train_seconds, watch.seconds["train"]),
+                }
+            )
+            self._write(outcome)
+
+    def _learned_from(self, splits: Splits) -> SyntheticSet:
+        """What the networks learn from; the full data as a set of nominal size, since only its images and labels are read."""
+        if not isinstance(self.cell.source, SetPlan):
+            return SyntheticSet(images=splits.train.images, labels=splits.train.labels, ipc=splits.smallest_class)
+        synthetic, _ = decode(self.place.folder.read(f"{set_file(self.cell.source, self.draw)}.safetensors"))
+        return synthetic
+
+    def _made(self) -> MadeSet | None:
+        if not isinstance(self.cell.source, SetPlan):
+            return None
+        return read_made(self.place.folder, self.cell.source, self.draw)
+
+    def _empty(self) -> Outcome:
+        return Outcome(
+            cell=self.cell.model_dump(mode="json"),
+            draw=self.draw,
+            accuracy_fractions=(),
+            train_seconds=(),
+            device=self.place.in_words,
+            versions=versions(),
+        )
+
+    def _write(self, outcome: Outcome) -> None:
+        self.place.folder.write(self.file, outcome.model_dump_json(indent=2) + "\n")
+
+
+def expert_need(plan: SetPlan, splits: Splits) -> ExpertNeed | None:
+    """The experts that a plan reads; None where its method needs none."""
+    if not isinstance(plan.method, ExpertFields):
+        return None
+    return need_for(plan.method, plan.network, plan.images.model_dump(mode="json"), splits)
+
+
+def read_made(folder: Store, plan: SetPlan, draw: int) -> MadeSet:
+    """What is known of a set."""
+    return MadeSet.model_validate(folder.read_json(f"{set_file(plan, draw)}.json"))
+
+
+def set_file(plan: SetPlan, draw: int) -> str:
+    """Path of a set below the code's folder, without its ending."""
+    return f"sets/{key(plan)}-{draw}"
+
+
+def method_name(plan: SetPlan) -> str:
+    """Key in `METHODS`."""
+    name: str = plan.method.name  # type: ignore[attr-defined]
+    return name
+
+
+def key(settings: Config) -> str:
+    """First 12 hex digits of the SHA-256 of the canonical JSON."""
+    return hashlib.sha256(json.dumps(settings.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def distinct_plans(cells: Sequence[Cell]) -> list[tuple[SetPlan, int]]:
+    """Every set that cells read, with its draw, each once."""
+    found = {
+        (key(cell.source), draw): (cell.source, draw)
+        for cell in cells
+        if isinstance(cell.source, SetPlan)
+        for draw in range(cell.draws)
+    }
+    return list(found.values())

@@ -1,0 +1,248 @@
+"""The ledger: every published number that this project could be held against, beside its own, with what differs between the two.
+
+Published numbers are in `ledger.csv`, in percent as they are printed, for data sets and methods that are here. Own ones come from
+what lies in a store: comparisons, certificates, and the report's tables. A cell that was not run says so.
+
+All published numbers are of test images, of sets made from all published training images, and of a ConvNet-3 of width 128. Their
+deviations are over networks, in most tables on one set.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from raydistill.certify.certificate import Certificate
+from raydistill.comparison import Comparison
+from raydistill.config import Config
+from raydistill.report.tables import frame_of, render
+from raydistill.store import Store, StoreError
+
+NOT_RUN = "not run"
+WHITENED = frozenset({("cifar10", "datm"), ("cifar10", "pad"), ("cifar100", "datm"), ("cifar100", "pad")})
+"""Published with ZCA."""
+BATCH_NORM = frozenset({"datadam"})
+"""Published with batch norm in the networks; all else has instance norm."""
+
+
+class LedgerCell(Config):
+    """A published number."""
+
+    dataset: str
+    method: str
+    """`dsa` is this project's `dc` with augmentation."""
+    ipc: int
+    accuracy_percent: float
+    std_points: float | None
+    recipe: str
+    """Evaluation, a name in `RECIPES`."""
+    source: str
+
+
+class OwnValue(Config):
+    """A number of this project, with what shaped it."""
+
+    dataset: str
+    method: str
+    ipc: int
+    accuracy_fraction: float
+    std: float | None
+    """Over draws, or over networks where there is one draw."""
+    runs: str
+    network: dict[str, Any]
+    recipe: str
+    split: str
+    preprocess: str
+    train_part: str = Field(min_length=1)
+    """Which training images the set was made from."""
+    place: str
+    """Where in the store it is."""
+
+
+def render_ledger(store: Store, suffix: str) -> str:
+    """The ledger of a store, as Markdown, CSV or LaTeX.
+
+    Raises:
+        StoreError: a result in the store is damaged.
+    """
+    return render(frame_of(ledger_rows(published_cells(), own_values(store))), suffix)
+
+
+def ledger_rows(cells: list[LedgerCell], own: list[OwnValue]) -> list[dict[str, Any]]:
+    """A row per published number and own value of its cell; one without own values where there are none."""
+    rows = []
+    for cell in cells:
+        found = [value for value in own if (value.dataset, value.method, value.ipc) == (cell.dataset, cell.method, cell.ipc)]
+        published = {
+            "dataset": cell.dataset,
+            "method": cell.method,
+            "ipc": cell.ipc,
+            "published_accuracy_fraction": cell.accuracy_percent / 100,
+            "published_std": None if cell.std_points is None else cell.std_points / 100,
+            "source": cell.source,
+        }
+        values: list[OwnValue | None] = [*found] or [None]
+        for value in values:
+            rows.append({**published, **_own_cells(cell, value)})
+    return rows
+
+
+def differences(cell: LedgerCell, own: OwnValue) -> str:
+    """What differs between the protocols of two numbers, in words."""
+    said = []
+    norm = "batch" if cell.method in BATCH_NORM else "instance"
+    depth, width = (7, 32) if cell.dataset == "mhist" else (3, 128)
+    wanted = {"name": "convnet", "depth": depth, "width": width, "norm": norm}
+    if own.network != wanted:
+        said.append(f"network {_in_words(own.network)} (published {_in_words(wanted)})")
+    if own.recipe != cell.recipe:
+        said.append(f"recipe {own.recipe} (published {cell.recipe})")
+    if own.split != "test":
+        said.append(f"{own.split} images (published test)")
+    whitening = "zca" if (cell.dataset, cell.method) in WHITENED else "standardise"
+    if own.preprocess != whitening:
+        said.append(f"{own.preprocess} (published {whitening})")
+    if own.train_part != "all":
+        said.append(f"made from {own.train_part} (published all)")
+    return "; ".join(said) or "none known"
+
+
+def published_cells() -> list[LedgerCell]:
+    """Every published number."""
+    text = (resources.files("raydistill.reproduce") / "ledger.csv").read_text(encoding="utf-8")
+    return [
+        LedgerCell(
+            dataset=row["dataset"],
+            method=row["method"],
+            ipc=int(row["ipc"]),
+            accuracy_percent=float(row["accuracy_percent"]),
+            std_points=float(row["std_points"]) if row["std_points"] else None,
+            recipe=row["recipe"],
+            source=row["source"],
+        )
+        for row in csv.DictReader(text.splitlines())
+    ]
+
+
+def own_values(store: Store) -> list[OwnValue]:
+    """Every number in a store that could stand in a cell.
+
+    Raises:
+        StoreError: a file is damaged.
+    """
+    return [*_compared(store), *_certified(store), *_reproduced(store)]
+
+
+def _compared(store: Store) -> Iterator[OwnValue]:
+    for folder in store.at("compare").folders("."):
+        place = f"compare/{folder}/comparison.json"
+        if not store.exists(place):
+            continue
+        comparison = _whole(Comparison, store, place)
+        settings = comparison.settings
+        for row in comparison.rows:
+            yield OwnValue(
+                dataset=settings["dataset"]["name"],
+                method=_published_name(settings["methods"][row.method]),
+                ipc=settings["ipc"],
+                accuracy_fraction=row.accuracy_fraction,
+                std=row.draws_std,
+                runs=f"{row.draws} sets x {row.networks} networks",
+                network=settings["network"],
+                recipe=settings["evaluation"]["recipe"],
+                split=settings["split"],
+                preprocess=settings["dataset"]["preprocess"],
+                train_part="the train part",
+                place=place,
+            )
+
+
+def _certified(store: Store) -> Iterator[OwnValue]:
+    for study in store.folders("."):
+        place = f"{study}/certificate.json"
+        if not store.exists(place):
+            continue
+        certificate = _whole(Certificate, store, place)
+        config = certificate.evidence.config
+        arm = next(arm for arm in certificate.findings.arms if arm.name == "set")
+        yield OwnValue(
+            dataset=config["dataset"]["name"],
+            method=_published_name(config["method"]),
+            ipc=config["ipc"],
+            accuracy_fraction=arm.accuracy_fraction,
+            std=arm.networks_std,
+            runs=f"1 set x {len(certificate.evidence.seeds)} networks",
+            network=config["network"],
+            recipe=config["evaluation"]["recipe"],
+            split="test",
+            preprocess=config["dataset"]["preprocess"],
+            train_part="the train part",
+            place=place,
+        )
+
+
+def _reproduced(store: Store) -> Iterator[OwnValue]:
+    """Of the report's tables; a cell's draws together."""
+    for code in store.at("reproduce").folders("."):
+        folder = f"reproduce/{code}/networks"
+        outcomes: dict[str, list[dict[str, Any]]] = {}
+        for name in store.files(folder):
+            outcomes.setdefault(name.rpartition("-")[0], []).append(store.read_json(f"{folder}/{name}"))
+        for key, draws in outcomes.items():
+            cell, means = draws[0]["cell"], [np.mean(d["accuracy_fractions"]) for d in draws if d["accuracy_fractions"]]
+            if "method" not in cell["source"] or not means:
+                continue
+            networks = sum(len(d["accuracy_fractions"]) for d in draws)
+            train_images = cell["source"]["images"]["train_images"]
+            made_from = "all" if train_images is None else f"{train_images} images"
+            if cell["source"]["method"].get("init") == "noise":
+                made_from += ", starting from noise"
+            yield OwnValue(
+                dataset=cell["source"]["images"]["dataset"],
+                method=_published_name(cell["source"]["method"]),
+                ipc=cell["source"]["ipc"],
+                accuracy_fraction=float(np.mean(means)),
+                std=float(np.std(means, ddof=1)) if len(means) > 1 else None,
+                runs=f"{len(means)} sets, {networks} networks in all",
+                network=cell["network"],
+                recipe=cell["recipe"]["name"],
+                split="test",
+                preprocess="standardise",
+                train_part=made_from,
+                place=f"{folder}/{key}-*.json",
+            )
+
+
+def _own_cells(cell: LedgerCell, own: OwnValue | None) -> dict[str, Any]:
+    if own is None:
+        return {"own_accuracy_fraction": None, "own_std": None, "runs": NOT_RUN, "protocol_differences": "", "place": ""}
+    return {
+        "own_accuracy_fraction": own.accuracy_fraction,
+        "own_std": own.std,
+        "runs": own.runs,
+        "protocol_differences": differences(cell, own),
+        "place": own.place,
+    }
+
+
+def _published_name(method: Mapping[str, Any]) -> str:
+    """The method as the literature calls it: gradient matching with augmentation is DSA."""
+    name: str = method["name"]
+    return "dsa" if name == "dc" and method["augmentation"] != "none" else name
+
+
+def _in_words(network: Mapping[str, Any]) -> str:
+    return ":".join([network["name"], *(f"{field}={value}" for field, value in network.items() if field != "name")])
+
+
+def _whole(kind: type[Any], store: Store, place: str) -> Any:
+    try:
+        return kind.model_validate_json(store.read(place))
+    except ValidationError as error:
+        cause = error.errors()[0]["msg"]
+        raise StoreError(f"{store.path(place)} is damaged ({cause}); make it again, or delete it") from error

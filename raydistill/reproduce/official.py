@@ -1,0 +1,88 @@
+"""MNIST and MHIST as the report had them: all published training images, normalised by the field's constants or not at all.
+
+Searches train on a part of the published training images, because they choose on the rest. Nothing is chosen here, so all of them
+are trained on, and the test images are read.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from raydistill.config import Config, DatasetConfig
+from raydistill.core.byte_images import byte_images
+from raydistill.core.data import LabelledImages, Splits, load_raw
+from raydistill.core.preprocess import Standardise
+from raydistill.core.raw import RawDataset
+from raydistill.data_root import DataRoot
+from raydistill.set_import import CONSTANTS
+
+ReportData = Literal["mnist", "mhist"]
+NORMALISED = {"mnist": CONSTANTS["mnist"], "mhist": CONSTANTS["imagenet"]}
+"""What the report's code standardises by."""
+
+
+class OfficialImages(Config):
+    """Training images of one of the report's data sets."""
+
+    dataset: ReportData
+    pixels: Literal["standardised", "unit"]
+    """By the field's constants, or from 0 to 1 as they are (the report's Table I)."""
+    train_images: int | None = Field(ge=2)
+    """So many of them, evenly spaced in the published order; None means all."""
+
+    def preprocess(self, channels: int) -> Standardise:
+        """What is done to the pixels."""
+        if self.pixels == "unit":
+            return Standardise(mean=(0.0,) * channels, std=(1.0,) * channels)
+        return NORMALISED[self.dataset]
+
+
+@functools.lru_cache(maxsize=2)
+def load_official(chosen: OfficialImages, data_root: DataRoot) -> Splits:
+    """The training images as the train part; the select and confirm parts are empty. Kept per process.
+
+    Raises:
+        DataError: the data is missing or damaged.
+    """
+    raw = load_raw(DatasetConfig(name=chosen.dataset), data_root)
+    images, labels = raw.search.images, raw.search.labels
+    if chosen.train_images is not None and chosen.train_images < len(labels):
+        picked = np.linspace(0, len(labels) - 1, chosen.train_images).round().astype(np.int64)
+        images, labels = images[picked], labels[picked]
+    train = _labelled(torch.from_numpy(images), torch.from_numpy(labels), raw, chosen)
+    nothing = LabelledImages(images=train.images[:0], labels=train.labels[:0])
+    return Splits(
+        train=train,
+        select=nothing,
+        confirm=nothing,
+        preprocess=chosen.preprocess(images.shape[1]),
+        class_names=raw.class_names,
+        mirror_keeps_class=raw.mirror_keeps_class,
+        train_bytes=images.size + len(labels),
+        sha256=hashlib.sha256(np.ascontiguousarray(images).data.tobytes() + labels.tobytes()).hexdigest(),
+    )
+
+
+def as_trained(test: LabelledImages, opened: Standardise, chosen: OfficialImages, data_root: DataRoot) -> LabelledImages:
+    """The opened test split with the normalisation of the training images, as bytes, which travel in a quarter of the room.
+
+    Args:
+        test: as `open_test` gives it.
+        opened: what it was standardised by.
+        chosen: the training images.
+        data_root: folder of the data files.
+    """
+    raw = load_raw(DatasetConfig(name=chosen.dataset), data_root)
+    stored = torch.cat([(opened.invert(part) * raw.white).round().to(torch.uint8) for part in test.images.split(1000)])
+    return _labelled(stored, test.labels, raw, chosen)
+
+
+def _labelled(stored: torch.Tensor, labels: torch.Tensor, raw: RawDataset, chosen: OfficialImages) -> LabelledImages:
+    preprocess = chosen.preprocess(stored.shape[1])
+    return LabelledImages(images=byte_images(stored, raw.white, preprocess), labels=labels)

@@ -1,0 +1,261 @@
+"""Carries the report's tables out: plans the work, opens the test split once for each data set, runs, and reads the outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from raydistill.config import DatasetConfig
+from raydistill.core.data import LabelledImages, load_raw, load_splits, open_test
+from raydistill.core.preprocess import Standardise
+from raydistill.experts.build import check_disk
+from raydistill.experts.files import missing
+from raydistill.experts.need import ExpertNeed
+from raydistill.reproduce.jobs import (
+    ExpertJob,
+    Outcome,
+    Place,
+    ReadingJob,
+    SetJob,
+    distinct_plans,
+    expert_need,
+    key,
+    read_made,
+)
+from raydistill.reproduce.official import OfficialImages, as_trained, load_official
+from raydistill.reproduce.scales import SCALES, Scale
+from raydistill.reproduce.settings import READINGS, Cell, Reading, Row, SetPlan, rows_of
+from raydistill.search.jobs import Job, JobRunner, run_stage
+from raydistill.search.watcher import Watcher
+from raydistill.space_file import DataError
+from raydistill.spaces import InputError
+from raydistill.store import StoreError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """Which tables, in which reading, at which scale."""
+
+    tables: tuple[int, ...]
+    reading: Reading
+    scale: Scale
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Read:
+    """The outcomes of one cell over its draws; fractions."""
+
+    accuracy_fraction: float
+    """Mean over draws of the mean over networks."""
+    draws_std: float | None
+    """Standard deviation over draws; None for one."""
+    networks_std: float | None
+    """Standard deviation over networks within a draw, pooled; None for one."""
+    draws: int
+    networks: int
+    """In all."""
+    train_seconds: float
+    """Mean per network."""
+    device: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """What was read for one row."""
+
+    own: Read | None
+    """None where every draw diverged."""
+    random: Read | None
+    random_soft: Read | None
+    distill_seconds: float | None
+    """Mean per set."""
+    errors: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Results:
+    """What was read for all rows asked."""
+
+    asked: Asked
+    rows: dict[tuple[int, str, str], Result]
+    """By table, data set and row."""
+    missing: dict[str, str]
+    """Why a data set was not read, in words that say how to get it."""
+
+
+def asked_for(tables: str, reading: str, scale: str) -> Asked:
+    """What a person asked for.
+
+    Args:
+        tables: numbers joined by commas, or all.
+        reading: one of `READINGS`.
+        scale: a key of `SCALES`.
+
+    Raises:
+        InputError: one of them is unknown; all are named.
+    """
+    words = [word.strip() for word in tables.split(",")]
+    numbers = list(range(1, 8)) if tables == "all" else [int(word) for word in words if word.isdecimal()]
+    mistakes = []
+    if not numbers or (tables != "all" and len(numbers) < len(words)) or not set(numbers) <= set(range(1, 8)):
+        mistakes.append(f"table {tables!r}; allowed: 1 to 7, several joined by commas, or all")
+    if reading not in READINGS:
+        mistakes.append(f"reading {reading!r}; allowed: {', '.join(READINGS)}")
+    if scale not in SCALES:
+        mistakes.append(f"scale {scale!r}; allowed: {', '.join(SCALES)}")
+    if mistakes:
+        raise InputError("; ".join(mistakes) + ": give one of these")
+    return Asked(tables=tuple(dict.fromkeys(numbers)), reading=cast("Reading", reading), scale=SCALES[scale])
+
+
+def run_tables(asked: Asked, place: Place, runner: JobRunner, watcher: Watcher) -> Results:
+    """Make what is missing of the tables and read the outcomes.
+
+    A data set that is not there leaves its rows out, and the results say how to get it.
+
+    Raises:
+        DeviceError: a GPU is asked for that is not there.
+        StoreError: the store cannot be written, has too little room, or has results of other data.
+    """
+    place.store.check_writable()
+    rows = {
+        (table, dataset, name): row
+        for table in asked.tables
+        for (dataset, name), row in rows_of(table, asked.reading, asked.scale).items()
+    }
+    lacking = _lacking({row.own.images for row in rows.values()}, place)
+    rows = {at: row for at, row in rows.items() if at[1] not in lacking}
+    _check_data({row.own.images for row in rows.values()}, place)
+    cells = list({key(cell): cell for row in rows.values() for cell in _cells(row)}.values())
+    plans = distinct_plans(cells)
+    _make_experts([plan for plan, _ in plans], place, runner, watcher)
+    sets = [SetJob(plan=plan, draw=draw, place=place) for plan, draw in plans]
+    _run_left("sets", sets, runner, watcher)
+    readings = _readings(cells, place, asked)
+    _run_left("networks on sets", readings, runner, watcher)
+    outcomes: dict[str, list[Outcome]] = {}
+    for job in readings:
+        found = job.read()
+        assert found is not None
+        outcomes.setdefault(key(job.cell), []).append(found)
+    results = {at: _result(row, outcomes, place) for at, row in rows.items()}
+    return Results(asked=asked, rows=results, missing=lacking)
+
+
+def _lacking(images: set[OfficialImages], place: Place) -> dict[str, str]:
+    """Data sets that are not there, and why."""
+    lacking: dict[str, str] = {}
+    for name in sorted({chosen.dataset for chosen in images}):
+        try:
+            load_raw(DatasetConfig(name=name), place.data_root)
+        except DataError as error:
+            lacking[name] = str(error)
+    return lacking
+
+
+def _check_data(images: set[OfficialImages], place: Place) -> None:
+    """Note what data the folder's results are of.
+
+    Raises:
+        StoreError: they are of other data.
+    """
+    for chosen in sorted(images, key=key):
+        name, found = f"data/{key(chosen)}.json", load_official(chosen, place.data_root).sha256
+        if not place.folder.exists(name):
+            place.folder.write_json(name, {"sha256": found})
+        elif (noted := place.folder.read_json(name)["sha256"]) != found:
+            raise StoreError(
+                f"{place.folder.root} has results of {chosen.dataset} with hash {noted[:12]}, and the data now has {found[:12]}: "
+                "put the same data back, or give another --store"
+            )
+
+
+def _cells(row: Row) -> list[Cell]:
+    return [cell for cell in (row.own, row.random, row.random_soft) if cell is not None]
+
+
+def _make_experts(plans: Sequence[SetPlan], place: Place, runner: JobRunner, watcher: Watcher) -> None:
+    """Train what is missing of the experts that plans read."""
+    found: dict[str, tuple[SetPlan, ExpertNeed]] = {}
+    for plan in plans:
+        need = expert_need(plan, load_official(plan.images, place.data_root))
+        # The plan that reads most epochs serves the others; `random_soft` reads the last alone.
+        if need is not None and len(need.epochs) >= len(found.get(need.settings.key, (plan, need))[1].epochs):
+            found[need.settings.key] = plan, need
+    check_disk([need for _, need in found.values()], place.folder)
+    jobs = [
+        ExpertJob(plan=plan, index=index, place=place)
+        for plan, need in found.values()
+        for index in missing(need, place.folder)[1]
+    ]
+    if jobs:
+        run_stage("experts", len(jobs), jobs, runner, watcher)
+
+
+def _readings(cells: Sequence[Cell], place: Place, asked: Asked) -> list[ReadingJob]:
+    """A job per cell and draw; the test split is opened only for data sets that have something left to read."""
+    opened: dict[OfficialImages, LabelledImages] = {}
+    tests: dict[str, tuple[LabelledImages, Standardise]] = {}
+    jobs = []
+    for cell in cells:
+        planned = [ReadingJob(cell=cell, draw=draw, place=place, test=None) for draw in range(cell.draws)]
+        if all(job.is_done for job in planned):
+            jobs += planned
+            continue
+        images = cell.images
+        if images not in opened:
+            if images.dataset not in tests:
+                tests[images.dataset] = _open(images.dataset, place, asked)
+            opened[images] = as_trained(*tests[images.dataset], images, place.data_root)
+        jobs += [ReadingJob(cell=cell, draw=job.draw, place=place, test=opened[images]) for job in planned]
+    return jobs
+
+
+def _open(dataset: str, place: Place, asked: Asked) -> tuple[LabelledImages, Standardise]:
+    """The test split through its one door, and what it was standardised by."""
+    config = DatasetConfig(name=dataset)
+    tables = ", ".join(map(str, asked.tables))
+    reason = f"reproduce the report's tables {tables}, {asked.reading}, scale {asked.scale.name}"
+    test = open_test(config, reason=reason, log=place.store, data_root=place.data_root)
+    preprocess = load_splits(config, place.data_root).preprocess
+    assert isinstance(preprocess, Standardise)
+    return test, preprocess
+
+
+def _run_left(stage: str, jobs: Sequence[SetJob] | Sequence[ReadingJob], runner: JobRunner, watcher: Watcher) -> None:
+    left: list[Job] = [job for job in jobs if not job.is_done]
+    if jobs:
+        run_stage(stage, len(jobs), left, runner, watcher)
+
+
+def _result(row: Row, outcomes: dict[str, list[Outcome]], place: Place) -> Result:
+    own = outcomes[key(row.own)]
+    source = row.own.source
+    made = [read_made(place.folder, source, o.draw).seconds for o in own] if isinstance(source, SetPlan) else []
+    return Result(
+        own=_read(own),
+        random=_read(outcomes[key(row.random)]) if row.random else None,
+        random_soft=_read(outcomes[key(row.random_soft)]) if row.random_soft else None,
+        distill_seconds=float(np.mean(made)) if made else None,
+        errors=tuple(o.error for o in own if o.error),
+    )
+
+
+def _read(outcomes: Sequence[Outcome]) -> Read | None:
+    ended = [o for o in outcomes if o.accuracy_fractions]
+    if not ended:
+        return None
+    accuracies: Any = np.array([o.accuracy_fractions for o in ended])
+    draws, networks = accuracies.shape
+    return Read(
+        accuracy_fraction=float(accuracies.mean()),
+        draws_std=float(accuracies.mean(axis=1).std(ddof=1)) if draws > 1 else None,
+        networks_std=float(np.sqrt(accuracies.var(axis=1, ddof=1).mean())) if networks > 1 else None,
+        draws=draws,
+        networks=draws * networks,
+        train_seconds=float(np.mean([o.train_seconds for o in ended])),
+        device=ended[0].device,
+    )

@@ -1,0 +1,169 @@
+"""Where a study stands, from files that were written by hand: trials take 12 s, gaps are taken to 0.98, the margin is 0.02."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hand_made import HandMade
+from typer.testing import CliRunner
+
+import raydistill
+from raydistill.cli import app
+from raydistill.record import Progress, Reading
+from raydistill.report.status import StudyStatus, read_status, status_lines
+from raydistill.store import Store, StoreError, study_lock
+
+DOCUMENT: dict[str, Any] = {
+    "study": "by-hand",
+    "dataset": {"name": "digits"},
+    "method": {"name": "datadam"},
+    "evaluation": {"baseline_networks": 3, "confirm_networks": 4},
+    "goal": {"margin_fraction": 0.02},
+    "budget": {"trials": 6},
+}
+
+
+@pytest.fixture
+def made(by_hand: HandMade) -> HandMade:
+    """A study that has its baseline and no trial."""
+    by_hand.study.write("search_space.yaml", yaml.safe_dump(DOCUMENT))
+    return by_hand
+
+
+def half_way(made: HandMade, ipc: int) -> str:
+    """A trial that is at step 15 of 30, with a gap of 3 points."""
+    trial_id = made.trial(ipc, None)
+    reading = Reading(step=15, fraction=0.5, accuracy_fractions=(0.95,), gap=0.03, loss=0.1)
+    progress = Progress(step=15, steps=30, readings=(reading,), seconds={"whole": 5.0}, experts_sha256=None)
+    made.study.write(f"trials/{trial_id}/progress.json", progress.model_dump_json())
+    return trial_id
+
+
+def stage(status: StudyStatus) -> tuple[str, int | None, int | None]:
+    return status.stage, status.stage_done, status.stage_total
+
+
+def test_a_study_without_its_baseline_counts_the_networks_of_it(made: HandMade) -> None:
+    made.study.delete("baseline/baseline.json")
+    made.study.write("baseline/network-0.json", "[]")
+    assert stage(read_status(made.study)) == ("baseline", 1, 3)
+
+
+def test_before_the_first_trial_a_method_with_experts_trains_them(made: HandMade) -> None:
+    made.study.write("search_space.yaml", yaml.safe_dump({**DOCUMENT, "method": {"name": "pad"}}))
+    assert stage(read_status(made.study)) == ("experts", None, None)
+
+
+def test_a_study_that_is_searched_tells_its_trials_and_the_time_left(made: HandMade) -> None:
+    """Two ended in 12 s each; of the 4 that remain of 6, one is half done: 12 * 3.5 s with one at a time."""
+    made.trial(9, (0.95,))
+    candidate = made.trial(20, (0.97,))
+    running, waiting = half_way(made, 12), made.trial(14, None)
+    with study_lock(made.study):
+        status = read_status(made.study)
+    assert (status.is_held, stage(status)) == (True, ("trials", 2, 6))
+    assert status.holder is not None
+    assert status.holder.startswith("process ")
+    assert status.states == {"finished": 2}
+    (trial,) = status.running
+    assert (trial.trial_id, trial.ipc, trial.step, trial.steps, trial.fraction, trial.gap) == (running, 12, 15, 30, 0.5, 0.03)
+    assert [trial.trial_id for trial in status.waiting] == [waiting]
+    assert status.seconds_left == 42
+    assert (status.bracket.candidate_trial_id, status.bracket.lossy_ipc) == (candidate, 9)
+    assert status.verdict is None
+
+
+def test_an_old_result_is_no_verdict_of_a_study_that_is_extended(made: HandMade) -> None:
+    """While a search holds it, and after that was cut off in the middle of a trial."""
+    made.trial(9, (0.95,))
+    made.result()
+    with study_lock(made.study):
+        held = read_status(made.study)
+    half_way(made, 12)
+    cut_off = read_status(made.study)
+    assert [(status.stage, status.verdict) for status in (held, cut_off)] == [("trials", None)] * 2
+
+
+def test_the_networks_of_a_confirmation_are_counted(made: HandMade) -> None:
+    trials = [made.trial(ipc, (0.97,)) for ipc in range(10, 16)]
+    assert stage(read_status(made.study)) == ("confirmation", 0, 4)
+    for index in (0, 1, 3):
+        made.study.write(f"trials/{trials[5]}/confirm-{index}.json", "{}")
+    assert stage(read_status(made.study)) == ("confirmation", 3, 4)
+
+
+def test_a_study_that_has_ended_tells_its_verdict(made: HandMade) -> None:
+    made.trial(10, (0.97,))
+    made.result()
+    status = read_status(made.study)
+    assert stage(status) == ("ended", 1, 1)
+    assert (status.verdict, status.reason) == ("lossless", "the bound is within the margin")
+
+
+def test_a_store_without_locks_leaves_open_whether_a_search_runs(made: HandMade, tmp_path: Path) -> None:
+    study = Store(f"memory://{tmp_path.name}/by-hand")
+    study.write("search_space.yaml", yaml.safe_dump({**DOCUMENT, "dataset": {"name": "mnist"}}))
+    status = read_status(study)
+    assert (status.is_held, status.holder) == (None, None)
+    assert status.continue_command == (
+        f"raydistill search COPY_OF_search_space.yaml --store memory://{tmp_path.name} --data-root AS_BEFORE"
+    )
+    assert status.last_written is not None
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(status.last_written)) < timedelta(minutes=1)
+
+
+def test_a_person_reads_a_line_per_fact(made: HandMade) -> None:
+    made.trial(9, (0.95,))
+    running, waiting = half_way(made, 12), made.trial(14, None)
+    status = read_status(made.study)
+    assert status.last_written is not None
+    now = datetime.fromisoformat(status.last_written) + timedelta(seconds=75)
+    written = f"{datetime.fromisoformat(status.last_written):%Y-%m-%d %H:%M:%S}"
+    root = made.study.root
+    assert status_lines(status, now).splitlines() == [
+        f"Study         by-hand in {root}",
+        "Search        none runs",
+        "Stage         trials, 1 of 6 trials",
+        "Trials        1 finished, 1 cut off, 1 waiting",
+        "Bracket       none within the margin yet; lossy up to IPC 9, gap 3.00 points (margin 2.00 points)",
+        f"Cut off       trial 1 ({running}), IPC 12, step 15 (50 %), gap 3.00 points",
+        f"Waiting       trial 2 ({waiting}), IPC 14",
+        f"Last written  {written} UTC, 1 min 15 s ago",
+        f"To continue   raydistill search {root}/search_space.yaml --store {root.removesuffix('/by-hand')}",
+    ]
+
+
+def test_a_search_that_runs_is_told_with_its_time_left_and_not_to_be_continued(made: HandMade) -> None:
+    """One of 6 ended in 12 s, one is half done: 4.5 times 12 s."""
+    made.trial(9, (0.95,))
+    half_way(made, 12)
+    with study_lock(made.study):
+        lines = status_lines(read_status(made.study), datetime.now(UTC))
+    assert "\nSearch        runs, process " in lines
+    assert "\nTime left     about 54 s, the confirmation apart\n" in lines
+    assert "\nRunning       trial 1 (" in lines
+    assert "To continue" not in lines
+
+
+def test_a_damaged_progress_file_is_named(made: HandMade) -> None:
+    trial_id = half_way(made, 12)
+    made.study.write(f"trials/{trial_id}/progress.json", "{}")
+    with pytest.raises(
+        StoreError, match=r"progress.json is damaged \(Field required\); delete it to run the trial from its start"
+    ):
+        read_status(made.study)
+
+
+def test_the_command_and_the_function_tell_the_same(made: HandMade) -> None:
+    made.trial(10, (0.97,))
+    store = made.study.parent.root
+    told = CliRunner().invoke(app, ["status", "by-hand", "--store", store, "--json"])
+    assert told.exit_code == 0
+    assert StudyStatus.model_validate_json(told.stdout, strict=False) == raydistill.status("by-hand", store=store)
+    assert json.loads(told.stdout)["bracket"]["candidate_ipc"] == 10
+    assert CliRunner().invoke(app, ["status", "by-hand", "--store", store]).stdout.startswith("Study ")

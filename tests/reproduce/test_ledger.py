@@ -1,0 +1,167 @@
+"""The ledger: published numbers, own ones from a store written by hand, and what differs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hand_certified import certificate
+from hand_made import SMALL
+
+from raydistill.comparison import Comparison, Row
+from raydistill.core.recipes import RECIPES
+from raydistill.methods import METHODS
+from raydistill.reproduce.jobs import Outcome
+from raydistill.reproduce.ledger import (
+    LedgerCell,
+    OwnValue,
+    differences,
+    ledger_rows,
+    own_values,
+    published_cells,
+    render_ledger,
+)
+from raydistill.store import Store, StoreError
+
+CONVNET = {"name": "convnet", "depth": 3, "width": 128, "norm": "instance"}
+
+
+def cell(**changes: Any) -> LedgerCell:
+    fields = {
+        "dataset": "mnist",
+        "method": "dm",
+        "ipc": 10,
+        "accuracy_percent": 97.5,
+        "std_points": 0.1,
+        "recipe": "dsa_dm",
+        "source": "a paper",
+    }
+    return LedgerCell.model_validate({**fields, **changes})
+
+
+def own(**changes: Any) -> OwnValue:
+    fields = {
+        "dataset": "mnist",
+        "method": "dm",
+        "ipc": 10,
+        "accuracy_fraction": 0.93,
+        "std": 0.01,
+        "runs": "2 sets x 3 networks",
+        "network": CONVNET,
+        "recipe": "dsa_dm",
+        "split": "test",
+        "preprocess": "standardise",
+        "train_part": "all",
+        "place": "compare/x",
+    }
+    return OwnValue.model_validate({**fields, **changes})
+
+
+def test_published_numbers_are_of_methods_and_recipes_that_are_here() -> None:
+    cells = published_cells()
+    assert {c.method for c in cells} - {"dsa"} <= set(METHODS)
+    assert {c.recipe for c in cells} <= set(RECIPES)
+
+
+def test_some_published_numbers_as_they_are_printed() -> None:
+    """DataDAM's poster, DATM's figure, the KIP paper, the report."""
+    found = {(c.dataset, c.method, c.ipc, c.accuracy_percent, c.std_points) for c in published_cells()}
+    assert ("cifar10", "datadam", 10, 54.2, 0.8) in found
+    assert ("cifar10", "datm", 1000, 85.5, 0.4) in found
+    assert ("mnist", "dsa", 50, 99.2, 0.1) in found
+    assert ("mnist", "datm", 100, 97.04, None) in found
+
+
+def test_a_cell_that_was_not_run_says_so() -> None:
+    (row,) = ledger_rows([cell()], [own(ipc=50), own(method="dc"), own(dataset="cifar10")])
+    assert (row["runs"], row["own_accuracy_fraction"], row["published_accuracy_fraction"]) == ("not run", None, 0.975)
+
+
+def test_every_own_value_of_a_cell_has_a_row() -> None:
+    rows = ledger_rows([cell()], [own(), own(accuracy_fraction=0.94)])
+    assert [row["own_accuracy_fraction"] for row in rows] == [0.93, 0.94]
+
+
+def test_the_same_protocol_has_no_differences() -> None:
+    assert differences(cell(), own()) == "none known"
+
+
+def test_every_difference_of_protocol_is_named() -> None:
+    network = {**CONVNET, "width": 16}
+    said = differences(cell(), own(network=network, recipe="default", split="select", preprocess="zca", train_part="10 images"))
+    assert said == (
+        "network convnet:depth=3:width=16:norm=instance (published convnet:depth=3:width=128:norm=instance); recipe default "
+        "(published dsa_dm); select images (published test); zca (published standardise); made from 10 images (published all)"
+    )
+
+
+def test_datadam_was_published_with_batch_norm_and_datm_on_cifar_with_zca() -> None:
+    assert "norm=batch" in differences(cell(method="datadam"), own(method="datadam"))
+    assert differences(cell(dataset="cifar10", method="datm"), own(preprocess="zca")) == "none known"
+
+
+def write_comparison(store: Store) -> None:
+    row = {
+        "draws": 2,
+        "diverged": 0,
+        "networks": 3,
+        "accuracy_fraction": 0.9,
+        "draws_std": 0.02,
+        "networks_std": 0.01,
+        "above_random": None,
+        "above_random_low": None,
+        "above_random_high": None,
+        "distill_seconds": 1.0,
+    }
+    comparison = Comparison(
+        rows=(Row(method="dc", **row), Row(method="random", **row)),
+        settings={
+            "dataset": {"name": "mnist", "preprocess": "standardise"},
+            "ipc": 10,
+            "network": CONVNET,
+            "evaluation": {"recipe": "plain"},
+            "split": "select",
+            "methods": {"dc": {"name": "dc", "augmentation": "dsa"}, "random": {"name": "random"}},
+        },
+        code_sha256="c" * 64,
+        versions={},
+    )
+    store.write_json("compare/abc/comparison.json", comparison.model_dump(mode="json"))
+
+
+def test_comparisons_certificates_and_reproductions_are_found(tmp_path: Path) -> None:
+    """Draws of mean 0.8 and 0.6: 0.7 with a deviation of sqrt(0.02); gradient matching with augmentation is DSA."""
+    store = Store(str(tmp_path))
+    write_comparison(store)
+    store.write_json("by-hand/certificate.json", certificate().model_dump(mode="json"))
+    images = {"dataset": "mnist", "pixels": "standardised", "train_images": None}
+    settings = {
+        "source": {"images": images, "method": {"name": "datadam", "init": "noise"}, "network": CONVNET, "ipc": 10},
+        "network": CONVNET,
+        "recipe": {"name": "report_as_run"},
+    }
+    measured = {"train_seconds": (1.0, 1.0), "device": "cpu", "versions": {}}
+    for draw, fractions in enumerate([(0.7, 0.9), (0.6, 0.6)]):
+        outcome = Outcome(cell=settings, draw=draw, accuracy_fractions=fractions, **measured)
+        store.write_json(f"reproduce/code/networks/key-{draw}.json", outcome.model_dump(mode="json"))
+    full = Outcome(cell={**settings, "source": images}, draw=0, accuracy_fractions=(0.99,), **measured)
+    store.write_json("reproduce/code/networks/full-0.json", full.model_dump(mode="json"))
+    dsa, random, certified, reproduced = own_values(store)
+    assert (dsa.method, dsa.std, random.method) == ("dsa", 0.02, "random")
+    assert (certified.method, certified.ipc, certified.split, certified.accuracy_fraction) == ("datadam", 10, "test", 1.0)
+    assert reproduced.accuracy_fraction == pytest.approx(0.7)
+    assert reproduced.std == pytest.approx(0.02**0.5)
+    assert (reproduced.runs, reproduced.train_part) == ("2 sets, 4 networks in all", "all, starting from noise")
+
+
+def test_a_store_without_results_lists_everything_as_not_run(tmp_path: Path) -> None:
+    text = render_ledger(Store(str(tmp_path)), "csv")
+    assert text.count("not run") == len(published_cells())
+
+
+def test_a_damaged_result_is_named(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.write_json("compare/abc/comparison.json", {"rows": 3, **SMALL})
+    with pytest.raises(StoreError, match=r"compare/abc/comparison.json is damaged .*; make it again, or delete it"):
+        own_values(store)

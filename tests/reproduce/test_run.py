@@ -1,0 +1,220 @@
+"""Carrying tables out: what is opened, what is kept, what a second run does, what a missing data set or a lost set leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from raydistill.core.contract import DeviceError, DivergedError
+from raydistill.methods import METHODS, Method
+from raydistill.reproduce import jobs, run
+from raydistill.reproduce.jobs import Outcome, Place, ReadingJob
+from raydistill.reproduce.published import TABLES
+from raydistill.reproduce.run import Asked, Results, asked_for, run_tables
+from raydistill.reproduce.scales import Scale
+from raydistill.reproduce.settings import rows_of
+from raydistill.search.local import LocalExecutor
+from raydistill.spaces import InputError
+from raydistill.store import Store, StoreError
+
+
+class Told:
+    """A watcher that keeps the stages."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, int]] = []
+        self.done = 0
+
+    def stage(self, name: str, total: int) -> None:
+        self.stages.append((name, total))
+
+    def job_done(self) -> None:
+        self.done += 1
+
+
+def at(folder: Path) -> Place:
+    return Place(store=Store(str(folder / "store")), data_root=folder, threads=1, device="cpu")
+
+
+def run_small(folder: Path, tables: str, reading: str = "as_run") -> Results:
+    return run_tables(asked_for(tables, reading, "small"), at(folder), LocalExecutor(), Told())  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_table_has_ours_random_real_and_the_time_of_a_network(tmp_path: Path) -> None:
+    results = run_small(tmp_path, "3")
+    row = results.rows[3, "mnist", "DataDAM from real images"]
+    assert row.own is not None
+    assert row.random is not None
+    assert (row.own.draws, row.own.networks, row.random.networks) == (2, 4, 4)
+    assert row.own.train_seconds > 0
+    assert row.distill_seconds is not None
+    assert results.rows[3, "mnist", "full data"].random is None
+
+
+@pytest.mark.usefixtures("tiny")
+def test_methods_with_soft_labels_are_read_beside_random_images_with_the_experts_labels(tmp_path: Path) -> None:
+    results = run_small(tmp_path, "6", "as_specified")
+    assert results.rows[6, "mnist", "PAD from noise"].random_soft is not None
+    assert results.rows[6, "mnist", "DataDAM from noise"].random_soft is None
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_test_split_is_opened_once_with_a_reason_and_not_again_when_all_is_read(tmp_path: Path) -> None:
+    run_small(tmp_path, "1,5")
+    log = at(tmp_path).store.at("test_openings")
+    (name,) = log.files(".")
+    assert log.read_json(name)["reason"] == "reproduce the report's tables 1, 5, as_run, scale small"
+    run_small(tmp_path, "1,5")
+    assert log.files(".") == [name]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_killed_run_continues_from_the_last_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five networks are trained before the kill; the second run trains the others, and ends as an unbroken one."""
+    trained: list[int] = []
+    train_fresh = jobs.train_fresh
+
+    def counting(*arguments: Any, **options: Any) -> Any:
+        if len(trained) == 5:
+            raise KeyboardInterrupt
+        trained.append(1)
+        return train_fresh(*arguments, **options)
+
+    monkeypatch.setattr(jobs, "train_fresh", counting)
+    with pytest.raises(KeyboardInterrupt):
+        run_small(tmp_path, "5")
+    monkeypatch.setattr(jobs, "train_fresh", lambda *a, **o: trained.append(1) or train_fresh(*a, **o))
+    broken = run_small(tmp_path, "5")
+    total = len(trained)
+    whole = run_small(tmp_path / "whole", "5")
+    assert total == len(trained) - total
+    fractions = {name: row.own.accuracy_fraction for name, row in broken.rows.items() if row.own}
+    assert fractions == {name: row.own.accuracy_fraction for name, row in whole.rows.items() if row.own}
+
+
+@pytest.mark.usefixtures("tiny")
+def test_tables_share_sets_and_networks(tmp_path: Path) -> None:
+    """Table 5's first row is row (b) of Table 3: of 16 networks of Table 5 eight are there already."""
+    run_small(tmp_path, "3")
+    before = len(at(tmp_path).folder.files("networks"))
+    run_small(tmp_path, "5")
+    assert len(at(tmp_path).folder.files("networks")) == before + 4  # own and random of the second row, two draws each
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_data_set_that_is_not_there_leaves_its_rows_out_and_says_how_to_get_it(tmp_path: Path) -> None:
+    results = run_small(tmp_path, "1,4")
+    assert [dataset for _, dataset, _ in results.rows] == ["mnist"]
+    assert "MHIST is given on application" in results.missing["mhist"]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_results_of_other_data_are_refused(tmp_path: Path) -> None:
+    run_small(tmp_path, "1")
+    (name,) = at(tmp_path).folder.files("data")
+    at(tmp_path).folder.write_json(f"data/{name}", {"sha256": "0" * 64})
+    with pytest.raises(StoreError, match=r"has results of mnist with hash 0{12}, .* put the same data back, or give another"):
+        run_small(tmp_path, "1")
+
+
+def write_mhist(folder: Path) -> None:
+    """32 noisy images of 128 x 128 pixels in MHIST's layout; every fourth is for testing, every other one is SSA."""
+    (folder / "mhist/images").mkdir(parents=True)
+    rows = ["Image Name,Majority Vote Label,Partition"]
+    for number in range(32):
+        name = f"MHIST_{number:03d}.png"
+        pixels = np.random.default_rng(number).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "mhist/images" / name)
+        rows.append(f"{name},{'SSA' if number % 2 else 'HP'},{'test' if number % 8 in (0, 1) else 'train'}")
+    (folder / "mhist/annotations.csv").write_text("\n".join(rows) + "\n")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_mhist_is_read_where_its_data_is(tmp_path: Path) -> None:
+    write_mhist(tmp_path)
+    results = run_small(tmp_path, "4")
+    assert results.missing == {}
+    assert {row for _, _, row in results.rows} == {p.row for p in TABLES if p.table == 4}
+    assert all(row.own is not None for row in results.rows.values())
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_set_that_diverged_is_told_and_the_others_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    distill = METHODS["datadam"].distill
+
+    def diverging(*arguments: Any, **options: Any) -> Any:
+        if options["generator"].initial_seed() == diverging.first:  # type: ignore[attr-defined]
+            raise DivergedError(3, float("nan"))
+        return distill(*arguments, **options)
+
+    diverging.first = jobs.derive_seed("reproduce", "set", 0)  # type: ignore[attr-defined]
+    monkeypatch.setitem(METHODS, "datadam", Method(METHODS["datadam"].config, diverging))
+    row = run_small(tmp_path, "5").rows[5, "mnist", "the report's own evaluation"]
+    assert row.own is not None
+    assert (row.own.draws, row.errors) == (1, ("the loss is nan at step 3; lower the learning rates",))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_gpu_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    place = Place(store=Store(str(tmp_path)), data_root=None, threads=1, device="cuda")
+    with pytest.raises(DeviceError, match=r"a GPU is asked for .* and CUDA finds none"):
+        run_tables(asked_for("1", "as_run", "small"), place, LocalExecutor(), Told())  # type: ignore[arg-type]
+
+
+def test_mean_and_deviations_by_hand() -> None:
+    """Draws 0.8, 0.6 (mean 0.7) and 0.9, 0.9 (0.9): mean 0.8, over draws sqrt(0.02), within them sqrt((0.02 + 0) / 2)."""
+
+    def outcome(draw: int, *fractions: float) -> Outcome:
+        return Outcome(cell={}, draw=draw, accuracy_fractions=fractions, train_seconds=(1.0, 3.0), device="cpu", versions={})
+
+    read = run._read([outcome(0, 0.8, 0.6), outcome(1, 0.9, 0.9)])
+    assert read is not None
+    assert read.accuracy_fraction == pytest.approx(0.8)
+    assert read.draws_std == pytest.approx(0.02**0.5)
+    assert read.networks_std == pytest.approx(0.1)
+    assert (read.draws, read.networks, read.train_seconds) == (2, 4, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("8", "as_run", "small"), r"table '8'; allowed: 1 to 7, several joined by commas, or all: give one of these"),
+        (("1,x", "as_run", "small"), r"table '1,x'"),
+        (("", "as_run", "small"), r"table ''"),
+        (("1", "as_told", "small"), r"reading 'as_told'; allowed: as_run, as_specified"),
+        (("1", "as_run", "huge"), r"scale 'huge'; allowed: small, full"),
+        (("0", "x", "y"), r"table '0'.*; reading 'x'.*; scale 'y'"),
+    ],
+)
+def test_what_cannot_be_asked_is_named(given: tuple[str, str, str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        asked_for(*given)
+
+
+def test_all_means_seven_tables() -> None:
+    assert asked_for("all", "as_run", "full").tables == (1, 2, 3, 4, 5, 6, 7)
+
+
+def test_a_reading_is_named_by_everything_that_shapes_it(tiny: Scale, tmp_path: Path) -> None:
+    place = at(tmp_path)
+    cells = [row.own for reading in ("as_run", "as_specified") for row in rows_of(3, reading, tiny).values()]  # type: ignore[arg-type]
+    files = {ReadingJob(cell=cell, draw=0, place=place, test=None).file for cell in cells}
+    assert len(files) == len(cells) - 1  # the full data is the same in both readings
+
+
+def test_a_job_travels_to_another_process(tiny: Scale, tmp_path: Path) -> None:
+    import pickle
+
+    cell = rows_of(1, "as_run", tiny)["mnist", "full data"].own
+    job = ReadingJob(cell=cell, draw=0, place=at(tmp_path), test=None)
+    assert pickle.loads(pickle.dumps(job)).file == job.file
+
+
+def test_asked_keeps_each_table_once() -> None:
+    assert asked_for("3,1,3", "as_run", "small") == Asked(tables=(3, 1), reading="as_run", scale=run.SCALES["small"])

@@ -1,0 +1,301 @@
+"""Clusters that may be used and clusters that may not: without a token, with a wrong one, without authentication, not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+ray = pytest.importorskip("ray")
+
+from ray.job_submission import JobSubmissionClient  # noqa: E402
+
+from raydistill.search.on_ray import access  # noqa: E402
+from raydistill.search.on_ray.access import ClusterError, has_authentication, join, token_headers  # noqa: E402
+from raydistill.search.on_ray.submit import submit_job  # noqa: E402
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+
+CLUSTER = """
+import ray, sys
+context = ray.init(address="local", num_cpus=1, log_to_driver=False, _temp_dir=sys.argv[1])
+print(context.address_info["gcs_address"], "http://" + context.dashboard_url, flush=True)
+sys.stdin.read()
+"""
+TOKEN = "0123456789abcdef" * 4
+LOOKED_FOR = "RAY_AUTH_TOKEN, then the file that RAY_AUTH_TOKEN_PATH names, then ~/.ray/auth_token"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cluster:
+    """Addresses of one in a process of its own."""
+
+    gcs: str
+    dashboard: str
+
+
+@contextmanager
+def cluster(folder: Path, **environment: str) -> Iterator[Cluster]:
+    """A cluster that ends when its process is told to."""
+    with subprocess.Popen(
+        [sys.executable, "-c", CLUSTER, str(folder)],
+        env=without_ray() | environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        gcs, dashboard = process.stdout.readline().split()
+        try:
+            yield Cluster(gcs=gcs, dashboard=dashboard)
+        finally:
+            process.stdin.close()
+
+
+def without_ray() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {"RAY_USAGE_STATS_ENABLED": "0"}
+
+
+@pytest.fixture(scope="module")
+def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster in the mode of authentication that a test is marked with; one after another, since their agents share a port."""
+    # Ray's sockets lie in its folder, and their paths may have 107 letters at most.
+    with cluster(tmp_path_factory.mktemp("r"), RAY_AUTH_MODE=request.param, RAY_AUTH_TOKEN=TOKEN) as made:
+        yield made
+
+
+guarded = pytest.mark.parametrize("started", ["token"], indirect=True)
+unguarded = pytest.mark.parametrize("started", ["disabled"], indirect=True)
+
+
+@pytest.fixture
+def no_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A home without a token, and nothing said about Ray."""
+    for name in [name for name in os.environ if name.startswith("RAY_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return monkeypatch
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """What goes with a job: one file."""
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "space.yaml").write_text("study: here\n")
+    return tmp_path / "job"
+
+
+def joined(address: str, home: Path, **environment: str) -> str:
+    """How `join` ends in a process of its own, since Ray reads its settings once."""
+    code = (
+        "import sys\nfrom raydistill.search.on_ray.access import *\n"
+        "try:\n    join(sys.argv[1])\nexcept ClusterError as error:\n    print(error)\nelse:\n    print('joined')"
+    )
+    before = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code, address],
+        env={**without_ray(), "HOME": str(home), **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    # Ray alone takes 20 seconds to say less; half of the rest is its import on a busy machine.
+    assert time.monotonic() - before < 15
+    return done.stdout.strip()
+
+
+@guarded
+def test_a_search_without_a_token_is_told_where_it_is_looked_for(started: Cluster, tmp_path: Path) -> None:
+    assert joined(started.gcs, tmp_path) == (
+        f"the cluster at {started.gcs} asks for a token, and none was sent. It is looked for in {LOOKED_FOR}; RAY_AUTH_MODE is "
+        "unset. Put the cluster's token there (that of the machine where `ray up` ran) and set RAY_AUTH_MODE=token"
+    )
+
+
+@guarded
+def test_a_search_with_a_wrong_token_is_told_so(started: Cluster, tmp_path: Path) -> None:
+    said = joined(started.gcs, tmp_path, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN="f" * 64)
+    assert f"asks for a token, and the one found here is not its own. It is looked for in {LOOKED_FOR}" in said
+
+
+@guarded
+def test_token_mode_without_a_token_is_told_so(started: Cluster, tmp_path: Path) -> None:
+    assert "asks for a token, and none was sent" in joined(started.gcs, tmp_path, RAY_AUTH_MODE="token")
+
+
+@guarded
+def test_a_search_with_the_token_joins(started: Cluster, tmp_path: Path) -> None:
+    assert joined(started.gcs, tmp_path, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=TOKEN) == "joined"
+
+
+def test_a_search_where_no_cluster_is_ends_at_once(tmp_path: Path) -> None:
+    assert joined("127.0.0.1:1", tmp_path) == (
+        "no Ray cluster answers at 127.0.0.1:1 (UNAVAILABLE); give auto on a node of the cluster, or host:port; to send a search "
+        "from a machine that is no node, write `raydistill submit`"
+    )
+
+
+def test_a_client_address_is_refused() -> None:
+    with pytest.raises(ClusterError, match=r"^--address ray://h:10001; auto on a node of the cluster, or host:port, is wanted;"):
+        join("ray://h:10001")
+
+
+def test_auto_without_ray_on_this_machine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "maybe_enable_token_auth_if_token_available", lambda **_: False)
+    monkeypatch.setattr(access, "canonicalize_bootstrap_address", lambda _: None)
+    with pytest.raises(ClusterError, match=r"^--address auto finds no Ray on this machine; run the command on a node"):
+        join("auto")
+
+
+def test_a_cluster_that_this_machine_is_no_node_of_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**_: object) -> None:
+        raise RuntimeError("no raylet here")
+
+    monkeypatch.setattr(access, "check_gcs", lambda _: None)
+    monkeypatch.setattr(access.ray, "init", init)
+    with pytest.raises(ClusterError, match=r"^the cluster at h:1 cannot be joined from this machine: no raylet here; to send"):
+        join("h:1")
+    with pytest.raises(RuntimeError, match="no raylet here"):
+        join("local")
+
+
+@unguarded
+def test_a_cluster_without_authentication_is_refused(started: Cluster, folder: Path, no_token: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ClusterError) as caught:
+        submit_job(started.dashboard, "true", folder, {})
+    assert str(caught.value) == (
+        f"the cluster at {started.dashboard} asks for no token: whoever reaches it can run anything on its nodes. Only "
+        "clusters with RAY_AUTH_MODE=token are taken: start it as cluster.yaml does, or give --allow-unauthenticated if you "
+        "trust everyone who can reach it"
+    )
+    assert JobSubmissionClient(started.dashboard).list_jobs()[0].submission_id is None
+
+
+@unguarded
+def test_it_is_taken_when_a_person_says_so(started: Cluster, folder: Path, no_token: pytest.MonkeyPatch) -> None:
+    job = submit_job(started.dashboard, "true", folder, {}, allow_unauthenticated=True)
+    assert finished(JobSubmissionClient(started.dashboard), job) == "SUCCEEDED"
+
+
+@guarded
+def test_a_job_runs_in_the_folder_that_was_sent_and_is_named(
+    started: Cluster, folder: Path, no_token: pytest.MonkeyPatch
+) -> None:
+    no_token.setenv("RAY_AUTH_TOKEN", TOKEN)
+    job = submit_job(started.dashboard, "cat space.yaml", folder, {"job_name": "raydistill:here"})
+    client = JobSubmissionClient(started.dashboard, headers={"Authorization": f"Bearer {TOKEN}"})
+    assert finished(client, job) == "SUCCEEDED"
+    assert "study: here" in client.get_job_logs(job)
+    assert client.get_job_info(job).metadata["job_name"] == "raydistill:here"
+
+
+def finished(client: JobSubmissionClient, job: str) -> str:
+    """The state in which a job ends."""
+    while not client.get_job_status(job).is_terminal():
+        time.sleep(0.2)
+    return client.get_job_status(job).value
+
+
+@guarded
+def test_a_job_without_a_token_is_refused(started: Cluster, folder: Path, no_token: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ClusterError, match=rf"asks for a token, and none was sent. It is looked for in {LOOKED_FOR}"):
+        submit_job(started.dashboard, "true", folder, {})
+
+
+@guarded
+def test_a_job_with_a_wrong_token_is_refused(started: Cluster, folder: Path, no_token: pytest.MonkeyPatch) -> None:
+    no_token.setenv("RAY_AUTH_TOKEN", "f" * 64)
+    with pytest.raises(ClusterError, match="asks for a token, and the one found here is not its own"):
+        submit_job(started.dashboard, "true", folder, {})
+
+
+def test_the_token_is_found_in_the_home_folder(tmp_path: Path, no_token: pytest.MonkeyPatch) -> None:
+    assert token_headers() == {}
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("f" * 64)
+    assert token_headers() == {"authorization": f"Bearer {'f' * 64}"}
+
+
+def test_a_variable_that_leads_to_no_token_is_told_of(no_token: pytest.MonkeyPatch) -> None:
+    no_token.setenv("RAY_AUTH_TOKEN_PATH", "/nowhere")
+    with pytest.raises(ClusterError, match=r"^the token cannot be read \(.*/nowhere\); it is looked for in RAY_AUTH_TOKEN, then"):
+        token_headers()
+
+
+def test_an_address_that_ray_would_take_in_place_of_ours_is_refused(folder: Path, no_token: pytest.MonkeyPatch) -> None:
+    no_token.setenv("RAY_ADDRESS", "http://elsewhere:8265")
+    with pytest.raises(ClusterError, match=r"^--address http://here:8265, and RAY_ADDRESS is http://elsewhere:8265, which Ray"):
+        submit_job("http://here:8265", "true", folder, {})
+
+
+@unguarded
+def test_a_cluster_that_does_not_take_the_job_is_told_of(started: Cluster, folder: Path, no_token: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("Request failed with status code 500")
+
+    no_token.setattr(JobSubmissionClient, "submit_job", refuse)
+    with pytest.raises(ClusterError, match=r"did not take the job: Request failed with status code 500; look at its dashboard"):
+        submit_job(started.dashboard, "true", folder, {}, allow_unauthenticated=True)
+
+
+@contextmanager
+def server(status: int, body: str) -> Iterator[str]:
+    """Something on loopback that answers every call alike."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_port}"
+        http.shutdown()
+        thread.join()
+
+
+def test_a_call_that_is_answered_without_a_token_shows_that_there_is_no_authentication() -> None:
+    with server(200, "[]") as dashboard:
+        assert not has_authentication(f"{dashboard}/")
+    with server(401, "Unauthorized") as dashboard:
+        assert has_authentication(dashboard)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, "<html>", "answers, but not as a dashboard of Ray: give --address http://host:8265"),
+        (200, json.dumps({"jobs": []}), "answers, but not as a dashboard of Ray"),
+        (404, "", "answers with HTTP 404, as no dashboard of Ray does: give --address"),
+    ],
+    ids=["a page", "another program", "no such page"],
+)
+def test_what_is_no_dashboard_is_told_of(status: int, body: str, said: str) -> None:
+    with server(status, body) as dashboard, pytest.raises(ClusterError, match=said):
+        has_authentication(dashboard)
+
+
+def test_an_address_where_nothing_answers_is_told_of() -> None:
+    with pytest.raises(ClusterError, match=r"^nothing answers at http://127.0.0.1:1 \(.*refused\); give --address http://host"):
+        has_authentication("http://127.0.0.1:1")
+
+
+def test_an_address_of_another_kind_is_told_of() -> None:
+    with pytest.raises(ClusterError, match=r"^--address 127.0.0.1:8265; the address of a dashboard is wanted: give --address"):
+        has_authentication("127.0.0.1:8265")
