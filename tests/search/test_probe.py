@@ -114,7 +114,7 @@ def test_other_code_is_refused_and_both_are_named(tmp_path: Path) -> None:
 
 def test_a_refused_trial_ends_the_search_and_is_not_told(tmp_path: Path) -> None:
     """The messenger has no trial that ended; what it raises after Tune's step reaches the caller."""
-    messenger = Messenger(SimpleNamespace(solver=None, configs={}), Store(str(tmp_path)), Told())  # type: ignore[arg-type]
+    messenger = Messenger(SimpleNamespace(solver=None, configs={}), Store(str(tmp_path)), Told(), SimpleNamespace())  # type: ignore[arg-type]
     messenger.on_trial_result(0, [], SimpleNamespace(trial_id="t0"), {"refused": "node a has other data"})  # type: ignore[arg-type]
     with pytest.raises(NodeError, match=r"^node a has other data$"):
         messenger.on_step_end(0, [])
