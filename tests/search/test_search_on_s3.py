@@ -92,13 +92,19 @@ def test_a_search_in_a_bucket_is_killed_and_taken_up_without_repeating_anything(
     assert not study.exists(".lock")
     assert study.read("study.db").startswith(b"SQLite format 3")
     assert study.read_json("result.json")["verdict"] == "lossless"
+    assert SECRET not in output
+
+
+def test_a_study_in_a_bucket_is_tabulated_and_certified_and_holds_no_secret(bucket: Bucket, tmp_path: Path) -> None:
+    space = tmp_path / "tiny.yaml"
+    space.write_text(TINY)
+    store, study = f"{bucket.uri}/studies", Store(f"{bucket.uri}/studies/made-up")
+    done("search", str(space), "--local", "--store", store, "--trials", "1")
     assert "| " in done("tables", "made-up", "--store", store)
     done("certify", "made-up", "--store", store, "--local", "--networks", "2")
-    assert study.read_json("certificate.json")
     done("verify", f"{study.root}/certificate.json")
     found = contents(bucket)
     assert not [name for name, data in found.items() if SECRET.encode() in data or b"AKIAIOSFODNN7EXAMPLE" in data]
-    assert SECRET not in output
 
 
 def test_a_comparison_and_its_experts_lie_in_a_bucket(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
