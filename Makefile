@@ -27,11 +27,11 @@ test-fast: $(INSTALLED)  ## the tests that need no Ray: under two minutes on two
 test-ray: $(INSTALLED)  ## the tests that start Ray, and the slow ones
 	$(BIN)/python -m pytest -m "ray or slow" --timeout 300 --durations 5
 
-test-cluster: $(INSTALLED)  ## three hosts out of namespaces, from `ray up` to `ray down`: as root, with the packages that CONTRIBUTING.md names
-	$(BIN)/python -m pytest -m cluster tests/cluster --timeout 600 --durations 5
-
 test-browser: $(INSTALLED)  ## the tests that look at Ray's dashboard, with Debian's Chromium (apt-get install chromium)
 	$(BIN)/python -m pytest -m browser
+
+test-cluster: $(INSTALLED)  ## three hosts out of namespaces, from `ray up` to `ray down`: as root, with the packages that CONTRIBUTING.md names
+	$(BIN)/python -m pytest -m cluster tests/cluster --timeout 600 --durations 5
 
 check: $(INSTALLED)  ## ruff, its format, mypy
 	$(BIN)/ruff check .

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from raydistill.data_root import as_data_root
+
 if TYPE_CHECKING:
     from raydistill.certify.ablation_table import Ablation
     from raydistill.certify.certificate import Certificate
@@ -47,7 +49,7 @@ def search(
     Args:
         space: a YAML file, the name of a shipped space, or the document itself.
         store: folder or fsspec URI that holds studies; this one goes to `<store>/<study>/`.
-        data_root: folder of the data files; None is each data set's own default.
+        data_root: folder or URI of the data files; None is each data set's own default.
         local: run the trials one by one in this process, without Ray.
         address: of a running Ray cluster; None starts one on this machine.
         trials: overrides `budget.trials`.
@@ -69,7 +71,7 @@ def search(
     from raydistill.spaces import load_space
 
     budget = [] if trials is None else [f"budget.trials={trials}"]
-    checked = load_space(space, [*overrides, *budget], as_path(data_root))
+    checked = load_space(space, [*overrides, *budget], as_data_root(data_root))
 
     from raydistill.report.progress import SilentWatcher
     from raydistill.search.driver import run_search
@@ -78,7 +80,7 @@ def search(
     return run_search(
         checked,
         Store(str(store)),
-        data_root=as_path(data_root),
+        data_root=as_data_root(data_root),
         executor=executor_for(checked.resources, local=local, address=address),
         watcher=watcher or SilentWatcher(),
         accept_code_change=accept_code_change,
@@ -103,7 +105,7 @@ def distill(
         out: folder or URI for `images.safetensors` and `images.png`; None writes nothing.
         store: holds the experts of methods that need them; those that are missing are trained first.
         overrides: `path.to.field=value`, as `--set` takes them.
-        data_root: folder of the data files; None is each data set's own default.
+        data_root: folder or URI of the data files; None is each data set's own default.
         on_step: told after every step.
 
     Returns:
@@ -117,7 +119,7 @@ def distill(
     """
     from raydistill.spaces import load_space
 
-    root = as_path(data_root)
+    root = as_data_root(data_root)
     checked = load_space(space, overrides, root)
 
     from raydistill.one_set import distil_once, only_trial, save_set
@@ -183,7 +185,7 @@ def evaluate(
         store: where an opening of the test split is logged.
         networks: how many of each; None takes the number that the set's own trial used.
         recipe: how they are trained; None takes the one that the set's own trial used.
-        data_root: folder of the data files; None is each data set's own default.
+        data_root: folder or URI of the data files; None is each data set's own default.
 
     Returns:
         One accuracy fraction per network; of a list of architectures one `NetworkReading` for each, in order.
@@ -206,7 +208,7 @@ def evaluate(
         networks=networks,
         recipe=recipe,
         architectures=[network] if isinstance(network, str) else network or (),
-        data_root=as_path(data_root),
+        data_root=as_data_root(data_root),
     )
     return readings if isinstance(network, list | tuple) else list(readings[0].accuracy_fractions)
 
@@ -234,7 +236,7 @@ def compare(
         draws: starts per method.
         store: gets `compare/<key>/`; the same comparison run again continues there.
         reason: reads on the test split, opened once and logged with this reason; None reads the select images.
-        data_root: folder of the data files; None is each data set's own default.
+        data_root: folder or URI of the data files; None is each data set's own default.
         local: run one by one in this process, without Ray.
         address: of a running Ray cluster; None starts one on this machine.
         overrides: `path.to.field=value`, as `--set` takes them.
@@ -253,15 +255,17 @@ def compare(
     from raydistill.comparison import finish_comparison, plan_comparison
     from raydistill.report.progress import SilentWatcher
     from raydistill.search.experts import plan_experts, prepare_experts
+    from raydistill.search.needs import needs_of_trial
     from raydistill.spaces import load_space
     from raydistill.store import Store
 
-    root, folder = _absolute_path(data_root), Store(str(store)).absolute
+    root, folder = as_data_root(data_root), Store(str(store)).absolute
     checked = load_space(space, overrides, root)
     told = watcher or SilentWatcher()
     jobs = plan_comparison(checked, methods, ipc, draws, folder, data_root=root, reason=reason)
     needs = plan_experts([job.config for job in jobs], folder, root)
     with closing(executor_for(checked.resources, local=local, address=address)) as executor:
+        executor.require(needs_of_trial(jobs[0].config, folder.at("compare"), root))
         prepare_experts(needs, jobs[0].config, folder, root, executor, told)
         told.stage("comparison", len(jobs))
         executor.run_jobs(jobs, told)
@@ -311,10 +315,10 @@ def import_set(
         Path(file).expanduser(),
         dataset=dataset,
         space=space,
-        labels_file=as_path(labels),
-        lr_file=as_path(lr),
+        labels_file=_as_path(labels),
+        lr_file=_as_path(lr),
         overrides=overrides,
-        data_root=as_path(data_root),
+        data_root=as_data_root(data_root),
     )
     if folder is not None:
         write_set(imported.synthetic, imported.manifest, folder)
@@ -341,7 +345,7 @@ def export_set(
     """
     from raydistill.set_export import export_set as export
 
-    return export(str(set_file), Path(out).expanduser(), form, data_root=as_path(data_root)).note
+    return export(str(set_file), Path(out).expanduser(), form, data_root=as_data_root(data_root)).note
 
 
 def reproduce(
@@ -390,7 +394,7 @@ def reproduce(
     asked = asked_for(tables, reading, scale)
     place = Place(
         store=Store(str(store)).absolute,
-        data_root=_absolute_path(data_root),
+        data_root=as_data_root(data_root),
         threads=threads,
         device="cuda" if gpus > 0 else "cpu",
     )
@@ -416,7 +420,7 @@ def build_experts(
     Args:
         space: a YAML file, the name of a shipped space, or the document itself.
         store: gets `experts/<key>/`.
-        data_root: folder of the data files; None is each data set's own default.
+        data_root: folder or URI of the data files; None is each data set's own default.
         local: run one by one in this process, without Ray.
         address: of a running Ray cluster; None starts one on this machine.
         overrides: `path.to.field=value`, as `--set` takes them.
@@ -436,10 +440,11 @@ def build_experts(
     from raydistill.core.data import load_splits
     from raydistill.report.progress import SilentWatcher
     from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
+    from raydistill.search.needs import needs_of_trial
     from raydistill.spaces import load_space
     from raydistill.store import Store
 
-    root, folder = _absolute_path(data_root), Store(str(store)).absolute
+    root, folder = as_data_root(data_root), Store(str(store)).absolute
     checked = load_space(space, overrides, root)
     folder.check_writable()
     configs = extreme_trials(checked, load_splits(dataset_config(checked.template["dataset"]), root).sha256)
@@ -448,6 +453,7 @@ def build_experts(
     needs = plan_experts(configs, folder, root, rebuild_damaged=True)
     with closing(executor_for(checked.resources, local=local, address=address)) as executor:
         told = watcher or SilentWatcher()
+        executor.require(needs_of_trial(configs[0], folder.at("experts"), root))
         prepare_experts(needs, configs[0], folder, root, executor, told, rebuild_damaged=True)
     return [need.settings.key for need in needs]
 
@@ -474,7 +480,7 @@ def certify(
         networks: trained afresh on the full data, on the set and on each control, in pairs.
         again: open the test split once more for a study that has its certificate; the new one says so.
         accept_code_change: certify a set that other code made.
-        data_root: folder of the data files; None is each data set's own default.
+        data_root: folder or URI of the data files; None is each data set's own default.
         local: train the networks one by one in this process, without Ray.
         address: of a running Ray cluster; None starts one on this machine.
         watcher: told what happens; None tells nobody.
@@ -500,7 +506,7 @@ def certify(
         networks=networks,
         again=again,
         accept_code_change=accept_code_change,
-        data_root=_absolute_path(data_root),
+        data_root=as_data_root(data_root),
         executor=executor_for(resources_of(folder), local=local, address=address),
         watcher=watcher or SilentWatcher(),
     )
@@ -520,7 +526,7 @@ def verify(
     Args:
         certificate: a certificate.json, or the folder that holds it.
         retrain: train again with the stored seeds and compare image by image; this opens the test split, and the log says so.
-        data_root: folder of the data files, for `retrain`.
+        data_root: folder or URI of the data files, for `retrain`.
         local: train one by one in this process, without Ray.
         address: of a running Ray cluster; None starts one on this machine.
         watcher: told what happens; None tells nobody.
@@ -539,7 +545,7 @@ def verify(
     return checks.retrain(
         verification,
         path,
-        data_root=_absolute_path(data_root),
+        data_root=as_data_root(data_root),
         executor=executor_for(resources_of(checks.study_of(path)), local=local, address=address),
         watcher=watcher or SilentWatcher(),
     )
@@ -567,7 +573,7 @@ def ablate(
         draws: distillations of each variant.
         networks: behind each draw.
         accept_code_change: take a trial that other code made.
-        data_root: folder of the data files; None is each data set's own default.
+        data_root: folder or URI of the data files; None is each data set's own default.
         local: one by one in this process, without Ray.
         address: of a running Ray cluster; None starts one on this machine.
         watcher: told what happens; None tells nobody.
@@ -593,7 +599,7 @@ def ablate(
         draws=draws,
         networks=networks,
         accept_code_change=accept_code_change,
-        data_root=_absolute_path(data_root),
+        data_root=as_data_root(data_root),
         executor=executor_for(resources_of(folder), local=local, address=address),
         watcher=watcher or SilentWatcher(),
     )
@@ -644,12 +650,6 @@ def resources_of(study: Store) -> ResourcesConfig:
     return ResourcesConfig.model_validate(yaml.safe_load(study.read("search_space.yaml")).get("resources", {}))
 
 
-def as_path(folder: str | Path | None) -> Path | None:
-    """A folder as a path with `~` expanded; None stays None."""
-    return None if folder is None else Path(folder).expanduser()
-
-
-def _absolute_path(folder: str | Path | None) -> Path | None:
-    """As `as_path`, absolute, because a Ray worker has a folder of its own."""
-    path = as_path(folder)
-    return None if path is None else path.absolute()
+def _as_path(file: str | Path | None) -> Path | None:
+    """A file as a path with `~` expanded; None stays None."""
+    return None if file is None else Path(file).expanduser()

@@ -7,7 +7,6 @@ admissible, because an undertrained baseline makes every set lossless.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +21,7 @@ from raydistill.core.data import Splits, load_splits
 from raydistill.core.evaluate import network_seeds, train_and_read
 from raydistill.core.lossless import is_admissible
 from raydistill.core.recipes import RECIPES, Recipe
+from raydistill.data_root import DataRoot
 from raydistill.record import code_sha256, pack_bits, unpack_bits
 from raydistill.space_file import DataError
 from raydistill.store import Store, StoreError
@@ -79,7 +79,7 @@ class Baseline(Config):
         return unpack_bits([r.confirm_correct for r in self.readings], self.confirm_images)
 
 
-def train_baseline_network(config: TrialConfig[Any], index: int, study: Store, data_root: Path | None = None) -> None:
+def train_baseline_network(config: TrialConfig[Any], index: int, study: Store, data_root: DataRoot = None) -> None:
     """Train one baseline network at both step counts and write `baseline/network-<index>.json`; nothing if that is there."""
     name = f"baseline/network-{index}.json"
     if study.exists(name):
@@ -113,7 +113,7 @@ def train_baseline_network(config: TrialConfig[Any], index: int, study: Store, d
     study.write_json(name, readings)
 
 
-def finish_baseline(config: TrialConfig[Any], study: Store, data_root: Path | None = None) -> Baseline:
+def finish_baseline(config: TrialConfig[Any], study: Store, data_root: DataRoot = None) -> Baseline:
     """Put the networks together and write `baseline/baseline.json`."""
     splits = splits_of(config, data_root)
     recipe = recipe_of(config, splits)
@@ -156,17 +156,18 @@ def read_baseline(study: Store) -> Baseline | None:
         StoreError: the file is damaged.
     """
     name = "baseline/baseline.json"
-    if not study.exists(name):
+    data = study.read_or_none(name)
+    if data is None:
         return None
     try:
-        return Baseline.model_validate_json(study.read(name))
+        return Baseline.model_validate_json(data)
     except ValidationError as error:
         raise StoreError(
             f"{study.path(name)} is damaged ({error.errors()[0]['msg']}); delete it to have it built again"
         ) from error
 
 
-def splits_of(config: TrialConfig[Any], data_root: Path | None) -> Splits:
+def splits_of(config: TrialConfig[Any], data_root: DataRoot) -> Splits:
     """The data that a config names.
 
     Raises:

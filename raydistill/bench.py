@@ -14,7 +14,6 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,6 +30,7 @@ from raydistill.core.networks import build_network, initialise
 from raydistill.core.recipes import RECIPES
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.data_root import DataRoot
 from raydistill.methods import datadam
 from raydistill.methods.datadam import DataDAMConfig, class_means, matching_loss
 from raydistill.spaces import InputError
@@ -100,7 +100,7 @@ class Timing(Config):
 
 
 def run_bench(
-    names: Sequence[str], *, device: str, threads: int, repetitions: int, evaluation_steps: int, data_root: Path | None
+    names: Sequence[str], *, device: str, threads: int, repetitions: int, evaluation_steps: int, data_root: DataRoot
 ) -> list[Timing]:
     """Time cases one after the other, each in a fresh process.
 
@@ -110,7 +110,7 @@ def run_bench(
         threads: torch threads.
         repetitions: DataDAM iterations to time; the first tenth warms up.
         evaluation_steps: steps of the recipe that are timed; the figure is scaled to the whole recipe.
-        data_root: folder of the data files.
+        data_root: folder or URI of the data files.
 
     Raises:
         InputError: an unknown case.
@@ -131,9 +131,7 @@ def run_bench(
     return timings
 
 
-def time_case(
-    case: Case, device_name: str, threads: int, repetitions: int, evaluation_steps: int, data_root: Path | None
-) -> Timing:
+def time_case(case: Case, device_name: str, threads: int, repetitions: int, evaluation_steps: int, data_root: DataRoot) -> Timing:
     """Time one case in this process."""
     torch.set_num_threads(threads)
     keep_freed_memory()

@@ -20,9 +20,10 @@ BAD_INPUT = {
     "raydistill.space_document": ("SpaceError",),
     "raydistill.space_file": ("DataError",),
     "raydistill.experts.need": ("ExpertsError",),
-    "raydistill.store": ("StoreError", "StudyInUseError"),
+    "raydistill.remote": ("StoreError",),
+    "raydistill.lease": ("StudyInUseError",),
     "raydistill.search.driver": ("StudyMismatchError",),
-    "raydistill.search.on_ray": ("ClusterError", "ResourcesError"),
+    "raydistill.search.on_ray": ("ClusterError", "NodeError", "ResourcesError"),
     "raydistill.certify.certificate": ("CertifyError",),
     "raydistill.comparison": ("CompareError",),
     "raydistill.core.contract": ("DeviceError",),
@@ -42,7 +43,10 @@ app.add_typer(bench_app, name="bench")
 
 Space = Annotated[str, typer.Argument(metavar="FILE_OR_NAME", help="A YAML search space, or a shipped one's name.")]
 StoreOption = Annotated[str, typer.Option("--store", envvar="RAYDISTILL_STORE", help="Folder or URI that holds studies.")]
-DataRoot = Annotated[Path | None, typer.Option("--data-root", envvar="RAYDISTILL_DATA", help="Folder of the data files.")]
+DataRoot = Annotated[
+    str | None,
+    typer.Option("--data-root", envvar="RAYDISTILL_DATA", help="Folder of the data files, or a URI to copy from."),
+]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="A folder <store>/<study>, or a name in --store.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Replace one field, e.g. --set ipc=10.")]
 
@@ -99,36 +103,6 @@ def search(
 
 
 @app.command()
-def submit(
-    space: Space,
-    store: Annotated[str, typer.Option(help="Folder or URI that holds studies, as every node of the cluster sees it.")],
-    address: Annotated[str, typer.Option(help="Of the cluster's dashboard.")] = "http://127.0.0.1:8265",
-    data_root: Annotated[str | None, typer.Option(help="Folder of the data files, as every node sees it.")] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, in place of the space's budget.")] = None,
-    overrides: Overrides = None,
-    accept_code_change: Annotated[bool, typer.Option("--accept-code-change", help="Continue a study of other code.")] = False,
-    allow_unauthenticated: Annotated[
-        bool, typer.Option("--allow-unauthenticated", help="Take a cluster that asks nobody for a token.")
-    ] = False,
-) -> None:
-    """Send a search to a running cluster as a job; it goes on when this command has ended."""
-    with _exit_codes("Interrupted. Whether the job was sent, the cluster's dashboard says."):
-        from raydistill.submission import plan_submission, submitted_lines
-        from raydistill.submission import submit as send
-
-        planned = plan_submission(
-            space,
-            store=store,
-            data_root=data_root,
-            trials=trials,
-            overrides=overrides or [],
-            accept_code_change=accept_code_change,
-        )
-        job = send(planned, address, allow_unauthenticated=allow_unauthenticated)
-        typer.echo(submitted_lines(planned, address, job, store, allow_unauthenticated=allow_unauthenticated))
-
-
-@app.command()
 def status(
     study: Study,
     store: StoreOption = "studies",
@@ -160,6 +134,36 @@ def grafana(
 
 
 @app.command()
+def submit(
+    space: Space,
+    store: Annotated[str, typer.Option(help="Folder or URI that holds studies, as every node of the cluster sees it.")],
+    address: Annotated[str, typer.Option(help="Of the cluster's dashboard.")] = "http://127.0.0.1:8265",
+    data_root: Annotated[str | None, typer.Option(help="Folder of the data files, as every node sees it.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, in place of the space's budget.")] = None,
+    overrides: Overrides = None,
+    accept_code_change: Annotated[bool, typer.Option("--accept-code-change", help="Continue a study of other code.")] = False,
+    allow_unauthenticated: Annotated[
+        bool, typer.Option("--allow-unauthenticated", help="Take a cluster that asks nobody for a token.")
+    ] = False,
+) -> None:
+    """Send a search to a running cluster as a job; it goes on when this command has ended."""
+    with _exit_codes("Interrupted. Whether the job was sent, the cluster's dashboard says."):
+        from raydistill.submission import plan_submission, submitted_lines
+        from raydistill.submission import submit as send
+
+        planned = plan_submission(
+            space,
+            store=store,
+            data_root=data_root,
+            trials=trials,
+            overrides=overrides or [],
+            accept_code_change=accept_code_change,
+        )
+        job = send(planned, address, allow_unauthenticated=allow_unauthenticated)
+        typer.echo(submitted_lines(planned, address, job, store, allow_unauthenticated=allow_unauthenticated))
+
+
+@app.command()
 def plan(
     space: Space,
     data_root: DataRoot = None,
@@ -169,16 +173,16 @@ def plan(
 ) -> None:
     """Forecast a search's hours, disk and memory from a short measured probe; nothing is written."""
     with _exit_codes("Interrupted."):
-        from raydistill.api import as_path
+        from raydistill.data_root import as_data_root
         from raydistill.spaces import load_space
 
         budget = [] if trials is None else [f"budget.trials={trials}"]
-        checked = load_space(space, [*(overrides or []), *budget], as_path(data_root))
+        checked = load_space(space, [*(overrides or []), *budget], as_data_root(data_root))
 
         from raydistill.plan import plan_search
         from raydistill.report.summary import forecast_lines
 
-        typer.echo(forecast_lines(plan_search(checked, as_path(data_root), at_once)))
+        typer.echo(forecast_lines(plan_search(checked, as_data_root(data_root), at_once)))
 
 
 @app.command()
@@ -191,10 +195,10 @@ def distill(
 ) -> None:
     """Distil one set without a search; every range of the space is fixed by --set."""
     with _exit_codes("Interrupted. Nothing was written."):
-        from raydistill.api import as_path
+        from raydistill.data_root import as_data_root
         from raydistill.spaces import load_space
 
-        checked = load_space(space, overrides or [], as_path(data_root))
+        checked = load_space(space, overrides or [], as_data_root(data_root))
 
         from raydistill.one_set import compare_with_start, distil_once, only_trial, save_set
         from raydistill.report.progress import PlainWatcher
@@ -202,13 +206,13 @@ def distill(
         from raydistill.report.summary import distilled_summary
         from raydistill.store import Store
 
-        config = only_trial(checked, as_path(data_root))
+        config = only_trial(checked, as_data_root(data_root))
         folder = Store(out or f"distilled/{config.trial_id}")
         folder.check_writable()
         with watch_steps() as on_step:
-            distilled = distil_once(config, Store(store), as_path(data_root), on_step, PlainWatcher())
+            distilled = distil_once(config, Store(store), as_data_root(data_root), on_step, PlainWatcher())
         paths = save_set(distilled, folder)
-        typer.echo(distilled_summary(*compare_with_start(distilled, as_path(data_root)), paths))
+        typer.echo(distilled_summary(*compare_with_start(distilled, as_data_root(data_root)), paths))
 
 
 @app.command()
@@ -229,7 +233,7 @@ def evaluate(
 ) -> None:
     """Train fresh networks on a saved set and read their accuracy; with --network a row per architecture."""
     with _exit_codes("Interrupted."):
-        from raydistill.api import as_path
+        from raydistill.data_root import as_data_root
         from raydistill.one_set import evaluate_file
         from raydistill.report.tables import FORMATS, network_frame, render
         from raydistill.report.words import accuracy_line
@@ -255,7 +259,7 @@ def evaluate(
                 split=split,
                 reason=reason,
                 log=store,
-                data_root=as_path(data_root),
+                data_root=as_data_root(data_root),
             )
             typer.echo(said, nl=False)
             return
@@ -267,7 +271,7 @@ def evaluate(
             networks=networks,
             recipe=recipe,
             architectures=architectures,
-            data_root=as_path(data_root),
+            data_root=as_data_root(data_root),
         )
         if network is None:
             typer.echo(f"{accuracy_line(readings[0].accuracy_fractions)}, {split} images")
@@ -288,7 +292,7 @@ def import_(
 ) -> None:
     """Bring a set that others published into this project's form; the file is read apart and nothing in it is run."""
     with _exit_codes("Interrupted. Nothing was written."):
-        from raydistill.api import as_path
+        from raydistill.data_root import as_data_root
         from raydistill.one_set import write_set
         from raydistill.set_import import import_file
         from raydistill.store import Store
@@ -302,7 +306,7 @@ def import_(
             labels_file=labels,
             lr_file=lr,
             overrides=overrides or [],
-            data_root=as_path(data_root),
+            data_root=as_data_root(data_root),
         )
         paths = write_set(imported.synthetic, imported.manifest, folder)
         typer.echo("\n".join([*imported.notes, *(f"Written {path}" for path in paths)]))
@@ -317,10 +321,10 @@ def export(
 ) -> None:
     """Write a set in a form that other programs read."""
     with _exit_codes("Interrupted."):
-        from raydistill.api import as_path
+        from raydistill.data_root import as_data_root
         from raydistill.set_export import export_set
 
-        exported = export_set(set_file, out, form, data_root=as_path(data_root))
+        exported = export_set(set_file, out, form, data_root=as_data_root(data_root))
         typer.echo(f"Written {exported.path}: {exported.note}")
 
 
@@ -549,14 +553,14 @@ def bench(
     if context.invoked_subcommand is not None:
         return
     with _exit_codes("Interrupted."):
-        from raydistill.api import as_path
         from raydistill.bench import run_bench
+        from raydistill.data_root import as_data_root
         from raydistill.report.tables import render, timing_frame
 
         if tune:
             from raydistill.tune_cost import time_tune
 
-            typer.echo(render(timing_frame([time_tune(data_root=as_path(data_root))]), suffix), nl=False)
+            typer.echo(render(timing_frame([time_tune(data_root=as_data_root(data_root))]), suffix), nl=False)
             return
         names = _listed(cases)
         timings = run_bench(
@@ -565,7 +569,7 @@ def bench(
             threads=threads,
             repetitions=repetitions,
             evaluation_steps=evaluation_steps,
-            data_root=as_path(data_root),
+            data_root=as_data_root(data_root),
         )
         typer.echo(render(timing_frame(timings), suffix), nl=False)
 

@@ -12,7 +12,6 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 import numpy as np
@@ -27,6 +26,7 @@ from raydistill.core.data import LabelledImages, data_facts, load_splits, open_t
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.experts import ExpertFields
 from raydistill.core.recipes import RECIPES
+from raydistill.data_root import DataRoot
 from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
 from raydistill.methods.random_soft import RandomSoftConfig, of_the_same_experts
@@ -109,7 +109,7 @@ class CompareJob:
     """Holds the experts, and the outcomes of all comparisons, so that what one of them did the next finds done."""
     part: LabelledImages | None
     """Images to read on; None means the select images."""
-    data_root: Path | None
+    data_root: DataRoot
 
     @property
     def name(self) -> str:
@@ -161,7 +161,7 @@ def plan_comparison(
     draws: int,
     store: Store,
     *,
-    data_root: Path | None = None,
+    data_root: DataRoot = None,
     reason: str | None = None,
 ) -> list[CompareJob]:
     """The jobs of a comparison, in a folder of the store that its settings name; a second run continues the first.
@@ -177,7 +177,7 @@ def plan_comparison(
         ipc: images per class.
         draws: starts per method; at least 2.
         store: gets `compare/<key>/`.
-        data_root: folder of the data files.
+        data_root: folder or URI of the data files.
         reason: opens the test split once, logged with this reason; None reads the select images.
 
     Raises:
@@ -246,7 +246,7 @@ def middle_trial(space: SearchSpace, data_sha256: str) -> TrialConfig[Any]:
     return space.trial(ask_number=0, values=middle, data_sha256=data_sha256)
 
 
-def _method_configs(names: Sequence[str], template: TrialConfig[Any], data_root: Path | None) -> dict[str, Config]:
+def _method_configs(names: Sequence[str], template: TrialConfig[Any], data_root: DataRoot) -> dict[str, Config]:
     """By method name, with the controls that belong to them."""
     configs: dict[str, Config] = {}
     for name in dict.fromkeys(names):
@@ -263,7 +263,7 @@ def _method_configs(names: Sequence[str], template: TrialConfig[Any], data_root:
     return configs
 
 
-def _method_config(name: str, template: TrialConfig[Any], data_root: Path | None) -> Config:
+def _method_config(name: str, template: TrialConfig[Any], data_root: DataRoot) -> Config:
     if name == template.method.name:
         return cast("Config", template.method)
     shipped = f"{template.dataset.name}_{name}" if name in METHODS else name

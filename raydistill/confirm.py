@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.lossless import GapInterval, gap_interval
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import SyntheticSet, decode, sha256
+from raydistill.data_root import DataRoot
 from raydistill.record import pack_bits, read_record, unpack_bits
 from raydistill.store import Store, StoreError
 
@@ -30,7 +30,7 @@ class Confirmation(Config):
     """One per fresh network, on the confirm images."""
 
 
-def train_confirm_network(config: TrialConfig[Any], index: int, study: Store, data_root: Path | None = None) -> None:
+def train_confirm_network(config: TrialConfig[Any], index: int, study: Store, data_root: DataRoot = None) -> None:
     """Train one fresh network on a trial's set and write `trials/<id>/confirm-<index>.json`; nothing if that is there."""
     name = f"trials/{config.trial_id}/confirm-{index}.json"
     if study.exists(name):

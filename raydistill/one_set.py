@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +20,7 @@ from raydistill.core.networks import build_network
 from raydistill.core.picture import grid_png
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode
+from raydistill.data_root import DataRoot
 from raydistill.experts.files import open_experts
 from raydistill.methods import method_configs
 from raydistill.network_names import network_text, parse_networks
@@ -61,7 +61,7 @@ class NetworkReading(Config):
     """Whose images the fractions are of."""
 
 
-def only_trial(space: SearchSpace, data_root: Path | None) -> TrialConfig[Any]:
+def only_trial(space: SearchSpace, data_root: DataRoot) -> TrialConfig[Any]:
     """The one trial of a space without ranges.
 
     Raises:
@@ -78,14 +78,14 @@ def only_trial(space: SearchSpace, data_root: Path | None) -> TrialConfig[Any]:
 
 
 def distil_once(
-    config: TrialConfig[Any], store: Store, data_root: Path | None, on_step: Report | None = None, watcher: Watcher | None = None
+    config: TrialConfig[Any], store: Store, data_root: DataRoot, on_step: Report | None = None, watcher: Watcher | None = None
 ) -> Distilled:
     """Distil one set, without a search and without a baseline.
 
     Args:
         config: what to distil.
         store: holds the experts that the method reads; those that are missing are trained here first.
-        data_root: folder of the data files.
+        data_root: folder or URI of the data files.
         on_step: told after every step.
         watcher: told of the experts.
 
@@ -131,7 +131,7 @@ def write_set(synthetic: SyntheticSet, manifest: Manifest, folder: Store) -> tup
     return folder.path("images.safetensors"), folder.path("images.png")
 
 
-def compare_with_start(distilled: Distilled, data_root: Path | None) -> tuple[list[float], list[float]]:
+def compare_with_start(distilled: Distilled, data_root: DataRoot) -> tuple[list[float], list[float]]:
     """Accuracy fractions on select images: of networks trained on the set, and of the same ones on the set it grew from."""
     splits = splits_of(distilled.config, data_root)
     sets = (distilled.synthetic, distilled.start)
@@ -148,7 +148,7 @@ def evaluate_file(
     networks: int | None = None,
     recipe: str | None = None,
     architectures: Sequence[str] = (),
-    data_root: Path | None = None,
+    data_root: DataRoot = None,
 ) -> list[NetworkReading]:
     """Fresh networks of several architectures trained on a saved set, by default of the set's own; see `raydistill.evaluate`."""
     check_reading(split, reason, networks)
@@ -191,7 +191,7 @@ def check_reading(split: str, reason: str | None, networks: int | None) -> None:
 
 
 def part_to_read(
-    config: TrialConfig[Any], splits: Splits, split: str, reason: str | None, log: str, data_root: Path | None
+    config: TrialConfig[Any], splits: Splits, split: str, reason: str | None, log: str, data_root: DataRoot
 ) -> LabelledImages:
     """The select images, or the test images through their door; as `check_reading` let pass."""
     if split == "select":

@@ -14,7 +14,6 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,6 +26,7 @@ from raydistill.core.cost import peak_memory_bytes, reset_peak_memory
 from raydistill.core.data import LabelledImages, Splits, load_splits
 from raydistill.core.evaluate import train_and_read
 from raydistill.core.synthetic import SyntheticSet
+from raydistill.data_root import DataRoot
 from raydistill.experts.need import UntrainedExperts, need_of, needs_of
 from raydistill.search.experts import extreme_trials
 from raydistill.search.space import middle
@@ -77,12 +77,12 @@ class _EnoughStepsError(Exception):
     """The probe has seen what it wanted."""
 
 
-def plan_search(space: SearchSpace, data_root: Path | None, at_once: int | None = None) -> Forecast:
+def plan_search(space: SearchSpace, data_root: DataRoot, at_once: int | None = None) -> Forecast:
     """Measure a little, and forecast the whole search.
 
     Args:
         space: what would be searched.
-        data_root: folder of the data files.
+        data_root: folder or URI of the data files.
         at_once: jobs side by side; None is the space's `max_concurrent_trials`, or what this machine's cores hold.
 
     Raises:

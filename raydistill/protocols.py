@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +25,7 @@ from raydistill.core.recipes import RECIPES, Recipe
 from raydistill.core.selection import ClassBatches
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.core.train import images_at_once, is_correct
+from raydistill.data_root import DataRoot
 from raydistill.network_names import network_text, parse_networks
 from raydistill.one_set import check_reading, part_to_read, read_set_file
 from raydistill.spaces import InputError, did_you_mean
@@ -96,7 +96,7 @@ def run_dc_bench(
     split: str = "select",
     reason: str | None = None,
     log: str = "studies",
-    data_root: Path | None = None,
+    data_root: DataRoot = None,
 ) -> list[BenchReading]:
     """DC-Bench's table of one set: a reading per architecture and augmentation, all at its rate of 0.01, a learned one unused.
 
@@ -145,7 +145,7 @@ def run_dd_ranking(
     split: str = "select",
     reason: str | None = None,
     log: str = "studies",
-    data_root: Path | None = None,
+    data_root: DataRoot = None,
 ) -> RankingReading:
     """DD-Ranking's scores of one set; arguments as in `run_dc_bench`, one architecture, by default the set's own.
 
@@ -251,7 +251,7 @@ def _subject(
     split: str,
     reason: str | None,
     log: str,
-    data_root: Path | None,
+    data_root: DataRoot,
     *,
     takes_all: bool,
 ) -> tuple[_Subject, list[NetworkConfig]]:

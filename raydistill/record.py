@@ -210,9 +210,8 @@ def read_record(study: Store, trial_id: str) -> TrialRecord | None:
         StoreError: the record is damaged, of an unknown version, or belongs to another trial.
     """
     name = f"trials/{trial_id}/record.json"
-    try:
-        data = study.read(name)
-    except FileNotFoundError:
+    data = study.read_or_none(name)
+    if data is None:
         return None
     try:
         record = TrialRecord.model_validate_json(data)
@@ -248,10 +247,11 @@ def read_trials(study: Store, methods: Mapping[str, type[Config]]) -> list[tuple
     trials = []
     for trial_id in study.at("trials").folders("."):
         name = f"trials/{trial_id}/config.json"
-        if not study.exists(name):
+        data = study.read_or_none(name)
+        if data is None:
             continue
         try:
-            config = read_trial_config(study.read(name), methods)
+            config = read_trial_config(data, methods)
         except ValueError as error:
             raise StoreError(f"{study.path(name)} is damaged ({error}); delete the folder to ask the trial again") from error
         if config.trial_id != trial_id:

@@ -19,6 +19,7 @@ from raydistill.baseline import splits_of
 from raydistill.config import TrialConfig
 from raydistill.core.preprocess import Preprocess, Standardise, Whiten
 from raydistill.core.synthetic import Manifest, SyntheticSet
+from raydistill.data_root import DataRoot
 from raydistill.one_set import read_whole_set_file
 from raydistill.space_file import DataError
 from raydistill.spaces import InputError
@@ -34,14 +35,14 @@ class Exported:
     note: str
 
 
-def export_set(set_file: str, out: Path, form: str, *, data_root: Path | None = None) -> Exported:
+def export_set(set_file: str, out: Path, form: str, *, data_root: DataRoot = None) -> Exported:
     """Write a set as PNG files or as an npz file.
 
     Args:
         set_file: an `images.safetensors` or the folder that holds it.
         out: a new or empty folder for png, a file for npz.
         form: png (pixels in 8 bits, clipped) or npz (everything, to the last bit).
-        data_root: folder of the data files; a whitened set needs its data to be shown.
+        data_root: folder or URI of the data files; a whitened set needs its data to be shown.
 
     Raises:
         InputError: there is no such set or form, or `out` is taken.
@@ -60,7 +61,7 @@ def export_set(set_file: str, out: Path, form: str, *, data_root: Path | None = 
     return _write_pngs(synthetic, manifest, _preprocess(manifest, config, data_root), out)
 
 
-def _preprocess(manifest: Manifest, config: TrialConfig[Any], data_root: Path | None) -> Preprocess:
+def _preprocess(manifest: Manifest, config: TrialConfig[Any], data_root: DataRoot) -> Preprocess:
     """What brings the set back to pixels; that of a whitened set comes from its data."""
     if isinstance(manifest.preprocess, Standardise):
         return manifest.preprocess

@@ -26,6 +26,7 @@ from raydistill.core import zca
 from raydistill.core.data import Splits, load_raw, load_splits
 from raydistill.core.preprocess import Preprocess, Standardise, Whiten
 from raydistill.core.synthetic import Manifest, SyntheticSet, hard_labels
+from raydistill.data_root import DataRoot
 from raydistill.record import code_sha256
 from raydistill.set_export import from_npz
 from raydistill.spaces import InputError, load_space
@@ -61,7 +62,7 @@ def import_file(
     labels_file: Path | None = None,
     lr_file: Path | None = None,
     overrides: Sequence[str] = (),
-    data_root: Path | None = None,
+    data_root: DataRoot = None,
 ) -> Imported:
     """A set in a file: an .npz that `raydistill export` wrote, as it was, or what others published; arguments as there.
 
@@ -94,7 +95,7 @@ def import_published(
     labels_file: Path | None = None,
     lr_file: Path | None = None,
     overrides: Sequence[str] = (),
-    data_root: Path | None = None,
+    data_root: DataRoot = None,
 ) -> Imported:
     """A set that somebody else published as a file of tensors.
 
@@ -106,7 +107,7 @@ def import_published(
         labels_file: classes or soft labels, where `file` holds images alone, as MTT's and DATM's do.
         lr_file: the learned rate.
         overrides: `path.to.field=value` of what the set is evaluated with; by default a ConvNet-3 and the default recipe.
-        data_root: folder of the data files.
+        data_root: folder or URI of the data files.
 
     Raises:
         InputError: a file is missing, refused, or does not fit the data set.
@@ -184,7 +185,7 @@ def _constants(space: str, dataset: str) -> Standardise | None:
     return CONSTANTS[name]
 
 
-def _published_zca(dataset: DatasetConfig, data_root: Path | None) -> Preprocess:
+def _published_zca(dataset: DatasetConfig, data_root: DataRoot) -> Preprocess:
     """The whitening that its authors used: fitted on all published train images."""
     raw = load_raw(dataset, data_root)
     if raw.load_test is None:
@@ -212,7 +213,7 @@ def _read_all(file: Path, labels_file: Path | None, lr_file: Path | None) -> tup
     return found, notes
 
 
-def _config_for(dataset: str, space: str, overrides: Sequence[str], data_root: Path | None) -> dict[str, Any]:
+def _config_for(dataset: str, space: str, overrides: Sequence[str], data_root: DataRoot) -> dict[str, Any]:
     """Data set, network, evaluation and goal that the set goes with, checked as a search space is."""
     document = {
         "study": "imported",

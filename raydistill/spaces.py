@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from raydistill.config import SearchSpace
+from raydistill.data_root import DataRoot
 from raydistill.space_file import Known, parse_space, read_space
 from raydistill.store import Store
 
@@ -19,7 +20,7 @@ class InputError(Exception):
     """A space, study, set, recipe or split that cannot be had as asked; the text says what can."""
 
 
-def load_space(source: str | Path | Mapping[str, Any], overrides: Sequence[str], data_root: Path | None) -> SearchSpace:
+def load_space(source: str | Path | Mapping[str, Any], overrides: Sequence[str], data_root: DataRoot) -> SearchSpace:
     """The checked space in a YAML file, a shipped one by name, or a document, after `path.to.field=value` overrides.
 
     Raises:
@@ -32,7 +33,7 @@ def load_space(source: str | Path | Mapping[str, Any], overrides: Sequence[str],
     return read_space(path, known(data_root), overrides)
 
 
-def known(data_root: Path | None) -> Known:
+def known(data_root: DataRoot) -> Known:
     """The methods, data sets, recipes and checks of this installation."""
     from raydistill.core.data import NAMES, data_facts
     from raydistill.core.lossless import smallest_margin

@@ -1,31 +1,23 @@
-"""A study's folder on any fsspec file system: atomic writes, checked paths, one search at a time.
+"""A study's folder on any fsspec file system: atomic writes, checked paths, errors in a sentence.
 
 A leaf. Layout of a study: ``search_space.yaml``, ``trials/<id>/...``, ``baseline/``, ``study.db``, ``result.json``.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import fsspec
+from raydistill.remote import StoreError, failures, open_file_system, refuse_credentials, without_credentials
 
-
-class StoreError(Exception):
-    """The store cannot be written, or a file in it is not what it should be."""
-
-
-class StudyInUseError(Exception):
-    """Another search holds the study."""
+__all__ = ["Store", "StoreError"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +26,28 @@ class Store:
 
     root: str
     """Local folder or fsspec URI."""
+    guard: Callable[[], None] | None = field(default=None, compare=False, repr=False)
+    """Called before every write and deletion; raises where a lease on the study was lost. Stays in this process."""
+
+    def __post_init__(self) -> None:
+        refuse_credentials(self.root)
+
+    def __reduce__(self) -> tuple[type[Store], tuple[str]]:
+        return Store, (self.root,)
 
     def at(self, *parts: str) -> Store:
         """The store rooted at a folder below this one."""
-        return Store(self.path(*parts))
+        return replace(self, root=self.path(*parts))
 
     @property
     def absolute(self) -> Store:
         """The same store by a path that holds in other processes, whatever folder they run in."""
-        return Store(str(self.local_path(".").absolute())) if self.is_local else self
+        return replace(self, root=str(self.local_path(".").absolute())) if self.is_local else self
 
     @property
     def parent(self) -> Store:
         """The store of the folder that this one lies in."""
-        return Store(self.root.rstrip("/").rpartition("/")[0] or ".")
+        return replace(self, root=self.root.rstrip("/").rpartition("/")[0] or ".")
 
     def path(self, *parts: str) -> str:
         """The full path of a relative one.
@@ -83,14 +83,11 @@ class Store:
             StoreError: the store cannot be written.
         """
         content = data.encode() if isinstance(data, str) else data
-        try:
+        with self._changing(name, "write") as (filesystem, path):
             if self.is_local:
                 _write_local(self.local_path(name), content)
             else:
-                filesystem, path = self._open(name)
                 filesystem.pipe_file(path, content)
-        except OSError as error:
-            raise StoreError(f"cannot write {self.path(name)}: {error}; give a --store that can be written") from error
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a value as indented JSON; NaN and infinity are errors."""
@@ -101,9 +98,21 @@ class Store:
 
         Raises:
             FileNotFoundError: there is none.
+            StoreError: the store cannot be read.
         """
-        filesystem, path = self._open(name)
-        return bytes(filesystem.cat_file(path))
+        with self.reading(name) as (filesystem, path):
+            return bytes(filesystem.cat_file(path))
+
+    def read_or_none(self, name: str) -> bytes | None:
+        """The bytes of a file, or None if there is none: one request, where `exists` before `read` makes two.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        try:
+            return self.read(name)
+        except FileNotFoundError:
+            return None
 
     def read_json(self, name: str) -> Any:
         """The value in a JSON file.
@@ -118,19 +127,17 @@ class Store:
 
     def exists(self, name: str) -> bool:
         """Whether a file or folder is there."""
-        filesystem, path = self._open(name)
-        return bool(filesystem.exists(path))
+        with self.reading(name) as (filesystem, path):
+            return bool(filesystem.exists(path))
 
     def delete(self, name: str) -> None:
         """Remove a file if it is there."""
-        filesystem, path = self._open(name)
-        if filesystem.exists(path):
+        with self._changing(name, "delete") as (filesystem, path), suppress(FileNotFoundError):
             filesystem.rm_file(path)
 
     def delete_folder(self, name: str) -> None:
         """Remove a folder and all that is in it, if it is there."""
-        filesystem, path = self._open(name)
-        if filesystem.exists(path):
+        with self._changing(name, "delete") as (filesystem, path), suppress(FileNotFoundError):
             filesystem.rm(path, recursive=True)
 
     def folders(self, name: str) -> list[str]:
@@ -142,16 +149,52 @@ class Store:
         return self._names(name, "file")
 
     def _names(self, name: str, kind: str) -> list[str]:
-        filesystem, path = self._open(name)
-        if not filesystem.exists(path):
-            return []
-        entries = filesystem.ls(path, detail=True)
+        with self.reading(name) as (filesystem, path):
+            try:
+                entries = filesystem.ls(path, detail=True)
+            except FileNotFoundError:
+                return []
         return sorted(PurePosixPath(e["name"]).name for e in entries if e["type"] == kind)
 
-    def _open(self, name: str) -> tuple[Any, str]:
-        """The file system and the path in it; listings are not cached, for other nodes write here too."""
-        filesystem, path = fsspec.url_to_fs(self.path(name), use_listings_cache=False)
-        return filesystem, str(path)
+    def stamps(self) -> dict[str, str]:
+        """Of every file in this folder and below, by relative path: what changes when the file does."""
+        with self.reading(".") as (filesystem, path):
+            try:
+                found = filesystem.find(path, detail=True)
+            except FileNotFoundError:
+                return {}
+        stamps = {}
+        for name, info in found.items():
+            changed_at = info.get("mtime") or info.get("created")
+            stamps[str(PurePosixPath(name).relative_to(path))] = str(info.get("ETag") or (info["size"], changed_at))
+        return stamps
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[tuple[Any, str]]:
+        """The file system and the path in it; what goes wrong, but for a missing file, is told in a sentence."""
+        filesystem, path = open_file_system(self.path(name))
+        try:
+            yield filesystem, path
+        except FileNotFoundError:
+            raise
+        except failures(filesystem) as error:
+            said = without_credentials(str(error))
+            raise StoreError(
+                f"cannot read {self.path(name)}: {said}; see to it that this machine reaches it and may read it, or give another "
+                "--store"
+            ) from None  # the cause may name an end point with a password in it
+
+    @contextmanager
+    def _changing(self, name: str, verb: str) -> Iterator[tuple[Any, str]]:
+        """The same for a change, which the guard must allow."""
+        if self.guard is not None:
+            self.guard()
+        filesystem, path = open_file_system(self.path(name))
+        try:
+            yield filesystem, path
+        except failures(filesystem) as error:
+            said = without_credentials(str(error))
+            raise StoreError(f"cannot {verb} {self.path(name)}: {said}; give a --store that can be written") from None
 
     def check_writable(self) -> None:
         """Write and delete a probe file.
@@ -182,40 +225,3 @@ def _write_local(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-@contextmanager
-def study_lock(store: Store, wait_seconds: float = 5.0) -> Iterator[None]:
-    """Hold a study for one search.
-
-    The lock is the kernel's (flock): a killed process lets go of it at once, so a lock that is left behind is taken over
-    without waiting. A holder that is just ending is waited for, at most `wait_seconds`.
-
-    Raises:
-        StudyInUseError: another live process holds it; named.
-    """
-    path = store.local_path(".lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        deadline = time.monotonic() + wait_seconds
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    file.seek(0)
-                    holder = file.read().strip() or "another process"
-                    raise StudyInUseError(
-                        f"study {store.root} is in use by {holder}; wait for it or end it, then run the same command again"
-                    ) from None
-                time.sleep(0.1)
-        file.seek(0)
-        file.truncate()
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
-        try:
-            yield
-        finally:
-            file.seek(0)
-            file.truncate()

@@ -16,7 +16,6 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +36,7 @@ from raydistill.core.lossless import is_hopeless
 from raydistill.core.picture import grid_png
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import Manifest, SyntheticSet, encode, sha256
+from raydistill.data_root import DataRoot
 from raydistill.experts.files import StoredExperts, open_experts
 from raydistill.methods import METHODS
 from raydistill.record import (
@@ -75,7 +75,7 @@ class HopelessError(Exception):
 
 
 def run_trial(
-    config: TrialConfig[Any], study: Store, report: Report, data_root: Path | None = None, on_step: OnStep = tell_nobody
+    config: TrialConfig[Any], study: Store, report: Report, data_root: DataRoot = None, on_step: OnStep = tell_nobody
 ) -> TrialRecord:
     """Run one trial to its record, or give the record it has.
 
@@ -85,7 +85,7 @@ def run_trial(
         config: everything that shapes the result.
         study: the study's folder in its store; needs its baseline, and the store the experts that the method reads.
         report: called with each reading.
-        data_root: folder of the data files.
+        data_root: folder or URI of the data files.
         on_step: called with the step, at most once in `TOLD_SECONDS`.
 
     Returns:
@@ -143,9 +143,8 @@ class StoredCheckpoint:
 
     def load(self) -> Mapping[str, Tensor] | None:
         """The state last saved, on the CPU, or None."""
-        if not self._folder.exists("checkpoint.safetensors"):
-            return None
-        return load(self._folder.read("checkpoint.safetensors"))
+        data = self._folder.read_or_none("checkpoint.safetensors")
+        return None if data is None else load(data)
 
     def is_due(self) -> bool:
         """Whether it is time to save."""
@@ -217,7 +216,7 @@ class _Run:
         self.told_at = self.written_at = time.monotonic()
         self.loss: Tensor | None = None
 
-    def to_the_end(self, data_root: Path | None) -> TrialRecord:
+    def to_the_end(self, data_root: DataRoot) -> TrialRecord:
         """Distil, read, keep the set, and give the finished record."""
         self.splits = splits = splits_of(self.config, data_root)
         self.experts = open_experts(self.config, splits, self.store)

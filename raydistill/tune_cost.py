@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 from raydistill.config import Config, TrialConfig
+from raydistill.data_root import DataRoot
 from raydistill.record import Reading, TrialRecord
 from raydistill.search.driver import run_search
 from raydistill.search.on_ray import RayExecutor
@@ -72,7 +72,7 @@ class _Clock:
         pass
 
 
-def time_tune(trials: int = 6, data_root: Path | None = None) -> TuneCost:
+def time_tune(trials: int = 6, data_root: DataRoot = None) -> TuneCost:
     """Run a search of tiny trials on a Ray cluster of this machine, and take its time."""
     space = load_space("digits_random", [*TINY, f"budget.trials={trials}"], data_root)
     clock = _Clock()

@@ -10,6 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from hand_made import HandMade
+    from s3_server import Bucket
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -27,6 +28,17 @@ def by_hand(tmp_path: Path) -> HandMade:
     from hand_made import HandMade
 
     return HandMade(tmp_path / "store" / "by-hand")
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """An empty bucket on an S3 server of this machine, and the environment that leads to it."""
+    from s3_server import bucket_on_loopback
+
+    with bucket_on_loopback() as made:
+        for name, value in made.environment.items():
+            monkeypatch.setenv(name, value)
+        yield made
 
 
 @pytest.fixture

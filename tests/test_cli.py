@@ -21,9 +21,10 @@ import raydistill
 from raydistill.cli import BAD_INPUT, FAILURE, app
 from raydistill.core.contract import DivergedError
 from raydistill.core.recipes import RECIPES
+from raydistill.lock import StudyInUseError
 from raydistill.report.progress import PlainWatcher
 from raydistill.space_file import DataError
-from raydistill.store import StoreError, StudyInUseError
+from raydistill.store import StoreError
 
 QUICK = ["evaluation.recipe=plain", "evaluation.networks=2", "evaluation.baseline_networks=2", "evaluation.confirm_networks=2"]
 QUICK += ["goal.margin_fraction=0.9"]
@@ -116,7 +117,7 @@ def test_search_hands_its_options_over_and_prints_the_end(by_hand: HandMade, mon
     assert given == {
         "space": "x",
         "store": store,
-        "data_root": Path("/data"),
+        "data_root": "/data",
         "local": True,
         "trials": 5,
         "address": "auto",
@@ -138,7 +139,7 @@ def test_store_and_data_root_come_from_the_environment(by_hand: HandMade, monkey
     monkeypatch.setenv("RAYDISTILL_STORE", by_hand.study.root.rpartition("/")[0])
     monkeypatch.setenv("RAYDISTILL_DATA", "/data")
     assert run("search", "x").exit_code == 0
-    assert (given["store"], given["data_root"]) == (by_hand.study.root.rpartition("/")[0], Path("/data"))
+    assert (given["store"], given["data_root"]) == (by_hand.study.root.rpartition("/")[0], "/data")
 
 
 def test_experts_are_built_listed_and_pruned(small: Path, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"methods"}),
     frozenset({"core"}),
     frozenset({"record"}),
-    frozenset({"space_file", "space_document", "space_messages", "store"}),
+    frozenset({"space_file", "space_document", "space_messages", "store", "remote", "lock", "lease", "data_root", "node_cache"}),
     frozenset({"config"}),
 )
 """Parts of the package, highest first: each imports its own layer and those below it, never one above."""

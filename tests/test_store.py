@@ -14,7 +14,9 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from raydistill.store import Store, StoreError, StudyInUseError, study_lock
+from raydistill.lock import StudyInUseError, study_lock
+from raydistill.remote import open_file_system
+from raydistill.store import Store, StoreError
 
 
 @pytest.fixture
@@ -22,9 +24,11 @@ def local(tmp_path: Path) -> Store:
     return Store(str(tmp_path / "study"))
 
 
-@pytest.fixture(params=["folder", "file uri", "memory"])
+@pytest.fixture(params=["folder", "file uri", "memory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """A local folder, the same as a URI, and a file system that is not local."""
+    """A local folder, the same as a URI, a file system that is not local, and a bucket."""
+    if request.param == "s3":
+        return Store(f"{request.getfixturevalue('bucket').uri}/study")
     roots = {
         "folder": str(tmp_path / "study"),
         "file uri": f"file://{tmp_path}/study",
@@ -241,13 +245,14 @@ def test_damaged_json_is_named_with_what_to_do(local: Store, damaged: bytes) -> 
 
 def test_a_file_that_another_node_wrote_is_seen_although_the_folder_was_listed_before() -> None:
     """Object stores cache listings: the store must ask for a file system that does not."""
-    filesystem, _ = Store("memory://x")._open("y")
+    filesystem, _ = open_file_system("memory://x/y")
     assert not filesystem.dircache.use_listings_cache
 
 
 HOLD = """
 import sys, time
-from raydistill.store import Store, study_lock
+from raydistill.lock import study_lock
+from raydistill.store import Store
 with study_lock(Store(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

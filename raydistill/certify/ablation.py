@@ -8,9 +8,8 @@ draws in the place of networks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,14 +27,17 @@ from raydistill.core.data import Splits
 from raydistill.core.evaluate import network_seeds, train_and_read, with_learned_rate
 from raydistill.core.paired_gap import paired_gap
 from raydistill.core.synthetic import SyntheticSet
+from raydistill.data_root import DataRoot
 from raydistill.experts.files import open_experts
+from raydistill.lock import study_lock
 from raydistill.methods import METHODS
 from raydistill.record import GapBounds, code_sha256, pack_bits, unpack_bits, versions
 from raydistill.search.driver import Executor
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.jobs import NetworkJob, run_missing
+from raydistill.search.needs import needs_of_trial
 from raydistill.search.watcher import Watcher
-from raydistill.store import Store, study_lock
+from raydistill.store import Store
 from raydistill.trial import distil
 
 ABLATION, ABLATION_PAGE = "ablation.json", "ablation.md"
@@ -48,7 +50,7 @@ def ablate_study(
     draws: int,
     networks: int,
     accept_code_change: bool,
-    data_root: Path | None,
+    data_root: DataRoot,
     executor: Executor,
     watcher: Watcher,
 ) -> Ablation:
@@ -60,7 +62,7 @@ def ablate_study(
         draws: of each variant.
         networks: behind each draw.
         accept_code_change: take a trial that other code made.
-        data_root: folder of the data files.
+        data_root: folder or URI of the data files.
         executor: distils and evaluates; closed at the end.
         watcher: told what happens.
 
@@ -69,10 +71,11 @@ def ablate_study(
         StoreError: a file of the study is damaged or missing.
         DataError: the data is not the data of the study.
     """
-    with study_lock(study) if study.is_local else nullcontext(), closing(executor):
+    with study_lock(study, tell=watcher.note) as study, closing(executor):
         if draws < 2 or networks < 1:
             raise CertifyError(f"given {draws} draws of {networks} networks; effects vary over draws: give --draws 2 or more")
         candidate = find_candidate(study, trial_id, data_root, accept_code_change=accept_code_change)
+        executor.require(needs_of_trial(candidate.config, study, data_root))
         variants, unused = plan_variants(candidate.config, draws=draws, networks=networks)
         configs = [config for draws_of_one in variants.values() for config in draws_of_one]
         store = study.parent
@@ -116,9 +119,7 @@ def plan_variants(
     return variants, tuple(unused)
 
 
-def measure_variant(
-    config: TrialConfig[Any], index: int, study: Store, data_root: Path | None = None, *, with_start: bool
-) -> None:
+def measure_variant(config: TrialConfig[Any], index: int, study: Store, data_root: DataRoot = None, *, with_start: bool) -> None:
     """Distil one draw of one variant, read it on select and confirm images, write the outcome; nothing if it is written."""
     del index  # the draw is in the config's seed
     if study.exists(outcome_file(config)):
@@ -155,7 +156,7 @@ def _draws(winner: TrialConfig[Any], overrides: Mapping[str, Any], draws: int, n
     ]
 
 
-def _job(config: TrialConfig[Any], term: str, study: Store, data_root: Path | None) -> NetworkJob:
+def _job(config: TrialConfig[Any], term: str, study: Store, data_root: DataRoot) -> NetworkJob:
     return NetworkJob(
         name=f"ablate: {term or 'whole method'}",
         train=partial(measure_variant, with_start=not term),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 from safetensors.torch import save
@@ -21,6 +20,7 @@ from raydistill.confirm import read_set
 from raydistill.core.contract import NoCheckpoint
 from raydistill.core.evaluate import network_seeds, train_fresh, with_learned_rate
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode, sha256
+from raydistill.data_root import DataRoot
 from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
 from raydistill.record import code_sha256
@@ -103,7 +103,7 @@ def control_config(winner: TrialConfig[Any], arm: ArmPlan) -> TrialConfig[Any]:
     )
 
 
-def set_jobs(plan: Plan, winner: TrialConfig[Any], study: Store, data_root: Path | None, *, experts: Store) -> list[NetworkJob]:
+def set_jobs(plan: Plan, winner: TrialConfig[Any], study: Store, data_root: DataRoot, *, experts: Store) -> list[NetworkJob]:
     """One job per control whose set is not made; `experts` is the store whose experts the search built."""
     return [
         NetworkJob(
@@ -119,7 +119,7 @@ def set_jobs(plan: Plan, winner: TrialConfig[Any], study: Store, data_root: Path
     ]
 
 
-def network_jobs(plan: Plan, winner: TrialConfig[Any], study: Store, data_root: Path | None) -> list[NetworkJob]:
+def network_jobs(plan: Plan, winner: TrialConfig[Any], study: Store, data_root: DataRoot) -> list[NetworkJob]:
     """One job per network that is not trained; arm by arm for each seed, so that pairs end together."""
     return [
         NetworkJob(
@@ -137,7 +137,7 @@ def network_jobs(plan: Plan, winner: TrialConfig[Any], study: Store, data_root: 
 
 
 def make_control(
-    winner: TrialConfig[Any], index: int, study: Store, data_root: Path | None = None, *, plan: Plan, experts: Store
+    winner: TrialConfig[Any], index: int, study: Store, data_root: DataRoot = None, *, plan: Plan, experts: Store
 ) -> None:
     """Make the set of the control at a place of the plan and write it; nothing if it is there."""
     arm = plan.arms[index]
@@ -157,7 +157,7 @@ def make_control(
 
 
 def train_arm(
-    winner: TrialConfig[Any], index: int, study: Store, data_root: Path | None = None, *, plan: Plan, arm: ArmPlan
+    winner: TrialConfig[Any], index: int, study: Store, data_root: DataRoot = None, *, plan: Plan, arm: ArmPlan
 ) -> None:
     """Train one network of an arm and write its parameters; nothing if they are there."""
     if study.exists(plan.parameters_file(arm, index)):

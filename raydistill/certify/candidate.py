@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,6 +14,7 @@ from raydistill.confirm import read_set
 from raydistill.core.data import Splits, count_test_images
 from raydistill.core.paired_gap import planned_half_width
 from raydistill.core.synthetic import SyntheticSet
+from raydistill.data_root import DataRoot
 from raydistill.methods import method_configs
 from raydistill.record import SearchResult, TrialRecord, code_sha256, read_trials
 from raydistill.store import Store
@@ -34,13 +34,13 @@ class Candidate:
     """Of all trials of the study."""
 
 
-def find_candidate(study: Store, trial_id: str | None, data_root: Path | None, *, accept_code_change: bool) -> Candidate:
+def find_candidate(study: Store, trial_id: str | None, data_root: DataRoot, *, accept_code_change: bool) -> Candidate:
     """The trial to certify or to take apart, held against the study's hashes.
 
     Args:
         study: of a finished search.
         trial_id: names a finished trial; None takes the search's winner.
-        data_root: folder of the data files.
+        data_root: folder or URI of the data files.
         accept_code_change: take a set that other code made.
 
     Raises:
@@ -81,7 +81,7 @@ def find_candidate(study: Store, trial_id: str | None, data_root: Path | None, *
     )
 
 
-def check_test_images(candidate: Candidate, networks: int, data_root: Path | None) -> None:
+def check_test_images(candidate: Candidate, networks: int, data_root: DataRoot) -> None:
     """Check, without opening it, that the test split is large enough for the margin.
 
     Raises:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import platform
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from raydistill.config import TrialConfig
 from raydistill.core.data import LabelledImages, open_test
 from raydistill.core.networks import build_network
 from raydistill.core.train import is_correct
+from raydistill.data_root import DataRoot
 from raydistill.record import pack_bits
 from raydistill.store import Store
 
@@ -42,7 +42,7 @@ def read_on_test(
     *,
     reason: str,
     log: Store,
-    data_root: Path | None,
+    data_root: DataRoot,
 ) -> SplitReading:
     """Open the test split and read every network of every arm on it.
 
@@ -53,7 +53,7 @@ def read_on_test(
         study: holds the parameters.
         reason: kept in the log of openings.
         log: the store whose log it is.
-        data_root: folder of the data files.
+        data_root: folder or URI of the data files.
     """
     splits = splits_of(winner, data_root)
     # Networks that were trained on a GPU are read where the command runs, which on a cluster is a node without one.

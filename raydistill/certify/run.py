@@ -7,9 +7,8 @@ are kept; one hash over them goes into the log as the reason for the opening, be
 
 from __future__ import annotations
 
-from contextlib import closing, nullcontext
+from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
 
 from raydistill.certify.arms import Plan, network_jobs, plan_arms, set_jobs, trained_arms
 from raydistill.certify.candidate import Candidate, check_test_images, find_candidate
@@ -27,11 +26,14 @@ from raydistill.certify.evidence import gather_evidence, opening_reason, study_n
 from raydistill.certify.findings import find
 from raydistill.certify.page import render_page
 from raydistill.certify.reading import read_on_test
+from raydistill.data_root import DataRoot
+from raydistill.lock import study_lock
 from raydistill.record import code_sha256
 from raydistill.search.driver import Executor
 from raydistill.search.jobs import run_missing
+from raydistill.search.needs import needs_of_trial
 from raydistill.search.watcher import Watcher
-from raydistill.store import Store, study_lock
+from raydistill.store import Store
 
 
 def certify_study(
@@ -41,7 +43,7 @@ def certify_study(
     networks: int,
     again: bool,
     accept_code_change: bool,
-    data_root: Path | None,
+    data_root: DataRoot,
     executor: Executor,
     watcher: Watcher,
 ) -> Certificate:
@@ -53,7 +55,7 @@ def certify_study(
         networks: of each arm.
         again: open the test split once more for a study that has its certificate; the new one says so.
         accept_code_change: certify a set that other code made.
-        data_root: folder of the data files.
+        data_root: folder or URI of the data files.
         executor: trains the networks; closed at the end.
         watcher: told what happens.
 
@@ -63,9 +65,10 @@ def certify_study(
         StoreError: a file of the study is damaged or missing.
         DataError: the data is not the data of the study.
     """
-    with study_lock(study) if study.is_local else nullcontext(), closing(executor):
+    with study_lock(study, tell=watcher.note) as study, closing(executor):
         earlier = _earlier(study, again=again)
         candidate = find_candidate(study, trial_id, data_root, accept_code_change=accept_code_change)
+        executor.require(needs_of_trial(candidate.config, study, data_root))
         check_test_images(candidate, networks, data_root)
         plan = _plan(study, candidate, networks, number=len(earlier) + 1)
         run_missing("control sets", set_jobs(plan, candidate.config, study, data_root, experts=study.parent), executor, watcher)

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from raydistill.certify.findings import find
 from raydistill.certify.page import render_page
 from raydistill.certify.reading import read_on_test
 from raydistill.core.synthetic import sha256
+from raydistill.data_root import DataRoot
 from raydistill.methods import METHODS
 from raydistill.record import read_record, unpack_bits, versions
 from raydistill.search.driver import Executor
@@ -73,9 +73,7 @@ def verify_certificate(path: str) -> Verification:
     return Verification(certificate=certificate, checked=tuple(checked), not_checked=tuple(not_checked))
 
 
-def retrain(
-    verification: Verification, path: str, *, data_root: Path | None, executor: Executor, watcher: Watcher
-) -> Verification:
+def retrain(verification: Verification, path: str, *, data_root: DataRoot, executor: Executor, watcher: Watcher) -> Verification:
     """Train every network of a verified certificate again with its seeds, read them on test, and compare image by image.
 
     Opens the test split, with the reason `verification` in the log. Bit for bit the same is expected on the same kind of device

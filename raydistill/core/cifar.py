@@ -19,6 +19,15 @@ SIZES = {"select": 2500, "confirm": 5000}
 many, so that train keeps 42,500: here, unlike on MNIST, each thousand train images still counts."""
 
 
+def _sums(published: type[CIFAR10]) -> dict[str, str]:
+    """MD5 by file name."""
+    return dict([*published.train_list, *published.test_list, (published.meta["filename"], published.meta["md5"])])
+
+
+CIFAR10_FILES = {f"{CIFAR10.base_folder}/{name}": md5 for name, md5 in _sums(CIFAR10).items()}
+CIFAR100_FILES = {f"{CIFAR100.base_folder}/{name}": md5 for name, md5 in _sums(CIFAR100).items()}
+
+
 def load_cifar10(data_root: Path | None) -> RawDataset:
     """50,000 training images, split into 42,500 train, 2,500 select, 5,000 confirm; the 10,000 test images stay in their file.
 
@@ -45,7 +54,7 @@ def load_cifar100(data_root: Path | None) -> RawDataset:
 
 def _load(published: type[CIFAR10], title: str, root: Path) -> RawDataset:
     folder = root / published.base_folder
-    sums = dict([*published.train_list, *published.test_list, (published.meta["filename"], published.meta["md5"])])
+    sums = _sums(published)
     see_to_files(title, folder, sums, lambda: published(root=str(root), download=True))
     for name, md5 in sums.items():
         checked_bytes(folder / name, md5)

@@ -25,13 +25,16 @@ from torch import Tensor
 
 from raydistill.config import DatasetConfig, ImageFolderConfig
 from raydistill.core.byte_images import byte_images
-from raydistill.core.cifar import load_cifar10, load_cifar100
+from raydistill.core.cifar import CIFAR10_FILES, CIFAR100_FILES, load_cifar10, load_cifar100
+from raydistill.core.data_cache import local_folder
 from raydistill.core.digits import load_raw_digits
 from raydistill.core.image_folder import load_image_folder
 from raydistill.core.mhist import load_mhist
-from raydistill.core.mnist import load_fashion_mnist, load_mnist
+from raydistill.core.mnist import FASHION_FILES, load_fashion_mnist, load_mnist
+from raydistill.core.mnist import FILES as MNIST_FILES
 from raydistill.core.preprocess import Preprocess, Standardise, fit
 from raydistill.core.raw import RawDataset, RawPart
+from raydistill.data_root import DataRoot
 from raydistill.space_file import DataError, DataFacts
 from raydistill.store import Store
 
@@ -89,12 +92,14 @@ DATASETS: dict[str, Callable[[Path | None], RawDataset]] = {
     "mhist": load_mhist,
 }
 NAMES = (*DATASETS, "image_folder")
+FILES = {"mnist": MNIST_FILES, "fashion_mnist": FASHION_FILES, "cifar10": CIFAR10_FILES, "cifar100": CIFAR100_FILES}
+"""Files below the data root, each with its published MD5."""
 LARGEST_FLOATS_BYTES = 2**28
 """Data sets whose images would take more as floats stay bytes: CIFAR, MHIST. MNIST (0.18 GiB) does not."""
 
 
 @functools.lru_cache(maxsize=2)
-def load_splits(config: DatasetConfig, data_root: Path | None = None) -> Splits:
+def load_splits(config: DatasetConfig, data_root: DataRoot = None) -> Splits:
     """The train, select and confirm parts of a data set, preprocessed as fitted on the train part; kept per process.
 
     Raises:
@@ -120,7 +125,7 @@ def load_splits(config: DatasetConfig, data_root: Path | None = None) -> Splits:
     )
 
 
-def data_facts(config: DatasetConfig, data_root: Path | None = None) -> DataFacts:
+def data_facts(config: DatasetConfig, data_root: DataRoot = None) -> DataFacts:
     """What a search space is checked against.
 
     Raises:
@@ -130,7 +135,7 @@ def data_facts(config: DatasetConfig, data_root: Path | None = None) -> DataFact
     return DataFacts(smallest_class=splits.smallest_class, confirm_images=len(splits.confirm.labels), shape=splits.shape)
 
 
-def count_test_images(config: DatasetConfig, data_root: Path | None = None) -> int:
+def count_test_images(config: DatasetConfig, data_root: DataRoot = None) -> int:
     """How many images the test split has, 0 where there is none; their number alone leaves this function, so nothing is opened.
 
     Raises:
@@ -140,14 +145,14 @@ def count_test_images(config: DatasetConfig, data_root: Path | None = None) -> i
     return len(raw.load_test().labels) if raw.load_test is not None else raw.sizes.get("test", 0)
 
 
-def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: Path | None = None) -> LabelledImages:
+def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: DataRoot = None) -> LabelledImages:
     """The test split, preprocessed as fitted on the train part. The only door to it; the opening is logged before it opens.
 
     Args:
         config: the data set and its split.
         reason: why it is opened; kept in the log.
         log: where `test_openings/` gets one JSON file per opening.
-        data_root: folder of the data files.
+        data_root: folder or URI of the data files.
 
     Raises:
         ValueError: no reason is given.
@@ -176,15 +181,24 @@ def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: Path
     return _preprocessed(raw, part, preprocess)
 
 
-def load_raw(config: DatasetConfig, data_root: Path | None) -> RawDataset:
+def load_raw(config: DatasetConfig, data_root: DataRoot) -> RawDataset:
     """A data set as published, whole but for its test part.
 
     Raises:
         DataError: files are missing or damaged.
     """
+    folder = local_folder(data_root, FILES.get(config.name, {}), _whole_folder(config))
     if isinstance(config, ImageFolderConfig):
-        return load_image_folder(config, data_root)
-    return DATASETS[config.name](data_root)
+        return load_image_folder(config, folder)
+    return DATASETS[config.name](folder)
+
+
+def _whole_folder(config: DatasetConfig) -> str | None:
+    """The folder below the data root that a data set without published sums is made of; None where there is none."""
+    if isinstance(config, ImageFolderConfig):
+        path = Path(config.path).expanduser()
+        return None if path.is_absolute() else config.path
+    return "mhist" if config.name == "mhist" else None
 
 
 def _split(raw: RawDataset, seed: int) -> dict[str, NDArray[np.int64]]:

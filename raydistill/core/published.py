@@ -7,14 +7,13 @@ import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from raydistill.node_cache import cache_folder
 from raydistill.space_file import DataError
-
-DEFAULT_DATA_ROOT = Path("~/.cache/raydistill")
 
 
 def root_folder(data_root: Path | None) -> Path:
-    """The folder of the data files; None means `~/.cache/raydistill`."""
-    return (data_root or DEFAULT_DATA_ROOT).expanduser()
+    """The folder of the data files; None means the cache folder, `~/.cache/raydistill` unless the environment names another."""
+    return data_root.expanduser() if data_root is not None else cache_folder()
 
 
 def see_to_files(title: str, folder: Path, names: Collection[str], download: Callable[[], object]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from raydistill.core.contract import TrainPart
 from raydistill.core.cost import Stopwatch
 from raydistill.core.experts import difficulty, train_expert
 from raydistill.core.synthetic import sha256
+from raydistill.data_root import DataRoot
 from raydistill.experts.files import ExpertRow, is_whole, missing, read_row, read_tensors, tensors_file, there
 from raydistill.experts.need import ExpertNeed
 from raydistill.record import code_sha256, versions
@@ -42,14 +42,14 @@ def check_disk(needs: Sequence[ExpertNeed], store: Store, *, rebuild_damaged: bo
         )
 
 
-def build_scores(config: TrialConfig[Any], index: int, store: Store, data_root: Path | None = None, *, need: ExpertNeed) -> None:
+def build_scores(config: TrialConfig[Any], index: int, store: Store, data_root: DataRoot = None, *, need: ExpertNeed) -> None:
     """Train one of the networks that score the images, and write its scores; nothing if they are there.
 
     Args:
         config: a trial that reads the set; says what data, threads and device to use.
         index: which network.
         store: holds the sets.
-        data_root: folder of the data files.
+        data_root: folder or URI of the data files.
         need: the set.
     """
     file = need.file("scores", index)
@@ -62,7 +62,7 @@ def build_scores(config: TrialConfig[Any], index: int, store: Store, data_root: 
     _write(store, file, {"scores": scores}, seconds=watch.seconds["train"], epochs=(), accuracy=None, device=device)
 
 
-def build_expert(config: TrialConfig[Any], index: int, store: Store, data_root: Path | None = None, *, need: ExpertNeed) -> None:
+def build_expert(config: TrialConfig[Any], index: int, store: Store, data_root: DataRoot = None, *, need: ExpertNeed) -> None:
     """Train one expert and write it; nothing if it is there. Arguments as for `build_scores`.
 
     Snapshots that an earlier build kept for another window stay.

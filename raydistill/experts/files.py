@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import statistics
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError
@@ -16,6 +17,7 @@ from raydistill.config import Config, TrialConfig
 from raydistill.core.data import Splits
 from raydistill.core.synthetic import sha256
 from raydistill.experts.need import ExpertNeed, need_of
+from raydistill.node_cache import cached
 from raydistill.record import code_sha256
 from raydistill.store import Store, StoreError
 
@@ -49,10 +51,11 @@ def read_row(store: Store, file: str) -> ExpertRow | None:
         StoreError: the row is damaged.
     """
     name = f"{file}.json"
-    if not store.exists(name):
+    data = store.read_or_none(name)
+    if data is None:
         return None
     try:
-        return ExpertRow.model_validate_json(store.read(name))
+        return ExpertRow.model_validate_json(data)
     except ValidationError as error:
         raise StoreError(f"{store.path(name)} is damaged ({error.errors()[0]['msg']}); {HOW_TO_REBUILD}") from error
 
@@ -76,6 +79,25 @@ def read_tensors(store: Store, file: str, row: ExpertRow) -> dict[str, Tensor]:
     if sha256(data) != row.sha256:
         raise StoreError(f"{store.path(name)} is damaged: its hash is not that of its row; {HOW_TO_REBUILD}")
     return load(data)
+
+
+def tensors_path(store: Store, file: str, row: ExpertRow) -> Path:
+    """A real file with the tensors, held against its hash: the store's own, or a copy on this node of one that is elsewhere.
+
+    Raises:
+        StoreError: as `read_tensors`.
+    """
+    name = tensors_file(file, row.sha256)
+    if store.is_local:
+        read_tensors(store, file, row)
+        return store.local_path(name)
+    try:
+        path = cached(store, name, row.sha256)
+    except FileNotFoundError as error:
+        raise StoreError(f"{store.path(name)} is missing; {HOW_TO_REBUILD}") from error
+    if path is None:
+        raise StoreError(f"{store.path(name)} is damaged: its hash is not that of its row; {HOW_TO_REBUILD}")
+    return path
 
 
 def there(row: ExpertRow | None, file: str) -> ExpertRow:
@@ -148,7 +170,7 @@ class StoredExperts:
             self._rows.append(row)
         in_memory = max(2, IN_MEMORY_BYTES // (4 * need.parameters))
         self._load = functools.lru_cache(maxsize=in_memory)(self._read)
-        self._checked: set[int] = set()
+        self._paths: dict[int, Path] = {}
 
     @property
     def count(self) -> int:
@@ -187,14 +209,12 @@ class StoredExperts:
         return self._load(expert, epoch)
 
     def _read(self, expert: int, epoch: int) -> Tensor:
-        """One snapshot. A file is held against its hash when first read; later, of a local one only the snapshot is read."""
+        """One snapshot. A file is held against its hash when first read; later only the snapshot is read."""
         file, row = self._need.file("expert", expert), self._rows[expert]
         if epoch not in row.epochs:
             raise KeyError(epoch)
         place = row.epochs.index(epoch)
-        if expert in self._checked and self._store.is_local:
-            with safe_open(self._store.local_path(tensors_file(file, row.sha256)), framework="pt") as tensors:
-                return tensors.get_slice("snapshots")[place]  # type: ignore[no-any-return]
-        snapshots = read_tensors(self._store, file, row)["snapshots"]
-        self._checked.add(expert)
-        return snapshots[place].clone()  # a view would keep all of them
+        if expert not in self._paths:
+            self._paths[expert] = tensors_path(self._store, file, row)
+        with safe_open(self._paths[expert], framework="pt") as tensors:
+            return tensors.get_slice("snapshots")[place]  # type: ignore[no-any-return]

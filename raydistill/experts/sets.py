@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 from pydantic import Field, ValidationError
 
@@ -11,8 +10,9 @@ from raydistill.config import Config
 from raydistill.core.experts import ExpertSettings
 from raydistill.experts.files import read_row, there
 from raydistill.experts.need import FOLDER, ExpertNeed
+from raydistill.lock import study_lock
 from raydistill.record import code_sha256
-from raydistill.store import Store, StoreError, study_lock
+from raydistill.store import Store, StoreError
 
 
 class ExpertSet(Config):
@@ -62,7 +62,7 @@ def prune_sets(store: Store, keys: Sequence[str] = ()) -> list[str]:
         )
     chosen = list(keys) or [key for key in found if not _studies(store, key)]
     for key in chosen:
-        with study_lock(store.at(FOLDER, key), wait_seconds=0) if store.is_local else nullcontext():
+        with study_lock(store.at(FOLDER, key), wait_seconds=0):
             store.delete_folder(f"{FOLDER}/{key}")
     return chosen
 

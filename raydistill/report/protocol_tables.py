@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from pathlib import Path
 
+from raydistill.data_root import DataRoot
 from raydistill.protocols import PROTOCOLS, BenchReading, RankingReading, run_dc_bench, run_dd_ranking
 from raydistill.report.tables import frame_of, render
 from raydistill.spaces import InputError, did_you_mean
@@ -23,7 +23,7 @@ def render_protocol(
     split: str,
     reason: str | None,
     log: str,
-    data_root: Path | None,
+    data_root: DataRoot,
 ) -> str:
     """A set under a benchmark's protocol, as Markdown, CSV or LaTeX; arguments as in `protocols`.
 

@@ -11,7 +11,6 @@ import json
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -26,6 +25,7 @@ from raydistill.core.evaluate import network_seeds, train_fresh, with_learned_ra
 from raydistill.core.experts import ExpertFields
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode
 from raydistill.core.train import is_correct
+from raydistill.data_root import DataRoot
 from raydistill.experts.build import train_and_keep
 from raydistill.experts.files import StoredExperts
 from raydistill.experts.need import ExpertNeed, need_for
@@ -68,7 +68,7 @@ class Place:
     """Where the work is done and kept."""
 
     store: Store
-    data_root: Path | None
+    data_root: DataRoot
     threads: int
     device: Literal["cpu", "cuda"]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -20,6 +19,7 @@ from raydistill.core.byte_images import byte_images
 from raydistill.core.data import LabelledImages, Splits, load_raw
 from raydistill.core.preprocess import Standardise
 from raydistill.core.raw import RawDataset
+from raydistill.data_root import DataRoot
 from raydistill.set_import import CONSTANTS
 
 ReportData = Literal["mnist", "mhist"]
@@ -44,7 +44,7 @@ class OfficialImages(Config):
 
 
 @functools.lru_cache(maxsize=2)
-def load_official(chosen: OfficialImages, data_root: Path | None) -> Splits:
+def load_official(chosen: OfficialImages, data_root: DataRoot) -> Splits:
     """The training images as the train part; the select and confirm parts are empty. Kept per process.
 
     Raises:
@@ -69,7 +69,7 @@ def load_official(chosen: OfficialImages, data_root: Path | None) -> Splits:
     )
 
 
-def as_trained(test: LabelledImages, opened: Standardise, chosen: OfficialImages, data_root: Path | None) -> LabelledImages:
+def as_trained(test: LabelledImages, opened: Standardise, chosen: OfficialImages, data_root: DataRoot) -> LabelledImages:
     """The opened test split with the normalisation of the training images, as bytes, which travel in a quarter of the room.
 
     Args:

@@ -14,10 +14,13 @@ from raydistill.baseline import Baseline, finish_baseline, read_baseline
 from raydistill.config import GoalConfig, SearchSpace, TrialConfig, dataset_config
 from raydistill.confirm import finish_confirmation
 from raydistill.core.data import load_splits
+from raydistill.data_root import DataRoot, as_data_root
+from raydistill.lock import study_lock
 from raydistill.methods import METHODS, method_configs
 from raydistill.record import SearchResult, TrialRecord, read_trials
 from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
 from raydistill.search.jobs import JobRunner, baseline_jobs, confirm_jobs, run_stage
+from raydistill.search.needs import NodeNeeds
 from raydistill.search.proposal import Aim
 from raydistill.search.resume import SPACE_FILE, StudyMismatchError, check_resumable
 from raydistill.search.solver import Solver
@@ -25,7 +28,7 @@ from raydistill.search.space import any_trial, complete_document
 from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, not_admissible
 from raydistill.search.watcher import Watcher
 from raydistill.space_file import read_trial_config
-from raydistill.store import Store, study_lock
+from raydistill.store import Store
 
 __all__ = ["Executor", "StudyMismatchError", "run_search"]
 
@@ -33,7 +36,10 @@ __all__ = ["Executor", "StudyMismatchError", "run_search"]
 class Executor(JobRunner, Protocol):
     """Carries out what a search wants done. Starts what it needs when it is first used."""
 
-    def run_trials(self, solver: Solver, study: Store, data_root: Path | None, watcher: Watcher) -> None:
+    def require(self, needs: NodeNeeds) -> None:
+        """Remember what every node must have, and refuse one that has not before its first work."""
+
+    def run_trials(self, solver: Solver, study: Store, data_root: DataRoot, watcher: Watcher) -> None:
         """Ask, run and tell until the solver gives no more."""
 
     def close(self) -> None:
@@ -44,7 +50,7 @@ def run_search(
     space: SearchSpace,
     store: Store,
     *,
-    data_root: Path | None,
+    data_root: DataRoot,
     executor: Executor,
     watcher: Watcher,
     accept_code_change: bool = False,
@@ -54,7 +60,7 @@ def run_search(
     Args:
         space: what to search, and what for.
         store: holds studies; this one is `store.at(space.study)`.
-        data_root: folder of the data files.
+        data_root: folder or URI of the data files.
         executor: carries trials out; closed at the end.
         watcher: told what happens.
         accept_code_change: continue a study that other code began.
@@ -68,19 +74,21 @@ def run_search(
     """
     store = store.absolute
     study = store.at(space.study)
-    data_root = data_root.absolute() if data_root else None
+    data_root = as_data_root(data_root)
     study.check_writable()
-    with _held(study, watcher), closing(executor):
-        data_sha256 = load_splits(dataset_config(space.template["dataset"]), data_root).sha256
+    with study_lock(study, tell=watcher.note) as study, closing(executor):
+        dataset = dataset_config(space.template["dataset"])
+        data_sha256 = load_splits(dataset, data_root).sha256
         check_resumable(space, study, data_sha256=data_sha256, accept_code_change=accept_code_change)
         study.write(SPACE_FILE, yaml.safe_dump(complete_document(space), sort_keys=False))
+        executor.require(NodeNeeds(study=study, dataset=dataset, data_sha256=data_sha256, data_root=data_root))
         config = any_trial(space, data_sha256)
         needs = plan_experts(extreme_trials(space, data_sha256), store, data_root)
         baseline = _build_baseline(config, study, data_root, executor, watcher)
         if not baseline.is_admissible:
             watcher.note(f"No verdict will be had: {not_admissible(baseline, space.goal)}")
         prepare_experts(needs, config, store, data_root, executor, watcher, study=space.study, baseline=baseline)
-        with _database(study) as database:
+        with _database() as database:
             aim = _aim(space.goal, config, baseline)
             with closing(Solver(space, study, aim=aim, data_sha256=data_sha256, database=database)) as solver:
                 candidates = _run_trials(solver, study, data_root, executor, watcher)
@@ -102,7 +110,7 @@ def _aim(goal: GoalConfig, config: TrialConfig[Any], baseline: Baseline) -> Aim:
 
 
 def _build_baseline(
-    config: TrialConfig[Any], study: Store, data_root: Path | None, executor: Executor, watcher: Watcher
+    config: TrialConfig[Any], study: Store, data_root: DataRoot, executor: Executor, watcher: Watcher
 ) -> Baseline:
     found = read_baseline(study)
     if found is not None:
@@ -111,7 +119,7 @@ def _build_baseline(
     return finish_baseline(config, study, data_root)
 
 
-def _run_trials(solver: Solver, study: Store, data_root: Path | None, executor: Executor, watcher: Watcher) -> list[TrialRecord]:
+def _run_trials(solver: Solver, study: Store, data_root: DataRoot, executor: Executor, watcher: Watcher) -> list[TrialRecord]:
     watcher.stage("trials", max(solver.space.budget.trials, len(solver.records)))
     for record in solver.records:
         watcher.trial_ended(record)
@@ -121,7 +129,7 @@ def _run_trials(solver: Solver, study: Store, data_root: Path | None, executor: 
 
 
 def _confirm(
-    candidates: Sequence[TrialRecord], study: Store, data_root: Path | None, executor: Executor, watcher: Watcher
+    candidates: Sequence[TrialRecord], study: Store, data_root: DataRoot, executor: Executor, watcher: Watcher
 ) -> list[Confirmed]:
     """Confirm candidates in the order given until one falls on images that chose nothing; see `search.ladder`."""
     confirmed: list[Confirmed] = []
@@ -144,25 +152,7 @@ def _conclude(space: SearchSpace, study: Store, baseline: Baseline, confirmed: S
 
 
 @contextmanager
-def _held(study: Store, watcher: Watcher) -> Iterator[None]:
-    if not study.is_local:
-        watcher.note(f"{study.root} is not a local folder, so nothing keeps a second search of this study out: start only one")
-        yield
-        return
-    with study_lock(study):
-        yield
-
-
-@contextmanager
-def _database(study: Store) -> Iterator[Path]:
-    """A local file for the Optuna study; where the study itself is not local, it is copied there at the end."""
-    if study.is_local:
-        yield study.local_path("study.db")
-        return
+def _database() -> Iterator[Path]:
+    """A file for the Optuna study on this machine's own disk; SQLite's locks do not hold on every shared folder."""
     with tempfile.TemporaryDirectory(prefix="raydistill-") as folder:
-        database = Path(folder) / "study.db"
-        try:
-            yield database
-        finally:
-            if database.exists():
-                study.write("study.db", database.read_bytes())
+        yield Path(folder) / "study.db"

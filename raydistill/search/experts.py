@@ -7,20 +7,21 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from raydistill.baseline import Baseline, recipe_of, splits_of
 from raydistill.config import Choices, Range, SearchSpace, TrialConfig
 from raydistill.core.experts import ExpertFields
 from raydistill.core.recipes import Recipe
+from raydistill.data_root import DataRoot
 from raydistill.experts.build import build_expert, build_scores, check_disk
 from raydistill.experts.files import StoredExperts, missing
 from raydistill.experts.need import FOLDER, ExpertNeed, needs_of
 from raydistill.experts.sets import note_use
+from raydistill.lock import StudyInUseError, study_lock
 from raydistill.search.jobs import JobRunner, network_jobs, run_missing
 from raydistill.search.watcher import Watcher
-from raydistill.store import Store, StudyInUseError, study_lock
+from raydistill.store import Store
 
 
 def extreme_trials(space: SearchSpace, data_sha256: str) -> list[TrialConfig[Any]]:
@@ -43,7 +44,7 @@ def extreme_trials(space: SearchSpace, data_sha256: str) -> list[TrialConfig[Any
 
 
 def plan_experts(
-    configs: Sequence[TrialConfig[Any]], store: Store, data_root: Path | None, *, rebuild_damaged: bool = False
+    configs: Sequence[TrialConfig[Any]], store: Store, data_root: DataRoot, *, rebuild_damaged: bool = False
 ) -> list[ExpertNeed]:
     """The expert sets that trials on the same data read, checked before anything is trained.
 
@@ -60,7 +61,7 @@ def prepare_experts(
     needs: Sequence[ExpertNeed],
     config: TrialConfig[Any],
     store: Store,
-    data_root: Path | None,
+    data_root: DataRoot,
     runner: JobRunner,
     watcher: Watcher,
     *,
@@ -74,7 +75,7 @@ def prepare_experts(
         needs: as `plan_experts` gives them.
         config: one of the trials; says what data, threads and device to use.
         store: holds `experts/` beside the studies.
-        data_root: folder of the data files.
+        data_root: folder or URI of the data files.
         runner: runs the jobs.
         watcher: told of stages `difficulty scores` and `experts`.
         study: noted as a user of the sets.
@@ -99,17 +100,14 @@ def prepare_experts(
 
 @contextmanager
 def _held(need: ExpertNeed, store: Store, watcher: Watcher) -> Iterator[None]:
-    """One search at a time builds a set; where the store has no locks, two may train the same experts twice, to the same end."""
+    """One search at a time builds a set."""
     folder = store.at(FOLDER, need.settings.key)
-    if not store.is_local:
-        yield
-        return
     with ExitStack() as stack:
         try:
             stack.enter_context(study_lock(folder, wait_seconds=0))
         except StudyInUseError:
             watcher.note(f"experts {need.settings.key} are being built by another search; waiting for it")
-            stack.enter_context(study_lock(folder, wait_seconds=math.inf))
+            stack.enter_context(study_lock(folder, wait_seconds=math.inf, tell=watcher.note))
         yield
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from raydistill.baseline import train_baseline_network
 from raydistill.config import TrialConfig
 from raydistill.confirm import train_confirm_network
+from raydistill.data_root import DataRoot
 from raydistill.methods import method_configs
 from raydistill.search.watcher import Watcher
 from raydistill.space_file import read_trial_config
@@ -34,7 +34,7 @@ class JobRunner(Protocol):
         """Run jobs, side by side where it can; `job_done` for each. An error in one is raised."""
 
 
-TrainNetwork = Callable[[TrialConfig[Any], int, Store, Path | None], None]
+TrainNetwork = Callable[[TrialConfig[Any], int, Store, DataRoot], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +48,7 @@ class NetworkJob:
     """The trial config as text: a class made for one method does not travel between processes."""
     store: Store
     """Where the network's file goes."""
-    data_root: Path | None
+    data_root: DataRoot
 
     def __call__(self) -> None:
         """Train the network and write its file."""
@@ -56,14 +56,14 @@ class NetworkJob:
         self.train(config, self.index, self.store, self.data_root)
 
 
-def baseline_jobs(config: TrialConfig[Any], study: Store, data_root: Path | None) -> list[NetworkJob]:
+def baseline_jobs(config: TrialConfig[Any], study: Store, data_root: DataRoot) -> list[NetworkJob]:
     """One job per baseline network that is not trained."""
     count = config.evaluation.baseline_networks
     missing = [index for index in range(count) if not study.exists(f"baseline/network-{index}.json")]
     return network_jobs("baseline", train_baseline_network, missing, config, study, data_root)
 
 
-def confirm_jobs(config: TrialConfig[Any], study: Store, data_root: Path | None) -> list[NetworkJob]:
+def confirm_jobs(config: TrialConfig[Any], study: Store, data_root: DataRoot) -> list[NetworkJob]:
     """One job per fresh network that is not trained on a trial's set."""
     count = config.evaluation.confirm_networks
     missing = [index for index in range(count) if not study.exists(f"trials/{config.trial_id}/confirm-{index}.json")]
@@ -71,7 +71,7 @@ def confirm_jobs(config: TrialConfig[Any], study: Store, data_root: Path | None)
 
 
 def network_jobs(
-    name: str, train: TrainNetwork, indices: Sequence[int], config: TrialConfig[Any], store: Store, data_root: Path | None
+    name: str, train: TrainNetwork, indices: Sequence[int], config: TrialConfig[Any], store: Store, data_root: DataRoot
 ) -> list[NetworkJob]:
     """One job per network to train.
 
@@ -81,7 +81,7 @@ def network_jobs(
         indices: of the networks.
         config: a trial that says what they are trained on, and how.
         store: where their files go.
-        data_root: folder of the data files.
+        data_root: folder or URI of the data files.
     """
     return [
         NetworkJob(

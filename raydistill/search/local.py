@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from raydistill.config import TrialConfig
+from raydistill.data_root import DataRoot
 from raydistill.record import TrialRecord, read_record
 from raydistill.search.jobs import Job
+from raydistill.search.needs import NodeNeeds
 from raydistill.search.solver import Solver
 from raydistill.search.watcher import Watcher
 from raydistill.store import Store, StoreError
@@ -19,13 +20,16 @@ from raydistill.trial import OnStep, Report, run_trial, tell_nobody
 class LocalExecutor:
     """Carries jobs and trials out in this process."""
 
+    def require(self, needs: NodeNeeds) -> None:
+        """Nothing: this process is the only node, and looks by itself."""
+
     def run_jobs(self, jobs: Sequence[Job], watcher: Watcher) -> None:
         """Run each job; the first error ends it."""
         for job in jobs:
             job()
             watcher.job_done()
 
-    def run_trials(self, solver: Solver, study: Store, data_root: Path | None, watcher: Watcher) -> None:
+    def run_trials(self, solver: Solver, study: Store, data_root: DataRoot, watcher: Watcher) -> None:
         """Ask, run, tell, until the budget is spent."""
         while (config := solver.ask()) is not None:
             watcher.trial_started(config)
@@ -38,7 +42,7 @@ class LocalExecutor:
 
 
 def run_to_a_record(
-    config: TrialConfig[Any], study: Store, report: Report, data_root: Path | None, on_step: OnStep = tell_nobody
+    config: TrialConfig[Any], study: Store, report: Report, data_root: DataRoot, on_step: OnStep = tell_nobody
 ) -> TrialRecord:
     """As `run_trial`, but a trial that crashes gives its crashed record, so that the search goes on without it.
 

@@ -33,6 +33,7 @@ from raydistill.search.allowance import Allowance
 from raydistill.search.ladder import Rung, ladder
 from raydistill.search.law import LawModel, Seen
 from raydistill.search.proposal import Aim, model_of, propose
+from raydistill.search.snapshot import Snapshot
 from raydistill.search.space import distributions, field, from_parameter, from_place, parameters, to_place
 from raydistill.store import Store
 
@@ -59,7 +60,8 @@ class Solver:
             study: the study's folder.
             aim: what the search wants, as the confirmation will judge it.
             data_sha256: hash of the split data, for the configs.
-            database: local file for the Optuna study; replaced.
+            database: file for the Optuna study on this machine's own disk; replaced. Copied to the study's folder at the start,
+                now and then, and at the end.
 
         Raises:
             StoreError: a record is damaged.
@@ -79,6 +81,8 @@ class Solver:
         self._waiting = [number for number in self._configs if number not in self._records]
         self._running: dict[int, optuna.Trial] = {}
         self._storage, self._study = self._rebuild()
+        self._snapshot = Snapshot(database, study)
+        self._snapshot.copy()
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -130,6 +134,7 @@ class Solver:
         if outcome.constraint is not None:
             trial.set_constraint("gap", outcome.constraint)
         self._study.tell(trial, outcome.value, state=outcome.state)
+        self._snapshot.copy_if_due()
 
     def candidates(self) -> list[TrialRecord]:
         """Finished trials to confirm, in the order of their confirmation: see `ladder`."""
@@ -148,6 +153,7 @@ class Solver:
         _let_go(self._storage)
         storage, _ = self._rebuild()
         _let_go(storage)
+        self._snapshot.copy()
 
     def _choose(self, number: int) -> dict[str, Any]:
         generator = np.random.default_rng(derive_seed(self.space.seed, "solver", number))

@@ -18,11 +18,12 @@ from raydistill.certify.verify import verify_certificate
 from raydistill.config import Config
 from raydistill.core import data
 from raydistill.core.synthetic import decode
+from raydistill.lock import StudyInUseError, study_lock
 from raydistill.methods import METHODS, Control, Method
 from raydistill.record import SearchResult, code_sha256
 from raydistill.search.local import LocalExecutor
 from raydistill.space_file import DataError
-from raydistill.store import Store, StoreError, StudyInUseError, study_lock
+from raydistill.store import Store, StoreError
 
 
 def certify(study: Store, watcher: Any = None, **given: Any) -> Certificate:
@@ -270,7 +271,7 @@ def test_a_certificate_that_was_begun_otherwise_is_not_mixed(study: Store) -> No
 
 
 def test_a_study_in_use_is_refused(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "study_lock", lambda store: study_lock(store, wait_seconds=0))
+    monkeypatch.setattr(run, "study_lock", lambda store, tell: study_lock(store, wait_seconds=0, tell=tell))
     with study_lock(study), pytest.raises(StudyInUseError, match="is in use by process"):
         certify(study)
 

@@ -22,12 +22,13 @@ from raydistill.experts.build import check_disk
 from raydistill.experts.files import StoredExperts, missing, open_experts
 from raydistill.experts.need import ExpertNeed, ExpertsError, need_of, needs_of
 from raydistill.experts.sets import list_sets, prune_sets
+from raydistill.lock import StudyInUseError, study_lock
 from raydistill.methods.random_soft import RandomSoftConfig, of_the_same_experts
 from raydistill.report.progress import SilentWatcher
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
 from raydistill.spaces import load_space
-from raydistill.store import Store, StoreError, StudyInUseError, study_lock
+from raydistill.store import Store, StoreError
 
 SMALL: dict[str, Any] = {
     "study": "tiny",

@@ -35,6 +35,9 @@ class Told:
     def job_done(self) -> None:
         self.done += 1
 
+    def note(self, text: str) -> None:
+        """Ray's dashboard has an address."""
+
 
 def at(folder: Path) -> Place:
     return Place(store=Store(str(folder / "store")), data_root=folder, threads=1, device="cpu")

@@ -81,7 +81,7 @@ def test_a_trial_that_runs_when_the_hours_are_spent_is_told_and_no_other_is_aske
     """Each record takes 3 seconds on a whole GPU; 2 seconds are allowed, so that the first end spends them."""
     study = Store(str(tmp_path))
     searched = space("budget.gpu_hours=0.0005", "resources.gpus_per_trial=1", "budget.trials=9")
-    with closing(Solver(searched, study, aim=AIM, data_sha256="d" * 64, database=tmp_path / "study.db")) as solver:
+    with closing(Solver(searched, study, aim=AIM, data_sha256="d" * 64, database=tmp_path / "disk" / "study.db")) as solver:
         first, running = solver.ask(), solver.ask()
         assert first is not None
         assert running is not None

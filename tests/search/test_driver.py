@@ -16,12 +16,13 @@ from made_up import SPACE, Told, space
 from raydistill import baseline, trial
 from raydistill.config import SearchSpace, TrialConfig
 from raydistill.core.recipes import RECIPES
+from raydistill.lock import StudyInUseError, study_lock
 from raydistill.record import Reading, SearchResult
 from raydistill.search import driver
 from raydistill.search.driver import run_search
 from raydistill.search.local import LocalExecutor, run_to_a_record
 from raydistill.search.solver import Solver
-from raydistill.store import Store, StoreError, StudyInUseError, study_lock
+from raydistill.store import Store, StoreError
 
 SMALL = SPACE + "\nevaluation: {recipe: default, networks: 2, baseline_networks: 2, confirm_networks: 2}\n"
 QUICK = ("method.random_inits=3", "method.batch_real=8", "ipc.high=6", "goal.margin_fraction=0.9", "budget.trials=2")
@@ -108,6 +109,8 @@ class NoExecutor:
         raise AssertionError
 
     run_trials = run_jobs
+
+    def require(self, needs: Any) -> None: ...
 
     def close(self) -> None: ...
 
@@ -211,7 +214,7 @@ def test_a_baseline_that_is_not_admissible_is_said_before_the_trials(tmp_path: P
 
 
 def test_a_second_search_of_a_study_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "study_lock", lambda study: study_lock(study, wait_seconds=0))
+    monkeypatch.setattr(driver, "study_lock", lambda study, tell: study_lock(study, wait_seconds=0, tell=tell))
     with study_lock(Store(str(tmp_path / "made-up"))), pytest.raises(StudyInUseError, match="is in use by process"):
         search(tmp_path)
 
@@ -230,9 +233,8 @@ def test_a_relative_store_is_the_same_study(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_study_elsewhere_gets_a_copy_of_the_view(tmp_path: Path) -> None:
     """fsspec's memory file system stands for a bucket."""
-    told = Told()
-    result = run_search(quick(), Store(f"memory://{tmp_path.name}"), data_root=None, executor=LocalExecutor(), watcher=told)
+    result = run_search(quick(), Store(f"memory://{tmp_path.name}"), data_root=None, executor=LocalExecutor(), watcher=Told())
     study = Store(f"memory://{tmp_path.name}/made-up")
     assert study.read("study.db").startswith(b"SQLite format 3")
     assert study.read_json("result.json")["verdict"] == result.verdict
-    assert "nothing keeps a second search of this study out" in told.all("note")[0]
+    assert not study.exists(".lock")

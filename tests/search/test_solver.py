@@ -21,7 +21,7 @@ from raydistill.store import Store, StoreError
 
 def solver_in(folder: Path, searched: SearchSpace | None = None) -> Solver:
     study = Store(str(folder))
-    return Solver(searched or space(), study, aim=AIM, data_sha256="d" * 64, database=folder / "study.db")
+    return Solver(searched or space(), study, aim=AIM, data_sha256="d" * 64, database=folder / "disk" / "study.db")
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def tell(solver: Solver, told: TrialRecord) -> TrialRecord:
 
 def view(folder: Path) -> list[optuna.trial.FrozenTrial]:
     """What Optuna's own tools read in the study's file."""
-    return optuna.load_study(study_name="made-up", storage=f"sqlite:///{folder}/study.db").get_trials()
+    return optuna.load_study(study_name="made-up", storage=f"sqlite:///{folder}/disk/study.db").get_trials()
 
 
 def test_the_first_ask_is_the_middle_of_everything(solver: Solver) -> None:
@@ -236,12 +236,13 @@ def test_nothing_is_left_running(tmp_path: Path) -> None:
 
 
 def test_a_view_left_by_a_killed_search_is_replaced_with_its_journal(tmp_path: Path) -> None:
-    (tmp_path / "study.db").write_bytes(b"torn")
-    (tmp_path / "study.db-journal").write_bytes(b"a journal that would be rolled back")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    (disk / "study.db").write_bytes(b"torn")
+    (disk / "study.db-journal").write_bytes(b"a journal that would be rolled back")
     with closing(solver_in(tmp_path)):
         assert view(tmp_path) == []
-    assert not (tmp_path / "study.db-journal").exists()
-    assert [path.name for path in tmp_path.iterdir()] == ["study.db"]
+    assert [path.name for path in disk.iterdir()] == ["study.db"]
 
 
 def test_a_damaged_config_is_named(solver: Solver, tmp_path: Path) -> None:

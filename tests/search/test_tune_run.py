@@ -29,7 +29,8 @@ class Bridge:
 
     def __init__(self, folder: Path) -> None:
         self.study = Store(str(folder))
-        self.solver = Solver(space("budget.trials=1"), self.study, aim=AIM, data_sha256="d" * 64, database=folder / "study.db")
+        database = folder / "disk" / "study.db"
+        self.solver = Solver(space("budget.trials=1"), self.study, aim=AIM, data_sha256="d" * 64, database=database)
         self.told = Told()
         self.searcher = SolverSearcher(self.solver, {"cpus": 1}, self.told)
         self.now = 0.0

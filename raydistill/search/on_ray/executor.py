@@ -11,9 +11,12 @@ import ray
 from ray.exceptions import RayTaskError
 
 from raydistill.config import ResourcesConfig
+from raydistill.data_root import DataRoot
 from raydistill.search.jobs import Job
+from raydistill.search.needs import NodeNeeds
 from raydistill.search.on_ray.access import join
 from raydistill.search.on_ray.capacity import NodeShape, live_nodes, startable_nodes, trials_at_once
+from raydistill.search.on_ray.probe import FOLDER, NodeError, check_nodes, here, pose, refusal
 from raydistill.search.on_ray.tune_run import run_with_tune
 from raydistill.search.on_ray.waiting import Waiting, holds_one
 from raydistill.search.solver import Solver
@@ -52,7 +55,13 @@ class RayExecutor:
         self._resources = resources
         self._is_ours = False
         self._at_once: int | None = None
+        self._needs: NodeNeeds | None = None
+        self._question: str | None = None
         self._startable: list[NodeShape] = []
+
+    def require(self, needs: NodeNeeds) -> None:
+        """Have every node of a cluster that was not started here looked at before its first work."""
+        self._needs = needs
 
     def run_jobs(self, jobs: Sequence[Job], watcher: Watcher) -> None:
         """Run jobs side by side as tasks with a trial's resources.
@@ -60,11 +69,12 @@ class RayExecutor:
         Raises:
             ClusterError: the cluster is not there, or may not be used.
             ResourcesError: no node can hold one.
+            NodeError: a node has other code, or does not see the store or the data.
             Exception: what a job raised.
         """
         self._start(watcher)
         task = ray.remote(num_cpus=self._resources.cpus_per_trial, num_gpus=self._resources.gpus_per_trial)(_call)
-        running = [task.options(name=job.name).remote(job) for job in jobs]
+        running = [task.options(name=job.name).remote(self._question, job) for job in jobs]
         waiting = Waiting("networks", self._resources, self._startable, watcher)
         while running:
             ended, running = ray.wait(running, timeout=LOOK_SECONDS)
@@ -78,17 +88,18 @@ class RayExecutor:
                     raise error.cause from error
                 watcher.job_done()
 
-    def run_trials(self, solver: Solver, study: Store, data_root: Path | None, watcher: Watcher) -> None:
+    def run_trials(self, solver: Solver, study: Store, data_root: DataRoot, watcher: Watcher) -> None:
         """Run trials through Tune until the solver gives no more.
 
         Raises:
             ResourcesError: no node can hold one.
+            NodeError: a node has other code, or does not see the store or the data.
             StoreError: the study cannot be read or written.
         """
         at_once = self._start(watcher)
         at_once = min(at_once, self._resources.max_concurrent_trials or at_once)
         waiting = Waiting("trials", self._resources, self._startable, watcher)
-        run_with_tune(solver, study, data_root, watcher, self._resources, at_once, waiting)
+        run_with_tune(solver, study, data_root, watcher, self._resources, at_once, waiting, self._question)
 
     def close(self) -> None:
         """Leave the cluster; one that was started here ends."""
@@ -96,6 +107,9 @@ class RayExecutor:
             ray.shutdown()
             self._is_ours = False
         self._at_once = None
+        if self._question is not None and self._needs is not None:
+            self._question = None
+            self._needs.study.delete_folder(FOLDER)
 
     def _start(self, watcher: Watcher) -> int:
         """Be on a cluster that can hold a trial; gives how many it holds at once."""
@@ -112,11 +126,17 @@ class RayExecutor:
             if context.dashboard_url:
                 watcher.note(f"Ray's dashboard: http://{context.dashboard_url}{_how_to_log_in()}")
         self._startable = [] if address == "local" else startable_nodes()
-        self._at_once = trials_at_once(live_nodes(), self._startable, self._resources)
-        return self._at_once
+        at_once = trials_at_once(live_nodes(), self._startable, self._resources)
+        if self._needs is not None and address != "local":
+            self._question = pose(self._needs)
+            check_nodes(self._question, self._needs.study, self._resources, watcher)
+        self._at_once = at_once
+        return at_once
 
 
-def _call(job: Job) -> None:
+def _call(question: str | None, job: Job) -> None:
+    if question is not None and (refused := refusal(question)) is not None:
+        raise NodeError(here(refused))
     job()
 
 

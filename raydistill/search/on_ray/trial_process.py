@@ -18,24 +18,30 @@ from ray import tune
 from ray.tune.trainable import wrap_function
 
 from raydistill.config import TrialConfig
+from raydistill.data_root import as_data_root
 from raydistill.methods import method_configs
 from raydistill.record import Reading
 from raydistill.search.local import run_to_a_record
 from raydistill.search.on_ray.gauges import TrialGauges
+from raydistill.search.on_ray.probe import here, refusal
 from raydistill.search.space import value_at
 from raydistill.space_file import read_trial_config
 from raydistill.store import Store
 
 REPORT_SECONDS = 10.0
 """How often the driver is told of a step; the trial waits until it has taken that in."""
+REFUSED = "refused"
+"""Key of the one report of a trial whose node cannot work for the study."""
 
 
 def _run(config: dict[str, Any]) -> None:
+    if config["question"] is not None and (refused := refusal(config["question"])) is not None:
+        tune.report({REFUSED: here(refused)})
+        return
     trial = read_trial_config(config["trial"], method_configs())
-    data_root = None if config["data_root"] is None else Path(config["data_root"])
     study = Store(config["study"])
     teller = _Teller(trial, TrialGauges(Path(study.root).name, trial))
-    run_to_a_record(trial, study, teller.reading, data_root, teller.step)
+    run_to_a_record(trial, study, teller.reading, as_data_root(config["data_root"]), teller.step)
 
 
 class _Teller:

@@ -16,8 +16,10 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from raydistill.config import ResourcesConfig, TrialConfig
+from raydistill.data_root import DataRoot
 from raydistill.record import FINAL_STATES, Reading, TrialRecord, read_record, write_record
-from raydistill.search.on_ray.trial_process import DistillTrial
+from raydistill.search.on_ray.probe import NodeError
+from raydistill.search.on_ray.trial_process import REFUSED, DistillTrial
 from raydistill.search.on_ray.waiting import Waiting
 from raydistill.search.solver import Solver
 from raydistill.search.watcher import Watcher
@@ -31,26 +33,32 @@ LOST_BEFORE_CRASHED = 1
 def run_with_tune(
     solver: Solver,
     study: Store,
-    data_root: Path | None,
+    data_root: DataRoot,
     watcher: Watcher,
     resources: ResourcesConfig,
     at_once: int,
     waiting: Waiting,
+    question: str | None,
 ) -> None:
     """Ask, run on the cluster, tell, until the solver gives no more.
 
     Args:
         solver: asked and told in this process.
         study: the study's folder, seen by every node.
-        data_root: folder of the data files, on every node.
+        data_root: folder or URI of the data files, on every node.
         watcher: told what happens.
         resources: of one trial.
         at_once: trials at once.
         waiting: told how many trials wait for a place.
+        question: what each trial's process asks of its node first (`probe.refusal`); None asks nothing.
+
+    Raises:
+        NodeError: a node that joined later cannot work for the study.
     """
     common = {
         "study": study.root,
         "data_root": None if data_root is None else str(data_root),
+        "question": question,
         "cpus": resources.cpus_per_trial,
         "gpus": resources.gpus_per_trial,
         "chosen": sorted(solver.space.ranges),
@@ -127,6 +135,8 @@ class Messenger(tune.Callback):
         self._searcher = searcher
         self._study = study
         self._watcher = watcher
+        self._refused: str | None = None
+        """Why a node cannot work for the study."""
         self._ended: list[tuple[TrialConfig[Any], str | None]] = []
         """With the cause, if Tune says that it was an error."""
 
@@ -135,7 +145,10 @@ class Messenger(tune.Callback):
         self._watcher.trial_started(self._searcher.configs[trial.trial_id])
 
     def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any) -> None:
-        """Pass a reading or a step on."""
+        """Pass a reading or a step on, or remember a refusal."""
+        if REFUSED in result:
+            self._refused = result[REFUSED]
+            return
         config = self._searcher.configs[trial.trial_id]
         if "fraction" not in result:
             self._watcher.step(config, result["step"], result["steps"])
@@ -157,7 +170,9 @@ class Messenger(tune.Callback):
         self._ended.append((self._searcher.configs[trial.trial_id], _error_text(trial)))
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Tell the solver of trials that ended, and of those that have no place yet."""
+        """Tell the solver of trials that ended, and of those that have no place yet; end the search if a node refused one."""
+        if self._refused is not None:
+            raise NodeError(self._refused)  # which costs no trial of the budget
         self._waiting.look(sum(trial.status == Trial.PENDING for trial in trials))
         while self._ended:
             self._end(*self._ended.pop(0))

@@ -1,0 +1,36 @@
+"""Copies of the Optuna study, which lives on the driver's disk, in the study's folder; optuna-dashboard opens them."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from raydistill.store import Store
+
+FILE = "study.db"
+EVERY_SECONDS = 30.0
+
+
+class Snapshot:
+    """Keeps `<study>/study.db` whole and not much older than the last trial."""
+
+    def __init__(self, database: Path, study: Store, clock: Callable[[], float] = time.monotonic) -> None:
+        """Copy `database` to the study's folder when asked."""
+        self._database = database
+        self._study = study
+        self._clock = clock
+        self._copied_at = -EVERY_SECONDS
+
+    def copy(self) -> None:
+        """Copy the database as it stands between two transactions."""
+        with closing(sqlite3.connect(self._database)) as connection:
+            self._study.write(FILE, connection.serialize())
+        self._copied_at = self._clock()
+
+    def copy_if_due(self) -> None:
+        """Copy it, if the last copy is older than `EVERY_SECONDS`."""
+        if self._clock() - self._copied_at >= EVERY_SECONDS:
+            self.copy()

@@ -1,0 +1,164 @@
+"""Nodes are looked at before their first work: on a real cluster of two nodes, and by a process itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from made_up import Told, space
+
+ray = pytest.importorskip("ray")
+
+from raydistill.config import DatasetConfig, ResourcesConfig  # noqa: E402
+from raydistill.core.data import load_splits  # noqa: E402
+from raydistill.record import code_sha256  # noqa: E402
+from raydistill.search.driver import run_search  # noqa: E402
+from raydistill.search.needs import NodeNeeds  # noqa: E402
+from raydistill.search.on_ray import NodeError, RayExecutor, probe  # noqa: E402
+from raydistill.search.on_ray.probe import Question, check_nodes, other_code, pose, refusal  # noqa: E402
+from raydistill.search.on_ray.tune_run import Messenger  # noqa: E402
+from raydistill.store import Store  # noqa: E402
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+PACKAGE = Path(probe.__file__).parents[3]
+TINY = """
+study: made-up
+dataset: {name: digits}
+network: {name: convnet, depth: 2, width: 4}
+method: {name: datadam, lr_images: {low: 0.1, high: 10.0, log: true}, random_inits: 4, batch_real: 8}
+ipc: {low: 1, high: 12}
+evaluation: {recipe: plain, networks: 2, baseline_networks: 2, confirm_networks: 2}
+goal: {margin_fraction: 0.5}
+budget: {trials: 1}
+"""
+
+
+def needs(folder: Path, **changes: Any) -> NodeNeeds:
+    dataset = DatasetConfig(name="digits")
+    fields = {
+        "study": Store(str(folder / "study")),
+        "dataset": dataset,
+        "data_sha256": load_splits(dataset).sha256,
+        "data_root": None,
+    }
+    return NodeNeeds(**{**fields, **changes})
+
+
+@pytest.fixture
+def node_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "n1"))
+
+
+@pytest.mark.usefixtures("node_number")
+def test_a_node_that_has_everything_is_content_and_answers_in_the_store(tmp_path: Path) -> None:
+    wanted = needs(tmp_path)
+    question = pose(wanted)
+    number = Question.model_validate_json(question).number
+    assert refusal(question, True) is None
+    assert wanted.study.read(f".nodes/{number}-n1") == number.encode()
+
+
+@pytest.mark.usefixtures("node_number")
+def test_a_node_that_does_not_see_the_store_says_so(tmp_path: Path) -> None:
+    question = pose(needs(tmp_path))
+    shutil.rmtree(tmp_path / "study")
+    said = refusal(question)
+    assert said is not None
+    assert said.startswith(f"does not see the study: {tmp_path}/study/.nodes/")
+    assert said.endswith("give a --store that every node sees, a shared folder under the same path or s3://")
+
+
+@pytest.mark.usefixtures("node_number")
+def test_a_node_whose_store_cannot_be_written_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    question = pose(needs(tmp_path))
+
+    def full(*_: Any) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    said = refusal(question)
+    assert said is not None
+    assert said.startswith(f"cannot work for the study: cannot write {tmp_path}/study/.nodes/")
+
+
+@pytest.mark.usefixtures("node_number")
+def test_a_node_with_other_data_says_so_with_both_hashes(tmp_path: Path) -> None:
+    wanted = needs(tmp_path, data_sha256="0123456789abcdef")
+    said = refusal(pose(wanted))
+    assert said is not None
+    assert "has other data: data set digits has hash" in said
+    assert "and 0123456789ab at the driver; put the same files on every node, or give a --data-root that all share" in said
+
+
+@pytest.mark.usefixtures("node_number")
+def test_a_node_without_the_data_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAYDISTILL_OFFLINE", "1")
+    said = refusal(pose(needs(tmp_path, dataset=DatasetConfig(name="mnist"), data_root=tmp_path)))
+    assert said is not None
+    assert said.startswith("cannot work for the study: MNIST files are missing")
+
+
+def test_other_code_is_refused_and_both_are_named(tmp_path: Path) -> None:
+    asked = Question.model_validate_json(pose(needs(tmp_path)))
+    assert other_code(asked, "0.0.9", asked.code_sha256) is None
+    said = f"runs raydistill 0.0.9 (code {'f' * 12}), and the driver raydistill {asked.version} (code {code_sha256()[:12]})"
+    assert other_code(asked, "0.0.9", "f" * 64) == f"{said}: install the same on every node"
+
+
+def test_a_refused_trial_ends_the_search_and_is_not_told(tmp_path: Path) -> None:
+    """The messenger has no trial that ended; what it raises after Tune's step reaches the caller."""
+    messenger = Messenger(SimpleNamespace(solver=None, configs={}), Store(str(tmp_path)), Told(), SimpleNamespace())  # type: ignore[arg-type]
+    messenger.on_trial_result(0, [], SimpleNamespace(trial_id="t0"), {"refused": "node a has other data"})  # type: ignore[arg-type]
+    with pytest.raises(NodeError, match=r"^node a has other data$"):
+        messenger.on_step_end(0, [])
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head with one CPU; tests add nodes."""
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    ray.init(address=made.address, log_to_driver=False)
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+def test_two_nodes_that_share_all_carry_a_search(cluster: Any, tmp_path: Path) -> None:
+    node = cluster.add_node(num_cpus=1)
+    searched, told = space(text=TINY), Told()
+    executor = RayExecutor(cluster.address, searched.resources)
+    try:
+        result = run_search(searched, Store(str(tmp_path)), data_root=None, executor=executor, watcher=told)
+    finally:
+        cluster.remove_node(node)
+    assert result.trials["finished"] == 1
+    assert "Nodes with this driver's code: 2; they look at the store and the data" in told.all("note")
+    assert not (tmp_path / "made-up/.nodes").exists()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_node_with_other_code_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    """The driver says that it is another: Ray gives workers of this machine the driver's own path, whatever their node's is."""
+    wanted = needs(tmp_path)
+    asked = Question.model_validate_json(pose(wanted)).model_copy(update={"code_sha256": "f" * 64})
+    said = rf"^node .* runs raydistill .* \(code {code_sha256()[:12]}\), and the driver raydistill .* \(code f{{12}}\): install"
+    with pytest.raises(NodeError, match=said):
+        check_nodes(asked.model_dump_json(), wanted.study, ResourcesConfig(), Told())
+
+
+def test_a_node_that_sees_another_store_is_refused(cluster: Any, tmp_path: Path, bucket: Any) -> None:
+    """Its end point is one that does not answer."""
+    node = cluster.add_node(num_cpus=1, env_vars={**bucket.environment, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
+    wanted = needs(tmp_path, study=Store(f"{bucket.uri}/study"))
+    try:
+        with pytest.raises(NodeError, match=r"^node .* cannot (work for the study|be looked at)?.*cannot read s3://bucket-"):
+            check_nodes(pose(wanted), wanted.study, ResourcesConfig(), Told())
+    finally:
+        cluster.remove_node(node)
