@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from raydistill.config import DatasetConfig, SearchSpace
 from raydistill.record import code_sha256
+from raydistill.remote import refuse_credentials
 from raydistill.space_file import MOST_IMAGES, DataFacts, Known, read_space
 from raydistill.spaces import InputError, find_space, known
 
@@ -53,14 +54,17 @@ def plan_submission(
     Raises:
         SpaceError: the space has mistakes; all are named.
         InputError: there is no such space, or a folder is not named in full.
+        StoreError: a URI holds credentials.
     """
     file = find_space(space)
     budget = [] if trials is None else [f"budget.trials={trials}"]
     checked = read_space(file, _known_here(), [*overrides, *budget])
     _refuse_relative("--store", store, "/shared/studies or s3://bucket/studies")
+    refuse_credentials(store)
     words = ["raydistill", "search", file.name, "--address", "auto", "--store", store]
     if data_root is not None:
         _refuse_relative("--data-root", data_root, "/shared/data")
+        refuse_credentials(data_root)
         words += ["--data-root", data_root]
     words += [] if trials is None else ["--trials", str(trials)]
     words += [word for override in overrides for word in ("--set", override)]

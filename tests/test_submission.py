@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from raydistill import submission
 from raydistill.cli import app
 from raydistill.record import code_sha256
+from raydistill.remote import StoreError
 from raydistill.space_document import SpaceError
 from raydistill.spaces import InputError
 from raydistill.submission import plan_submission, submitted_lines
@@ -70,6 +71,14 @@ def test_a_store_that_each_machine_reads_in_its_own_way_is_refused(store: str) -
         f"--store {store}; a folder that every node sees is wanted, since nothing of a study may live on one node alone: give "
         "its full path or URI, as /shared/studies or s3://bucket/studies"
     )
+
+
+@pytest.mark.parametrize("where", ["store", "data_root"])
+def test_credentials_in_a_uri_are_not_sent(where: str) -> None:
+    given = {"store": "/shared/studies", where: "s3://key:secret@bucket/folder"}
+    with pytest.raises(StoreError, match=r"s3://\*\*\*@bucket/folder holds credentials") as raised:
+        plan_submission("digits_random", **given)
+    assert "secret" not in str(raised.value)
 
 
 def test_a_relative_data_root_is_refused() -> None:
