@@ -12,11 +12,12 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from raydistill.lease import LeaseFile, StudyInUseError, leased
 from raydistill.store import Store
 
-__all__ = ["StudyInUseError", "study_lock"]
+__all__ = ["StudyInUseError", "holder_of", "study_lock"]
 
 
 def _nobody(text: str) -> None:
@@ -46,6 +47,28 @@ def study_lock(store: Store, wait_seconds: float = 5.0, tell: Callable[[str], ob
     else:
         with leased(LeaseFile(store), holder, wait_seconds, tell) as lease:
             yield Store(store.root, guard=lease.check)
+
+
+def holder_of(store: Store) -> str | None:
+    """The process that holds a folder now, in words; None if none does. Takes nothing and writes nothing.
+
+    A lease is believed until the end that it states, by the clocks of this machine and of its holder.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    if not store.is_local:
+        found = LeaseFile(store).read()
+        return found.holder if found and datetime.fromisoformat(found.expires_at) > datetime.now(UTC) else None
+    path = store.local_path(".lock")
+    if not path.exists():
+        return None
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read().strip() or "another process"
+    return None
 
 
 @contextmanager

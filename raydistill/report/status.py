@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import shlex
 import statistics
 from collections import Counter
@@ -14,6 +13,7 @@ import fsspec
 
 from raydistill.config import Config, TrialConfig
 from raydistill.core.experts import ExpertFields
+from raydistill.lock import holder_of
 from raydistill.methods import method_configs
 from raydistill.record import TrialRecord, read_progress
 from raydistill.report.tables import StudyRecords, read_study
@@ -50,10 +50,8 @@ class StudyStatus(Config):
     study: str
     root: str
     """Folder or URI."""
-    is_held: bool | None
-    """Whether a search holds the study now; null where the store has no lock that can be asked."""
     holder: str | None
-    """Process and host of that search."""
+    """Process and host of the search that holds the study now; null if none does."""
     stage: Stage
     stage_done: int | None
     """Networks or trials of the stage that are done; null while experts are trained, which lie outside the study."""
@@ -87,15 +85,14 @@ def read_status(study: Store) -> StudyStatus:
     records = [record for _, record in found.trials if record is not None]
     open_trials = [_open(config, study) for config, record in found.trials if record is None]
     running = [trial for trial in open_trials if trial.step is not None]
-    is_held, holder = _holder(study)
+    holder = holder_of(study)
     # A study that is extended holds the result of its shorter self.
-    result = None if is_held or open_trials else found.result
+    result = None if holder or open_trials else found.result
     stage, done, total = _stage(study, space, found) if result is None else ("ended", len(records), len(found.trials))
     margin = space["goal"]["margin_fraction"]
     return StudyStatus(
         study=space["study"],
         root=study.root,
-        is_held=is_held,
         holder=holder,
         stage=stage,
         stage_done=done,
@@ -105,7 +102,7 @@ def read_status(study: Store) -> StudyStatus:
         waiting=tuple(trial for trial in open_trials if trial.step is None),
         margin_fraction=margin,
         bracket=bracket_of(records, margin),
-        seconds_left=None if is_held is False else _seconds_left(records, running, space["budget"]["trials"]),
+        seconds_left=None if holder is None else _seconds_left(records, running, space["budget"]["trials"]),
         verdict=result.verdict if result else None,
         reason=result.reason if result else None,
         last_written=_last_written(study),
@@ -123,7 +120,7 @@ def status_lines(status: StudyStatus, now: datetime) -> str:
         ("Bracket", f"{bracket_words(status.bracket)} (margin {points(status.margin_fraction)})"),
     ]
     rows += [("Time left", f"about {duration(status.seconds_left)}, the confirmation apart")] if status.seconds_left else []
-    begun = "Cut off" if status.is_held is False else "Running"
+    begun = "Cut off" if status.holder is None else "Running"
     rows += [(begun, _open_words(trial)) for trial in status.running]
     rows += [("Waiting", _open_words(trial)) for trial in status.waiting]
     rows += [("Verdict", f"{status.verdict.replace('_', ' ')}: {status.reason}")] if status.verdict else []
@@ -131,7 +128,7 @@ def status_lines(status: StudyStatus, now: datetime) -> str:
         written = datetime.fromisoformat(status.last_written)
         ago = duration(max(0.0, (now - written).total_seconds()))
         rows.append(("Last written", f"{written:%Y-%m-%d %H:%M:%S} UTC, {ago} ago"))
-    if not status.is_held:
+    if status.holder is None:
         rows.append(("To extend it" if status.stage == "ended" else "To continue", status.continue_command))
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
@@ -181,21 +178,6 @@ def _seconds_left(records: Sequence[TrialRecord], running: Sequence[OpenTrial], 
     return statistics.mean(taken) * max(0.0, budget - len(records) - begun) / len(running)
 
 
-def _holder(study: Store) -> tuple[bool | None, str | None]:
-    """Whether a search holds the study and which; unknown where there is no folder to lock."""
-    if not study.is_local:
-        return None, None
-    path = study.local_path(".lock")
-    if not path.exists():
-        return False, None
-    with path.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True, file.read().strip() or None
-    return False, None
-
-
 def _last_written(study: Store) -> str | None:
     filesystem, path = fsspec.url_to_fs(study.root, use_listings_cache=False)
     files = filesystem.find(path, detail=True)
@@ -217,11 +199,7 @@ def _continue_command(study: Store, space: Mapping[str, Any]) -> str:
 
 
 def _search_words(status: StudyStatus) -> str:
-    if status.is_held is None:
-        return "unknown: this store has no lock that can be asked"
-    if not status.is_held:
-        return "none runs"
-    return f"runs, {status.holder}" if status.holder else "runs"
+    return "none runs" if status.holder is None else f"runs, {status.holder}"
 
 
 def _stage_words(status: StudyStatus) -> str:
@@ -232,7 +210,7 @@ def _stage_words(status: StudyStatus) -> str:
 
 
 def _trial_words(status: StudyStatus) -> str:
-    begun = "cut off" if status.is_held is False else "running"
+    begun = "cut off" if status.holder is None else "running"
     counts = [f"{len(trials)} {word}" for trials, word in ((status.running, begun), (status.waiting, "waiting")) if trials]
     return ", ".join([state_words(status.states), *counts])
 

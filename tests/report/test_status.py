@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def test_a_study_that_is_searched_tells_its_trials_and_the_time_left(made: HandM
     running, waiting = half_way(made, 12), made.trial(14, None)
     with study_lock(made.study):
         status = read_status(made.study)
-    assert (status.is_held, stage(status)) == (True, ("trials", 2, 6))
+    assert stage(status) == ("trials", 2, 6)
     assert status.holder is not None
     assert status.holder.startswith("process ")
     assert status.states == {"finished": 2}
@@ -106,11 +107,16 @@ def test_a_study_that_has_ended_tells_its_verdict(made: HandMade) -> None:
     assert (status.verdict, status.reason) == ("lossless", "the bound is within the margin")
 
 
-def test_a_store_without_locks_leaves_open_whether_a_search_runs(made: HandMade, tmp_path: Path) -> None:
+def test_a_store_elsewhere_tells_who_holds_the_lease_of_a_study(made: HandMade, tmp_path: Path) -> None:
     study = Store(f"memory://{tmp_path.name}/by-hand")
     study.write("search_space.yaml", yaml.safe_dump({**DOCUMENT, "dataset": {"name": "mnist"}}))
+    with study_lock(study):
+        assert f"process {os.getpid()} on " in (read_status(study).holder or "")
+        lease = study.read_json(".lock")
+        study.write_json(".lock", {**lease, "expires_at": "2026-01-01T00:00:00+00:00"})
+        assert read_status(study).holder is None
     status = read_status(study)
-    assert (status.is_held, status.holder) == (None, None)
+    assert status.holder is None
     assert status.continue_command == (
         f"raydistill search COPY_OF_search_space.yaml --store memory://{tmp_path.name} --data-root AS_BEFORE"
     )
