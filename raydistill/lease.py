@@ -60,7 +60,11 @@ class LeaseFile:
         self.store = store
 
     def read(self) -> Found | None:
-        """What lies there, or None."""
+        """What lies there, or None.
+
+        Raises:
+            StoreError: it is no lease, or the store cannot be read.
+        """
         with self.store.reading(FILE) as (filesystem, path):
             try:
                 info = filesystem.info(path)
@@ -71,8 +75,15 @@ class LeaseFile:
         if content is None:
             return None
         version = info["ETag"] if speaks_s3(filesystem) else content.decode()
-        row = json.loads(content)
-        return Found(holder=row["holder"], expires_at=row["expires_at"], version=version, modified=modified)
+        try:
+            row = json.loads(content)
+            return Found(holder=row["holder"], expires_at=row["expires_at"], version=version, modified=modified)
+        except (ValueError, KeyError, TypeError) as error:
+            # As a study's folder brings it along that was searched on a disk and copied here.
+            raise StoreError(
+                f"{self.store.path(FILE)} is no lease of a search; if no search of the study runs, delete it and run the same "
+                "command again"
+            ) from error
 
     def write(self, content: str, instead_of: str | None) -> str | None:
         """Write in place of a version (None: of nothing); gives the new version, or None if something else lies there.

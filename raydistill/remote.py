@@ -17,6 +17,7 @@ S3_OPTIONS: dict[str, Any] = {
 """Three attempts with growing pauses: an end point that does not answer is told in seconds, one that is busy is asked again."""
 
 _USER_AND_PASSWORD = re.compile(r"(\w+://)[^/@\s:]*:[^/@\s]*@")
+_SIGNED_QUERY = re.compile(r"([?&][\w-]*(?:key|secret|token|sig|password|credential)[\w-]*=)[^&\s]*", re.IGNORECASE)
 
 
 class StoreError(Exception):
@@ -27,9 +28,9 @@ def refuse_credentials(uri: str) -> None:
     """Check that a URI names a place and nothing secret.
 
     Raises:
-        StoreError: it holds a password; the message does not.
+        StoreError: it holds a password, a key or a signature; the message does not.
     """
-    if _USER_AND_PASSWORD.match(uri):
+    if without_credentials(uri) != uri:
         raise StoreError(
             f"{without_credentials(uri)} holds credentials, and a URI is written to records and logs: name the place alone, and "
             "give the credentials in the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role of the machine)"
@@ -37,8 +38,9 @@ def refuse_credentials(uri: str) -> None:
 
 
 def without_credentials(text: str) -> str:
-    """A text in which users and passwords of URIs are blotted out."""
-    return _USER_AND_PASSWORD.sub(r"\1***@", text)
+    """A text in which users, passwords, keys and signatures of URIs are blotted out."""
+    blotted = _USER_AND_PASSWORD.sub(r"\1***@", text)
+    return _SIGNED_QUERY.sub(r"\1***", blotted) if "://" in text else blotted
 
 
 def open_file_system(uri: str) -> tuple[Any, str]:

@@ -176,6 +176,17 @@ def store(request: pytest.FixtureRequest, tmp_path: os.PathLike[str], monkeypatc
     return Store(f"{root}/study")
 
 
+@pytest.mark.parametrize("content", ["", "process 1 on a host\n", "[]", "{}"])
+def test_a_lock_that_is_no_lease_is_told(store: Store, content: str) -> None:
+    """The lock of a folder that was copied here: empty, or with the name of the process that held it."""
+    store.write(".lock", content)
+    with (
+        pytest.raises(StoreError, match=r"/study/.lock is no lease of a search; if no search of the study runs, delete it and"),
+        study_lock(store),
+    ):
+        pass
+
+
 def test_a_held_study_is_written_and_let_go(store: Store) -> None:
     with study_lock(store) as held:
         assert store.read_json(".lock")["holder"].startswith(f"process {os.getpid()} on ")

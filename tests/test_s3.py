@@ -7,7 +7,9 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,6 +88,39 @@ def test_a_uri_with_credentials_is_refused_without_repeating_them(uri: str) -> N
     ) as caught:
         Store(uri)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["X-Amz-Signature", "AWSAccessKeyId", "sas-token"])
+def test_a_signed_uri_is_refused_without_repeating_its_signature(key: str) -> None:
+    with pytest.raises(StoreError, match=rf"^https://host/x\?{key}=\*\*\*&v=1 holds credentials") as caught:
+        Store(f"https://host/x?{key}=hunter2&v=1")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("root", ["/local/x?key=1", "s3://bucket/a?b=1"])
+def test_a_question_mark_alone_is_no_signature(root: str) -> None:
+    assert Store(root).root == root
+
+
+def test_credentials_that_the_server_does_not_know_are_told(bucket: Bucket) -> None:
+    with strict(bucket), pytest.raises(StoreError, match=r"^cannot write s3://bucket-.*; give a --store that can be written"):
+        Store(f"{bucket.uri}/studies").check_writable()
+
+
+@contextmanager
+def strict(bucket: Bucket) -> Iterator[None]:
+    """moto lets everybody in until it is told to look; from then on it knows nobody."""
+
+    def let_in(actions: str) -> None:
+        headers = {"Content-Type": "text/plain"}
+        url = f"{bucket.endpoint}/moto-api/reset-auth"
+        urllib.request.urlopen(urllib.request.Request(url, data=actions.encode(), headers=headers)).read()
+
+    let_in("0")
+    try:
+        yield
+    finally:
+        let_in("Infinity")
 
 
 def test_a_user_without_a_password_may_stand_in_a_uri() -> None:
