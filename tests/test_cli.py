@@ -18,7 +18,8 @@ from hand_made import FIXED, SMALL, HandMade
 from typer.testing import CliRunner, Result
 
 import raydistill
-from raydistill.cli import BAD_INPUT, FAILURE, app
+from raydistill.cli import app
+from raydistill.cli.common import BAD_INPUT, FAILURE
 from raydistill.core.contract import DivergedError
 from raydistill.core.recipes import RECIPES
 from raydistill.lock import StudyInUseError

@@ -1,0 +1,92 @@
+"""`raydistill bench`: what things cost, and which way to search is best."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from raydistill.cli.common import DataRoot, exit_codes, listed, whole
+
+app = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def bench(
+    context: typer.Context,
+    cases: Annotated[str, typer.Option(help="Cases, joined by commas; by default all.")] = "",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
+    repetitions: Annotated[int, typer.Option(min=10, help="DataDAM iterations to time.")] = 30,
+    evaluation_steps: Annotated[int, typer.Option(min=1, help="Recipe steps to time; scaled to the whole recipe.")] = 50,
+    tune: Annotated[bool, typer.Option("--tune", help="What Ray Tune adds to a trial, instead of cases.")] = False,
+    data_root: DataRoot = None,
+    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+) -> None:
+    """Time DataDAM's iteration and an evaluation network, with the split, and measure peak memory; or compare solvers."""
+    if context.invoked_subcommand is not None:
+        return
+    with exit_codes("Interrupted."):
+        from raydistill.bench import run_bench
+        from raydistill.data_root import as_data_root
+        from raydistill.report.tables import render, timing_frame
+
+        if tune:
+            from raydistill.tune_cost import time_tune
+
+            typer.echo(render(timing_frame([time_tune(data_root=as_data_root(data_root))]), suffix), nl=False)
+            return
+        names = listed(cases)
+        timings = run_bench(
+            names,
+            device=device,
+            threads=threads,
+            repetitions=repetitions,
+            evaluation_steps=evaluation_steps,
+            data_root=as_data_root(data_root),
+        )
+        typer.echo(render(timing_frame(timings), suffix), nl=False)
+
+
+@app.command("unroll")
+def bench_unroll(
+    ipc: Annotated[str, typer.Option(help="Images per class, joined by commas.")] = "1,10,50",
+    student_steps: Annotated[str, typer.Option(help="Lengths of the unrolled path, joined by commas.")] = "10,40",
+    width: Annotated[int, typer.Option(min=1, help="Of the ConvNet-3.")] = 16,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
+    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+) -> None:
+    """Time the three gradients of trajectory matching and measure their memory, on MNIST's size."""
+    with exit_codes("Interrupted."):
+        from raydistill.report.tables import render, timing_frame
+        from raydistill.unroll_cost import time_unrolling
+
+        costs = time_unrolling(
+            whole(ipc, "--ipc"), whole(student_steps, "--student-steps"), width=width, device=device, threads=threads
+        )
+        typer.echo(render(timing_frame(costs), suffix), nl=False)
+
+
+@app.command("solver")
+def bench_solver(
+    problems: Annotated[int, typer.Option(min=1, help="Made-up problems; the first so many are always the same.")] = 210,
+    trials: Annotated[str, typer.Option(help="Budgets, joined by commas.")] = "12,24,48",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Trials at once.")] = 1,
+    strategies: Annotated[str, typer.Option(help="Joined by commas; by default all but the slow constrained-gp.")] = "",
+    confirmations: Annotated[str, typer.Option(help="Orders of the confirmation: descending, ascending.")] = "descending",
+    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+) -> None:
+    """Compare ways to search on made-up problems with known truth; nothing is trained."""
+    with exit_codes("Interrupted."):
+        from raydistill.report.tables import render, score_frame
+        from raydistill.solver_bench import bench_solvers
+
+        scores = bench_solvers(
+            strategies=listed(strategies),
+            confirmations=listed(confirmations),
+            problems=problems,
+            budgets=listed(trials),
+            workers=workers,
+        )
+        typer.echo(render(score_frame(scores), suffix), nl=False)

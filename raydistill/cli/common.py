@@ -1,0 +1,80 @@
+"""What all commands share: their exit codes, the options that several take, the reading of lists."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+BAD_INPUT = {
+    "raydistill.spaces": ("InputError",),
+    "raydistill.space_document": ("SpaceError",),
+    "raydistill.space_file": ("DataError",),
+    "raydistill.experts.need": ("ExpertsError",),
+    "raydistill.remote": ("StoreError",),
+    "raydistill.lease": ("StudyInUseError",),
+    "raydistill.search.driver": ("StudyMismatchError",),
+    "raydistill.search.on_ray": ("ClusterError", "NodeError", "ResourcesError"),
+    "raydistill.certify.certificate": ("CertifyError",),
+    "raydistill.comparison": ("CompareError",),
+    "raydistill.core.contract": ("DeviceError",),
+}
+"""Module to the exceptions that end a command with 2."""
+FAILURE = {
+    "raydistill.certify.verify": ("VerificationError",),
+    "raydistill.core.contract": ("DivergedError",),
+}
+"""The same for 1, without a traceback."""
+
+Space = Annotated[str, typer.Argument(metavar="FILE_OR_NAME", help="A YAML search space, or a shipped one's name.")]
+StoreOption = Annotated[str, typer.Option("--store", envvar="RAYDISTILL_STORE", help="Folder or URI that holds studies.")]
+DataRoot = Annotated[
+    str | None,
+    typer.Option("--data-root", envvar="RAYDISTILL_DATA", help="Folder of the data files, or a URI to copy from."),
+]
+Study = Annotated[str, typer.Argument(metavar="STUDY", help="A folder <store>/<study>, or a name in --store.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Replace one field, e.g. --set ipc=10.")]
+
+
+@contextmanager
+def exit_codes(interrupted: str) -> Iterator[None]:
+    """Turn what a person can put right into one message and an exit code; let the unexpected through."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(interrupted, err=True)
+        raise typer.Exit(130) from None
+    except _loaded(BAD_INPUT) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(2) from None
+    except _loaded(FAILURE) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _loaded(errors: Mapping[str, tuple[str, ...]]) -> tuple[type[Exception], ...]:
+    """The classes of those modules that are imported; one that is not cannot have raised anything."""
+    modules = [(sys.modules[module], names) for module, names in errors.items() if module in sys.modules]
+    return tuple(getattr(module, name) for module, names in modules for name in names if hasattr(module, name))
+
+
+def listed(joined: str) -> list[str]:
+    """The names in a text, joined by commas."""
+    return [name.strip() for name in joined.split(",") if name.strip()]
+
+
+def whole(text: str, option: str) -> list[int]:
+    """Whole numbers from 1, joined by commas."""
+    words = listed(text)
+    if not words or not all(word.isdecimal() and int(word) > 0 for word in words):
+        raise typer.BadParameter(f"{text!r}; whole numbers from 1, joined by commas, are wanted: write 1,10", param_hint=option)
+    return [int(word) for word in words]
+
+
+def this_command() -> str:
+    """The command that runs, as a person would write it."""
+    return shlex.join(["raydistill", *sys.argv[1:]])

@@ -1,0 +1,220 @@
+"""The commands that compare and prove."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from raydistill.cli.common import DataRoot, Overrides, Space, StoreOption, Study, exit_codes, listed, this_command
+
+app = typer.Typer()
+
+
+@app.command()
+def tables(
+    studies: Annotated[list[str], typer.Argument(metavar="STUDY...", help="Folders <store>/<study>, or names in --store.")],
+    store: StoreOption = "studies",
+    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+) -> None:
+    """Write each study's tables below its folder; print one study's, or the comparison of several."""
+    with exit_codes("Interrupted."):
+        from raydistill.methods import method_configs
+        from raydistill.report.tables import FORMATS, ipc_frame, read_study, render, study_frame, trial_frame, write_tables
+        from raydistill.spaces import find_study
+
+        if suffix not in FORMATS:
+            raise typer.BadParameter(f"{suffix!r}; allowed: {', '.join(FORMATS)}", param_hint="--format")
+        folders = [find_study(study, store) for study in studies]
+        read = [read_study(folder, method_configs()) for folder in folders]
+        for folder, records in zip(folders, read, strict=True):
+            write_tables(folder, records)
+        frames = [trial_frame(read[0]), ipc_frame(read[0])] if len(read) == 1 else [study_frame(read)]
+        typer.echo("\n".join(render(frame, suffix) for frame in frames), nl=False)
+
+
+@app.command()
+def compare(
+    space: Space,
+    methods: Annotated[
+        str, typer.Option(help="Methods, or spaces that give a method's settings, joined by commas; controls are added.")
+    ],
+    ipc: Annotated[int, typer.Option(min=1, help="Images per class.")],
+    draws: Annotated[int, typer.Option(help="Random starts per method.")] = 10,
+    split: Annotated[str, typer.Option(help="Images to read on: select, or test (which needs --reason).")] = "select",
+    reason: Annotated[str | None, typer.Option(help="Why the test split is opened; logged in the store.")] = None,
+    store: StoreOption = "studies",
+    data_root: DataRoot = None,
+    local: Annotated[bool, typer.Option("--local", help="One by one in this process, without Ray.")] = False,
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster, e.g. auto.")] = None,
+    overrides: Overrides = None,
+    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+) -> None:
+    """Compare methods at one IPC, in pairs with the random real images that each draw starts from."""
+    with exit_codes(f"Interrupted. What is done is saved; this continues:\n  {this_command()}"):
+        import raydistill
+        from raydistill.report.progress import watch
+        from raydistill.report.summary import end_of_comparison
+        from raydistill.spaces import InputError
+
+        if (split == "test") != (reason is not None) or split not in ("select", "test"):
+            raise InputError(f"split {split!r} with reason {reason!r}; allowed: select without one, test with one")
+        with watch() as watcher:
+            comparison = raydistill.compare(
+                space,
+                methods=listed(methods),
+                ipc=ipc,
+                draws=draws,
+                store=store,
+                reason=reason,
+                data_root=data_root,
+                local=local,
+                address=address,
+                overrides=overrides or [],
+                watcher=watcher,
+            )
+        typer.echo(end_of_comparison(comparison, suffix), nl=False)
+
+
+@app.command()
+def certify(
+    study: Study,
+    store: StoreOption = "studies",
+    trial: Annotated[str | None, typer.Option(metavar="ID", help="A finished trial; by default the search's winner.")] = None,
+    networks: Annotated[int, typer.Option(help="Fresh networks on the full data, on the set and on each control.")] = 10,
+    again: Annotated[bool, typer.Option("--again", help="Open the test split once more; the certificate says so.")] = False,
+    data_root: DataRoot = None,
+    local: Annotated[bool, typer.Option("--local", help="One by one in this process, without Ray.")] = False,
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster, e.g. auto.")] = None,
+    accept_code_change: Annotated[bool, typer.Option("--accept-code-change", help="Certify a set of other code.")] = False,
+) -> None:
+    """Prove on the sealed test split, opened once, that a study's winner is lossless, or say that it is not."""
+    with exit_codes(f"Interrupted. What is done is saved; this continues:\n  {this_command()}"):
+        import raydistill
+        from raydistill.report.progress import watch
+
+        with watch() as watcher:
+            certificate = raydistill.certify(
+                study,
+                store=store,
+                trial=trial,
+                networks=networks,
+                again=again,
+                accept_code_change=accept_code_change,
+                data_root=data_root,
+                local=local,
+                address=address,
+                watcher=watcher,
+            )
+        from raydistill.certify.page import render_page
+
+        typer.echo(render_page(certificate), nl=False)
+
+
+@app.command()
+def verify(
+    certificate: Annotated[str, typer.Argument(metavar="CERTIFICATE", help="A certificate.json, or the folder that holds it.")],
+    retrain: Annotated[bool, typer.Option("--retrain", help="Train again and compare; opens the test split, logged.")] = False,
+    data_root: DataRoot = None,
+    local: Annotated[bool, typer.Option("--local", help="One by one in this process, without Ray.")] = False,
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster, e.g. auto.")] = None,
+) -> None:
+    """Check that a certificate follows from what it stores; ends with 1 where it does not."""
+    with exit_codes("Interrupted. The certificate is as it was."):
+        import raydistill
+        from raydistill.report.progress import watch
+
+        with watch() as watcher:
+            verification = raydistill.verify(
+                certificate, retrain=retrain, data_root=data_root, local=local, address=address, watcher=watcher
+            )
+        lines = [*(f"Holds: {said}" for said in verification.checked)]
+        lines += [f"Not checked: {said}" for said in verification.not_checked]
+        typer.echo("\n".join([*verification.certificate.findings.headline, *lines]))
+
+
+@app.command()
+def ablate(
+    study: Study,
+    store: StoreOption = "studies",
+    trial: Annotated[str | None, typer.Option(metavar="ID", help="A finished trial; by default the search's winner.")] = None,
+    draws: Annotated[int, typer.Option(help="Distillations of each variant.")] = 5,
+    networks: Annotated[int, typer.Option(help="Fresh networks behind each.")] = 3,
+    data_root: DataRoot = None,
+    local: Annotated[bool, typer.Option("--local", help="One by one in this process, without Ray.")] = False,
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster, e.g. auto.")] = None,
+    accept_code_change: Annotated[bool, typer.Option("--accept-code-change", help="Take a trial of other code.")] = False,
+) -> None:
+    """Turn each term of the winning method off in turn, at the found size, and tabulate the effects."""
+    with exit_codes(f"Interrupted. What is done is saved; this continues:\n  {this_command()}"):
+        import raydistill
+        from raydistill.report.progress import watch
+
+        with watch() as watcher:
+            ablation = raydistill.ablate(
+                study,
+                store=store,
+                trial=trial,
+                draws=draws,
+                networks=networks,
+                accept_code_change=accept_code_change,
+                data_root=data_root,
+                local=local,
+                address=address,
+                watcher=watcher,
+            )
+        from raydistill.certify.ablation_table import render_ablation
+
+        typer.echo(render_ablation(ablation), nl=False)
+
+
+@app.command()
+def reproduce(
+    table: Annotated[str | None, typer.Option(help="The report's tables: 1 to 7, joined by commas, or all.")] = None,
+    reading: Annotated[str, typer.Option(help="as_run (its code) or as_specified (its text: K x T x zeta).")] = "as_run",
+    scale: Annotated[str, typer.Option(help="small (two CPU cores) or full (the report's size, for a GPU).")] = "small",
+    flops_only: Annotated[bool, typer.Option("--flops-only", help="Table 1's FLOPs alone; trains nothing.")] = False,
+    ledger: Annotated[bool, typer.Option("--ledger", help="Published values beside those in the store; trains nothing.")] = False,
+    threads: Annotated[int, typer.Option(min=1, help="Torch threads of a job.")] = 1,
+    gpus: Annotated[float, typer.Option(min=0, help="Share of a GPU for a job; 0 computes on the CPU.")] = 0,
+    store: StoreOption = "studies",
+    data_root: DataRoot = None,
+    local: Annotated[bool, typer.Option("--local", help="One by one in this process, without Ray.")] = False,
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster, e.g. auto.")] = None,
+    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+) -> None:
+    """Make the tables of the report again, beside its values; or list published values beside own ones."""
+    with exit_codes(f"Interrupted. What is done is saved; this continues:\n  {this_command()}"):
+        import raydistill
+        from raydistill.report.progress import watch
+        from raydistill.report.tables import FORMATS
+        from raydistill.reproduce.tables import render_flops, render_results
+        from raydistill.spaces import InputError
+
+        if suffix not in FORMATS:
+            raise typer.BadParameter(f"{suffix!r}; allowed: {', '.join(FORMATS)}", param_hint="--format")
+        if [table is not None, flops_only, ledger].count(True) != 1:
+            raise InputError("one of --table, --flops-only and --ledger is wanted: give --table 1 to 7, or another of them alone")
+        if flops_only:
+            typer.echo(render_flops(suffix), nl=False)
+            return
+        if ledger:
+            from raydistill.reproduce.ledger import render_ledger
+            from raydistill.store import Store
+
+            typer.echo(render_ledger(Store(store), suffix), nl=False)
+            return
+        with watch() as watcher:
+            results = raydistill.reproduce(
+                table or "",
+                reading=reading,  # type: ignore[arg-type]
+                scale=scale,  # type: ignore[arg-type]
+                threads=threads,
+                gpus=gpus,
+                store=store,
+                data_root=data_root,
+                local=local,
+                address=address,
+                watcher=watcher,
+            )
+        typer.echo(render_results(results, suffix), nl=False)

@@ -1,0 +1,155 @@
+"""The commands around one set: distil, read, bring in, hand on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from raydistill.cli.common import DataRoot, Overrides, Space, StoreOption, exit_codes, listed
+
+app = typer.Typer()
+
+
+@app.command()
+def distill(
+    space: Space,
+    overrides: Overrides = None,
+    out: Annotated[str | None, typer.Option(help="Folder or URI for the set; by default distilled/<hash of the config>.")] = None,
+    store: StoreOption = "studies",
+    data_root: DataRoot = None,
+) -> None:
+    """Distil one set without a search; every range of the space is fixed by --set."""
+    with exit_codes("Interrupted. Nothing was written."):
+        from raydistill.data_root import as_data_root
+        from raydistill.spaces import load_space
+
+        checked = load_space(space, overrides or [], as_data_root(data_root))
+
+        from raydistill.one_set import compare_with_start, distil_once, only_trial, save_set
+        from raydistill.report.progress import PlainWatcher
+        from raydistill.report.steps import watch_steps
+        from raydistill.report.summary import distilled_summary
+        from raydistill.store import Store
+
+        config = only_trial(checked, as_data_root(data_root))
+        folder = Store(out or f"distilled/{config.trial_id}")
+        folder.check_writable()
+        with watch_steps() as on_step:
+            distilled = distil_once(config, Store(store), as_data_root(data_root), on_step, PlainWatcher())
+        paths = save_set(distilled, folder)
+        typer.echo(distilled_summary(*compare_with_start(distilled, as_data_root(data_root)), paths))
+
+
+@app.command()
+def evaluate(
+    set_file: Annotated[str, typer.Argument(metavar="SET", help="An images.safetensors, or the folder that holds it.")],
+    network: Annotated[
+        str | None, typer.Option(help="Architectures, joined by commas, e.g. mlp,resnet18:norm=batch; by default the set's own.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Images to read on: select, or test (which needs --reason).")] = "select",
+    reason: Annotated[str | None, typer.Option(help="Why the test split is opened; logged in the store.")] = None,
+    networks: Annotated[int | None, typer.Option(min=1, help="Fresh networks; by default the trial's number.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Training recipe; by default the trial's.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="Of a benchmark: dc_bench or dd_ranking.")] = None,
+    augmentations: Annotated[str, typer.Option(help="With dc_bench, joined by commas; by default all of its six.")] = "",
+    store: StoreOption = "studies",
+    data_root: DataRoot = None,
+    suffix: Annotated[str, typer.Option("--format", help="Of a table: md, csv or tex.")] = "md",
+) -> None:
+    """Train fresh networks on a saved set and read their accuracy; with --network a row per architecture."""
+    with exit_codes("Interrupted."):
+        from raydistill.data_root import as_data_root
+        from raydistill.one_set import evaluate_file
+        from raydistill.report.tables import FORMATS, network_frame, render
+        from raydistill.report.words import accuracy_line
+
+        if suffix not in FORMATS:
+            raise typer.BadParameter(f"{suffix!r}; allowed: {', '.join(FORMATS)}", param_hint="--format")
+        if augmentations and protocol is None:
+            raise typer.BadParameter(
+                "without --protocol dc_bench; leave it out, or give the protocol", param_hint="--augmentations"
+            )
+        architectures = [name.strip() for name in network.split(",")] if network is not None else []
+        if protocol is not None:
+            from raydistill.report.protocol_tables import render_protocol
+
+            said = render_protocol(
+                protocol,
+                set_file,
+                suffix,
+                architectures=architectures,
+                augmentations=listed(augmentations),
+                networks=networks,
+                recipe=recipe,
+                split=split,
+                reason=reason,
+                log=store,
+                data_root=as_data_root(data_root),
+            )
+            typer.echo(said, nl=False)
+            return
+        readings = evaluate_file(
+            set_file,
+            split=split,
+            reason=reason,
+            log=store,
+            networks=networks,
+            recipe=recipe,
+            architectures=architectures,
+            data_root=as_data_root(data_root),
+        )
+        if network is None:
+            typer.echo(f"{accuracy_line(readings[0].accuracy_fractions)}, {split} images")
+        else:
+            typer.echo(render(network_frame(readings), suffix), nl=False)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A published .pt, or an .npz that export wrote.")],
+    out: Annotated[str, typer.Option(help="Folder or URI for the set.")],
+    dataset: Annotated[str | None, typer.Option(help="Data set of a .pt, for example cifar10.")] = None,
+    space: Annotated[str | None, typer.Option(help="Of a .pt's images: pixels, standardised[:DATASET], or zca.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="File of the labels, where FILE has images alone.")] = None,
+    lr: Annotated[Path | None, typer.Option(help="File of the learned rate.")] = None,
+    overrides: Overrides = None,
+    data_root: DataRoot = None,
+) -> None:
+    """Bring a set that others published into this project's form; the file is read apart and nothing in it is run."""
+    with exit_codes("Interrupted. Nothing was written."):
+        from raydistill.data_root import as_data_root
+        from raydistill.one_set import write_set
+        from raydistill.set_import import import_file
+        from raydistill.store import Store
+
+        folder = Store(out)
+        folder.check_writable()
+        imported = import_file(
+            file,
+            dataset=dataset,
+            space=space,
+            labels_file=labels,
+            lr_file=lr,
+            overrides=overrides or [],
+            data_root=as_data_root(data_root),
+        )
+        paths = write_set(imported.synthetic, imported.manifest, folder)
+        typer.echo("\n".join([*imported.notes, *(f"Written {path}" for path in paths)]))
+
+
+@app.command()
+def export(
+    set_file: Annotated[str, typer.Argument(metavar="SET", help="An images.safetensors, or the folder that holds it.")],
+    out: Annotated[Path, typer.Option(help="A new folder for png, a file for npz.")],
+    form: Annotated[str, typer.Option("--format", help="png (class folders, as ImageFolder reads) or npz (exact).")] = "png",
+    data_root: DataRoot = None,
+) -> None:
+    """Write a set in a form that other programs read."""
+    with exit_codes("Interrupted."):
+        from raydistill.data_root import as_data_root
+        from raydistill.set_export import export_set
+
+        exported = export_set(set_file, out, form, data_root=as_data_root(data_root))
+        typer.echo(f"Written {exported.path}: {exported.note}")
