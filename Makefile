@@ -21,7 +21,7 @@ install: $(INSTALLED)  ## install into .venv, if pyproject.toml changed since
 
 test: test-fast test-ray  ## install once, then run every test but those of the browser
 
-test-fast: $(INSTALLED)  ## the tests that need no Ray: under two minutes on two cores
+test-fast: $(INSTALLED)  ## the tests that need no Ray: three minutes on two cores
 	$(BIN)/python -m pytest -m "not ray and not slow and not browser" --durations 5
 
 test-ray: $(INSTALLED)  ## the tests that start Ray, and the slow ones
