@@ -231,7 +231,8 @@ def compare(
 
     Args:
         space: data set, network, evaluation and the settings of its method, whose ranges stand at their middle.
-        methods: names of methods, or of spaces that give a method's settings; controls are always added.
+        methods: names of methods, or of spaces that give a method's settings; controls are always added. The space's own method,
+            by its name or by the space's, has the overrides.
         ipc: images per class.
         draws: starts per method.
         store: gets `compare/<key>/`; the same comparison run again continues there.
@@ -247,12 +248,12 @@ def compare(
 
     Raises:
         SpaceError: the space has mistakes; all are named.
-        CompareError: an unknown method, too few draws, an IPC above the class size.
+        CompareError: an unknown method, too few draws, an IPC above the class size, an override of a method left out.
         DataError: the data is missing or damaged.
     """
     from contextlib import closing
 
-    from raydistill.comparison import finish_comparison, plan_comparison
+    from raydistill.comparison import finish_comparison, methods_named, plan_comparison
     from raydistill.report.progress import SilentWatcher
     from raydistill.search.experts import plan_experts, prepare_experts
     from raydistill.search.needs import needs_of_trial
@@ -262,7 +263,8 @@ def compare(
     root, folder = as_data_root(data_root), Store(str(store)).absolute
     checked = load_space(space, overrides, root)
     told = watcher or SilentWatcher()
-    jobs = plan_comparison(checked, methods, ipc, draws, folder, data_root=root, reason=reason)
+    named = methods_named(checked, str(space), methods, overrides)
+    jobs = plan_comparison(checked, named, ipc, draws, folder, data_root=root, reason=reason)
     needs = plan_experts([job.config for job in jobs], folder, root)
     with closing(executor_for(checked.resources, local=local, address=address)) as executor:
         executor.require(needs_of_trial(jobs[0].config, folder.at("compare"), root))

@@ -221,6 +221,29 @@ def plan_comparison(
     ]
 
 
+def methods_named(space: SearchSpace, source: str, methods: Sequence[str], overrides: Sequence[str]) -> list[str]:
+    """The methods to compare, the space that all of them run in counting as its own method with the overrides.
+
+    Args:
+        space: as read, overrides and all.
+        source: what it was read from, as the user named it.
+        methods: names in `METHODS`, or of spaces.
+        overrides: `path.to.field=value`.
+
+    Raises:
+        CompareError: an override of a method that is not compared, which would change nothing.
+    """
+    own: str = space.template["method"]["name"]
+    named = [own if name == source else name for name in methods]
+    idle = [override for override in overrides if override.startswith("method.")]
+    if idle and own not in named:
+        raise CompareError(
+            f"--set {idle[0]} is about the space's own method {own}, which is not compared (compared: {', '.join(named)}); "
+            f"name {own} among the methods, or leave the override out"
+        )
+    return named
+
+
 def finish_comparison(jobs: Sequence[CompareJob]) -> Comparison:
     """Read the outcomes of finished jobs, write `comparison.json`, and give the comparison."""
     folder = jobs[0].folder

@@ -17,6 +17,7 @@ from raydistill.comparison import (
     CompareJob,
     Outcome,
     finish_comparison,
+    methods_named,
     middle_of,
     paired_interval,
     plan_comparison,
@@ -51,6 +52,17 @@ def test_random_of_a_draw_is_the_start_of_every_method_of_that_draw(space: Searc
     distil(datadam.config, splits, DEVICE, lambda step, steps, loss, s: starts.append(s.images.clone()), NoCheckpoint(), None)
     chosen = distil(random.config, splits, DEVICE, lambda *_: None, NoCheckpoint(), None)
     assert torch.equal(starts[0], chosen.images)
+
+
+def test_the_space_itself_named_as_a_method_has_the_overrides(space: SearchSpace) -> None:
+    """Named as any other space it would be read anew, without them."""
+    assert methods_named(space, "digits_datadam", ["digits_datadam", "dm"], ["method.random_inits=4"]) == ["datadam", "dm"]
+    assert methods_named(space, "mine.yaml", ["dm"], ["evaluation.networks=2"]) == ["dm"]
+
+
+def test_an_override_of_a_method_left_out_is_refused(space: SearchSpace) -> None:
+    with pytest.raises(CompareError, match=r"--set method\.steps=4 is about .* datadam, which is not compared \(compared: dm\)"):
+        methods_named(space, "digits_datadam", ["dm"], ["network.width=8", "method.steps=4"])
 
 
 def test_a_space_gives_its_methods_settings(space: SearchSpace, tmp_path: Path) -> None:
