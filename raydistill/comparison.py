@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 from scipy import stats
 
 from raydistill.baseline import prepare_process, splits_of
-from raydistill.config import Choices, Config, Range, SearchSpace, TrialConfig, dataset_config, derive_seed
+from raydistill.config import Config, dataset_config, derive_seed
 from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.cost import Stopwatch
 from raydistill.core.data import LabelledImages, data_facts, load_splits, open_test
@@ -32,9 +32,11 @@ from raydistill.methods import METHODS
 from raydistill.methods.random_soft import RandomSoftConfig, of_the_same_experts
 from raydistill.record import code_sha256, versions
 from raydistill.search.experts import plan_experts
+from raydistill.search_space import Choices, Range, SearchSpace
 from raydistill.spaces import InputError, load_space, shipped_spaces
 from raydistill.store import Store
 from raydistill.trial import distil
+from raydistill.trial_config import TrialConfig
 
 REFERENCE = "random"
 """The control that every method is paired with."""

@@ -6,7 +6,6 @@ A leaf beside `config`: the names that a space may use (methods, data sets, reci
 from __future__ import annotations
 
 import bisect
-import json
 import math
 import re
 import typing
@@ -17,21 +16,9 @@ from typing import Any, Protocol, TypeVar, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from raydistill.config import (
-    NETWORKS,
-    BudgetConfig,
-    Choices,
-    Config,
-    DatasetConfig,
-    EvaluationConfig,
-    GoalConfig,
-    NetworkConfig,
-    Range,
-    ResourcesConfig,
-    SearchSpace,
-    TrialConfig,
-    dataset_model,
-)
+from raydistill.config import BudgetConfig, Config, DatasetConfig, EvaluationConfig, GoalConfig, ResourcesConfig, dataset_model
+from raydistill.network_config import NETWORKS, NetworkConfig
+from raydistill.search_space import Choices, Range, SearchSpace
 from raydistill.space_document import Mistake, SpaceError, apply, line_of, load
 from raydistill.space_messages import explain, listed, shown, text_for_number, unknown
 
@@ -414,17 +401,3 @@ def _takes_only_choices(model: type[BaseModel], field: str) -> bool:
 def _is_whole(model: type[BaseModel], field: str) -> bool:
     annotation = model.model_fields[field].annotation
     return annotation is int or int in typing.get_args(annotation)
-
-
-def read_trial_config(data: str | bytes, methods: Mapping[str, type[Config]]) -> TrialConfig[Any]:
-    """The trial config in a `config.json`.
-
-    Raises:
-        ValueError: it is not a trial config of a known method.
-    """
-    raw = json.loads(data)
-    method = raw.get("method") if isinstance(raw, dict) else None
-    name = method.get("name") if isinstance(method, dict) else None
-    if not isinstance(name, str) or name not in methods:
-        raise ValueError(f"config of method {name!r}; known methods: {listed(methods)}: use the version that wrote it")
-    return TrialConfig[methods[name]].model_validate_json(data)  # type: ignore[valid-type]

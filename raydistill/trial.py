@@ -25,7 +25,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from raydistill.baseline import Baseline, prepare_process, read_baseline, splits_of, train_part
-from raydistill.config import TrialConfig, derive_seed
+from raydistill.config import derive_seed
 from raydistill.core.contract import Checkpoint, DivergedError
 from raydistill.core.contract import Report as MethodReport
 from raydistill.core.cost import Stopwatch, forward_macs, peak_memory_bytes, reset_peak_memory
@@ -55,6 +55,7 @@ from raydistill.record import (
     write_record,
 )
 from raydistill.store import Store, StoreError
+from raydistill.trial_config import TrialConfig
 
 Report = Callable[[Reading], None]
 OnStep = Callable[[int, int], None]

@@ -22,10 +22,10 @@ from raydistill.comparison import (
     paired_interval,
     plan_comparison,
 )
-from raydistill.config import Choices, Range, SearchSpace
 from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.recipes import RECIPES
 from raydistill.methods import METHODS
+from raydistill.search_space import Choices, Range, SearchSpace
 from raydistill.spaces import load_space
 from raydistill.store import Store
 from raydistill.trial import distil

@@ -43,8 +43,22 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"methods"}),
     frozenset({"core"}),
     frozenset({"record"}),
-    frozenset({"space_file", "space_document", "space_messages", "store", "remote", "lock", "lease", "data_root", "node_cache"}),
-    frozenset({"config"}),
+    frozenset(
+        {
+            "data_root",
+            "lease",
+            "lock",
+            "node_cache",
+            "remote",
+            "search_space",
+            "space_document",
+            "space_file",
+            "space_messages",
+            "store",
+            "trial_config",
+        }
+    ),
+    frozenset({"config", "network_config"}),
 )
 """Parts of the package, highest first: each imports its own layer and those below it, never one above."""
 

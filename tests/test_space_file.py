@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from raydistill.config import Choices, DatasetConfig, Range, SearchSpace
-from raydistill.methods import method_configs
+from raydistill.config import DatasetConfig
+from raydistill.search_space import Choices, Range, SearchSpace
 from raydistill.space_document import SpaceError
-from raydistill.space_file import DataError, DataFacts, Known, parse_space, read_space, read_trial_config
+from raydistill.space_file import DataError, DataFacts, Known, parse_space, read_space
 from raydistill.spaces import known
 
 SPACE = """\
@@ -551,26 +550,3 @@ def test_data_that_cannot_be_had_is_a_mistake_of_the_dataset() -> None:
     )
     with pytest.raises(SpaceError, match=r"x.yaml:3: dataset: MNIST files are missing: put them there"):
         parse_space(SPACE, without, source="x.yaml")
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        ("{}", "config of method None; known methods: "),
-        ("[]", "config of method None; known methods: "),
-        ('{"method": "datadam"}', "config of method None; known methods: "),
-        ('{"method": {"name": "old"}}', "config of method 'old'; known methods: .*: use the version that wrote it"),
-        ('{"method": {"name": ["old"]}}', "config of method"),
-        ("{", "Expecting property name"),
-    ],
-)
-def test_what_is_no_trial_config_is_refused(data: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        read_trial_config(data, method_configs())
-
-
-def test_a_trial_config_with_a_key_too_many_is_refused() -> None:
-    config = parse().trial(ask_number=0, values={"ipc": 4, "method.lr_images": 2.0}, data_sha256="d" * 64)
-    data = json.dumps({**json.loads(config.canonical_json()), "extra": 1})
-    with pytest.raises(ValueError, match="Extra inputs are not permitted"):
-        read_trial_config(data, method_configs())

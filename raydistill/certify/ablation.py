@@ -21,7 +21,7 @@ from raydistill.certify.ablation_table import CONFIDENCE, START, Ablation, Ablat
 from raydistill.certify.candidate import Candidate, find_candidate
 from raydistill.certify.certificate import CertifyError
 from raydistill.certify.evidence import study_name
-from raydistill.config import TrialConfig, derive_seed
+from raydistill.config import derive_seed
 from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.data import Splits
 from raydistill.core.evaluate import network_seeds, train_and_read, with_learned_rate
@@ -39,6 +39,7 @@ from raydistill.search.needs import needs_of_trial
 from raydistill.search.watcher import Watcher
 from raydistill.store import Store
 from raydistill.trial import distil
+from raydistill.trial_config import TrialConfig
 
 ABLATION, ABLATION_PAGE = "ablation.json", "ablation.md"
 

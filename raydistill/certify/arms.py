@@ -15,7 +15,7 @@ from safetensors.torch import save
 
 from raydistill.baseline import prepare_process, recipe_of, splits_of
 from raydistill.certify.certificate import Arm
-from raydistill.config import Config, TrialConfig, derive_seed
+from raydistill.config import Config, derive_seed
 from raydistill.confirm import read_set
 from raydistill.core.contract import NoCheckpoint
 from raydistill.core.evaluate import network_seeds, train_fresh, with_learned_rate
@@ -27,6 +27,7 @@ from raydistill.record import code_sha256
 from raydistill.search.jobs import NetworkJob
 from raydistill.store import Store
 from raydistill.trial import distil
+from raydistill.trial_config import TrialConfig
 
 
 class ArmPlan(Config):

@@ -30,12 +30,13 @@ import torch
 from pydantic import Field, NonNegativeInt, model_validator
 from torch import Tensor
 
-from raydistill.config import Config, NetworkConfig
+from raydistill.config import Config
 from raydistill.core.contract import Checkpoint, Report, TrainPart
 from raydistill.core.experts import ONLY_CHOICES, Curriculum, Experts, Share
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods import trajectory
 from raydistill.methods.trajectory import Keep, TrajectoryConfig, match_trajectories
+from raydistill.network_config import NetworkConfig
 from raydistill.space_file import DataFacts
 
 ABLATIONS = {

@@ -17,12 +17,13 @@ from pydantic import ValidationError
 
 from raydistill.baseline import Baseline, read_baseline
 from raydistill.comparison import Comparison, Row
-from raydistill.config import Config, TrialConfig
+from raydistill.config import Config
 from raydistill.experts.sets import ExpertSet
 from raydistill.one_set import NetworkReading
 from raydistill.record import SearchResult, TrialRecord, read_trials
 from raydistill.report.words import telling_line
 from raydistill.store import Store, StoreError
+from raydistill.trial_config import TrialConfig
 
 FORMATS = ("md", "csv", "tex")
 UNFINISHED = "unfinished"

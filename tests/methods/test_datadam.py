@@ -11,13 +11,13 @@ from pydantic import ValidationError
 from three_classes import NETWORK, distil_noted, small_part
 from torch import Tensor
 
-from raydistill.config import ConvNetConfig, MLPConfig
 from raydistill.core import matching
 from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.layers import Features
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods import datadam
 from raydistill.methods.datadam import DataDAMConfig, attention_map, class_means, matching_loss
+from raydistill.network_config import ConvNetConfig, MLPConfig
 from raydistill.space_file import DataFacts
 
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from three_classes import NETWORK, distil_noted
 
-from raydistill.config import ConvNetConfig, MLPConfig, NetworkConfig
 from raydistill.core.contract import DivergedError
 from raydistill.core.layers import Features
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods.dm import DMConfig, embedding_loss, mean_embeddings
+from raydistill.network_config import ConvNetConfig, MLPConfig, NetworkConfig
 from raydistill.space_file import DataFacts
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from raydistill.config import Config, ConvNetConfig, DatasetConfig, ResNet18Config
+from raydistill.config import Config, DatasetConfig
 from raydistill.core.contract import DivergedError, NoCheckpoint, TrainPart
 from raydistill.core.data import load_splits
 from raydistill.core.experts import Experts, ExpertSettings, train_expert
@@ -18,6 +18,7 @@ from raydistill.methods import METHODS
 from raydistill.methods.datm import DATMConfig
 from raydistill.methods.pad import PADConfig, parameters_kept
 from raydistill.methods.trajectory import TrajectoryConfig, distance, window_end
+from raydistill.network_config import ConvNetConfig, ResNet18Config
 from raydistill.space_file import DataFacts
 
 CPU = torch.device("cpu")

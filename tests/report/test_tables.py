@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hand_made import HandMade, trial_config
 
-from raydistill.config import Config, TrialConfig
+from raydistill.config import Config
 from raydistill.methods import method_configs
 from raydistill.one_set import NetworkReading
 from raydistill.report.tables import (
@@ -25,6 +25,7 @@ from raydistill.report.tables import (
     write_tables,
 )
 from raydistill.store import Store, StoreError
+from raydistill.trial_config import TrialConfig
 
 
 def records_of(made: HandMade) -> StudyRecords:
