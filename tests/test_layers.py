@@ -45,15 +45,18 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"record"}),
     frozenset(
         {
+            "data_facts",
             "data_root",
             "lease",
             "lock",
             "node_cache",
             "remote",
             "search_space",
+            "space_checks",
             "space_document",
             "space_file",
             "space_messages",
+            "space_ranges",
             "store",
             "trial_config",
         }

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from raydistill.config import DatasetConfig
+from raydistill.data_facts import DataError, DataFacts
 from raydistill.search_space import Choices, Range, SearchSpace
 from raydistill.space_document import SpaceError
-from raydistill.space_file import DataError, DataFacts, Known, parse_space, read_space
+from raydistill.space_file import Known, parse_space, read_space
 from raydistill.spaces import known
 
 SPACE = """\

@@ -13,7 +13,7 @@ import typer
 BAD_INPUT = {
     "raydistill.spaces": ("InputError",),
     "raydistill.space_document": ("SpaceError",),
-    "raydistill.space_file": ("DataError",),
+    "raydistill.data_facts": ("DataError",),
     "raydistill.experts.need": ("ExpertsError",),
     "raydistill.remote": ("StoreError",),
     "raydistill.lease": ("StudyInUseError",),

@@ -34,8 +34,8 @@ from raydistill.core.contract import DivergedError, TrainPart
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.train import images_at_once, is_correct
 from raydistill.core.unroll import flatten, logits_by_parameters
+from raydistill.data_facts import DataFacts
 from raydistill.network_config import NetworkConfig
-from raydistill.space_file import DataFacts
 
 ONLY_CHOICES: JsonDict = {"only_choices": True}
 """Marks a field that a range would be ruinous in: each value of it has experts of its own."""

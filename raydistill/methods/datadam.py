@@ -59,8 +59,8 @@ from raydistill.core.matching import (
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.data_facts import DataFacts
 from raydistill.network_config import NetworkConfig
-from raydistill.space_file import DataFacts
 
 
 class DataDAMConfig(Config):

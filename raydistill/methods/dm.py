@@ -48,8 +48,8 @@ from raydistill.core.matching import (
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.data_facts import DataFacts
 from raydistill.network_config import NetworkConfig
-from raydistill.space_file import DataFacts
 
 ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {"augmentation": lambda config: {"augmentation": "none"}}
 """What `raydistill ablate` turns off: the distillation sees plain images; the networks that judge the set keep their recipe."""

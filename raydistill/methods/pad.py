@@ -34,10 +34,10 @@ from raydistill.config import Config
 from raydistill.core.contract import Checkpoint, Report, TrainPart
 from raydistill.core.experts import ONLY_CHOICES, Curriculum, Experts, Share
 from raydistill.core.synthetic import SyntheticSet
+from raydistill.data_facts import DataFacts
 from raydistill.methods import trajectory
 from raydistill.methods.trajectory import Keep, TrajectoryConfig, match_trajectories
 from raydistill.network_config import NetworkConfig
-from raydistill.space_file import DataFacts
 
 ABLATIONS = {
     **trajectory.ABLATIONS,

@@ -48,8 +48,8 @@ from raydistill.core.soft_labels import images_classified_right, soft_labels
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.core.train import draw_batches
 from raydistill.core.unroll import GradientKind, StudentStep, Unroll, student_loss, unrolled_gradient
+from raydistill.data_facts import DataFacts
 from raydistill.network_config import NetworkConfig
-from raydistill.space_file import DataFacts
 
 ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
     "learned labels": lambda config: {"lr_labels": 0.0},

@@ -16,7 +16,7 @@ from PIL import Image
 from raydistill.config import DatasetConfig, ImageFolderConfig
 from raydistill.core.data import data_facts, load_splits, open_test
 from raydistill.core.image_folder import load_image_folder
-from raydistill.space_file import DataError
+from raydistill.data_facts import DataError
 from raydistill.store import Store
 from raydistill.trial_config import TrialConfig
 
