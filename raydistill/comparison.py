@@ -27,6 +27,7 @@ from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.experts import ExpertFields
 from raydistill.core.recipes import RECIPES
 from raydistill.data_root import DataRoot
+from raydistill.distillation import distil
 from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
 from raydistill.methods.random_soft import RandomSoftConfig, of_the_same_experts
@@ -35,7 +36,6 @@ from raydistill.search.experts import plan_experts
 from raydistill.search_space import Choices, Range, SearchSpace
 from raydistill.spaces import InputError, load_space, shipped_spaces
 from raydistill.store import Store
-from raydistill.trial import distil
 from raydistill.trial_config import TrialConfig
 
 REFERENCE = "random"

@@ -21,6 +21,7 @@ from raydistill.core.picture import grid_png
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode
 from raydistill.data_root import DataRoot
+from raydistill.distillation import distil
 from raydistill.experts.files import open_experts
 from raydistill.methods import method_configs
 from raydistill.network_names import network_text, parse_networks
@@ -33,7 +34,6 @@ from raydistill.search_space import Choices, Range, SearchSpace
 from raydistill.space_document import Mistake, SpaceError
 from raydistill.spaces import InputError, did_you_mean
 from raydistill.store import Store
-from raydistill.trial import distil
 from raydistill.trial_config import TrialConfig, read_trial_config
 
 

@@ -27,12 +27,13 @@ from raydistill.core.data import LabelledImages, Splits, load_splits
 from raydistill.core.evaluate import train_and_read
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.data_root import DataRoot
+from raydistill.distillation import distil
 from raydistill.experts.need import UntrainedExperts, need_of, needs_of
 from raydistill.search.experts import extreme_trials
 from raydistill.search.space import middle
 from raydistill.search_space import Range, SearchSpace
 from raydistill.spaces import InputError
-from raydistill.trial import LOOK_FRACTIONS, distil
+from raydistill.trial import LOOK_FRACTIONS
 from raydistill.trial_config import TrialConfig
 
 DISTIL_STEPS, RECIPE_STEPS = 5, 20

@@ -24,11 +24,11 @@ from raydistill.comparison import (
 )
 from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.recipes import RECIPES
+from raydistill.distillation import distil
 from raydistill.methods import METHODS
 from raydistill.search_space import Choices, Range, SearchSpace
 from raydistill.spaces import load_space
 from raydistill.store import Store
-from raydistill.trial import distil
 
 DEVICE = torch.device("cpu")
 

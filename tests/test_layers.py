@@ -39,7 +39,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"search"}),
-    frozenset({"trial", "baseline", "confirm", "experts"}),
+    frozenset({"trial", "baseline", "confirm", "distillation", "experts"}),
     frozenset({"methods"}),
     frozenset({"core"}),
     frozenset({"record"}),

@@ -28,6 +28,7 @@ from raydistill.core.evaluate import network_seeds, train_and_read, with_learned
 from raydistill.core.paired_gap import paired_gap
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.data_root import DataRoot
+from raydistill.distillation import distil
 from raydistill.experts.files import open_experts
 from raydistill.lock import study_lock
 from raydistill.methods import METHODS
@@ -38,7 +39,6 @@ from raydistill.search.jobs import NetworkJob, run_missing
 from raydistill.search.needs import needs_of_trial
 from raydistill.search.watcher import Watcher
 from raydistill.store import Store
-from raydistill.trial import distil
 from raydistill.trial_config import TrialConfig
 
 ABLATION, ABLATION_PAGE = "ablation.json", "ablation.md"

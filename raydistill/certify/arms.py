@@ -21,12 +21,12 @@ from raydistill.core.contract import NoCheckpoint
 from raydistill.core.evaluate import network_seeds, train_fresh, with_learned_rate
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode, sha256
 from raydistill.data_root import DataRoot
+from raydistill.distillation import distil
 from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
 from raydistill.record import code_sha256
 from raydistill.search.jobs import NetworkJob
 from raydistill.store import Store
-from raydistill.trial import distil
 from raydistill.trial_config import TrialConfig
 
 
