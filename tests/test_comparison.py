@@ -12,16 +12,8 @@ import pytest
 import torch
 
 from raydistill import comparison as compare
-from raydistill.comparison import (
-    CompareError,
-    CompareJob,
-    Outcome,
-    finish_comparison,
-    methods_named,
-    middle_of,
-    paired_interval,
-    plan_comparison,
-)
+from raydistill.comparison import CompareJob, finish_comparison, methods_named, middle_of, plan_comparison
+from raydistill.comparison_rows import CompareError, Outcome, paired_interval
 from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.recipes import RECIPES
 from raydistill.distillation import distil

@@ -22,6 +22,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "bench",
             "certify",
             "comparison",
+            "comparison_rows",
             "set_export",
             "set_import",
             "network_names",

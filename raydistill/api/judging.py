@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from raydistill.certify.ablation_table import Ablation
     from raydistill.certify.certificate import Certificate
     from raydistill.certify.verify import Verification
-    from raydistill.comparison import Comparison
+    from raydistill.comparison_rows import Comparison
     from raydistill.reproduce.run import Results
     from raydistill.search.watcher import Watcher
 

@@ -20,7 +20,7 @@ BAD_INPUT = {
     "raydistill.search.driver": ("StudyMismatchError",),
     "raydistill.search.on_ray": ("ClusterError", "NodeError", "ResourcesError"),
     "raydistill.certify.certificate": ("CertifyError",),
-    "raydistill.comparison": ("CompareError",),
+    "raydistill.comparison_rows": ("CompareError",),
     "raydistill.core.contract": ("DeviceError",),
 }
 """Module to the exceptions that end a command with 2."""

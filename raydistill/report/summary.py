@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from raydistill.baseline import Baseline
-from raydistill.comparison import CONFIDENCE, Comparison
+from raydistill.comparison_rows import CONFIDENCE, Comparison
 from raydistill.methods import method_configs
 from raydistill.plan import Forecast
 from raydistill.record import SearchResult

@@ -15,7 +15,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from raydistill.baseline import Baseline, read_baseline
-from raydistill.comparison import Comparison, Row
+from raydistill.comparison_rows import Comparison, Row
 from raydistill.config import Config
 from raydistill.experts.sets import ExpertSet
 from raydistill.one_set import NetworkReading
