@@ -1,8 +1,8 @@
 """What a person writes, as frozen values: the sections of a search space.
 
 A leaf: it imports nothing else of raydistill. One name per quantity: a field here is the key in YAML, the key in
-``record.json`` and the column in a table. The network's section is in `network_config`; what is
-made of the sections is in `trial_config` and `search_space`.
+``record.json`` and the column in a table. The network's section is in `network_config`; what is made of the sections is in
+`trial_config` and `search_space`.
 """
 
 from __future__ import annotations
