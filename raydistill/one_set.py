@@ -31,6 +31,7 @@ from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
 from raydistill.search.watcher import Watcher
 from raydistill.search_space import Choices, Range, SearchSpace
+from raydistill.set_place import opening_log, split_path
 from raydistill.space_document import Mistake, SpaceError
 from raydistill.spaces import InputError, did_you_mean
 from raydistill.store import Store
@@ -145,7 +146,7 @@ def evaluate_file(
     *,
     split: str = "select",
     reason: str | None = None,
-    log: str = "studies",
+    log: str | None = None,
     networks: int | None = None,
     recipe: str | None = None,
     architectures: Sequence[str] = (),
@@ -158,7 +159,7 @@ def evaluate_file(
         raise InputError(f"unknown recipe {recipe!r}; {did_you_mean(recipe, RECIPES)}Allowed: {', '.join(RECIPES)}")
     splits = splits_of(config, data_root)
     chosen = parse_networks(architectures or [config.network.name], config.network, splits.shape)
-    part = part_to_read(config, splits, split, reason, log, data_root)
+    part = part_to_read(path, config, splits, split, reason, log, data_root)
     readings = []
     for network in chosen:
         of_network = config.model_copy(update={"network": network})
@@ -192,12 +193,25 @@ def check_reading(split: str, reason: str | None, networks: int | None) -> None:
 
 
 def part_to_read(
-    config: TrialConfig[Any], splits: Splits, split: str, reason: str | None, log: str, data_root: DataRoot
+    path: str, config: TrialConfig[Any], splits: Splits, split: str, reason: str | None, log: str | None, data_root: DataRoot
 ) -> LabelledImages:
-    """The select images, or the test images through their door; as `check_reading` let pass."""
+    """The select images, or the test images through their door; as `check_reading` let pass.
+
+    Args:
+        path: of the set that is read.
+        config: of the set.
+        splits: of its data.
+        split: select or test.
+        reason: of opening the test split.
+        log: store that the opening is logged in; None is that of the set's study, or `studies` for a set outside one.
+        data_root: folder or URI of the data files.
+
+    Raises:
+        InputError: the set lies in a study, and `log` is another store than the study's.
+    """
     if split == "select":
         return splits.select
-    return open_test(config.dataset, reason=reason or "", log=Store(log), data_root=data_root)
+    return open_test(config.dataset, reason=reason or "", log=opening_log(path, log), data_root=data_root)
 
 
 def accuracies(
@@ -234,18 +248,19 @@ def read_whole_set_file(path: str) -> tuple[SyntheticSet, Manifest, TrialConfig[
     Raises:
         InputError: there is none, or it is damaged.
     """
-    file = path if path.endswith(".safetensors") else f"{path.rstrip('/')}/images.safetensors"
-    folder, _, name = file.rpartition("/") if "/" in file else (".", "", file)
+    folder, name = split_path(path)
     try:
-        data = Store(folder).read(name)
+        data = folder.read(name)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise InputError(f"no set at {file}; give an images.safetensors, or the folder of a finished trial") from error
+        raise InputError(
+            f"no set at {folder.path(name)}; give an images.safetensors, or the folder of a finished trial"
+        ) from error
     try:
         synthetic, manifest = decode(data)
         methods: dict[str, type[Any]] = {**method_configs(), "imported": ImportedConfig}
         return synthetic, manifest, read_trial_config(json.dumps(manifest.config), methods)
     except ValueError as error:
-        raise InputError(f"{file}: {error}") from error
+        raise InputError(f"{folder.path(name)}: {error}") from error
 
 
 def _in_words(allowed: Range | Choices) -> str:

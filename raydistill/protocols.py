@@ -97,7 +97,7 @@ def run_dc_bench(
     networks: int | None = None,
     split: str = "select",
     reason: str | None = None,
-    log: str = "studies",
+    log: str | None = None,
     data_root: DataRoot = None,
 ) -> list[BenchReading]:
     """DC-Bench's table of one set: a reading per architecture and augmentation, all at its rate of 0.01, a learned one unused.
@@ -109,7 +109,7 @@ def run_dc_bench(
         networks: for each cell; None means 5.
         split: select, or test with a reason.
         reason: of opening the test split.
-        log: store that an opening is logged in.
+        log: store that an opening is logged in; None as `part_to_read` takes it.
         data_root: folder of the data files.
 
     Raises:
@@ -146,7 +146,7 @@ def run_dd_ranking(
     recipe: str | None = None,
     split: str = "select",
     reason: str | None = None,
-    log: str = "studies",
+    log: str | None = None,
     data_root: DataRoot = None,
 ) -> RankingReading:
     """DD-Ranking's scores of one set; arguments as in `run_dc_bench`, one architecture, by default the set's own.
@@ -161,7 +161,7 @@ def run_dd_ranking(
         recipe: by name; None is the set's own.
         split: select, or test with a reason.
         reason: of opening the test split.
-        log: store that an opening is logged in.
+        log: store that an opening is logged in; None as `part_to_read` takes it.
         data_root: folder of the data files.
 
     Raises:
@@ -252,7 +252,7 @@ def _subject(
     networks: int | None,
     split: str,
     reason: str | None,
-    log: str,
+    log: str | None,
     data_root: DataRoot,
     *,
     takes_all: bool,
@@ -266,7 +266,7 @@ def _subject(
     splits = splits_of(config, data_root)
     names = architectures or (_that_fit(config, splits) if takes_all else [config.network.name])
     chosen = parse_networks(names, config.network, splits.shape)
-    part = part_to_read(config, splits, split, reason, log, data_root)
+    part = part_to_read(path, config, splits, split, reason, log, data_root)
     device = set_up_process(config.cpus_per_trial, "cuda" if torch.cuda.is_available() else "cpu")
     subject = _Subject(synthetic=synthetic.to(device), config=config, splits=splits, part=part, split=split, device=device)
     return subject, chosen

@@ -27,6 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "set_import",
             "network_names",
             "one_set",
+            "set_place",
             "plan",
             "protocols",
             "report",

@@ -144,6 +144,43 @@ def test_the_test_split_opens_with_a_reason_and_the_opening_is_logged(saved: Pat
     assert '"reason": "a look"' in entry.read_text()
 
 
+@pytest.fixture
+def of_a_study(saved: Path, tmp_path: Path) -> Path:
+    """The set as a trial of a study has it; its store is `elsewhere`."""
+    (tmp_path / "elsewhere/study/trials").mkdir(parents=True)
+    (tmp_path / "elsewhere/study/search_space.yaml").write_text("study: study")
+    return saved.rename(tmp_path / "elsewhere/study/trials/one")
+
+
+@pytest.mark.parametrize("given", ["{set}", "{set}/images.safetensors", "../elsewhere/study/trials/one", "../link"])
+def test_an_opening_for_a_set_of_a_study_is_logged_in_the_studys_store(
+    of_a_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "link").symlink_to(of_a_study)
+    monkeypatch.chdir(tmp_path / "here")
+    raydistill.evaluate(given.format(set=of_a_study), split="test", reason="a look", networks=1)
+    assert len(list((tmp_path / "elsewhere/test_openings").iterdir())) == 1
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_an_opening_for_a_set_outside_a_study_is_logged_in_studies(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    raydistill.evaluate("set", split="test", reason="a look", networks=1)
+    assert len(list((tmp_path / "studies/test_openings").iterdir())) == 1
+
+
+def test_another_store_than_that_of_the_sets_study_is_refused(of_a_study: Path, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"split": "test", "reason": "a look", "networks": 1}
+    with pytest.raises(InputError, match=r"store .*/other for .*, which lies in study .*: give that as --store, or leave it out"):
+        raydistill.evaluate(of_a_study, store=tmp_path / "other", **given)
+    assert not (tmp_path / "other").exists()
+    raydistill.evaluate(of_a_study, store=tmp_path / "elsewhere", **given)
+    assert len(list((tmp_path / "elsewhere/test_openings").iterdir())) == 1
+
+
 def test_the_test_split_stays_shut_without_a_reason(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the test split, without a reason; each opening is logged with one: add --reason TEXT"):
         raydistill.evaluate(saved, split="test", reason=" ", store=tmp_path / "store")

@@ -70,7 +70,7 @@ def evaluate(
     network: str | None = ...,
     split: Literal["select", "test"] = ...,
     reason: str | None = ...,
-    store: str | Path = ...,
+    store: str | Path | None = ...,
     networks: int | None = ...,
     recipe: str | None = ...,
     data_root: str | Path | None = ...,
@@ -84,7 +84,7 @@ def evaluate(
     network: list[str] | tuple[str, ...],
     split: Literal["select", "test"] = ...,
     reason: str | None = ...,
-    store: str | Path = ...,
+    store: str | Path | None = ...,
     networks: int | None = ...,
     recipe: str | None = ...,
     data_root: str | Path | None = ...,
@@ -97,7 +97,7 @@ def evaluate(
     network: str | list[str] | tuple[str, ...] | None = None,
     split: Literal["select", "test"] = "select",
     reason: str | None = None,
-    store: str | Path = "studies",
+    store: str | Path | None = None,
     networks: int | None = None,
     recipe: str | None = None,
     data_root: str | Path | None = None,
@@ -110,7 +110,8 @@ def evaluate(
             for the set's own. Several, in a list, give a reading each.
         split: the images to read on. The confirm images are for a search's named winner alone.
         reason: why the test split is opened; needed with `split="test"` and kept in the log of openings.
-        store: where an opening of the test split is logged.
+        store: where an opening of the test split is logged; None is the store of the study that the set lies in, and `studies`
+            for a set outside one.
         networks: how many of each; None takes the number that the set's own trial used.
         recipe: how they are trained; None takes the one that the set's own trial used.
         data_root: folder or URI of the data files; None is each data set's own default.
@@ -120,7 +121,7 @@ def evaluate(
 
     Raises:
         InputError: there is no such set, recipe or network, an architecture is too large for the images, the list of them is
-            empty, or the test split is to be opened without a reason.
+            empty, or the test split is to be opened without a reason, or logged in another store than that of the set's study.
         DataError: the data is missing, damaged, or not the data that the set was made from.
     """
     from raydistill.one_set import evaluate_file
@@ -132,7 +133,7 @@ def evaluate(
         str(set_file),
         split=split,
         reason=reason,
-        log=str(store),
+        log=None if store is None else str(store),
         networks=networks,
         recipe=recipe,
         architectures=[network] if isinstance(network, str) else network or (),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -100,12 +101,16 @@ def opening_reason(study: str, number: int, trial_id: str, seal: str) -> str:
     return f"certificate {number} of study {study}, trial {trial_id}; networks sealed as {seal}"
 
 
-def openings_of(log: Store, dataset: dict[str, Any]) -> tuple[Opening, ...]:
-    """What the log has of a data set and its split, oldest first."""
+def openings_of(log: Store, dataset: Mapping[str, Any]) -> tuple[Opening, ...]:
+    """What the log has of a data set, oldest first.
+
+    However its images were preprocessed, scaled or split: a published test part is the same under every seed, and those drawn
+    with two seeds share images.
+    """
     found = []
     for name in log.files("test_openings"):
         entry = log.read_json(f"test_openings/{name}")
-        if entry["dataset"] == dataset:
+        if all(entry["dataset"].get(field) == dataset.get(field) for field in ("name", "path")):
             found.append(Opening(file=name, **{field: entry[field] for field in ("opened_at", "reason", "user", "host")}))
     return tuple(found)
 

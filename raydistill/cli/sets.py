@@ -54,7 +54,13 @@ def evaluate(
     recipe: Annotated[str | None, typer.Option(help="Training recipe; by default the trial's.")] = None,
     protocol: Annotated[str | None, typer.Option(help="Of a benchmark: dc_bench or dd_ranking.")] = None,
     augmentations: Annotated[str, typer.Option(help="With dc_bench, joined by commas; by default all of its six.")] = "",
-    store: StoreOption = "studies",
+    store: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RAYDISTILL_STORE",
+            help="Where an opening of the test split is logged; by default the store of the set's study, or studies.",
+        ),
+    ] = None,
     data_root: DataRoot = None,
     suffix: Annotated[str, typer.Option("--format", help="Of a table: md, csv or tex.")] = "md",
 ) -> None:

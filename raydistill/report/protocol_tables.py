@@ -22,7 +22,7 @@ def render_protocol(
     recipe: str | None,
     split: str,
     reason: str | None,
-    log: str,
+    log: str | None,
     data_root: DataRoot,
 ) -> str:
     """A set under a benchmark's protocol, as Markdown, CSV or LaTeX; arguments as in `protocols`.

@@ -13,6 +13,7 @@ from made_up import Told
 from raydistill.certify import arms, candidate, reading, run
 from raydistill.certify.arms import plan_arms, set_jobs
 from raydistill.certify.certificate import Certificate, CertifyError, read_certificate
+from raydistill.certify.evidence import openings_of
 from raydistill.certify.run import certify_study
 from raydistill.certify.verify import verify_certificate
 from raydistill.config import Config
@@ -115,6 +116,23 @@ def test_a_kill_right_after_the_opening_shows_in_the_next_certificate(study: Sto
     assert told.all("stage") == []
     assert [opening.reason for opening in made.evidence.openings] == [made.evidence.openings[0].reason] * 2
     assert any("had been opened once besides" in sentence for sentence in made.findings.headline)
+
+
+def test_openings_of_the_same_images_are_counted_however_they_were_preprocessed_or_split(tmp_path: Path) -> None:
+    log, data = Store(str(tmp_path)), {"name": "cifar10", "split_seed": 0, "preprocess": "standardise"}
+    entry = {"opened_at": "2026", "reason": "a look", "user": "me", "host": "here"}
+    others = [data, {**data, "preprocess": "zca"}, {**data, "split_seed": 5}, {**data, "name": "mnist"}]
+    for number, dataset in enumerate(others):
+        log.write_json(f"test_openings/{number}.json", {**entry, "dataset": dataset})
+    assert [opening.file for opening in openings_of(log, data)] == ["0.json", "1.json", "2.json"]
+
+
+def test_openings_of_other_folders_of_images_are_not_counted(tmp_path: Path) -> None:
+    log, data = Store(str(tmp_path)), {"name": "image_folder", "path": "cats", "size": 32}
+    entry = {"opened_at": "2026", "reason": "a look", "user": "me", "host": "here"}
+    for number, dataset in enumerate([{**data, "size": 64}, {**data, "path": "dogs"}]):
+        log.write_json(f"test_openings/{number}.json", {**entry, "dataset": dataset})
+    assert [opening.file for opening in openings_of(log, data)] == ["0.json"]
 
 
 def test_jobs_travel_to_other_processes(study: Store) -> None:
