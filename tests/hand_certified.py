@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hand_made import trial_config
@@ -108,3 +108,15 @@ def certificate(*given: Any, **changes: Any) -> Certificate:
 
 def earlier(number: int = 1) -> Earlier:
     return Earlier(number=number, verdict="inconclusive", finished_at="2026-11-23T00:00:00+00:00", content_sha256="e" * 64)
+
+
+def set_at(document: dict[str, Any], *path: Any) -> Callable[[Any], None]:
+    """Puts a value at a place of a document."""
+    *way, last = path
+    for key in way:
+        document = document[key]
+
+    def put(value: Any) -> None:
+        document[last] = value
+
+    return put

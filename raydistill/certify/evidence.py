@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from raydistill.baseline import recipe_of
+from raydistill.baseline import Baseline, recipe_of
 from raydistill.certify.arms import Plan, certificate_seeds
 from raydistill.certify.candidate import Candidate
 from raydistill.certify.certificate import Admissibility, Earlier, Evidence, Opening, RecipeFacts, Sizes, SmallerIpc, seal_of
@@ -31,8 +31,8 @@ def gather_evidence(study: Store, candidate: Candidate, plan: Plan, read: SplitR
         test_images=read.images,
         test_sha256=read.sha256,
         arms=read.arms,
-        admissibility=_admissibility(study, candidate),
-        smaller=_smaller(candidate),
+        admissibility=admissibility_of(study, candidate.baseline, config.evaluation.baseline_networks, recipe.steps),
+        smaller=smaller_of(candidate.records, config.ipc),
         confirmed_candidates=candidate.result.confirmed_candidates,
         sizes=_sizes(candidate),
         experts_sha256=candidate.record.experts_sha256,
@@ -48,26 +48,30 @@ def gather_evidence(study: Store, candidate: Candidate, plan: Plan, read: SplitR
     )
 
 
-def _admissibility(study: Store, candidate: Candidate) -> Admissibility:
-    """Both step counts of the study's baseline networks; `baseline.json` keeps the better one only."""
-    count = candidate.config.evaluation.baseline_networks
-    rows = [study.read_json(f"baseline/network-{index}.json") for index in range(count)]
-    steps = recipe_of(candidate.config, candidate.splits).steps
+def admissibility_of(study: Store, baseline: Baseline, networks: int, steps: int) -> Admissibility:
+    """Both step counts of the study's baseline networks; `baseline.json` keeps the better one only.
+
+    Args:
+        study: has a file of each network.
+        baseline: made of them.
+        networks: how many.
+        steps: of the recipe.
+    """
+    rows = [study.read_json(f"baseline/network-{index}.json") for index in range(networks)]
     by_steps = {s: tuple(r["select_correct"] for row in rows for r in row if r["steps"] == s) for s in (steps, 2 * steps)}
-    return Admissibility(
-        at_recipe=by_steps[steps], at_doubled=by_steps[2 * steps], select_images=candidate.baseline.select_images
-    )
+    return Admissibility(at_recipe=by_steps[steps], at_doubled=by_steps[2 * steps], select_images=baseline.select_images)
 
 
-def _smaller(candidate: Candidate) -> tuple[SmallerIpc, ...]:
+def smaller_of(records: Sequence[TrialRecord], certified_ipc: int) -> tuple[SmallerIpc, ...]:
+    """What a study's trials saw below the certified IPC, largest first."""
     rows = []
-    for ipc in sorted({r.ipc for r in candidate.records if r.ipc < candidate.config.ipc}, reverse=True):
-        finished = [r for r in candidate.records if r.ipc == ipc and r.gap is not None]
+    for ipc in sorted({r.ipc for r in records if r.ipc < certified_ipc}, reverse=True):
+        finished = [r for r in records if r.ipc == ipc and r.gap is not None]
         best = min(finished, key=lambda r: (r.gap or 0.0, r.ask_number), default=None)
         rows.append(
             SmallerIpc(
                 ipc=ipc,
-                trials=_trials_by_state(candidate.records, ipc),
+                trials=_trials_by_state(records, ipc),
                 best_trial_id=best.trial_id if best else None,
                 best_correct=best.select_correct if best else (),
             )
@@ -115,5 +119,5 @@ def openings_of(log: Store, dataset: Mapping[str, Any]) -> tuple[Opening, ...]:
     return tuple(found)
 
 
-def _trials_by_state(records: tuple[TrialRecord, ...], ipc: int) -> dict[str, int]:
+def _trials_by_state(records: Sequence[TrialRecord], ipc: int) -> dict[str, int]:
     return dict(sorted(Counter(record.state for record in records if record.ipc == ipc).items()))

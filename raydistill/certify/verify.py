@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
 from raydistill.baseline import recipe_of, splits_of
 from raydistill.certify.arms import ArmPlan, Plan, certificate_seeds, network_jobs, set_jobs, trained_arms
-from raydistill.certify.certificate import PAGE, Certificate, CertifyError, content_sha256, read_certificate, seal_of
+from raydistill.certify.beside import differences, left_unchecked, mismatches_beside
+from raydistill.certify.certificate import Certificate, CertifyError, content_sha256, read_certificate, seal_of
 from raydistill.certify.evidence import opening_reason
 from raydistill.certify.findings import find
-from raydistill.certify.page import render_page
 from raydistill.certify.reading import read_on_test
-from raydistill.core.synthetic import sha256
 from raydistill.data_root import DataRoot
 from raydistill.methods import METHODS
-from raydistill.record import read_record, unpack_bits, versions
+from raydistill.record import unpack_bits, versions
 from raydistill.search.driver import Executor
 from raydistill.search.jobs import run_missing
 from raydistill.search.watcher import Watcher
 from raydistill.store import Store
-
-TOLERANCE = 1e-9
-"""Between a stored number and the same worked out on another machine, whose mathematical library may round otherwise."""
 
 
 class VerificationError(Exception):
@@ -61,10 +55,13 @@ def verify_certificate(path: str) -> Verification:
     certificate = read_certificate(folder, name)
     mismatches = list(_in_itself(certificate))
     checked = ["the verdict, every bound and every sentence follow from the stored per-image correctness"]
-    not_checked = []
+    not_checked: list[str] = []
     if folder.exists("trials") and folder.exists("search_space.yaml"):
-        mismatches += _beside(certificate, folder)
-        checked.append("set, config, record, page, networks and log of openings beside it are those it names")
+        mismatches += mismatches_beside(certificate, folder)
+        not_checked += left_unchecked(certificate, folder)
+        checked.append(
+            "set, controls, config, record, baseline, smaller sizes, page, networks and log of openings beside it are as it says"
+        )
     else:
         not_checked.append("set, record, networks and log: no study lies beside the certificate")
     if mismatches:
@@ -101,8 +98,8 @@ def retrain(verification: Verification, path: str, *, data_root: DataRoot, execu
             started_at=evidence.started_at,
         )
         for arm in plan.arms:
-            if arm.is_control and METHODS[arm.name].label_kind == "soft":
-                # Its labels are of experts that may have been built anew since: it was held against its hash, and is taken.
+            if arm.is_control and METHODS[arm.name].label_kind == "soft" and study.exists(plan.set_file(arm)):
+                # Its labels are of experts that may have been built anew since: verifying held it against its hash.
                 copy.write(plan.set_file(arm), study.read(plan.set_file(arm)))
         run_missing("control sets", set_jobs(plan, evidence.trial, copy, data_root, experts=study.parent), executor, watcher)
         run_missing("certificate, again", network_jobs(plan, evidence.trial, copy, data_root), executor, watcher)
@@ -140,7 +137,7 @@ def _in_itself(certificate: Certificate) -> Iterator[str]:
     except (ValueError, ValidationError) as error:
         yield f"the evidence cannot be read: {error}"
         return
-    yield from _differences("findings", certificate.findings.model_dump(mode="json"), again.model_dump(mode="json"))
+    yield from differences("findings", certificate.findings.model_dump(mode="json"), again.model_dump(mode="json"))
     if evidence.trial.trial_id != evidence.trial_id:
         yield f"evidence.config has hash {evidence.trial.trial_id}, the certificate is for trial {evidence.trial_id}"
     if certificate_seeds(evidence.number, evidence.trial.data_sha256, len(evidence.seeds)) != list(evidence.seeds):
@@ -152,55 +149,6 @@ def _in_itself(certificate: Certificate) -> Iterator[str]:
         yield "evidence.openings does not end with this certificate's own opening of its sealed networks"
     if content_sha256(certificate.findings, evidence) != certificate.content_sha256:
         yield "content_sha256 is not the hash of what the certificate says, so something in it was changed"
-
-
-def _beside(certificate: Certificate, study: Store) -> Iterator[str]:
-    """Mismatches with the study's files."""
-    evidence = certificate.evidence
-    folder = f"trials/{evidence.trial_id}"
-    record = read_record(study, evidence.trial_id) if study.exists(folder) else None
-    if record is None or record.config != evidence.config:
-        yield f"{folder}/record.json is not of the certified config"
-    elif record.experts_sha256 != evidence.experts_sha256:
-        yield f"{folder}/record.json names other experts than the certificate"
-    if not study.exists(f"{folder}/images.safetensors"):
-        yield f"{folder}/images.safetensors is missing"
-    elif sha256(study.read(f"{folder}/images.safetensors")) != evidence.arms[1].set_sha256:
-        yield f"{folder}/images.safetensors is another set: its hash is not the certificate's"
-    if not study.exists(PAGE) or study.read(PAGE).decode() != render_page(certificate):
-        yield f"{PAGE} does not say what the certificate says"
-    yield from _networks(certificate, study)
-    log = study.parent
-    for opening in evidence.openings:
-        name = f"test_openings/{opening.file}"
-        if not log.exists(name) or any(
-            log.read_json(name)[field] != getattr(opening, field) for field in ("opened_at", "reason", "user", "host")
-        ):
-            yield f"{name} in {log.root} is missing or says something else than the certificate"
-
-
-def _networks(certificate: Certificate, study: Store) -> Iterator[str]:
-    """Parameters that are there and are not those that were sealed; they may be deleted to save room."""
-    evidence = certificate.evidence
-    for arm in evidence.arms:
-        for index, stored in enumerate(arm.parameters_sha256):
-            name = f"certificate/{evidence.number}/networks/{arm.name}-{arm.draw}-{index}.safetensors"
-            if study.exists(name) and sha256(study.read(name)) != stored:
-                yield f"{name} is another network: its hash is not the certificate's"
-
-
-def _differences(path: str, stored: Any, again: Any) -> Iterator[str]:
-    """Places at which a stored value is not the one worked out again."""
-    if isinstance(stored, dict) and isinstance(again, dict):
-        for key in dict.fromkeys([*stored, *again]):
-            yield from _differences(f"{path}.{key}", stored.get(key), again.get(key))
-    elif isinstance(stored, list) and isinstance(again, list) and len(stored) == len(again):
-        for index, (one, other) in enumerate(zip(stored, again, strict=True)):
-            yield from _differences(f"{path}[{index}]", one, other)
-    elif isinstance(stored, float) and isinstance(again, float) and math.isclose(stored, again, abs_tol=TOLERANCE):
-        return
-    elif stored != again:
-        yield f"{path} is {stored!r}, and follows as {again!r}"
 
 
 def _other_images(title: str, stored: tuple[str, ...], again: tuple[str, ...], images: int) -> Iterator[str]:

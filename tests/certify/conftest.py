@@ -13,6 +13,7 @@ from made_up import SPACE, Told, space
 
 from raydistill import baseline
 from raydistill.certify import findings
+from raydistill.certify.run import certify_study
 from raydistill.core.recipes import RECIPES
 from raydistill.search.driver import run_search
 from raydistill.search.local import LocalExecutor
@@ -50,3 +51,30 @@ def study(searched: Path, tmp_path: Path, short_recipe: None) -> Store:
     """A copy of the study, alone in its store."""
     shutil.copytree(searched, tmp_path / "store")
     return Store(str(tmp_path / "store" / "made-up"))
+
+
+@pytest.fixture(scope="session")
+def certified_once(searched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a certified study, not to be written; `certified` copies it."""
+    return tmp_path_factory.mktemp("certified") / "store"
+
+
+@pytest.fixture
+def certified(certified_once: Path, study: Store) -> Store:
+    """The study with its certificate, made by the first test that asks for it."""
+    if not certified_once.exists():
+        certify_study(
+            study,
+            trial_id=None,
+            networks=2,
+            again=False,
+            accept_code_change=False,
+            data_root=None,
+            executor=LocalExecutor(),
+            watcher=Told(),
+        )
+        shutil.copytree(study.parent.root, certified_once)
+    else:
+        shutil.rmtree(study.parent.root)
+        shutil.copytree(certified_once, study.parent.root)
+    return study

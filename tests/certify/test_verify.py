@@ -3,50 +3,21 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hand_certified import FULL, certificate
+from hand_certified import FULL, certificate, set_at
 from made_up import Told
 
 from raydistill.certify import verify
 from raydistill.certify.certificate import Certificate, CertifyError, content_sha256
 from raydistill.certify.findings import find
-from raydistill.certify.run import certify_study
 from raydistill.certify.verify import VerificationError, retrain, verify_certificate
 from raydistill.core.recipes import RECIPES
 from raydistill.search.local import LocalExecutor
 from raydistill.store import Store
-
-
-@pytest.fixture(scope="session")
-def certified_once(searched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with a certified study, not to be written; `certified` copies it."""
-    return tmp_path_factory.mktemp("certified") / "store"
-
-
-@pytest.fixture
-def certified(certified_once: Path, study: Store) -> Store:
-    """The study with its certificate, made by the first test that asks for it."""
-    if not certified_once.exists():
-        certify_study(
-            study,
-            trial_id=None,
-            networks=2,
-            again=False,
-            accept_code_change=False,
-            data_root=None,
-            executor=LocalExecutor(),
-            watcher=Told(),
-        )
-        shutil.copytree(study.parent.root, certified_once)
-    else:
-        shutil.rmtree(study.parent.root)
-        shutil.copytree(certified_once, study.parent.root)
-    return study
 
 
 def written(folder: Path, made: Certificate) -> str:
@@ -69,17 +40,6 @@ def test_a_certificate_alone_holds_and_says_what_was_not_checked(tmp_path: Path)
     found = verify_certificate(written(tmp_path, certificate()))
     assert found.checked == ("the verdict, every bound and every sentence follow from the stored per-image correctness",)
     assert found.not_checked == ("set, record, networks and log: no study lies beside the certificate",)
-
-
-def set_at(document: dict[str, Any], *path: Any) -> Callable[[Any], None]:
-    *way, last = path
-    for key in way:
-        document = document[key]
-
-    def put(value: Any) -> None:
-        document[last] = value
-
-    return put
 
 
 @pytest.mark.parametrize(
@@ -138,50 +98,6 @@ def test_what_is_no_certificate_is_refused(tmp_path: Path) -> None:
     (tmp_path / "certificate.json").write_text("{}")
     with pytest.raises(CertifyError, match=r"is no certificate of this version \(findings: Field required\)"):
         verify_certificate(str(tmp_path))
-
-
-def test_a_certificate_in_its_study_is_held_against_the_files_beside_it(certified: Store) -> None:
-    found = verify_certificate(certified.path("certificate.json"))
-    assert found.not_checked == ()
-    assert found.checked[1].startswith("set, config, record, page, networks and log of openings beside it")
-
-
-def change(study: Store, name: str, **changes: Any) -> None:
-    """Edit a JSON file of a study."""
-    study.write_json(name, {**study.read_json(name), **changes})
-
-
-@pytest.mark.parametrize(
-    ("spoil", "named"),
-    [
-        (lambda study, trial: study.write(f"{trial}/images.safetensors", "x"), "images.safetensors is another set"),
-        (lambda study, trial: study.delete(f"{trial}/images.safetensors"), "images.safetensors is missing"),
-        (lambda study, trial: study.delete(f"{trial}/record.json"), "record.json is not of the certified config"),
-        (lambda study, trial: change(study, f"{trial}/record.json", experts_sha256="1" * 64), "record.json names other experts"),
-        (lambda study, trial: study.write("certificate.md", "All is well."), "certificate.md does not say what the certificate"),
-        (
-            lambda study, trial: study.write("certificate/1/networks/set-0-1.safetensors", "x"),
-            "networks/set-0-1.safetensors is another network",
-        ),
-        (
-            lambda study, trial: study.parent.delete(f"test_openings/{study.parent.files('test_openings')[0]}"),
-            "is missing or says something else than the certificate",
-        ),
-    ],
-    ids=["other set", "no set", "no record", "experts", "page", "network", "log"],
-)
-def test_a_file_that_is_another_is_named(certified: Store, spoil: Callable[[Store, str], None], named: str) -> None:
-    trial = json.loads(certified.read("certificate.json"))["evidence"]["trial_id"]
-    spoil(certified, f"trials/{trial}")
-    with pytest.raises(VerificationError) as raised:
-        verify_certificate(certified.path("certificate.json"))
-    (line,) = [line for line in str(raised.value).splitlines() if line.startswith("  ")]
-    assert named in line
-
-
-def test_networks_may_be_deleted(certified: Store) -> None:
-    shutil.rmtree(certified.local_path("certificate"))
-    verify_certificate(certified.path("certificate.json"))
 
 
 def again(study: Store, **given: Any) -> verify.Verification:

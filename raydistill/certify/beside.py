@@ -1,0 +1,176 @@
+"""A certificate held against the files of its study: everything in it that can be read or worked out again without the data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from raydistill.baseline import Baseline, read_baseline
+from raydistill.certify.candidate import read_result
+from raydistill.certify.certificate import PAGE, Certificate, CertifyError, Evidence, Sizes
+from raydistill.certify.evidence import admissibility_of, openings_of, smaller_of
+from raydistill.certify.page import render_page
+from raydistill.core.cost import forward_macs
+from raydistill.core.synthetic import decode, sha256
+from raydistill.methods import method_configs
+from raydistill.record import TrialRecord, read_record, read_trials
+from raydistill.store import Store
+
+TOLERANCE = 1e-9
+"""Between a stored number and the same worked out on another machine, whose mathematical library may round otherwise."""
+
+
+def mismatches_beside(certificate: Certificate, study: Store) -> Iterator[str]:
+    """What the study's files say otherwise than the certificate.
+
+    Raises:
+        StoreError: a file is damaged.
+    """
+    evidence = certificate.evidence
+    yield from _trial(evidence, study)
+    yield from _search(evidence, study)
+    if not study.exists(PAGE) or study.read(PAGE).decode() != render_page(certificate):
+        yield f"{PAGE} does not say what the certificate says"
+    for name, stored in _kept_files(evidence).items():
+        if (data := study.read_or_none(name)) is not None and sha256(data) != stored:
+            yield f"{name} is another {_kind(name)}: its hash is not the certificate's"
+    yield from _log(evidence, study.parent)
+
+
+def left_unchecked(certificate: Certificate, study: Store) -> Iterator[str]:
+    """What the study's files cannot say, and why."""
+    evidence = certificate.evidence
+    gone = [_kind(name) for name in _kept_files(evidence) if not study.exists(name)]
+    if gone:
+        counts = " and ".join(f"{gone.count(kind)} {kind}s" for kind in dict.fromkeys(gone))
+        yield f"{counts}: they are not in the study any more; --retrain makes them again"
+    if _went_on(evidence, study):
+        yield "confirmed candidates and seconds of the search: it went on after the certificate, and its result is of later"
+
+
+def differences(path: str, stored: Any, again: Any) -> Iterator[str]:
+    """Places at which a stored value is not the one worked out again."""
+    if isinstance(stored, dict) and isinstance(again, dict):
+        for key in dict.fromkeys([*stored, *again]):
+            yield from differences(f"{path}.{key}", stored.get(key), again.get(key))
+    elif isinstance(stored, list) and isinstance(again, list) and len(stored) == len(again):
+        for index, (one, other) in enumerate(zip(stored, again, strict=True)):
+            yield from differences(f"{path}[{index}]", one, other)
+    elif isinstance(stored, float) and isinstance(again, float) and math.isclose(stored, again, abs_tol=TOLERANCE):
+        return
+    elif stored != again:
+        yield f"{path} is {stored!r}, and follows as {again!r}"
+
+
+def _trial(evidence: Evidence, study: Store) -> Iterator[str]:
+    """Mismatches with the certified trial's record and set."""
+    folder = f"trials/{evidence.trial_id}"
+    record = read_record(study, evidence.trial_id) if study.exists(folder) else None
+    if record is None or record.config != evidence.config:
+        yield f"{folder}/record.json is not of the certified config"
+        return
+    if record.experts_sha256 != evidence.experts_sha256:
+        yield f"{folder}/record.json names other experts than the certificate"
+    if record.code_sha256 != evidence.search_code_sha256:
+        yield f"{folder}/record.json names other code of the search than the certificate"
+    data = study.read_or_none(f"{folder}/images.safetensors")
+    if data is None:
+        yield f"{folder}/images.safetensors is missing"
+    elif sha256(data) != evidence.arms[1].set_sha256:
+        yield f"{folder}/images.safetensors is another set: its hash is not the certificate's"
+    else:
+        again = _sizes(evidence, record, data).model_dump()
+        yield from differences("evidence.sizes", evidence.sizes.model_dump(), again)
+
+
+def _sizes(evidence: Evidence, record: TrialRecord, data: bytes) -> Sizes:
+    """The sizes that record and set give; the others as they are."""
+    synthetic, manifest = decode(data)
+    classes = len(manifest.class_names)
+    channels, height, width = synthetic.images.shape[1:]
+    found = {
+        "classes": classes,
+        "set_images": record.images,
+        "set_bytes": record.set_bytes,
+        "forward_macs": forward_macs(evidence.trial.network, (channels, height, width), classes),
+        "distill_seconds": record.cost.distill_seconds if record.cost else None,
+    }
+    return evidence.sizes.model_copy(update=found)
+
+
+def _search(evidence: Evidence, study: Store) -> Iterator[str]:
+    """Mismatches with the search: its baseline, the trials below the certified IPC, and its result."""
+    baseline = read_baseline(study)
+    if baseline is None:
+        yield "baseline/baseline.json is missing, and the evidence of the full data with it"
+    else:
+        yield from _baseline(evidence, study, baseline)
+    records = [record for record in _records(study) if not _is_later(record, evidence)]
+    smaller = [row.model_dump(mode="json") for row in smaller_of(records, evidence.trial.ipc)]
+    yield from differences("evidence.smaller", [row.model_dump(mode="json") for row in evidence.smaller], smaller)
+    if _went_on(evidence, study):
+        return
+    try:
+        result = read_result(study)
+    except CertifyError as error:
+        yield str(error)
+        return
+    yield from differences("evidence.confirmed_candidates", evidence.confirmed_candidates, result.confirmed_candidates)
+    yield from differences("evidence.sizes.search_seconds", evidence.sizes.search_seconds, result.seconds)
+
+
+def _baseline(evidence: Evidence, study: Store, baseline: Baseline) -> Iterator[str]:
+    """Mismatches with the networks on the full data; whether they are trained to the end decides if there is a verdict."""
+    yield from differences("evidence.recipe.full_steps", evidence.recipe.full_steps, baseline.steps)
+    for field in ("train_images", "train_bytes"):
+        yield from differences(f"evidence.sizes.{field}", getattr(evidence.sizes, field), getattr(baseline, field))
+    try:
+        again = admissibility_of(study, baseline, evidence.trial.evaluation.baseline_networks, evidence.recipe.steps)
+    except FileNotFoundError:
+        yield "a file baseline/network-*.json is missing, and evidence.admissibility cannot be worked out again"
+        return
+    stored = evidence.admissibility.model_dump(mode="json")
+    yield from differences("evidence.admissibility", stored, again.model_dump(mode="json"))
+
+
+def _log(evidence: Evidence, log: Store) -> Iterator[str]:
+    """Mismatches with the log of openings."""
+    logged = {o.file: o for o in openings_of(log, evidence.config["dataset"])}
+    for opening in evidence.openings:
+        if logged.get(opening.file) != opening:
+            yield f"test_openings/{opening.file} in {log.root} is missing or says something else than the certificate"
+    named = {opening.file for opening in evidence.openings}
+    for file in logged:
+        if named and file < max(named) and file not in named:
+            yield f"test_openings/{file} in {log.root} is of before the certificate, which leaves it out"
+
+
+def _kept_files(evidence: Evidence) -> dict[str, str | None]:
+    """Files of the certificate's own, with their hashes; they may be deleted to save room."""
+    folder = f"certificate/{evidence.number}"
+    files: dict[str, str | None] = {}
+    for arm in evidence.arms:
+        if arm.name not in ("full", "set"):
+            files[f"{folder}/sets/{arm.name}-{arm.draw}.safetensors"] = arm.set_sha256
+        for index, stored in enumerate(arm.parameters_sha256):
+            files[f"{folder}/networks/{arm.name}-{arm.draw}-{index}.safetensors"] = stored
+    return files
+
+
+def _kind(name: str) -> str:
+    return "control set" if "/sets/" in name else "network"
+
+
+def _records(study: Store) -> list[TrialRecord]:
+    return [record for _, record in read_trials(study, method_configs()) if record is not None]
+
+
+def _is_later(record: TrialRecord, evidence: Evidence) -> bool:
+    """Whether a trial began after the certificate was written: its study may be searched on."""
+    return datetime.fromisoformat(record.started_at) > datetime.fromisoformat(evidence.finished_at)
+
+
+def _went_on(evidence: Evidence, study: Store) -> bool:
+    return any(_is_later(record, evidence) for record in _records(study))

@@ -1,0 +1,138 @@
+"""A certificate in its study: whichever file beside it says otherwise is named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hand_certified import set_at
+from hand_made import trial_config, trial_record
+
+from raydistill.certify.certificate import Certificate, Evidence, content_sha256
+from raydistill.certify.findings import find
+from raydistill.certify.page import render_page
+from raydistill.certify.verify import VerificationError, verify_certificate
+from raydistill.record import write_record
+from raydistill.store import Store
+
+
+def test_a_certificate_in_its_study_is_held_against_the_files_beside_it(certified: Store) -> None:
+    found = verify_certificate(certified.path("certificate.json"))
+    assert found.not_checked == ()
+    assert found.checked[1].startswith("set, controls, config, record, baseline, smaller sizes, page, networks and log of")
+
+
+HERDING = "certificate/1/sets/herding-0.safetensors"
+
+
+def opened(study: Store, name: str) -> None:
+    """Log an opening of the certificate's test images."""
+    (certificates,) = study.parent.files("test_openings")
+    study.parent.write(f"test_openings/{name}", study.parent.read(f"test_openings/{certificates}"))
+
+
+def change(study: Store, name: str, **changes: Any) -> None:
+    """Edit a JSON file of a study."""
+    study.write_json(name, {**study.read_json(name), **changes})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda study, trial: study.write(f"{trial}/images.safetensors", "x"), "images.safetensors is another set"),
+        (lambda study, trial: study.delete(f"{trial}/images.safetensors"), "images.safetensors is missing"),
+        (lambda study, trial: study.delete(f"{trial}/record.json"), "record.json is not of the certified config"),
+        (lambda study, trial: change(study, f"{trial}/record.json", experts_sha256="1" * 64), "record.json names other experts"),
+        (lambda study, trial: study.write("certificate.md", "All is well."), "certificate.md does not say what the certificate"),
+        (
+            lambda study, trial: study.write("certificate/1/networks/set-0-1.safetensors", "x"),
+            "networks/set-0-1.safetensors is another network",
+        ),
+        (
+            lambda study, trial: study.write("certificate/1/sets/k_center-0.safetensors", study.read(HERDING)),
+            "sets/k_center-0.safetensors is another control set: its hash is not the certificate's",
+        ),
+        (lambda study, trial: change(study, f"{trial}/record.json", code_sha256="1" * 64), "names other code of the search than"),
+        (lambda study, trial: study.delete("baseline/network-1.json"), "a file baseline/network-*.json is missing, and evidence"),
+        (lambda study, trial: study.delete("baseline/baseline.json"), "baseline/baseline.json is missing, and the evidence of"),
+        (lambda study, trial: study.delete("result.json"), "has no result.json, so its search has not ended"),
+        (
+            lambda study, trial: opened(study, "20200101T000000000000-digits.json"),
+            "20200101T000000000000-digits.json in",
+        ),
+        (
+            lambda study, trial: study.parent.delete(f"test_openings/{study.parent.files('test_openings')[0]}"),
+            "is missing or says something else than the certificate",
+        ),
+    ],
+    ids=[
+        *("other set", "no set", "no record", "experts", "page", "network", "control", "code", "baseline network", "baseline"),
+        *("result", "left out", "log"),
+    ],
+)
+def test_a_file_that_is_another_is_named(certified: Store, spoil: Callable[[Store, str], None], named: str) -> None:
+    trial = json.loads(certified.read("certificate.json"))["evidence"]["trial_id"]
+    spoil(certified, f"trials/{trial}")
+    with pytest.raises(VerificationError) as raised:
+        verify_certificate(certified.path("certificate.json"))
+    (line,) = [line for line in str(raised.value).splitlines() if line.startswith("  ")]
+    assert named in line
+
+
+def changed_in_place(study: Store, *path: Any, value: Any) -> str:
+    """The study's certificate with one value of its evidence changed, and all that follows from it made to fit."""
+    document = json.loads(study.read("certificate.json"))
+    set_at(document, "evidence", *path)(value)
+    evidence = Evidence.model_validate_json(json.dumps(document["evidence"]))
+    findings = find(evidence)
+    forged = Certificate(findings=findings, evidence=evidence, content_sha256=content_sha256(findings, evidence))
+    study.write("certificate.json", forged.to_json())
+    study.write("certificate.md", render_page(forged))
+    return study.path("certificate.json")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("sizes", "set_bytes"), 1),
+        (("sizes", "classes"), 11),
+        (("sizes", "forward_macs"), 1),
+        (("sizes", "distill_seconds"), 0.5),
+        (("sizes", "search_seconds"), 0.5),
+        (("sizes", "train_bytes"), 10**9),
+        (("admissibility", "at_doubled", 0), "f" * 64),
+        (("recipe", "full_steps"), 7),
+        (("search_code_sha256",), "1" * 64),
+        (("confirmed_candidates",), 99),
+        (("smaller",), [{"ipc": 1, "trials": {"finished": 1}, "best_trial_id": "b" * 12, "best_correct": ["00" * 32] * 2}]),
+    ],
+    ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else "",
+)
+def test_evidence_that_the_study_contradicts_is_named(certified: Store, path: tuple[Any, ...], value: Any) -> None:
+    with pytest.raises(VerificationError) as raised:
+        verify_certificate(changed_in_place(certified, *path, value=value))
+    (line,) = [line for line in str(raised.value).splitlines() if line.startswith("  ")]
+    assert {"search_code_sha256": "names other code"}.get(path[0], f"evidence.{path[0]}") in line
+
+
+def test_a_study_that_was_searched_on_is_no_mismatch_and_is_said(certified: Store) -> None:
+    later = trial_config(7, 1)
+    certified.write(f"trials/{later.trial_id}/config.json", later.canonical_json())
+    record = trial_record(later, (0.9,), started_at="2099-01-01T00:00:00+00:00")
+    write_record(certified, record)
+    change(certified, "result.json", confirmed_candidates=99)
+    found = verify_certificate(certified.path("certificate.json"))
+    assert found.not_checked == (
+        "confirmed candidates and seconds of the search: it went on after the certificate, and its result is of later",
+    )
+
+
+def test_networks_and_controls_may_be_deleted_and_that_is_said(certified: Store) -> None:
+    """Nine arms (full, set, five draws of random, k-center, herding) of two networks; seven of them are controls."""
+    shutil.rmtree(certified.local_path("certificate"))
+    found = verify_certificate(certified.path("certificate.json"))
+    (said,) = found.not_checked
+    assert said == "18 networks and 7 control sets: they are not in the study any more; --retrain makes them again"
