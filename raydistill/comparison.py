@@ -17,6 +17,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from raydistill.baseline import prepare_process, splits_of
+from raydistill.checkout import commit
 from raydistill.comparison_rows import REFERENCE, SOFT_REFERENCE, CompareError, Comparison, Outcome, rows_of
 from raydistill.config import Config, dataset_config, derive_seed
 from raydistill.core.contract import DivergedError, NoCheckpoint
@@ -190,7 +191,11 @@ def finish_comparison(jobs: Sequence[CompareJob]) -> Comparison:
     folder = jobs[0].folder
     outcomes = [Outcome.model_validate(job.store.read_json(job.file)) for job in jobs]
     comparison = Comparison(
-        rows=rows_of(outcomes), settings=folder.read_json("settings.json"), code_sha256=code_sha256(), versions=versions()
+        rows=rows_of(outcomes),
+        settings=folder.read_json("settings.json"),
+        code_sha256=code_sha256(),
+        commit=commit(),
+        versions=versions(),
     )
     folder.write("comparison.json", comparison.model_dump_json(indent=2) + "\n")
     return comparison

@@ -71,6 +71,8 @@ class Comparison(Config):
     settings: dict[str, Any]
     """Per method its config; with data set, network, IPC, recipe, split, seed."""
     code_sha256: str
+    commit: str | None = None
+    """As in a `TrialRecord`, of the code that ended the comparison."""
     versions: dict[str, str]
 
 

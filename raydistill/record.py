@@ -101,6 +101,8 @@ class TrialRecord(Config):
     error: str | None = None
     """Cause of a state other than finished; a traceback where there is one."""
     code_sha256: str
+    commit: str | None = None
+    """Of the checkout that the code is of, `-dirty` where files differ from it; null outside one. Nothing is compared by it."""
     versions: dict[str, str]
     device: str
     host: str

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import shlex
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from raydistill.checkout import commit
 from raydistill.config import DatasetConfig
 from raydistill.data_facts import MOST_IMAGES, DataFacts
 from raydistill.record import code_sha256
@@ -132,16 +132,5 @@ def _metadata(space: SearchSpace) -> dict[str, str]:
         "dataset": str(space.template["dataset"]["name"]),
         "method": str(space.template["method"]["name"]),
         "goal": f"gap within {space.goal.margin_fraction:g} at confidence {space.goal.confidence:g}",
-        "commit": _commit(),
+        "commit": commit() or f"code {code_sha256()[:12]}",
     }
-
-
-def _commit() -> str:
-    """The commit of the checkout that this package lies in; of an installed package the hash of its code."""
-    checkout = Path(__file__).parent.parent
-    git = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    if (checkout / ".git").exists() and shutil.which("git"):
-        found = subprocess.run(git, capture_output=True, text=True, check=False)
-        if found.returncode == 0:
-            return found.stdout.strip()
-    return f"code {code_sha256()[:12]}"

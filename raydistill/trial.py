@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from raydistill.baseline import Baseline, prepare_process, read_baseline, splits_of
+from raydistill.checkout import commit
 from raydistill.core.contract import DivergedError
 from raydistill.core.cost import Stopwatch, forward_macs, peak_memory_bytes, reset_peak_memory
 from raydistill.core.data import Splits
@@ -122,6 +123,7 @@ def crashed_record(config: TrialConfig[Any], error: str, host: str = "unknown") 
         config=json.loads(config.canonical_json()),
         error=error,
         code_sha256=code_sha256(),
+        commit=commit(),
         versions=versions(),
         device=config.device,
         host=host,
@@ -192,6 +194,7 @@ class _Run:
             error=error,
             experts_sha256=self._experts_sha256,
             code_sha256=code_sha256(),
+            commit=commit(),
             versions=versions(),
             device=self._device_name(),
             host=socket.gethostname(),

@@ -178,6 +178,14 @@ def test_jobs_travel_to_other_processes_and_leave_their_outcome(space: SearchSpa
     assert comparison.settings["split"] == "select"
 
 
+def test_a_comparison_has_the_commit_of_its_code(space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "commit", lambda: "abc-dirty")
+    jobs = plan(space, tmp_path)
+    for job in jobs:
+        job()
+    assert finish_comparison(jobs).commit == jobs[0].folder.read_json("comparison.json")["commit"] == "abc-dirty"
+
+
 def test_a_second_run_continues_the_first(space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan(space, tmp_path)[0]()
     monkeypatch.setattr(compare, "distil", lambda *_, **__: pytest.fail("distilled again"))

@@ -30,6 +30,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "set_place",
             "plan",
             "protocols",
+            "rerun",
             "report",
             "reproduce",
             "solver_bench",
@@ -47,6 +48,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"record"}),
     frozenset(
         {
+            "checkout",
             "data_facts",
             "data_root",
             "lease",

@@ -19,7 +19,7 @@ def distill(
     space: SpaceSource,
     *,
     out: str | Path | None = None,
-    store: str | Path = "studies",
+    store: str | Path | None = None,
     overrides: Sequence[str] = (),
     data_root: str | Path | None = None,
     on_step: Report | None = None,
@@ -29,9 +29,11 @@ def distill(
     Sets the number of torch's threads to the space's `cpus_per_trial`.
 
     Args:
-        space: a YAML file, the name of a shipped space, or the document itself; its ranges must be fixed by `overrides`.
+        space: a YAML file, the name of a shipped space, or the document itself, its ranges fixed by `overrides`; or the folder of
+            a trial, which is run again as it was.
         out: folder or URI for `images.safetensors` and `images.png`; None writes nothing.
-        store: holds the experts of methods that need them; those that are missing are trained first.
+        store: holds the experts of methods that need them; those that are missing are trained first. None is the store of the
+            trial, and `studies` for a space.
         overrides: `path.to.field=value`, as `--set` takes them.
         data_root: folder or URI of the data files; None is each data set's own default.
         on_step: told after every step.
@@ -41,23 +43,21 @@ def distill(
 
     Raises:
         SpaceError: the space has mistakes, or ranges are left; all are named.
-        InputError: there is no such space.
+        InputError: there is no such space, or overrides are given for a trial.
         StoreError: `out` or the store cannot be written, or experts in it are damaged.
         DivergedError: a loss is not finite.
     """
-    from raydistill.spaces import load_space
-
-    root = as_data_root(data_root)
-    checked = load_space(space, overrides, root)
-
-    from raydistill.one_set import distil_once, only_trial, save_set
+    from raydistill.one_set import distil_once, save_set
+    from raydistill.rerun import to_distil
     from raydistill.store import Store
 
-    config = only_trial(checked, root)
+    root = as_data_root(data_root)
+    config, trial = to_distil(space, overrides, root)
+    experts = Store(str(store or (trial.store.root if trial else "studies")))
     folder = None if out is None else Store(str(out))
     if folder is not None:
         folder.check_writable()
-    distilled = distil_once(config, Store(str(store)), root, on_step)
+    distilled = distil_once(config, experts, root, on_step)
     if folder is not None:
         save_set(distilled, folder)
     return distilled.synthetic

@@ -75,6 +75,7 @@ def _trial(evidence: Evidence, study: Store) -> Iterator[str]:
         yield f"{folder}/record.json names other experts than the certificate"
     if record.code_sha256 != evidence.search_code_sha256:
         yield f"{folder}/record.json names other code of the search than the certificate"
+    yield from differences("evidence.search_commit", evidence.search_commit, record.commit)
     data = study.read_or_none(f"{folder}/images.safetensors")
     if data is None:
         yield f"{folder}/images.safetensors is missing"

@@ -146,6 +146,10 @@ class Evidence(Config):
     """Of the code that made the set."""
     code_sha256: str
     """Of the code that made this certificate."""
+    search_commit: str | None = None
+    """Of the code that made the set, as in a `TrialRecord`."""
+    commit: str | None = None
+    """Of the code that made this certificate."""
     versions: dict[str, str]
     trained_on: str
     """Kind of device, and torch threads, of every job."""
@@ -259,7 +263,9 @@ class Certificate(Config):
 
 def content_sha256(findings: Findings, evidence: Evidence) -> str:
     """Hash of what a certificate says."""
-    content = {"findings": findings.model_dump(mode="json"), "evidence": evidence.model_dump(mode="json")}
+    # Without a commit the content is that of certificates from before commits were written, and so is its hash.
+    without = {field for field in ("search_commit", "commit") if getattr(evidence, field) is None}
+    content = {"findings": findings.model_dump(mode="json"), "evidence": evidence.model_dump(mode="json", exclude=without)}
     return sha256(json.dumps(content, sort_keys=True).encode())
 
 

@@ -12,6 +12,7 @@ from raydistill.certify.arms import Plan, certificate_seeds
 from raydistill.certify.candidate import Candidate
 from raydistill.certify.certificate import Admissibility, Earlier, Evidence, Opening, RecipeFacts, Sizes, SmallerIpc, seal_of
 from raydistill.certify.reading import SplitReading
+from raydistill.checkout import commit
 from raydistill.core.cost import forward_macs
 from raydistill.record import TrialRecord, versions
 from raydistill.store import Store
@@ -38,6 +39,8 @@ def gather_evidence(study: Store, candidate: Candidate, plan: Plan, read: SplitR
         experts_sha256=candidate.record.experts_sha256,
         search_code_sha256=candidate.record.code_sha256,
         code_sha256=plan.code_sha256,
+        search_commit=candidate.record.commit,
+        commit=commit(),
         versions=versions(),
         trained_on=f"{config.device}, {config.cpus_per_trial} threads",
         read_on=read.read_on,

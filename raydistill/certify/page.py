@@ -125,10 +125,16 @@ def _provenance(certificate: Certificate) -> Iterator[str]:
     if evidence.experts_sha256 is not None:
         yield f"- Experts that it was made with `{evidence.experts_sha256}`"
     yield f"- Code of the search `{evidence.search_code_sha256}`, of this certificate `{evidence.code_sha256}`"
+    if evidence.search_commit is not None or evidence.commit is not None:
+        yield f"- Commit of the search {_commit(evidence.search_commit)}, of this certificate {_commit(evidence.commit)}"
     yield f"- Networks, sealed before the test split was opened: `{evidence.seal}`"
     for opening in evidence.openings:
         yield f"- Test split opened {opening.opened_at} by {opening.user} on {opening.host}: {opening.reason}"
     yield f"- Content `{certificate.content_sha256}`; check it with `raydistill verify certificate.json`"
+
+
+def _commit(commit: str | None) -> str:
+    return "unknown" if commit is None else f"`{commit}`"
 
 
 def _number(fraction: float) -> str:

@@ -7,39 +7,44 @@ from typing import Annotated
 
 import typer
 
-from raydistill.cli.common import DataRoot, Overrides, Space, StoreOption, exit_codes, listed
+from raydistill.cli.common import DataRoot, Overrides, exit_codes, listed
 
 app = typer.Typer()
 
 
 @app.command()
 def distill(
-    space: Space,
+    space: Annotated[
+        str, typer.Argument(metavar="FILE_OR_NAME", help="A YAML search space, a shipped one's name, or a trial's folder.")
+    ],
     overrides: Overrides = None,
     out: Annotated[str | None, typer.Option(help="Folder or URI for the set; by default distilled/<hash of the config>.")] = None,
-    store: StoreOption = "studies",
+    store: Annotated[
+        str | None,
+        typer.Option(envvar="RAYDISTILL_STORE", help="Holds experts; by default the store of the trial, or studies."),
+    ] = None,
     data_root: DataRoot = None,
 ) -> None:
-    """Distil one set without a search; every range of the space is fixed by --set."""
+    """Distil one set without a search; every range of the space is fixed by --set, or a trial is run again from its folder."""
     with exit_codes("Interrupted. Nothing was written."):
         from raydistill.data_root import as_data_root
-        from raydistill.spaces import load_space
-
-        checked = load_space(space, overrides or [], as_data_root(data_root))
-
-        from raydistill.one_set import compare_with_start, distil_once, only_trial, save_set
+        from raydistill.one_set import compare_with_start, distil_once, save_set
         from raydistill.report.progress import PlainWatcher
         from raydistill.report.steps import watch_steps
         from raydistill.report.summary import distilled_summary
+        from raydistill.rerun import to_distil
         from raydistill.store import Store
 
-        config = only_trial(checked, as_data_root(data_root))
+        config, trial = to_distil(space, overrides or [], as_data_root(data_root))
+        experts = Store(store or (trial.store.root if trial else "studies"))
         folder = Store(out or f"distilled/{config.trial_id}")
         folder.check_writable()
         with watch_steps() as on_step:
-            distilled = distil_once(config, Store(store), as_data_root(data_root), on_step, PlainWatcher())
+            distilled = distil_once(config, experts, as_data_root(data_root), on_step, PlainWatcher())
         paths = save_set(distilled, folder)
         typer.echo(distilled_summary(*compare_with_start(distilled, as_data_root(data_root)), paths))
+        if trial is not None and (said := trial.compare(distilled.synthetic)) is not None:
+            typer.echo(said)
 
 
 @app.command()

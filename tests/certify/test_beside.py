@@ -106,6 +106,7 @@ def changed_in_place(study: Store, *path: Any, value: Any) -> str:
         (("admissibility", "at_doubled", 0), "f" * 64),
         (("recipe", "full_steps"), 7),
         (("search_code_sha256",), "1" * 64),
+        (("search_commit",), "abc"),
         (("confirmed_candidates",), 99),
         (("smaller",), [{"ipc": 1, "trials": {"finished": 1}, "best_trial_id": "b" * 12, "best_correct": ["00" * 32] * 2}]),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from hand_certified import FULL, arm, certificate, earlier, evidence, opening, s
 from made_up import correct
 from pydantic import ValidationError
 
-from raydistill.certify.certificate import Admissibility
+from raydistill.certify.certificate import Admissibility, content_sha256
 from raydistill.certify.findings import find
 from raydistill.certify.page import render_page
+from raydistill.core.synthetic import sha256
 from raydistill.record import pack_bits
 
 
@@ -138,3 +140,21 @@ def test_the_page_says_it_to_an_outsider() -> None:
     assert "Experts" not in page
     assert f"- Experts that it was made with `{'5' * 64}`" in render_page(certificate(experts_sha256="5" * 64, **made))
     assert "Test split opened 2026-11-24T20:00:00+00:00 by me on here: certificate 1 of study by-hand" in page
+
+
+def test_the_page_names_the_commits_where_they_are_known() -> None:
+    page = render_page(certificate(search_commit="abc", commit="abc-dirty"))
+    assert "- Commit of the search `abc`, of this certificate `abc-dirty`\n" in page
+    assert "- Commit of the search unknown, of this certificate `abc`\n" in render_page(certificate(commit="abc"))
+    assert "Commit of" not in render_page(certificate())
+
+
+def test_a_certificate_from_before_commits_were_written_keeps_its_hash() -> None:
+    """Its evidence has neither field; one that is taken out of a later certificate is missed."""
+    old, new = certificate(), certificate(commit="abc")
+    document = json.loads(old.to_json())
+    for field in ("search_commit", "commit"):
+        del document["evidence"][field]
+    content = {name: document[name] for name in ("findings", "evidence")}
+    assert old.content_sha256 == sha256(json.dumps(content, sort_keys=True).encode())
+    assert content_sha256(new.findings, new.evidence.model_copy(update={"commit": None})) != new.content_sha256

@@ -16,6 +16,7 @@ from raydistill.certify.certificate import Certificate, CertifyError, read_certi
 from raydistill.certify.evidence import openings_of
 from raydistill.certify.run import certify_study
 from raydistill.certify.verify import verify_certificate
+from raydistill.checkout import commit
 from raydistill.config import Config
 from raydistill.core import data
 from raydistill.core.synthetic import decode
@@ -66,6 +67,7 @@ def test_a_certificate_holds_what_was_trained_and_read(study: Store) -> None:
     assert told.all("stage") == [("control sets", 7), ("certificate", 18)]
     assert study.read("certificate.md").decode().startswith("# Certificate: study made-up, trial ")
     verify_certificate(study.path("certificate.json"))
+    assert (made.evidence.search_commit, made.evidence.commit) == (commit(), commit())
 
 
 def test_the_test_split_is_opened_once_after_everything_is_trained(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:

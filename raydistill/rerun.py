@@ -1,0 +1,96 @@
+"""A trial distilled again from its folder in a study, and whether the same set comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from raydistill.checkout import commit
+from raydistill.core.synthetic import SyntheticSet
+from raydistill.data_root import DataRoot
+from raydistill.methods import method_configs
+from raydistill.one_set import only_trial, read_set_file
+from raydistill.record import TrialRecord, code_sha256, read_record, versions
+from raydistill.spaces import InputError, load_space
+from raydistill.store import Store
+from raydistill.trial_config import TrialConfig, read_trial_config
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class EarlierTrial:
+    """A trial of a study, as its folder tells it."""
+
+    config: TrialConfig[Any]
+    record: TrialRecord | None
+    """None where it has not ended."""
+    folder: Store
+
+    @property
+    def store(self) -> Store:
+        """That of its study, which holds the experts."""
+        return self.folder.absolute.parent.parent.parent
+
+    def compare(self, again: SyntheticSet) -> str | None:
+        """Whether a set that was distilled again is the trial's, in a sentence; None where the trial left no set."""
+        if self.record is None or self.record.images_sha256 is None or not self.folder.exists("images.safetensors"):
+            return None
+        stored = read_set_file(self.folder.root)[0]
+        if (
+            torch.equal(stored.images, again.images.cpu())
+            and torch.equal(stored.labels, again.labels.cpu())
+            and stored.learned_lr == again.learned_lr
+        ):
+            return "The same as the trial's set, to the last bit"
+        then = f"{_code(self.record.commit, self.record.code_sha256)}, torch {self.record.versions.get('torch')}"
+        now = f"{_code(commit(), code_sha256())}, torch {versions().get('torch')}"
+        return f"Another set than the trial's, which was made by {then} on {self.record.device}; now {now}"
+
+
+def to_distil(
+    given: str | Path | Mapping[str, Any], overrides: Sequence[str], data_root: DataRoot
+) -> tuple[TrialConfig[Any], EarlierTrial | None]:
+    """What a space without ranges, or a trial's folder, says to distil; and the trial, where it is one.
+
+    Raises:
+        SpaceError: the space has mistakes, or ranges are left.
+        InputError: there is no such space, or as `earlier_trial` refuses.
+    """
+    trial = earlier_trial(given, overrides)
+    if trial is not None:
+        return trial.config, trial
+    return only_trial(load_space(given, overrides, data_root), data_root), None
+
+
+def earlier_trial(given: str | Path | Mapping[str, Any], overrides: Sequence[str]) -> EarlierTrial | None:
+    """The trial in a folder or behind a URI; None if no trial lies there, as where a space is named.
+
+    Raises:
+        InputError: its config is damaged, or overrides are given, which would make it another trial.
+        StoreError: its record is damaged.
+    """
+    if isinstance(given, Mapping) or ("://" not in str(given) and not Path(given).expanduser().is_dir()):
+        return None
+    folder = Store(str(given).rstrip("/"))
+    data = folder.read_or_none("config.json")
+    if data is None:
+        return None
+    if overrides:
+        raise InputError(
+            f"given {', '.join(overrides)} for the trial {folder.root}, which is run again as it was: leave --set out, or distil "
+            "a space with it"
+        )
+    try:
+        config = read_trial_config(data, method_configs())
+    except ValueError as error:
+        raise InputError(f"{folder.path('config.json')} is damaged ({error}); give the folder of a whole trial") from error
+    absolute = folder.absolute
+    record = read_record(absolute.parent.parent, config.trial_id)
+    return EarlierTrial(config=config, record=record, folder=absolute)
+
+
+def _code(commit: str | None, code_sha256: str) -> str:
+    return f"code {code_sha256[:12]}" if commit is None else f"commit {commit}"
