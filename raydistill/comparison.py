@@ -11,8 +11,8 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
 
 from pydantic import ValidationError
 
@@ -32,7 +32,6 @@ from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
 from raydistill.methods.random_soft import RandomSoftConfig, of_the_same_experts
 from raydistill.record import code_sha256, versions
-from raydistill.search.experts import plan_experts
 from raydistill.search_space import Choices, Range, SearchSpace
 from raydistill.spaces import InputError, load_space, shipped_spaces
 from raydistill.store import Store
@@ -49,9 +48,11 @@ class CompareJob:
     """Of the comparison."""
     store: Store
     """Holds the experts, and the outcomes of all comparisons, so that what one of them did the next finds done."""
-    part: LabelledImages | None
-    """Images to read on; None means the select images."""
+    split: Literal["select", "test"]
+    """Whose images the networks are read on."""
     data_root: DataRoot
+    test: LabelledImages | None = None
+    """Where they are the test images and the outcome is not there yet."""
 
     @property
     def name(self) -> str:
@@ -61,15 +62,20 @@ class CompareJob:
     @property
     def file(self) -> str:
         """Where the outcome goes: a name made of everything that shapes it, the experts included."""
-        split = "select" if self.part is None else "test"
         experts = open_experts(self.config, splits_of(self.config, self.data_root), self.store)
         of_experts = "" if experts is None else f"-{experts.sha256[:12]}"
-        return f"compare/outcomes/{self.config.trial_id}-{split}-{code_sha256()[:12]}{of_experts}.json"
+        return f"compare/outcomes/{self.config.trial_id}-{self.split}-{code_sha256()[:12]}{of_experts}.json"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its outcome is there."""
+        return self.store.exists(self.file)
 
     def __call__(self) -> None:
         """Run the job."""
-        if self.store.exists(self.file):
+        if self.is_done:
             return
+        assert (self.test is not None) == (self.split == "test")
         splits = splits_of(self.config, self.data_root)
         device = prepare_process(self.config)
         watch = Stopwatch()
@@ -81,7 +87,7 @@ class CompareJob:
                 synthetic = distil(self.config, splits, device, lambda *_, **__: None, NoCheckpoint(), experts)
             seeds = network_seeds("compare", splits.sha256, self.config.evaluation.networks)
             recipe = RECIPES[self.config.evaluation.recipe]
-            part = self.part or splits.select
+            part = self.test or splits.select
             correct = evaluate_set(synthetic, splits, part, self.config.network, recipe, seeds, device)
             accuracies = tuple(correct.mean(axis=1).tolist())
         except DivergedError as diverged:
@@ -104,7 +110,7 @@ def plan_comparison(
     store: Store,
     *,
     data_root: DataRoot = None,
-    reason: str | None = None,
+    split: Literal["select", "test"] = "select",
 ) -> list[CompareJob]:
     """The jobs of a comparison, in a folder of the store that its settings name; a second run continues the first.
 
@@ -120,7 +126,7 @@ def plan_comparison(
         draws: starts per method; at least 2.
         store: gets `compare/<key>/`.
         data_root: folder or URI of the data files.
-        reason: opens the test split once, logged with this reason; None reads the select images.
+        split: select, or test, which `open_where_wanted` opens when all else is ready.
 
     Raises:
         CompareError: an unknown method, one that needs settings that the space does not give or whose settings do not fit the
@@ -135,13 +141,10 @@ def plan_comparison(
         raise CompareError(f"given ipc {ipc}; the smallest class has {splits.smallest_class} train images: give 1 to that")
     template = middle_trial(space, splits.sha256)
     configs = _method_configs(methods, template, data_root)
-    settings = _settings(template, configs, ipc, "test" if reason else "select")
+    settings = _settings(template, configs, ipc, split)
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
     folder = store.at("compare", key)
     folder.write_json("settings.json", settings)
-    # What cannot be had of experts is said before the test split is opened.
-    plan_experts([template.model_copy(update={"method": config}) for config in configs.values()], store, data_root)
-    part = open_test(dataset, reason=reason, log=store, data_root=data_root) if reason else None
     return [
         CompareJob(
             config=TrialConfig[type(config)].model_validate(  # type: ignore[misc]
@@ -155,12 +158,27 @@ def plan_comparison(
             draw=draw,
             folder=folder,
             store=store,
-            part=part,
+            split=split,
             data_root=data_root,
         )
         for draw in range(draws)
         for config in configs.values()
     ]
+
+
+def open_where_wanted(jobs: Sequence[CompareJob], reason: str) -> list[CompareJob]:
+    """The jobs with the test images, for which the split is opened once; it stays shut where every outcome is there.
+
+    Call it last: the experts, whose hash is in an outcome's name, must be there, and nothing may fail with the split open.
+
+    Args:
+        jobs: of one comparison, to be read on test.
+        reason: why it is opened, kept in the store's log.
+    """
+    if all(job.is_done for job in jobs):
+        return list(jobs)
+    test = open_test(jobs[0].config.dataset, reason=reason, log=jobs[0].store, data_root=jobs[0].data_root)
+    return [replace(job, test=test) for job in jobs]
 
 
 def methods_named(space: SearchSpace, source: str, methods: Sequence[str], overrides: Sequence[str]) -> list[str]:

@@ -11,25 +11,27 @@ import numpy as np
 import pytest
 import torch
 
+import raydistill
 from raydistill import comparison as compare
-from raydistill.comparison import CompareJob, finish_comparison, methods_named, middle_of, plan_comparison
+from raydistill.comparison import CompareJob, finish_comparison, methods_named, middle_of, open_where_wanted, plan_comparison
 from raydistill.comparison_rows import CompareError, Outcome, paired_interval
 from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.recipes import RECIPES
 from raydistill.distillation import distil
 from raydistill.methods import METHODS
+from raydistill.search.local import LocalExecutor
 from raydistill.search_space import Choices, Range, SearchSpace
-from raydistill.spaces import load_space
+from raydistill.spaces import InputError, load_space
 from raydistill.store import Store
 
 DEVICE = torch.device("cpu")
+SMALL = ["network.width=8", "evaluation.networks=2"]
 
 
 @pytest.fixture
 def space(monkeypatch: pytest.MonkeyPatch) -> SearchSpace:
     monkeypatch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=20))
-    small = ["method.random_inits=4", "method.batch_real=8", "network.width=8", "evaluation.networks=2"]
-    return load_space("digits_datadam", small, None)
+    return load_space("digits_datadam", [*SMALL, "method.random_inits=4", "method.batch_real=8"], None)
 
 
 def plan(space: SearchSpace, folder: Path, **given: Any) -> list[CompareJob]:
@@ -211,9 +213,31 @@ def load_other(space: SearchSpace) -> SearchSpace:
 
 
 def test_test_split_is_opened_once_and_logged(space: SearchSpace, tmp_path: Path) -> None:
-    jobs = plan(space, tmp_path, reason="for a table")
+    jobs = open_where_wanted(plan(space, tmp_path, split="test"), "for a table")
     assert len(list((tmp_path / "test_openings").iterdir())) == 1
-    assert all(job.part is not None and len(job.part.labels) == 450 for job in jobs)
+    assert all(job.test is not None and len(job.test.labels) == 450 for job in jobs)
+
+
+def test_the_test_split_stays_shut_where_every_outcome_is_there(space: SearchSpace, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"methods": ["k_center"], "overrides": SMALL, "ipc": 1, "draws": 2, "local": True}
+    first = raydistill.compare("digits_datadam", store=tmp_path, reason="for a table", **given)
+    again = raydistill.compare("digits_datadam", store=tmp_path, reason="for a table", **given)
+    assert again == first
+    assert len(list((tmp_path / "test_openings").iterdir())) == 1
+
+
+def test_the_test_split_is_opened_after_the_resources_are_there(
+    space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise InputError("no room")
+
+    monkeypatch.setattr(LocalExecutor, "require", refuse)
+    with pytest.raises(InputError, match="no room"):
+        raydistill.compare(
+            "digits_datadam", methods=["k_center"], ipc=1, draws=2, store=tmp_path, reason="a look", overrides=SMALL, local=True
+        )
+    assert not (tmp_path / "test_openings").exists()
 
 
 def test_a_diverged_draw_is_counted(space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

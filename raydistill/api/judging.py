@@ -41,7 +41,8 @@ def compare(
         ipc: images per class.
         draws: starts per method.
         store: gets `compare/<key>/`; the same comparison run again continues there.
-        reason: reads on the test split, opened once and logged with this reason; None reads the select images.
+        reason: reads on the test split, which is opened once, if an outcome is missing, and logged with this reason; None reads
+            the select images.
         data_root: folder or URI of the data files; None is each data set's own default.
         local: run one by one in this process, without Ray.
         address: of a running Ray cluster; None starts one on this machine.
@@ -58,7 +59,7 @@ def compare(
     """
     from contextlib import closing
 
-    from raydistill.comparison import finish_comparison, methods_named, plan_comparison
+    from raydistill.comparison import finish_comparison, methods_named, open_where_wanted, plan_comparison
     from raydistill.report.progress import SilentWatcher
     from raydistill.search.experts import plan_experts, prepare_experts
     from raydistill.search.needs import needs_of_trial
@@ -69,11 +70,13 @@ def compare(
     checked = load_space(space, overrides, root)
     told = watcher or SilentWatcher()
     named = methods_named(checked, str(space), methods, overrides)
-    jobs = plan_comparison(checked, named, ipc, draws, folder, data_root=root, reason=reason)
+    jobs = plan_comparison(checked, named, ipc, draws, folder, data_root=root, split="test" if reason else "select")
     needs = plan_experts([job.config for job in jobs], folder, root)
     with closing(executor_for(checked.resources, local=local, address=address)) as executor:
         executor.require(needs_of_trial(jobs[0].config, folder.at("compare"), root))
         prepare_experts(needs, jobs[0].config, folder, root, executor, told)
+        if reason:
+            jobs = open_where_wanted(jobs, reason)
         told.stage("comparison", len(jobs))
         executor.run_jobs(jobs, told)
     return finish_comparison(jobs)
