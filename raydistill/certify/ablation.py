@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from raydistill.baseline import prepare_process, recipe_of, splits_of
-from raydistill.certify.ablation_table import CONFIDENCE, START, Ablation, AblationRow, Outcome, Read, render_ablation
+from raydistill.certify.ablation_table import CONFIDENCE, HARD, START, Ablation, AblationRow, Outcome, Read, render_ablation
 from raydistill.certify.candidate import Candidate, find_candidate
 from raydistill.certify.certificate import CertifyError
 from raydistill.certify.evidence import study_name
@@ -26,7 +27,7 @@ from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.data import Splits
 from raydistill.core.evaluate import network_seeds, train_and_read, with_learned_rate
 from raydistill.core.paired_gap import paired_gap
-from raydistill.core.synthetic import SyntheticSet
+from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.data_root import DataRoot
 from raydistill.distillation import distil
 from raydistill.experts.files import open_experts
@@ -120,8 +121,11 @@ def plan_variants(
     return variants, tuple(unused)
 
 
-def measure_variant(config: TrialConfig[Any], index: int, study: Store, data_root: DataRoot = None, *, with_start: bool) -> None:
-    """Distil one draw of one variant, read it on select and confirm images, write the outcome; nothing if it is written."""
+def measure_variant(config: TrialConfig[Any], index: int, study: Store, data_root: DataRoot = None, *, is_whole: bool) -> None:
+    """Distil one draw of one variant, read it on select and confirm images, write the outcome; nothing if it is written.
+
+    Of the whole method the start is read too, and a set with soft labels with hard ones in their place.
+    """
     del index  # the draw is in the config's seed
     if study.exists(outcome_file(config)):
         return
@@ -131,16 +135,26 @@ def measure_variant(config: TrialConfig[Any], index: int, study: Store, data_roo
 
     def read_start(step: int, steps: int, loss: Any, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
         nonlocal start
-        if step == 0 and with_start:
+        if step == 0 and is_whole:
             start = _read(synthetic, config, splits, device)
 
-    end, error = None, None
+    end, hard, error = None, None, None
     try:
         experts = open_experts(config, splits, study.parent)
-        end = _read(distil(config, splits, device, read_start, NoCheckpoint(), experts), config, splits, device)
+        synthetic = distil(config, splits, device, read_start, NoCheckpoint(), experts)
+        end = _read(synthetic, config, splits, device)
+        if is_whole and synthetic.label_kind == "soft":
+            hard = _read(with_hard_labels(synthetic), config, splits, device)
     except DivergedError as diverged:
         error = str(diverged)
-    study.write_json(outcome_file(config), Outcome(end=end, start=start, error=error).model_dump(mode="json"))
+    study.write_json(outcome_file(config), Outcome(end=end, start=start, hard=hard, error=error).model_dump(mode="json"))
+
+
+def with_hard_labels(synthetic: SyntheticSet) -> SyntheticSet:
+    """A set's images with their own classes for labels and without a learned rate, which fits the labels it was learned with."""
+    classes = synthetic.labels.shape[1]
+    labels = hard_labels(classes, synthetic.ipc).to(synthetic.labels.device)
+    return replace(synthetic, labels=labels, learned_lr=None)
 
 
 def outcome_file(config: TrialConfig[Any]) -> str:
@@ -160,7 +174,7 @@ def _draws(winner: TrialConfig[Any], overrides: Mapping[str, Any], draws: int, n
 def _job(config: TrialConfig[Any], term: str, study: Store, data_root: DataRoot) -> NetworkJob:
     return NetworkJob(
         name=f"ablate: {term or 'whole method'}",
-        train=partial(measure_variant, with_start=not term),
+        train=partial(measure_variant, is_whole=not term),
         index=0,
         config_json=config.canonical_json(),
         store=study,
@@ -210,6 +224,8 @@ def _conclude(
         for term, found in outcomes.items()
         if term
     ]
+    if any(outcome.hard for outcome in outcomes[""]):
+        rows.append(_row(HARD, {}, whole, [outcome.hard for outcome in outcomes[""]], sizes))
     rows.append(_row(START, {}, whole, [outcome.start for outcome in outcomes[""]], sizes))
     select, confirm = (_mean(_correct([r for r in whole if r], part, sizes)) for part in ("select", "confirm"))
     return Ablation(

@@ -11,6 +11,8 @@ from raydistill.report.words import percent
 CONFIDENCE = 0.95
 """Of the two-sided intervals."""
 START = "everything (the set it starts from)"
+HARD = "soft labels (and the learned rate)"
+"""The set that the whole method ends with, read with each image's own class at the recipe's rate."""
 
 
 class Read(Config):
@@ -27,6 +29,8 @@ class Outcome(Config):
     """Null where the distillation diverged."""
     start: Read | None
     """Of the set before the first step."""
+    hard: Read | None
+    """Of the end with each image's own class for its label, at the recipe's rate; null where its labels are hard already."""
     error: str | None
 
 
@@ -83,6 +87,13 @@ def render_ablation(ablation: Ablation) -> str:
         f"| nothing | | {ablation.draws} | {percent(ablation.select_accuracy)} | | | {percent(ablation.confirm_accuracy)} | | |",
         *(_row(row) for row in ablation.rows),
     ]
+    if any(row.term == HARD for row in ablation.rows):
+        lines += [
+            "",
+            f"*{HARD}*: the sets of the whole method, read with each image's own class at the recipe's rate, and not distilled "
+            "anew. Augmentation has no row: the experts are trained with it, so without it the method would match other experts, "
+            "and the effect would be that of both.",
+        ]
     if ablation.unused:
         lines += ["", f"Not used at the found settings, so there is nothing to turn off: {', '.join(ablation.unused)}."]
     lines += ["", f"Code `{ablation.code_sha256}`, torch {ablation.versions.get('torch')}, {ablation.device}."]

@@ -58,8 +58,9 @@ ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
 }
 """What `raydistill ablate` turns off in trajectory matching, everything else as it was found.
 
-Without learned labels the experts' labels stay as they are. Augmentation shapes the experts too, so it is no term here. What soft
-labels are worth by themselves is what the control `random_soft` tells.
+Without learned labels the experts' labels stay as they are. Augmentation shapes the experts too, so it is no term here. Soft
+labels are no field of the method: `raydistill ablate` reads the whole method's sets with hard ones too. What soft labels are
+worth without a method is what the control `random_soft` tells.
 """
 Keep = Callable[[Tensor], Tensor]
 """(P,) squared errors of the student's parameters to the (P,) mask, 1 or 0, of those that the loss reads."""

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from made_up import Told, correct
+from torch.nn.functional import one_hot
 
 from raydistill.certify import ablation
-from raydistill.certify.ablation import Sizes, ablate_study, outcome_file, plan_variants
-from raydistill.certify.ablation_table import START, Ablation, Read, render_ablation
+from raydistill.certify.ablation import Sizes, ablate_study, outcome_file, plan_variants, with_hard_labels
+from raydistill.certify.ablation_table import HARD, START, Ablation, Read, render_ablation
 from raydistill.certify.candidate import find_candidate
 from raydistill.certify.certificate import CertifyError
 from raydistill.core.contract import DivergedError
 from raydistill.core.paired_gap import paired_gap
+from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods import METHODS
 from raydistill.methods.datadam import DataDAMConfig
 from raydistill.record import pack_bits
@@ -45,6 +49,36 @@ def test_every_term_in_use_has_a_row_and_the_start_set_the_last(study: Store) ->
     assert told.all("stage") == [("ablation", 8)]
     assert json.loads(study.read("ablation.json")) == json.loads(made.model_dump_json())
     assert study.read("ablation.md").decode() == render_ablation(made)
+
+
+def soft(synthetic: SyntheticSet) -> SyntheticSet:
+    """The set with logits that are sure of each image's own class, and a learned rate."""
+    return replace(synthetic, labels=10.0 * one_hot(synthetic.labels, 10).float(), learned_lr=0.01)
+
+
+def test_soft_labels_have_a_row_of_the_same_sets_with_hard_ones(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variant is distilled for it: of eight distillations the two of the whole method are read once more."""
+    distil, read, kinds = ablation.distil, ablation._read, []
+
+    def reading(synthetic: SyntheticSet, *rest: Any) -> Read:
+        kinds.append((synthetic.label_kind, synthetic.learned_lr))
+        return read(synthetic, *rest)
+
+    monkeypatch.setattr(ablation, "distil", lambda *given: soft(distil(*given)))
+    monkeypatch.setattr(ablation, "_read", reading)
+    made = ablate(study)
+    assert [row.term for row in made.rows] == ["attention", "mmd", "augmentation", HARD, START]
+    assert (made.rows[3].draws, made.rows[3].fields) == (2, {})
+    assert (kinds.count(("soft", 0.01)), kinds.count(("hard", None))) == (8, 4)
+    assert f"\n| {HARD} |  | 2 (0) | " in render_ablation(made)
+    assert "Augmentation has no row: the experts are trained with it" in render_ablation(made)
+
+
+def test_hard_labels_are_each_images_own_class_at_the_recipes_rate() -> None:
+    """Two classes of two images, whatever the logits say."""
+    given = SyntheticSet(images=torch.zeros(4, 1, 2, 2), labels=torch.tensor([[0.0, 9.0]] * 4), ipc=2, learned_lr=0.5)
+    hard = with_hard_labels(given)
+    assert (hard.labels.tolist(), hard.label_kind, hard.learned_lr) == ([0, 0, 1, 1], "hard", None)
 
 
 def test_an_ablation_that_is_killed_goes_on(study: Store) -> None:
