@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raydistill.baseline import Baseline, finish_baseline, read_baseline
-from raydistill.config import SearchSpace, TrialConfig, dataset_config
+from raydistill.config import dataset_config
 from raydistill.confirm import finish_confirmation
 from raydistill.core.data import load_splits
 from raydistill.record import TrialRecord
@@ -37,9 +37,11 @@ from raydistill.search.simulation.problems import Outcome
 from raydistill.search.simulation.race import STRATEGIES, Trial, run_trials
 from raydistill.search.simulation.strategies import Task
 from raydistill.search.space import any_trial, field, from_parameter, from_place
+from raydistill.search_space import SearchSpace
 from raydistill.spaces import load_space
 from raydistill.store import Store
 from raydistill.trial import run_trial
+from raydistill.trial_config import TrialConfig
 
 SPACE = "digits_datadam"
 T = TypeVar("T")

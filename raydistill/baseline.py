@@ -14,17 +14,18 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from raydistill.config import Config, TrialConfig
+from raydistill.config import Config
 from raydistill.core.contract import DeviceError, TrainPart
 from raydistill.core.cost import Stopwatch, forward_macs, keep_freed_memory
 from raydistill.core.data import Splits, load_splits
 from raydistill.core.evaluate import network_seeds, train_and_read
 from raydistill.core.lossless import is_admissible
 from raydistill.core.recipes import RECIPES, Recipe
+from raydistill.data_facts import DataError
 from raydistill.data_root import DataRoot
 from raydistill.record import code_sha256, pack_bits, unpack_bits
-from raydistill.space_file import DataError
 from raydistill.store import Store, StoreError
+from raydistill.trial_config import TrialConfig
 
 
 class BaselineReading(Config):

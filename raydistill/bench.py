@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from raydistill.config import Config, ConvNetConfig, DatasetConfig
+from raydistill.config import Config, DatasetConfig
 from raydistill.core.augment import parse_operations
 from raydistill.core.contract import DeviceError, NoCheckpoint, TrainPart
 from raydistill.core.cost import keep_freed_memory, peak_memory_bytes, reset_peak_memory
@@ -33,6 +33,7 @@ from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.data_root import DataRoot
 from raydistill.methods import datadam
 from raydistill.methods.datadam import DataDAMConfig, class_means, matching_loss
+from raydistill.network_config import ConvNetConfig
 from raydistill.spaces import InputError
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from raydistill.baseline import prepare_process, read_baseline, splits_of
-from raydistill.config import Config, TrialConfig
+from raydistill.config import Config
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.lossless import GapInterval, gap_interval
 from raydistill.core.recipes import RECIPES
@@ -18,6 +18,7 @@ from raydistill.core.synthetic import SyntheticSet, decode, sha256
 from raydistill.data_root import DataRoot
 from raydistill.record import pack_bits, read_record, unpack_bits
 from raydistill.store import Store, StoreError
+from raydistill.trial_config import TrialConfig
 
 
 class Confirmation(Config):

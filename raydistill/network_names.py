@@ -12,7 +12,7 @@ from typing import Any, cast
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from raydistill.config import NETWORKS, NetworkConfig, Shape
+from raydistill.network_config import NETWORKS, NetworkConfig, Shape
 from raydistill.space_messages import explain, unknown
 from raydistill.spaces import InputError
 

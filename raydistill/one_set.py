@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from raydistill.baseline import prepare_process, splits_of
-from raydistill.config import Choices, Config, ImportedConfig, Range, SearchSpace, TrialConfig, dataset_config
+from raydistill.config import Config, ImportedConfig, dataset_config
 from raydistill.core.contract import NoCheckpoint, Report
 from raydistill.core.data import LabelledImages, Splits, load_splits, open_test
 from raydistill.core.evaluate import evaluate_set, network_seeds
@@ -21,6 +21,7 @@ from raydistill.core.picture import grid_png
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode
 from raydistill.data_root import DataRoot
+from raydistill.distillation import distil
 from raydistill.experts.files import open_experts
 from raydistill.methods import method_configs
 from raydistill.network_names import network_text, parse_networks
@@ -29,11 +30,11 @@ from raydistill.report.progress import SilentWatcher
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
 from raydistill.search.watcher import Watcher
+from raydistill.search_space import Choices, Range, SearchSpace
 from raydistill.space_document import Mistake, SpaceError
-from raydistill.space_file import read_trial_config
 from raydistill.spaces import InputError, did_you_mean
 from raydistill.store import Store
-from raydistill.trial import distil
+from raydistill.trial_config import TrialConfig, read_trial_config
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

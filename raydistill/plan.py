@@ -20,18 +20,21 @@ import torch
 from torch import Tensor
 
 from raydistill.baseline import prepare_process, recipe_of
-from raydistill.config import Config, Range, SearchSpace, TrialConfig, dataset_config
+from raydistill.config import Config, dataset_config
 from raydistill.core.contract import NoCheckpoint
 from raydistill.core.cost import peak_memory_bytes, reset_peak_memory
 from raydistill.core.data import LabelledImages, Splits, load_splits
 from raydistill.core.evaluate import train_and_read
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.data_root import DataRoot
+from raydistill.distillation import distil
 from raydistill.experts.need import UntrainedExperts, need_of, needs_of
 from raydistill.search.experts import extreme_trials
 from raydistill.search.space import middle
+from raydistill.search_space import Range, SearchSpace
 from raydistill.spaces import InputError
-from raydistill.trial import LOOK_FRACTIONS, distil
+from raydistill.trial import LOOK_FRACTIONS
+from raydistill.trial_config import TrialConfig
 
 DISTIL_STEPS, RECIPE_STEPS = 5, 20
 """Steps that are timed; the first of each is left out, for it holds what is done once."""

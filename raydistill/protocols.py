@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor
 
 from raydistill.baseline import set_up_process, splits_of
-from raydistill.config import Config, NetworkConfig, TrialConfig, derive_seed
+from raydistill.config import Config, derive_seed
 from raydistill.core.batch_augment import MAKERS, batch_augmentation
 from raydistill.core.data import LabelledImages, Splits
 from raydistill.core.ddranking import augmentation_robust_score, label_robust_score
@@ -26,9 +26,11 @@ from raydistill.core.selection import ClassBatches
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.core.train import images_at_once, is_correct
 from raydistill.data_root import DataRoot
+from raydistill.network_config import NetworkConfig
 from raydistill.network_names import network_text, parse_networks
 from raydistill.one_set import check_reading, part_to_read, read_set_file
 from raydistill.spaces import InputError, did_you_mean
+from raydistill.trial_config import TrialConfig
 
 PROTOCOLS = ("dc_bench", "dd_ranking")
 AUGMENTATIONS = ("none", "dsa", *MAKERS)

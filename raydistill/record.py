@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, ValidationError
 
-from raydistill.config import Config, TrialConfig
-from raydistill.space_file import read_trial_config
+from raydistill.config import Config
 from raydistill.store import Store, StoreError
+from raydistill.trial_config import TrialConfig, read_trial_config
 
 PROGRESS_FILE = "progress.json"
 State = Literal["finished", "pruned", "diverged", "out_of_memory", "crashed"]

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from raydistill.baseline import splits_of
-from raydistill.config import TrialConfig
 from raydistill.core.preprocess import Preprocess, Standardise, Whiten
 from raydistill.core.synthetic import Manifest, SyntheticSet
+from raydistill.data_facts import DataError
 from raydistill.data_root import DataRoot
 from raydistill.one_set import read_whole_set_file
-from raydistill.space_file import DataError
 from raydistill.spaces import InputError
+from raydistill.trial_config import TrialConfig
 
 FORMATS = ("png", "npz")
 

@@ -21,7 +21,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from raydistill.config import DatasetConfig, ImportedConfig, TrialConfig, dataset_config
+from raydistill.config import DatasetConfig, ImportedConfig, dataset_config
 from raydistill.core import zca
 from raydistill.core.data import Splits, load_raw, load_splits
 from raydistill.core.preprocess import Preprocess, Standardise, Whiten
@@ -30,6 +30,7 @@ from raydistill.data_root import DataRoot
 from raydistill.record import code_sha256
 from raydistill.set_export import from_npz
 from raydistill.spaces import InputError, load_space
+from raydistill.trial_config import TrialConfig
 from raydistill.weights_only import REFUSED
 
 CONSTANTS = {

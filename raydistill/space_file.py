@@ -1,68 +1,33 @@
 """Reads a search space from YAML and reports every mistake in it at once.
 
-A leaf beside `config`: the names that a space may use (methods, data sets, recipes) are handed in as `Known`.
+A leaf beside `config`: the names that a space may use (methods, data sets, recipes) are handed in as `Known`. Its ranges are
+read in `space_ranges`; what it asks for is held against its data in `space_checks`.
 """
 
 from __future__ import annotations
 
-import bisect
-import json
-import math
 import re
-import typing
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from raydistill.config import (
-    NETWORKS,
-    BudgetConfig,
-    Choices,
-    Config,
-    DatasetConfig,
-    EvaluationConfig,
-    GoalConfig,
-    NetworkConfig,
-    Range,
-    ResourcesConfig,
-    SearchSpace,
-    TrialConfig,
-    dataset_model,
-)
+from raydistill.config import BudgetConfig, Config, DatasetConfig, EvaluationConfig, GoalConfig, ResourcesConfig, dataset_model
+from raydistill.data_facts import DataError, DataFacts
+from raydistill.network_config import NETWORKS, NetworkConfig
+from raydistill.search_space import Choices, Range, SearchSpace
+from raydistill.space_checks import SmallestMargin, check_ipc, check_margin, check_method, check_network
 from raydistill.space_document import Mistake, SpaceError, apply, line_of, load
 from raydistill.space_messages import explain, listed, shown, text_for_number, unknown
+from raydistill.space_ranges import ends, is_whole, ranges_in, read_range, takes_only_choices
 
 SECTIONS = ("study", "seed", "dataset", "network", "method", "ipc", "evaluation", "goal", "budget", "resources")
 REQUIRED = ("study", "dataset", "network", "method", "ipc", "goal", "budget")
 ConfigT = TypeVar("ConfigT", bound=Config)
-MOST_IMAGES = 10**7
-"""More confirm images than any data set has."""
 TAKEN_NAMES = ("compare", "experts", "test_openings")
 STUDY_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DataFacts:
-    """What a space is checked against before anything starts."""
-
-    smallest_class: int
-    confirm_images: int
-    shape: tuple[int, int, int] | None = None
-    """(C, H, W) of one image; None leaves the network's size unchecked."""
-
-
-class DataError(Exception):
-    """Data files are missing, damaged or not what their name says."""
-
-
-class ChecksData(Protocol):
-    """A method's config may offer this, to refuse values that the data set or the network cannot serve."""
-
-    def against(self, facts: DataFacts, network: NetworkConfig) -> Iterator[tuple[str, str]]:
-        """Yield (field, message) for each value that does not fit."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,8 +39,7 @@ class Known:
     recipes: Collection[str]
     data_facts: Callable[[DatasetConfig], DataFacts]
     """Loads the data; raises DataError."""
-    smallest_margin: Callable[[int, int, float], float]
-    """(confirm images, confirm networks, confidence) to the smallest margin that can be decided."""
+    smallest_margin: SmallestMargin
     epoch_recipes: Collection[str] = ()
     """Recipes whose steps follow from the size of a set, so that they need one IPC."""
 
@@ -216,25 +180,25 @@ class _SpaceParser:
         raw = self.document["method"]
         found: dict[str, Range | Choices] = {}
         base = dict(raw)
-        for path, value in _ranges_in(raw, "method"):
+        for path, value in ranges_in(raw, "method"):
             field = path.removeprefix("method.")
             if field not in model.model_fields:
                 base.pop(field, None)
                 self._add(path, unknown(field, model.model_fields, "key"))
                 continue
-            parsed = self._range(path, value, whole=_is_whole(model, field))
-            if isinstance(parsed, Range) and _takes_only_choices(model, field):
+            parsed = self._range(path, value, whole=is_whole(model, field))
+            if isinstance(parsed, Range) and takes_only_choices(model, field):
                 self._add(path, "a range; each value has experts of its own, trained beforehand: write one value, or choices")
                 parsed = None
             if parsed is None:
                 base.pop(field, None)
                 continue
             found[path] = parsed
-            base[field] = _ends(parsed)[0]
+            base[field] = ends(parsed)[0]
         before = len(self.mistakes)
         valid = self._validate(model, base, "method")
         for path, parsed in found.items():
-            for end in _ends(parsed)[1:]:
+            for end in ends(parsed)[1:]:
                 self._validate(model, {**base, path.removeprefix("method."): end}, "method", only=path)
         ranges.update(found)
         return valid.model_dump() if valid is not None and len(self.mistakes) == before else None
@@ -263,48 +227,9 @@ class _SpaceParser:
         return raw
 
     def _range(self, path: str, raw: dict[str, Any], *, whole: bool) -> Range | Choices | None:
-        if "choices" in raw:
-            return self._choices(path, raw)
-        before = len(self.mistakes)
-        for key in raw:
-            if key not in ("low", "high", "log"):
-                self._add(f"{path}.{key}", unknown(str(key), ("low", "high", "log"), "key"))
-        for key in ("low", "high"):
-            if key not in raw:
-                self._add(f"{path}.{key}", "missing: a range is {low: .., high: .., log: true|false}")
-            elif isinstance(raw[key], str):
-                self._add(f"{path}.{key}", text_for_number(raw[key], whole))
-            elif (
-                isinstance(raw[key], bool)
-                or not isinstance(raw[key], int if whole else (int, float))
-                or not math.isfinite(raw[key])
-            ):
-                self._add(f"{path}.{key}", f"given {shown(raw[key])}; a {'whole' if whole else 'finite'} number is wanted")
-        if not isinstance(raw.get("log", False), bool):
-            self._add(f"{path}.log", f"given {shown(raw['log'])}; true or false is wanted")
-        if len(self.mistakes) > before:
-            return None
-        low, high, log = raw["low"], raw["high"], raw.get("log", False)
-        if low > high:
-            self._add(path, f"low {low} is above high {high}: swap them")
-        elif low == high:
-            self._add(path, f"low and high are both {low}: write the plain value {low}")
-        elif log and low <= 0:
-            self._add(f"{path}.low", f"given {low}; a logarithmic range starts above 0")
-        else:
-            return Range(low=low, high=high, log=log, whole=whole)
-        return None
-
-    def _choices(self, path: str, raw: dict[str, Any]) -> Choices | None:
-        values = raw["choices"]
-        for key in raw:
-            if key != "choices":
-                self._add(f"{path}.{key}", "does not go with choices: take it out")
-                return None
-        if not isinstance(values, list) or len(values) < 2 or len({repr(v) for v in values}) < len(values):
-            self._add(f"{path}.choices", f"given {shown(values)}; a list of two or more different values is wanted")
-            return None
-        return Choices(values=tuple(values))
+        parsed, mistakes = read_range(path, raw, whole=whole)
+        self.mistakes += mistakes
+        return parsed
 
     def _validate(self, model: Any, raw: Any, section: str, *, only: str | None = None, no_ranges: str | None = None) -> Any:
         """The section as a model, or None and its mistakes (of the key `only`); `no_ranges` says why it takes no ranges."""
@@ -312,7 +237,7 @@ class _SpaceParser:
             example = "{name: " + f"{raw}, ..}}" if isinstance(raw, str) else "key: value"
             self._add(section, f"given {shown(raw)}; a section of keys is wanted: write {example}")
             return None
-        ranges = [path for path, _ in _ranges_in(raw, section)] if no_ranges else []
+        ranges = [path for path, _ in ranges_in(raw, section)] if no_ranges else []
         for path in ranges:
             self._add(path, f"a range; {no_ranges}")
         try:
@@ -327,17 +252,6 @@ class _SpaceParser:
                 if is_wanted and not any(f"{path}.".startswith(f"{place}.") for place in ranges):
                     self._add(path, explain(cast("dict[str, Any]", row), model, names))
             return None
-
-    def _images_wanted(self, goal: GoalConfig, evaluation: EvaluationConfig) -> str:
-        """How many confirm images, or else that more networks, would decide a margin."""
-        margin, confidence = goal.margin_fraction, goal.confidence
-        if self.known.smallest_margin(MOST_IMAGES, evaluation.confirm_networks, confidence) > margin:
-            return f"take more than {evaluation.confirm_networks} confirm_networks, for no number of images is enough"
-        candidates = range(1, MOST_IMAGES + 1)
-        place = bisect.bisect_left(
-            candidates, True, key=lambda n: self.known.smallest_margin(n, evaluation.confirm_networks, confidence) <= margin
-        )
-        return f"take a data set with at least {candidates[place]} confirm images"
 
     def _is_known(self, key: str, name: Any, allowed: Collection[str], what: str) -> bool:
         if isinstance(name, str) and name in allowed:
@@ -367,64 +281,10 @@ class _SpaceParser:
         except DataError as error:
             self._add("dataset", str(error))
             return
-        ipc = ranges.get("ipc")
-        key, top = ("ipc.high", ipc.high) if isinstance(ipc, Range) else ("ipc", template["ipc"])
-        if top is not None and top > facts.smallest_class:
-            self._add(key, f"given {top}; the smallest class has {facts.smallest_class} train images: give at most that")
+        self.mistakes += check_ipc(template["ipc"], ranges, facts)
         if goal and evaluation:
-            least = self.known.smallest_margin(facts.confirm_images, evaluation.confirm_networks, goal.confidence)
-            if goal.margin_fraction < least:
-                decided_by = f"{facts.confirm_images} confirm images and {evaluation.confirm_networks} networks"
-                self._add(
-                    "goal.margin_fraction",
-                    f"given {goal.margin_fraction}; {decided_by} can decide no margin below {least:.4f} (the half-width at "
-                    f"confidence {goal.confidence}): raise it, or {self._images_wanted(goal, evaluation)}",
-                )
-        for field, message in network.against(facts.shape) if network and facts.shape else ():
-            self._add(f"network.{field}", message)
-        if template["method"] is not None and method_config is not None and network and hasattr(method_config, "against"):
-            ends = [(path.removeprefix("method."), end) for path, r in ranges.items() if path != "ipc" for end in _ends(r)]
-            trials = [{**template["method"], field: end} for field, end in ends]
-            # All upper ends at once: what must fit together (a window into its trajectory) is largest there.
-            trials.append(template["method"] | dict(ends))
-            methods = [cast(ChecksData, method_config.model_validate(values)) for values in trials]
-            for field, message in dict.fromkeys(found for method in methods for found in method.against(facts, network)):
-                self._add(f"method.{field}", message)
-
-
-def _ranges_in(raw: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    if not isinstance(raw, dict):
-        return
-    if {"low", "high", "choices", "log"} & set(raw):
-        yield path, raw
-        return
-    for key, value in raw.items():
-        yield from _ranges_in(value, f"{path}.{key}")
-
-
-def _ends(parsed: Range | Choices) -> tuple[Any, ...]:
-    return parsed.values if isinstance(parsed, Choices) else (parsed.low, parsed.high)
-
-
-def _takes_only_choices(model: type[BaseModel], field: str) -> bool:
-    extra = model.model_fields[field].json_schema_extra
-    return isinstance(extra, dict) and bool(extra.get("only_choices"))
-
-
-def _is_whole(model: type[BaseModel], field: str) -> bool:
-    annotation = model.model_fields[field].annotation
-    return annotation is int or int in typing.get_args(annotation)
-
-
-def read_trial_config(data: str | bytes, methods: Mapping[str, type[Config]]) -> TrialConfig[Any]:
-    """The trial config in a `config.json`.
-
-    Raises:
-        ValueError: it is not a trial config of a known method.
-    """
-    raw = json.loads(data)
-    method = raw.get("method") if isinstance(raw, dict) else None
-    name = method.get("name") if isinstance(method, dict) else None
-    if not isinstance(name, str) or name not in methods:
-        raise ValueError(f"config of method {name!r}; known methods: {listed(methods)}: use the version that wrote it")
-    return TrialConfig[methods[name]].model_validate_json(data)  # type: ignore[valid-type]
+            self.mistakes += check_margin(goal, evaluation, facts, self.known.smallest_margin)
+        if network:
+            self.mistakes += check_network(network, facts)
+        if network and method_config and template["method"] is not None:
+            self.mistakes += check_method(method_config, template["method"], ranges, facts, network)

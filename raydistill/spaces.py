@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from raydistill.config import SearchSpace
 from raydistill.data_root import DataRoot
+from raydistill.search_space import SearchSpace
 from raydistill.space_file import Known, parse_space, read_space
 from raydistill.store import Store
 

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from raydistill.config import DatasetConfig, SearchSpace
+from raydistill.config import DatasetConfig
+from raydistill.data_facts import MOST_IMAGES, DataFacts
 from raydistill.record import code_sha256
 from raydistill.remote import refuse_credentials
-from raydistill.space_file import MOST_IMAGES, DataFacts, Known, read_space
+from raydistill.search_space import SearchSpace
+from raydistill.space_file import Known, read_space
 from raydistill.spaces import InputError, find_space, known
 
 WITHOUT_FILES = ("digits",)

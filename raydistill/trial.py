@@ -14,31 +14,27 @@ import platform
 import socket
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load, save
 from torch import Tensor
 
-from raydistill.baseline import Baseline, prepare_process, read_baseline, splits_of, train_part
-from raydistill.config import TrialConfig, derive_seed
-from raydistill.core.contract import Checkpoint, DivergedError
-from raydistill.core.contract import Report as MethodReport
+from raydistill.baseline import Baseline, prepare_process, read_baseline, splits_of
+from raydistill.core.contract import DivergedError
 from raydistill.core.cost import Stopwatch, forward_macs, peak_memory_bytes, reset_peak_memory
 from raydistill.core.data import Splits
 from raydistill.core.evaluate import evaluate_set, network_seeds
-from raydistill.core.experts import Experts
 from raydistill.core.lossless import is_hopeless
 from raydistill.core.picture import grid_png
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import Manifest, SyntheticSet, encode, sha256
 from raydistill.data_root import DataRoot
+from raydistill.distillation import CHECKPOINT_SECONDS, StoredCheckpoint, distil
 from raydistill.experts.files import StoredExperts, open_experts
-from raydistill.methods import METHODS
 from raydistill.record import (
     FINAL_STATES,
     PROGRESS_FILE,
@@ -55,6 +51,7 @@ from raydistill.record import (
     write_record,
 )
 from raydistill.store import Store, StoreError
+from raydistill.trial_config import TrialConfig
 
 Report = Callable[[Reading], None]
 OnStep = Callable[[int, int], None]
@@ -62,7 +59,6 @@ OnStep = Callable[[int, int], None]
 
 LOOK_FRACTIONS = (0.0, 0.5)
 """Where a trial reads its set on the way, with one network."""
-CHECKPOINT_SECONDS = 20.0
 TOLD_SECONDS = 1.0
 
 
@@ -130,66 +126,6 @@ def crashed_record(config: TrialConfig[Any], error: str, host: str = "unknown") 
         device=config.device,
         host=host,
         started_at=datetime.now(UTC).isoformat(),
-    )
-
-
-class StoredCheckpoint:
-    """A method's state in `<trial>/checkpoint.safetensors`, written every so many seconds."""
-
-    def __init__(self, folder: Store, every_seconds: float = CHECKPOINT_SECONDS) -> None:
-        self._folder = folder
-        self._every_seconds = every_seconds
-        self._saved_at = time.monotonic()
-
-    def load(self) -> Mapping[str, Tensor] | None:
-        """The state last saved, on the CPU, or None."""
-        data = self._folder.read_or_none("checkpoint.safetensors")
-        return None if data is None else load(data)
-
-    def is_due(self) -> bool:
-        """Whether it is time to save."""
-        return time.monotonic() - self._saved_at >= self._every_seconds
-
-    def save(self, state: Mapping[str, Tensor]) -> None:
-        """Keep a state."""
-        self._folder.write(
-            "checkpoint.safetensors", save({name: value.detach().cpu().contiguous() for name, value in state.items()})
-        )
-        self._saved_at = time.monotonic()
-
-
-def distil(
-    config: TrialConfig[Any],
-    splits: Splits,
-    device: torch.device,
-    report: MethodReport,
-    checkpoint: Checkpoint,
-    experts: Experts | None,
-) -> SyntheticSet:
-    """The synthetic set of a config: its method, run on the train part alone with a generator seeded by the config.
-
-    Args:
-        config: what to run.
-        splits: its data.
-        device: where it computes.
-        report: told after every step.
-        checkpoint: keeps the method's state.
-        experts: as `open_experts` gives them for the config.
-
-    Raises:
-        DivergedError: a loss is not finite.
-        StoreError: an expert's file is damaged.
-    """
-    return METHODS[config.method.name].distill(
-        train_part(splits, device),
-        config.network,
-        config.method,
-        config.ipc,
-        generator=torch.Generator().manual_seed(derive_seed(config.seed, "distil")),
-        device=device,
-        report=report,
-        checkpoint=checkpoint,
-        **({} if experts is None else {"experts": experts}),
     )
 
 

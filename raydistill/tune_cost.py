@@ -7,13 +7,14 @@ import tempfile
 import time
 from typing import Any
 
-from raydistill.config import Config, TrialConfig
+from raydistill.config import Config
 from raydistill.data_root import DataRoot
 from raydistill.record import Reading, TrialRecord
 from raydistill.search.driver import run_search
 from raydistill.search.on_ray import RayExecutor
 from raydistill.spaces import load_space
 from raydistill.store import Store
+from raydistill.trial_config import TrialConfig
 
 TINY = (
     "network.width=4",

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from raydistill.baseline import Baseline
-from raydistill.config import ConvNetConfig, DatasetConfig, EvaluationConfig, GoalConfig, TrialConfig
+from raydistill.config import DatasetConfig, EvaluationConfig, GoalConfig
 from raydistill.methods.datadam import DataDAMConfig
+from raydistill.network_config import ConvNetConfig
 from raydistill.record import Cost, GapBounds, Reading, SearchResult, State, TrialRecord, code_sha256, write_record
 from raydistill.store import Store
+from raydistill.trial_config import TrialConfig
 
 SMALL: dict[str, Any] = {
     "study": "tiny",

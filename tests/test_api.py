@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import raydistill
-from raydistill.api import executor_for
+from raydistill.api.common import executor_for
 from raydistill.config import ResourcesConfig
 from raydistill.spaces import InputError
 

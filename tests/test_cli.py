@@ -22,9 +22,9 @@ from raydistill.cli import app
 from raydistill.cli.common import BAD_INPUT, FAILURE
 from raydistill.core.contract import DivergedError
 from raydistill.core.recipes import RECIPES
+from raydistill.data_facts import DataError
 from raydistill.lock import StudyInUseError
 from raydistill.report.progress import PlainWatcher
-from raydistill.space_file import DataError
 from raydistill.store import StoreError
 
 QUICK = ["evaluation.recipe=plain", "evaluation.networks=2", "evaluation.baseline_networks=2", "evaluation.confirm_networks=2"]

@@ -12,23 +12,15 @@ import pytest
 import torch
 
 from raydistill import comparison as compare
-from raydistill.comparison import (
-    CompareError,
-    CompareJob,
-    Outcome,
-    finish_comparison,
-    methods_named,
-    middle_of,
-    paired_interval,
-    plan_comparison,
-)
-from raydistill.config import Choices, Range, SearchSpace
+from raydistill.comparison import CompareJob, finish_comparison, methods_named, middle_of, plan_comparison
+from raydistill.comparison_rows import CompareError, Outcome, paired_interval
 from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.recipes import RECIPES
+from raydistill.distillation import distil
 from raydistill.methods import METHODS
+from raydistill.search_space import Choices, Range, SearchSpace
 from raydistill.spaces import load_space
 from raydistill.store import Store
-from raydistill.trial import distil
 
 DEVICE = torch.device("cpu")
 

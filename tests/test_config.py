@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from raydistill.config import (
-    BudgetConfig,
-    ConvNetConfig,
-    DatasetConfig,
-    EvaluationConfig,
-    GoalConfig,
-    Range,
-    ResourcesConfig,
-    SearchSpace,
-    TrialConfig,
-    derive_seed,
-    set_at,
-)
+from raydistill.config import BudgetConfig, DatasetConfig, EvaluationConfig, GoalConfig, ResourcesConfig, derive_seed, set_at
 from raydistill.methods import method_configs
 from raydistill.methods.datadam import DataDAMConfig
-from raydistill.space_file import read_trial_config
+from raydistill.network_config import ConvNetConfig
+from raydistill.search_space import Range, SearchSpace
+from raydistill.trial_config import TrialConfig, read_trial_config
 
 SHA = "d" * 64
 
@@ -137,6 +128,28 @@ def test_config_survives_json() -> None:
     assert again == config
     assert again.trial_id == config.trial_id
     assert type(again.method) is DataDAMConfig
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("{}", "config of method None; known methods: "),
+        ("[]", "config of method None; known methods: "),
+        ('{"method": "datadam"}', "config of method None; known methods: "),
+        ('{"method": {"name": "old"}}', "config of method 'old'; known methods: .*: use the version that wrote it"),
+        ('{"method": {"name": ["old"]}}', "config of method"),
+        ("{", "Expecting property name"),
+    ],
+)
+def test_what_is_no_trial_config_is_refused(data: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_trial_config(data, method_configs())
+
+
+def test_a_trial_config_with_a_key_too_many_is_refused() -> None:
+    data = json.dumps({**json.loads(trial().canonical_json()), "extra": 1})
+    with pytest.raises(ValueError, match="Extra inputs are not permitted"):
+        read_trial_config(data, method_configs())
 
 
 def test_another_seed_of_the_study_gives_another_seed_of_the_trial() -> None:

@@ -15,7 +15,8 @@ import typer
 import raydistill
 from raydistill.cli import app
 from raydistill.config import DatasetConfig
-from raydistill.space_file import DataFacts, Known, parse_space
+from raydistill.data_facts import DataFacts
+from raydistill.space_file import Known, parse_space
 from raydistill.spaces import known
 
 ROOT = Path(__file__).parent.parent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from raydistill.config import ConvNetConfig, MLPConfig, NetworkConfig, ResNet18Config
+from raydistill.network_config import ConvNetConfig, MLPConfig, NetworkConfig, ResNet18Config
 from raydistill.network_names import network_text, parse_networks
 from raydistill.spaces import InputError
 

@@ -16,9 +16,9 @@ from PIL import Image
 import raydistill
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import decode
+from raydistill.data_facts import DataError
 from raydistill.one_set import compare_with_start, distil_once, only_trial
 from raydistill.space_document import SpaceError
-from raydistill.space_file import DataError
 from raydistill.spaces import InputError, load_space
 from raydistill.store import Store, StoreError
 

@@ -19,10 +19,10 @@ from raydistill.core import zca
 from raydistill.core.data import load_splits
 from raydistill.core.preprocess import Whiten
 from raydistill.core.synthetic import SyntheticSet, decode, encode
+from raydistill.data_facts import DataError
 from raydistill.one_set import write_set
 from raydistill.set_export import class_folder, export_set, from_npz, to_npz
 from raydistill.set_import import import_file
-from raydistill.space_file import DataError
 from raydistill.spaces import InputError
 from raydistill.store import Store
 

@@ -2,48 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
+from small_space import IPC, IS_TEXT, LR, NETWORK, mistakes, parse
 
-from raydistill.config import Choices, DatasetConfig, Range, SearchSpace
-from raydistill.methods import method_configs
+from raydistill.search_space import Range
 from raydistill.space_document import SpaceError
-from raydistill.space_file import DataError, DataFacts, Known, parse_space, read_space, read_trial_config
+from raydistill.space_file import parse_space, read_space
 from raydistill.spaces import known
-
-SPACE = """\
-study: small
-seed: 0
-dataset: {name: digits}
-network: {name: convnet, depth: 2, width: 8}
-method:
-  name: datadam
-  lr_images: {low: 0.1, high: 10.0, log: true}
-ipc: {low: 1, high: 60, log: true}
-goal: {margin_fraction: 0.02}
-budget: {trials: 12}
-"""
-LR = "  lr_images: {low: 0.1, high: 10.0, log: true}\n"
-IPC = "ipc: {low: 1, high: 60, log: true}\n"
-IS_TEXT = "is text to YAML, whose numbers have a dot before the e and a sign behind it"
-NETWORK = "network: {name: convnet, depth: 2, width: 8}\n"
-
-
-def parse(old: str = "", new: str = "", *overrides: str) -> SearchSpace:
-    """The space above with one passage replaced."""
-    assert old in SPACE
-    return parse_space(SPACE.replace(old, new) if old else SPACE, known(None), source="x.yaml", overrides=overrides)
-
-
-def mistakes(old: str = "", new: str = "", *overrides: str) -> list[str]:
-    """The message's lines after the first, which counts them."""
-    with pytest.raises(SpaceError) as caught:
-        parse(old, new, *overrides)
-    first, *rest = str(caught.value).splitlines()
-    assert first == f"x.yaml has {len(rest)} mistake{'s' * (len(rest) > 1)}:"
-    return [line.strip() for line in rest]
 
 
 def test_space_without_mistakes_has_its_ranges_by_path() -> None:
@@ -75,16 +42,6 @@ def test_what_is_not_written_takes_its_default() -> None:
 def test_fixed_values_and_lower_ends_make_the_template() -> None:
     template = parse("ipc: {low: 1, high: 60, log: true}", "ipc: 7").template
     assert (template["ipc"], template["method"]["lr_images"], template["method"]["mmd_weight"]) == (7, 0.1, 0.01)
-
-
-def test_range_of_a_whole_field_is_whole() -> None:
-    ranges = parse(LR, "  random_inits: {low: 30, high: 150}\n").ranges
-    assert ranges["method.random_inits"] == Range(low=30, high=150, log=False, whole=True)
-
-
-def test_choices_keep_their_order() -> None:
-    ranges = parse(LR, "  init: {choices: [real, noise, k_center]}\n").ranges
-    assert ranges["method.init"] == Choices(values=("real", "noise", "k_center"))
 
 
 def test_a_trial_of_a_parsed_space_is_whole() -> None:
@@ -211,42 +168,6 @@ def test_a_count_that_is_no_whole_number_is_told(given: str, expected: str) -> N
     assert mistakes(LR, f"  random_inits: {given}\n") == [f"x.yaml:7: method.random_inits: {expected}"]
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ("low: 1.0, high: 0.5", "method.lr_images: low 1.0 is above high 0.5: swap them"),
-        ("low: 1.0, high: 1.0", "method.lr_images: low and high are both 1.0: write the plain value 1.0"),
-        ("low: 0, high: 1.0, log: true", "method.lr_images.low: given 0; a logarithmic range starts above 0"),
-        ("low: 0, high: 1.0", "method.lr_images: given 0; must be above 0"),
-        ("low: -1, high: 1.0", "method.lr_images: given -1; must be above 0"),
-        ("low: 1.0", "method.lr_images.high: missing: a range is {low: .., high: .., log: true|false}"),
-        ("low: 1e-3, high: 1.0", f"method.lr_images.low: '1e-3' {IS_TEXT}: write 0.001"),
-        ("low: true, high: 1.0", "method.lr_images.low: given true; a finite number is wanted"),
-        ("low: 1.0, high: .inf", "method.lr_images.high: given .inf; a finite number is wanted"),
-        ("low: 1.0, high: 2.0, log: 1", "method.lr_images.log: given 1; true or false is wanted"),
-        ("choices: [1.0, 2.0], low: 3.0", "method.lr_images.low: does not go with choices: take it out"),
-        ("choices: [1.0]", "method.lr_images.choices: given [1.0]; a list of two or more different values is wanted"),
-        ("choices: [1.0, 1.0]", "method.lr_images.choices: given [1.0, 1.0]; a list of two or more different values is wanted"),
-        ("choices: 1.0", "method.lr_images.choices: given 1.0; a list of two or more different values is wanted"),
-        ("choices: [1.0, -2.0, 3.0]", "method.lr_images: given -2.0; must be above 0"),
-    ],
-)
-def test_a_range_that_is_none_is_told(given: str, expected: str) -> None:
-    assert mistakes(LR, f"  lr_images: {{{given}}}\n") == [f"x.yaml:7: {expected}"]
-
-
-def test_range_of_a_whole_field_takes_whole_ends() -> None:
-    assert mistakes(LR, "  random_inits: {low: 1.5, high: 1e2}\n") == [
-        "x.yaml:7: method.random_inits.low: given 1.5; a whole number is wanted",
-        f"x.yaml:7: method.random_inits.high: '1e2' {IS_TEXT}: write 100",
-    ]
-
-
-def test_a_choice_that_the_field_does_not_know_is_told() -> None:
-    (line,) = mistakes(LR, "  init: {choices: [real, nois]}\n")
-    assert line == "x.yaml:7: method.init: given 'nois'; allowed: 'real', 'noise' or 'k_center'"
-
-
 def test_an_unknown_augmentation_is_told() -> None:
     (line,) = mistakes(LR, "  augmentation: dsb\n")
     assert line.startswith("x.yaml:7: method.augmentation: augmentation 'dsb' names dsb; allowed: dsa, none")
@@ -270,42 +191,6 @@ def test_an_ipc_that_cannot_be_is_told(given: str, expected: str) -> None:
     assert mistakes(IPC, f"ipc: {given}\n") == [f"x.yaml:8: {expected}"]
 
 
-def test_an_ipc_as_large_as_the_smallest_class_is_taken() -> None:
-    assert parse(IPC, "ipc: 77\n").template["ipc"] == 77
-
-
-@pytest.mark.parametrize("given", ["200", "{low: 10, high: 200}", "{choices: [200, 10]}"])
-def test_a_real_batch_above_the_smallest_class_is_told_with_the_largest_allowed(given: str) -> None:
-    (line,) = mistakes(LR, f"  batch_real: {given}\n")
-    assert line == "x.yaml:7: method.batch_real: given 200; the smallest class has 77 train images: give at most that"
-
-
-def test_a_margin_that_the_confirm_images_cannot_decide_is_told_with_the_smallest() -> None:
-    """300 images and 10 networks: 1.645 * sqrt(0.1^2 / 300 + 2 * 0.004^2 / 10) = 1.645 * 0.006044 = 0.0099.
-
-    (0.009 / 1.64485)^2 = 2.994e-5; less the networks' 3.2e-6 it leaves 2.674e-5 to 0.01 / n, so n is 374.
-    """
-    (line,) = mistakes("0.02", "0.009")
-    assert line == (
-        "x.yaml:9: goal.margin_fraction: given 0.009; 300 confirm images and 10 networks can decide no margin below 0.0099 "
-        "(the half-width at confidence 0.95): raise it, or take a data set with at least 374 confirm images"
-    )
-
-
-@pytest.mark.parametrize(
-    ("network", "message"),
-    [
-        ("{name: lenet}", "name: lenet with 1-channel images of 8 x 8 pixels; it needs 12 x 12: take another network"),
-        ("{name: resnet18}", "name: resnet18 with instance norm with 1-channel images of 8 x 8 pixels; it needs 9 x 9: take"),
-        ("{name: resnet18, norm: layer}", "norm: given 'layer'; allowed: 'instance' or 'batch'"),
-        ("{name: alexnet, norm: batch}", "norm: unknown key 'norm'; Allowed: name"),
-    ],
-)
-def test_a_network_that_the_images_or_its_fields_do_not_allow_is_told(network: str, message: str) -> None:
-    (line,) = mistakes(NETWORK, f"network: {network}\n")
-    assert line.startswith(f"x.yaml:4: network.{message}")
-
-
 def test_a_recipe_in_epochs_needs_one_ipc() -> None:
     (line,) = mistakes("budget:", "evaluation: {recipe: dsa_dm}\nbudget:")
     assert line.endswith(
@@ -315,21 +200,11 @@ def test_a_recipe_in_epochs_needs_one_ipc() -> None:
     assert parse("budget:", "evaluation: {recipe: dsa_dm}\nbudget:", "ipc=10").template["evaluation"]["recipe"] == "dsa_dm"
 
 
-def test_datadam_takes_every_network_with_maps_to_compare() -> None:
-    assert parse(NETWORK, "network: {name: alexnet}\n").template["network"] == {"name": "alexnet"}
-
-
 def test_a_name_that_the_store_uses_itself_is_refused() -> None:
     (line,) = mistakes("study: small", "study: experts")
     assert line.endswith(
         "study: given 'experts'; a store keeps compare, experts, test_openings beside its studies: take another name"
     )
-
-
-def test_a_margin_that_no_number_of_images_decides_asks_for_networks() -> None:
-    """10 networks alone: 1.645 * sqrt(2 * 0.004^2 / 10) = 0.0029."""
-    (line,) = mistakes("0.02", "0.002")
-    assert line.endswith("raise it, or take more than 10 confirm_networks, for no number of images is enough")
 
 
 @pytest.mark.parametrize(
@@ -346,44 +221,6 @@ def test_a_margin_that_no_number_of_images_decides_asks_for_networks() -> None:
 )
 def test_a_goal_or_budget_that_makes_no_sense_is_told(old: str, new: str, message: str) -> None:
     assert any(message in line for line in mistakes(old, new))
-
-
-@pytest.mark.parametrize("network", ["{name: mlp}", "{name: convnet, depth: 1}"])
-def test_datadam_without_a_block_to_compare_is_told(network: str) -> None:
-    (line,) = mistakes(NETWORK, f"network: {network}\n")
-    assert line.startswith("x.yaml:6: method.name: datadam compares attention maps of all blocks but the last: write network")
-
-
-def test_a_depth_that_the_images_do_not_allow_is_told_with_the_largest() -> None:
-    """8 pixels are padded to 12, which can be halved three times."""
-    (line,) = mistakes("depth: 2", "depth: 4")
-    assert line == "x.yaml:4: network.depth: given 4; images of 8 x 8 pixels allow 3: give at most that"
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "key"),
-    [
-        ("0.02", "{low: 0.01, high: 0.02}", "9: goal.margin_fraction"),
-        ("trials: 12", "trials: {choices: [1, 2]}", "10: budget.trials"),
-        ("{name: digits}", "{name: digits, split_seed: {low: 0, high: 9}}", "3: dataset.split_seed"),
-        ("budget:", "evaluation: {networks: {low: 1, high: 9}}\nbudget:", "10: evaluation.networks"),
-        ("budget:", "resources: {cpus_per_trial: {low: 1, high: 2}}\nbudget:", "10: resources.cpus_per_trial"),
-    ],
-)
-def test_a_range_where_every_trial_needs_one_value_is_told(old: str, new: str, key: str) -> None:
-    (line,) = mistakes(old, new)
-    assert line == f"x.yaml:{key}: a range; this must be one value, for every trial is judged by it: write a value"
-
-
-def test_ranges_and_other_mistakes_of_one_section_come_together() -> None:
-    lines = mistakes(NETWORK, "network: {name: convnet, depth: {low: 2, high: 3}, width: {low: 8, high: 9}, nrom: batch}\n")
-    why = "a range; the baseline belongs to one network: write a value, and a study per network"
-    assert sorted(line.partition(";")[0] for line in lines) == [
-        "x.yaml:4: network.depth: a range",
-        "x.yaml:4: network.nrom: unknown key 'nrom'",
-        "x.yaml:4: network.width: a range",
-    ]
-    assert any(line.endswith(why) for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -535,42 +372,3 @@ def test_mistakes_in_a_folder_of_images_are_named_together() -> None:
 def test_a_misspelt_name_comes_before_the_keys_that_depend_on_it() -> None:
     (mistake,) = mistakes("{name: digits}", "{name: image_foldr, path: x}")
     assert mistake.startswith("x.yaml:3: dataset.name: unknown data set 'image_foldr'; did you mean 'image_folder'?")
-
-
-def test_data_that_cannot_be_had_is_a_mistake_of_the_dataset() -> None:
-    def broken(config: DatasetConfig) -> DataFacts:
-        raise DataError("MNIST files are missing: put them there")
-
-    here = known(None)
-    without = Known(
-        methods=here.methods,
-        datasets=here.datasets,
-        recipes=here.recipes,
-        data_facts=broken,
-        smallest_margin=here.smallest_margin,
-    )
-    with pytest.raises(SpaceError, match=r"x.yaml:3: dataset: MNIST files are missing: put them there"):
-        parse_space(SPACE, without, source="x.yaml")
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        ("{}", "config of method None; known methods: "),
-        ("[]", "config of method None; known methods: "),
-        ('{"method": "datadam"}', "config of method None; known methods: "),
-        ('{"method": {"name": "old"}}', "config of method 'old'; known methods: .*: use the version that wrote it"),
-        ('{"method": {"name": ["old"]}}', "config of method"),
-        ("{", "Expecting property name"),
-    ],
-)
-def test_what_is_no_trial_config_is_refused(data: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        read_trial_config(data, method_configs())
-
-
-def test_a_trial_config_with_a_key_too_many_is_refused() -> None:
-    config = parse().trial(ask_number=0, values={"ipc": 4, "method.lr_images": 2.0}, data_sha256="d" * 64)
-    data = json.dumps({**json.loads(config.canonical_json()), "extra": 1})
-    with pytest.raises(ValueError, match="Extra inputs are not permitted"):
-        read_trial_config(data, method_configs())

@@ -13,15 +13,18 @@ import pytest
 import torch
 
 from raydistill import baseline, confirm, trial
-from raydistill.config import ConvNetConfig, DatasetConfig, EvaluationConfig, GoalConfig, TrialConfig
+from raydistill.config import DatasetConfig, EvaluationConfig, GoalConfig
 from raydistill.core.contract import DeviceError, DivergedError
 from raydistill.core.data import load_splits
 from raydistill.core.recipes import RECIPES
+from raydistill.data_facts import DataError
+from raydistill.distillation import StoredCheckpoint
 from raydistill.methods.datadam import DataDAMConfig
+from raydistill.network_config import ConvNetConfig
 from raydistill.record import Reading, TrialRecord, read_progress, read_record, unpack_bits
-from raydistill.space_file import DataError
 from raydistill.store import Store, StoreError
-from raydistill.trial import StoredCheckpoint, run_trial
+from raydistill.trial import run_trial
+from raydistill.trial_config import TrialConfig
 
 
 @pytest.fixture(autouse=True)

@@ -21,13 +21,14 @@ from raydistill.certify.ablation_table import CONFIDENCE, START, Ablation, Ablat
 from raydistill.certify.candidate import Candidate, find_candidate
 from raydistill.certify.certificate import CertifyError
 from raydistill.certify.evidence import study_name
-from raydistill.config import TrialConfig, derive_seed
+from raydistill.config import derive_seed
 from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.data import Splits
 from raydistill.core.evaluate import network_seeds, train_and_read, with_learned_rate
 from raydistill.core.paired_gap import paired_gap
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.data_root import DataRoot
+from raydistill.distillation import distil
 from raydistill.experts.files import open_experts
 from raydistill.lock import study_lock
 from raydistill.methods import METHODS
@@ -38,7 +39,7 @@ from raydistill.search.jobs import NetworkJob, run_missing
 from raydistill.search.needs import needs_of_trial
 from raydistill.search.watcher import Watcher
 from raydistill.store import Store
-from raydistill.trial import distil
+from raydistill.trial_config import TrialConfig
 
 ABLATION, ABLATION_PAGE = "ablation.json", "ablation.md"
 

@@ -15,18 +15,19 @@ from safetensors.torch import save
 
 from raydistill.baseline import prepare_process, recipe_of, splits_of
 from raydistill.certify.certificate import Arm
-from raydistill.config import Config, TrialConfig, derive_seed
+from raydistill.config import Config, derive_seed
 from raydistill.confirm import read_set
 from raydistill.core.contract import NoCheckpoint
 from raydistill.core.evaluate import network_seeds, train_fresh, with_learned_rate
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode, sha256
 from raydistill.data_root import DataRoot
+from raydistill.distillation import distil
 from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
 from raydistill.record import code_sha256
 from raydistill.search.jobs import NetworkJob
 from raydistill.store import Store
-from raydistill.trial import distil
+from raydistill.trial_config import TrialConfig
 
 
 class ArmPlan(Config):

@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from raydistill.baseline import Baseline, read_baseline, splits_of
 from raydistill.certify.certificate import CertifyError
-from raydistill.config import TrialConfig
 from raydistill.confirm import read_set
 from raydistill.core.data import Splits, count_test_images
 from raydistill.core.paired_gap import planned_half_width
@@ -18,6 +17,7 @@ from raydistill.data_root import DataRoot
 from raydistill.methods import method_configs
 from raydistill.record import SearchResult, TrialRecord, code_sha256, read_trials
 from raydistill.store import Store
+from raydistill.trial_config import TrialConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

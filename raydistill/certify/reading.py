@@ -14,13 +14,13 @@ from safetensors.torch import load
 from raydistill.baseline import prepare_process, splits_of
 from raydistill.certify.arms import Plan
 from raydistill.certify.certificate import Arm
-from raydistill.config import TrialConfig
 from raydistill.core.data import LabelledImages, open_test
 from raydistill.core.networks import build_network
 from raydistill.core.train import is_correct
 from raydistill.data_root import DataRoot
 from raydistill.record import pack_bits
 from raydistill.store import Store
+from raydistill.trial_config import TrialConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

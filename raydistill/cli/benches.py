@@ -29,7 +29,8 @@ def bench(
     with exit_codes("Interrupted."):
         from raydistill.bench import run_bench
         from raydistill.data_root import as_data_root
-        from raydistill.report.tables import render, timing_frame
+        from raydistill.report.rendering import render
+        from raydistill.report.tables import timing_frame
 
         if tune:
             from raydistill.tune_cost import time_tune
@@ -59,7 +60,8 @@ def bench_unroll(
 ) -> None:
     """Time the three gradients of trajectory matching and measure their memory, on MNIST's size."""
     with exit_codes("Interrupted."):
-        from raydistill.report.tables import render, timing_frame
+        from raydistill.report.rendering import render
+        from raydistill.report.tables import timing_frame
         from raydistill.unroll_cost import time_unrolling
 
         costs = time_unrolling(
@@ -79,7 +81,8 @@ def bench_solver(
 ) -> None:
     """Compare ways to search on made-up problems with known truth; nothing is trained."""
     with exit_codes("Interrupted."):
-        from raydistill.report.tables import render, score_frame
+        from raydistill.report.rendering import render
+        from raydistill.report.tables import score_frame
         from raydistill.solver_bench import bench_solvers
 
         scores = bench_solvers(

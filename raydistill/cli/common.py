@@ -13,14 +13,14 @@ import typer
 BAD_INPUT = {
     "raydistill.spaces": ("InputError",),
     "raydistill.space_document": ("SpaceError",),
-    "raydistill.space_file": ("DataError",),
+    "raydistill.data_facts": ("DataError",),
     "raydistill.experts.need": ("ExpertsError",),
     "raydistill.remote": ("StoreError",),
     "raydistill.lease": ("StudyInUseError",),
     "raydistill.search.driver": ("StudyMismatchError",),
     "raydistill.search.on_ray": ("ClusterError", "NodeError", "ResourcesError"),
     "raydistill.certify.certificate": ("CertifyError",),
-    "raydistill.comparison": ("CompareError",),
+    "raydistill.comparison_rows": ("CompareError",),
     "raydistill.core.contract": ("DeviceError",),
 }
 """Module to the exceptions that end a command with 2."""

@@ -19,7 +19,8 @@ def list_experts(
     """Show the sets of a store: key, size, what they took, and the studies that use them."""
     with exit_codes("Interrupted."):
         from raydistill.experts.sets import list_sets
-        from raydistill.report.tables import expert_set_frame, render
+        from raydistill.report.rendering import render
+        from raydistill.report.tables import expert_set_frame
         from raydistill.store import Store
 
         typer.echo(render(expert_set_frame(list_sets(Store(store))), suffix), nl=False)

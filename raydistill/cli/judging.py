@@ -20,7 +20,8 @@ def tables(
     """Write each study's tables below its folder; print one study's, or the comparison of several."""
     with exit_codes("Interrupted."):
         from raydistill.methods import method_configs
-        from raydistill.report.tables import FORMATS, ipc_frame, read_study, render, study_frame, trial_frame, write_tables
+        from raydistill.report.rendering import FORMATS, render
+        from raydistill.report.tables import ipc_frame, read_study, study_frame, trial_frame, write_tables
         from raydistill.spaces import find_study
 
         if suffix not in FORMATS:
@@ -187,7 +188,7 @@ def reproduce(
     with exit_codes(f"Interrupted. What is done is saved; this continues:\n  {this_command()}"):
         import raydistill
         from raydistill.report.progress import watch
-        from raydistill.report.tables import FORMATS
+        from raydistill.report.rendering import FORMATS
         from raydistill.reproduce.tables import render_flops, render_results
         from raydistill.spaces import InputError
 

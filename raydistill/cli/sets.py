@@ -62,7 +62,8 @@ def evaluate(
     with exit_codes("Interrupted."):
         from raydistill.data_root import as_data_root
         from raydistill.one_set import evaluate_file
-        from raydistill.report.tables import FORMATS, network_frame, render
+        from raydistill.report.rendering import FORMATS, render
+        from raydistill.report.tables import network_frame
         from raydistill.report.words import accuracy_line
 
         if suffix not in FORMATS:

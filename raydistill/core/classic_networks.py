@@ -18,8 +18,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from raydistill.config import AlexNetConfig, LeNetConfig, ResNet18Config, Shape, VGG11Config
 from raydistill.core.layers import Features, make_norm
+from raydistill.network_config import AlexNetConfig, LeNetConfig, ResNet18Config, Shape, VGG11Config
 
 
 class LeNet(nn.Module):

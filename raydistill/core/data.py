@@ -34,8 +34,8 @@ from raydistill.core.mnist import FASHION_FILES, load_fashion_mnist, load_mnist
 from raydistill.core.mnist import FILES as MNIST_FILES
 from raydistill.core.preprocess import Preprocess, Standardise, fit
 from raydistill.core.raw import RawDataset, RawPart
+from raydistill.data_facts import DataError, DataFacts
 from raydistill.data_root import DataRoot
-from raydistill.space_file import DataError, DataFacts
 from raydistill.store import Store
 
 

@@ -13,10 +13,10 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from raydistill.data_facts import DataError
 from raydistill.data_root import DataRoot
 from raydistill.lock import study_lock
 from raydistill.node_cache import cache_folder
-from raydistill.space_file import DataError
 from raydistill.store import Store
 
 

@@ -17,7 +17,7 @@ from raydistill.config import ImageFolderConfig
 from raydistill.core.image_file import read_images
 from raydistill.core.published import root_folder
 from raydistill.core.raw import RawDataset, RawPart
-from raydistill.space_file import DataError
+from raydistill.data_facts import DataError
 
 DEFAULT_TEST_FRACTION = 0.2
 """Where no test part is set apart: a confirm part of a tenth then leaves 0.6 of the images to train on."""

@@ -17,7 +17,7 @@ import numpy as np
 from raydistill.core.image_file import read_images
 from raydistill.core.published import root_folder
 from raydistill.core.raw import RawDataset, RawPart
-from raydistill.space_file import DataError
+from raydistill.data_facts import DataError
 
 CLASSES = ("HP", "SSA")
 PARTITIONS = ("train", "test")

@@ -14,7 +14,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from raydistill.config import (
+from raydistill.core.classic_networks import VGG11, AlexNet, LeNet, ResNet18
+from raydistill.core.layers import Features, average_pool, make_norm
+from raydistill.network_config import (
     AlexNetConfig,
     ConvNetConfig,
     LeNetConfig,
@@ -24,8 +26,6 @@ from raydistill.config import (
     Shape,
     VGG11Config,
 )
-from raydistill.core.classic_networks import VGG11, AlexNet, LeNet, ResNet18
-from raydistill.core.layers import Features, average_pool, make_norm
 
 
 class ConvNet(nn.Module):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from raydistill.core import zca
-from raydistill.space_file import DataError
+from raydistill.data_facts import DataError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

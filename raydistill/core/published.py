@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from raydistill.data_facts import DataError
 from raydistill.node_cache import cache_folder
-from raydistill.space_file import DataError
 
 
 def root_folder(data_root: Path | None) -> Path:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from raydistill.config import NetworkConfig
 from raydistill.core.contract import TrainPart
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.recipes import RECIPES
 from raydistill.core.train import images_at_once, train
+from raydistill.network_config import NetworkConfig
 
 
 class ClassBatches:

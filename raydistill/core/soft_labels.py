@@ -10,9 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from raydistill.config import NetworkConfig
 from raydistill.core.contract import TrainPart
 from raydistill.core.experts import Experts, logits_of
+from raydistill.network_config import NetworkConfig
 
 
 def soft_labels(experts: Experts, network: NetworkConfig, part: TrainPart, images: Tensor, classes: Tensor) -> Tensor:

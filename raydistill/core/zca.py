@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from raydistill.space_file import DataError
+from raydistill.data_facts import DataError
 from raydistill.store import Store
 
 EPS = 0.1

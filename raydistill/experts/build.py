@@ -12,7 +12,6 @@ from safetensors.torch import save
 from torch import Tensor
 
 from raydistill.baseline import prepare_process, splits_of, train_part
-from raydistill.config import TrialConfig
 from raydistill.core.contract import TrainPart
 from raydistill.core.cost import Stopwatch
 from raydistill.core.experts import difficulty, train_expert
@@ -22,6 +21,7 @@ from raydistill.experts.files import ExpertRow, is_whole, missing, read_row, rea
 from raydistill.experts.need import ExpertNeed
 from raydistill.record import code_sha256, versions
 from raydistill.store import Store, StoreError
+from raydistill.trial_config import TrialConfig
 
 
 def check_disk(needs: Sequence[ExpertNeed], store: Store, *, rebuild_damaged: bool = False) -> None:

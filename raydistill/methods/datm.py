@@ -17,11 +17,11 @@ from typing import Literal
 
 import torch
 
-from raydistill.config import NetworkConfig
 from raydistill.core.contract import Checkpoint, Report, TrainPart
 from raydistill.core.experts import Experts
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods.trajectory import ABLATIONS, TrajectoryConfig, match_trajectories
+from raydistill.network_config import NetworkConfig
 
 __all__ = ["ABLATIONS", "DATMConfig", "distill"]
 

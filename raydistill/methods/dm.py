@@ -32,7 +32,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from raydistill.config import Config, NetworkConfig
+from raydistill.config import Config
 from raydistill.core.augment import AugmentationName, parse_operations
 from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
 from raydistill.core.layers import Features
@@ -48,7 +48,8 @@ from raydistill.core.matching import (
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
-from raydistill.space_file import DataFacts
+from raydistill.data_facts import DataFacts
+from raydistill.network_config import NetworkConfig
 
 ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {"augmentation": lambda config: {"augmentation": "none"}}
 """What `raydistill ablate` turns off: the distillation sees plain images; the networks that judge the set keep their recipe."""

@@ -30,13 +30,14 @@ import torch
 from pydantic import Field, NonNegativeInt, model_validator
 from torch import Tensor
 
-from raydistill.config import Config, NetworkConfig
+from raydistill.config import Config
 from raydistill.core.contract import Checkpoint, Report, TrainPart
 from raydistill.core.experts import ONLY_CHOICES, Curriculum, Experts, Share
 from raydistill.core.synthetic import SyntheticSet
+from raydistill.data_facts import DataFacts
 from raydistill.methods import trajectory
 from raydistill.methods.trajectory import Keep, TrajectoryConfig, match_trajectories
-from raydistill.space_file import DataFacts
+from raydistill.network_config import NetworkConfig
 
 ABLATIONS = {
     **trajectory.ABLATIONS,

@@ -16,12 +16,12 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 
-from raydistill.config import NetworkConfig
 from raydistill.core.contract import Checkpoint, Report, TrainPart
 from raydistill.core.experts import ONLY_CHOICES, Curriculum, ExpertFields, Experts
 from raydistill.core.selection import starting_images
 from raydistill.core.soft_labels import soft_labels
 from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.network_config import NetworkConfig
 
 
 class RandomSoftConfig(ExpertFields):

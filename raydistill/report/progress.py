@@ -17,9 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from raydistill.config import TrialConfig
 from raydistill.report.tally import Running, Tally, step_words
 from raydistill.report.words import duration, points, telling_line
+from raydistill.trial_config import TrialConfig
 
 if TYPE_CHECKING:
     from raydistill.record import Reading, TrialRecord

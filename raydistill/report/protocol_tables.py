@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from raydistill.data_root import DataRoot
 from raydistill.protocols import PROTOCOLS, BenchReading, RankingReading, run_dc_bench, run_dd_ranking
-from raydistill.report.tables import frame_of, render
+from raydistill.report.rendering import frame_of, render
 from raydistill.spaces import InputError, did_you_mean
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import fsspec
 
-from raydistill.config import Config, TrialConfig
+from raydistill.config import Config
 from raydistill.core.experts import ExpertFields
 from raydistill.lock import holder_of
 from raydistill.methods import method_configs
@@ -21,6 +21,7 @@ from raydistill.report.tally import Bracket, bracket_of, bracket_words, state_wo
 from raydistill.report.words import duration, points
 from raydistill.search.resume import SPACE_FILE, stored_document
 from raydistill.store import Store
+from raydistill.trial_config import TrialConfig
 
 Stage = Literal["baseline", "experts", "trials", "confirmation", "ended"]
 

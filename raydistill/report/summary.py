@@ -6,11 +6,12 @@ import statistics
 from collections.abc import Sequence
 
 from raydistill.baseline import Baseline
-from raydistill.comparison import CONFIDENCE, Comparison
+from raydistill.comparison_rows import CONFIDENCE, Comparison
 from raydistill.methods import method_configs
 from raydistill.plan import Forecast
 from raydistill.record import SearchResult
-from raydistill.report.tables import comparison_frame, read_study, render, write_tables
+from raydistill.report.rendering import render
+from raydistill.report.tables import comparison_frame, read_study, write_tables
 from raydistill.report.words import accuracy_line, duration, points
 from raydistill.store import Store
 

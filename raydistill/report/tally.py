@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from raydistill.config import Config, TrialConfig
+from raydistill.config import Config
 from raydistill.report.words import duration, points
+from raydistill.trial_config import TrialConfig
 
 if TYPE_CHECKING:
     from raydistill.record import Reading, TrialRecord

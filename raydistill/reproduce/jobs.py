@@ -26,6 +26,7 @@ from raydistill.core.experts import ExpertFields
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode
 from raydistill.core.train import is_correct
 from raydistill.data_root import DataRoot
+from raydistill.distillation import StoredCheckpoint
 from raydistill.experts.build import train_and_keep
 from raydistill.experts.files import StoredExperts
 from raydistill.experts.need import ExpertNeed, need_for
@@ -34,7 +35,6 @@ from raydistill.record import code_sha256, versions
 from raydistill.reproduce.official import load_official
 from raydistill.reproduce.settings import Cell, SetPlan
 from raydistill.store import Store
-from raydistill.trial import StoredCheckpoint
 
 
 class MadeSet(Config):

@@ -18,9 +18,9 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from raydistill.certify.certificate import Certificate
-from raydistill.comparison import Comparison
+from raydistill.comparison_rows import Comparison
 from raydistill.config import Config
-from raydistill.report.tables import frame_of, render
+from raydistill.report.rendering import frame_of, render
 from raydistill.store import Store, StoreError
 
 NOT_RUN = "not run"

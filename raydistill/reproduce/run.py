@@ -11,6 +11,7 @@ import numpy as np
 from raydistill.config import DatasetConfig
 from raydistill.core.data import LabelledImages, load_raw, load_splits, open_test
 from raydistill.core.preprocess import Standardise
+from raydistill.data_facts import DataError
 from raydistill.experts.build import check_disk
 from raydistill.experts.files import missing
 from raydistill.experts.need import ExpertNeed
@@ -30,7 +31,6 @@ from raydistill.reproduce.scales import SCALES, Scale
 from raydistill.reproduce.settings import READINGS, Cell, Reading, Row, SetPlan, rows_of
 from raydistill.search.jobs import Job, JobRunner, run_stage
 from raydistill.search.watcher import Watcher
-from raydistill.space_file import DataError
 from raydistill.spaces import InputError
 from raydistill.store import StoreError
 

@@ -19,13 +19,14 @@ from typing import Literal
 
 from pydantic import SerializeAsAny
 
-from raydistill.config import Config, ConvNetConfig, MLPConfig, NetworkConfig
+from raydistill.config import Config
 from raydistill.core.recipes import ALL_SIX, RECIPES, EpochRecipe, Recipe
 from raydistill.methods.coreset import RandomConfig
 from raydistill.methods.datadam import DataDAMConfig
 from raydistill.methods.datm import DATMConfig
 from raydistill.methods.pad import PADConfig
 from raydistill.methods.random_soft import RandomSoftConfig, of_the_same_experts
+from raydistill.network_config import ConvNetConfig, MLPConfig, NetworkConfig
 from raydistill.reproduce.official import OfficialImages, ReportData
 from raydistill.reproduce.scales import Scale
 

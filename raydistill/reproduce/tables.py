@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from raydistill.report.tables import FORMATS, frame_of, render
+from raydistill.report.rendering import FORMATS, frame_of, render
 from raydistill.reproduce.flops import report_flops
 from raydistill.reproduce.published import REPORT_TIMER, TABLE_2, TABLES, TITLES, Published
 from raydistill.reproduce.run import Asked, Read, Result, Results

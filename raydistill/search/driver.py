@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import yaml
 
 from raydistill.baseline import Baseline, finish_baseline, read_baseline
-from raydistill.config import GoalConfig, SearchSpace, TrialConfig, dataset_config
+from raydistill.config import GoalConfig, dataset_config
 from raydistill.confirm import finish_confirmation
 from raydistill.core.data import load_splits
 from raydistill.data_root import DataRoot, as_data_root
@@ -27,8 +27,9 @@ from raydistill.search.solver import Solver
 from raydistill.search.space import any_trial, complete_document
 from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, not_admissible
 from raydistill.search.watcher import Watcher
-from raydistill.space_file import read_trial_config
+from raydistill.search_space import SearchSpace
 from raydistill.store import Store
+from raydistill.trial_config import TrialConfig, read_trial_config
 
 __all__ = ["Executor", "StudyMismatchError", "run_search"]
 

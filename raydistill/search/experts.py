@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 from raydistill.baseline import Baseline, recipe_of, splits_of
-from raydistill.config import Choices, Range, SearchSpace, TrialConfig
 from raydistill.core.experts import ExpertFields
 from raydistill.core.recipes import Recipe
 from raydistill.data_root import DataRoot
@@ -21,7 +20,9 @@ from raydistill.experts.sets import note_use
 from raydistill.lock import StudyInUseError, study_lock
 from raydistill.search.jobs import JobRunner, network_jobs, run_missing
 from raydistill.search.watcher import Watcher
+from raydistill.search_space import Choices, Range, SearchSpace
 from raydistill.store import Store
+from raydistill.trial_config import TrialConfig
 
 
 def extreme_trials(space: SearchSpace, data_sha256: str) -> list[TrialConfig[Any]]:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from raydistill.baseline import train_baseline_network
-from raydistill.config import TrialConfig
 from raydistill.confirm import train_confirm_network
 from raydistill.data_root import DataRoot
 from raydistill.methods import method_configs
 from raydistill.search.watcher import Watcher
-from raydistill.space_file import read_trial_config
 from raydistill.store import Store
+from raydistill.trial_config import TrialConfig, read_trial_config
 
 
 class Job(Protocol):

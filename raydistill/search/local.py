@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from raydistill.config import TrialConfig
 from raydistill.data_root import DataRoot
 from raydistill.record import TrialRecord, read_record
 from raydistill.search.jobs import Job
@@ -15,6 +14,7 @@ from raydistill.search.solver import Solver
 from raydistill.search.watcher import Watcher
 from raydistill.store import Store, StoreError
 from raydistill.trial import OnStep, Report, run_trial, tell_nobody
+from raydistill.trial_config import TrialConfig
 
 
 class LocalExecutor:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from raydistill.config import DatasetConfig, TrialConfig
+from raydistill.config import DatasetConfig
 from raydistill.data_root import DataRoot
 from raydistill.store import Store
+from raydistill.trial_config import TrialConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from raydistill.baseline import read_baseline
-from raydistill.config import SearchSpace
 from raydistill.record import code_sha256, read_trials
 from raydistill.search.space import complete_document
+from raydistill.search_space import SearchSpace
 from raydistill.store import Store, StoreError
 
 SPACE_FILE = "search_space.yaml"

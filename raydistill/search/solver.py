@@ -27,7 +27,7 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from raydistill.config import SearchSpace, TrialConfig, derive_seed
+from raydistill.config import derive_seed
 from raydistill.record import FINAL_STATES, TrialRecord, read_trials
 from raydistill.search.allowance import Allowance
 from raydistill.search.ladder import Rung, ladder
@@ -35,7 +35,9 @@ from raydistill.search.law import LawModel, Seen
 from raydistill.search.proposal import Aim, model_of, propose
 from raydistill.search.snapshot import Snapshot
 from raydistill.search.space import distributions, field, from_parameter, from_place, parameters, to_place
+from raydistill.search_space import SearchSpace
 from raydistill.store import Store
+from raydistill.trial_config import TrialConfig
 
 
 class Outcome(NamedTuple):

@@ -12,8 +12,10 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from raydistill.config import Choices, Range, SearchSpace, TrialConfig, set_at
+from raydistill.config import set_at
 from raydistill.search.proposal import Field
+from raydistill.search_space import Choices, Range, SearchSpace
+from raydistill.trial_config import TrialConfig
 
 Dimension = Range | Choices
 

@@ -11,11 +11,12 @@ from typing import Literal, NamedTuple, get_args
 from scipy import stats
 
 from raydistill.baseline import Baseline
-from raydistill.config import GoalConfig, SearchSpace
+from raydistill.config import GoalConfig
 from raydistill.confirm import Confirmation
 from raydistill.core.lossless import gap_interval
 from raydistill.record import GapBounds, SearchResult, State, TrialRecord, unpack_bits
 from raydistill.search.law import LawModel
+from raydistill.search_space import SearchSpace
 
 Verdict = Literal["lossless", "not_reached", "inconclusive"]
 FLOOR_CONFIDENCE = 0.9

@@ -18,11 +18,11 @@ from raydistill.certify.verify import verify_certificate
 from raydistill.config import Config
 from raydistill.core import data
 from raydistill.core.synthetic import decode
+from raydistill.data_facts import DataError
 from raydistill.lock import StudyInUseError, study_lock
 from raydistill.methods import METHODS, Control, Method
 from raydistill.record import SearchResult, code_sha256
 from raydistill.search.local import LocalExecutor
-from raydistill.space_file import DataError
 from raydistill.store import Store, StoreError
 
 

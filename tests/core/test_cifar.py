@@ -12,7 +12,7 @@ import pytest
 from torchvision.datasets import CIFAR10, CIFAR100
 
 from raydistill.core.cifar import load_cifar10, load_cifar100
-from raydistill.space_file import DataError
+from raydistill.data_facts import DataError
 
 
 def write(folder: Path, name: str, content: dict[str, Any]) -> tuple[str, str]:

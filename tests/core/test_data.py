@@ -26,7 +26,7 @@ from raydistill.core.data import (
     open_test,
 )
 from raydistill.core.raw import RawDataset, RawPart
-from raydistill.space_file import DataError, DataFacts
+from raydistill.data_facts import DataError, DataFacts
 from raydistill.store import Store, StoreError
 
 DIGITS = DatasetConfig(name="digits")

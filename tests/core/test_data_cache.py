@@ -13,9 +13,9 @@ from PIL import Image
 from raydistill.config import ImageFolderConfig
 from raydistill.core.data import load_splits
 from raydistill.core.data_cache import local_folder
+from raydistill.data_facts import DataError
 from raydistill.data_root import DataRoot, as_data_root
 from raydistill.node_cache import cache_folder
-from raydistill.space_file import DataError
 from raydistill.store import Store, StoreError
 
 FILES = {"set/a.bin": hashlib.md5(b"aaa").hexdigest(), "set/b.bin": hashlib.md5(b"bbb").hexdigest()}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from raydistill.config import ConvNetConfig, DatasetConfig
+from raydistill.config import DatasetConfig
 from raydistill.core.contract import DivergedError, TrainPart
 from raydistill.core.data import load_splits
 from raydistill.core.experts import (
@@ -22,6 +22,7 @@ from raydistill.core.experts import (
     images_seen,
     train_expert,
 )
+from raydistill.network_config import ConvNetConfig
 
 CPU = torch.device("cpu")
 PUBLISHED = Curriculum(

@@ -13,11 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from raydistill.config import DatasetConfig, ImageFolderConfig, TrialConfig
+from raydistill.config import DatasetConfig, ImageFolderConfig
 from raydistill.core.data import data_facts, load_splits, open_test
 from raydistill.core.image_folder import load_image_folder
-from raydistill.space_file import DataError
+from raydistill.data_facts import DataError
 from raydistill.store import Store
+from raydistill.trial_config import TrialConfig
 
 
 def save(path: Path, value: int, size: tuple[int, int] = (8, 8), mode: str = "RGB") -> None:

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from raydistill.config import ConvNetConfig, MLPConfig
 from raydistill.core import matching
 from raydistill.core.augment import OPERATIONS
 from raydistill.core.layers import Features
@@ -22,7 +21,8 @@ from raydistill.core.matching import (
     train_between,
 )
 from raydistill.core.networks import Network, build_network, initialise
-from raydistill.space_file import DataFacts
+from raydistill.data_facts import DataFacts
+from raydistill.network_config import ConvNetConfig, MLPConfig
 
 CPU = torch.device("cpu")
 

@@ -13,7 +13,7 @@ from PIL import Image
 from raydistill.config import DatasetConfig
 from raydistill.core.data import load_splits, open_test
 from raydistill.core.mhist import load_mhist
-from raydistill.space_file import DataError
+from raydistill.data_facts import DataError
 from raydistill.store import Store
 
 HEADER = ["Image Name", "Majority Vote Label", "Number of Annotators who Selected SSA (Out of 7)", "Partition"]

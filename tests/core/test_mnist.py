@@ -16,7 +16,7 @@ from raydistill.config import DatasetConfig
 from raydistill.core import mnist
 from raydistill.core.data import data_facts, load_splits, open_test
 from raydistill.core.mnist import MD5, load_mnist
-from raydistill.space_file import DataError
+from raydistill.data_facts import DataError
 from raydistill.store import Store
 
 CANDIDATES = [

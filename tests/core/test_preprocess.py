@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from raydistill.core import zca
 from raydistill.core.preprocess import Standardise, Whiten, fit, fit_standardise
-from raydistill.space_file import DataError
+from raydistill.data_facts import DataError
 
 
 def random_bytes(*shape: int) -> NDArray[np.uint8]:

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from raydistill.config import ConvNetConfig, DatasetConfig, MLPConfig
+from raydistill.config import DatasetConfig
 from raydistill.core.contract import TrainPart
 from raydistill.core.data import load_splits
 from raydistill.core.recipes import RECIPES
 from raydistill.core.selection import ClassBatches, herding, k_center, starting_images, trained_features
+from raydistill.network_config import ConvNetConfig, MLPConfig
 
 NETWORK = ConvNetConfig(name="convnet", depth=1, width=2)
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from raydistill.config import ConvNetConfig
 from raydistill.core.augment import draw_one_operation, parse_operations
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.unroll import (
@@ -19,6 +18,7 @@ from raydistill.core.unroll import (
     student_loss,
     unrolled_gradient,
 )
+from raydistill.network_config import ConvNetConfig
 
 CPU = torch.device("cpu")
 

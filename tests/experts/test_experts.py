@@ -15,7 +15,6 @@ import torch
 from safetensors.torch import load_file
 
 from raydistill import experts as package
-from raydistill.config import TrialConfig
 from raydistill.core.data import Splits, load_splits
 from raydistill.experts import build
 from raydistill.experts.build import check_disk
@@ -29,6 +28,7 @@ from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
 from raydistill.spaces import load_space
 from raydistill.store import Store, StoreError
+from raydistill.trial_config import TrialConfig
 
 SMALL: dict[str, Any] = {
     "study": "tiny",

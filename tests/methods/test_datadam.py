@@ -11,14 +11,14 @@ from pydantic import ValidationError
 from three_classes import NETWORK, distil_noted, small_part
 from torch import Tensor
 
-from raydistill.config import ConvNetConfig, MLPConfig
 from raydistill.core import matching
 from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.layers import Features
 from raydistill.core.synthetic import SyntheticSet
+from raydistill.data_facts import DataFacts
 from raydistill.methods import datadam
 from raydistill.methods.datadam import DataDAMConfig, attention_map, class_means, matching_loss
-from raydistill.space_file import DataFacts
+from raydistill.network_config import ConvNetConfig, MLPConfig
 
 
 def run(**fields: Any) -> tuple[SyntheticSet, list[float]]:

@@ -9,16 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from raydistill.config import Config, ConvNetConfig, DatasetConfig, ResNet18Config
+from raydistill.config import Config, DatasetConfig
 from raydistill.core.contract import DivergedError, NoCheckpoint, TrainPart
 from raydistill.core.data import load_splits
 from raydistill.core.experts import Experts, ExpertSettings, train_expert
 from raydistill.core.synthetic import SyntheticSet
+from raydistill.data_facts import DataFacts
 from raydistill.methods import METHODS
 from raydistill.methods.datm import DATMConfig
 from raydistill.methods.pad import PADConfig, parameters_kept
 from raydistill.methods.trajectory import TrajectoryConfig, distance, window_end
-from raydistill.space_file import DataFacts
+from raydistill.network_config import ConvNetConfig, ResNet18Config
 
 CPU = torch.device("cpu")
 NETWORK = ConvNetConfig(name="convnet", depth=2, width=4)

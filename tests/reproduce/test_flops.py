@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raydistill.config import ConvNetConfig
+from raydistill.network_config import ConvNetConfig
 from raydistill.reproduce.flops import by_report_rule, report_flops
 
 

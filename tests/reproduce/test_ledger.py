@@ -9,7 +9,7 @@ import pytest
 from hand_certified import certificate
 from hand_made import SMALL
 
-from raydistill.comparison import Comparison, Row
+from raydistill.comparison_rows import Comparison, Row
 from raydistill.core.recipes import RECIPES
 from raydistill.methods import METHODS
 from raydistill.reproduce.jobs import Outcome

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from raydistill.baseline import Baseline, BaselineReading
-from raydistill.config import SearchSpace, TrialConfig
+from raydistill.data_facts import DataFacts
 from raydistill.methods import method_configs
 from raydistill.record import Cost, Reading, State, TrialRecord, code_sha256, pack_bits
 from raydistill.search.proposal import Aim
-from raydistill.space_file import DataFacts, Known, parse_space
+from raydistill.search_space import SearchSpace
+from raydistill.space_file import Known, parse_space
 from raydistill.store import Store
+from raydistill.trial_config import TrialConfig
 
 KNOWN = Known(
     methods=method_configs(),

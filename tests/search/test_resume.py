@@ -10,10 +10,10 @@ import pytest
 import yaml
 from made_up import baseline, record, space, write_config
 
-from raydistill.config import SearchSpace
 from raydistill.record import write_record
 from raydistill.search.resume import StudyMismatchError, check_resumable, differences
 from raydistill.search.space import any_trial, complete_document
+from raydistill.search_space import SearchSpace
 from raydistill.store import Store, StoreError
 
 DATA = "d" * 64

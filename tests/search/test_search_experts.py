@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from raydistill.config import SearchSpace
 from raydistill.core.recipes import RECIPES
 from raydistill.experts.need import ExpertsError
 from raydistill.report.progress import SilentWatcher
 from raydistill.search.driver import run_search
 from raydistill.search.experts import extreme_trials
 from raydistill.search.local import LocalExecutor
+from raydistill.search_space import SearchSpace
 from raydistill.space_document import SpaceError
 from raydistill.spaces import load_space
 from raydistill.store import Store

@@ -7,7 +7,6 @@ import yaml
 from made_up import KNOWN, space
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from raydistill.config import Choices, Range
 from raydistill.search.proposal import Field
 from raydistill.search.space import (
     any_trial,
@@ -21,6 +20,7 @@ from raydistill.search.space import (
     to_parameter,
     to_place,
 )
+from raydistill.search_space import Choices, Range
 from raydistill.space_file import parse_space
 
 

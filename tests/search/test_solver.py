@@ -13,10 +13,11 @@ import pytest
 from made_up import AIM, record, space
 from optuna.trial import TrialState
 
-from raydistill.config import SearchSpace, TrialConfig
 from raydistill.record import TrialRecord, write_record
 from raydistill.search.solver import Solver, read_outcome
+from raydistill.search_space import SearchSpace
 from raydistill.store import Store, StoreError
+from raydistill.trial_config import TrialConfig
 
 
 def solver_in(folder: Path, searched: SearchSpace | None = None) -> Solver:

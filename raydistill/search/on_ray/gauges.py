@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from ray.util.metrics import Gauge
 
-from raydistill.config import TrialConfig
 from raydistill.record import Reading
+from raydistill.trial_config import TrialConfig
 
 PREFIX = "raydistill_"
 TAGS = ("study", "method", "trial")

@@ -17,12 +17,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raydistill.config import Config, ResourcesConfig, dataset_config
 from raydistill.core.data import load_splits
+from raydistill.data_facts import DataError
 from raydistill.data_root import as_data_root
 from raydistill.record import code_sha256, versions
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.on_ray.capacity import NodeShape
 from raydistill.search.watcher import Watcher
-from raydistill.space_file import DataError
 from raydistill.store import Store, StoreError
 
 FOLDER = ".nodes"

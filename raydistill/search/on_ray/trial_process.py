@@ -17,7 +17,6 @@ from typing import Any
 from ray import tune
 from ray.tune.trainable import wrap_function
 
-from raydistill.config import TrialConfig
 from raydistill.data_root import as_data_root
 from raydistill.methods import method_configs
 from raydistill.record import Reading
@@ -25,8 +24,8 @@ from raydistill.search.local import run_to_a_record
 from raydistill.search.on_ray.gauges import TrialGauges
 from raydistill.search.on_ray.probe import here, refusal
 from raydistill.search.space import value_at
-from raydistill.space_file import read_trial_config
 from raydistill.store import Store
+from raydistill.trial_config import TrialConfig, read_trial_config
 
 REPORT_SECONDS = 10.0
 """How often the driver is told of a step; the trial waits until it has taken that in."""

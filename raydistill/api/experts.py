@@ -1,0 +1,66 @@
+"""Expert trajectories on a store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raydistill.api.common import SpaceSource, executor_for
+from raydistill.data_root import as_data_root
+
+if TYPE_CHECKING:
+    from raydistill.search.watcher import Watcher
+
+
+def build_experts(
+    space: SpaceSource,
+    *,
+    store: str | Path = "studies",
+    data_root: str | Path | None = None,
+    local: bool = False,
+    address: str | None = None,
+    overrides: Sequence[str] = (),
+    watcher: Watcher | None = None,
+) -> list[str]:
+    """Train the experts that a search of a space would read: those that are missing, and damaged ones again.
+
+    Args:
+        space: a YAML file, the name of a shipped space, or the document itself.
+        store: gets `experts/<key>/`.
+        data_root: folder or URI of the data files; None is each data set's own default.
+        local: run one by one in this process, without Ray.
+        address: of a running Ray cluster; None starts one on this machine.
+        overrides: `path.to.field=value`, as `--set` takes them.
+        watcher: told what happens; None tells nobody.
+
+    Returns:
+        The keys of the sets; none where the space's method reads no experts.
+
+    Raises:
+        SpaceError: the space has mistakes; all are named.
+        ExpertsError: the space's window is longer than its experts' trajectories.
+        StoreError: the store cannot be written, or has too little room.
+    """
+    from contextlib import closing
+
+    from raydistill.config import dataset_config
+    from raydistill.core.data import load_splits
+    from raydistill.report.progress import SilentWatcher
+    from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
+    from raydistill.search.needs import needs_of_trial
+    from raydistill.spaces import load_space
+    from raydistill.store import Store
+
+    root, folder = as_data_root(data_root), Store(str(store)).absolute
+    checked = load_space(space, overrides, root)
+    folder.check_writable()
+    configs = extreme_trials(checked, load_splits(dataset_config(checked.template["dataset"]), root).sha256)
+    if not configs:
+        return []
+    needs = plan_experts(configs, folder, root, rebuild_damaged=True)
+    with closing(executor_for(checked.resources, local=local, address=address)) as executor:
+        told = watcher or SilentWatcher()
+        executor.require(needs_of_trial(configs[0], folder.at("experts"), root))
+        prepare_experts(needs, configs[0], folder, root, executor, told, rebuild_damaged=True)
+    return [need.settings.key for need in needs]

@@ -1,0 +1,87 @@
+"""The functions around a search: search, status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raydistill.api.common import SpaceSource, executor_for
+from raydistill.data_root import as_data_root
+
+if TYPE_CHECKING:
+    from raydistill.record import SearchResult
+    from raydistill.report.status import StudyStatus
+    from raydistill.search.watcher import Watcher
+
+
+def search(
+    space: SpaceSource,
+    *,
+    store: str | Path = "studies",
+    data_root: str | Path | None = None,
+    local: bool = False,
+    address: str | None = None,
+    trials: int | None = None,
+    overrides: Sequence[str] = (),
+    accept_code_change: bool = False,
+    watcher: Watcher | None = None,
+) -> SearchResult:
+    """Search a space for the smallest lossless IPC; on a study that exists, continue it.
+
+    Args:
+        space: a YAML file, the name of a shipped space, or the document itself.
+        store: folder or fsspec URI that holds studies; this one goes to `<store>/<study>/`.
+        data_root: folder or URI of the data files; None is each data set's own default.
+        local: run the trials one by one in this process, without Ray.
+        address: of a running Ray cluster; None starts one on this machine.
+        trials: overrides `budget.trials`.
+        overrides: `path.to.field=value`, as `--set` takes them.
+        accept_code_change: continue a study that other code began.
+        watcher: told what happens; None tells nobody.
+
+    Returns:
+        The verdict and its evidence, as `result.json` holds it.
+
+    Raises:
+        SpaceError: the space has mistakes; all are named.
+        InputError: there is no such space, or both `local` and `address` are given.
+        StudyInUseError: another search holds the study.
+        StudyMismatchError: the study was begun with another space or other code.
+        ResourcesError: no node can hold one trial.
+        StoreError: the store cannot be written, or a record in it is damaged.
+    """
+    from raydistill.spaces import load_space
+
+    budget = [] if trials is None else [f"budget.trials={trials}"]
+    checked = load_space(space, [*overrides, *budget], as_data_root(data_root))
+
+    from raydistill.report.progress import SilentWatcher
+    from raydistill.search.driver import run_search
+    from raydistill.store import Store
+
+    return run_search(
+        checked,
+        Store(str(store)),
+        data_root=as_data_root(data_root),
+        executor=executor_for(checked.resources, local=local, address=address),
+        watcher=watcher or SilentWatcher(),
+        accept_code_change=accept_code_change,
+    )
+
+
+def status(study: str | Path, *, store: str | Path = "studies") -> StudyStatus:
+    """Where a study stands, from what it left in its store: a search of it may run elsewhere, or have stopped.
+
+    Args:
+        study: a folder or URI `<store>/<study>`, or a name in `store`.
+        store: folder or fsspec URI that holds studies.
+
+    Raises:
+        InputError: there is no such study.
+        StoreError: a file of it is damaged.
+    """
+    from raydistill.report.status import read_status
+    from raydistill.spaces import find_study
+
+    return read_status(find_study(str(study), str(store)).absolute)

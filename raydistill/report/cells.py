@@ -1,0 +1,59 @@
+"""A trial's config and record as cells of a table: values by column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from raydistill.record import TrialRecord
+from raydistill.report.words import telling_line
+from raydistill.trial_config import TrialConfig
+
+
+def config_cells(config: TrialConfig[Any]) -> dict[str, Any]:
+    """Each config field under its own name; a section's `name` under the section's; what clashes keeps its dotted path."""
+    cells: dict[str, Any] = {}
+    for field, value in config.model_dump(mode="json").items():
+        for key, cell in value.items() if isinstance(value, dict) else [("name", value)]:
+            column = field if key == "name" else key
+            cells[f"{field}.{key}" if column in cells else column] = cell
+    return cells
+
+
+def measured_cells(record: TrialRecord | None) -> dict[str, Any]:
+    """What a trial's record measured; cells that it leaves without a value are None, and all are without a record."""
+    final = record.final if record else None
+    cost = record.cost if record else None
+    accuracies = final.accuracy_fractions if final else ()
+    return {
+        "accuracy_fraction_mean": float(np.mean(accuracies)) if accuracies else None,
+        "accuracy_fraction_std": sample_std(accuracies),
+        "gap": final.gap if final else None,
+        "seconds": seconds_of(record) if cost else None,
+        "distill_seconds": cost.distill_seconds if cost else None,
+        "evaluate_seconds": cost.evaluate_seconds if cost else None,
+        "images": record.images if record and final else None,
+        "set_bytes": record.set_bytes if record and final else None,
+        "label_kind": record.label_kind if record and final else None,
+        "train_macs": cost.train_macs if cost else None,
+        "epoch_macs": cost.epoch_macs if cost else None,
+        "peak_memory_bytes": cost.peak_memory_bytes if cost else None,
+        "error": telling_line(record.error) if record and record.error else None,
+        "images_sha256": record.images_sha256 if record else None,
+        "code_sha256": record.code_sha256 if record else None,
+        "device": record.device if record else None,
+        "host": record.host if record else None,
+        "started_at": record.started_at if record else None,
+    }
+
+
+def seconds_of(record: TrialRecord | None) -> float:
+    """Of distilling and evaluating; 0 for a trial without a cost."""
+    return record.cost.distill_seconds + record.cost.evaluate_seconds if record and record.cost else 0.0
+
+
+def sample_std(accuracies: Sequence[float]) -> float | None:
+    """Sample standard deviation; none for a single network."""
+    return float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None

@@ -1,0 +1,65 @@
+"""Tables as text: exact in CSV, in percent and points for people."""
+
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+import pytest
+from hand_made import HandMade
+
+from raydistill.methods import method_configs
+from raydistill.report.rendering import render
+from raydistill.report.tables import read_study, trial_frame
+
+
+def trials_of(made: HandMade) -> pd.DataFrame:
+    return trial_frame(read_study(made.study, method_configs()))
+
+
+def test_csv_keeps_whole_numbers_whole_and_fractions_exact(by_hand: HandMade) -> None:
+    by_hand.trial(7, (0.123456789012345,))
+    by_hand.trial(8, None)
+    read = pd.read_csv(io.StringIO(render(trials_of(by_hand), "csv")), dtype=str, keep_default_na=False)
+    assert list(read["set_bytes"]) == ["17990", ""]
+    assert list(read["accuracy_fraction_mean"]) == ["0.123456789012345", ""]
+
+
+def test_markdown_shows_percent_and_points_under_headers_that_say_so(by_hand: HandMade) -> None:
+    trial_id = by_hand.trial(7, (0.95, 0.97), lr_images=0.3)
+    by_hand.trial(8, (0.98,), lr_images=2.0)
+    lines = render(trials_of(by_hand), "md").splitlines()
+    header, _, row, _ = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    cells = dict(zip(header, row, strict=True))
+    expected = {"trial_id": trial_id, "ipc": "7", "lr_images": "0.3", "accuracy (%)": "96.00"}
+    expected |= {"accuracy std (points)": "1.41", "gap (points)": "2.00", "seconds": "12.0", "set_bytes": "17990"}
+    assert {name: cells[name] for name in expected} == expected
+
+
+def test_markdown_tells_once_what_is_the_same_in_every_row(by_hand: HandMade) -> None:
+    by_hand.trial(7)
+    by_hand.trial(8)
+    first, *table = render(trials_of(by_hand), "md").splitlines()
+    assert first.startswith("In every row: state finished, dataset digits, network convnet, method datadam, ")
+    assert ", margin (points) 2.00" in first
+    assert "dataset" not in "\n".join(table)
+
+
+def test_a_trial_id_that_looks_like_a_number_stays_text(by_hand: HandMade) -> None:
+    frame = pd.DataFrame({"trial_id": ["12e456789012"], "error": ["a|b"]})
+    assert "| 12e456789012 | a\\|b" in render(frame, "md")
+
+
+def test_latex_escapes_and_keeps_units(by_hand: HandMade) -> None:
+    by_hand.trial(7, state="diverged", error="loss is 50% & nan")
+    by_hand.trial(8, (0.98,))
+    text = render(trials_of(by_hand), "tex")
+    assert text.startswith("% In every row: ")
+    assert "accuracy (\\%)" in text
+    assert "loss is 50\\% \\& nan" in text
+    assert text.rstrip().endswith("\\end{tabular}")
+
+
+def test_another_format_is_refused() -> None:
+    with pytest.raises(ValueError, match="tables as 'html'; allowed: md, csv, tex: give one of these"):
+        render(pd.DataFrame({"ipc": [1]}), "html")
