@@ -46,7 +46,7 @@ def left_unchecked(certificate: Certificate, study: Store) -> Iterator[str]:
     if gone:
         counts = " and ".join(f"{gone.count(kind)} {kind}s" for kind in dict.fromkeys(gone))
         yield f"{counts}: they are not in the study any more; --retrain makes them again"
-    if _went_on(evidence, study):
+    if any(_is_later(record, evidence) for record in _records(study)):
         yield "confirmed candidates and seconds of the search: it went on after the certificate, and its result is of later"
 
 
@@ -108,10 +108,11 @@ def _search(evidence: Evidence, study: Store) -> Iterator[str]:
         yield "baseline/baseline.json is missing, and the evidence of the full data with it"
     else:
         yield from _baseline(evidence, study, baseline)
-    records = [record for record in _records(study) if not _is_later(record, evidence)]
-    smaller = [row.model_dump(mode="json") for row in smaller_of(records, evidence.trial.ipc)]
+    records = _records(study)
+    until_then = [record for record in records if not _is_later(record, evidence)]
+    smaller = [row.model_dump(mode="json") for row in smaller_of(until_then, evidence.trial.ipc)]
     yield from differences("evidence.smaller", [row.model_dump(mode="json") for row in evidence.smaller], smaller)
-    if _went_on(evidence, study):
+    if len(until_then) < len(records):  # what the result says is of later
         return
     try:
         result = read_result(study)
@@ -171,7 +172,3 @@ def _records(study: Store) -> list[TrialRecord]:
 def _is_later(record: TrialRecord, evidence: Evidence) -> bool:
     """Whether a trial began after the certificate was written: its study may be searched on."""
     return datetime.fromisoformat(record.started_at) > datetime.fromisoformat(evidence.finished_at)
-
-
-def _went_on(evidence: Evidence, study: Store) -> bool:
-    return any(_is_later(record, evidence) for record in _records(study))

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from raydistill.baseline import recipe_of, splits_of
 from raydistill.certify.arms import ArmPlan, Plan, certificate_seeds, network_jobs, set_jobs, trained_arms
 from raydistill.certify.beside import differences, left_unchecked, mismatches_beside
-from raydistill.certify.certificate import Certificate, CertifyError, content_sha256, read_certificate, seal_of
+from raydistill.certify.certificate import Certificate, CertifyError, Findings, content_sha256, read_certificate, seal_of
 from raydistill.certify.evidence import opening_reason
 from raydistill.certify.findings import find
 from raydistill.certify.reading import read_on_test
@@ -53,7 +53,11 @@ def verify_certificate(path: str) -> Verification:
     """
     folder, name = _split(path)
     certificate = read_certificate(folder, name)
-    mismatches = list(_in_itself(certificate))
+    try:
+        again = find(certificate.evidence)
+    except (ValueError, ValidationError) as error:
+        raise VerificationError(_told(path, [f"the evidence cannot be read: {error}"])) from error
+    mismatches = list(_in_itself(certificate, again))
     checked = ["the verdict, every bound and every sentence follow from the stored per-image correctness"]
     not_checked: list[str] = []
     if folder.exists("trials") and folder.exists("search_space.yaml"):
@@ -65,8 +69,7 @@ def verify_certificate(path: str) -> Verification:
     else:
         not_checked.append("set, record, networks and log: no study lies beside the certificate")
     if mismatches:
-        listed = "\n".join(f"  {mismatch}" for mismatch in mismatches)
-        raise VerificationError(f"{path} does not hold:\n{listed}\nGet the file that raydistill certify wrote, or certify again")
+        raise VerificationError(_told(path, mismatches))
     return Verification(certificate=certificate, checked=tuple(checked), not_checked=tuple(not_checked))
 
 
@@ -129,14 +132,15 @@ def retrain(verification: Verification, path: str, *, data_root: DataRoot, execu
     )
 
 
-def _in_itself(certificate: Certificate) -> Iterator[str]:
-    """Mismatches between the evidence and what is said to follow from it."""
+def _told(path: str, mismatches: list[str]) -> str:
+    """All that does not match, and what to do."""
+    listed = "\n".join(f"  {mismatch}" for mismatch in mismatches)
+    return f"{path} does not hold:\n{listed}\nGet the file that raydistill certify wrote, or certify again"
+
+
+def _in_itself(certificate: Certificate, again: Findings) -> Iterator[str]:
+    """Mismatches between the evidence and what is said to follow from it; `again` is what does."""
     evidence = certificate.evidence
-    try:
-        again = find(evidence)
-    except (ValueError, ValidationError) as error:
-        yield f"the evidence cannot be read: {error}"
-        return
     yield from differences("findings", certificate.findings.model_dump(mode="json"), again.model_dump(mode="json"))
     if evidence.trial.trial_id != evidence.trial_id:
         yield f"evidence.config has hash {evidence.trial.trial_id}, the certificate is for trial {evidence.trial_id}"

@@ -119,6 +119,14 @@ def test_evidence_that_the_study_contradicts_is_named(certified: Store, path: tu
     assert {"search_code_sha256": "names other code"}.get(path[0], f"evidence.{path[0]}") in line
 
 
+def test_evidence_that_cannot_be_read_is_named_in_its_study_too(certified: Store) -> None:
+    document = json.loads(certified.read("certificate.json"))
+    document["evidence"]["config"]["method"]["name"] = "unheard-of"
+    certified.write_json("certificate.json", document)
+    with pytest.raises(VerificationError, match="the evidence cannot be read"):
+        verify_certificate(certified.path("certificate.json"))
+
+
 def test_a_study_that_was_searched_on_is_no_mismatch_and_is_said(certified: Store) -> None:
     later = trial_config(7, 1)
     certified.write(f"trials/{later.trial_id}/config.json", later.canonical_json())
