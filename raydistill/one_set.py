@@ -187,6 +187,8 @@ def check_reading(split: str, reason: str | None, networks: int | None) -> None:
         raise InputError(f"unknown split {split!r}; allowed: select, test (confirm is for a search's winner): give one of these")
     if split == "test" and not (reason and reason.strip()):
         raise InputError("the test split, without a reason; each opening is logged with one: add --reason TEXT, or read select")
+    if split == "select" and reason is not None:
+        raise InputError("a reason, and the select split, whose readings need none; leave --reason out, or add --split test")
     if networks is not None and networks < 1:
         raise InputError(f"given {networks} networks; at least 1 is wanted: leave it out, or give a whole number from 1")
 

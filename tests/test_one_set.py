@@ -144,6 +144,11 @@ def test_the_test_split_opens_with_a_reason_and_the_opening_is_logged(saved: Pat
     assert '"reason": "a look"' in entry.read_text()
 
 
+def test_a_reason_to_read_the_select_split_is_refused(saved: Path) -> None:
+    with pytest.raises(InputError, match=r"a reason, and the select split, .* leave --reason out, or add --split test"):
+        raydistill.evaluate(saved, reason="a look")
+
+
 def test_the_test_split_stays_shut_without_a_reason(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the test split, without a reason; each opening is logged with one: add --reason TEXT"):
         raydistill.evaluate(saved, split="test", reason=" ", store=tmp_path / "store")
