@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -237,6 +238,8 @@ def read_whole_set_file(path: str) -> tuple[SyntheticSet, Manifest, TrialConfig[
         InputError: there is none, or it is damaged.
     """
     file = path if path.endswith(".safetensors") else f"{path.rstrip('/')}/images.safetensors"
+    if Path(path).is_file() and file != path:
+        raise InputError(f"{path} is no set; give an images.safetensors, or the folder of a finished trial")
     folder, _, name = file.rpartition("/") if "/" in file else (".", "", file)
     try:
         data = Store(folder).read(name)

@@ -17,6 +17,7 @@ BAD_INPUT = {
     "raydistill.experts.need": ("ExpertsError",),
     "raydistill.remote": ("StoreError",),
     "raydistill.lease": ("StudyInUseError",),
+    "raydistill.search.allowance": ("BudgetError",),
     "raydistill.search.driver": ("StudyMismatchError",),
     "raydistill.search.on_ray": ("ClusterError", "NodeError", "ResourcesError"),
     "raydistill.certify.certificate": ("CertifyError",),
