@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -188,6 +189,8 @@ def check_reading(split: str, reason: str | None, networks: int | None) -> None:
         raise InputError(f"unknown split {split!r}; allowed: select, test (confirm is for a search's winner): give one of these")
     if split == "test" and not (reason and reason.strip()):
         raise InputError("the test split, without a reason; each opening is logged with one: add --reason TEXT, or read select")
+    if split == "select" and reason is not None:
+        raise InputError("a reason, and the select split, whose readings need none; leave --reason out, or add --split test")
     if networks is not None and networks < 1:
         raise InputError(f"given {networks} networks; at least 1 is wanted: leave it out, or give a whole number from 1")
 
@@ -249,6 +252,8 @@ def read_whole_set_file(path: str) -> tuple[SyntheticSet, Manifest, TrialConfig[
         InputError: there is none, or it is damaged.
     """
     folder, name = split_path(path)
+    if Path(path).is_file() and not path.endswith(".safetensors"):
+        raise InputError(f"{path} is no set; give an images.safetensors, or the folder of a finished trial")
     try:
         data = folder.read(name)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:

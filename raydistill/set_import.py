@@ -42,7 +42,10 @@ CONSTANTS = {
 }
 """What the field standardises by, as in the code of Dataset Condensation. DATM and PAD take CIFAR-10's for CIFAR-100 too."""
 SPACES = "pixels, standardised, standardised:NAME or zca"
+OVERRIDABLE = ("network", "evaluation", "dataset", "goal")
+"""Sections that say what an imported set is evaluated with."""
 SECONDS = 120.0
+"""Within which a file must have been read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -142,10 +145,11 @@ def import_published(
     synthetic = SyntheticSet(images=splits.preprocess.apply(pixels), labels=labels, ipc=ipc, learned_lr=learned_lr)
     low, high, mean = float(pixels.min()), float(pixels.max()), float(pixels.mean())
     range_note = f"pixels from {low:.2f} to {high:.2f}, mean {mean:.2f} (if far outside 0 to 1, --space is likely another)"
-    return Imported(synthetic=synthetic, manifest=manifest, notes=(*notes, label_note, range_note))
+    rate_note = "no learned rate: the recipe's own" if learned_lr is None else f"learned rate {learned_lr:g}"
+    return Imported(synthetic=synthetic, manifest=manifest, notes=(*notes, label_note, rate_note, range_note))
 
 
-def read_published(file: Path, seconds: float = SECONDS) -> tuple[dict[str, Tensor], str]:
+def read_published(file: Path) -> tuple[dict[str, Tensor], str]:
     """The tensors of a published file and where in it they were found, read by another process.
 
     Raises:
@@ -155,9 +159,9 @@ def read_published(file: Path, seconds: float = SECONDS) -> tuple[dict[str, Tens
         out = Path(folder, "set.safetensors")
         command = [sys.executable, "-m", "raydistill.weights_only", str(_existing(file)), str(out)]
         try:
-            ended = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+            ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
         except subprocess.TimeoutExpired as error:
-            raise InputError(f"{file} was not read within {seconds:g} seconds; it was given up: check the file") from error
+            raise InputError(f"{file} was not read within {SECONDS:g} seconds; it was given up: check the file") from error
         if ended.returncode:
             last = (ended.stderr.strip().splitlines() or ["no word"])[-1]
             ended_how = "" if ended.returncode == REFUSED else f"reading it ended with code {ended.returncode}: "
@@ -225,6 +229,11 @@ def _config_for(dataset: str, space: str, overrides: Sequence[str], data_root: D
         "goal": {"margin_fraction": 0.5},
         "budget": {"trials": 1},
     }
+    idle = [override for override in overrides if override.partition("=")[0].partition(".")[0] not in OVERRIDABLE]
+    if idle:
+        raise InputError(
+            f"--set {idle[0]} changes nothing of an imported set; what can be set: {', '.join(OVERRIDABLE)}: leave it out"
+        )
     checked = load_space(document, overrides, data_root)
     sections = {name: checked.template[name] for name in ("network", "evaluation")}
     return {**sections, "dataset": dataset_config(checked.template["dataset"]), "goal": checked.goal}

@@ -4,8 +4,9 @@ The one place that opens such a file. Only tensors and plain numbers are read fr
 asks for anything else, which is how code would get in, is refused before it runs. What is found goes to OUT as safetensors, with
 a line of metadata; why it is refused goes to stderr, with exit code 3.
 
-Known forms: a tensor; (images, labels); a mapping with `images`, `labels` and perhaps `lr`; DC's, DM's and DataDAM's mapping
-whose `data` lists (images, labels) per evaluation, the first of them before any distillation, so that the last is the set.
+Known forms: a tensor or a number; (images, labels); a mapping with `images`, `labels` and perhaps `lr`, a tensor or a number;
+DC's, DM's and DataDAM's mapping whose `data` lists (images, labels) per evaluation, the first of them before any distillation, so
+that the last is the set.
 """
 
 from __future__ import annotations
@@ -72,16 +73,27 @@ def _load(path: Path) -> Any:
 
 
 def _tensors_of(loaded: Any) -> tuple[dict[str, Tensor], str]:
-    if isinstance(loaded, Tensor):
-        return {"tensor": loaded}, "a single tensor"
+    if isinstance(loaded, Tensor) or _is_number(loaded):
+        return {"tensor": torch.as_tensor(loaded)}, "a single tensor"
     if isinstance(loaded, Mapping) and isinstance(loaded.get("data"), list) and loaded["data"]:
         return _pair(loaded["data"][-1]), f"the last of {len(loaded['data'])} entries"
     if isinstance(loaded, Mapping) and isinstance(loaded.get("images"), Tensor):
-        return {name: loaded[name] for name in ("images", "labels", "lr") if isinstance(loaded.get(name), Tensor)}, "by name"
+        return {name: _tensor(name, loaded[name]) for name in ("images", "labels", "lr") if name in loaded}, "by name"
     if isinstance(loaded, list | tuple):
         return _pair(loaded), "a pair"
     keys = f" with the keys {', '.join(map(str, loaded))}" if isinstance(loaded, Mapping) else ""
     raise RefusedError(f"it holds a {type(loaded).__name__}{keys}; a tensor, (images, labels), or 'data' listing such are known")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _tensor(name: str, value: Any) -> Tensor:
+    """An entry as a tensor; the learned rate may be a plain number."""
+    if isinstance(value, Tensor) or (name == "lr" and _is_number(value)):
+        return torch.as_tensor(value)
+    raise RefusedError(f"its {name} are a {type(value).__name__}; a tensor is wanted: ask for plain tensors")
 
 
 def _pair(entry: Any) -> dict[str, Tensor]:

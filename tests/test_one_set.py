@@ -181,6 +181,11 @@ def test_another_store_than_that_of_the_sets_study_is_refused(of_a_study: Path, 
     assert len(list((tmp_path / "elsewhere/test_openings").iterdir())) == 1
 
 
+def test_a_reason_to_read_the_select_split_is_refused(saved: Path) -> None:
+    with pytest.raises(InputError, match=r"a reason, and the select split, .* leave --reason out, or add --split test"):
+        raydistill.evaluate(saved, reason="a look")
+
+
 def test_the_test_split_stays_shut_without_a_reason(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the test split, without a reason; each opening is logged with one: add --reason TEXT"):
         raydistill.evaluate(saved, split="test", reason=" ", store=tmp_path / "store")
@@ -203,6 +208,9 @@ def test_less_than_one_network_is_refused(saved: Path) -> None:
 
 
 def test_a_missing_set_is_named(tmp_path: Path) -> None:
+    (tmp_path / "images.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"images.png is no set; give an images.safetensors, or the folder of a finished trial"):
+        raydistill.evaluate(tmp_path / "images.png")
     with pytest.raises(InputError, match=r"no set at .*/nowhere/images.safetensors; give an images.safetensors, or the folder"):
         raydistill.evaluate(tmp_path / "nowhere")
 

@@ -128,6 +128,13 @@ def test_labels_and_rate_come_from_files_of_their_own(tmp_path: Path) -> None:
     imported = take(images, labels_file=labels, lr_file=lr)
     assert imported.synthetic.learned_lr == pytest.approx(0.02)
     assert imported.notes[:3] == ("images.pt: as made", "labels from labels.pt", "lr from lr.pt")
+    assert "learned rate 0.02" in imported.notes
+
+
+@pytest.mark.parametrize("override", ["seed=7", "ipc=3", "method.name=datadam"])
+def test_an_override_that_would_change_nothing_is_refused(tmp_path: Path, override: str) -> None:
+    with pytest.raises(InputError, match=f"--set {override} changes nothing of an imported set; .*: leave it out"):
+        take(file(tmp_path, images=PIXELS, labels=LABELS), overrides=[override])
 
 
 def test_an_imported_set_is_saved_evaluated_and_exported(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from raydistill import set_import
 from raydistill.set_import import read_published
 from raydistill.spaces import InputError
 from raydistill.weights_only import RefusedError, read_tensors
@@ -95,7 +96,7 @@ def test_a_file_that_is_none_of_torchs_is_refused(tmp_path: Path, data: bytes) -
             {"weights": LABELS, "x": 1},
             r"it holds a dict with the keys weights, x; a tensor, \(images, labels\), or 'data' listing",
         ),
-        (3, r"it holds a int; a tensor"),
+        ("3", r"it holds a str; a tensor"),
         ({"data": []}, r"it holds a dict with the keys data"),
         ({"data": [[IMAGES]]}, r"its entries are not \(images, labels\); give the tensors in files of their own"),
         ((IMAGES, "labels"), r"its entries are not \(images, labels\)"),
@@ -111,6 +112,18 @@ def test_what_is_no_set_is_refused(tmp_path: Path, content: Any, message: str) -
         read_tensors(saved(tmp_path, content))
 
 
+@pytest.mark.parametrize("lr", [0.25, torch.tensor(0.25)], ids=["number", "tensor"])
+def test_a_learned_rate_may_be_a_plain_number(tmp_path: Path, lr: float | torch.Tensor) -> None:
+    found, _ = read_tensors(saved(tmp_path, {"images": IMAGES, "labels": LABELS, "lr": lr}))
+    assert found["lr"].item() == 0.25
+    assert read_tensors(saved(tmp_path, lr))[0]["tensor"].item() == 0.25
+
+
+def test_an_entry_of_another_kind_is_refused_and_not_left_out(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="its lr are a str; a tensor is wanted: ask for plain tensors"):
+        read_tensors(saved(tmp_path, {"images": IMAGES, "labels": LABELS, "lr": "0.25"}))
+
+
 def test_another_process_reads_the_file(tmp_path: Path) -> None:
     tensors, place = read_published(saved(tmp_path, {"data": [[IMAGES, LABELS], [IMAGES + 1, LABELS]]}))
     assert torch.equal(tensors["images"], IMAGES + 1)
@@ -124,9 +137,10 @@ def test_another_process_refuses_a_file_with_code(tmp_path: Path) -> None:
     assert not (tmp_path / "exploded").exists()
 
 
-def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(set_import, "SECONDS", 0.01)
     with pytest.raises(InputError, match=r"set.pt was not read within 0.01 seconds; it was given up: check the file"):
-        read_published(saved(tmp_path, IMAGES), seconds=0.01)
+        read_published(saved(tmp_path, IMAGES))
 
 
 def test_a_reader_that_dies_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
@@ -183,5 +184,7 @@ def study_of(path: str) -> Store:
 def _split(path: str) -> tuple[Store, str]:
     """The folder of a certificate, and its name in it; a folder stands for its certificate.json."""
     file = path if path.endswith(".json") else f"{path.rstrip('/')}/certificate.json"
+    if file != path and Path(path).is_file():
+        raise CertifyError(f"{path} is no certificate; give a certificate.json, or the folder that holds it")
     folder, _, name = file.rpartition("/") if "/" in file else (".", "", file)
     return Store(folder), name

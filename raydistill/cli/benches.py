@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from raydistill.cli.common import DataRoot, exit_codes, listed, whole
+from raydistill.cli.common import DataRoot, TableFormat, exit_codes, listed, refuse_beside, whole
 
 app = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=False)
 
@@ -21,10 +21,12 @@ def bench(
     evaluation_steps: Annotated[int, typer.Option(min=1, help="Recipe steps to time; scaled to the whole recipe.")] = 50,
     tune: Annotated[bool, typer.Option("--tune", help="What Ray Tune adds to a trial, instead of cases.")] = False,
     data_root: DataRoot = None,
-    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+    suffix: TableFormat = "md",
 ) -> None:
     """Time DataDAM's iteration and an evaluation network, with the split, and measure peak memory; or compare solvers."""
     if context.invoked_subcommand is not None:
+        own = ("cases", "device", "threads", "repetitions", "evaluation_steps", "tune", "data_root", "suffix")
+        refuse_beside(context, context.invoked_subcommand, *own)
         return
     with exit_codes("Interrupted."):
         from raydistill.bench import run_bench
@@ -33,6 +35,7 @@ def bench(
         from raydistill.report.tables import timing_frame
 
         if tune:
+            refuse_beside(context, "--tune", "cases", "device", "threads", "repetitions", "evaluation_steps")
             from raydistill.tune_cost import time_tune
 
             typer.echo(render(timing_frame([time_tune(data_root=as_data_root(data_root))]), suffix), nl=False)
@@ -56,7 +59,7 @@ def bench_unroll(
     width: Annotated[int, typer.Option(min=1, help="Of the ConvNet-3.")] = 16,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
-    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+    suffix: TableFormat = "md",
 ) -> None:
     """Time the three gradients of trajectory matching and measure their memory, on MNIST's size."""
     with exit_codes("Interrupted."):
@@ -77,7 +80,7 @@ def bench_solver(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Trials at once.")] = 1,
     strategies: Annotated[str, typer.Option(help="Joined by commas; by default all but the slow constrained-gp.")] = "",
     confirmations: Annotated[str, typer.Option(help="Orders of the confirmation: descending, ascending.")] = "descending",
-    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+    suffix: TableFormat = "md",
 ) -> None:
     """Compare ways to search on made-up problems with known truth; nothing is trained."""
     with exit_codes("Interrupted."):

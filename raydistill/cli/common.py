@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,6 +17,7 @@ BAD_INPUT = {
     "raydistill.experts.need": ("ExpertsError",),
     "raydistill.remote": ("StoreError",),
     "raydistill.lease": ("StudyInUseError",),
+    "raydistill.search.allowance": ("BudgetError",),
     "raydistill.search.driver": ("StudyMismatchError",),
     "raydistill.search.on_ray": ("ClusterError", "NodeError", "ResourcesError"),
     "raydistill.certify.certificate": ("CertifyError",),
@@ -37,6 +38,7 @@ DataRoot = Annotated[
     typer.Option("--data-root", envvar="RAYDISTILL_DATA", help="Folder of the data files, or a URI to copy from."),
 ]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="A folder <store>/<study>, or a name in --store.")]
+TableFormat = Annotated[Literal["md", "csv", "tex"], typer.Option("--format", help="Of what is printed.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Replace one field, e.g. --set ipc=10.")]
 
 
@@ -73,6 +75,24 @@ def whole(text: str, option: str) -> list[int]:
     if not words or not all(word.isdecimal() and int(word) > 0 for word in words):
         raise typer.BadParameter(f"{text!r}; whole numbers from 1, joined by commas, are wanted: write 1,10", param_hint=option)
     return [int(word) for word in words]
+
+
+def refuse_beside(context: typer.Context, option: str, *names: str) -> None:
+    """Refuse options that an option leaves nothing to do.
+
+    Args:
+        context: of the command.
+        option: the one that was given.
+        names: parameters that must not have been given beside it.
+
+    Raises:
+        typer.BadParameter: one was, on the command line.
+    """
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
+            message = f"it changes nothing beside {option}; leave one of the two out"
+            raise typer.BadParameter(message, param_hint=parameter.opts[0])
 
 
 def this_command() -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from raydistill.cli.common import DataRoot, Overrides, Space, StoreOption, exit_codes, this_command
+from raydistill.cli.common import DataRoot, Overrides, Space, StoreOption, TableFormat, exit_codes, this_command
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True)
 @app.command("list")
 def list_experts(
     store: StoreOption = "studies",
-    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+    suffix: TableFormat = "md",
 ) -> None:
     """Show the sets of a store: key, size, what they took, and the studies that use them."""
     with exit_codes("Interrupted."):

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from raydistill.cli.common import DataRoot, Overrides, Space, StoreOption, Study, exit_codes, listed, this_command
+from raydistill.cli.common import (
+    DataRoot,
+    Overrides,
+    Space,
+    StoreOption,
+    Study,
+    TableFormat,
+    exit_codes,
+    listed,
+    refuse_beside,
+    this_command,
+)
 
 app = typer.Typer()
 
@@ -15,17 +26,15 @@ app = typer.Typer()
 def tables(
     studies: Annotated[list[str], typer.Argument(metavar="STUDY...", help="Folders <store>/<study>, or names in --store.")],
     store: StoreOption = "studies",
-    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+    suffix: TableFormat = "md",
 ) -> None:
     """Write each study's tables below its folder; print one study's, or the comparison of several."""
     with exit_codes("Interrupted."):
         from raydistill.methods import method_configs
-        from raydistill.report.rendering import FORMATS, render
+        from raydistill.report.rendering import render
         from raydistill.report.tables import ipc_frame, read_study, study_frame, trial_frame, write_tables
         from raydistill.spaces import find_study
 
-        if suffix not in FORMATS:
-            raise typer.BadParameter(f"{suffix!r}; allowed: {', '.join(FORMATS)}", param_hint="--format")
         folders = [find_study(study, store) for study in studies]
         read = [read_study(folder, method_configs()) for folder in folders]
         for folder, records in zip(folders, read, strict=True):
@@ -49,7 +58,7 @@ def compare(
     local: Annotated[bool, typer.Option("--local", help="One by one in this process, without Ray.")] = False,
     address: Annotated[str | None, typer.Option(help="Of a running Ray cluster, e.g. auto.")] = None,
     overrides: Overrides = None,
-    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+    suffix: TableFormat = "md",
 ) -> None:
     """Compare methods at one IPC, in pairs with the random real images that each draw starts from."""
     with exit_codes(f"Interrupted. What is done is saved; this continues:\n  {this_command()}"):
@@ -171,9 +180,12 @@ def ablate(
 
 @app.command()
 def reproduce(
+    context: typer.Context,
     table: Annotated[str | None, typer.Option(help="The report's tables: 1 to 7, joined by commas, or all.")] = None,
-    reading: Annotated[str, typer.Option(help="as_run (its code) or as_specified (its text: K x T x zeta).")] = "as_run",
-    scale: Annotated[str, typer.Option(help="small (two CPU cores) or full (the report's size, for a GPU).")] = "small",
+    reading: Annotated[
+        Literal["as_run", "as_specified"], typer.Option(help="By its code, or by its text (K x T x zeta).")
+    ] = "as_run",
+    scale: Annotated[Literal["small", "full"], typer.Option(help="For two CPU cores, or as large as the report.")] = "small",
     flops_only: Annotated[bool, typer.Option("--flops-only", help="Table 1's FLOPs alone; trains nothing.")] = False,
     ledger: Annotated[bool, typer.Option("--ledger", help="Published values beside those in the store; trains nothing.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Torch threads of a job.")] = 1,
@@ -182,24 +194,24 @@ def reproduce(
     data_root: DataRoot = None,
     local: Annotated[bool, typer.Option("--local", help="One by one in this process, without Ray.")] = False,
     address: Annotated[str | None, typer.Option(help="Of a running Ray cluster, e.g. auto.")] = None,
-    suffix: Annotated[str, typer.Option("--format", help="Of what is printed: md, csv or tex.")] = "md",
+    suffix: TableFormat = "md",
 ) -> None:
     """Make the tables of the report again, beside its values; or list published values beside own ones."""
     with exit_codes(f"Interrupted. What is done is saved; this continues:\n  {this_command()}"):
         import raydistill
         from raydistill.report.progress import watch
-        from raydistill.report.rendering import FORMATS
         from raydistill.reproduce.tables import render_flops, render_results
         from raydistill.spaces import InputError
 
-        if suffix not in FORMATS:
-            raise typer.BadParameter(f"{suffix!r}; allowed: {', '.join(FORMATS)}", param_hint="--format")
         if [table is not None, flops_only, ledger].count(True) != 1:
             raise InputError("one of --table, --flops-only and --ledger is wanted: give --table 1 to 7, or another of them alone")
+        training = ("reading", "scale", "threads", "gpus", "local", "address", "data_root")
         if flops_only:
+            refuse_beside(context, "--flops-only", *training, "store")
             typer.echo(render_flops(suffix), nl=False)
             return
         if ledger:
+            refuse_beside(context, "--ledger", *training)
             from raydistill.reproduce.ledger import render_ledger
             from raydistill.store import Store
 
@@ -208,8 +220,8 @@ def reproduce(
         with watch() as watcher:
             results = raydistill.reproduce(
                 table or "",
-                reading=reading,  # type: ignore[arg-type]
-                scale=scale,  # type: ignore[arg-type]
+                reading=reading,
+                scale=scale,
                 threads=threads,
                 gpus=gpus,
                 store=store,

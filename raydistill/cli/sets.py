@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from raydistill.cli.common import DataRoot, Overrides, exit_codes, listed
+from raydistill.cli.common import DataRoot, Overrides, TableFormat, exit_codes, listed, refuse_beside
 
 app = typer.Typer()
 
@@ -49,6 +49,7 @@ def distill(
 
 @app.command()
 def evaluate(
+    context: typer.Context,
     set_file: Annotated[str, typer.Argument(metavar="SET", help="An images.safetensors, or the folder that holds it.")],
     network: Annotated[
         str | None, typer.Option(help="Architectures, joined by commas, e.g. mlp,resnet18:norm=batch; by default the set's own.")
@@ -67,22 +68,22 @@ def evaluate(
         ),
     ] = None,
     data_root: DataRoot = None,
-    suffix: Annotated[str, typer.Option("--format", help="Of a table: md, csv or tex.")] = "md",
+    suffix: TableFormat = "md",
 ) -> None:
     """Train fresh networks on a saved set and read their accuracy; with --network a row per architecture."""
     with exit_codes("Interrupted."):
         from raydistill.data_root import as_data_root
         from raydistill.one_set import evaluate_file
-        from raydistill.report.rendering import FORMATS, render
+        from raydistill.report.rendering import render
         from raydistill.report.tables import network_frame
         from raydistill.report.words import accuracy_line
 
-        if suffix not in FORMATS:
-            raise typer.BadParameter(f"{suffix!r}; allowed: {', '.join(FORMATS)}", param_hint="--format")
         if augmentations and protocol is None:
             raise typer.BadParameter(
                 "without --protocol dc_bench; leave it out, or give the protocol", param_hint="--augmentations"
             )
+        if network is None and protocol is None:
+            refuse_beside(context, "the set's own network alone (--network and --protocol give tables)", "suffix")
         architectures = [name.strip() for name in network.split(",")] if network is not None else []
         if protocol is not None:
             from raydistill.report.protocol_tables import render_protocol

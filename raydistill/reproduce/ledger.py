@@ -4,7 +4,8 @@ Published numbers are in `ledger.csv`, in percent as they are printed, for data 
 what lies in a store: comparisons, certificates, and the report's tables. A cell that was not run says so.
 
 All published numbers are of test images, of sets made from all published training images, and of a ConvNet-3 of width 128. Their
-deviations are over networks, in most tables on one set.
+deviations are over networks, in most tables on one set. How a set was made is held against its method's defaults, which are the
+published settings for CIFAR-10 at IPC 10 or thereabouts; what other cells were published with is not listed here.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pydantic import Field, ValidationError
 from raydistill.certify.certificate import Certificate
 from raydistill.comparison_rows import Comparison
 from raydistill.config import Config
+from raydistill.methods import METHODS
 from raydistill.report.rendering import frame_of, render
 from raydistill.store import Store, StoreError
 
@@ -40,7 +42,7 @@ class LedgerCell(Config):
     accuracy_percent: float
     std_points: float | None
     recipe: str
-    """Evaluation, a name in `RECIPES`."""
+    """Evaluation, a name in `RECIPES`; other words where no recipe here is the published one."""
     source: str
 
 
@@ -60,6 +62,8 @@ class OwnValue(Config):
     preprocess: str
     train_part: str = Field(min_length=1)
     """Which training images the set was made from."""
+    settings: dict[str, Any]
+    """The method's."""
     place: str
     """Where in the store it is."""
 
@@ -109,6 +113,8 @@ def differences(cell: LedgerCell, own: OwnValue) -> str:
         said.append(f"{own.preprocess} (published {whitening})")
     if own.train_part != "all":
         said.append(f"made from {own.train_part} (published all)")
+    if changed := _changed_settings(own.settings):
+        said.append(f"made with {', '.join(changed)}")
     return "; ".join(said) or "none known"
 
 
@@ -158,6 +164,7 @@ def _compared(store: Store) -> Iterator[OwnValue]:
                 split=settings["split"],
                 preprocess=settings["dataset"]["preprocess"],
                 train_part="the train part",
+                settings=settings["methods"][row.method],
                 place=place,
             )
 
@@ -182,6 +189,7 @@ def _certified(store: Store) -> Iterator[OwnValue]:
             split="test",
             preprocess=config["dataset"]["preprocess"],
             train_part="the train part",
+            settings=config["method"],
             place=place,
         )
 
@@ -214,6 +222,7 @@ def _reproduced(store: Store) -> Iterator[OwnValue]:
                 split="test",
                 preprocess="standardise",
                 train_part=made_from,
+                settings=cell["source"]["method"],
                 place=f"{folder}/{key}-*.json",
             )
 
@@ -234,6 +243,18 @@ def _published_name(method: Mapping[str, Any]) -> str:
     """The method as the literature calls it: gradient matching with augmentation is DSA."""
     name: str = method["name"]
     return "dsa" if name == "dc" and method["augmentation"] != "none" else name
+
+
+def _changed_settings(settings: Mapping[str, Any]) -> list[str]:
+    """The settings that are not their method's default, beside it; a field without one names the method."""
+    defaults = METHODS[settings["name"]].config.model_fields
+    pairs = {name: (value, defaults[name].default) for name, value in settings.items() if name not in ("name", "expert_seed")}
+    return [f"{name} {own} (default {default})" for name, (own, default) in pairs.items() if own != _as_read(default)]
+
+
+def _as_read(default: Any) -> Any:
+    """A default as JSON holds it."""
+    return list(default) if isinstance(default, tuple) else default
 
 
 def _in_words(network: Mapping[str, Any]) -> str:

@@ -12,6 +12,29 @@ from raydistill.store import Store
 SPENT_FILE = "spent.json"
 
 
+class BudgetError(Exception):
+    """The budget holds not even one trial."""
+
+
+def check_holds_a_trial(budget: BudgetConfig, gpus_per_trial: float, seconds: float) -> None:
+    """Refuse a budget that would be spent before its first trial has ended.
+
+    Args:
+        budget: with `hours` and `gpu_hours`; None is no limit.
+        gpus_per_trial: of each trial.
+        seconds: what a trial takes at least.
+
+    Raises:
+        BudgetError: the hours or the GPU hours are fewer.
+    """
+    for name, hours, wanted in (("hours", budget.hours, seconds), ("gpu_hours", budget.gpu_hours, seconds * gpus_per_trial)):
+        if hours is not None and 3600 * hours < wanted:
+            raise BudgetError(
+                f"budget.{name} is {hours:g}, and the networks that read one trial's set take about {wanted / 3600:.2g}, its "
+                "distillation not counted: give more (raydistill plan says how much), or fewer networks"
+            )
+
+
 class Allowance:
     """Counts the hours in which a study's trials were run."""
 

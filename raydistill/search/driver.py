@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 
 import yaml
 
-from raydistill.baseline import Baseline, finish_baseline, read_baseline
+from raydistill.baseline import Baseline, finish_baseline, read_baseline, recipe_of
 from raydistill.config import GoalConfig, dataset_config
 from raydistill.confirm import finish_confirmation
 from raydistill.core.data import load_splits
@@ -18,6 +19,7 @@ from raydistill.data_root import DataRoot, as_data_root
 from raydistill.lock import study_lock
 from raydistill.methods import METHODS, method_configs
 from raydistill.record import SearchResult, TrialRecord, read_trials
+from raydistill.search.allowance import check_holds_a_trial
 from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
 from raydistill.search.jobs import JobRunner, baseline_jobs, confirm_jobs, run_stage
 from raydistill.search.needs import NodeNeeds
@@ -29,6 +31,7 @@ from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, 
 from raydistill.search.watcher import Watcher
 from raydistill.search_space import SearchSpace
 from raydistill.store import Store
+from raydistill.trial import LOOK_FRACTIONS
 from raydistill.trial_config import TrialConfig, read_trial_config
 
 __all__ = ["Executor", "StudyMismatchError", "run_search"]
@@ -69,6 +72,7 @@ def run_search(
     Raises:
         StudyInUseError: another search holds the study.
         StudyMismatchError: the study was begun with another space, other data or other code.
+        BudgetError: the budget's hours do not hold one trial.
         StoreError: the store cannot be written, or a file in it is damaged.
         DataError: the data is missing or damaged.
         KeyboardInterrupt: what is done is saved; the same call continues.
@@ -79,13 +83,17 @@ def run_search(
     study.check_writable()
     with study_lock(study, tell=watcher.note) as study, closing(executor):
         dataset = dataset_config(space.template["dataset"])
-        data_sha256 = load_splits(dataset, data_root).sha256
+        splits = load_splits(dataset, data_root)
+        data_sha256 = splits.sha256
         check_resumable(space, study, data_sha256=data_sha256, accept_code_change=accept_code_change)
         study.write(SPACE_FILE, yaml.safe_dump(complete_document(space), sort_keys=False))
         executor.require(NodeNeeds(study=study, dataset=dataset, data_sha256=data_sha256, data_root=data_root))
         config = any_trial(space, data_sha256)
         needs = plan_experts(extreme_trials(space, data_sha256), store, data_root)
         baseline = _build_baseline(config, study, data_root, executor, watcher)
+        if not study.at("trials").folders("."):
+            seconds = _reading_seconds(config, baseline, recipe_of(config, splits).steps)
+            check_holds_a_trial(space.budget, space.resources.gpus_per_trial, seconds)
         if not baseline.is_admissible:
             watcher.note(f"No verdict will be had: {not_admissible(baseline, space.goal)}")
         prepare_experts(needs, config, store, data_root, executor, watcher, study=space.study, baseline=baseline)
@@ -98,6 +106,12 @@ def run_search(
         result = _conclude(space, study, baseline, confirmed, floor)
         study.write("result.json", result.model_dump_json(indent=2) + "\n")
         return result
+
+
+def _reading_seconds(config: TrialConfig[Any], baseline: Baseline, steps: int) -> float:
+    """What the networks of one trial take that read its set, at the baseline's seconds a step."""
+    networks = config.evaluation.networks + len(LOOK_FRACTIONS)
+    return networks * steps * statistics.median(reading.seconds / reading.steps for reading in baseline.readings)
 
 
 def _aim(goal: GoalConfig, config: TrialConfig[Any], baseline: Baseline) -> Aim:

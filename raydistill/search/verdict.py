@@ -162,7 +162,7 @@ def _verdict(
         upper, ipc = confirmed[-1].confirmation.interval.upper, confirmed[-1].record.ipc
         bound = f"has a gap of at most {upper:.4f} on confirm images, above the margin {margin:g}"
         decides = what_would_decide(confirmed[-1].confirmation, baseline, margin)
-        return "inconclusive", f"the largest candidate (IPC {ipc}) {bound}; {decides}"
+        return "inconclusive", f"the first candidate to be confirmed (IPC {ipc}) {bound}; {decides}"
     gaps = [(r.gap, r.ipc) for r in records if r.gap is not None]
     if gaps:
         gap, ipc = min(gaps)

@@ -24,6 +24,7 @@ from raydistill.reproduce.ledger import (
 )
 from raydistill.store import Store, StoreError
 
+DM = METHODS["dm"].config.model_validate({"name": "dm"}).model_dump(mode="json")
 CONVNET = {"name": "convnet", "depth": 3, "width": 128, "norm": "instance"}
 
 
@@ -53,6 +54,7 @@ def own(**changes: Any) -> OwnValue:
         "split": "test",
         "preprocess": "standardise",
         "train_part": "all",
+        "settings": DM,
         "place": "compare/x",
     }
     return OwnValue.model_validate({**fields, **changes})
@@ -61,7 +63,9 @@ def own(**changes: Any) -> OwnValue:
 def test_published_numbers_are_of_methods_and_recipes_that_are_here() -> None:
     cells = published_cells()
     assert {c.method for c in cells} - {"dsa"} <= set(METHODS)
-    assert {c.recipe for c in cells} <= set(RECIPES)
+    other = {"1000 epochs with crop, scale and rotation", "crop and flip, hard labels"}
+    assert {c.recipe for c in cells} <= set(RECIPES) | other
+    assert not other & set(RECIPES)
 
 
 def test_some_published_numbers_as_they_are_printed() -> None:
@@ -94,6 +98,16 @@ def test_every_difference_of_protocol_is_named() -> None:
         "network convnet:depth=3:width=16:norm=instance (published convnet:depth=3:width=128:norm=instance); recipe default "
         "(published dsa_dm); select images (published test); zca (published standardise); made from 10 images (published all)"
     )
+
+
+def test_how_a_set_was_made_is_held_against_the_methods_defaults() -> None:
+    said = differences(cell(), own(settings={**DM, "random_inits": 30, "init": "noise"}))
+    assert said == "made with random_inits 30 (default 20000), init noise (default real)"
+
+
+def test_a_setting_of_several_numbers_is_no_difference_where_it_is_the_default() -> None:
+    pad = METHODS["pad"].config.model_validate({"name": "pad"}).model_dump(mode="json")
+    assert differences(cell(dataset="cifar10", method="pad"), own(preprocess="zca", settings=pad)) == "none known"
 
 
 def test_datadam_was_published_with_batch_norm_and_datm_on_cifar_with_zca() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from made_up import AIM, record, space
 
 from raydistill.config import BudgetConfig
 from raydistill.record import Cost, TrialRecord, write_record
-from raydistill.search.allowance import Allowance
+from raydistill.search.allowance import Allowance, BudgetError, check_holds_a_trial
 from raydistill.search.solver import Solver
 from raydistill.store import Store
 
@@ -75,6 +76,16 @@ def test_gpu_hours_are_the_trials_seconds_times_their_share_failed_ones_too(tmp_
     allowance = Allowance(BudgetConfig(trials=9, gpu_hours=0.5), 0.25, Store(str(tmp_path)))
     assert not allowance.is_spent(taken(4000, 3000))
     assert allowance.is_spent(taken(4000, 3000, 200))
+
+
+@pytest.mark.parametrize(("field", "share"), [("hours", 1.0), ("gpu_hours", 0.25)])
+def test_a_budget_that_holds_no_trial_is_refused(field: str, share: float) -> None:
+    """A trial of half an hour; a quarter of a GPU for as long is an eighth of a GPU hour."""
+    check_holds_a_trial(BudgetConfig(trials=1, **{field: 0.5 * share}), 0.25, 1800.0)
+    with pytest.raises(
+        BudgetError, match=rf"budget.{field} is .*, and the networks .* take about {0.5 * share:.2g}, .* give more"
+    ):
+        check_holds_a_trial(BudgetConfig(trials=1, **{field: 0.49 * share}), 0.25, 1800.0)
 
 
 def test_a_trial_that_runs_when_the_hours_are_spent_is_told_and_no_other_is_asked(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from raydistill.core.recipes import RECIPES
 from raydistill.lock import StudyInUseError, study_lock
 from raydistill.record import Reading, SearchResult
 from raydistill.search import driver
+from raydistill.search.allowance import BudgetError
 from raydistill.search.driver import run_search
 from raydistill.search.local import LocalExecutor, run_to_a_record
 from raydistill.search.solver import Solver
@@ -212,6 +213,12 @@ def test_a_baseline_that_is_not_admissible_is_said_before_the_trials(tmp_path: P
     kinds = [kind for kind, _ in told.events]
     assert kinds.index("note") < kinds.index("started")
     assert told.all("note")[0].startswith("No verdict will be had: twice the recipe's steps")
+
+
+def test_hours_that_hold_no_trial_are_refused_when_the_baseline_tells_what_a_network_takes(tmp_path: Path) -> None:
+    with pytest.raises(BudgetError, match=r"budget.hours is 1e-09, and the networks that read one trial's set take about"):
+        search(tmp_path, quick("budget.hours=0.000000001"))
+    assert records(tmp_path) == {}
 
 
 def test_a_second_search_of_a_study_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,8 @@ def test_a_first_candidate_that_falls_leaves_it_open() -> None:
     result = concluded(records, [confirmed(records[1], 0.025)])
     assert (result.verdict, result.smallest_lossless_ipc, result.gap_interval) == ("inconclusive", None, None)
     assert result.reason.startswith(
-        "the largest candidate (IPC 20) has a gap of at most 0.0250 on confirm images, above the margin 0.02; if its gap stays "
+        "the first candidate to be confirmed (IPC 20) has a gap of at most 0.0250 on confirm images, above the margin 0.02; "
+        "if its gap stays "
     )
 
 
