@@ -1,6 +1,7 @@
 """Which sets are confirmed, in which order, and what may be claimed: the fixed-sequence test.
 
-The order is fixed by the select images alone, before a confirm image is looked at: from the largest candidate down. Each is
+The order is fixed by the select images alone, before a confirm image is looked at: from the largest candidate down,
+passing over each that reads no better than a smaller one. Each is
 tested at the full confidence, and the first that falls ends the sequence. For a claim to be false, the first of the sequence that
 is truly lossy must have held, and that one test errs with at most 1 - confidence: so does the whole procedure, however many
 candidates there are, whatever the noise that they share, and whether or not the gap falls with IPC. Testing from the smallest up

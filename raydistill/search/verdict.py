@@ -162,7 +162,7 @@ def _verdict(
         upper, ipc = confirmed[-1].confirmation.interval.upper, confirmed[-1].record.ipc
         bound = f"has a gap of at most {upper:.4f} on confirm images, above the margin {margin:g}"
         decides = what_would_decide(confirmed[-1].confirmation, baseline, margin)
-        return "inconclusive", f"the largest candidate (IPC {ipc}) {bound}; {decides}"
+        return "inconclusive", f"the largest on the ladder (IPC {ipc}) {bound}{_passed_over(records, ipc, margin)}; {decides}"
     gaps = [(r.gap, r.ipc) for r in records if r.gap is not None]
     if gaps:
         gap, ipc = min(gaps)
@@ -171,6 +171,12 @@ def _verdict(
     counts = Counter(record.state for record in records)
     states = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in sorted(counts.items()))
     return "inconclusive", f"no trial finished ({states or 'none was run'})"
+
+
+def _passed_over(records: Sequence[TrialRecord], ipc: int, margin: float) -> str:
+    """What the ladder left out above an IPC, each with a worse reading than a smaller set's; empty if nothing."""
+    larger = sum(r.gap is not None and r.gap <= margin and r.ipc > ipc for r in records)
+    return f" ({larger} larger within the margin with no better reading passed over)" if larger else ""
 
 
 def what_would_decide(confirmation: Confirmation, baseline: Baseline, margin: float) -> str:

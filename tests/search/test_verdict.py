@@ -69,7 +69,18 @@ def test_a_first_candidate_that_falls_leaves_it_open() -> None:
     result = concluded(records, [confirmed(records[1], 0.025)])
     assert (result.verdict, result.smallest_lossless_ipc, result.gap_interval) == ("inconclusive", None, None)
     assert result.reason.startswith(
-        "the largest candidate (IPC 20) has a gap of at most 0.0250 on confirm images, above the margin 0.02; if its gap stays "
+        "the largest on the ladder (IPC 20) has a gap of at most 0.0250 on confirm images, above the margin 0.02; if its gap "
+        "stays "
+    )
+
+
+def test_larger_sets_that_the_ladder_passed_over_are_counted() -> None:
+    """IPC 24 reads 0.015, worse than IPC 16's 0.01: only 16 is on the ladder. IPC 32 reads 0.03, above the margin."""
+    records = [trial(0, 24, 0.015), trial(1, 16, 0.01), trial(2, 32, 0.03)]
+    result = concluded(records, [confirmed(records[1], 0.025)])
+    assert result.reason.startswith(
+        "the largest on the ladder (IPC 16) has a gap of at most 0.0250 on confirm images, above the margin 0.02 "
+        "(1 larger within the margin with no better reading passed over); "
     )
 
 
