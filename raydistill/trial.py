@@ -114,7 +114,7 @@ def run_trial(
     return record
 
 
-def crashed_record(config: TrialConfig[Any], error: str, host: str = "unknown") -> TrialRecord:
+def crashed_record(config: TrialConfig[Any], error: str) -> TrialRecord:
     """The record of a trial whose process was lost; for the driver, which alone can know."""
     return TrialRecord(
         trial_id=config.trial_id,
@@ -124,7 +124,7 @@ def crashed_record(config: TrialConfig[Any], error: str, host: str = "unknown") 
         code_sha256=code_sha256(),
         versions=versions(),
         device=config.device,
-        host=host,
+        host="unknown",
         started_at=datetime.now(UTC).isoformat(),
     )
 
