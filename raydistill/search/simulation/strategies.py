@@ -11,7 +11,7 @@ from raydistill.search.law import Seen
 from raydistill.search.proposal import Aim, Field, propose
 from raydistill.search.simulation.problems import Problem
 
-PUBLISHED_GRID = (1, 10, 50, 100, 200, 500)
+PUBLISHED_GRID = (1, 10, 50, 100, 500, 1000)
 Place = tuple[float, ...]
 
 
