@@ -115,7 +115,7 @@ def run_trial(
     return record
 
 
-def crashed_record(config: TrialConfig[Any], error: str, host: str = "unknown") -> TrialRecord:
+def crashed_record(config: TrialConfig[Any], error: str) -> TrialRecord:
     """The record of a trial whose process was lost; for the driver, which alone can know."""
     return TrialRecord(
         trial_id=config.trial_id,
@@ -126,7 +126,7 @@ def crashed_record(config: TrialConfig[Any], error: str, host: str = "unknown") 
         commit=commit(),
         versions=versions(),
         device=config.device,
-        host=host,
+        host="unknown",
         started_at=datetime.now(UTC).isoformat(),
     )
 

@@ -21,7 +21,7 @@ from raydistill.search.simulation.race import (
     race,
     run_trials,
 )
-from raydistill.search.simulation.strategies import Bisection, Grid, RandomSearch, Task
+from raydistill.search.simulation.strategies import PUBLISHED_GRID, Bisection, Grid, RandomSearch, Task
 
 PROBLEMS = [Problem(number) for number in range(14)]
 CERTIFIABLE = [problem for problem in PROBLEMS if problem.smallest_certifiable]
@@ -97,6 +97,10 @@ def test_no_more_trials_run_at_once_than_there_are_workers() -> None:
     trials = run_trials(PROBLEMS[0], Counts(Task(PROBLEMS[0], 12)), 12, workers=4)
     assert sorted(t.seen.number for t in trials) == list(range(12))
     assert behind == [0, 1, 2, 3, *[3] * 8]
+
+
+def test_the_grid_is_the_published_one() -> None:
+    assert PUBLISHED_GRID == (1, 10, 50, 100, 500, 1000)
 
 
 def test_the_grid_is_asked_from_the_top() -> None:

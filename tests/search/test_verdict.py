@@ -74,6 +74,16 @@ def test_a_first_candidate_that_falls_leaves_it_open() -> None:
     )
 
 
+def test_larger_sets_that_the_ladder_passed_over_are_counted() -> None:
+    """IPC 24 reads 0.015, worse than IPC 16's 0.01: only 16 is on the ladder. IPC 32 reads 0.03, above the margin."""
+    records = [trial(0, 24, 0.015), trial(1, 16, 0.01), trial(2, 32, 0.03)]
+    result = concluded(records, [confirmed(records[1], 0.025)])
+    assert result.reason.startswith(
+        "the first candidate to be confirmed (IPC 16) has a gap of at most 0.0250 on confirm images, above the margin 0.02 "
+        "(1 larger within the margin with no better reading passed over); "
+    )
+
+
 def confirmation(gap: float, upper: float, accuracies: tuple[float, ...], images: int) -> Confirmation:
     interval = GapInterval(gap=gap, lower=0.0, upper=upper, confidence=0.95, networks=len(accuracies), images=images)
     return Confirmation(interval=interval, is_lossless=False, accuracy_fractions=accuracies)
