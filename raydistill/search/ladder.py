@@ -1,10 +1,11 @@
 """Which sets are confirmed, in which order, and what may be claimed: the fixed-sequence test.
 
-The order is fixed by the select images alone, before a confirm image is looked at: from the largest candidate down,
-passing over each that reads no better than a smaller one. Each is tested at the full confidence, and the first that falls ends the
-sequence. For a claim to be false, the first of the sequence that is truly lossy must have held, and that one test errs with at most
-1 - confidence: so does the whole procedure, however many candidates there are, whatever the noise that they share, and whether or
-not the gap falls with IPC. Testing from the smallest up until one holds gives each candidate a chance of its own to err.
+The order is fixed by the select images alone, before a confirm image is looked at: from the largest candidate down, passing
+over each that reads no better than a smaller one. Each is tested at the full confidence, and the first that falls ends the
+sequence. For a claim to be false, the first of the sequence that is truly lossy must have held, and that one test errs with at
+most 1 - confidence: so does the whole procedure, however many candidates there are, whatever the noise that they share, and
+whether or not the gap falls with IPC. Testing from the smallest up until one holds gives each candidate a chance of its own to
+err.
 
 By `raydistill bench solver` no other procedure with that guarantee came as near: one fall forgiven at half the error, bounds that
 hold for all candidates at once (Dunnett), three to six candidates picked by the law. Reading the candidates again with ten more
