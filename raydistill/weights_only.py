@@ -78,7 +78,8 @@ def _tensors_of(loaded: Any) -> tuple[dict[str, Tensor], str]:
     if isinstance(loaded, Mapping) and isinstance(loaded.get("data"), list) and loaded["data"]:
         return _pair(loaded["data"][-1]), f"the last of {len(loaded['data'])} entries"
     if isinstance(loaded, Mapping) and isinstance(loaded.get("images"), Tensor):
-        return {name: _tensor(name, loaded[name]) for name in ("images", "labels", "lr") if name in loaded}, "by name"
+        names = [name for name in ("images", "labels", "lr") if loaded.get(name) is not None]
+        return {name: _tensor(name, loaded[name]) for name in names}, "by name"
     if isinstance(loaded, list | tuple):
         return _pair(loaded), "a pair"
     keys = f" with the keys {', '.join(map(str, loaded))}" if isinstance(loaded, Mapping) else ""

@@ -116,6 +116,7 @@ def test_what_is_no_set_is_refused(tmp_path: Path, content: Any, message: str) -
 def test_a_learned_rate_may_be_a_plain_number(tmp_path: Path, lr: float | torch.Tensor) -> None:
     found, _ = read_tensors(saved(tmp_path, {"images": IMAGES, "labels": LABELS, "lr": lr}))
     assert found["lr"].item() == 0.25
+    assert set(read_tensors(saved(tmp_path, {"images": IMAGES, "labels": LABELS, "lr": None}))[0]) == {"images", "labels"}
     assert read_tensors(saved(tmp_path, lr))[0]["tensor"].item() == 0.25
 
 
