@@ -200,8 +200,11 @@ class _SpaceParser:
         for path, parsed in found.items():
             for end in ends(parsed)[1:]:
                 self._validate(model, {**base, path.removeprefix("method."): end}, "method", only=path)
-        ranges.update(found)
-        return valid.model_dump() if valid is not None and len(self.mistakes) == before else None
+        wrong = {mistake.key for mistake in self.mistakes[before:]}
+        ranges.update({path: parsed for path, parsed in found.items() if path not in wrong})
+        if wrong:  # what is right is still held against the data, so that one message names all mistakes
+            valid = _model_or_none(model, {field: value for field, value in base.items() if f"method.{field}" not in wrong})
+        return None if valid is None else cast("dict[str, Any]", valid.model_dump())
 
     def _ipc(self, ranges: dict[str, Range | Choices]) -> int | None:
         if "ipc" not in self.document:
@@ -288,3 +291,10 @@ class _SpaceParser:
             self.mistakes += check_network(network, facts)
         if network and method_config and template["method"] is not None:
             self.mistakes += check_method(method_config, template["method"], ranges, facts, network)
+
+
+def _model_or_none(model: type[Config], values: Mapping[str, Any]) -> Config | None:
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError:
+        return None  # its mistakes are named already

@@ -22,6 +22,13 @@ def test_a_real_batch_above_the_smallest_class_is_told_with_the_largest_allowed(
     assert line == "x.yaml:7: method.batch_real: given 200; the smallest class has 77 train images: give at most that"
 
 
+@pytest.mark.parametrize("momentum", ["2.0", "{low: 0.1, high: 2.0}"])
+def test_a_mistake_in_one_field_hides_none_that_the_data_shows_in_another(momentum: str) -> None:
+    first, second = mistakes(LR, f"  batch_real: 200\n  momentum_images: {momentum}\n")
+    assert first == "x.yaml:7: method.batch_real: given 200; the smallest class has 77 train images: give at most that"
+    assert second.startswith("x.yaml:8: method.momentum_images: given 2.0; ")
+
+
 def test_a_margin_that_the_confirm_images_cannot_decide_is_told_with_the_smallest() -> None:
     """300 images and 10 networks: 1.645 * sqrt(0.1^2 / 300 + 2 * 0.004^2 / 10) = 1.645 * 0.006044 = 0.0099.
 
