@@ -68,7 +68,7 @@ def test_a_difference_without_a_known_reason_says_so() -> None:
 
 
 def test_each_reading_has_its_reasons() -> None:
-    assert "K x T = 1,000 updates here" in row_of(results(reading="as_specified"))["why"]
+    assert "the report's text asks for K x T updates, its code made 10" in row_of(results(reading="as_specified"))["why"]
 
 
 def test_sets_that_diverged_are_told() -> None:
