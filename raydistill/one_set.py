@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,9 +31,9 @@ from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
 from raydistill.search.watcher import Watcher
 from raydistill.search_space import Choices, Range, SearchSpace
-from raydistill.set_place import opening_log, split_path
+from raydistill.set_place import SET_FILE, opening_log
 from raydistill.space_document import Mistake, SpaceError
-from raydistill.spaces import InputError, did_you_mean
+from raydistill.spaces import InputError, did_you_mean, find_file
 from raydistill.store import Store
 from raydistill.trial_config import TrialConfig, read_trial_config
 
@@ -251,9 +250,7 @@ def read_whole_set_file(path: str) -> tuple[SyntheticSet, Manifest, TrialConfig[
     Raises:
         InputError: there is none, or it is damaged.
     """
-    folder, name = split_path(path)
-    if Path(path).is_file() and not path.endswith(".safetensors"):
-        raise InputError(f"{path} is no set; give an images.safetensors, or the folder of a finished trial")
+    folder, name = find_file(path, SET_FILE)
     try:
         data = folder.read(name)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:

@@ -29,10 +29,10 @@ from raydistill.core.synthetic import SyntheticSet
 from raydistill.data_root import DataRoot
 from raydistill.distillation import distil
 from raydistill.experts.need import UntrainedExperts, need_of, needs_of
+from raydistill.search.allowance import check_budget
 from raydistill.search.experts import extreme_trials
 from raydistill.search.space import middle
 from raydistill.search_space import Range, SearchSpace
-from raydistill.spaces import InputError
 from raydistill.trial import LOOK_FRACTIONS
 from raydistill.trial_config import TrialConfig
 
@@ -89,7 +89,7 @@ def plan_search(space: SearchSpace, data_root: DataRoot, at_once: int | None = N
         at_once: jobs side by side; None is the space's `max_concurrent_trials`, or what this machine's cores hold.
 
     Raises:
-        InputError: the budget's hours do not hold one trial and its confirmation.
+        BudgetError: the budget's hours or GPU hours do not hold one trial and its confirmation.
         DataError: the data is missing or damaged.
         DivergedError: a loss of the probe is not finite.
     """
@@ -124,7 +124,9 @@ def plan_search(space: SearchSpace, data_root: DataRoot, at_once: int | None = N
         Stage(name="trials", jobs=space.budget.trials, seconds_each=medium.trial),
         Stage(name="confirmation", jobs=CONFIRMED_CANDIDATES * evaluation.confirm_networks, seconds_each=medium.network),
     )
-    _check_hours(space, medium.trial + evaluation.confirm_networks * medium.network / side_by_side)
+    one = medium.trial + evaluation.confirm_networks * medium.network / side_by_side
+    gpus = space.resources.gpus_per_trial
+    check_budget(space.budget, gpus, one, "one trial of the middle IPC with its confirmation takes")
     return Forecast(
         stages=stages,
         largest_trial_seconds=largest.trial,
@@ -199,12 +201,3 @@ def _trial_at(space: SearchSpace, ipc: int, splits: Splits) -> TrialConfig[Any]:
 
 def _cores_hold(cpus_per_trial: int) -> int:
     return max(1, (os.cpu_count() or 1) // cpus_per_trial)
-
-
-def _check_hours(space: SearchSpace, seconds: float) -> None:
-    hours = space.budget.hours
-    if hours is not None and 3600 * hours < seconds:
-        raise InputError(
-            f"budget.hours is {hours:g}, and one trial of the middle IPC with its confirmation takes about {seconds / 3600:.2g}: "
-            "give at least that, or a cheaper space"
-        )

@@ -51,9 +51,15 @@ class EarlierTrial:
 
 
 def to_distil(
-    given: str | Path | Mapping[str, Any], overrides: Sequence[str], data_root: DataRoot
-) -> tuple[TrialConfig[Any], EarlierTrial | None]:
-    """What a space without ranges, or a trial's folder, says to distil; and the trial, where it is one.
+    given: str | Path | Mapping[str, Any], overrides: Sequence[str], store: str | Path | None, data_root: DataRoot
+) -> tuple[TrialConfig[Any], Store, EarlierTrial | None]:
+    """What a space without ranges, or a trial's folder, says to distil; the store of its experts; and the trial, where it is one.
+
+    Args:
+        given: a space, or the folder of a trial.
+        overrides: of a space.
+        store: with the experts; None is that of the trial, and `studies` for a space.
+        data_root: folder or URI of the data files.
 
     Raises:
         SpaceError: the space has mistakes, or ranges are left.
@@ -61,8 +67,8 @@ def to_distil(
     """
     trial = earlier_trial(given, overrides)
     if trial is not None:
-        return trial.config, trial
-    return only_trial(load_space(given, overrides, data_root), data_root), None
+        return trial.config, Store(str(store)) if store else trial.store, trial
+    return only_trial(load_space(given, overrides, data_root), data_root), Store(str(store or "studies")), None
 
 
 def earlier_trial(given: str | Path | Mapping[str, Any], overrides: Sequence[str]) -> EarlierTrial | None:

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from raydistill.config import BudgetConfig, Config, GoalConfig, ResourcesConfig, derive_seed, set_at
 from raydistill.trial_config import TrialConfig
 
@@ -43,8 +41,6 @@ class SearchSpace:
     goal: GoalConfig
     budget: BudgetConfig
     resources: ResourcesConfig
-    document: Mapping[str, Any]
-    """The YAML document as given, after overrides."""
 
     def trial(self, *, ask_number: int, values: Mapping[str, Any], data_sha256: str) -> TrialConfig[Any]:
         """The config of one trial.
@@ -73,7 +69,3 @@ class SearchSpace:
                 "device": "cuda" if self.resources.gpus_per_trial > 0 else "cpu",
             }
         )
-
-    def to_yaml(self) -> str:
-        """The space as a YAML document, keys in the order given."""
-        return yaml.safe_dump(dict(self.document), sort_keys=False)

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from raydistill.spaces import InputError
+from raydistill.spaces import InputError, find_file
 from raydistill.store import Store
 
-
-def split_path(path: str) -> tuple[Store, str]:
-    """The folder of a set's file and its name in it; a folder stands for its images.safetensors."""
-    file = path if path.endswith(".safetensors") else f"{path.rstrip('/')}/images.safetensors"
-    folder, _, name = file.rpartition("/") if "/" in file else (".", "", file)
-    return Store(folder or "/"), name
+SET_FILE = "images.safetensors"
 
 
 def opening_log(path: str, log: str | None) -> Store:
@@ -32,7 +27,7 @@ def opening_log(path: str, log: str | None) -> Store:
 
 def _study_around(path: str) -> Store | None:
     """The study that a set's file lies in, at any depth; None outside one."""
-    folder = _resolved(split_path(path)[0])
+    folder = _resolved(find_file(path, SET_FILE)[0])
     while folder.root != "." and (folder.is_local or "/" in folder.root.partition("://")[2]):
         if folder.exists("search_space.yaml") and folder.exists("trials"):
             return folder

@@ -118,7 +118,6 @@ class _SpaceParser:
             goal=goal,
             budget=budget,
             resources=resources,
-            document=self.document,
         )
 
     def _add(self, key: str, message: str) -> None:

@@ -92,6 +92,19 @@ def find_study(given: str, store: str) -> Store:
     )
 
 
+def find_file(path: str, name: str) -> tuple[Store, str]:
+    """The folder of a file and its name there; a path that ends otherwise than `name` is the folder of the file of that name.
+
+    Raises:
+        InputError: it is a file of another kind.
+    """
+    ending = Path(name).suffix
+    if not path.endswith(ending) and Path(path).is_file():
+        raise InputError(f"{path} is no {ending} file; give {name}, or the folder that holds it")
+    folder, _, last = (path if path.endswith(ending) else f"{path.rstrip('/')}/{name}").rpartition("/")
+    return Store(folder or ("/" if path.startswith("/") else ".")), last
+
+
 def did_you_mean(given: str, allowed: Collection[str]) -> str:
     """A question that names the nearest of the allowed names, with a space behind; empty if none is near."""
     near = difflib.get_close_matches(given, allowed, n=1)

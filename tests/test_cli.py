@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -19,12 +19,13 @@ from typer.testing import CliRunner, Result
 
 import raydistill
 from raydistill.cli import app
-from raydistill.cli.common import BAD_INPUT, FAILURE
+from raydistill.cli.common import BAD_INPUT, FAILURE, TableFormat
 from raydistill.core.contract import DivergedError
 from raydistill.core.recipes import RECIPES
 from raydistill.data_facts import DataError
 from raydistill.lock import StudyInUseError
 from raydistill.report.progress import PlainWatcher
+from raydistill.report.rendering import FORMATS
 from raydistill.store import StoreError
 
 QUICK = ["evaluation.recipe=plain", "evaluation.networks=2", "evaluation.baseline_networks=2", "evaluation.confirm_networks=2"]
@@ -332,6 +333,11 @@ ALL_WITH_TABLES = [
     ["bench", "unroll"],
     ["bench", "solver"],
 ]
+
+
+def test_every_table_format_can_be_asked_for() -> None:
+    (formats, _) = get_args(TableFormat)
+    assert get_args(formats) == FORMATS
 
 
 @pytest.mark.parametrize("words", ALL_WITH_TABLES, ids=" ".join)

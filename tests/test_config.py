@@ -39,7 +39,6 @@ def space(**changes: Any) -> SearchSpace:
         "goal": GoalConfig(margin_fraction=0.02),
         "budget": BudgetConfig(trials=12),
         "resources": ResourcesConfig(),
-        "document": {"study": "small", "ipc": {"low": 1, "high": 60}},
     }
     return SearchSpace(**{**fields, **changes})
 
@@ -184,10 +183,6 @@ def test_set_at_makes_the_sections_on_the_way() -> None:
     document: dict[str, Any] = {"a": {"x": 1}}
     set_at(document, "a.b.c", 2)
     assert document == {"a": {"x": 1, "b": {"c": 2}}}
-
-
-def test_space_is_written_as_it_was_given() -> None:
-    assert space().to_yaml() == "study: small\nipc:\n  low: 1\n  high: 60\n"
 
 
 def test_configs_cannot_be_changed() -> None:

@@ -209,7 +209,7 @@ def test_less_than_one_network_is_refused(saved: Path) -> None:
 
 def test_a_missing_set_is_named(tmp_path: Path) -> None:
     (tmp_path / "images.png").write_bytes(b"")
-    with pytest.raises(InputError, match=r"images.png is no set; give an images.safetensors, or the folder of a finished trial"):
+    with pytest.raises(InputError, match=r"images.png is no .safetensors file; give images.safetensors, or the folder"):
         raydistill.evaluate(tmp_path / "images.png")
     with pytest.raises(InputError, match=r"no set at .*/nowhere/images.safetensors; give an images.safetensors, or the folder"):
         raydistill.evaluate(tmp_path / "nowhere")

@@ -16,7 +16,8 @@ from raydistill.cli import app
 from raydistill.core.recipes import RECIPES
 from raydistill.plan import Forecast, Stage, plan_search
 from raydistill.report.summary import forecast_lines
-from raydistill.spaces import InputError, load_space
+from raydistill.search.allowance import BudgetError
+from raydistill.spaces import load_space
 
 QUICK = ["evaluation={recipe: plain, networks: 2, baseline_networks: 3, confirm_networks: 4}", "ipc.high=4"]
 
@@ -56,7 +57,7 @@ def test_a_forecast_is_the_measured_pieces_multiplied(monkeypatch: pytest.Monkey
 def test_hours_that_do_not_hold_a_trial_and_its_confirmation_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """240 s and 4 networks of 10 s, one at once: 280 s, 0.078 hours."""
     measured(monkeypatch)
-    with pytest.raises(InputError, match=r"budget.hours is 0.07, and one trial .* takes about 0.078: give at least that"):
+    with pytest.raises(BudgetError, match=r"budget.hours is 0.07, and one trial .* takes about 0.078: give at least that"):
         plan_search(load_space(SMALL, [*QUICK, "budget.hours=0.07"], None), None, at_once=1)
 
 

@@ -49,11 +49,6 @@ def test_a_trial_of_a_parsed_space_is_whole() -> None:
     assert (config.ipc, config.method.lr_images, config.network.width) == (4, 2.0, 8)
 
 
-def test_a_space_read_from_its_own_yaml_is_the_same() -> None:
-    space = parse("", "", "ipc.high=30")
-    assert parse_space(space.to_yaml(), known(None)).ranges == space.ranges
-
-
 def test_five_mistakes_come_in_one_message_in_the_order_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(
@@ -324,8 +319,8 @@ def test_override_replaces_a_range_by_a_value_and_a_value_by_a_range() -> None:
     }
 
 
-def test_overrides_are_in_the_document_that_is_kept() -> None:
-    assert parse("", "", "ipc=5").document["ipc"] == 5
+def test_an_override_replaces_a_value() -> None:
+    assert parse("", "", "ipc=5").template["ipc"] == 5
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,7 @@ def distill(
     from raydistill.store import Store
 
     root = as_data_root(data_root)
-    config, trial = to_distil(space, overrides, root)
-    experts = Store(str(store or (trial.store.root if trial else "studies")))
+    config, experts, _ = to_distil(space, overrides, store, root)
     folder = None if out is None else Store(str(out))
     if folder is not None:
         folder.check_writable()

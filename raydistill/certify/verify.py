@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
@@ -24,6 +23,7 @@ from raydistill.record import unpack_bits, versions
 from raydistill.search.driver import Executor
 from raydistill.search.jobs import run_missing
 from raydistill.search.watcher import Watcher
+from raydistill.spaces import find_file
 from raydistill.store import Store
 
 
@@ -52,7 +52,7 @@ def verify_certificate(path: str) -> Verification:
         CertifyError: there is no certificate.
         VerificationError: something does not match; all of it is named.
     """
-    folder, name = _split(path)
+    folder, name = find_file(path, "certificate.json")
     certificate = read_certificate(folder, name)
     try:
         again = find(certificate.evidence)
@@ -175,16 +175,7 @@ def study_of(path: str) -> Store:
     Raises:
         CertifyError: no study lies there.
     """
-    study = _split(path)[0]
+    study, _ = find_file(path, "certificate.json")
     if not study.exists("search_space.yaml"):
         raise CertifyError(f"{path} has no study beside it, and the set to train on lies there; give <study>/certificate.json")
     return study
-
-
-def _split(path: str) -> tuple[Store, str]:
-    """The folder of a certificate, and its name in it; a folder stands for its certificate.json."""
-    file = path if path.endswith(".json") else f"{path.rstrip('/')}/certificate.json"
-    if file != path and Path(path).is_file():
-        raise CertifyError(f"{path} is no certificate; give a certificate.json, or the folder that holds it")
-    folder, _, name = file.rpartition("/") if "/" in file else (".", "", file)
-    return Store(folder), name

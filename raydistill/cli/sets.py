@@ -35,8 +35,7 @@ def distill(
         from raydistill.rerun import to_distil
         from raydistill.store import Store
 
-        config, trial = to_distil(space, overrides or [], as_data_root(data_root))
-        experts = Store(store or (trial.store.root if trial else "studies"))
+        config, experts, trial = to_distil(space, overrides or [], store, as_data_root(data_root))
         folder = Store(out or f"distilled/{config.trial_id}")
         folder.check_writable()
         with watch_steps() as on_step:

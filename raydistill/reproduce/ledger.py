@@ -248,7 +248,8 @@ def _published_name(method: Mapping[str, Any]) -> str:
 def _changed_settings(settings: Mapping[str, Any]) -> list[str]:
     """The settings that are not their method's default, beside it; a field without one names the method."""
     defaults = METHODS[settings["name"]].config.model_fields
-    pairs = {name: (value, defaults[name].default) for name, value in settings.items() if name not in ("name", "expert_seed")}
+    counted = {name: own for name, own in settings.items() if name in defaults and name not in ("name", "expert_seed")}
+    pairs = {name: (own, defaults[name].default) for name, own in counted.items()}
     return [f"{name} {own} (default {default})" for name, (own, default) in pairs.items() if own != _as_read(default)]
 
 

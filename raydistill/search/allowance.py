@@ -16,13 +16,14 @@ class BudgetError(Exception):
     """The budget holds not even one trial."""
 
 
-def check_holds_a_trial(budget: BudgetConfig, gpus_per_trial: float, seconds: float) -> None:
-    """Refuse a budget that would be spent before its first trial has ended.
+def check_budget(budget: BudgetConfig, gpus_per_trial: float, seconds: float, what: str) -> None:
+    """Refuse hours and GPU hours that do not hold what must be had of them.
 
     Args:
         budget: with `hours` and `gpu_hours`; None is no limit.
         gpus_per_trial: of each trial.
-        seconds: what a trial takes at least.
+        seconds: what must be had takes.
+        what: that, in words that end in a verb.
 
     Raises:
         BudgetError: the hours or the GPU hours are fewer.
@@ -30,8 +31,8 @@ def check_holds_a_trial(budget: BudgetConfig, gpus_per_trial: float, seconds: fl
     for name, hours, wanted in (("hours", budget.hours, seconds), ("gpu_hours", budget.gpu_hours, seconds * gpus_per_trial)):
         if hours is not None and 3600 * hours < wanted:
             raise BudgetError(
-                f"budget.{name} is {hours:g}, and the networks that read one trial's set take about {wanted / 3600:.2g}, its "
-                "distillation not counted: give more (raydistill plan says how much), or fewer networks"
+                f"budget.{name} is {hours:g}, and {what} about {wanted / 3600:.2g}: give at least that, or a cheaper space "
+                "(raydistill plan says what a search takes)"
             )
 
 

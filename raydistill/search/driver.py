@@ -19,7 +19,7 @@ from raydistill.data_root import DataRoot, as_data_root
 from raydistill.lock import study_lock
 from raydistill.methods import METHODS, method_configs
 from raydistill.record import SearchResult, TrialRecord, read_trials
-from raydistill.search.allowance import check_holds_a_trial
+from raydistill.search.allowance import check_budget
 from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
 from raydistill.search.jobs import JobRunner, baseline_jobs, confirm_jobs, run_stage
 from raydistill.search.needs import NodeNeeds
@@ -93,7 +93,7 @@ def run_search(
         baseline = _build_baseline(config, study, data_root, executor, watcher)
         if not study.at("trials").folders("."):
             seconds = _reading_seconds(config, baseline, recipe_of(config, splits).steps)
-            check_holds_a_trial(space.budget, space.resources.gpus_per_trial, seconds)
+            check_budget(space.budget, space.resources.gpus_per_trial, seconds, "the networks that read one trial's set take")
         if not baseline.is_admissible:
             watcher.note(f"No verdict will be had: {not_admissible(baseline, space.goal)}")
         prepare_experts(needs, config, store, data_root, executor, watcher, study=space.study, baseline=baseline)
