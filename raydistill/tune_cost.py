@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from raydistill.config import Config
@@ -79,11 +80,16 @@ def time_tune(trials: int = 6, data_root: DataRoot = None) -> TuneCost:
     clock = _Clock()
     with tempfile.TemporaryDirectory(prefix="raydistill-bench-") as folder:
         run_search(space, Store(folder), data_root=data_root, executor=RayExecutor(None, space.resources), watcher=clock)
-    spent = [end - begin for begin, end in zip([clock.began, *clock.ends], clock.ends, strict=False)]
-    added = [whole - work for whole, work in zip(spent, clock.work, strict=True)]
+    return tune_cost(clock.began, clock.ends, clock.work)
+
+
+def tune_cost(began: float, ends: Sequence[float], work: Sequence[float]) -> TuneCost:
+    """What lies between the ends of trials that ran one after the other, less their own `work`; seconds, two trials at least."""
+    spent = [end - begin for begin, end in zip([began, *ends], ends, strict=False)]
+    added = [whole - own for whole, own in zip(spent, work, strict=True)]
     return TuneCost(
-        trials=trials,
+        trials=len(ends),
         first_trial_seconds=added[0],
         next_trial_seconds=statistics.median(added[1:]),
-        work_seconds=statistics.median(clock.work),
+        work_seconds=statistics.median(work),
     )

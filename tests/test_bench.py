@@ -50,14 +50,3 @@ def test_no_names_mean_all_cases(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setattr(bench.multiprocessing, "get_context", lambda kind: type("Context", (), {"Pool": Here}))
     timed = run_bench([], device="cpu", threads=1, repetitions=10, evaluation_steps=1, data_root=None)
     assert timed == list(CASES.values())
-
-
-@pytest.mark.ray
-@pytest.mark.timeout(180)
-def test_tunes_cost_is_taken_apart_from_the_trials_work() -> None:
-    from raydistill.tune_cost import time_tune
-
-    cost = time_tune(trials=3)
-    assert cost.trials == 3
-    assert cost.work_seconds > 0
-    assert cost.first_trial_seconds > cost.next_trial_seconds > 0

@@ -211,7 +211,7 @@ def test_a_reader_never_sees_half_a_file(local: Store) -> None:
     )
     with running(code, local.root):
         seen = {frozenset(local.read("x")) for _ in range(200)}
-        until = time.monotonic() + 8
+        until = time.monotonic() + 60
         while len(seen) < 2 and time.monotonic() < until:
             seen.add(frozenset(local.read("x")))
     assert seen == {frozenset(b"a"), frozenset(b"b")}
@@ -288,9 +288,8 @@ def test_the_lock_of_a_killed_process_is_taken_over_at_once(local: Store) -> Non
     with running(HOLD, local.root, wait_for="held") as holder:
         holder.kill()
         holder.wait()
-        started_at = time.monotonic()
-        with study_lock(local):
-            assert time.monotonic() - started_at < 1
+        with study_lock(local, wait_seconds=0):
+            pass
 
 
 def test_a_holder_that_is_just_ending_is_waited_for(local: Store) -> None:

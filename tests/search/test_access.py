@@ -99,11 +99,12 @@ def folder(tmp_path: Path) -> Path:
 
 def joined(address: str, home: Path, **environment: str) -> str:
     """How `join` ends in a process of its own, since Ray reads its settings once."""
+    # Ray alone takes 20 seconds to say less; its import, slow on a busy machine, is not counted.
     code = (
-        "import sys\nfrom raydistill.search.on_ray.access import *\n"
-        "try:\n    join(sys.argv[1])\nexcept ClusterError as error:\n    print(error)\nelse:\n    print('joined')"
+        "import sys, time\nfrom raydistill.search.on_ray.access import *\nimport ray\nbefore = time.monotonic()\n"
+        "try:\n    join(sys.argv[1])\nexcept ClusterError as error:\n    print(error)\nelse:\n    print('joined')\n"
+        "assert time.monotonic() - before < 15"
     )
-    before = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code, address],
         env={**without_ray(), "HOME": str(home), **environment},
@@ -111,8 +112,6 @@ def joined(address: str, home: Path, **environment: str) -> str:
         text=True,
         check=True,
     )
-    # Ray alone takes 20 seconds to say less; half of the rest is its import on a busy machine.
-    assert time.monotonic() - before < 15
     return done.stdout.strip()
 
 
