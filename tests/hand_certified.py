@@ -68,7 +68,7 @@ def evidence(
         "earlier": (),
         "trial_id": config.trial_id,
         "config": json.loads(config.canonical_json()),
-        "recipe": RecipeFacts(words="default: SGD", steps=1000, full_steps=2000, batch=64),
+        "recipe": RecipeFacts(words="default: SGD, 1000 steps of 64 images, plain", steps=1000, full_steps=2000, batch=64),
         "seeds": tuple(certificate_seeds(number, config.data_sha256, len(FULL))),
         "test_images": IMAGES,
         "test_sha256": "7" * 64,

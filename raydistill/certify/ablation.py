@@ -22,6 +22,7 @@ from raydistill.certify.ablation_table import CONFIDENCE, HARD, START, Ablation,
 from raydistill.certify.candidate import Candidate, find_candidate
 from raydistill.certify.certificate import CertifyError
 from raydistill.certify.evidence import study_name
+from raydistill.checkout import commit
 from raydistill.config import derive_seed
 from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.data import Splits
@@ -241,6 +242,7 @@ def _conclude(
         unused=unused,
         device=winner.device,
         code_sha256=code_sha256(),
+        commit=commit(),
         versions=versions(),
     )
 

@@ -70,6 +70,8 @@ class Ablation(Config):
     """Terms that the found settings do not use."""
     device: str
     code_sha256: str
+    commit: str | None = None
+    """Of that code; null outside a checkout."""
     versions: dict[str, str]
 
 
@@ -96,7 +98,10 @@ def render_ablation(ablation: Ablation) -> str:
         ]
     if ablation.unused:
         lines += ["", f"Not used at the found settings, so there is nothing to turn off: {', '.join(ablation.unused)}."]
-    lines += ["", f"Code `{ablation.code_sha256}`, torch {ablation.versions.get('torch')}, {ablation.device}."]
+    code = f"code `{ablation.code_sha256}`" + ("" if ablation.commit is None else f", commit `{ablation.commit}`")
+    command = f"raydistill ablate {ablation.study} --trial {ablation.trial_id}"
+    again = f"`{command} --draws {ablation.draws} --networks {ablation.networks}`"
+    lines += ["", f"Again: {again}; {code}, torch {ablation.versions.get('torch')}, {ablation.device}."]
     return "\n".join(lines) + "\n"
 
 

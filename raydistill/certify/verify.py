@@ -147,6 +147,10 @@ def _in_itself(certificate: Certificate, again: Findings) -> Iterator[str]:
         yield f"evidence.config has hash {evidence.trial.trial_id}, the certificate is for trial {evidence.trial_id}"
     if certificate_seeds(evidence.number, evidence.trial.data_sha256, len(evidence.seeds)) != list(evidence.seeds):
         yield "evidence.seeds are not those of this data and this certificate's number"
+    recipe = evidence.recipe
+    named = recipe.words.startswith(f"{evidence.trial.evaluation.recipe}: ")
+    if not named or f", {recipe.steps} steps of {recipe.batch} images, " not in recipe.words:
+        yield f"evidence.recipe.words ({recipe.words}) are not of the trial's recipe, or of other steps or another batch"
     if seal_of(evidence.arms) != evidence.seal:
         yield "evidence.seal is not the hash over the networks' parameters"
     reason = opening_reason(evidence.study, evidence.number, evidence.trial_id, evidence.seal)

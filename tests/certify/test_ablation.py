@@ -49,6 +49,9 @@ def test_every_term_in_use_has_a_row_and_the_start_set_the_last(study: Store) ->
     assert told.all("stage") == [("ablation", 8)]
     assert json.loads(study.read("ablation.json")) == json.loads(made.model_dump_json())
     assert study.read("ablation.md").decode() == render_ablation(made)
+    again = f"Again: `raydistill ablate {made.study} --trial {made.trial_id} --draws 2 --networks 1`; code `{made.code_sha256}`"
+    assert f"\n{again}, commit `abc`, torch " in render_ablation(made.model_copy(update={"commit": "abc"}))
+    assert f"\n{again}, torch " in render_ablation(made.model_copy(update={"commit": None}))
 
 
 def soft(synthetic: SyntheticSet) -> SyntheticSet:

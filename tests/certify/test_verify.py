@@ -55,6 +55,8 @@ def test_a_certificate_alone_holds_and_says_what_was_not_checked(tmp_path: Path)
         (("evidence", "config", "seed"), 7, "the certificate is for trial"),
         (("evidence", "seeds", 0), 5, "evidence.seeds are not those of this data"),
         (("evidence", "arms", 0, "parameters_sha256", 1), "x", "evidence.seal is not the hash over the networks' parameters"),
+        (("evidence", "recipe", "batch"), 7, "are not of the trial's recipe, or of other steps or another batch"),
+        (("evidence", "recipe", "words"), "long: SGD", "evidence.recipe.words (long: SGD) are not of the trial's recipe"),
         (("evidence", "openings"), [], "evidence.openings does not end with this certificate's own opening"),
         (("evidence", "openings", 0, "reason"), "a look", "evidence.openings does not end with this certificate's own opening"),
         (
