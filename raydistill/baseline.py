@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from raydistill.config import Config
 from raydistill.core.contract import DeviceError, TrainPart
@@ -25,7 +25,11 @@ from raydistill.data_facts import DataError
 from raydistill.data_root import DataRoot
 from raydistill.record import code_sha256, pack_bits, unpack_bits
 from raydistill.store import Store, StoreError
+from raydistill.stored import read_stored
 from raydistill.trial_config import TrialConfig
+
+BUILD_AGAIN = "delete it and baseline/baseline.json, and run the search again, which trains the network again"
+"""What to do about a damaged or missing file of a network."""
 
 
 class BaselineReading(Config):
@@ -37,6 +41,13 @@ class BaselineReading(Config):
     """Which select images it gets right, packed bits in hex."""
     confirm_correct: str
     seconds: float
+    data_sha256: str | None = None
+    """Of the data that it was trained and read on; null in files from before this was written, and so below."""
+    code_sha256: str | None = None
+
+
+BOTH_READINGS = TypeAdapter(tuple[BaselineReading, BaselineReading])
+"""What a network's file holds: at the recipe's steps, and at twice as many."""
 
 
 class Baseline(Config):
@@ -82,7 +93,7 @@ class Baseline(Config):
 
 def train_baseline_network(config: TrialConfig[Any], index: int, study: Store, data_root: DataRoot = None) -> None:
     """Train one baseline network at both step counts and write `baseline/network-<index>.json`; nothing if that is there."""
-    name = f"baseline/network-{index}.json"
+    name = network_file(index)
     if study.exists(name):
         return
     splits = splits_of(config, data_root)
@@ -109,9 +120,42 @@ def train_baseline_network(config: TrialConfig[Any], index: int, study: Store, d
             select_correct=pack_bits(select[None])[0],
             confirm_correct=pack_bits(confirm[None])[0],
             seconds=watch.seconds["train"],
+            data_sha256=splits.sha256,
+            code_sha256=code_sha256(),
         )
         readings.append(reading.model_dump())
     study.write_json(name, readings)
+
+
+def network_file(index: int) -> str:
+    """Where a baseline network's readings go."""
+    return f"baseline/network-{index}.json"
+
+
+def read_network(study: Store, index: int) -> tuple[BaselineReading, BaselineReading]:
+    """A baseline network at both step counts.
+
+    Raises:
+        FileNotFoundError: it is not trained.
+        StoreError: its file is damaged.
+    """
+    name = network_file(index)
+    data = study.read(name)
+    try:
+        return BOTH_READINGS.validate_json(data)
+    except ValidationError as error:
+        raise StoreError(f"{study.path(name)} is damaged ({error.errors()[0]['msg']}); restore it, or {BUILD_AGAIN}") from error
+
+
+def read_networks(study: Store) -> list[BaselineReading]:
+    """All readings of the baseline networks that a study has, of an unfinished baseline too.
+
+    Raises:
+        StoreError: a file is damaged.
+    """
+    names = [name for name in study.files("baseline") if name.startswith("network-")]
+    indexes = [int(name.removeprefix("network-").removesuffix(".json")) for name in names]
+    return [reading for index in indexes for reading in read_network(study, index)]
 
 
 def finish_baseline(config: TrialConfig[Any], study: Store, data_root: DataRoot = None) -> Baseline:
@@ -120,8 +164,7 @@ def finish_baseline(config: TrialConfig[Any], study: Store, data_root: DataRoot 
     recipe = recipe_of(config, splits)
     by_steps: dict[int, list[BaselineReading]] = {recipe.steps: [], 2 * recipe.steps: []}
     for index in range(config.evaluation.baseline_networks):
-        for row in study.read_json(f"baseline/network-{index}.json"):
-            reading = BaselineReading.model_validate(row)
+        for reading in read_network(study, index):
             by_steps[reading.steps].append(reading)
     accuracies = {
         steps: unpack_bits([r.select_correct for r in readings], len(splits.select.labels)).mean(axis=1)
@@ -156,16 +199,7 @@ def read_baseline(study: Store) -> Baseline | None:
     Raises:
         StoreError: the file is damaged.
     """
-    name = "baseline/baseline.json"
-    data = study.read_or_none(name)
-    if data is None:
-        return None
-    try:
-        return Baseline.model_validate_json(data)
-    except ValidationError as error:
-        raise StoreError(
-            f"{study.path(name)} is damaged ({error.errors()[0]['msg']}); delete it to have it built again"
-        ) from error
+    return read_stored(study, "baseline/baseline.json", Baseline, "delete it to have it built again")
 
 
 def splits_of(config: TrialConfig[Any], data_root: DataRoot) -> Splits:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
@@ -35,6 +35,7 @@ from raydistill.record import code_sha256, versions
 from raydistill.search_space import Choices, Range, SearchSpace
 from raydistill.spaces import InputError, load_space, shipped_spaces
 from raydistill.store import Store
+from raydistill.stored import read_needed
 from raydistill.trial_config import TrialConfig
 
 
@@ -142,8 +143,7 @@ def plan_comparison(
     template = middle_trial(space, splits.sha256)
     configs = _method_configs(methods, template, data_root)
     settings = _settings(template, configs, ipc, split)
-    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-    folder = store.at("compare", key)
+    folder = store.at("compare", comparison_key(settings))
     folder.write_json("settings.json", settings)
     return [
         CompareJob(
@@ -164,6 +164,11 @@ def plan_comparison(
         for draw in range(draws)
         for config in configs.values()
     ]
+
+
+def comparison_key(settings: Mapping[str, Any]) -> str:
+    """Names a comparison's folder in `compare/`."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def open_where_wanted(jobs: Sequence[CompareJob], reason: str) -> list[CompareJob]:
@@ -207,9 +212,10 @@ def methods_named(space: SearchSpace, source: str, methods: Sequence[str], overr
 def finish_comparison(jobs: Sequence[CompareJob]) -> Comparison:
     """Read the outcomes of finished jobs, write `comparison.json`, and give the comparison."""
     folder = jobs[0].folder
-    outcomes = [Outcome.model_validate(job.store.read_json(job.file)) for job in jobs]
+    outcomes = [read_needed(job.store, job.file, Outcome, "delete it to have it made again") for job in jobs]
     comparison = Comparison(
         rows=rows_of(outcomes),
+        outcomes=tuple(job.file for job in jobs),
         settings=folder.read_json("settings.json"),
         code_sha256=code_sha256(),
         commit=commit(),

@@ -68,6 +68,8 @@ class Comparison(Config):
 
     record_version: Literal[1] = 1
     rows: tuple[Row, ...] = Field(strict=False)
+    outcomes: tuple[str, ...] = Field(default=(), strict=False)
+    """Files of the store that the rows are made of, draw by draw; none in comparisons from before they were named."""
     settings: dict[str, Any]
     """Per method its config; with data set, network, IPC, recipe, split, seed."""
     code_sha256: str

@@ -18,7 +18,16 @@ from raydistill.core.synthetic import SyntheticSet, decode, sha256
 from raydistill.data_root import DataRoot
 from raydistill.record import pack_bits, read_record, unpack_bits
 from raydistill.store import Store, StoreError
+from raydistill.stored import read_needed
 from raydistill.trial_config import TrialConfig
+
+
+class ConfirmReading(Config):
+    """One fresh network. Written to `trials/<id>/confirm-<index>.json`."""
+
+    seed: int
+    confirm_correct: str
+    """Which confirm images it gets right, packed bits in hex."""
 
 
 class Confirmation(Config):
@@ -41,7 +50,7 @@ def train_confirm_network(config: TrialConfig[Any], index: int, study: Store, da
     seed = network_seeds("confirm", splits.sha256, index + 1)[index]
     synthetic = read_set(study, config.trial_id)
     correct = evaluate_set(synthetic, splits, splits.confirm, config.network, RECIPES[config.evaluation.recipe], [seed], device)
-    study.write_json(name, {"seed": seed, "confirm_correct": pack_bits(correct)[0]})
+    study.write_json(name, ConfirmReading(seed=seed, confirm_correct=pack_bits(correct)[0]).model_dump())
 
 
 def finish_confirmation(config: TrialConfig[Any], study: Store) -> Confirmation:
@@ -50,7 +59,11 @@ def finish_confirmation(config: TrialConfig[Any], study: Store) -> Confirmation:
     if baseline is None:
         raise StoreError(f"{study.root} has no baseline; run the search again to build it")
     folder = f"trials/{config.trial_id}"
-    rows = [study.read_json(f"{folder}/confirm-{i}.json")["confirm_correct"] for i in range(config.evaluation.confirm_networks)]
+    rows = []
+    for index in range(config.evaluation.confirm_networks):
+        name = f"{folder}/confirm-{index}.json"
+        remedy = "delete it and run the search again, which trains the network again"
+        rows.append(read_needed(study, name, ConfirmReading, remedy).confirm_correct)
     correct: NDArray[np.bool_] = unpack_bits(rows, baseline.confirm_images)
     interval = gap_interval(baseline.confirm_correct, correct, config.goal.confidence)
     confirmation = Confirmation(
@@ -72,7 +85,12 @@ def read_set(study: Store, trial_id: str) -> SyntheticSet:
     if record is None or record.images_sha256 is None:
         raise StoreError(f"trial {trial_id} in {study.root} has no finished set; run the search again")
     name = f"trials/{trial_id}/images.safetensors"
-    data = study.read(name)
+    data = study.read_or_none(name)
+    if data is None:
+        raise StoreError(
+            f"{study.path(name)} is missing; restore it, or delete the trial's record.json and run the search again, which "
+            "distils it anew"
+        )
     if sha256(data) != record.images_sha256:
         raise StoreError(
             f"{study.path(name)} is not the file that the trial wrote: its hash differs from the record's; restore it"

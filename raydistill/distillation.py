@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -20,7 +21,7 @@ from raydistill.core.data import Splits
 from raydistill.core.experts import Experts
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods import METHODS
-from raydistill.store import Store
+from raydistill.store import Store, StoreError
 from raydistill.trial_config import TrialConfig
 
 CHECKPOINT_SECONDS = 20.0
@@ -70,9 +71,20 @@ class StoredCheckpoint:
         self._saved_at = time.monotonic()
 
     def load(self) -> Mapping[str, Tensor] | None:
-        """The state last saved, on the CPU, or None."""
-        data = self._folder.read_or_none("checkpoint.safetensors")
-        return None if data is None else load(data)
+        """The state last saved, on the CPU, or None.
+
+        Raises:
+            StoreError: its file is damaged.
+        """
+        name = "checkpoint.safetensors"
+        data = self._folder.read_or_none(name)
+        try:
+            return None if data is None else load(data)
+        except SafetensorError as error:
+            raise StoreError(
+                f"{self._folder.path(name)} is damaged ({error}); delete it and progress.json beside it to run the trial from "
+                "its start"
+            ) from error
 
     def is_due(self) -> bool:
         """Whether it is time to save."""

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from raydistill.lease import LeaseFile, StudyInUseError, leased
-from raydistill.store import Store
+from raydistill.store import Store, StoreError
 
 __all__ = ["StudyInUseError", "holder_of", "study_lock"]
 
@@ -74,8 +74,12 @@ def holder_of(store: Store) -> str | None:
 @contextmanager
 def _kernel_lock(store: Store, holder: str, wait_seconds: float) -> Iterator[None]:
     path = store.local_path(".lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = path.open("a+")
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error}; give a --store that can be written") from error
+    with opened as file:
         deadline = time.monotonic() + wait_seconds
         while True:
             try:

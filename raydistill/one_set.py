@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -36,6 +36,9 @@ from raydistill.space_document import Mistake, SpaceError
 from raydistill.spaces import InputError, did_you_mean, find_file
 from raydistill.store import Store
 from raydistill.trial_config import TrialConfig, read_trial_config
+
+NetworkPurpose = Literal["evaluate", "trial"]
+"""What seeds the networks that read a set: those of a trial are the same in a search and when it is run again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -133,11 +136,13 @@ def write_set(synthetic: SyntheticSet, manifest: Manifest, folder: Store) -> tup
     return folder.path("images.safetensors"), folder.path("images.png")
 
 
-def compare_with_start(distilled: Distilled, data_root: DataRoot) -> tuple[list[float], list[float]]:
+def compare_with_start(
+    distilled: Distilled, data_root: DataRoot, purpose: NetworkPurpose = "evaluate"
+) -> tuple[list[float], list[float]]:
     """Accuracy fractions on select images: of networks trained on the set, and of the same ones on the set it grew from."""
     splits = splits_of(distilled.config, data_root)
     sets = (distilled.synthetic, distilled.start)
-    after, before = (accuracies(one, distilled.config, splits, splits.select) for one in sets)
+    after, before = (accuracies(one, distilled.config, splits, splits.select, purpose=purpose) for one in sets)
     return after, before
 
 
@@ -224,11 +229,12 @@ def accuracies(
     *,
     networks: int | None = None,
     recipe: str | None = None,
+    purpose: NetworkPurpose = "evaluate",
 ) -> list[float]:
-    """One accuracy fraction per fresh network; None takes the number and the recipe of the config."""
+    """One accuracy fraction per fresh network, seeded for a purpose; None takes the number and the recipe of the config."""
     # A set that was made on a GPU is read wherever it is asked for.
     device = prepare_process(config.model_copy(update={"device": "cuda" if torch.cuda.is_available() else "cpu"}))
-    seeds = network_seeds("evaluate", splits.sha256, networks or config.evaluation.networks)
+    seeds = network_seeds(purpose, splits.sha256, networks or config.evaluation.networks)
     chosen = RECIPES[recipe or config.evaluation.recipe]
     correct = evaluate_set(synthetic.to(device), splits, part, config.network, chosen, seeds, device)
     return [float(row.mean()) for row in correct]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,10 +16,11 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
 from raydistill.config import Config
 from raydistill.store import Store, StoreError
+from raydistill.stored import read_stored
 from raydistill.trial_config import TrialConfig, read_trial_config
 
 PROGRESS_FILE = "progress.json"
@@ -195,7 +197,14 @@ def pack_bits(correct: NDArray[np.bool_]) -> tuple[str, ...]:
 
 
 def unpack_bits(rows: Sequence[str], images: int) -> NDArray[np.bool_]:
-    """The (R, n) booleans that `pack_bits` packed; n is `images`."""
+    """The (R, n) booleans that `pack_bits` packed; n is `images`.
+
+    Raises:
+        ValueError: a row is of another number of images, as far as whole bytes tell.
+    """
+    other = [4 * len(row) for row in rows if len(row) != 2 * math.ceil(images / 8)]
+    if other:
+        raise ValueError(f"{other[0]} bits for {images} images: they are of other images")
     bits = [np.unpackbits(np.frombuffer(bytes.fromhex(row), dtype=np.uint8), count=images) for row in rows]
     return np.array(bits, dtype=np.bool_).reshape(len(rows), images)
 
@@ -212,18 +221,19 @@ def read_record(study: Store, trial_id: str) -> TrialRecord | None:
         StoreError: the record is damaged, of an unknown version, or belongs to another trial.
     """
     name = f"trials/{trial_id}/record.json"
-    data = study.read_or_none(name)
-    if data is None:
-        return None
-    try:
-        record = TrialRecord.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        cause = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise StoreError(f"{study.path(name)} is damaged ({cause}); restore it, or delete it to run the trial again") from error
-    if record.trial_id != trial_id:
+    record = read_stored(study, name, TrialRecord, "restore it, or delete it to run the trial again")
+    if record is not None and record.trial_id != trial_id:
         raise StoreError(f"{study.path(name)} belongs to trial {record.trial_id}; delete it to run trial {trial_id} again")
     return record
+
+
+def read_result(study: Store) -> SearchResult | None:
+    """What the search found, or None while it has not ended.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    return read_stored(study, "result.json", SearchResult, "run the search again to have it written anew")
 
 
 def read_progress(study: Store, trial_id: str) -> Progress | None:
@@ -233,15 +243,7 @@ def read_progress(study: Store, trial_id: str) -> Progress | None:
         StoreError: the file is damaged.
     """
     name = f"trials/{trial_id}/{PROGRESS_FILE}"
-    try:
-        data = study.read(name)
-    except FileNotFoundError:
-        return None
-    try:
-        return Progress.model_validate_json(data)
-    except ValidationError as error:
-        cause = error.errors()[0]["msg"]
-        raise StoreError(f"{study.path(name)} is damaged ({cause}); delete it to run the trial from its start") from error
+    return read_stored(study, name, Progress, "delete it to run the trial from its start")
 
 
 def read_trials(study: Store, methods: Mapping[str, type[Config]]) -> list[tuple[TrialConfig[Any], TrialRecord | None]]:

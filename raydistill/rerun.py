@@ -15,6 +15,7 @@ from raydistill.data_root import DataRoot
 from raydistill.methods import method_configs
 from raydistill.one_set import only_trial, read_set_file
 from raydistill.record import TrialRecord, code_sha256, read_record, versions
+from raydistill.report.words import accuracy_line
 from raydistill.spaces import InputError, load_space
 from raydistill.store import Store
 from raydistill.trial_config import TrialConfig, read_trial_config
@@ -34,9 +35,15 @@ class EarlierTrial:
         """That of its study, which holds the experts."""
         return self.folder.absolute.parent.parent.parent
 
-    def compare(self, again: SyntheticSet) -> str | None:
-        """Whether a set that was distilled again is the trial's, in a sentence; None where the trial left no set."""
-        if self.record is None or self.record.images_sha256 is None or not self.folder.exists("images.safetensors"):
+    def compare(self, again: SyntheticSet, accuracy_fractions: Sequence[float]) -> str | None:
+        """Whether a set that was distilled again is the trial's, in a sentence; None where the trial left no set.
+
+        Args:
+            again: the set.
+            accuracy_fractions: of networks seeded as the trial's, trained on it and read on the select images.
+        """
+        record = self.record
+        if record is None or record.final is None or not self.folder.exists("images.safetensors"):
             return None
         stored = read_set_file(self.folder.root)[0]
         if (
@@ -44,10 +51,18 @@ class EarlierTrial:
             and torch.equal(stored.labels, again.labels.cpu())
             and stored.learned_lr == again.learned_lr
         ):
-            return "The same as the trial's set, to the last bit"
+            if tuple(accuracy_fractions) == record.final.accuracy_fractions:
+                return "The same as the trial's set, to the last bit, and each network reads as in its record"
+            recorded = accuracy_line(record.final.accuracy_fractions)
+            return f"The same as the trial's set, to the last bit, but its record has {recorded}; {self._then_and_now()}"
+        return f"Another set than the trial's; {self._then_and_now()}"
+
+    def _then_and_now(self) -> str:
+        """By what the trial was run, and by what it is run again."""
+        assert self.record is not None
         then = f"{_code(self.record.commit, self.record.code_sha256)}, torch {self.record.versions.get('torch')}"
         now = f"{_code(commit(), code_sha256())}, torch {versions().get('torch')}"
-        return f"Another set than the trial's, which was made by {then} on {self.record.device}; now {now}"
+        return f"it was made by {then} on {self.record.device}; now {now}"
 
 
 def to_distil(

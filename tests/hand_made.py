@@ -106,7 +106,8 @@ class HandMade:
 
     def __init__(self, folder: Path) -> None:
         self.study = Store(str(folder))
-        self.study.write("search_space.yaml", "study: by-hand\n")
+        sections = ("dataset", "network", "method", "evaluation", "goal", "budget", "resources")
+        self.study.write_json("search_space.yaml", {"study": "by-hand", "seed": 0, "ipc": 10, **{name: {} for name in sections}})
         self.study.write("baseline/baseline.json", baseline().model_dump_json())
         self.asked = 0
 

@@ -323,6 +323,27 @@ def test_evaluate_tabulates_networks(small: Path) -> None:
     assert second.startswith("alexnet,0.")
 
 
+def test_a_comparison_says_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RECIPES, "plain", dataclasses.replace(RECIPES["plain"], steps=10))
+    small = ["--set", "evaluation.recipe=plain", "--set", "evaluation.networks=2", "--set", "network.width=4"]
+    given = ["--methods", "random", "--ipc", "2", "--draws", "2", "--store", str(tmp_path), "--local", *small]
+    result = run("compare", "digits_random", *given)
+    assert result.exit_code == 0, result.output
+    written = result.stdout.splitlines()[-1].removeprefix("Written ")
+    comparison = json.loads(Path(written).read_text())
+    assert comparison["rows"][0]["method"] == "random"
+    assert all((tmp_path / file).exists() for file in comparison["outcomes"])
+
+
+@pytest.mark.parametrize("command", ["certify", "ablate"])
+def test_a_space_of_another_version_is_told(by_hand: HandMade, command: str) -> None:
+    by_hand.trial(10)
+    document = by_hand.study.read_json("search_space.yaml")
+    by_hand.study.write_json("search_space.yaml", {**document, "resources": {"tpus": 1}})
+    result = run(command, by_hand.study.root, "--local")
+    assert (result.exit_code, "resources.tpus: Extra inputs are not permitted" in result.stderr) == (2, True)
+
+
 ALL_WITH_TABLES = [
     ["tables", "s"],
     ["evaluate", "s"],

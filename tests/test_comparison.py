@@ -22,7 +22,7 @@ from raydistill.methods import METHODS
 from raydistill.search.local import LocalExecutor
 from raydistill.search_space import Choices, Range, SearchSpace
 from raydistill.spaces import InputError, load_space
-from raydistill.store import Store
+from raydistill.store import Store, StoreError
 
 DEVICE = torch.device("cpu")
 SMALL = ["network.width=8", "evaluation.networks=2"]
@@ -163,7 +163,9 @@ def test_rows_by_hand(space: SearchSpace, tmp_path: Path) -> None:
         name = job.config.method.name
         outcome = Outcome(method=name, draw=job.draw, accuracy_fractions=fractions[name][job.draw], distill_seconds=1.0)
         job.store.write_json(job.file, outcome.model_dump(mode="json"))
-    row, reference = finish_comparison(jobs).rows
+    comparison = finish_comparison(jobs)
+    assert comparison.outcomes == tuple(job.file for job in jobs)
+    row, reference = comparison.rows
     assert (row.method, row.draws, row.networks) == ("datadam", 2, 2)
     assert (row.accuracy_fraction, row.above_random) == (pytest.approx(0.7), pytest.approx(0.2))
     assert (row.draws_std, row.networks_std) == (pytest.approx(0.1414, abs=1e-4), pytest.approx(0.1))
@@ -186,6 +188,15 @@ def test_a_comparison_has_the_commit_of_its_code(space: SearchSpace, tmp_path: P
     for job in jobs:
         job()
     assert finish_comparison(jobs).commit == jobs[0].folder.read_json("comparison.json")["commit"] == "abc-dirty"
+
+
+@pytest.mark.parametrize("text", ["{", "{}", '{"method": "random"}'])
+def test_a_damaged_outcome_is_named(space: SearchSpace, tmp_path: Path, text: str) -> None:
+    jobs = plan(space, tmp_path)
+    for job in jobs:
+        job.store.write(job.file, text)
+    with pytest.raises(StoreError, match=r"compare/outcomes/\S+\.json is damaged \(.*\); delete it to have it made again"):
+        finish_comparison(jobs)
 
 
 def test_a_second_run_continues_the_first(space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,6 +235,12 @@ def test_the_test_split_stays_shut_where_every_outcome_is_there(space: SearchSpa
     again = raydistill.compare("digits_datadam", store=tmp_path, reason="for a table", **given)
     assert again == first
     assert len(list((tmp_path / "test_openings").iterdir())) == 1
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_a_blank_reason_is_refused_and_not_taken_for_none(tmp_path: Path, reason: str) -> None:
+    with pytest.raises(InputError, match="the test split, without a reason; each opening is logged with one"):
+        raydistill.compare("digits_datadam", methods=["k_center"], ipc=1, draws=2, store=tmp_path, reason=reason, local=True)
 
 
 def test_the_test_split_is_opened_after_the_resources_are_there(

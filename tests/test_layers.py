@@ -62,6 +62,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "space_messages",
             "space_ranges",
             "store",
+            "stored",
             "trial_config",
         }
     ),

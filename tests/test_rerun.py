@@ -59,27 +59,30 @@ def test_a_record_from_before_commits_were_written_is_read(ended: Store) -> None
 
 def test_a_trial_run_again_from_its_folder_gives_its_set_to_the_last_bit(ended: Store, tmp_path: Path) -> None:
     again = raydistill.distill(ended.root, out=tmp_path / "again")
-    assert found(ended).compare(again) == "The same as the trial's set, to the last bit"
+    read = found(ended).record.final.accuracy_fractions
+    same = "The same as the trial's set, to the last bit"
+    assert found(ended).compare(again, read) == f"{same}, and each network reads as in its record"
+    assert (found(ended).compare(again, [0.5]) or "").startswith(f"{same}, but its record has ")
     assert (tmp_path / "again/images.safetensors").read_bytes() == ended.read("images.safetensors")
 
 
 def test_the_command_says_whether_the_set_came_out(ended: Store, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["distill", ended.root, "--out", str(tmp_path / "again")])
     assert result.exit_code == 0, result.output
-    assert result.stdout.endswith("\nThe same as the trial's set, to the last bit\n")
+    assert result.stdout.endswith("\nThe same as the trial's set, to the last bit, and each network reads as in its record\n")
 
 
 def test_another_set_is_told_with_both_codes(ended: Store) -> None:
     synthetic = read_set_file(ended.root)[0]
-    said = found(ended).compare(dataclasses.replace(synthetic, images=synthetic.images + 1))
+    said = found(ended).compare(dataclasses.replace(synthetic, images=synthetic.images + 1), [0.5])
     assert said is not None
-    assert said.startswith("Another set than the trial's, which was made by commit abc-dirty, torch ")
+    assert said.startswith("Another set than the trial's; it was made by commit abc-dirty, torch ")
 
 
 def test_a_trial_without_a_set_is_compared_with_nothing(ended: Store) -> None:
     synthetic = read_set_file(ended.root)[0]
     ended.delete("images.safetensors")
-    assert found(ended).compare(synthetic) is None
+    assert found(ended).compare(synthetic, [0.5]) is None
 
 
 def test_the_experts_of_a_trial_are_those_of_its_store(ended: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -249,6 +249,15 @@ def test_a_file_that_another_node_wrote_is_seen_although_the_folder_was_listed_b
     assert not filesystem.dircache.use_listings_cache
 
 
+def test_a_lock_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(StoreError, match=r"cannot write .*file/study/\.lock: .*; give a --store that can be written"),
+        study_lock(Store(str(tmp_path / "file" / "study"))),
+    ):
+        pass
+
+
 HOLD = """
 import sys, time
 from raydistill.lock import study_lock

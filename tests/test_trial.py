@@ -226,6 +226,16 @@ def test_a_killed_trial_continues_to_the_same_record_and_bytes(
     assert resumed.images_sha256 == whole.images_sha256
 
 
+def test_a_damaged_checkpoint_is_named_with_what_to_do(tmp_path: Path) -> None:
+    folder = Store(str(tmp_path))
+    checkpoint = StoredCheckpoint(folder)
+    assert checkpoint.load() is None
+    checkpoint.save({"images": torch.ones(50)})
+    folder.write("checkpoint.safetensors", folder.read("checkpoint.safetensors")[:100])
+    with pytest.raises(StoreError, match=r"checkpoint\.safetensors is damaged \(.*\); delete it and progress\.json beside it"):
+        checkpoint.load()
+
+
 def test_threads_are_those_of_the_config(study: Store, restored_threads: None) -> None:
     run_trial(trial_config(cpus_per_trial=2), study, lambda reading: None)
     assert torch.get_num_threads() == 2
@@ -290,6 +300,17 @@ def test_confirmation_reads_fresh_networks_on_the_confirm_images(study: Store) -
     assert confirmation.is_lossless == (confirmation.interval.upper <= 0.9)
     written = study.read_json(f"trials/{config.trial_id}/confirmation.json")
     assert written["interval"]["upper"] == confirmation.interval.upper
+
+
+def test_a_damaged_confirm_network_is_named(study: Store) -> None:
+    config = trial_config()
+    run_trial(config, study, lambda reading: None)
+    study.write(f"trials/{config.trial_id}/confirm-0.json", "{}")
+    with pytest.raises(StoreError, match=r"confirm-0\.json is damaged \(seed: Field required\); delete it and run the search again"):
+        confirm.finish_confirmation(config, study)
+    study.delete(f"trials/{config.trial_id}/confirm-0.json")
+    with pytest.raises(StoreError, match=r"confirm-0\.json is missing; run the same command again"):
+        confirm.finish_confirmation(config, study)
 
 
 def test_confirmation_refuses_a_set_that_was_changed(study: Store) -> None:

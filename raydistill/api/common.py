@@ -35,9 +35,22 @@ def executor_for(resources: ResourcesConfig, *, local: bool, address: str | None
 
 
 def resources_of(study: Store) -> ResourcesConfig:
-    """What one trial of a study was given, by its space as it was run."""
-    import yaml
+    """What one trial of a study was given, by its space as it was run.
+
+    Raises:
+        StoreError: the space's file is damaged.
+    """
+    from pydantic import ValidationError
 
     from raydistill.config import ResourcesConfig
+    from raydistill.search.resume import SPACE_FILE, stored_document
+    from raydistill.store import StoreError
 
-    return ResourcesConfig.model_validate(yaml.safe_load(study.read("search_space.yaml")).get("resources", {}))
+    try:
+        return ResourcesConfig.model_validate(stored_document(study)["resources"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise StoreError(
+            f"{study.path(SPACE_FILE)} is damaged, or of another version (resources.{first['loc'][0]}: {first['msg']}); restore "
+            "it, or use the version that wrote it"
+        ) from error

@@ -55,27 +55,31 @@ def compare(
     Raises:
         SpaceError: the space has mistakes; all are named.
         CompareError: an unknown method, too few draws, an IPC above the class size, an override of a method left out.
+        InputError: the reason is blank.
         DataError: the data is missing or damaged.
     """
     from contextlib import closing
 
     from raydistill.comparison import finish_comparison, methods_named, open_where_wanted, plan_comparison
+    from raydistill.one_set import check_reading
     from raydistill.report.progress import SilentWatcher
     from raydistill.search.experts import plan_experts, prepare_experts
     from raydistill.search.needs import needs_of_trial
     from raydistill.spaces import load_space
     from raydistill.store import Store
 
+    split: Literal["select", "test"] = "select" if reason is None else "test"
+    check_reading(split, reason, None)
     root, folder = as_data_root(data_root), Store(str(store)).absolute
     checked = load_space(space, overrides, root)
     told = watcher or SilentWatcher()
     named = methods_named(checked, str(space), methods, overrides)
-    jobs = plan_comparison(checked, named, ipc, draws, folder, data_root=root, split="test" if reason else "select")
+    jobs = plan_comparison(checked, named, ipc, draws, folder, data_root=root, split=split)
     needs = plan_experts([job.config for job in jobs], folder, root)
     with closing(executor_for(checked.resources, local=local, address=address)) as executor:
         executor.require(needs_of_trial(jobs[0].config, folder.at("compare"), root))
         prepare_experts(needs, jobs[0].config, folder, root, executor, told)
-        if reason:
+        if reason is not None:
             jobs = open_where_wanted(jobs, reason)
         told.stage("comparison", len(jobs))
         executor.run_jobs(jobs, told)

@@ -41,6 +41,7 @@ from raydistill.search.jobs import NetworkJob, run_missing
 from raydistill.search.needs import needs_of_trial
 from raydistill.search.watcher import Watcher
 from raydistill.store import Store
+from raydistill.stored import read_needed
 from raydistill.trial_config import TrialConfig
 
 ABLATION, ABLATION_PAGE = "ablation.json", "ablation.md"
@@ -208,7 +209,7 @@ def _conclude(
     candidate: Candidate, variants: Mapping[str, Sequence[TrialConfig[Any]]], unused: tuple[str, ...], study: Store
 ) -> Ablation:
     outcomes = {
-        term: [Outcome.model_validate_json(study.read(outcome_file(config))) for config in configs]
+        term: [read_needed(study, outcome_file(config), Outcome, "delete it to have it made again") for config in configs]
         for term, configs in variants.items()
     }
     whole = [outcome.end for outcome in outcomes[""]]

@@ -11,7 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
 from raydistill.baseline import prepare_process, recipe_of, splits_of
 from raydistill.certify.certificate import Arm
@@ -26,7 +27,7 @@ from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
 from raydistill.record import code_sha256
 from raydistill.search.jobs import NetworkJob
-from raydistill.store import Store
+from raydistill.store import Store, StoreError
 from raydistill.trial_config import TrialConfig
 
 
@@ -179,22 +180,44 @@ def train_arm(
 
 
 def arm_set(plan: Plan, arm: ArmPlan, study: Store) -> tuple[SyntheticSet, str]:
-    """The set that an arm learns from, and the hash of its file."""
+    """The set that an arm learns from, and the hash of its file.
+
+    Raises:
+        StoreError: the file is damaged, or missing where it is that of the set.
+    """
     if arm.name == "set":
         synthetic = read_set(study, plan.trial_id)
         return synthetic, sha256(study.read(f"trials/{plan.trial_id}/images.safetensors"))
-    data = study.read(plan.set_file(arm))
-    return decode(data)[0], sha256(data)
+    name = plan.set_file(arm)
+    data = study.read(name)
+    try:
+        return decode(data)[0], sha256(data)
+    except ValueError as error:
+        raise StoreError(f"{study.path(name)}: {error}; delete it, and what was trained on it, to have it made again") from error
 
 
 def trained_arms(plan: Plan, study: Store) -> tuple[Arm, ...]:
-    """The arms with the hashes of what was trained, and nothing read yet."""
+    """The arms with the hashes of what was trained, and nothing read yet.
+
+    Raises:
+        StoreError: a set or a network is damaged.
+    """
     arms = []
     for arm in plan.arms:
         synthetic, set_sha256 = (None, None) if arm.name == "full" else arm_set(plan, arm, study)
-        hashes = tuple(sha256(study.read(plan.parameters_file(arm, index))) for index in range(plan.networks))
+        hashes = tuple(_network_sha256(study, plan.parameters_file(arm, index)) for index in range(plan.networks))
         kind = synthetic.label_kind if synthetic else "hard"
         arms.append(
             Arm(name=arm.name, draw=arm.draw, label_kind=kind, set_sha256=set_sha256, parameters_sha256=hashes, correct=())
         )
     return tuple(arms)
+
+
+def _network_sha256(study: Store, name: str) -> str:
+    """Of a network's file, which is read to its end: a damaged one must not be sealed."""
+    data = study.read(name)
+    try:
+        load(data)
+    except SafetensorError as error:
+        raise StoreError(f"{study.path(name)} is damaged ({error}); delete it to have the network trained again") from error
+    return sha256(data)

@@ -8,14 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from raydistill.baseline import Baseline, read_baseline
-from raydistill.certify.candidate import read_result
-from raydistill.certify.certificate import PAGE, Certificate, CertifyError, Evidence, Sizes
+from raydistill.certify.certificate import PAGE, Certificate, Evidence, Sizes
 from raydistill.certify.evidence import admissibility_of, openings_of, smaller_of
 from raydistill.certify.page import render_page
 from raydistill.core.cost import forward_macs
 from raydistill.core.synthetic import decode, sha256
 from raydistill.methods import method_configs
-from raydistill.record import TrialRecord, read_record, read_trials
+from raydistill.record import TrialRecord, read_record, read_result, read_trials
 from raydistill.store import Store
 
 TOLERANCE = 1e-9
@@ -114,10 +113,9 @@ def _search(evidence: Evidence, study: Store) -> Iterator[str]:
     yield from differences("evidence.smaller", [row.model_dump(mode="json") for row in evidence.smaller], smaller)
     if len(until_then) < len(records):  # what the result says is of later
         return
-    try:
-        result = read_result(study)
-    except CertifyError as error:
-        yield str(error)
+    result = read_result(study)
+    if result is None:
+        yield "result.json is missing"
         return
     yield from differences("evidence.confirmed_candidates", evidence.confirmed_candidates, result.confirmed_candidates)
     yield from differences("evidence.sizes.search_seconds", evidence.sizes.search_seconds, result.seconds)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from raydistill.baseline import Baseline, read_baseline, splits_of
 from raydistill.certify.certificate import CertifyError
 from raydistill.confirm import read_set
@@ -15,7 +13,7 @@ from raydistill.core.paired_gap import planned_half_width
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.data_root import DataRoot
 from raydistill.methods import method_configs
-from raydistill.record import SearchResult, TrialRecord, code_sha256, read_trials
+from raydistill.record import SearchResult, TrialRecord, code_sha256, read_result, read_trials
 from raydistill.store import Store
 from raydistill.trial_config import TrialConfig
 
@@ -49,6 +47,8 @@ def find_candidate(study: Store, trial_id: str | None, data_root: DataRoot, *, a
         DataError: the data is not the data of the study.
     """
     result = read_result(study)
+    if result is None:
+        raise CertifyError(f"{study.root} has no result.json, so its search has not ended; run the search again to its end")
     trials = {config.trial_id: (config, record) for config, record in read_trials(study, method_configs())}
     chosen = trial_id or result.winner_trial_id
     if chosen is None:
@@ -100,25 +100,6 @@ def check_test_images(candidate: Candidate, networks: int, data_root: DataRoot) 
             f"below {least:.4f} at confidence {goal.confidence:g}: nothing was trained and the test split stays sealed; give "
             "more --networks, or search with a larger margin or more test images"
         )
-
-
-def read_result(study: Store) -> SearchResult:
-    """The search's result.
-
-    Raises:
-        CertifyError: there is none, or it is damaged.
-    """
-    try:
-        return SearchResult.model_validate_json(study.read("result.json"))
-    except FileNotFoundError as error:
-        raise CertifyError(
-            f"{study.root} has no result.json, so its search has not ended; run the search again to its end"
-        ) from error
-    except ValidationError as error:
-        cause = error.errors()[0]["msg"]
-        raise CertifyError(
-            f"{study.path('result.json')} is damaged ({cause}); run the search again to have it written anew"
-        ) from error
 
 
 def _check_code(study: Store, record: TrialRecord, baseline: Baseline) -> None:

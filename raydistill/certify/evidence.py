@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from raydistill.baseline import Baseline, recipe_of
+from raydistill.baseline import BUILD_AGAIN, Baseline, read_network, recipe_of
 from raydistill.certify.arms import Plan, certificate_seeds
 from raydistill.certify.candidate import Candidate
-from raydistill.certify.certificate import Admissibility, Earlier, Evidence, Opening, RecipeFacts, Sizes, SmallerIpc, seal_of
+from raydistill.certify.certificate import (
+    Admissibility,
+    CertifyError,
+    Earlier,
+    Evidence,
+    Opening,
+    RecipeFacts,
+    Sizes,
+    SmallerIpc,
+    seal_of,
+)
 from raydistill.certify.reading import SplitReading
 from raydistill.checkout import commit
 from raydistill.core.cost import forward_macs
 from raydistill.record import TrialRecord, versions
-from raydistill.store import Store
+from raydistill.store import Store, StoreError
 
 
 def gather_evidence(study: Store, candidate: Candidate, plan: Plan, read: SplitReading, earlier: tuple[Earlier, ...]) -> Evidence:
@@ -51,6 +62,25 @@ def gather_evidence(study: Store, candidate: Candidate, plan: Plan, read: SplitR
     )
 
 
+def check_evidence(study: Store, candidate: Candidate) -> None:
+    """Read what goes into the evidence beside the networks' readings, so that nothing of it fails once the test split is open.
+
+    Raises:
+        CertifyError: a file of a baseline network is missing.
+        StoreError: it, or an entry of the log, is damaged.
+    """
+    config = candidate.config
+    steps = recipe_of(config, candidate.splits).steps
+    try:
+        admissibility_of(study, candidate.baseline, config.evaluation.baseline_networks, steps)
+    except FileNotFoundError as error:
+        raise CertifyError(
+            f"{study.path('baseline')} lacks a file network-*.json, and with it the proof that the full-data networks were "
+            f"trained to the end; nothing was opened: restore it, or {BUILD_AGAIN}"
+        ) from error
+    openings_of(study.parent, config.dataset.model_dump(mode="json"))
+
+
 def admissibility_of(study: Store, baseline: Baseline, networks: int, steps: int) -> Admissibility:
     """Both step counts of the study's baseline networks; `baseline.json` keeps the better one only.
 
@@ -59,9 +89,13 @@ def admissibility_of(study: Store, baseline: Baseline, networks: int, steps: int
         baseline: made of them.
         networks: how many.
         steps: of the recipe.
+
+    Raises:
+        FileNotFoundError: a network's file is missing.
+        StoreError: it is damaged.
     """
-    rows = [study.read_json(f"baseline/network-{index}.json") for index in range(networks)]
-    by_steps = {s: tuple(r["select_correct"] for row in rows for r in row if r["steps"] == s) for s in (steps, 2 * steps)}
+    readings = [reading for index in range(networks) for reading in read_network(study, index)]
+    by_steps = {s: tuple(r.select_correct for r in readings if r.steps == s) for s in (steps, 2 * steps)}
     return Admissibility(at_recipe=by_steps[steps], at_doubled=by_steps[2 * steps], select_images=baseline.select_images)
 
 
@@ -113,12 +147,21 @@ def openings_of(log: Store, dataset: Mapping[str, Any]) -> tuple[Opening, ...]:
 
     However its images were preprocessed, scaled or split: a published test part is the same under every seed, and those drawn
     with two seeds share images.
+
+    Raises:
+        StoreError: an entry is damaged.
     """
     found = []
-    for name in log.files("test_openings"):
-        entry = log.read_json(f"test_openings/{name}")
-        if all(entry["dataset"].get(field) == dataset.get(field) for field in ("name", "path")):
-            found.append(Opening(file=name, **{field: entry[field] for field in ("opened_at", "reason", "user", "host")}))
+    for file in log.files("test_openings"):
+        name = f"test_openings/{file}"
+        try:
+            entry = json.loads(log.read(name))
+            if all(entry["dataset"].get(field) == dataset.get(field) for field in ("name", "path")):
+                found.append(Opening(file=file, **{field: entry[field] for field in ("opened_at", "reason", "user", "host")}))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise StoreError(
+                f"{log.path(name)} is damaged ({error}), and it is what shows that the test split was opened: restore it"
+            ) from error
     return tuple(found)
 
 

@@ -22,7 +22,7 @@ from raydistill.certify.certificate import (
     read_certificate,
     seal_of,
 )
-from raydistill.certify.evidence import gather_evidence, opening_reason, study_name
+from raydistill.certify.evidence import check_evidence, gather_evidence, opening_reason, study_name
 from raydistill.certify.findings import find
 from raydistill.certify.page import render_page
 from raydistill.certify.reading import read_on_test
@@ -34,6 +34,7 @@ from raydistill.search.jobs import run_missing
 from raydistill.search.needs import needs_of_trial
 from raydistill.search.watcher import Watcher
 from raydistill.store import Store
+from raydistill.stored import read_stored
 
 
 def certify_study(
@@ -74,6 +75,7 @@ def certify_study(
         run_missing("control sets", set_jobs(plan, candidate.config, study, data_root, experts=study.parent), executor, watcher)
         run_missing("certificate", network_jobs(plan, candidate.config, study, data_root), executor, watcher)
         arms = trained_arms(plan, study)
+        check_evidence(study, candidate)
         log = study.parent
         watcher.note(f"All networks are trained; the test split is opened, and {log.path('test_openings')} says so")
         reason = opening_reason(study_name(study), plan.number, plan.trial_id, seal_of(arms))
@@ -126,10 +128,10 @@ def _plan(study: Store, candidate: Candidate, networks: int, number: int) -> Pla
         started_at=datetime.now(UTC).isoformat(),
     )
     name = f"{plan.folder}/plan.json"
-    if not study.exists(name):
+    begun = read_stored(study, name, Plan, f"delete {plan.folder} to begin it anew")
+    if begun is None:
         study.write(name, plan.model_dump_json(indent=2) + "\n")
         return plan
-    begun = Plan.model_validate_json(study.read(name))
     if begun.model_copy(update={"started_at": plan.started_at}) != plan:
         raise CertifyError(
             f"{study.path(plan.folder)} was begun for trial {begun.trial_id} with {begun.networks} networks by code "

@@ -63,12 +63,13 @@ def compare(
     """Compare methods at one IPC, in pairs with the random real images that each draw starts from."""
     with exit_codes(f"Interrupted. What is done is saved; this continues:\n  {this_command()}"):
         import raydistill
+        from raydistill.comparison import comparison_key
+        from raydistill.one_set import check_reading
         from raydistill.report.progress import watch
         from raydistill.report.summary import end_of_comparison
-        from raydistill.spaces import InputError
+        from raydistill.store import Store
 
-        if (split == "test") != (reason is not None) or split not in ("select", "test"):
-            raise InputError(f"split {split!r} with reason {reason!r}; allowed: select without one, test with one")
+        check_reading(split, reason, None)
         with watch() as watcher:
             comparison = raydistill.compare(
                 space,
@@ -83,7 +84,8 @@ def compare(
                 overrides=overrides or [],
                 watcher=watcher,
             )
-        typer.echo(end_of_comparison(comparison, suffix), nl=False)
+        path = Store(store).at("compare", comparison_key(comparison.settings)).path("comparison.json")
+        typer.echo(end_of_comparison(comparison, suffix, path), nl=False)
 
 
 @app.command()

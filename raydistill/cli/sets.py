@@ -41,8 +41,9 @@ def distill(
         with watch_steps() as on_step:
             distilled = distil_once(config, experts, as_data_root(data_root), on_step, PlainWatcher())
         paths = save_set(distilled, folder)
-        typer.echo(distilled_summary(*compare_with_start(distilled, as_data_root(data_root)), paths))
-        if trial is not None and (said := trial.compare(distilled.synthetic)) is not None:
+        after, before = compare_with_start(distilled, as_data_root(data_root), "evaluate" if trial is None else "trial")
+        typer.echo(distilled_summary(after, before, paths))
+        if trial is not None and (said := trial.compare(distilled.synthetic, after)) is not None:
             typer.echo(said)
 
 

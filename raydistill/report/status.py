@@ -73,6 +73,7 @@ class StudyStatus(Config):
     last_written: str | None
     """When a file of the study was last written; UTC, ISO 8601."""
     continue_command: str
+    """Goes on with the search; of one that ended, with more trials, for which a placeholder stands."""
 
 
 def read_status(study: Store) -> StudyStatus:
@@ -107,7 +108,7 @@ def read_status(study: Store) -> StudyStatus:
         verdict=result.verdict if result else None,
         reason=result.reason if result else None,
         last_written=_last_written(study),
-        continue_command=_continue_command(study, space),
+        continue_command=_continue_command(study, space, total if stage == "ended" else None),
     )
 
 
@@ -192,11 +193,12 @@ def _moment(info: Mapping[str, Any]) -> datetime:
     return moment.astimezone(UTC) if isinstance(moment, datetime) else datetime.fromtimestamp(moment, UTC)
 
 
-def _continue_command(study: Store, space: Mapping[str, Any]) -> str:
+def _continue_command(study: Store, space: Mapping[str, Any], ended_trials: int | None) -> str:
     # A command reads its space from a file of this machine, so that one in a remote store is copied first.
     file = str(study.local_path(SPACE_FILE)) if study.is_local else f"COPY_OF_{SPACE_FILE}"
     data = [] if space["dataset"]["name"] == "digits" else ["--data-root", "AS_BEFORE"]
-    return shlex.join(["raydistill", "search", file, "--store", study.parent.root, *data])
+    more = [] if ended_trials is None else ["--trials", f"MORE_THAN_{ended_trials}"]
+    return shlex.join(["raydistill", "search", file, "--store", study.parent.root, *data, *more])
 
 
 def _search_words(status: StudyStatus) -> str:

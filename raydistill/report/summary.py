@@ -59,15 +59,15 @@ def forecast_lines(forecast: Forecast) -> str:
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 
 
-def end_of_comparison(comparison: Comparison, suffix: str) -> str:
-    """What was compared, and the table; intervals are two-sided."""
+def end_of_comparison(comparison: Comparison, suffix: str, path: str) -> str:
+    """What was compared, the table, and where the comparison lies; intervals are two-sided."""
     settings = comparison.settings
     recipe = settings["evaluation"]["recipe"]
     head = (
         f"{settings['dataset']['name']}, IPC {settings['ipc']}, {settings['split']} images, recipe {recipe}; "
         f"low and high bound what is above random, {100 * CONFIDENCE:g} % over draws"
     )
-    return f"{head}\n\n{render(comparison_frame(comparison), suffix)}"
+    return f"{head}\n\n{render(comparison_frame(comparison), suffix)}\nWritten {path}\n"
 
 
 def _baseline(baseline: Baseline) -> str:

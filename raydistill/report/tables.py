@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
 
 from raydistill.baseline import Baseline, read_baseline
 from raydistill.comparison_rows import Comparison, Row
 from raydistill.config import Config
 from raydistill.experts.sets import ExpertSet
 from raydistill.one_set import NetworkReading
-from raydistill.record import SearchResult, TrialRecord, read_trials
+from raydistill.record import SearchResult, TrialRecord, read_result, read_trials
 from raydistill.report.cells import config_cells, measured_cells, sample_std, seconds_of
 from raydistill.report.rendering import FORMATS, frame_of, render
 from raydistill.store import Store, StoreError
@@ -52,7 +51,7 @@ def read_study(study: Store, methods: Mapping[str, type[Config]]) -> StudyRecord
         name=study.root.rstrip("/").rpartition("/")[2],
         trials=tuple(read_trials(study, methods)),
         baseline=read_baseline(study),
-        result=_read_result(study),
+        result=read_result(study),
     )
 
 
@@ -154,18 +153,6 @@ def timing_frame(timings: Sequence[Config]) -> pd.DataFrame:
 def score_frame(scores: Sequence[Config]) -> pd.DataFrame:
     """One row per measurement of `raydistill bench solver`; costs in trials of the smallest certifiable size."""
     return frame_of([score.model_dump() for score in scores])
-
-
-def _read_result(study: Store) -> SearchResult | None:
-    if not study.exists("result.json"):
-        return None
-    try:
-        return SearchResult.model_validate_json(study.read("result.json"))
-    except ValidationError as error:
-        cause = error.errors()[0]["msg"]
-        raise StoreError(
-            f"{study.path('result.json')} is damaged ({cause}); run the search again to have it written anew"
-        ) from error
 
 
 def _study_cells(records: StudyRecords) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from raydistill.record import code_sha256, versions
 from raydistill.reproduce.official import load_official
 from raydistill.reproduce.settings import Cell, SetPlan
 from raydistill.store import Store
+from raydistill.stored import read_needed, read_stored
 
 
 class MadeSet(Config):
@@ -203,7 +204,7 @@ class ReadingJob:
         Raises:
             StoreError: the file is damaged.
         """
-        return Outcome.model_validate(self.place.folder.read_json(self.file)) if self.place.folder.exists(self.file) else None
+        return read_stored(self.place.folder, self.file, Outcome, "delete it to have it made again")
 
     def __call__(self) -> None:
         """Do what is left of it."""
@@ -270,7 +271,7 @@ def expert_need(plan: SetPlan, splits: Splits) -> ExpertNeed | None:
 
 def read_made(folder: Store, plan: SetPlan, draw: int) -> MadeSet:
     """What is known of a set."""
-    return MadeSet.model_validate(folder.read_json(f"{set_file(plan, draw)}.json"))
+    return read_needed(folder, f"{set_file(plan, draw)}.json", MadeSet, "delete it to have it made again")
 
 
 def set_file(plan: SetPlan, draw: int) -> str:

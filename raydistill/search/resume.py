@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from raydistill.baseline import read_baseline
+from raydistill.baseline import read_baseline, read_networks
 from raydistill.record import code_sha256, read_trials
 from raydistill.search.space import complete_document
 from raydistill.search_space import SearchSpace
@@ -17,6 +17,8 @@ from raydistill.store import Store, StoreError
 SPACE_FILE = "search_space.yaml"
 MAY_CHANGE = ("budget.trials", "budget.hours", "budget.gpu_hours", "resources.max_concurrent_trials", "dataset.path")
 """What shapes no trial; the data itself is held against its hash."""
+SECTIONS = ("study", "seed", "dataset", "network", "method", "ipc", "evaluation", "goal", "budget", "resources")
+"""Of a whole space, as `complete_document` writes it."""
 
 
 class StudyMismatchError(Exception):
@@ -33,7 +35,9 @@ def check_resumable(space: SearchSpace, study: Store, *, data_sha256: str, accep
     if study.exists(SPACE_FILE):
         _check_space(space, study)
     trials = read_trials(study, {space.template["method"]["name"]: space.method_config})
-    other_data = {config.data_sha256 for config, _ in trials} - {data_sha256}
+    networks = read_networks(study)
+    used = {config.data_sha256 for config, _ in trials} | {network.data_sha256 for network in networks if network.data_sha256}
+    other_data = used - {data_sha256}
     if other_data:
         raise StudyMismatchError(
             f"study {study.root} was begun on data with hash {other_data.pop()[:12]}, and data set "
@@ -42,6 +46,7 @@ def check_resumable(space: SearchSpace, study: Store, *, data_sha256: str, accep
         )
     baseline = read_baseline(study)
     written = [record.code_sha256 for _, record in trials if record is not None]
+    written += [network.code_sha256 for network in networks if network.code_sha256]
     written += [baseline.code_sha256] if baseline is not None else []
     other_code = [code for code in written if code != code_sha256()]
     if other_code and not accept_code_change:
@@ -64,6 +69,9 @@ def stored_document(study: Store) -> dict[str, Any]:
         raise StoreError(f"{study.path(SPACE_FILE)} is damaged ({error}); restore it, or start a new study") from error
     if not isinstance(stored, dict):
         raise StoreError(f"{study.path(SPACE_FILE)} is damaged (not a mapping); restore it, or start a new study")
+    lacking = [section for section in SECTIONS if section not in stored]
+    if lacking:
+        raise StoreError(f"{study.path(SPACE_FILE)} is damaged (lacks {', '.join(lacking)}); restore it, or start a new study")
     return stored
 
 

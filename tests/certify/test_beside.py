@@ -58,7 +58,7 @@ def change(study: Store, name: str, **changes: Any) -> None:
         (lambda study, trial: change(study, f"{trial}/record.json", code_sha256="1" * 64), "names other code of the search than"),
         (lambda study, trial: study.delete("baseline/network-1.json"), "a file baseline/network-*.json is missing, and evidence"),
         (lambda study, trial: study.delete("baseline/baseline.json"), "baseline/baseline.json is missing, and the evidence of"),
-        (lambda study, trial: study.delete("result.json"), "has no result.json, so its search has not ended"),
+        (lambda study, trial: study.delete("result.json"), "result.json is missing"),
         (
             lambda study, trial: opened(study, "20200101T000000000000-digits.json"),
             "20200101T000000000000-digits.json in",

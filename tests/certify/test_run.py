@@ -103,6 +103,70 @@ def test_a_certification_that_is_killed_goes_on_with_the_split_still_sealed(stud
     assert len(openings(study)) == 1
 
 
+def trained(study: Store) -> None:
+    """Everything of a certificate but the opening."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "read_on_test", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            certify(study)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "message"),
+    [
+        (
+            lambda study: study.delete("baseline/network-1.json"),
+            CertifyError,
+            r"baseline lacks a file network-\*\.json, .* nothing was opened: restore it, or delete it and baseline/",
+        ),
+        (
+            lambda study: study.write("baseline/network-1.json", "[{}]"),
+            StoreError,
+            r"network-1\.json is damaged \(Field required\); restore it",
+        ),
+        (
+            lambda study: cut(study, "certificate/1/networks/herding-0-1.safetensors"),
+            StoreError,
+            r"herding-0-1\.safetensors is damaged \(.*\); delete it to have the network trained again",
+        ),
+        (
+            lambda study: cut(study, "certificate/1/sets/random-0.safetensors"),
+            StoreError,
+            r"random-0\.safetensors: not a synthetic set .*; delete it, and what was trained on it, to have it made again",
+        ),
+        (
+            lambda study: study.parent.write("test_openings/20200101T000000000000-digits.json", "{"),
+            StoreError,
+            r"digits\.json is damaged \(.*\), and it is what shows that the test split was opened: restore it",
+        ),
+        (
+            lambda study: cut(study, "certificate/1/plan.json"),
+            StoreError,
+            r"plan\.json is damaged \(.*\); delete certificate/1 to begin it anew",
+        ),
+        (
+            lambda study: study.delete(f"trials/{study.read_json('result.json')['winner_trial_id']}/images.safetensors"),
+            StoreError,
+            r"images\.safetensors is missing; restore it, or delete the trial's record\.json",
+        ),
+    ],
+    ids=["no baseline network", "baseline network", "network", "control", "log", "plan", "no set"],
+)
+def test_what_is_damaged_is_told_before_the_split_is_opened(study: Store, spoil: Any, error: Any, message: str) -> None:
+    trained(study)
+    spoil(study)
+    before = openings(study)
+    with pytest.raises(error, match=message):
+        certify(study)
+    assert openings(study) == before
+
+
+def cut(study: Store, name: str) -> None:
+    """Leave a half of a file."""
+    data = study.read(name)
+    study.write(name, data[: len(data) // 2])
+
+
 def test_a_kill_right_after_the_opening_shows_in_the_next_certificate(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The split was opened and nothing written: it is opened again, for the same networks, and that is said."""
 
@@ -241,7 +305,7 @@ def test_a_search_that_has_not_ended_is_refused(study: Store) -> None:
 
 def test_a_damaged_result_is_refused(study: Store) -> None:
     study.write("result.json", "{}")
-    with pytest.raises(CertifyError, match=r"result\.json is damaged .*run the search again"):
+    with pytest.raises(StoreError, match=r"result\.json is damaged .*run the search again"):
         certify(study)
 
 

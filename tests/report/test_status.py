@@ -22,7 +22,11 @@ from raydistill.store import Store, StoreError
 
 DOCUMENT: dict[str, Any] = {
     "study": "by-hand",
+    "seed": 0,
     "dataset": {"name": "digits"},
+    "network": {"name": "convnet"},
+    "ipc": 10,
+    "resources": {},
     "method": {"name": "datadam"},
     "evaluation": {"baseline_networks": 3, "confirm_networks": 4},
     "goal": {"margin_fraction": 0.02},
@@ -105,6 +109,15 @@ def test_a_study_that_has_ended_tells_its_verdict(made: HandMade) -> None:
     status = read_status(made.study)
     assert stage(status) == ("ended", 1, 1)
     assert (status.verdict, status.reason) == ("lossless", "the bound is within the margin")
+    assert status.continue_command.endswith(" --trials MORE_THAN_1")
+
+
+@pytest.mark.parametrize("lost", ["goal", "resources"])
+def test_a_space_that_lacks_a_section_is_named(made: HandMade, lost: str) -> None:
+    document = {section: value for section, value in DOCUMENT.items() if section != lost}
+    made.study.write("search_space.yaml", yaml.safe_dump(document))
+    with pytest.raises(StoreError, match=rf"search_space.yaml is damaged \(lacks {lost}\); restore it"):
+        read_status(made.study)
 
 
 def test_a_store_elsewhere_tells_who_holds_the_lease_of_a_study(made: HandMade, tmp_path: Path) -> None:
@@ -161,7 +174,7 @@ def test_a_damaged_progress_file_is_named(made: HandMade) -> None:
     trial_id = half_way(made, 12)
     made.study.write(f"trials/{trial_id}/progress.json", "{}")
     with pytest.raises(
-        StoreError, match=r"progress.json is damaged \(Field required\); delete it to run the trial from its start"
+        StoreError, match=r"progress.json is damaged \(step: Field required\); delete it to run the trial from its start"
     ):
         read_status(made.study)
 

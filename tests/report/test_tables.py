@@ -138,7 +138,7 @@ def test_a_damaged_record_is_named(by_hand: HandMade) -> None:
 
 def test_a_damaged_result_is_named(by_hand: HandMade) -> None:
     by_hand.study.write("result.json", "{}")
-    with pytest.raises(StoreError, match=r"result.json is damaged \(Field required\); run the search again"):
+    with pytest.raises(StoreError, match=r"result.json is damaged \(study: Field required\); run the search again"):
         records_of(by_hand)
 
 

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from made_up import baseline, record, space, write_config
 
-from raydistill.record import write_record
+from raydistill.baseline import BaselineReading
+from raydistill.record import code_sha256, write_record
 from raydistill.search.resume import StudyMismatchError, check_resumable, differences
 from raydistill.search.space import any_trial, complete_document
 from raydistill.search_space import SearchSpace
@@ -113,7 +114,46 @@ def test_a_baseline_of_other_code_is_refused(study: Store) -> None:
         check(study, space())
 
 
-@pytest.mark.parametrize("text", ["a: [", "only text"])
+def network(**changes: Any) -> list[dict[str, Any]]:
+    """A baseline network's file."""
+    reading = BaselineReading(
+        seed=1, steps=9, select_correct="ff", confirm_correct="ff", seconds=1.0, data_sha256=DATA, code_sha256=code_sha256()
+    )
+    return [reading.model_copy(update=changes).model_dump()] * 2
+
+
+def test_a_network_of_an_unfinished_baseline_on_other_data_is_refused(tmp_path: Path) -> None:
+    """Killed before the first trial and with the images changed since, half a baseline would be of each."""
+    study = Store(str(tmp_path / "made-up"))
+    study.write_json("baseline/network-1.json", network())
+    check(study, space())
+    with pytest.raises(
+        StudyMismatchError, match="begun on data with hash dddddddddddd, and data set digits now has eeeeeeeeeeee"
+    ):
+        check(study, space(), data_sha256="e" * 64)
+
+
+def test_a_network_of_an_unfinished_baseline_of_other_code_is_refused(tmp_path: Path) -> None:
+    study = Store(str(tmp_path / "made-up"))
+    study.write_json("baseline/network-0.json", network(code_sha256="c" * 64))
+    with pytest.raises(StudyMismatchError, match=r"holds 2 records of other code \(hash cccccccccccc"):
+        check(study, space())
+    check(study, space(), accept_code_change=True)
+
+
+def test_a_network_from_before_hashes_were_written_is_taken(study: Store) -> None:
+    study.write_json("baseline/network-0.json", network(data_sha256=None, code_sha256=None))
+    check(study, space())
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[{}]", "[1]", "3"])
+def test_a_damaged_network_is_named(study: Store, text: str) -> None:
+    study.write("baseline/network-0.json", text)
+    with pytest.raises(StoreError, match=r"baseline/network-0\.json is damaged \(.*\); restore it, or delete it and base"):
+        check(study, space())
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "only text", "study: made-up"])
 def test_a_damaged_space_is_named(study: Store, text: str) -> None:
     study.write("search_space.yaml", text)
     with pytest.raises(StoreError, match=r"search_space\.yaml is damaged"):
