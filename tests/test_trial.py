@@ -306,7 +306,7 @@ def test_a_damaged_confirm_network_is_named(study: Store) -> None:
     config = trial_config()
     run_trial(config, study, lambda reading: None)
     study.write(f"trials/{config.trial_id}/confirm-0.json", "{}")
-    with pytest.raises(StoreError, match=r"confirm-0\.json is damaged \(seed: Field required\); delete it and run the search again"):
+    with pytest.raises(StoreError, match=r"confirm-0\.json is damaged \(seed: Field required\); delete it and run"):
         confirm.finish_confirmation(config, study)
     study.delete(f"trials/{config.trial_id}/confirm-0.json")
     with pytest.raises(StoreError, match=r"confirm-0\.json is missing; run the same command again"):
