@@ -38,6 +38,9 @@ from raydistill.store import Store
 from raydistill.stored import read_needed
 from raydistill.trial_config import TrialConfig
 
+NOT_COMPARED = frozenset({"ipc", "study", "budget"})
+"""Parts of a space that a comparison does not read."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class CompareJob:
@@ -196,8 +199,16 @@ def methods_named(space: SearchSpace, source: str, methods: Sequence[str], overr
         overrides: `path.to.field=value`.
 
     Raises:
-        CompareError: an override of a method that is not compared, which would change nothing.
+        CompareError: no method is named, or an override would change nothing: of a method that is not compared, of the IPC (which
+            is given by itself), or of what only a search reads.
     """
+    if not methods:
+        raise CompareError("no method is named; give one or more of --methods, joined by commas")
+    unread = [override for override in overrides if override.partition("=")[0].split(".")[0] in NOT_COMPARED]
+    if unread:
+        raise CompareError(
+            f"--set {unread[0]} changes nothing of a comparison (--ipc is its own, and it has no search): leave it out"
+        )
     own: str = space.template["method"]["name"]
     named = [own if name == source else name for name in methods]
     idle = [override for override in overrides if override.startswith("method.")]

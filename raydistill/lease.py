@@ -115,7 +115,7 @@ class LeaseFile:
             if code in ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"):
                 return None
             said = without_credentials(str(error))
-            raise StoreError(f"cannot write {self.store.path(FILE)}: {said}; give a --store that can be written") from None
+            raise StoreError(f"cannot write {self.store.path(FILE)}: {said}; give a place that can be written") from None
 
     def now(self) -> datetime:
         """The store's time, which is the stamp of an object written now."""

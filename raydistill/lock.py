@@ -78,7 +78,7 @@ def _kernel_lock(store: Store, holder: str, wait_seconds: float) -> Iterator[Non
         path.parent.mkdir(parents=True, exist_ok=True)
         opened = path.open("a+")
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error}; give a --store that can be written") from error
+        raise StoreError(f"cannot write {path}: {error}; give a place that can be written") from error
     with opened as file:
         deadline = time.monotonic() + wait_seconds
         while True:

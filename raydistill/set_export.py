@@ -35,30 +35,38 @@ class Exported:
     note: str
 
 
-def export_set(set_file: str, out: Path, form: str, *, data_root: DataRoot = None) -> Exported:
+def export_set(set_file: str, out: str | Path, form: str, *, data_root: DataRoot = None) -> Exported:
     """Write a set as PNG files or as an npz file.
 
     Args:
         set_file: an `images.safetensors` or the folder that holds it.
-        out: a new or empty folder for png, a file for npz.
+        out: a new or empty folder for png, a new file for npz, whose name ends so.
         form: png (pixels in 8 bits, clipped) or npz (everything, to the last bit).
         data_root: folder or URI of the data files; a whitened set needs its data to be shown.
 
     Raises:
-        InputError: there is no such set or form, or `out` is taken.
+        InputError: there is no such set or form, or `out` is taken or cannot be written.
         DataError: the set is whitened and its data is not here.
     """
     if form not in FORMATS:
         raise InputError(f"unknown format {form!r}; allowed: {', '.join(FORMATS)}: give one of these")
-    if out.is_dir() if form == "npz" else out.is_file() or (out.is_dir() and any(out.iterdir())):
-        wanted = "a file name" if form == "npz" else "a new or an empty folder"
-        raise InputError(f"{out} is taken; {wanted} is wanted, so that nothing is mixed: give another --out")
+    if "://" in str(out):
+        raise InputError(f"{out} is a URI; an export is written to this machine: give a path, and copy it from there")
+    place = Path(out).expanduser()
+    if form == "npz" and place.suffix != ".npz":
+        raise InputError(f"{out} does not end in .npz, by which raydistill import knows an export again: give such an --out")
     synthetic, manifest, config = read_whole_set_file(set_file)
-    if form == "npz":
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(to_npz(synthetic, manifest))
-        return Exported(path=str(out), note="images as the set holds them, to the last bit; raydistill import reads it back")
-    return _write_pngs(synthetic, manifest, _preprocess(manifest, config, data_root), out)
+    try:
+        if place.exists() if form == "npz" else place.is_file() or (place.is_dir() and any(place.iterdir())):
+            wanted = "a new file's name" if form == "npz" else "a new or an empty folder"
+            raise InputError(f"{out} is taken; {wanted} is wanted, so that nothing is lost or mixed: give another --out")
+        if form == "npz":
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(to_npz(synthetic, manifest))
+            return Exported(path=str(out), note="images as the set holds them, to the last bit; raydistill import reads it back")
+        return _write_pngs(synthetic, manifest, _preprocess(manifest, config, data_root), place)
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error}; give another --out") from error
 
 
 def _preprocess(manifest: Manifest, config: TrialConfig[Any], data_root: DataRoot) -> Preprocess:

@@ -76,7 +76,10 @@ def import_file(
     if file.suffix == ".npz":
         if dataset or space or labels_file or lr_file or overrides:
             raise InputError(f"{file} says itself what it is; leave out --dataset, --space, --labels, --lr and --set")
-        synthetic, manifest = from_npz(_existing(file).read_bytes())
+        try:
+            synthetic, manifest = from_npz(_existing(file).read_bytes())
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from error
         return Imported(synthetic=synthetic, manifest=manifest, notes=(f"{file.name}: as it was exported",))
     if not dataset or not space:
         raise InputError(f"{file} does not say what it was distilled from; give --dataset, and --space {SPACES}")

@@ -194,7 +194,7 @@ class Store:
             yield filesystem, path
         except failures(filesystem) as error:
             said = without_credentials(str(error))
-            raise StoreError(f"cannot {verb} {self.path(name)}: {said}; give a --store that can be written") from None
+            raise StoreError(f"cannot {verb} {self.path(name)}: {said}; give a place that can be written") from None
 
     def check_writable(self) -> None:
         """Write and delete a probe file.

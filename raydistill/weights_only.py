@@ -66,6 +66,11 @@ def _load(path: Path) -> Any:
                 f"it holds code or objects ({wanted[1]}) that a set does not need; nothing of it was run: ask its author for a "
                 "file of plain tensors"
             ) from error
+        if type(error).__name__ == "UnpicklingError":  # torch's own words end in advice to read the file without this safety
+            raise RefusedError(
+                "it is no file of tensors as torch.save writes them by itself (it may hold code, or be pickled otherwise), and "
+                "nothing of it was run; ask its author for a file of plain tensors"
+            ) from error
         raise RefusedError(
             f"it is no file of tensors ({type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else 'empty'}); "
             "give a .pt that torch.save wrote"

@@ -489,6 +489,20 @@ def test_reproduce_prints_the_flops_without_data_or_store() -> None:
     assert "197960224" in result.stdout
 
 
+def test_a_ledger_of_no_store_is_refused(tmp_path: Path) -> None:
+    result = run("reproduce", "--ledger", "--store", str(tmp_path / "typo"))
+    assert (result.exit_code, "there is no store " in result.stderr) == (2, True)
+
+
+def test_tables_of_no_data_end_as_bad_input(tmp_path: Path) -> None:
+    given = ["--local", "--store", str(tmp_path / "store"), "--data-root", str(tmp_path)]
+    result = run("reproduce", "--table", "4", *given)
+    assert (result.exit_code, "nothing was run, for lack of data: " in result.stderr) == (2, True)
+    rows = [line for line in result.stdout.splitlines() if line.startswith("| mhist")]
+    assert len(rows) == 4
+    assert all("not run: " in row for row in rows)
+
+
 def test_reproduce_lists_the_ledger_of_a_store(tmp_path: Path) -> None:
     result = run("reproduce", "--ledger", "--store", str(tmp_path))
     assert result.exit_code == 0

@@ -59,6 +59,17 @@ def test_an_override_of_a_method_left_out_is_refused(space: SearchSpace) -> None
         methods_named(space, "digits_datadam", ["dm"], ["network.width=8", "method.steps=4"])
 
 
+@pytest.mark.parametrize("override", ["ipc=7", "ipc.low=2", "budget.trials=3", "study=other"])
+def test_an_override_of_what_a_comparison_does_not_read_is_refused(space: SearchSpace, override: str) -> None:
+    with pytest.raises(CompareError, match=f"--set {override} changes nothing of a comparison"):
+        methods_named(space, "digits_datadam", ["datadam"], [override])
+
+
+def test_a_comparison_of_no_method_is_refused(space: SearchSpace) -> None:
+    with pytest.raises(CompareError, match="no method is named; give one or more of --methods"):
+        methods_named(space, "digits_datadam", [], [])
+
+
 def test_a_space_gives_its_methods_settings(space: SearchSpace, tmp_path: Path) -> None:
     """digits_datm has five experts; the middle of its lr_images is the geometric one."""
     jobs = plan(space, tmp_path, methods=["digits_datm"])

@@ -45,7 +45,7 @@ def test_a_bucket_that_does_not_exist_is_told_by_the_command() -> None:
     ended = search("s3://no-such-bucket/studies")
     assert ended.returncode == 2
     assert "Error: cannot write s3://no-such-bucket/studies/" in ended.stderr
-    assert "The specified bucket does not exist; give a --store that can be written" in ended.stderr
+    assert "The specified bucket does not exist; give a place that can be written" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -103,7 +103,7 @@ def test_a_question_mark_alone_is_no_signature(root: str) -> None:
 
 
 def test_credentials_that_the_server_does_not_know_are_told(bucket: Bucket) -> None:
-    with strict(bucket), pytest.raises(StoreError, match=r"^cannot write s3://bucket-.*; give a --store that can be written"):
+    with strict(bucket), pytest.raises(StoreError, match=r"^cannot write s3://bucket-.*; give a place that can be written"):
         Store(f"{bucket.uri}/studies").check_writable()
 
 

@@ -159,11 +159,33 @@ def test_an_unknown_format_is_refused(saved: Path, tmp_path: Path) -> None:
 
 def test_what_is_there_is_not_mixed_with(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"set is taken; a new or an empty folder is wanted, so that nothing is mixed: give another"
+        InputError, match=r"set is taken; a new or an empty folder is wanted, so that nothing is lost or mixed: give"
     ):
         export_set(str(saved), saved, "png")
-    with pytest.raises(InputError, match=r"set is taken; a file name is wanted"):
-        export_set(str(saved), saved, "npz")
+    (tmp_path / "taken.npz").write_text("keep")
+    with pytest.raises(InputError, match=r"taken.npz is taken; a new file's name is wanted"):
+        export_set(str(saved), tmp_path / "taken.npz", "npz")
+    assert (tmp_path / "taken.npz").read_text() == "keep"
+
+
+@pytest.mark.parametrize(
+    ("out", "form", "message"),
+    [
+        ("thesis.txt", "npz", r"thesis.txt does not end in .npz, by which raydistill import knows an export again"),
+        ("s3://bucket/x", "png", r"s3://bucket/x is a URI; an export is written to this machine"),
+        ("/proc/nope/x", "png", r"cannot write /proc/nope/x: .*; give another --out"),
+        ("/proc/nope/x.npz", "npz", r"cannot write /proc/nope/x.npz: .*; give another --out"),
+    ],
+)
+def test_a_place_that_cannot_serve_is_refused(saved: Path, out: str, form: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        export_set(str(saved), out, form)
+
+
+def test_an_npz_of_others_is_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "foreign.npz", images=np.zeros(3))
+    with pytest.raises(InputError, match=r"foreign.npz: not a set in npz form \(KeyError"):
+        import_file(tmp_path / "foreign.npz")
 
 
 def test_the_functions_of_the_package_export_and_import(saved: Path, tmp_path: Path) -> None:

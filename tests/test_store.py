@@ -183,7 +183,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     local.write("record.json", "old")
     with monkeypatch.context() as patched:
         patched.setattr(os, broken, fail)
-        with pytest.raises(StoreError, match=r"cannot write .*record.json: .*No space left on device; give a --store that can"):
+        with pytest.raises(StoreError, match=r"cannot write .*record.json: .*No space left on device; give a place that can"):
             local.write("record.json", "new")
     assert local.read("record.json") == b"old"
     assert os.listdir(local.root) == ["record.json"]
@@ -225,7 +225,7 @@ def test_files_of_a_study_can_be_read_by_others(local: Store) -> None:
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """The store would have to lie below a file; permissions would not stop root."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match=r"cannot write .*file/study/.probe-.*; give a --store that can be written"):
+    with pytest.raises(StoreError, match=r"cannot write .*file/study/.probe-.*; give a place that can be written"):
         Store(str(tmp_path / "file" / "study")).check_writable()
 
 
@@ -252,7 +252,7 @@ def test_a_file_that_another_node_wrote_is_seen_although_the_folder_was_listed_b
 def test_a_lock_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(StoreError, match=r"cannot write .*file/study/\.lock: .*; give a --store that can be written"),
+        pytest.raises(StoreError, match=r"cannot write .*file/study/\.lock: .*; give a place that can be written"),
         study_lock(Store(str(tmp_path / "file" / "study"))),
     ):
         pass

@@ -201,7 +201,7 @@ def export_set(
 
     Args:
         set_file: an `images.safetensors` or the folder that holds it.
-        out: a new or empty folder for png, a file for npz.
+        out: a new or empty folder for png, a new file for npz, whose name ends so.
         form: png (class folders of 8-bit images, as torchvision's ImageFolder reads them) or npz (to the last bit).
         data_root: folder of the data files; a whitened set needs its data to be shown.
 
@@ -209,12 +209,12 @@ def export_set(
         What a reader of it should know, in a sentence.
 
     Raises:
-        InputError: there is no such set or form, or `out` is taken.
+        InputError: there is no such set or form, or `out` is taken or cannot be written.
         DataError: the set is whitened and its data is not here.
     """
     from raydistill.set_export import export_set as export
 
-    return export(str(set_file), Path(out).expanduser(), form, data_root=as_data_root(data_root)).note
+    return export(str(set_file), out, form, data_root=as_data_root(data_root)).note
 
 
 def _as_path(file: str | Path | None) -> Path | None:

@@ -39,7 +39,7 @@ DataRoot = Annotated[
 ]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="A folder <store>/<study>, or a name in --store.")]
 TableFormat = Annotated[Literal["md", "csv", "tex"], typer.Option("--format", help="Of what is printed.")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Replace one field, e.g. --set ipc=10.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="A field, e.g. --set network.width=16.")]
 
 
 @contextmanager

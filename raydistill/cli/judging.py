@@ -217,7 +217,11 @@ def reproduce(
             from raydistill.reproduce.ledger import render_ledger
             from raydistill.store import Store
 
-            typer.echo(render_ledger(Store(store), suffix), nl=False)
+            results_store = Store(store)
+            source = context.get_parameter_source("store")
+            if source is not None and source.name != "DEFAULT" and not results_store.exists("."):
+                raise InputError(f"there is no store {store}, so it holds no results; correct --store")
+            typer.echo(render_ledger(results_store, suffix), nl=False)
             return
         with watch() as watcher:
             results = raydistill.reproduce(
@@ -233,3 +237,5 @@ def reproduce(
                 watcher=watcher,
             )
         typer.echo(render_results(results, suffix), nl=False)
+        if results.missing and not results.rows:
+            raise InputError(f"nothing was run, for lack of data: {'; '.join(results.missing.values())}")

@@ -155,7 +155,7 @@ def import_(
 @app.command()
 def export(
     set_file: Annotated[str, typer.Argument(metavar="SET", help="An images.safetensors, or the folder that holds it.")],
-    out: Annotated[Path, typer.Option(help="A new folder for png, a file for npz.")],
+    out: Annotated[str, typer.Option(help="A new folder for png, a new file NAME.npz for npz.")],
     form: Annotated[str, typer.Option("--format", help="png (class folders, as ImageFolder reads) or npz (exact).")] = "png",
     data_root: DataRoot = None,
 ) -> None:

@@ -106,13 +106,13 @@ def load_splits(config: DatasetConfig, data_root: DataRoot = None) -> Splits:
         DataError: files are missing or damaged, or a part has no image of some class.
     """
     raw = load_raw(config, data_root)
-    indices = _split(raw, config.split_seed)
+    indices = _split(raw, config)
     raw_parts = {
         name: RawPart(images=raw.search.images[indices[name]], labels=raw.search.labels[indices[name]])
         for name in ("train", "select", "confirm")
     }
     for name, part in raw_parts.items():
-        _refuse_missing_class(name, part, raw.class_names)
+        _refuse_missing_class(name, part, raw.class_names, config)
     preprocess = fit(config.preprocess, raw_parts["train"].images, raw.white)
     parts = {name: _preprocessed(raw, part, preprocess) for name, part in raw_parts.items()}
     return Splits(
@@ -175,7 +175,7 @@ def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: Data
     if raw.load_test is not None:
         part = raw.load_test()
     else:
-        chosen = _split(raw, config.split_seed)["test"]
+        chosen = _split(raw, config)["test"]
         part = RawPart(images=raw.search.images[chosen], labels=raw.search.labels[chosen])
     preprocess = load_splits(config, data_root).preprocess
     return _preprocessed(raw, part, preprocess)
@@ -201,21 +201,37 @@ def _whole_folder(config: DatasetConfig) -> str | None:
     return "mhist" if config.name == "mhist" else None
 
 
-def _split(raw: RawDataset, seed: int) -> dict[str, NDArray[np.int64]]:
+def _split(raw: RawDataset, config: DatasetConfig) -> dict[str, NDArray[np.int64]]:
     """Seeded, stratified indices per part name; what no part takes is train."""
-    rest = np.arange(len(raw.search.labels))
+    rest, labels = np.arange(len(raw.search.labels)), raw.search.labels
     indices = {}
     for name, size in reversed(list(raw.sizes.items())):
-        rest, indices[name] = train_test_split(rest, test_size=size, stratify=raw.search.labels[rest], random_state=seed)
+        try:
+            rest, indices[name] = train_test_split(rest, test_size=size, stratify=labels[rest], random_state=config.split_seed)
+        except ValueError as error:
+            counts = np.bincount(labels, minlength=len(raw.class_names))
+            shares = ", ".join(f"{part} {images}" for part, images in raw.sizes.items())
+            raise DataError(
+                f"{_in_words(config)}: class {raw.class_names[int(counts.argmin())]} has {counts.min()} images of {len(labels)}, "
+                f"too few for its share of every part ({shares} images); add images, or change the shares"
+            ) from error
     indices["train"] = rest
     return {name: np.sort(chosen) for name, chosen in indices.items()}
 
 
-def _refuse_missing_class(name: str, part: RawPart, class_names: tuple[str, ...]) -> None:
+def _in_words(config: DatasetConfig) -> str:
+    """The folder of a person's own images, or the data set's name."""
+    return config.path if isinstance(config, ImageFolderConfig) else config.name
+
+
+def _refuse_missing_class(name: str, part: RawPart, class_names: tuple[str, ...], config: DatasetConfig) -> None:
     counts = np.bincount(part.labels, minlength=len(class_names))
     if counts.min() == 0:
         missing = class_names[int(counts.argmin())]
-        raise DataError(f"the {name} part has no image of class {missing}; give the class more images or the part a larger share")
+        raise DataError(
+            f"{_in_words(config)}: the {name} part has no image of class {missing}; give the class more images or the part a "
+            "larger share"
+        )
 
 
 def _preprocessed(raw: RawDataset, part: RawPart, preprocess: Preprocess) -> LabelledImages:

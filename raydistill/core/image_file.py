@@ -15,25 +15,27 @@ GREY_MODES = ("1", "L")
 COLOUR_MODES = ("RGB", "P", "CMYK", "YCbCr", "LAB", "HSV")
 
 
-def read_images(paths: Sequence[Path], size: int | None) -> NDArray[np.uint8]:
+def read_images(paths: Sequence[Path], size: int | None, like: Path | None = None) -> NDArray[np.uint8]:
     """(N, C, H, W) bytes of image files, in their order; C is 1 for grey and 3 for colour, as found in the first.
 
     Args:
         paths: at least one.
         size: height and width; larger images are scaled by their shorter side and cut in the middle. None takes the size of the
             first image for all.
+        like: the image that all must be like, where it is not the first of them.
 
     Raises:
         DataError: a file is no image, has transparency or more than 8 bits, is too small, or differs from the first in its
             channels or (without `size`) in its size; the file is named.
     """
-    first = _read_image(paths[0], size)
+    model = like or paths[0]
+    first = _read_image(model, size)
     images = np.empty((len(paths), *first.shape), dtype=np.uint8)
     for place, path in enumerate(paths):
         image = _read_image(path, size)
         if image.shape != first.shape:
             raise DataError(
-                f"{path} has {_in_words(image)}, {paths[0]} has {_in_words(first)}; all images must be alike: convert one sort"
+                f"{path} has {_in_words(image)}, {model} has {_in_words(first)}; all images must be alike: convert one sort"
             )
         images[place] = image
     return images

@@ -56,9 +56,10 @@ def load_image_folder(config: ImageFolderConfig, data_root: Path | None) -> RawD
         sizes["test"] = config.test_fraction or DEFAULT_TEST_FRACTION
     _refuse_small(classes, sizes, folder / "train" if parts else folder)
     total = sum(len(files) for files in classes.values())
+    first = next(iter(classes.values()))[0]
     return RawDataset(
         search=_read(classes, config.size),
-        load_test=None if test is None else lambda: _read(test, config.size),
+        load_test=None if test is None else lambda: _read(test, config.size, like=first),
         sizes={name: round(fraction * total) for name, fraction in sizes.items()},
         white=255,
         class_names=tuple(classes),
@@ -98,7 +99,7 @@ def _entries(folder: Path) -> list[Path]:
 
 def _refuse_small(classes: dict[str, list[Path]], sizes: dict[str, float], folder: Path) -> None:
     """Refuse classes that cannot have an image in every part."""
-    least = math.ceil(1 / min(sizes.values()))
+    least = math.ceil(1 / min(*sizes.values(), 1 - sum(sizes.values())))
     for name, files in classes.items():
         if len(files) < least:
             shares = ", ".join(f"{part} {fraction:g}" for part, fraction in sizes.items())
@@ -108,8 +109,8 @@ def _refuse_small(classes: dict[str, list[Path]], sizes: dict[str, float], folde
             )
 
 
-def _read(classes: dict[str, list[Path]], size: int) -> RawPart:
+def _read(classes: dict[str, list[Path]], size: int, like: Path | None = None) -> RawPart:
     return RawPart(
-        images=read_images([file for files in classes.values() for file in files], size),
+        images=read_images([file for files in classes.values() for file in files], size, like),
         labels=np.repeat(np.arange(len(classes)), [len(files) for files in classes.values()]),
     )

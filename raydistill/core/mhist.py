@@ -60,7 +60,7 @@ def load_mhist(data_root: Path | None) -> RawDataset:
     search = _read(parts["train"])
     return RawDataset(
         search=search,
-        load_test=lambda: _read(parts["test"]),
+        load_test=lambda: _read(parts["test"], like=parts["train"][0].image),
         sizes={name: round(fraction * len(search.labels)) for name, fraction in FRACTIONS.items()},
         white=255,
         class_names=CLASSES,
@@ -71,12 +71,15 @@ def load_mhist(data_root: Path | None) -> RawDataset:
 def _read_annotations(folder: Path) -> list[_Row]:
     """The rows in the order of their images' names; every row has its image and every image its row."""
     path = folder / "annotations.csv"
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-        if missing:
-            raise DataError(f"{path} lacks the columns {', '.join(missing)}; fetch it again")
-        rows = [_row(values, f"{path}:{reader.line_num}", folder / "images") for values in reader]
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+            if missing:
+                raise DataError(f"{path} lacks the columns {', '.join(missing)}; fetch it again")
+            rows = [_row(values, f"{path}:{reader.line_num}", folder / "images") for values in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is no table of text in UTF-8 ({error}); fetch it again") from error
     names = Counter(row.image.name for row in rows)
     twice = sorted(name for name, count in names.items() if count > 1)
     if twice:
@@ -98,7 +101,6 @@ def _row(values: Mapping[str, str], place: str, images: Path) -> _Row:
     return _Row(image=images / name, label=CLASSES.index(label), partition=partition)
 
 
-def _read(rows: list[_Row]) -> RawPart:
-    return RawPart(
-        images=read_images([row.image for row in rows], None), labels=np.array([row.label for row in rows], dtype=np.int64)
-    )
+def _read(rows: list[_Row], like: Path | None = None) -> RawPart:
+    images = read_images([row.image for row in rows], None, like)
+    return RawPart(images=images, labels=np.array([row.label for row in rows], dtype=np.int64))

@@ -118,6 +118,7 @@ def run_tables(asked: Asked, place: Place, runner: JobRunner, watcher: Watcher) 
 
     Raises:
         DeviceError: a GPU is asked for that is not there.
+        DataError: a data set has fewer images than the tables need.
         StoreError: the store cannot be written, has too little room, or has results of other data.
     """
     place.store.check_writable()
@@ -131,6 +132,7 @@ def run_tables(asked: Asked, place: Place, runner: JobRunner, watcher: Watcher) 
     _check_data({row.own.images for row in rows.values()}, place)
     cells = list({key(cell): cell for row in rows.values() for cell in _cells(row)}.values())
     plans = distinct_plans(cells)
+    _check_classes([plan for plan, _ in plans], place)
     _make_experts([plan for plan, _ in plans], place, runner, watcher)
     sets = [SetJob(plan=plan, draw=draw, place=place) for plan, draw in plans]
     _run_left("sets", sets, runner, watcher)
@@ -152,7 +154,7 @@ def _lacking(images: set[OfficialImages], place: Place) -> dict[str, str]:
         try:
             load_raw(DatasetConfig(name=name), place.data_root)
         except DataError as error:
-            lacking[name] = str(error)
+            lacking[name] = " ".join(str(error).split())  # a cell of a table is one line
     return lacking
 
 
@@ -170,6 +172,22 @@ def _check_data(images: set[OfficialImages], place: Place) -> None:
             raise StoreError(
                 f"{place.folder.root} has results of {chosen.dataset} with hash {noted[:12]}, and the data now has {found[:12]}: "
                 "put the same data back, or give another --store"
+            )
+
+
+def _check_classes(plans: Sequence[SetPlan], place: Place) -> None:
+    """Refuse a cut-down copy of a data set before anything is trained on it.
+
+    Raises:
+        DataError: a class has fewer images than a set draws of it.
+    """
+    for plan in plans:
+        wanted = max(plan.ipc, getattr(plan.method, "batch_real", 0))
+        found = load_official(plan.images, place.data_root).smallest_class
+        if found < wanted:
+            raise DataError(
+                f"{plan.images.dataset} has a class of {found} training images, and a set of these tables draws {wanted}: "
+                "put the whole data set there"
             )
 
 

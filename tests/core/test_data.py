@@ -162,7 +162,7 @@ def test_the_hash_of_the_digits_is_that_of_other_machines(splits: Splits) -> Non
 @pytest.mark.parametrize("change", ["pixel", "label"])
 def test_the_hash_changes_with_the_data(change: str) -> None:
     raw = load_raw_digits(None)
-    indices = data._split(raw, 0)
+    indices = data._split(raw, DIGITS)
     images, labels = raw.search.images.copy(), raw.search.labels.copy()
     place = indices["confirm"][0]
     if change == "pixel":

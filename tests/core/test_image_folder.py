@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from raydistill.config import DatasetConfig, ImageFolderConfig
-from raydistill.core.data import data_facts, load_splits, open_test
+from raydistill.core.data import count_test_images, data_facts, load_splits, open_test
 from raydistill.core.image_folder import load_image_folder
 from raydistill.data_facts import DataError
 from raydistill.store import Store
@@ -203,6 +203,24 @@ def test_a_folder_that_cannot_serve_is_refused(flat: Path, spoil: Callable[[Path
     spoil(flat)
     with pytest.raises(DataError, match=message):
         load_image_folder(config(flat), None)
+
+
+@pytest.mark.parametrize(("train", "test"), [("RGB", "L"), ("L", "RGB")])
+def test_a_test_part_of_other_channels_is_refused(tmp_path: Path, train: str, test: str) -> None:
+    """Grey test images would be spread over the three channels of the train images' standardisation."""
+    fill(tmp_path / "train", {"cats": 20, "dogs": 20}, mode=train)
+    fill(tmp_path / "test", {"cats": 2, "dogs": 2}, mode=test)
+    with pytest.raises(
+        DataError, match=r"test/cats/000.png has . channels? .*train/cats/000.png has . channels? .*must be alike"
+    ):
+        count_test_images(config(tmp_path))
+
+
+def test_a_class_too_small_for_its_share_of_the_train_part_is_refused(tmp_path: Path) -> None:
+    """Three parts of 0.3 leave a tenth to train on: of nine images, none to be sure of."""
+    fill(tmp_path, {"cats": 9, "dogs": 12})
+    with pytest.raises(DataError, match=r"cats has 9 images, too few for an image in every part .*; 10 are wanted"):
+        load_image_folder(config(tmp_path, select_fraction=0.3, confirm_fraction=0.3, test_fraction=0.3), None)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

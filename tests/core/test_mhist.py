@@ -94,6 +94,13 @@ def test_a_row_that_cannot_be_right_is_named(mhist: Path, row: list[str], messag
         load_mhist(mhist.parent)
 
 
+def test_annotations_that_are_no_text_are_named(mhist: Path) -> None:
+    with (mhist / "annotations.csv").open("ab") as file:
+        file.write(b"MHIST_\xff.png,HP,3,train\n")
+    with pytest.raises(DataError, match=r"annotations.csv is no table of text in UTF-8 \(.*\); fetch it again"):
+        load_mhist(mhist.parent)
+
+
 def test_an_image_without_a_row_is_named(mhist: Path) -> None:
     write_annotations(mhist, rows_of(79))
     with pytest.raises(DataError, match=r"images/MHIST_079.png has no row in .*annotations.csv; move it away, or fetch"):

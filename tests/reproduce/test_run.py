@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from raydistill.core.contract import DeviceError, DivergedError
+from raydistill.data_facts import DataError
 from raydistill.methods import METHODS, Method
 from raydistill.reproduce import jobs, run
 from raydistill.reproduce.jobs import Outcome, Place, ReadingJob
@@ -144,6 +145,13 @@ def test_mhist_is_read_where_its_data_is(tmp_path: Path) -> None:
     assert results.missing == {}
     assert {row for _, _, row in results.rows} == {p.row for p in TABLES if p.table == 4}
     assert all(row.own is not None for row in results.rows.values())
+
+
+def test_a_cut_down_copy_of_a_data_set_is_refused(tmp_path: Path) -> None:
+    """The small scale draws 32 images a class and step; there are 12."""
+    write_mhist(tmp_path)
+    with pytest.raises(DataError, match="mhist has a class of 12 training images, and a set of these tables draws 32: put"):
+        run_small(tmp_path, "4")
 
 
 @pytest.mark.usefixtures("tiny")

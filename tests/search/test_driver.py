@@ -229,7 +229,7 @@ def test_a_second_search_of_a_study_is_refused(tmp_path: Path, monkeypatch: pyte
 
 def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "made-up").write_text("a file where the study's folder belongs")
-    with pytest.raises(StoreError, match=r"cannot write .*give a --store that can be written"):
+    with pytest.raises(StoreError, match=r"cannot write .*give a place that can be written"):
         search(tmp_path)
 
 
