@@ -54,7 +54,7 @@ def test_an_end_point_that_does_not_answer_is_told_in_seconds(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{nobody_listens}")
     started_at = time.monotonic()
-    with pytest.raises(StoreError, match=r"^cannot write s3://bucket-.*Could not connect to the endpoint URL.*; give a --store"):
+    with pytest.raises(StoreError, match=r"^cannot write s3://bucket-.*Could not connect to the endpoint URL.*; give a place"):
         Store(f"{bucket.uri}/other").check_writable()
     with pytest.raises(StoreError, match=r"^cannot read s3://bucket-.*see to it that this machine reaches it and may"):
         Store(f"{bucket.uri}/other").read("x")
