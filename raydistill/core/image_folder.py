@@ -99,7 +99,7 @@ def _entries(folder: Path) -> list[Path]:
 
 def _refuse_small(classes: dict[str, list[Path]], sizes: dict[str, float], folder: Path) -> None:
     """Refuse classes that cannot have an image in every part."""
-    least = math.ceil(1 / min(*sizes.values(), 1 - sum(sizes.values())))
+    least = math.ceil(round(1 / min(*sizes.values(), 1 - sum(sizes.values())), 6))
     for name, files in classes.items():
         if len(files) < least:
             shares = ", ".join(f"{part} {fraction:g}" for part, fraction in sizes.items())

@@ -216,11 +216,16 @@ def test_a_test_part_of_other_channels_is_refused(tmp_path: Path, train: str, te
         count_test_images(config(tmp_path))
 
 
-def test_a_class_too_small_for_its_share_of_the_train_part_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("test_fraction", "wanted"), [(0.3, 10), (0.2, 5)])
+def test_a_class_too_small_for_its_share_of_the_train_part_is_refused(tmp_path: Path, test_fraction: float, wanted: int) -> None:
     """Three parts of 0.3 leave a tenth to train on: of nine images, none to be sure of."""
-    fill(tmp_path, {"cats": 9, "dogs": 12})
-    with pytest.raises(DataError, match=r"cats has 9 images, too few for an image in every part .*; 10 are wanted"):
-        load_image_folder(config(tmp_path, select_fraction=0.3, confirm_fraction=0.3, test_fraction=0.3), None)
+    given = config(tmp_path, select_fraction=0.3, confirm_fraction=0.3, test_fraction=test_fraction)
+    fill(tmp_path, {"cats": wanted - 1, "dogs": 12})
+    said = rf"cats has {wanted - 1} images, too few for an image in every part .*; {wanted} are wanted"
+    with pytest.raises(DataError, match=said):
+        load_image_folder(given, None)
+    save(tmp_path / "cats/more.png", 9)
+    assert load_image_folder(given, None).sizes["test"] == round(test_fraction * (wanted + 12))
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
