@@ -58,11 +58,12 @@ def test_no_route_leads_out(tmp_path: Path) -> None:
 
 @pytest.mark.cluster
 def test_a_command_that_fails_is_told_with_what_it_said(tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere"
     with (
         World(tmp_path / "world", [], ["laptop"]) as world,
-        pytest.raises(AssertionError, match="laptop: ls /nowhere ended with 2:"),
+        pytest.raises(AssertionError, match=f"laptop: ls {missing} ended with 2:"),
     ):
-        world.run("laptop", "ls /nowhere")
+        world.run("laptop", f"ls {missing}")
 
 
 @pytest.mark.cluster
