@@ -7,10 +7,8 @@ the very set that a distillation with `init: real` starts from.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
@@ -18,7 +16,7 @@ from pydantic import ValidationError
 
 from raydistill.baseline import prepare_process, splits_of
 from raydistill.checkout import commit
-from raydistill.comparison_rows import REFERENCE, SOFT_REFERENCE, CompareError, Comparison, Outcome, rows_of
+from raydistill.comparison_rows import REFERENCE, SOFT_REFERENCE, CompareError, Comparison, Outcome, comparison_key, rows_of
 from raydistill.config import Config, dataset_config, derive_seed
 from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.cost import Stopwatch
@@ -167,11 +165,6 @@ def plan_comparison(
         for draw in range(draws)
         for config in configs.values()
     ]
-
-
-def comparison_key(settings: Mapping[str, Any]) -> str:
-    """Names a comparison's folder in `compare/`."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def open_where_wanted(jobs: Sequence[CompareJob], reason: str) -> list[CompareJob]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -76,6 +78,11 @@ class Comparison(Config):
     commit: str | None = None
     """As in a `TrialRecord`, of the code that ended the comparison."""
     versions: dict[str, str]
+
+
+def comparison_key(settings: Mapping[str, Any]) -> str:
+    """Names a comparison's folder in `compare/`."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def rows_of(outcomes: Sequence[Outcome]) -> tuple[Row, ...]:

@@ -63,7 +63,7 @@ def compare(
     """Compare methods at one IPC, in pairs with the random real images that each draw starts from."""
     with exit_codes(f"Interrupted. What is done is saved; this continues:\n  {this_command()}"):
         import raydistill
-        from raydistill.comparison import comparison_key
+        from raydistill.comparison_rows import comparison_key
         from raydistill.one_set import check_reading
         from raydistill.report.progress import watch
         from raydistill.report.summary import end_of_comparison

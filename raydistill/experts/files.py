@@ -8,7 +8,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from safetensors import safe_open
 from safetensors.torch import load
 from torch import Tensor
@@ -20,6 +20,7 @@ from raydistill.experts.need import ExpertNeed, need_of
 from raydistill.node_cache import cached
 from raydistill.record import code_sha256
 from raydistill.store import Store, StoreError
+from raydistill.stored import read_stored
 from raydistill.trial_config import TrialConfig
 
 IN_MEMORY_BYTES = 2**29
@@ -51,14 +52,7 @@ def read_row(store: Store, file: str) -> ExpertRow | None:
     Raises:
         StoreError: the row is damaged.
     """
-    name = f"{file}.json"
-    data = store.read_or_none(name)
-    if data is None:
-        return None
-    try:
-        return ExpertRow.model_validate_json(data)
-    except ValidationError as error:
-        raise StoreError(f"{store.path(name)} is damaged ({error.errors()[0]['msg']}); {HOW_TO_REBUILD}") from error
+    return read_stored(store, f"{file}.json", ExpertRow, HOW_TO_REBUILD)
 
 
 def tensors_file(file: str, sha256: str) -> str:

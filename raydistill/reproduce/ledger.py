@@ -16,16 +16,18 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from raydistill.certify.certificate import Certificate
 from raydistill.comparison_rows import Comparison
 from raydistill.config import Config
 from raydistill.methods import METHODS
 from raydistill.report.rendering import frame_of, render
-from raydistill.store import Store, StoreError
+from raydistill.store import Store
+from raydistill.stored import read_stored
 
 NOT_RUN = "not run"
+MAKE_AGAIN = "make it again, or delete it"
 WHITENED = frozenset({("cifar10", "datm"), ("cifar10", "pad"), ("cifar100", "datm"), ("cifar100", "pad")})
 """Published with ZCA."""
 BATCH_NORM = frozenset({"datadam"})
@@ -147,9 +149,9 @@ def own_values(store: Store) -> list[OwnValue]:
 def _compared(store: Store) -> Iterator[OwnValue]:
     for folder in store.at("compare").folders("."):
         place = f"compare/{folder}/comparison.json"
-        if not store.exists(place):
+        comparison = read_stored(store, place, Comparison, MAKE_AGAIN)
+        if comparison is None:
             continue
-        comparison = _whole(Comparison, store, place)
         settings = comparison.settings
         for row in comparison.rows:
             yield OwnValue(
@@ -172,9 +174,9 @@ def _compared(store: Store) -> Iterator[OwnValue]:
 def _certified(store: Store) -> Iterator[OwnValue]:
     for study in store.folders("."):
         place = f"{study}/certificate.json"
-        if not store.exists(place):
+        certificate = read_stored(store, place, Certificate, MAKE_AGAIN)
+        if certificate is None:
             continue
-        certificate = _whole(Certificate, store, place)
         config = certificate.evidence.config
         arm = next(arm for arm in certificate.findings.arms if arm.name == "set")
         yield OwnValue(
@@ -260,11 +262,3 @@ def _as_read(default: Any) -> Any:
 
 def _in_words(network: Mapping[str, Any]) -> str:
     return ":".join([network["name"], *(f"{field}={value}" for field, value in network.items() if field != "name")])
-
-
-def _whole(kind: type[Any], store: Store, place: str) -> Any:
-    try:
-        return kind.model_validate_json(store.read(place))
-    except ValidationError as error:
-        cause = error.errors()[0]["msg"]
-        raise StoreError(f"{store.path(place)} is damaged ({cause}); make it again, or delete it") from error
