@@ -25,7 +25,7 @@ from raydistill.certify.certificate import (
 from raydistill.certify.reading import SplitReading
 from raydistill.checkout import commit
 from raydistill.core.cost import forward_macs
-from raydistill.record import TrialRecord, versions
+from raydistill.record import TrialRecord, unpack_bits, versions
 from raydistill.store import Store, StoreError
 
 
@@ -67,12 +67,17 @@ def check_evidence(study: Store, candidate: Candidate) -> None:
 
     Raises:
         CertifyError: a file of a baseline network is missing.
-        StoreError: it, or an entry of the log, is damaged.
+        StoreError: it, or an entry of the log, is damaged, or a network was read on other images.
     """
     config = candidate.config
     steps = recipe_of(config, candidate.splits).steps
     try:
-        admissibility_of(study, candidate.baseline, config.evaluation.baseline_networks, steps)
+        found = admissibility_of(study, candidate.baseline, config.evaluation.baseline_networks, steps)
+        unpack_bits([*found.at_recipe, *found.at_doubled], found.select_images)
+    except ValueError as error:
+        raise StoreError(
+            f"a file {study.path('baseline')}/network-*.json is damaged ({error}); restore it, or {BUILD_AGAIN}"
+        ) from error
     except FileNotFoundError as error:
         raise CertifyError(
             f"{study.path('baseline')} lacks a file network-*.json, and with it the proof that the full-data networks were "

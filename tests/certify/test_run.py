@@ -125,6 +125,13 @@ def trained(study: Store) -> None:
             r"network-1\.json is damaged \(Field required\); restore it",
         ),
         (
+            lambda study: study.write(
+                "baseline/network-1.json", study.read("baseline/network-0.json").replace(b'_correct": "', b'_correct": "ff')
+            ),
+            StoreError,
+            r"network-\*\.json is damaged \(\d+ bits for 250 images: they are of other images\); restore it",
+        ),
+        (
             lambda study: cut(study, "certificate/1/networks/herding-0-1.safetensors"),
             StoreError,
             r"herding-0-1\.safetensors is damaged \(.*\); delete it to have the network trained again",
@@ -150,7 +157,7 @@ def trained(study: Store) -> None:
             r"images\.safetensors is missing; restore it, or delete the trial's record\.json",
         ),
     ],
-    ids=["no baseline network", "baseline network", "network", "control", "log", "plan", "no set"],
+    ids=["no baseline network", "baseline network", "other images", "network", "control", "log", "plan", "no set"],
 )
 def test_what_is_damaged_is_told_before_the_split_is_opened(study: Store, spoil: Any, error: Any, message: str) -> None:
     trained(study)
