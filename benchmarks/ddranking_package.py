@@ -24,14 +24,14 @@ import torch
 from PIL import Image
 
 import raydistill
-from raydistill.config import DatasetConfig, EvaluationConfig, GoalConfig
-from raydistill.core.preprocess import Standardise
 from raydistill.core.synthetic import Manifest, SyntheticSet, hard_labels
+from raydistill.data.preprocess import Standardise
 from raydistill.methods.coreset import RandomConfig
-from raydistill.network_config import ConvNetConfig
-from raydistill.one_set import write_set
-from raydistill.store import Store
-from raydistill.trial_config import TrialConfig
+from raydistill.sets.one import write_set
+from raydistill.spaces.network import ConvNetConfig
+from raydistill.spaces.sections import DatasetConfig, EvaluationConfig, GoalConfig
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.store import Store
 
 CLASSES, IPC, SIDE = 10, 2, 32
 COMMON = {"dataset": "CIFAR10", "ipc": IPC, "model_name": "ConvNet-3", "num_epochs": 20, "num_eval": 1, "num_workers": 0}

@@ -23,12 +23,10 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from raydistill.baseline import Baseline, finish_baseline, read_baseline
-from raydistill.config import dataset_config
-from raydistill.confirm import finish_confirmation
-from raydistill.core.data import load_splits
-from raydistill.record import TrialRecord
+from raydistill.catalogue import load_space
+from raydistill.data.splits import load_splits
 from raydistill.report.progress import SilentWatcher
+from raydistill.search.distributions import any_trial, field, from_parameter, from_place
 from raydistill.search.jobs import Job, baseline_jobs, confirm_jobs
 from raydistill.search.ladder import Rung, ladder
 from raydistill.search.local import LocalExecutor
@@ -36,12 +34,14 @@ from raydistill.search.proposal import Aim
 from raydistill.search.simulation.problems import Outcome
 from raydistill.search.simulation.race import STRATEGIES, Trial, run_trials
 from raydistill.search.simulation.strategies import Task
-from raydistill.search.space import any_trial, field, from_parameter, from_place
-from raydistill.search_space import SearchSpace
-from raydistill.spaces import load_space
-from raydistill.store import Store
-from raydistill.trial import run_trial
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.sections import dataset_config
+from raydistill.spaces.space import SearchSpace
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.record import TrialRecord
+from raydistill.storage.store import Store
+from raydistill.trial.baseline import Baseline, finish_baseline, read_baseline
+from raydistill.trial.confirm import finish_confirmation
+from raydistill.trial.run import run_trial
 
 SPACE = "digits_datadam"
 T = TypeVar("T")

@@ -25,7 +25,7 @@ from raydistill.certify.certificate import (
 )
 from raydistill.certify.evidence import opening_reason
 from raydistill.certify.findings import find
-from raydistill.record import pack_bits
+from raydistill.storage.record import pack_bits
 
 IMAGES = 200
 FULL = (200, 200, 200)

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from raydistill.baseline import Baseline
-from raydistill.config import DatasetConfig, EvaluationConfig, GoalConfig
 from raydistill.methods.datadam import DataDAMConfig
-from raydistill.network_config import ConvNetConfig
-from raydistill.record import Cost, GapBounds, Reading, SearchResult, State, TrialRecord, code_sha256, write_record
-from raydistill.store import Store
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.network import ConvNetConfig
+from raydistill.spaces.sections import DatasetConfig, EvaluationConfig, GoalConfig
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.record import Cost, GapBounds, Reading, SearchResult, State, TrialRecord, code_sha256, write_record
+from raydistill.storage.store import Store
+from raydistill.trial.baseline import Baseline
 
 SMALL: dict[str, Any] = {
     "study": "tiny",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from raydistill.search_space import SearchSpace
-from raydistill.space_document import SpaceError
-from raydistill.space_file import parse_space
-from raydistill.spaces import known
+from raydistill.catalogue import known
+from raydistill.spaces.document import SpaceError
+from raydistill.spaces.parse import parse_space
+from raydistill.spaces.space import SearchSpace
 
 SPACE = """\
 study: small

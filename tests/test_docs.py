@@ -13,11 +13,11 @@ import pytest
 import typer
 
 import raydistill
+from raydistill.catalogue import known
 from raydistill.cli import app
-from raydistill.config import DatasetConfig
-from raydistill.data_facts import DataFacts
-from raydistill.space_file import Known, parse_space
-from raydistill.spaces import known
+from raydistill.spaces.data_facts import DataFacts
+from raydistill.spaces.parse import Known, parse_space
+from raydistill.spaces.sections import DatasetConfig
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("benchmarks/*.md")])

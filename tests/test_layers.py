@@ -15,58 +15,20 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "raydistill"
 
-LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"__init__", "__main__", "cli", "api"}),
-    frozenset(
-        {
-            "bench",
-            "certify",
-            "comparison",
-            "comparison_rows",
-            "set_export",
-            "set_import",
-            "network_names",
-            "one_set",
-            "set_place",
-            "plan",
-            "protocols",
-            "rerun",
-            "report",
-            "reproduce",
-            "solver_bench",
-            "spaces",
-            "submission",
-            "tune_cost",
-            "unroll_cost",
-            "weights_only",
-        }
-    ),
-    frozenset({"search"}),
-    frozenset({"trial", "baseline", "confirm", "distillation", "experts"}),
-    frozenset({"methods"}),
-    frozenset({"core"}),
-    frozenset({"record"}),
-    frozenset(
-        {
-            "checkout",
-            "data_facts",
-            "data_root",
-            "lease",
-            "lock",
-            "node_cache",
-            "remote",
-            "search_space",
-            "space_checks",
-            "space_document",
-            "space_file",
-            "space_messages",
-            "space_ranges",
-            "store",
-            "stored",
-            "trial_config",
-        }
-    ),
-    frozenset({"config", "network_config"}),
+LAYERS: tuple[frozenset[str], ...] = tuple(
+    frozenset(layer.split())
+    for layer in (
+        "__init__ __main__ cli api",
+        "certify reproduce report sets bench",
+        "search comparison",
+        "experts trial",
+        "catalogue",
+        "methods",
+        "core",
+        "data",
+        "storage",
+        "spaces",
+    )
 )
 """Parts of the package, highest first: each imports its own layer and those below it, never one above."""
 

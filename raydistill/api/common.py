@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from raydistill.config import ResourcesConfig
     from raydistill.search.driver import Executor
-    from raydistill.store import Store
+    from raydistill.spaces.sections import ResourcesConfig
+    from raydistill.storage.store import Store
 
 SpaceSource = str | Path | Mapping[str, Any]
 """A YAML file, the name of a shipped space, or the document itself."""
@@ -22,7 +22,7 @@ def executor_for(resources: ResourcesConfig, *, local: bool, address: str | None
         InputError: both `local` and an address are given.
     """
     if local and address:
-        from raydistill.spaces import InputError
+        from raydistill.catalogue import InputError
 
         raise InputError(f"local and the address {address}; the one runs without Ray, the other on a cluster: give one of them")
     if local:
@@ -42,9 +42,9 @@ def resources_of(study: Store) -> ResourcesConfig:
     """
     from pydantic import ValidationError
 
-    from raydistill.config import ResourcesConfig
     from raydistill.search.resume import SPACE_FILE, stored_document
-    from raydistill.store import StoreError
+    from raydistill.spaces.sections import ResourcesConfig
+    from raydistill.storage.store import StoreError
 
     try:
         return ResourcesConfig.model_validate(stored_document(study)["resources"])

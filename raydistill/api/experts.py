@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raydistill.api.common import SpaceSource, executor_for
-from raydistill.data_root import as_data_root
+from raydistill.storage.data_root import as_data_root
 
 if TYPE_CHECKING:
     from raydistill.search.watcher import Watcher
@@ -44,13 +44,13 @@ def build_experts(
     """
     from contextlib import closing
 
-    from raydistill.config import dataset_config
-    from raydistill.core.data import load_splits
+    from raydistill.catalogue import load_space
+    from raydistill.data.splits import load_splits
     from raydistill.report.progress import SilentWatcher
     from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
     from raydistill.search.needs import needs_of_trial
-    from raydistill.spaces import load_space
-    from raydistill.store import Store
+    from raydistill.spaces.sections import dataset_config
+    from raydistill.storage.store import Store
 
     root, folder = as_data_root(data_root), Store(str(store)).absolute
     checked = load_space(space, overrides, root)

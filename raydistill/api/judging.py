@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from raydistill.api.common import SpaceSource, executor_for, resources_of
-from raydistill.data_root import as_data_root
+from raydistill.storage.data_root import as_data_root
 
 if TYPE_CHECKING:
     from raydistill.certify.ablation_table import Ablation
     from raydistill.certify.certificate import Certificate
     from raydistill.certify.verify import Verification
-    from raydistill.comparison_rows import Comparison
+    from raydistill.comparison.rows import Comparison
     from raydistill.reproduce.run import Results
     from raydistill.search.watcher import Watcher
 
@@ -60,13 +60,13 @@ def compare(
     """
     from contextlib import closing
 
-    from raydistill.comparison import finish_comparison, methods_named, open_where_wanted, plan_comparison
-    from raydistill.one_set import check_reading
+    from raydistill.catalogue import load_space
+    from raydistill.comparison.run import finish_comparison, methods_named, open_where_wanted, plan_comparison
     from raydistill.report.progress import SilentWatcher
     from raydistill.search.experts import plan_experts, prepare_experts
     from raydistill.search.needs import needs_of_trial
-    from raydistill.spaces import load_space
-    from raydistill.store import Store
+    from raydistill.sets.one import check_reading
+    from raydistill.storage.store import Store
 
     split: Literal["select", "test"] = "select" if reason is None else "test"
     check_reading(split, reason, None)
@@ -123,9 +123,9 @@ def certify(
         DataError: the data is not the data of the study.
         StoreError: a file of the study is damaged or missing.
     """
+    from raydistill.catalogue import find_study
     from raydistill.certify.run import certify_study
     from raydistill.report.progress import SilentWatcher
-    from raydistill.spaces import find_study
 
     folder = find_study(str(study), str(store)).absolute
     return certify_study(
@@ -216,9 +216,9 @@ def ablate(
         DataError: the data is not the data of the study.
         StoreError: a file of the study is damaged or missing.
     """
+    from raydistill.catalogue import find_study
     from raydistill.certify.ablation import ablate_study
     from raydistill.report.progress import SilentWatcher
-    from raydistill.spaces import find_study
 
     folder = find_study(str(study), str(store)).absolute
     return ablate_study(
@@ -269,12 +269,12 @@ def reproduce(
     """
     from contextlib import closing
 
-    from raydistill.config import ResourcesConfig
     from raydistill.report.progress import SilentWatcher
     from raydistill.reproduce.jobs import Place
     from raydistill.reproduce.run import asked_for, run_tables
     from raydistill.reproduce.tables import write_results
-    from raydistill.store import Store
+    from raydistill.spaces.sections import ResourcesConfig
+    from raydistill.storage.store import Store
 
     asked = asked_for(tables, reading, scale)
     place = Place(

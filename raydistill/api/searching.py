@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raydistill.api.common import SpaceSource, executor_for
-from raydistill.data_root import as_data_root
+from raydistill.storage.data_root import as_data_root
 
 if TYPE_CHECKING:
-    from raydistill.record import SearchResult
     from raydistill.report.status import StudyStatus
     from raydistill.search.watcher import Watcher
+    from raydistill.storage.record import SearchResult
 
 
 def search(
@@ -51,14 +51,14 @@ def search(
         ResourcesError: no node can hold one trial.
         StoreError: the store cannot be written, or a record in it is damaged.
     """
-    from raydistill.spaces import load_space
+    from raydistill.catalogue import load_space
 
     budget = [] if trials is None else [f"budget.trials={trials}"]
     checked = load_space(space, [*overrides, *budget], as_data_root(data_root))
 
     from raydistill.report.progress import SilentWatcher
     from raydistill.search.driver import run_search
-    from raydistill.store import Store
+    from raydistill.storage.store import Store
 
     return run_search(
         checked,
@@ -81,7 +81,7 @@ def status(study: str | Path, *, store: str | Path = "studies") -> StudyStatus:
         InputError: there is no such study.
         StoreError: a file of it is damaged.
     """
+    from raydistill.catalogue import find_study
     from raydistill.report.status import read_status
-    from raydistill.spaces import find_study
 
     return read_status(find_study(str(study), str(store)).absolute)

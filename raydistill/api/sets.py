@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from raydistill.api.common import SpaceSource
-from raydistill.data_root import as_data_root
+from raydistill.storage.data_root import as_data_root
 
 if TYPE_CHECKING:
     from raydistill.core.contract import Report
     from raydistill.core.synthetic import SyntheticSet
-    from raydistill.one_set import NetworkReading
+    from raydistill.sets.one import NetworkReading
 
 
 def distill(
@@ -47,9 +47,9 @@ def distill(
         StoreError: `out` or the store cannot be written, or experts in it are damaged.
         DivergedError: a loss is not finite.
     """
-    from raydistill.one_set import distil_once, save_set
-    from raydistill.rerun import to_distil
-    from raydistill.store import Store
+    from raydistill.sets.one import distil_once, save_set
+    from raydistill.sets.rerun import to_distil
+    from raydistill.storage.store import Store
 
     root = as_data_root(data_root)
     config, experts, _ = to_distil(space, overrides, store, root)
@@ -123,8 +123,8 @@ def evaluate(
             empty, or the test split is to be opened without a reason, or logged in another store than that of the set's study.
         DataError: the data is missing, damaged, or not the data that the set was made from.
     """
-    from raydistill.one_set import evaluate_file
-    from raydistill.spaces import InputError
+    from raydistill.catalogue import InputError
+    from raydistill.sets.one import evaluate_file
 
     if network is not None and not network:
         raise InputError(f"given {network!r} as network; a name or a list of names is wanted: leave it out for the set's own")
@@ -173,9 +173,9 @@ def import_set(
         DataError: the data is missing or damaged.
         StoreError: `out` cannot be written.
     """
-    from raydistill.one_set import write_set
-    from raydistill.set_import import import_file
-    from raydistill.store import Store
+    from raydistill.sets.importing import import_file
+    from raydistill.sets.one import write_set
+    from raydistill.storage.store import Store
 
     folder = None if out is None else Store(str(out))
     if folder is not None:
@@ -212,7 +212,7 @@ def export_set(
         InputError: there is no such set or form, or `out` is taken or cannot be written.
         DataError: the set is whitened and its data is not here.
     """
-    from raydistill.set_export import export_set as export
+    from raydistill.sets.exporting import export_set as export
 
     return export(str(set_file), out, form, data_root=as_data_root(data_root)).note
 

@@ -17,32 +17,32 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from raydistill.baseline import prepare_process, recipe_of, splits_of
 from raydistill.certify.ablation_table import CONFIDENCE, HARD, START, Ablation, AblationRow, Outcome, Read, render_ablation
 from raydistill.certify.candidate import Candidate, find_candidate
 from raydistill.certify.certificate import CertifyError
 from raydistill.certify.evidence import study_name
-from raydistill.checkout import commit
-from raydistill.config import derive_seed
 from raydistill.core.contract import DivergedError, NoCheckpoint
-from raydistill.core.data import Splits
 from raydistill.core.evaluate import network_seeds, train_and_read, with_learned_rate
 from raydistill.core.paired_gap import paired_gap
 from raydistill.core.synthetic import SyntheticSet, hard_labels
-from raydistill.data_root import DataRoot
-from raydistill.distillation import distil
+from raydistill.data.splits import Splits
 from raydistill.experts.files import open_experts
-from raydistill.lock import study_lock
 from raydistill.methods import METHODS
-from raydistill.record import GapBounds, code_sha256, pack_bits, unpack_bits, versions
 from raydistill.search.driver import Executor
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.jobs import NetworkJob, run_missing
 from raydistill.search.needs import needs_of_trial
 from raydistill.search.watcher import Watcher
-from raydistill.store import Store
-from raydistill.stored import read_needed
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.sections import derive_seed
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.checkout import commit
+from raydistill.storage.data_root import DataRoot
+from raydistill.storage.lock import study_lock
+from raydistill.storage.record import GapBounds, code_sha256, pack_bits, unpack_bits, versions
+from raydistill.storage.store import Store
+from raydistill.storage.versioned import read_needed
+from raydistill.trial.baseline import prepare_process, recipe_of, splits_of
+from raydistill.trial.distillation import distil
 
 ABLATION, ABLATION_PAGE = "ablation.json", "ablation.md"
 

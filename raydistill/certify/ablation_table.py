@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from raydistill.config import Config
-from raydistill.record import GapBounds
 from raydistill.report.words import percent
+from raydistill.spaces.sections import Config
+from raydistill.storage.record import GapBounds
 
 CONFIDENCE = 0.95
 """Of the two-sided intervals."""

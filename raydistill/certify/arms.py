@@ -14,21 +14,21 @@ from typing import Any, Literal
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from raydistill.baseline import prepare_process, recipe_of, splits_of
 from raydistill.certify.certificate import Arm
-from raydistill.config import Config, derive_seed
-from raydistill.confirm import read_set
 from raydistill.core.contract import NoCheckpoint
 from raydistill.core.evaluate import network_seeds, train_fresh, with_learned_rate
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode, sha256
-from raydistill.data_root import DataRoot
-from raydistill.distillation import distil
 from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
-from raydistill.record import code_sha256
 from raydistill.search.jobs import NetworkJob
-from raydistill.store import Store, StoreError
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.sections import Config, derive_seed
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.data_root import DataRoot
+from raydistill.storage.record import code_sha256
+from raydistill.storage.store import Store, StoreError
+from raydistill.trial.baseline import prepare_process, recipe_of, splits_of
+from raydistill.trial.confirm import read_set
+from raydistill.trial.distillation import distil
 
 
 class ArmPlan(Config):

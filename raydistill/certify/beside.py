@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from raydistill.baseline import Baseline, read_baseline
 from raydistill.certify.certificate import PAGE, Certificate, Evidence, Sizes
 from raydistill.certify.evidence import admissibility_of, openings_of, smaller_of
 from raydistill.certify.page import render_page
 from raydistill.core.cost import forward_macs
 from raydistill.core.synthetic import decode, sha256
 from raydistill.methods import method_configs
-from raydistill.record import TrialRecord, read_record, read_result, read_trials
-from raydistill.store import Store
+from raydistill.storage.record import TrialRecord, read_record, read_result, read_trials
+from raydistill.storage.store import Store
+from raydistill.trial.baseline import Baseline, read_baseline
 
 TOLERANCE = 1e-9
 """Between a stored number and the same worked out on another machine, whose mathematical library may round otherwise."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from raydistill.baseline import Baseline, read_baseline, splits_of
 from raydistill.certify.certificate import CertifyError
-from raydistill.confirm import read_set
-from raydistill.core.data import Splits, count_test_images
 from raydistill.core.paired_gap import planned_half_width
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.data_root import DataRoot
+from raydistill.data.splits import Splits, count_test_images
 from raydistill.methods import method_configs
-from raydistill.record import SearchResult, TrialRecord, code_sha256, read_result, read_trials
-from raydistill.store import Store
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.data_root import DataRoot
+from raydistill.storage.record import SearchResult, TrialRecord, code_sha256, read_result, read_trials
+from raydistill.storage.store import Store
+from raydistill.trial.baseline import Baseline, read_baseline, splits_of
+from raydistill.trial.confirm import read_set
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

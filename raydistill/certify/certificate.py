@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from raydistill.config import Config
 from raydistill.core.synthetic import sha256
 from raydistill.methods import method_configs
-from raydistill.record import GapBounds
-from raydistill.store import Store
-from raydistill.trial_config import TrialConfig, read_trial_config
+from raydistill.spaces.sections import Config
+from raydistill.spaces.trial import TrialConfig, read_trial_config
+from raydistill.storage.record import GapBounds
+from raydistill.storage.store import Store
 
 CERTIFICATE = "certificate.json"
 PAGE = "certificate.md"

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from raydistill.baseline import BUILD_AGAIN, Baseline, read_network, recipe_of
 from raydistill.certify.arms import Plan, certificate_seeds
 from raydistill.certify.candidate import Candidate
 from raydistill.certify.certificate import (
@@ -23,10 +22,11 @@ from raydistill.certify.certificate import (
     seal_of,
 )
 from raydistill.certify.reading import SplitReading
-from raydistill.checkout import commit
 from raydistill.core.cost import forward_macs
-from raydistill.record import TrialRecord, unpack_bits, versions
-from raydistill.store import Store, StoreError
+from raydistill.storage.checkout import commit
+from raydistill.storage.record import TrialRecord, unpack_bits, versions
+from raydistill.storage.store import Store, StoreError
+from raydistill.trial.baseline import BUILD_AGAIN, Baseline, read_network, recipe_of
 
 
 def gather_evidence(study: Store, candidate: Candidate, plan: Plan, read: SplitReading, earlier: tuple[Earlier, ...]) -> Evidence:

@@ -17,10 +17,10 @@ from raydistill.certify.certificate import (
     Verdict,
 )
 from raydistill.certify.headline import write_headline
-from raydistill.config import GoalConfig
 from raydistill.core.lossless import gap_interval, is_admissible
 from raydistill.core.paired_gap import PROCEDURE, paired_gap
-from raydistill.record import GapBounds, unpack_bits
+from raydistill.spaces.sections import GoalConfig
+from raydistill.storage.record import GapBounds, unpack_bits
 
 FLOPS_PER_MAC = 6
 """Of training: a multiply and an add forward, and twice that backward."""

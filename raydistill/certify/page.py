@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raydistill.certify.certificate import ArmFinding, Certificate, Evidence, Findings
-from raydistill.record import GapBounds
 from raydistill.report.words import duration, percent, points
+from raydistill.storage.record import GapBounds
 
 TITLES = {"full": "full data", "set": "**the set**"}
 

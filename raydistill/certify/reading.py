@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from safetensors.torch import load
 
-from raydistill.baseline import prepare_process, splits_of
 from raydistill.certify.arms import Plan
 from raydistill.certify.certificate import Arm
-from raydistill.core.data import LabelledImages, open_test
 from raydistill.core.networks import build_network
 from raydistill.core.train import is_correct
-from raydistill.data_root import DataRoot
-from raydistill.record import pack_bits
-from raydistill.store import Store
-from raydistill.trial_config import TrialConfig
+from raydistill.data.splits import LabelledImages, open_test
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.data_root import DataRoot
+from raydistill.storage.record import pack_bits
+from raydistill.storage.store import Store
+from raydistill.trial.baseline import prepare_process, splits_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

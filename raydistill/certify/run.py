@@ -26,15 +26,15 @@ from raydistill.certify.evidence import check_evidence, gather_evidence, opening
 from raydistill.certify.findings import find
 from raydistill.certify.page import render_page
 from raydistill.certify.reading import read_on_test
-from raydistill.data_root import DataRoot
-from raydistill.lock import study_lock
-from raydistill.record import code_sha256
 from raydistill.search.driver import Executor
 from raydistill.search.jobs import run_missing
 from raydistill.search.needs import needs_of_trial
 from raydistill.search.watcher import Watcher
-from raydistill.store import Store
-from raydistill.stored import read_stored
+from raydistill.storage.data_root import DataRoot
+from raydistill.storage.lock import study_lock
+from raydistill.storage.record import code_sha256
+from raydistill.storage.store import Store
+from raydistill.storage.versioned import read_stored
 
 
 def certify_study(

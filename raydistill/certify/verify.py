@@ -10,21 +10,21 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import ValidationError
 
-from raydistill.baseline import recipe_of, splits_of
+from raydistill.catalogue import find_file
 from raydistill.certify.arms import ArmPlan, Plan, certificate_seeds, network_jobs, set_jobs, trained_arms
 from raydistill.certify.beside import differences, left_unchecked, mismatches_beside
 from raydistill.certify.certificate import Certificate, CertifyError, Findings, content_sha256, read_certificate, seal_of
 from raydistill.certify.evidence import opening_reason
 from raydistill.certify.findings import find
 from raydistill.certify.reading import read_on_test
-from raydistill.data_root import DataRoot
 from raydistill.methods import METHODS
-from raydistill.record import unpack_bits, versions
 from raydistill.search.driver import Executor
 from raydistill.search.jobs import run_missing
 from raydistill.search.watcher import Watcher
-from raydistill.spaces import find_file
-from raydistill.store import Store
+from raydistill.storage.data_root import DataRoot
+from raydistill.storage.record import unpack_bits, versions
+from raydistill.storage.store import Store
+from raydistill.trial.baseline import recipe_of, splits_of
 
 
 class VerificationError(Exception):

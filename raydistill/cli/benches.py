@@ -29,14 +29,14 @@ def bench(
         refuse_beside(context, context.invoked_subcommand, *own)
         return
     with exit_codes("Interrupted."):
-        from raydistill.bench import run_bench
-        from raydistill.data_root import as_data_root
+        from raydistill.bench.steps import run_bench
         from raydistill.report.rendering import render
         from raydistill.report.tables import timing_frame
+        from raydistill.storage.data_root import as_data_root
 
         if tune:
             refuse_beside(context, "--tune", "cases", "device", "threads", "repetitions", "evaluation_steps")
-            from raydistill.tune_cost import time_tune
+            from raydistill.bench.tune_cost import time_tune
 
             typer.echo(render(timing_frame([time_tune(data_root=as_data_root(data_root))]), suffix), nl=False)
             return
@@ -63,9 +63,9 @@ def bench_unroll(
 ) -> None:
     """Time the three gradients of trajectory matching and measure their memory, on MNIST's size."""
     with exit_codes("Interrupted."):
+        from raydistill.bench.unroll_cost import time_unrolling
         from raydistill.report.rendering import render
         from raydistill.report.tables import timing_frame
-        from raydistill.unroll_cost import time_unrolling
 
         costs = time_unrolling(
             whole(ipc, "--ipc"), whole(student_steps, "--student-steps"), width=width, device=device, threads=threads
@@ -84,9 +84,9 @@ def bench_solver(
 ) -> None:
     """Compare ways to search on made-up problems with known truth; nothing is trained."""
     with exit_codes("Interrupted."):
+        from raydistill.bench.solver import bench_solvers
         from raydistill.report.rendering import render
         from raydistill.report.tables import score_frame
-        from raydistill.solver_bench import bench_solvers
 
         scores = bench_solvers(
             strategies=listed(strategies),

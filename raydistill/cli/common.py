@@ -11,17 +11,17 @@ from typing import Annotated, Literal
 import typer
 
 BAD_INPUT = {
-    "raydistill.spaces": ("InputError",),
-    "raydistill.space_document": ("SpaceError",),
-    "raydistill.data_facts": ("DataError",),
+    "raydistill.catalogue": ("InputError",),
+    "raydistill.spaces.document": ("SpaceError",),
+    "raydistill.spaces.data_facts": ("DataError",),
     "raydistill.experts.need": ("ExpertsError",),
-    "raydistill.remote": ("StoreError",),
-    "raydistill.lease": ("StudyInUseError",),
+    "raydistill.storage.remote": ("StoreError",),
+    "raydistill.storage.lease": ("StudyInUseError",),
     "raydistill.search.allowance": ("BudgetError",),
     "raydistill.search.driver": ("StudyMismatchError",),
     "raydistill.search.on_ray": ("ClusterError", "NodeError", "ResourcesError"),
     "raydistill.certify.certificate": ("CertifyError",),
-    "raydistill.comparison_rows": ("CompareError",),
+    "raydistill.comparison.rows": ("CompareError",),
     "raydistill.core.contract": ("DeviceError",),
 }
 """Module to the exceptions that end a command with 2."""

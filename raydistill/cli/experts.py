@@ -21,7 +21,7 @@ def list_experts(
         from raydistill.experts.sets import list_sets
         from raydistill.report.rendering import render
         from raydistill.report.tables import expert_set_frame
-        from raydistill.store import Store
+        from raydistill.storage.store import Store
 
         typer.echo(render(expert_set_frame(list_sets(Store(store))), suffix), nl=False)
 
@@ -61,6 +61,6 @@ def prune_experts(
     """Delete sets of experts."""
     with exit_codes("Interrupted."):
         from raydistill.experts.sets import prune_sets
-        from raydistill.store import Store
+        from raydistill.storage.store import Store
 
         typer.echo("\n".join(f"deleted {key}" for key in prune_sets(Store(store), keys or ())) or "nothing to delete")

@@ -30,10 +30,10 @@ def tables(
 ) -> None:
     """Write each study's tables below its folder; print one study's, or the comparison of several."""
     with exit_codes("Interrupted."):
+        from raydistill.catalogue import find_study
         from raydistill.methods import method_configs
         from raydistill.report.rendering import render
         from raydistill.report.tables import ipc_frame, read_study, study_frame, trial_frame, write_tables
-        from raydistill.spaces import find_study
 
         folders = [find_study(study, store) for study in studies]
         read = [read_study(folder, method_configs()) for folder in folders]
@@ -63,11 +63,11 @@ def compare(
     """Compare methods at one IPC, in pairs with the random real images that each draw starts from."""
     with exit_codes(f"Interrupted. What is done is saved; this continues:\n  {this_command()}"):
         import raydistill
-        from raydistill.comparison_rows import comparison_key
-        from raydistill.one_set import check_reading
+        from raydistill.comparison.rows import comparison_key
         from raydistill.report.progress import watch
         from raydistill.report.summary import end_of_comparison
-        from raydistill.store import Store
+        from raydistill.sets.one import check_reading
+        from raydistill.storage.store import Store
 
         check_reading(split, reason, None)
         with watch() as watcher:
@@ -201,9 +201,9 @@ def reproduce(
     """Make the tables of the report again, beside its values; or list published values beside own ones."""
     with exit_codes(f"Interrupted. What is done is saved; this continues:\n  {this_command()}"):
         import raydistill
+        from raydistill.catalogue import InputError
         from raydistill.report.progress import watch
         from raydistill.reproduce.tables import render_flops, render_results
-        from raydistill.spaces import InputError
 
         if [table is not None, flops_only, ledger].count(True) != 1:
             raise InputError("one of --table, --flops-only and --ledger is wanted: give --table 1 to 7, or another of them alone")
@@ -215,7 +215,7 @@ def reproduce(
         if ledger:
             refuse_beside(context, "--ledger", *training)
             from raydistill.reproduce.ledger import render_ledger
-            from raydistill.store import Store
+            from raydistill.storage.store import Store
 
             results_store = Store(store)
             source = context.get_parameter_source("store")

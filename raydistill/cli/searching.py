@@ -41,7 +41,7 @@ def search(
                 watcher=watcher,
             )
         from raydistill.report.summary import end_of_search
-        from raydistill.store import Store
+        from raydistill.storage.store import Store
 
         typer.echo(end_of_search(Store(store).at(result.study), result))
 
@@ -61,8 +61,8 @@ def submit(
 ) -> None:
     """Send a search to a running cluster as a job; it goes on when this command has ended."""
     with exit_codes("Interrupted. Whether the job was sent, the cluster's dashboard says."):
-        from raydistill.submission import plan_submission, submitted_lines
-        from raydistill.submission import submit as send
+        from raydistill.search.submission import plan_submission, submitted_lines
+        from raydistill.search.submission import submit as send
 
         planned = plan_submission(
             space,
@@ -86,14 +86,14 @@ def plan(
 ) -> None:
     """Forecast a search's hours, disk and memory from a short measured probe; nothing is written."""
     with exit_codes("Interrupted."):
-        from raydistill.data_root import as_data_root
-        from raydistill.spaces import load_space
+        from raydistill.catalogue import load_space
+        from raydistill.storage.data_root import as_data_root
 
         budget = [] if trials is None else [f"budget.trials={trials}"]
         checked = load_space(space, [*(overrides or []), *budget], as_data_root(data_root))
 
-        from raydistill.plan import plan_search
         from raydistill.report.summary import forecast_lines
+        from raydistill.search.plan import plan_search
 
         typer.echo(forecast_lines(plan_search(checked, as_data_root(data_root), at_once)))
 
@@ -133,7 +133,7 @@ def grafana(
 def spaces() -> None:
     """List the shipped search spaces."""
     with exit_codes("Interrupted."):
-        from raydistill.spaces import shipped_spaces
+        from raydistill.catalogue import shipped_spaces
 
         for name, path in shipped_spaces().items():
             typer.echo(f"{name}\t{path}")

@@ -27,13 +27,13 @@ def distill(
 ) -> None:
     """Distil one set without a search; every range of the space is fixed by --set, or a trial is run again from its folder."""
     with exit_codes("Interrupted. Nothing was written."):
-        from raydistill.data_root import as_data_root
-        from raydistill.one_set import compare_with_start, distil_once, save_set
         from raydistill.report.progress import PlainWatcher
         from raydistill.report.steps import watch_steps
         from raydistill.report.summary import distilled_summary
-        from raydistill.rerun import to_distil
-        from raydistill.store import Store
+        from raydistill.sets.one import compare_with_start, distil_once, save_set
+        from raydistill.sets.rerun import to_distil
+        from raydistill.storage.data_root import as_data_root
+        from raydistill.storage.store import Store
 
         config, experts, trial = to_distil(space, overrides or [], store, as_data_root(data_root))
         folder = Store(out or f"distilled/{config.trial_id}")
@@ -72,11 +72,11 @@ def evaluate(
 ) -> None:
     """Train fresh networks on a saved set and read their accuracy; with --network a row per architecture."""
     with exit_codes("Interrupted."):
-        from raydistill.data_root import as_data_root
-        from raydistill.one_set import evaluate_file
         from raydistill.report.rendering import render
         from raydistill.report.tables import network_frame
         from raydistill.report.words import accuracy_line
+        from raydistill.sets.one import evaluate_file
+        from raydistill.storage.data_root import as_data_root
 
         if augmentations and protocol is None:
             raise typer.BadParameter(
@@ -132,10 +132,10 @@ def import_(
 ) -> None:
     """Bring a set that others published into this project's form; the file is read apart and nothing in it is run."""
     with exit_codes("Interrupted. Nothing was written."):
-        from raydistill.data_root import as_data_root
-        from raydistill.one_set import write_set
-        from raydistill.set_import import import_file
-        from raydistill.store import Store
+        from raydistill.sets.importing import import_file
+        from raydistill.sets.one import write_set
+        from raydistill.storage.data_root import as_data_root
+        from raydistill.storage.store import Store
 
         folder = Store(out)
         folder.check_writable()
@@ -161,8 +161,8 @@ def export(
 ) -> None:
     """Write a set in a form that other programs read."""
     with exit_codes("Interrupted."):
-        from raydistill.data_root import as_data_root
-        from raydistill.set_export import export_set
+        from raydistill.sets.exporting import export_set
+        from raydistill.storage.data_root import as_data_root
 
         exported = export_set(set_file, out, form, data_root=as_data_root(data_root))
         typer.echo(f"Written {exported.path}: {exported.note}")

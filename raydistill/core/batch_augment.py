@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torchvision import transforms
 
-from raydistill.core.preprocess import Preprocess
 from raydistill.core.train import Augment
+from raydistill.data.preprocess import Preprocess
 
 
 class Cutout:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from raydistill.core.layers import Features, make_norm
-from raydistill.network_config import AlexNetConfig, LeNetConfig, ResNet18Config, Shape, VGG11Config
+from raydistill.spaces.network import AlexNetConfig, LeNetConfig, ResNet18Config, Shape, VGG11Config
 
 
 class LeNet(nn.Module):

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from raydistill.core.networks import build_network
-from raydistill.network_config import NetworkConfig
+from raydistill.spaces.network import NetworkConfig
 
 with warnings.catch_warnings():
     # fvcore, unchanged since 2022, calls torch.jit.script as it is imported; what it counts does not depend on that.

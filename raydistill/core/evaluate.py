@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raydistill.config import derive_seed
-from raydistill.core.data import LabelledImages, Splits
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.recipes import EpochRecipe, Recipe
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.core.train import Augment, is_correct, train
-from raydistill.network_config import NetworkConfig
+from raydistill.data.splits import LabelledImages, Splits
+from raydistill.spaces.network import NetworkConfig
+from raydistill.spaces.sections import derive_seed
 
 
 def train_fresh(

@@ -28,14 +28,14 @@ from pydantic.config import JsonDict
 from torch import Tensor
 from torch.nn import functional
 
-from raydistill.config import Config, derive_seed
 from raydistill.core.augment import augment_each, parse_operations
 from raydistill.core.contract import DivergedError, TrainPart
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.train import images_at_once, is_correct
 from raydistill.core.unroll import flatten, logits_by_parameters
-from raydistill.data_facts import DataFacts
-from raydistill.network_config import NetworkConfig
+from raydistill.spaces.data_facts import DataFacts
+from raydistill.spaces.network import NetworkConfig
+from raydistill.spaces.sections import Config, derive_seed
 
 ONLY_CHOICES: JsonDict = {"only_choices": True}
 """Marks a field that a range would be ruinous in: each value of it has experts of its own."""

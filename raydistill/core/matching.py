@@ -17,7 +17,7 @@ from raydistill.core.contract import Checkpoint
 from raydistill.core.layers import Features
 from raydistill.core.networks import Network
 from raydistill.core.train import draw_batches
-from raydistill.data_facts import DataFacts
+from raydistill.spaces.data_facts import DataFacts
 
 REAL_CHUNK = 256
 """Real images in one forward pass: 2,560 at width 128 at once peak at 3.1 GB, in chunks of 256 at 0.8 GB, and run no slower."""

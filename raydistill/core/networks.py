@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from raydistill.core.classic_networks import VGG11, AlexNet, LeNet, ResNet18
 from raydistill.core.layers import Features, average_pool, make_norm
-from raydistill.network_config import (
+from raydistill.spaces.network import (
     AlexNetConfig,
     ConvNetConfig,
     LeNetConfig,

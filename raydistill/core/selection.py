@@ -12,7 +12,7 @@ from raydistill.core.contract import TrainPart
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.recipes import RECIPES
 from raydistill.core.train import images_at_once, train
-from raydistill.network_config import NetworkConfig
+from raydistill.spaces.network import NetworkConfig
 
 
 class ClassBatches:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from raydistill.core.contract import TrainPart
 from raydistill.core.experts import Experts, logits_of
-from raydistill.network_config import NetworkConfig
+from raydistill.spaces.network import NetworkConfig
 
 
 def soft_labels(experts: Experts, network: NetworkConfig, part: TrainPart, images: Tensor, classes: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from raydistill.core.preprocess import Preprocess, Standardise, Whiten
+from raydistill.data.preprocess import Preprocess, Standardise, Whiten
 
 FORMAT = "raydistill-set-1"
 

@@ -11,17 +11,17 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from raydistill.baseline import prepare_process, splits_of, train_part
 from raydistill.core.contract import TrainPart
 from raydistill.core.cost import Stopwatch
 from raydistill.core.experts import difficulty, train_expert
 from raydistill.core.synthetic import sha256
-from raydistill.data_root import DataRoot
 from raydistill.experts.files import ExpertRow, is_whole, missing, read_row, read_tensors, tensors_file, there
 from raydistill.experts.need import ExpertNeed
-from raydistill.record import code_sha256, versions
-from raydistill.store import Store, StoreError
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.data_root import DataRoot
+from raydistill.storage.record import code_sha256, versions
+from raydistill.storage.store import Store, StoreError
+from raydistill.trial.baseline import prepare_process, splits_of, train_part
 
 
 def check_disk(needs: Sequence[ExpertNeed], store: Store, *, rebuild_damaged: bool = False) -> None:

@@ -13,15 +13,15 @@ from safetensors import safe_open
 from safetensors.torch import load
 from torch import Tensor
 
-from raydistill.config import Config
-from raydistill.core.data import Splits
 from raydistill.core.synthetic import sha256
+from raydistill.data.splits import Splits
 from raydistill.experts.need import ExpertNeed, need_of
-from raydistill.node_cache import cached
-from raydistill.record import code_sha256
-from raydistill.store import Store, StoreError
-from raydistill.stored import read_stored
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.sections import Config
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.node_cache import cached
+from raydistill.storage.record import code_sha256
+from raydistill.storage.store import Store, StoreError
+from raydistill.storage.versioned import read_stored
 
 IN_MEMORY_BYTES = 2**29
 """Snapshots that are kept in memory; the published sets of experts are larger, and an iteration needs two of theirs."""

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from raydistill.config import derive_seed
 from raydistill.core.augment import parse_operations
-from raydistill.core.data import Splits
 from raydistill.core.experts import ExpertFields, ExpertSettings
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.unroll import flatten
-from raydistill.network_config import NetworkConfig
-from raydistill.trial_config import TrialConfig
+from raydistill.data.splits import Splits
+from raydistill.spaces.network import NetworkConfig
+from raydistill.spaces.sections import derive_seed
+from raydistill.spaces.trial import TrialConfig
 
 FOLDER = "experts"
 """Of all sets, in the store."""

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from pydantic import Field, ValidationError
 
-from raydistill.config import Config
 from raydistill.core.experts import ExpertSettings
 from raydistill.experts.files import read_row, there
 from raydistill.experts.need import FOLDER, ExpertNeed
-from raydistill.lock import study_lock
-from raydistill.record import code_sha256
-from raydistill.store import Store, StoreError
+from raydistill.spaces.sections import Config
+from raydistill.storage.lock import study_lock
+from raydistill.storage.record import code_sha256
+from raydistill.storage.store import Store, StoreError
 
 
 class ExpertSet(Config):

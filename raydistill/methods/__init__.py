@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from raydistill.config import Config
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods import coreset, datadam, datm, dc, dm, pad, random_soft
+from raydistill.spaces.sections import Config
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,11 +17,11 @@ from typing import Literal
 
 import torch
 
-from raydistill.config import Config
 from raydistill.core.contract import Checkpoint, Report, TrainPart
 from raydistill.core.selection import starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
-from raydistill.network_config import NetworkConfig
+from raydistill.spaces.network import NetworkConfig
+from raydistill.spaces.sections import Config
 
 
 class RandomConfig(Config):

@@ -42,7 +42,6 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from raydistill.config import Config
 from raydistill.core.augment import AugmentationName, parse_operations
 from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
 from raydistill.core.layers import Features
@@ -59,8 +58,9 @@ from raydistill.core.matching import (
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
-from raydistill.data_facts import DataFacts
-from raydistill.network_config import NetworkConfig
+from raydistill.spaces.data_facts import DataFacts
+from raydistill.spaces.network import NetworkConfig
+from raydistill.spaces.sections import Config
 
 
 class DataDAMConfig(Config):

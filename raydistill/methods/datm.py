@@ -21,7 +21,7 @@ from raydistill.core.contract import Checkpoint, Report, TrainPart
 from raydistill.core.experts import Experts
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods.trajectory import ABLATIONS, TrajectoryConfig, match_trajectories
-from raydistill.network_config import NetworkConfig
+from raydistill.spaces.network import NetworkConfig
 
 __all__ = ["ABLATIONS", "DATMConfig", "distill"]
 

@@ -41,7 +41,6 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from raydistill.config import Config
 from raydistill.core.augment import AugmentationName, Draw, parse_operations
 from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
 from raydistill.core.matching import (
@@ -56,8 +55,9 @@ from raydistill.core.matching import (
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
-from raydistill.data_facts import DataFacts
-from raydistill.network_config import NetworkConfig
+from raydistill.spaces.data_facts import DataFacts
+from raydistill.spaces.network import NetworkConfig
+from raydistill.spaces.sections import Config
 
 ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
     "augmentation": lambda config: {"augmentation": "none"},

@@ -30,14 +30,14 @@ import torch
 from pydantic import Field, NonNegativeInt, model_validator
 from torch import Tensor
 
-from raydistill.config import Config
 from raydistill.core.contract import Checkpoint, Report, TrainPart
 from raydistill.core.experts import ONLY_CHOICES, Curriculum, Experts, Share
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.data_facts import DataFacts
 from raydistill.methods import trajectory
 from raydistill.methods.trajectory import Keep, TrajectoryConfig, match_trajectories
-from raydistill.network_config import NetworkConfig
+from raydistill.spaces.data_facts import DataFacts
+from raydistill.spaces.network import NetworkConfig
+from raydistill.spaces.sections import Config
 
 ABLATIONS = {
     **trajectory.ABLATIONS,

@@ -21,7 +21,7 @@ from raydistill.core.experts import ONLY_CHOICES, Curriculum, ExpertFields, Expe
 from raydistill.core.selection import starting_images
 from raydistill.core.soft_labels import soft_labels
 from raydistill.core.synthetic import SyntheticSet, hard_labels
-from raydistill.network_config import NetworkConfig
+from raydistill.spaces.network import NetworkConfig
 
 
 class RandomSoftConfig(ExpertFields):

@@ -38,7 +38,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from raydistill.config import Config
 from raydistill.core.augment import draw_one_operation, parse_operations
 from raydistill.core.contract import Checkpoint, DivergedError, LossWatch, Report, TrainPart
 from raydistill.core.experts import ExpertFields, Experts
@@ -48,8 +47,9 @@ from raydistill.core.soft_labels import images_classified_right, soft_labels
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.core.train import draw_batches
 from raydistill.core.unroll import GradientKind, StudentStep, Unroll, student_loss, unrolled_gradient
-from raydistill.data_facts import DataFacts
-from raydistill.network_config import NetworkConfig
+from raydistill.spaces.data_facts import DataFacts
+from raydistill.spaces.network import NetworkConfig
+from raydistill.spaces.sections import Config
 
 ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
     "learned labels": lambda config: {"lr_labels": 0.0},

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from raydistill.record import TrialRecord
 from raydistill.report.words import telling_line
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.record import TrialRecord
 
 
 def config_cells(config: TrialConfig[Any]) -> dict[str, Any]:

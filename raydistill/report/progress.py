@@ -19,11 +19,11 @@ from rich.text import Text
 
 from raydistill.report.tally import Running, Tally, step_words
 from raydistill.report.words import duration, points, telling_line
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.trial import TrialConfig
 
 if TYPE_CHECKING:
-    from raydistill.record import Reading, TrialRecord
     from raydistill.search.watcher import Watcher
+    from raydistill.storage.record import Reading, TrialRecord
 
 MOST_RUNNING_SHOWN = 12
 """Rows of the live table; a terminal is not higher than that for long."""

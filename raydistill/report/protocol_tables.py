@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from raydistill.data_root import DataRoot
-from raydistill.protocols import PROTOCOLS, BenchReading, RankingReading, run_dc_bench, run_dd_ranking
+from raydistill.catalogue import InputError, did_you_mean
 from raydistill.report.rendering import frame_of, render
-from raydistill.spaces import InputError, did_you_mean
+from raydistill.sets.protocols import PROTOCOLS, BenchReading, RankingReading, run_dc_bench, run_dd_ranking
+from raydistill.storage.data_root import DataRoot
 
 
 def render_protocol(

@@ -11,17 +11,17 @@ from typing import Any, Literal
 
 import fsspec
 
-from raydistill.config import Config
 from raydistill.core.experts import ExpertFields
-from raydistill.lock import holder_of
 from raydistill.methods import method_configs
-from raydistill.record import TrialRecord, read_progress
 from raydistill.report.tables import StudyRecords, read_study
 from raydistill.report.tally import Bracket, bracket_of, bracket_words, state_words, step_words
 from raydistill.report.words import duration, points
 from raydistill.search.resume import SPACE_FILE, stored_document
-from raydistill.store import Store
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.sections import Config
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.lock import holder_of
+from raydistill.storage.record import TrialRecord, read_progress
+from raydistill.storage.store import Store
 
 Stage = Literal["baseline", "experts", "trials", "confirmation", "ended"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from raydistill.baseline import Baseline
-from raydistill.comparison_rows import CONFIDENCE, Comparison
+from raydistill.comparison.rows import CONFIDENCE, Comparison
 from raydistill.methods import method_configs
-from raydistill.plan import Forecast
-from raydistill.record import SearchResult
 from raydistill.report.rendering import render
 from raydistill.report.tables import comparison_frame, read_study, write_tables
 from raydistill.report.words import accuracy_line, duration, points
-from raydistill.store import Store
+from raydistill.search.plan import Forecast
+from raydistill.storage.record import SearchResult
+from raydistill.storage.store import Store
+from raydistill.trial.baseline import Baseline
 
 
 def end_of_search(study: Store, result: SearchResult) -> str:

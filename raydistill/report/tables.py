@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raydistill.baseline import Baseline, read_baseline
-from raydistill.comparison_rows import Comparison, Row
-from raydistill.config import Config
+from raydistill.comparison.rows import Comparison, Row
 from raydistill.experts.sets import ExpertSet
-from raydistill.one_set import NetworkReading
-from raydistill.record import SearchResult, TrialRecord, read_result, read_trials
 from raydistill.report.cells import config_cells, measured_cells, sample_std, seconds_of
 from raydistill.report.rendering import FORMATS, frame_of, render
-from raydistill.store import Store, StoreError
-from raydistill.trial_config import TrialConfig
+from raydistill.sets.one import NetworkReading
+from raydistill.spaces.sections import Config
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.record import SearchResult, TrialRecord, read_result, read_trials
+from raydistill.storage.store import Store, StoreError
+from raydistill.trial.baseline import Baseline, read_baseline
 
 UNFINISHED = "unfinished"
 """State of a trial without a record, verdict of a study without a result."""

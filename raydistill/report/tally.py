@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from raydistill.config import Config
 from raydistill.report.words import duration, points
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.sections import Config
+from raydistill.spaces.trial import TrialConfig
 
 if TYPE_CHECKING:
-    from raydistill.record import Reading, TrialRecord
+    from raydistill.storage.record import Reading, TrialRecord
 
 
 class Bracket(Config):

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import torch
 
-from raydistill.config import Config
 from raydistill.core.cost import forward_macs
 from raydistill.core.layers import average_pool
 from raydistill.core.networks import build_network
-from raydistill.network_config import ConvNetConfig, Shape
 from raydistill.reproduce.published import FLOPS_PRINTED
+from raydistill.spaces.network import ConvNetConfig, Shape
+from raydistill.spaces.sections import Config
 
 CONVNET_3 = ConvNetConfig(name="convnet", depth=3, width=128)
 CONVNET_7 = ConvNetConfig(name="convnet", depth=7, width=32)

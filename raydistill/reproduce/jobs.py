@@ -16,26 +16,26 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 
-from raydistill.baseline import set_up_process, train_part
-from raydistill.config import Config, derive_seed
 from raydistill.core.contract import DivergedError
 from raydistill.core.cost import Stopwatch
-from raydistill.core.data import LabelledImages, Splits
 from raydistill.core.evaluate import network_seeds, train_fresh, with_learned_rate
 from raydistill.core.experts import ExpertFields
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode
 from raydistill.core.train import is_correct
-from raydistill.data_root import DataRoot
-from raydistill.distillation import StoredCheckpoint
+from raydistill.data.splits import LabelledImages, Splits
 from raydistill.experts.build import train_and_keep
 from raydistill.experts.files import StoredExperts
 from raydistill.experts.need import ExpertNeed, need_for
 from raydistill.methods import METHODS
-from raydistill.record import code_sha256, versions
 from raydistill.reproduce.official import load_official
 from raydistill.reproduce.settings import Cell, SetPlan
-from raydistill.store import Store
-from raydistill.stored import read_needed, read_stored
+from raydistill.spaces.sections import Config, derive_seed
+from raydistill.storage.data_root import DataRoot
+from raydistill.storage.record import code_sha256, versions
+from raydistill.storage.store import Store
+from raydistill.storage.versioned import read_needed, read_stored
+from raydistill.trial.baseline import set_up_process, train_part
+from raydistill.trial.distillation import StoredCheckpoint
 
 
 class MadeSet(Config):

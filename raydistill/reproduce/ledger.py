@@ -19,12 +19,12 @@ import numpy as np
 from pydantic import Field
 
 from raydistill.certify.certificate import Certificate
-from raydistill.comparison_rows import Comparison
-from raydistill.config import Config
+from raydistill.comparison.rows import Comparison
 from raydistill.methods import METHODS
 from raydistill.report.rendering import frame_of, render
-from raydistill.store import Store
-from raydistill.stored import read_stored
+from raydistill.spaces.sections import Config
+from raydistill.storage.store import Store
+from raydistill.storage.versioned import read_stored
 
 NOT_RUN = "not run"
 MAKE_AGAIN = "make it again, or delete it"

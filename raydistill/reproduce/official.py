@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from raydistill.config import Config, DatasetConfig
-from raydistill.core.byte_images import byte_images
-from raydistill.core.data import LabelledImages, Splits, load_raw
-from raydistill.core.preprocess import Standardise
-from raydistill.core.raw import RawDataset
-from raydistill.data_root import DataRoot
-from raydistill.set_import import CONSTANTS
+from raydistill.data.byte_images import byte_images
+from raydistill.data.preprocess import Standardise
+from raydistill.data.raw import RawDataset
+from raydistill.data.splits import LabelledImages, Splits, load_raw
+from raydistill.sets.importing import CONSTANTS
+from raydistill.spaces.sections import Config, DatasetConfig
+from raydistill.storage.data_root import DataRoot
 
 ReportData = Literal["mnist", "mhist"]
 NORMALISED = {"mnist": CONSTANTS["mnist"], "mhist": CONSTANTS["imagenet"]}

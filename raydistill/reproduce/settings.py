@@ -19,16 +19,16 @@ from typing import Literal
 
 from pydantic import SerializeAsAny
 
-from raydistill.config import Config
 from raydistill.core.recipes import ALL_SIX, RECIPES, EpochRecipe, Recipe
 from raydistill.methods.coreset import RandomConfig
 from raydistill.methods.datadam import DataDAMConfig
 from raydistill.methods.datm import DATMConfig
 from raydistill.methods.pad import PADConfig
 from raydistill.methods.random_soft import RandomSoftConfig, of_the_same_experts
-from raydistill.network_config import ConvNetConfig, MLPConfig, NetworkConfig
 from raydistill.reproduce.official import OfficialImages, ReportData
 from raydistill.reproduce.scales import Scale
+from raydistill.spaces.network import ConvNetConfig, MLPConfig, NetworkConfig
+from raydistill.spaces.sections import Config
 
 Reading = Literal["as_run", "as_specified"]
 READINGS: tuple[Reading, ...] = ("as_run", "as_specified")

@@ -18,7 +18,7 @@ from raydistill.reproduce.published import REPORT_TIMER, TABLE_2, TABLES, TITLES
 from raydistill.reproduce.run import Asked, Read, Result, Results
 from raydistill.reproduce.scales import Scale
 from raydistill.reproduce.settings import UPDATES_AS_RUN
-from raydistill.store import Store
+from raydistill.storage.store import Store
 
 IN_CAPTION = ("table", "reading", "scale")
 """Columns of the CSV that the caption tells a person."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from raydistill.config import BudgetConfig
-from raydistill.record import TrialRecord
-from raydistill.store import Store
+from raydistill.spaces.sections import BudgetConfig
+from raydistill.storage.record import TrialRecord
+from raydistill.storage.store import Store
 
 SPENT_FILE = "spent.json"
 

@@ -11,28 +11,28 @@ from typing import Any, Protocol
 
 import yaml
 
-from raydistill.baseline import Baseline, finish_baseline, read_baseline, recipe_of
-from raydistill.config import GoalConfig, dataset_config
-from raydistill.confirm import finish_confirmation
-from raydistill.core.data import load_splits
-from raydistill.data_root import DataRoot, as_data_root
-from raydistill.lock import study_lock
+from raydistill.data.splits import load_splits
 from raydistill.methods import METHODS, method_configs
-from raydistill.record import SearchResult, TrialRecord, read_trials
 from raydistill.search.allowance import check_budget
+from raydistill.search.distributions import any_trial, complete_document
 from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
 from raydistill.search.jobs import JobRunner, baseline_jobs, confirm_jobs, run_stage
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.proposal import Aim
 from raydistill.search.resume import SPACE_FILE, StudyMismatchError, check_resumable
 from raydistill.search.solver import Solver
-from raydistill.search.space import any_trial, complete_document
 from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, not_admissible
 from raydistill.search.watcher import Watcher
-from raydistill.search_space import SearchSpace
-from raydistill.store import Store
-from raydistill.trial import LOOK_FRACTIONS
-from raydistill.trial_config import TrialConfig, read_trial_config
+from raydistill.spaces.sections import GoalConfig, dataset_config
+from raydistill.spaces.space import SearchSpace
+from raydistill.spaces.trial import TrialConfig, read_trial_config
+from raydistill.storage.data_root import DataRoot, as_data_root
+from raydistill.storage.lock import study_lock
+from raydistill.storage.record import SearchResult, TrialRecord, read_trials
+from raydistill.storage.store import Store
+from raydistill.trial.baseline import Baseline, finish_baseline, read_baseline, recipe_of
+from raydistill.trial.confirm import finish_confirmation
+from raydistill.trial.run import LOOK_FRACTIONS
 
 __all__ = ["Executor", "StudyMismatchError", "run_search"]
 

@@ -9,20 +9,20 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
-from raydistill.baseline import Baseline, recipe_of, splits_of
 from raydistill.core.experts import ExpertFields
 from raydistill.core.recipes import Recipe
-from raydistill.data_root import DataRoot
 from raydistill.experts.build import build_expert, build_scores, check_disk
 from raydistill.experts.files import StoredExperts, missing
 from raydistill.experts.need import FOLDER, ExpertNeed, needs_of
 from raydistill.experts.sets import note_use
-from raydistill.lock import StudyInUseError, study_lock
 from raydistill.search.jobs import JobRunner, network_jobs, run_missing
 from raydistill.search.watcher import Watcher
-from raydistill.search_space import Choices, Range, SearchSpace
-from raydistill.store import Store
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.space import Choices, Range, SearchSpace
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.data_root import DataRoot
+from raydistill.storage.lock import StudyInUseError, study_lock
+from raydistill.storage.store import Store
+from raydistill.trial.baseline import Baseline, recipe_of, splits_of
 
 
 def extreme_trials(space: SearchSpace, data_sha256: str) -> list[TrialConfig[Any]]:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from raydistill.baseline import train_baseline_network
-from raydistill.confirm import train_confirm_network
-from raydistill.data_root import DataRoot
 from raydistill.methods import method_configs
 from raydistill.search.watcher import Watcher
-from raydistill.store import Store
-from raydistill.trial_config import TrialConfig, read_trial_config
+from raydistill.spaces.trial import TrialConfig, read_trial_config
+from raydistill.storage.data_root import DataRoot
+from raydistill.storage.store import Store
+from raydistill.trial.baseline import train_baseline_network
+from raydistill.trial.confirm import train_confirm_network
 
 
 class Job(Protocol):

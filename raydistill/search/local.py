@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from raydistill.data_root import DataRoot
-from raydistill.record import TrialRecord, read_record
 from raydistill.search.jobs import Job
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.solver import Solver
 from raydistill.search.watcher import Watcher
-from raydistill.store import Store, StoreError
-from raydistill.trial import OnStep, Report, run_trial, tell_nobody
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.data_root import DataRoot
+from raydistill.storage.record import TrialRecord, read_record
+from raydistill.storage.store import Store, StoreError
+from raydistill.trial.run import OnStep, Report, run_trial, tell_nobody
 
 
 class LocalExecutor:

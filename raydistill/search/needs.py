@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from raydistill.config import DatasetConfig
-from raydistill.data_root import DataRoot
-from raydistill.store import Store
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.sections import DatasetConfig
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.data_root import DataRoot
+from raydistill.storage.store import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

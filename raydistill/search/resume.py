@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
-from raydistill.baseline import read_baseline, read_networks
-from raydistill.record import code_sha256, read_trials
-from raydistill.search.space import complete_document
-from raydistill.search_space import SearchSpace
-from raydistill.store import Store, StoreError
+from raydistill.search.distributions import complete_document
+from raydistill.spaces.space import SearchSpace
+from raydistill.storage.record import code_sha256, read_trials
+from raydistill.storage.store import Store, StoreError
+from raydistill.trial.baseline import read_baseline, read_networks
 
 SPACE_FILE = "search_space.yaml"
 MAY_CHANGE = ("budget.trials", "budget.hours", "budget.gpu_hours", "resources.max_concurrent_trials", "dataset.path")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from raydistill.store import Store
+from raydistill.storage.store import Store
 
 FILE = "study.db"
 EVERY_SECONDS = 30.0

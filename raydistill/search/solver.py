@@ -27,17 +27,17 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from raydistill.config import derive_seed
-from raydistill.record import FINAL_STATES, TrialRecord, read_trials
 from raydistill.search.allowance import Allowance
+from raydistill.search.distributions import distributions, field, from_parameter, from_place, parameters, to_place
 from raydistill.search.ladder import Rung, ladder
 from raydistill.search.law import LawModel, Seen
 from raydistill.search.proposal import Aim, model_of, propose
 from raydistill.search.snapshot import Snapshot
-from raydistill.search.space import distributions, field, from_parameter, from_place, parameters, to_place
-from raydistill.search_space import SearchSpace
-from raydistill.store import Store
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.sections import derive_seed
+from raydistill.spaces.space import SearchSpace
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.record import FINAL_STATES, TrialRecord, read_trials
+from raydistill.storage.store import Store
 
 
 class Outcome(NamedTuple):

@@ -10,13 +10,13 @@ from typing import Literal, NamedTuple, get_args
 
 from scipy import stats
 
-from raydistill.baseline import Baseline
-from raydistill.config import GoalConfig
-from raydistill.confirm import Confirmation
 from raydistill.core.lossless import gap_interval
-from raydistill.record import GapBounds, SearchResult, State, TrialRecord, unpack_bits
 from raydistill.search.law import LawModel
-from raydistill.search_space import SearchSpace
+from raydistill.spaces.sections import GoalConfig
+from raydistill.spaces.space import SearchSpace
+from raydistill.storage.record import GapBounds, SearchResult, State, TrialRecord, unpack_bits
+from raydistill.trial.baseline import Baseline
+from raydistill.trial.confirm import Confirmation
 
 Verdict = Literal["lossless", "not_reached", "inconclusive"]
 FLOOR_CONFIDENCE = 0.9

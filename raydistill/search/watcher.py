@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from raydistill.record import Reading, TrialRecord
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.record import Reading, TrialRecord
 
 
 class Watcher(Protocol):

@@ -11,13 +11,13 @@ import pytest
 import torch
 from made_up import SPACE, Told, space
 
-from raydistill import baseline
 from raydistill.certify import findings
 from raydistill.certify.run import certify_study
 from raydistill.core.recipes import RECIPES
 from raydistill.search.driver import run_search
 from raydistill.search.local import LocalExecutor
-from raydistill.store import Store
+from raydistill.storage.store import Store
+from raydistill.trial.run import baseline
 
 SMALL = SPACE + "\nevaluation: {recipe: default, networks: 2, baseline_networks: 2, confirm_networks: 2}\n"
 QUICK = ("method.random_inits=3", "method.batch_real=8", "ipc.high=6", "goal.margin_fraction=0.95", "budget.trials=2")

@@ -22,9 +22,9 @@ from raydistill.core.paired_gap import paired_gap
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods import METHODS
 from raydistill.methods.datadam import DataDAMConfig
-from raydistill.record import pack_bits
 from raydistill.search.local import LocalExecutor
-from raydistill.store import Store
+from raydistill.storage.record import pack_bits
+from raydistill.storage.store import Store
 
 
 def ablate(study: Store, watcher: Any = None, **given: Any) -> Ablation:

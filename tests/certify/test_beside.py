@@ -15,8 +15,8 @@ from raydistill.certify.certificate import Certificate, Evidence, content_sha256
 from raydistill.certify.findings import find
 from raydistill.certify.page import render_page
 from raydistill.certify.verify import VerificationError, verify_certificate
-from raydistill.record import write_record
-from raydistill.store import Store
+from raydistill.storage.record import write_record
+from raydistill.storage.store import Store
 
 
 def test_a_certificate_in_its_study_is_held_against_the_files_beside_it(certified: Store) -> None:

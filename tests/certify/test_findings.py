@@ -14,7 +14,7 @@ from raydistill.certify.certificate import Admissibility, content_sha256
 from raydistill.certify.findings import find
 from raydistill.certify.page import render_page
 from raydistill.core.synthetic import sha256
-from raydistill.record import pack_bits
+from raydistill.storage.record import pack_bits
 
 
 @pytest.mark.parametrize(

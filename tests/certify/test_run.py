@@ -16,16 +16,16 @@ from raydistill.certify.certificate import Certificate, CertifyError, read_certi
 from raydistill.certify.evidence import openings_of
 from raydistill.certify.run import certify_study
 from raydistill.certify.verify import verify_certificate
-from raydistill.checkout import commit
-from raydistill.config import Config
-from raydistill.core import data
 from raydistill.core.synthetic import decode
-from raydistill.data_facts import DataError
-from raydistill.lock import StudyInUseError, study_lock
+from raydistill.data import splits as data
 from raydistill.methods import METHODS, Control, Method
-from raydistill.record import SearchResult, code_sha256
 from raydistill.search.local import LocalExecutor
-from raydistill.store import Store, StoreError
+from raydistill.spaces.data_facts import DataError
+from raydistill.spaces.sections import Config
+from raydistill.storage.checkout import commit
+from raydistill.storage.lock import StudyInUseError, study_lock
+from raydistill.storage.record import SearchResult, code_sha256
+from raydistill.storage.store import Store, StoreError
 
 
 def certify(study: Store, watcher: Any = None, **given: Any) -> Certificate:

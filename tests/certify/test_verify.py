@@ -11,14 +11,14 @@ import pytest
 from hand_certified import FULL, certificate, set_at
 from made_up import Told
 
+from raydistill.catalogue import InputError
 from raydistill.certify import verify
 from raydistill.certify.certificate import Certificate, CertifyError, content_sha256
 from raydistill.certify.findings import find
 from raydistill.certify.verify import VerificationError, retrain, verify_certificate
 from raydistill.core.recipes import RECIPES
 from raydistill.search.local import LocalExecutor
-from raydistill.spaces import InputError
-from raydistill.store import Store
+from raydistill.storage.store import Store
 
 
 def written(folder: Path, made: Certificate) -> str:

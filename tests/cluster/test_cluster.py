@@ -67,8 +67,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 @ray.remote(num_cpus=0)
 def look():
-    import raydistill.trial
-    Path("/shared", f"seen-by-{socket.gethostname()}").write_text(raydistill.trial.__file__)
+    import raydistill.trial.run
+    Path("/shared", f"seen-by-{socket.gethostname()}").write_text(raydistill.trial.run.__file__)
 
 ray.init()
 places = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in ray.nodes() if node["Alive"]]
@@ -162,7 +162,7 @@ def test_every_host_runs_the_code_that_was_brought_and_sees_the_shared_folder(la
     (world.shared / "look.py").write_text(ON_EVERY_NODE)
     laptop.type("ray job submit --address http://127.0.0.1:8265 -- python /shared/look.py", RAY_AUTH_MODE="token")
     seen = {path.name.removeprefix("seen-by-"): path.read_text() for path in world.shared.glob("seen-by-*")}
-    assert seen == dict.fromkeys(NODES, f"{HOME}/raydistill/raydistill/trial.py")
+    assert seen == dict.fromkeys(NODES, f"{HOME}/raydistill/raydistill/trial/run.py")
 
 
 def listening(world: World, host: str) -> dict[str, set[str]]:

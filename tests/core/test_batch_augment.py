@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from raydistill.core.batch_augment import MAKERS, Cutout, batch_augmentation
-from raydistill.core.preprocess import Standardise
+from raydistill.data.preprocess import Standardise
 
 SPACE = {channels: Standardise(mean=(0.5,) * channels, std=(0.25,) * channels) for channels in (1, 3)}
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from raydistill.core.networks import BUILDERS, Network, build_network, initialise
-from raydistill.network_config import NETWORKS, NetworkConfig
+from raydistill.spaces.network import NETWORKS, NetworkConfig
 
 MNIST, CIFAR, DIGITS = (1, 28, 28), (3, 32, 32), (1, 8, 8)
 CLASSIC = ("lenet", "alexnet", "vgg11", "resnet18")

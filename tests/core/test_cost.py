@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from raydistill.core.cost import Stopwatch, forward_macs, keep_freed_memory, peak_memory_bytes, reset_peak_memory
-from raydistill.network_config import ConvNetConfig, LeNetConfig, MLPConfig, ResNet18Config
+from raydistill.spaces.network import ConvNetConfig, LeNetConfig, MLPConfig, ResNet18Config
 
 CPU = torch.device("cpu")
 

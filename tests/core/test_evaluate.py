@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from raydistill.config import DatasetConfig
-from raydistill.core.data import Splits, load_splits
 from raydistill.core.evaluate import evaluate_set, network_seeds, train_and_read
 from raydistill.core.recipes import RECIPES, EpochRecipe
 from raydistill.core.selection import ClassBatches
 from raydistill.core.synthetic import SyntheticSet, hard_labels
-from raydistill.network_config import ConvNetConfig
+from raydistill.data.splits import Splits, load_splits
+from raydistill.spaces.network import ConvNetConfig
+from raydistill.spaces.sections import DatasetConfig
 
 CPU = torch.device("cpu")
 NETWORK = ConvNetConfig(name="convnet", depth=2, width=4)

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from raydistill.config import DatasetConfig
 from raydistill.core.contract import DivergedError, TrainPart
-from raydistill.core.data import load_splits
 from raydistill.core.experts import (
     Curriculum,
     ExpertSettings,
@@ -22,7 +20,9 @@ from raydistill.core.experts import (
     images_seen,
     train_expert,
 )
-from raydistill.network_config import ConvNetConfig
+from raydistill.data.splits import load_splits
+from raydistill.spaces.network import ConvNetConfig
+from raydistill.spaces.sections import DatasetConfig
 
 CPU = torch.device("cpu")
 PUBLISHED = Curriculum(

@@ -21,8 +21,8 @@ from raydistill.core.matching import (
     train_between,
 )
 from raydistill.core.networks import Network, build_network, initialise
-from raydistill.data_facts import DataFacts
-from raydistill.network_config import ConvNetConfig, MLPConfig
+from raydistill.spaces.data_facts import DataFacts
+from raydistill.spaces.network import ConvNetConfig, MLPConfig
 
 CPU = torch.device("cpu")
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from raydistill.core.layers import average_pool
 from raydistill.core.networks import Network, build_network, initialise
-from raydistill.network_config import ConvNetConfig, MLPConfig
+from raydistill.spaces.network import ConvNetConfig, MLPConfig
 
 CPU = torch.device("cpu")
 MNIST, CIFAR, TINY, MHIST = (1, 28, 28), (3, 32, 32), (3, 64, 64), (3, 224, 224)

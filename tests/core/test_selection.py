@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from raydistill.config import DatasetConfig
 from raydistill.core.contract import TrainPart
-from raydistill.core.data import load_splits
 from raydistill.core.recipes import RECIPES
 from raydistill.core.selection import ClassBatches, herding, k_center, starting_images, trained_features
-from raydistill.network_config import ConvNetConfig, MLPConfig
+from raydistill.data.splits import load_splits
+from raydistill.spaces.network import ConvNetConfig, MLPConfig
+from raydistill.spaces.sections import DatasetConfig
 
 NETWORK = ConvNetConfig(name="convnet", depth=1, width=2)
 

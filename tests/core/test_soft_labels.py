@@ -10,7 +10,7 @@ import torch
 from raydistill.core import soft_labels as module
 from raydistill.core.contract import TrainPart
 from raydistill.core.soft_labels import images_classified_right, soft_labels
-from raydistill.network_config import MLPConfig
+from raydistill.spaces.network import MLPConfig
 
 NETWORK = MLPConfig(name="mlp", width=1)
 

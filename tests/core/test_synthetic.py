@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from raydistill.core.preprocess import Standardise, Whiten
 from raydistill.core.synthetic import FORMAT, Manifest, SyntheticSet, decode, encode, hard_labels, sha256
+from raydistill.data.preprocess import Standardise, Whiten
 
 MANIFEST = Manifest(
     preprocess=Standardise(mean=(0.1307,), std=(0.3081,)),

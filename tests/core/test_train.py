@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from raydistill.config import DatasetConfig
 from raydistill.core import train as train_module
-from raydistill.core.data import load_splits
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.recipes import RECIPES, Recipe
 from raydistill.core.selection import ClassBatches
 from raydistill.core.train import draw_batches, images_at_once, is_correct, train
-from raydistill.network_config import ConvNetConfig, MLPConfig
+from raydistill.data.splits import load_splits
+from raydistill.spaces.network import ConvNetConfig, MLPConfig
+from raydistill.spaces.sections import DatasetConfig
 
 CPU = torch.device("cpu")
 SHORT = Recipe(name="short", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=5, batch=8, augmentation="none")

@@ -18,7 +18,7 @@ from raydistill.core.unroll import (
     student_loss,
     unrolled_gradient,
 )
-from raydistill.network_config import ConvNetConfig
+from raydistill.spaces.network import ConvNetConfig
 
 CPU = torch.device("cpu")
 

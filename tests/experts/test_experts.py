@@ -15,20 +15,20 @@ import torch
 from safetensors.torch import load_file
 
 from raydistill import experts as package
-from raydistill.core.data import Splits, load_splits
+from raydistill.catalogue import load_space
+from raydistill.data.splits import Splits, load_splits
 from raydistill.experts import build
 from raydistill.experts.build import check_disk
 from raydistill.experts.files import StoredExperts, missing, open_experts
 from raydistill.experts.need import ExpertNeed, ExpertsError, need_of, needs_of
 from raydistill.experts.sets import list_sets, prune_sets
-from raydistill.lock import StudyInUseError, study_lock
 from raydistill.methods.random_soft import RandomSoftConfig, of_the_same_experts
 from raydistill.report.progress import SilentWatcher
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
-from raydistill.spaces import load_space
-from raydistill.store import Store, StoreError
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.lock import StudyInUseError, study_lock
+from raydistill.storage.store import Store, StoreError
 
 SMALL: dict[str, Any] = {
     "study": "tiny",
@@ -56,7 +56,7 @@ def trial(**method: Any) -> TrialConfig[Any]:
 
 
 def splits() -> Splits:
-    from raydistill.config import DatasetConfig
+    from raydistill.spaces.sections import DatasetConfig
 
     return load_splits(DatasetConfig(name="digits"))
 

@@ -14,20 +14,20 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from raydistill.config import Config
 from raydistill.core.contract import TrainPart
-from raydistill.core.data import DatasetConfig, load_splits
 from raydistill.core.experts import ExpertFields
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import SyntheticSet
+from raydistill.data.splits import DatasetConfig, load_splits
 from raydistill.experts.files import StoredExperts, open_experts
 from raydistill.methods import METHODS
-from raydistill.network_config import ConvNetConfig
 from raydistill.report.progress import SilentWatcher
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
-from raydistill.store import Store
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.network import ConvNetConfig
+from raydistill.spaces.sections import Config
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.store import Store
 
 NETWORK = ConvNetConfig(name="convnet", depth=2, width=4)
 IPC = 3

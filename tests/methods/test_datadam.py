@@ -15,10 +15,10 @@ from raydistill.core import matching
 from raydistill.core.contract import DivergedError, NoCheckpoint
 from raydistill.core.layers import Features
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.data_facts import DataFacts
 from raydistill.methods import datadam
 from raydistill.methods.datadam import DataDAMConfig, attention_map, class_means, matching_loss
-from raydistill.network_config import ConvNetConfig, MLPConfig
+from raydistill.spaces.data_facts import DataFacts
+from raydistill.spaces.network import ConvNetConfig, MLPConfig
 
 
 def run(**fields: Any) -> tuple[SyntheticSet, list[float]]:

@@ -13,10 +13,10 @@ from torch.nn import functional
 from raydistill.core.contract import DivergedError
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.data_facts import DataFacts
 from raydistill.methods import dc
 from raydistill.methods.dc import DCConfig, gradient_distance, matching_gradient, weight_gradients
-from raydistill.network_config import ConvNetConfig, MLPConfig, NetworkConfig, ResNet18Config
+from raydistill.spaces.data_facts import DataFacts
+from raydistill.spaces.network import ConvNetConfig, MLPConfig, NetworkConfig, ResNet18Config
 
 FACTS = DataFacts(smallest_class=256, confirm_images=300)
 CPU = torch.device("cpu")

@@ -11,9 +11,9 @@ from three_classes import NETWORK, distil_noted
 from raydistill.core.contract import DivergedError
 from raydistill.core.layers import Features
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.data_facts import DataFacts
 from raydistill.methods.dm import DMConfig, embedding_loss, mean_embeddings
-from raydistill.network_config import ConvNetConfig, MLPConfig, NetworkConfig
+from raydistill.spaces.data_facts import DataFacts
+from raydistill.spaces.network import ConvNetConfig, MLPConfig, NetworkConfig
 
 
 def run(network: NetworkConfig = NETWORK, **fields: Any) -> tuple[SyntheticSet, list[float]]:

@@ -9,17 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from raydistill.config import Config, DatasetConfig
 from raydistill.core.contract import DivergedError, NoCheckpoint, TrainPart
-from raydistill.core.data import load_splits
 from raydistill.core.experts import Experts, ExpertSettings, train_expert
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.data_facts import DataFacts
+from raydistill.data.splits import load_splits
 from raydistill.methods import METHODS
 from raydistill.methods.datm import DATMConfig
 from raydistill.methods.pad import PADConfig, parameters_kept
 from raydistill.methods.trajectory import TrajectoryConfig, distance, window_end
-from raydistill.network_config import ConvNetConfig, ResNet18Config
+from raydistill.spaces.data_facts import DataFacts
+from raydistill.spaces.network import ConvNetConfig, ResNet18Config
+from raydistill.spaces.sections import Config, DatasetConfig
 
 CPU = torch.device("cpu")
 NETWORK = ConvNetConfig(name="convnet", depth=2, width=4)

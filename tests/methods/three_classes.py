@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from raydistill.config import Config
 from raydistill.core.contract import NoCheckpoint, TrainPart
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods import METHODS
-from raydistill.network_config import ConvNetConfig, NetworkConfig
+from raydistill.spaces.network import ConvNetConfig, NetworkConfig
+from raydistill.spaces.sections import Config
 
 NETWORK = ConvNetConfig(name="convnet", depth=2, width=4)
 

@@ -8,8 +8,8 @@ import pytest
 from hand_made import Clock, ended, trial_config
 from rich.console import Console
 
-from raydistill.record import Reading
 from raydistill.report.progress import MOST_RUNNING_SHOWN, PlainWatcher, RichWatcher, watch
+from raydistill.storage.record import Reading
 
 
 def half_way() -> Reading:

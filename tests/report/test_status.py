@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 
 import raydistill
 from raydistill.cli import app
-from raydistill.lock import study_lock
-from raydistill.record import Progress, Reading
 from raydistill.report.status import StudyStatus, read_status, status_lines
-from raydistill.store import Store, StoreError
+from raydistill.storage.lock import study_lock
+from raydistill.storage.record import Progress, Reading
+from raydistill.storage.store import Store, StoreError
 
 DOCUMENT: dict[str, Any] = {
     "study": "by-hand",

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 from hand_made import HandMade, trial_config
 
-from raydistill.config import Config
 from raydistill.methods import method_configs
-from raydistill.one_set import NetworkReading
 from raydistill.report.cells import config_cells
 from raydistill.report.rendering import render
 from raydistill.report.tables import StudyRecords, ipc_frame, network_frame, read_study, study_frame, trial_frame, write_tables
-from raydistill.store import Store, StoreError
-from raydistill.trial_config import TrialConfig
+from raydistill.sets.one import NetworkReading
+from raydistill.spaces.sections import Config
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.store import Store, StoreError
 
 
 def records_of(made: HandMade) -> StudyRecords:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hand_made import Clock, ended, trial_config
 
-from raydistill.record import Reading
 from raydistill.report.tally import Bracket, Tally, bracket_of, bracket_words, step_words
+from raydistill.storage.record import Reading
 
 
 def test_the_bracket_lies_between_the_smallest_candidate_and_the_largest_lossy_ipc_below_it() -> None:

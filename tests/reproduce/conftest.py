@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from raydistill.core import data
-from raydistill.core.digits import load_raw_digits
-from raydistill.core.raw import RawDataset, RawPart
 from raydistill.core.recipes import RECIPES
+from raydistill.data import splits as data
+from raydistill.data.digits import load_raw_digits
+from raydistill.data.raw import RawDataset, RawPart
 from raydistill.reproduce.scales import SCALES, SMALL, Scale
 
 TINY = replace(

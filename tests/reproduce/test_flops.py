@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from raydistill.network_config import ConvNetConfig
 from raydistill.reproduce.flops import by_report_rule, report_flops
+from raydistill.spaces.network import ConvNetConfig
 
 
 def test_table_1_comes_out_exactly_under_the_reports_rule() -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from raydistill.config import ResourcesConfig
 from raydistill.reproduce.jobs import Place
 from raydistill.reproduce.run import _readings, asked_for
 from raydistill.reproduce.scales import SMALL
 from raydistill.reproduce.settings import rows_of
-from raydistill.store import Store
+from raydistill.spaces.sections import ResourcesConfig
+from raydistill.storage.store import Store
 
 from .test_run import Told, write_mhist
 

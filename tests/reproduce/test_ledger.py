@@ -9,7 +9,7 @@ import pytest
 from hand_certified import certificate
 from hand_made import SMALL
 
-from raydistill.comparison_rows import Comparison, Row
+from raydistill.comparison.rows import Comparison, Row
 from raydistill.core.recipes import RECIPES
 from raydistill.methods import METHODS
 from raydistill.reproduce.jobs import Outcome
@@ -22,7 +22,7 @@ from raydistill.reproduce.ledger import (
     published_cells,
     render_ledger,
 )
-from raydistill.store import Store, StoreError
+from raydistill.storage.store import Store, StoreError
 
 DM = METHODS["dm"].config.model_validate({"name": "dm"}).model_dump(mode="json")
 CONVNET = {"name": "convnet", "depth": 3, "width": 128, "norm": "instance"}

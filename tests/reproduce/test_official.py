@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from raydistill.config import DatasetConfig
-from raydistill.core.data import load_splits, open_test
+from raydistill.data.splits import load_splits, open_test
 from raydistill.reproduce.official import OfficialImages, as_trained, load_official
-from raydistill.store import Store
+from raydistill.spaces.sections import DatasetConfig
+from raydistill.storage.store import Store
 
 from .conftest import small_mnist
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from raydistill.baseline import Baseline, BaselineReading
-from raydistill.data_facts import DataFacts
 from raydistill.methods import method_configs
-from raydistill.record import Cost, Reading, State, TrialRecord, code_sha256, pack_bits
 from raydistill.search.proposal import Aim
-from raydistill.search_space import SearchSpace
-from raydistill.space_file import Known, parse_space
-from raydistill.store import Store
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.data_facts import DataFacts
+from raydistill.spaces.parse import Known, parse_space
+from raydistill.spaces.space import SearchSpace
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.record import Cost, Reading, State, TrialRecord, code_sha256, pack_bits
+from raydistill.storage.store import Store
+from raydistill.trial.baseline import Baseline, BaselineReading
 
 KNOWN = Known(
     methods=method_configs(),

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from made_up import AIM, record, space
 
-from raydistill.config import BudgetConfig
-from raydistill.record import Cost, TrialRecord, write_record
 from raydistill.search.allowance import Allowance, BudgetError, check_budget
 from raydistill.search.solver import Solver
-from raydistill.store import Store
+from raydistill.spaces.sections import BudgetConfig
+from raydistill.storage.record import Cost, TrialRecord, write_record
+from raydistill.storage.store import Store
 
 
 class Clock:

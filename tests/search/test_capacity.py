@@ -7,8 +7,8 @@ import yaml
 
 pytest.importorskip("ray")
 
-from raydistill.config import ResourcesConfig
 from raydistill.search.on_ray.capacity import NodeShape, ResourcesError, node_types, trials_at_once
+from raydistill.spaces.sections import ResourcesConfig
 
 pytestmark = pytest.mark.ray
 

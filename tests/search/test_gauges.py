@@ -16,11 +16,11 @@ from hand_made import trial_config
 
 ray = pytest.importorskip("ray")
 
-from raydistill.record import Reading  # noqa: E402
+from raydistill.catalogue import InputError  # noqa: E402
 from raydistill.report.grafana import DASHBOARD, install_dashboard  # noqa: E402
 from raydistill.search.on_ray.gauges import GAUGES, TAGS, TrialGauges  # noqa: E402
-from raydistill.spaces import InputError  # noqa: E402
-from raydistill.trial_config import TrialConfig  # noqa: E402
+from raydistill.spaces.trial import TrialConfig  # noqa: E402
+from raydistill.storage.record import Reading  # noqa: E402
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 

@@ -14,15 +14,15 @@ from made_up import Told, space
 
 ray = pytest.importorskip("ray")
 
-from raydistill.config import DatasetConfig, ResourcesConfig  # noqa: E402
-from raydistill.core.data import load_splits  # noqa: E402
-from raydistill.record import code_sha256  # noqa: E402
+from raydistill.data.splits import load_splits  # noqa: E402
 from raydistill.search.driver import run_search  # noqa: E402
 from raydistill.search.needs import NodeNeeds  # noqa: E402
 from raydistill.search.on_ray import NodeError, RayExecutor, probe  # noqa: E402
 from raydistill.search.on_ray.probe import Question, check_nodes, other_code, pose, refusal  # noqa: E402
 from raydistill.search.on_ray.tune_run import Messenger  # noqa: E402
-from raydistill.store import Store  # noqa: E402
+from raydistill.spaces.sections import DatasetConfig, ResourcesConfig  # noqa: E402
+from raydistill.storage.record import code_sha256  # noqa: E402
+from raydistill.storage.store import Store  # noqa: E402
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 PACKAGE = Path(probe.__file__).parents[3]

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
+from raydistill.catalogue import load_space
 from raydistill.core.recipes import RECIPES
 from raydistill.experts.need import ExpertsError
 from raydistill.report.progress import SilentWatcher
 from raydistill.search.driver import run_search
 from raydistill.search.experts import extreme_trials
 from raydistill.search.local import LocalExecutor
-from raydistill.search_space import SearchSpace
-from raydistill.space_document import SpaceError
-from raydistill.spaces import load_space
-from raydistill.store import Store
+from raydistill.spaces.document import SpaceError
+from raydistill.spaces.space import SearchSpace
+from raydistill.storage.store import Store
 
 SMALL: dict[str, Any] = {
     "study": "first",
@@ -118,8 +118,8 @@ def test_a_trial_begun_on_experts_that_were_built_anew_begins_anew(tmp_path: Pat
 @pytest.mark.timeout(300)
 def test_eight_trials_on_two_workers_train_each_expert_once(tmp_path: Path) -> None:
     pytest.importorskip("ray")
-    from raydistill.config import ResourcesConfig
     from raydistill.search.on_ray import RayExecutor
+    from raydistill.spaces.sections import ResourcesConfig
 
     executor = RayExecutor(None, ResourcesConfig(max_concurrent_trials=2))
     watcher = search(tmp_path, executor, budget={"trials": 8})

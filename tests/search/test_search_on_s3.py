@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from s3_server import SECRET
 
-from raydistill.store import Store
+from raydistill.storage.store import Store
 
 if TYPE_CHECKING:
     from s3_server import Bucket
@@ -36,7 +36,7 @@ budget: {trials: 3}
 def command(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     """The command; with a lease of 3 seconds, so that a test need not wait for a minute."""
     code = (
-        "from raydistill import lease\n"
+        "from raydistill.storage import lease\n"
         "lease.LEASE_SECONDS, lease.STOP_SECONDS, lease.RENEW_SECONDS, lease.POLL_SECONDS = 3.0, 2.5, 0.5, 0.2\n"
         "from raydistill.cli import main; main()"
     )

@@ -13,8 +13,8 @@ from made_up import Told
 
 ray = pytest.importorskip("ray")
 
-from raydistill.config import ResourcesConfig  # noqa: E402
 from raydistill.search.on_ray import RayExecutor  # noqa: E402
+from raydistill.spaces.sections import ResourcesConfig  # noqa: E402
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from raydistill.search.snapshot import Snapshot
-from raydistill.store import Store
+from raydistill.storage.store import Store
 
 
 def rows(path: Path) -> int:

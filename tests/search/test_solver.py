@@ -13,11 +13,11 @@ import pytest
 from made_up import AIM, record, space
 from optuna.trial import TrialState
 
-from raydistill.record import TrialRecord, write_record
 from raydistill.search.solver import Solver, read_outcome
-from raydistill.search_space import SearchSpace
-from raydistill.store import Store, StoreError
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.space import SearchSpace
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.record import TrialRecord, write_record
+from raydistill.storage.store import Store, StoreError
 
 
 def solver_in(folder: Path, searched: SearchSpace | None = None) -> Solver:

@@ -13,13 +13,13 @@ from made_up import AIM, Told, record, space
 
 pytest.importorskip("ray")
 
-from raydistill.config import ResourcesConfig
-from raydistill.record import Reading, read_record, write_record
 from raydistill.search.on_ray import waiting as waiting_module
 from raydistill.search.on_ray.tune_run import Messenger, SolverSearcher
 from raydistill.search.on_ray.waiting import Waiting
 from raydistill.search.solver import Solver
-from raydistill.store import Store
+from raydistill.spaces.sections import ResourcesConfig
+from raydistill.storage.record import Reading, read_record, write_record
+from raydistill.storage.store import Store
 
 pytestmark = pytest.mark.ray
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from made_up import baseline, correct, record, space
 
-from raydistill.confirm import Confirmation
 from raydistill.core.lossless import GapInterval, gap_interval
-from raydistill.record import SearchResult, State, TrialRecord, pack_bits
 from raydistill.search.law import LawModel, Seen
 from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, largest_lossy, what_would_decide
+from raydistill.storage.record import SearchResult, State, TrialRecord, pack_bits
+from raydistill.trial.confirm import Confirmation
 
 SPACE = space()
 FLOOR = Floor(0.03, 0.025, 0.035, 0.9)

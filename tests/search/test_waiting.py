@@ -7,10 +7,10 @@ from made_up import Told
 
 pytest.importorskip("ray")
 
-from raydistill.config import ResourcesConfig
 from raydistill.search.on_ray import waiting
 from raydistill.search.on_ray.capacity import NodeShape
 from raydistill.search.on_ray.waiting import Waiting
+from raydistill.spaces.sections import ResourcesConfig
 
 pytestmark = pytest.mark.ray
 

@@ -10,7 +10,7 @@ from typing import Any
 import ray
 import yaml
 
-from raydistill.config import ResourcesConfig
+from raydistill.spaces.sections import ResourcesConfig
 
 HEAD = "node:__internal_head__"
 """The resource that Ray gives to the head node alone."""

@@ -10,8 +10,6 @@ from pathlib import Path
 import ray
 from ray.exceptions import RayTaskError
 
-from raydistill.config import ResourcesConfig
-from raydistill.data_root import DataRoot
 from raydistill.search.jobs import Job
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.on_ray.access import join
@@ -21,7 +19,9 @@ from raydistill.search.on_ray.tune_run import run_with_tune
 from raydistill.search.on_ray.waiting import Waiting, holds_one
 from raydistill.search.solver import Solver
 from raydistill.search.watcher import Watcher
-from raydistill.store import Store
+from raydistill.spaces.sections import ResourcesConfig
+from raydistill.storage.data_root import DataRoot
+from raydistill.storage.store import Store
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",

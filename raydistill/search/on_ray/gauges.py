@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from ray.util.metrics import Gauge
 
-from raydistill.record import Reading
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.record import Reading
 
 PREFIX = "raydistill_"
 TAGS = ("study", "method", "trial")

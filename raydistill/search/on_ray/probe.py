@@ -15,15 +15,15 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from raydistill.config import Config, ResourcesConfig, dataset_config
-from raydistill.core.data import load_splits
-from raydistill.data_facts import DataError
-from raydistill.data_root import as_data_root
-from raydistill.record import code_sha256, versions
+from raydistill.data.splits import load_splits
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.on_ray.capacity import NodeShape
 from raydistill.search.watcher import Watcher
-from raydistill.store import Store, StoreError
+from raydistill.spaces.data_facts import DataError
+from raydistill.spaces.sections import Config, ResourcesConfig, dataset_config
+from raydistill.storage.data_root import as_data_root
+from raydistill.storage.record import code_sha256, versions
+from raydistill.storage.store import Store, StoreError
 
 FOLDER = ".nodes"
 """In the study while a search runs: what the driver wrote for nodes to read, and what they wrote back."""
@@ -150,7 +150,7 @@ def _code() -> Callable[[], tuple[str, str]]:
 
     def look() -> tuple[str, str]:
         try:
-            from raydistill.record import code_sha256, versions
+            from raydistill.storage.record import code_sha256, versions
         except ImportError as error:
             return "none", str(error)
         return versions().get("raydistill", "as a folder"), code_sha256()

@@ -17,15 +17,15 @@ from typing import Any
 from ray import tune
 from ray.tune.trainable import wrap_function
 
-from raydistill.data_root import as_data_root
 from raydistill.methods import method_configs
-from raydistill.record import Reading
+from raydistill.search.distributions import value_at
 from raydistill.search.local import run_to_a_record
 from raydistill.search.on_ray.gauges import TrialGauges
 from raydistill.search.on_ray.probe import here, refusal
-from raydistill.search.space import value_at
-from raydistill.store import Store
-from raydistill.trial_config import TrialConfig, read_trial_config
+from raydistill.spaces.trial import TrialConfig, read_trial_config
+from raydistill.storage.data_root import as_data_root
+from raydistill.storage.record import Reading
+from raydistill.storage.store import Store
 
 REPORT_SECONDS = 10.0
 """How often the driver is told of a step; the trial waits until it has taken that in."""

@@ -15,17 +15,17 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from raydistill.config import ResourcesConfig
-from raydistill.data_root import DataRoot
-from raydistill.record import FINAL_STATES, Reading, TrialRecord, read_record, write_record
 from raydistill.search.on_ray.probe import NodeError
 from raydistill.search.on_ray.trial_process import REFUSED, DistillTrial
 from raydistill.search.on_ray.waiting import Waiting
 from raydistill.search.solver import Solver
 from raydistill.search.watcher import Watcher
-from raydistill.store import Store
-from raydistill.trial import crashed_record
-from raydistill.trial_config import TrialConfig
+from raydistill.spaces.sections import ResourcesConfig
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.data_root import DataRoot
+from raydistill.storage.record import FINAL_STATES, Reading, TrialRecord, read_record, write_record
+from raydistill.storage.store import Store
+from raydistill.trial.run import crashed_record
 
 LOST_BEFORE_CRASHED = 1
 """Times that a trial whose process was lost is run again from its checkpoint; a trial that raised is not."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from raydistill.config import ResourcesConfig
 from raydistill.search.on_ray.capacity import NodeShape, live_nodes
 from raydistill.search.watcher import Watcher
+from raydistill.spaces.sections import ResourcesConfig
 
 PATIENCE_SECONDS = 30.0
 """A worker's process takes up to some ten seconds to start, a machine of a cloud minutes."""

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from raydistill.config import Config
 from raydistill.search.ladder import Rung, ladder
 from raydistill.search.law import Seen
 from raydistill.search.simulation.problems import Outcome, Problem
 from raydistill.search.simulation.strategies import Bisection, ByLaw, Grid, RandomSearch, Strategy, Task
 from raydistill.search.simulation.with_optuna import Constrained, ConstrainedGP, PenalisedWithAsha, StepDown
+from raydistill.spaces.sections import Config
 
 STRATEGIES: dict[str, Callable[[Task], Strategy]] = {
     "law": ByLaw,

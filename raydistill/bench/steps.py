@@ -1,0 +1,245 @@
+"""What a step costs: seconds per DataDAM iteration and per evaluation network, with the split, and peak memory.
+
+Every case runs in a fresh process, so that its peak memory is its own; times are medians over repetitions. On a GPU each piece
+waits for the device before its clock is read, which the distillation itself never does, so the pieces may sum to more than the
+whole: `iteration_seconds` is measured without those waits.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from raydistill.catalogue import InputError
+from raydistill.core.augment import parse_operations
+from raydistill.core.contract import DeviceError, NoCheckpoint, TrainPart
+from raydistill.core.cost import keep_freed_memory, peak_memory_bytes, reset_peak_memory
+from raydistill.core.evaluate import train_and_read
+from raydistill.core.matching import augment_classes, real_means, siamese_draw
+from raydistill.core.networks import build_network, initialise
+from raydistill.core.recipes import RECIPES
+from raydistill.core.selection import ClassBatches, starting_images
+from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.data.splits import LabelledImages, Splits, load_splits
+from raydistill.methods import datadam
+from raydistill.methods.datadam import DataDAMConfig, class_means, matching_loss
+from raydistill.spaces.network import ConvNetConfig
+from raydistill.spaces.sections import Config, DatasetConfig
+from raydistill.storage.data_root import DataRoot
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """One setting to time."""
+
+    name: str
+    dataset: DatasetConfig
+    network: ConvNetConfig
+    method: DataDAMConfig
+    ipc: int
+
+
+CASES = {
+    case.name: case
+    for case in (
+        Case(
+            name="digits",
+            dataset=DatasetConfig(name="digits"),
+            network=ConvNetConfig(name="convnet", depth=2, width=32),
+            method=DataDAMConfig(name="datadam", batch_real=64),
+            ipc=10,
+        ),
+        Case(
+            name="mnist-cpu-space",
+            dataset=DatasetConfig(name="mnist"),
+            network=ConvNetConfig(name="convnet", depth=3, width=16),
+            method=DataDAMConfig(name="datadam", batch_real=64),
+            ipc=10,
+        ),
+        Case(
+            name="mnist-table-2",
+            dataset=DatasetConfig(name="mnist"),
+            network=ConvNetConfig(name="convnet", depth=3, width=128),
+            method=DataDAMConfig(name="datadam", batch_real=256),
+            ipc=10,
+        ),
+    )
+}
+"""By name; `mnist-table-2` has the network and batch of the report's Table II."""
+
+
+class Timing(Config):
+    """One case on one device; seconds are medians."""
+
+    case: str
+    device: str
+    threads: int
+    repetitions: int
+    iteration_seconds: float
+    """One image update, everything in it."""
+    real_seconds: float
+    """Real branch: sampling, augmentation, forward, class means."""
+    forward_seconds: float
+    """Synthetic branch: augmentation, forward, loss."""
+    backward_seconds: float
+    """Backward through the synthetic branch, and the update."""
+    rest_seconds: float
+    """The iteration without these three; a fresh network is most of it."""
+    evaluation_seconds: float
+    """Training one network on the set by the default recipe, and reading it on the select images."""
+    peak_memory_bytes: int
+    """Of the process (resident) on a CPU, of the device on a GPU."""
+
+
+def run_bench(
+    names: Sequence[str], *, device: str, threads: int, repetitions: int, evaluation_steps: int, data_root: DataRoot
+) -> list[Timing]:
+    """Time cases one after the other, each in a fresh process.
+
+    Args:
+        names: keys of `CASES`; none means all.
+        device: "cpu" or "cuda".
+        threads: torch threads.
+        repetitions: DataDAM iterations to time; the first tenth warms up.
+        evaluation_steps: steps of the recipe that are timed; the figure is scaled to the whole recipe.
+        data_root: folder or URI of the data files.
+
+    Raises:
+        InputError: an unknown case.
+        DeviceError: the device is not there.
+        DataError: the data is missing or damaged.
+    """
+    names = list(names) or list(CASES)
+    unknown = [name for name in names if name not in CASES]
+    if unknown:
+        raise InputError(f"unknown case {unknown[0]!r}; allowed: {', '.join(CASES)}: correct --cases")
+    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
+        raise DeviceError(f"device {device!r} is not here; allowed: cpu, and cuda where there is a GPU: give --device cpu")
+    context = multiprocessing.get_context("spawn")
+    timings = []
+    for name in names:
+        with context.Pool(1) as pool:
+            timings.append(pool.apply(time_case, (CASES[name], device, threads, repetitions, evaluation_steps, data_root)))
+    return timings
+
+
+def time_case(case: Case, device_name: str, threads: int, repetitions: int, evaluation_steps: int, data_root: DataRoot) -> Timing:
+    """Time one case in this process."""
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    device = torch.device(device_name)
+    splits = load_splits(case.dataset, data_root)
+    part = TrainPart(images=splits.train.images.to(device), labels=splits.train.labels, classes=10, mirror_keeps_class=False)
+    reset_peak_memory(device)
+    whole = _time_whole(case, part, device, repetitions)
+    pieces = _time_pieces(case, part, device, repetitions)
+    evaluation = _time_evaluation(case, splits, device, evaluation_steps)
+    return Timing(
+        case=case.name,
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        threads=threads,
+        repetitions=repetitions,
+        iteration_seconds=whole,
+        real_seconds=pieces[0],
+        forward_seconds=pieces[1],
+        backward_seconds=pieces[2],
+        rest_seconds=max(0.0, whole - sum(pieces)),
+        evaluation_seconds=evaluation,
+        peak_memory_bytes=peak_memory_bytes(device),
+    )
+
+
+def _time_whole(case: Case, part: TrainPart, device: torch.device, repetitions: int) -> float:
+    """Median seconds between updates as the distillation itself makes them."""
+    clocks: list[float] = []
+
+    def note(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
+        clocks.append(time.perf_counter())
+
+    method = case.method.model_copy(update={"random_inits": repetitions})
+    generator = torch.Generator().manual_seed(0)
+    started = time.perf_counter()
+    datadam.distill(
+        part, case.network, method, case.ipc, generator=generator, device=device, report=note, checkpoint=NoCheckpoint()
+    )
+    if device.type == "cuda":
+        # Updates are queued far ahead of the device there: only the whole run has a meaning.
+        return (time.perf_counter() - started) / repetitions
+    return statistics.median(b - a for a, b in itertools.pairwise(clocks))
+
+
+def _time_pieces(case: Case, part: TrainPart, device: torch.device, repetitions: int) -> tuple[float, float, float]:
+    generator = torch.Generator().manual_seed(0)
+    images = starting_images("real", part, case.network, case.ipc, generator).requires_grad_()
+    optimiser = torch.optim.SGD([images], lr=case.method.lr_images, momentum=case.method.momentum_images)
+    model = build_network(case.network, part.shape, part.classes, device).requires_grad_(False)
+    operations = parse_operations(case.method.augmentation, mirror_keeps_class=False)
+    batches = ClassBatches(part.labels, part.classes)
+    means = functools.partial(class_means, power=case.method.attention_power)
+    real_times, forward_times, backward_times = [], [], []
+    for _ in range(repetitions):
+        initialise(model, generator)
+        draw = siamese_draw(operations, part.classes, case.method.augmentation_draws, generator)
+        assert draw is not None
+
+        def real_branch(draw: Any = draw) -> list[Tensor]:
+            chosen = batches.draw(case.method.batch_real, generator).to(device, non_blocking=True)
+            return real_means(model, part.images, chosen, draw, means)
+
+        real, seconds = _clocked(real_branch, device)
+        real_times.append(seconds)
+
+        def forward(draw: Any = draw, real: list[Tensor] = real) -> Tensor:
+            seen = augment_classes(images.unflatten(0, (part.classes, case.ipc)), draw)
+            return matching_loss(real, means(model.features(seen), part.classes), case.method)
+
+        loss, seconds = _clocked(forward, device)
+        forward_times.append(seconds)
+
+        def backward(loss: Tensor = loss) -> None:
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+
+        backward_times.append(_clocked(backward, device)[1])
+    warm = repetitions // 10
+    real_median, forward_median, backward_median = (
+        statistics.median(times[warm:]) for times in (real_times, forward_times, backward_times)
+    )
+    return real_median, forward_median, backward_median
+
+
+def _time_evaluation(case: Case, splits: Splits, device: torch.device, steps: int) -> float:
+    recipe = RECIPES["default"].for_set(10 * case.ipc)
+    images = splits.train.images[: 10 * case.ipc]
+    labels = hard_labels(10, case.ipc)
+    no_images = LabelledImages(images=splits.select.images[:1], labels=splits.select.labels[:1])
+
+    def train_short() -> None:
+        train_and_read(images, labels, splits, [no_images], case.network, replace(recipe, steps=steps), 0, device)
+
+    def read() -> None:
+        train_and_read(images, labels, splits, [splits.select], case.network, replace(recipe, steps=1), 0, device)
+
+    train_short()
+    training = statistics.median(_clocked(train_short, device)[1] for _ in range(3))
+    return training * recipe.steps / steps + _clocked(read, device)[1]
+
+
+def _clocked(work: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    started = time.perf_counter()
+    result = work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return result, time.perf_counter() - started

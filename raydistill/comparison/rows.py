@@ -1,0 +1,144 @@
+"""What a comparison holds: the outcome of each draw, and over all draws a row per method, in pairs with the controls."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+import numpy as np
+from pydantic import Field
+from scipy import stats
+
+from raydistill.methods import METHODS
+from raydistill.spaces.sections import Config
+
+REFERENCE = "random"
+"""The control that every method is paired with."""
+SOFT_REFERENCE: Final = "random_soft"
+"""The control that methods with soft labels are paired with besides: the same images, labelled by the same experts."""
+CONFIDENCE = 0.95
+"""Of the two-sided intervals."""
+
+
+class CompareError(Exception):
+    """The comparison cannot be made as asked."""
+
+
+class Outcome(Config):
+    """One method's set of one draw."""
+
+    method: str
+    draw: int
+    accuracy_fractions: tuple[float, ...] = Field(strict=False)
+    """One per network; empty where the distillation diverged."""
+    distill_seconds: float
+    error: str | None = None
+
+
+class Row(Config):
+    """One method over all its draws; fractions."""
+
+    method: str
+    draws: int
+    """Draws that ended with a set."""
+    diverged: int
+    networks: int
+    """Networks behind each draw."""
+    accuracy_fraction: float
+    """Mean over draws of the mean over networks."""
+    draws_std: float
+    """Standard deviation over draws."""
+    networks_std: float
+    """Standard deviation over networks within a draw, pooled."""
+    above_random: float | None
+    """Mean over draws of the accuracy minus that of the random images of the same draw; None for random itself."""
+    above_random_low: float | None
+    above_random_high: float | None
+    above_random_soft: float | None = None
+    """The same against random images with experts' labels; None for methods with hard labels."""
+    above_random_soft_low: float | None = None
+    above_random_soft_high: float | None = None
+    distill_seconds: float
+    """Mean per draw."""
+
+
+class Comparison(Config):
+    """A comparison and everything needed to make it again. Written to `comparison.json`."""
+
+    record_version: Literal[1] = 1
+    rows: tuple[Row, ...] = Field(strict=False)
+    outcomes: tuple[str, ...] = Field(default=(), strict=False)
+    """Files of the store that the rows are made of, draw by draw; none in comparisons from before they were named."""
+    settings: dict[str, Any]
+    """Per method its config; with data set, network, IPC, recipe, split, seed."""
+    code_sha256: str
+    commit: str | None = None
+    """As in a `TrialRecord`, of the code that ended the comparison."""
+    versions: dict[str, str]
+
+
+def comparison_key(settings: Mapping[str, Any]) -> str:
+    """Names a comparison's folder in `compare/`."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def rows_of(outcomes: Sequence[Outcome]) -> tuple[Row, ...]:
+    """A row per method, in the order of the outcomes.
+
+    Raises:
+        CompareError: a method ended fewer than two draws with a set.
+    """
+    return tuple(_row(name, outcomes) for name in dict.fromkeys(o.method for o in outcomes))
+
+
+def _row(name: str, outcomes: Sequence[Outcome]) -> Row:
+    own = [o for o in outcomes if o.method == name]
+    ended = [o for o in own if o.accuracy_fractions]
+    if len(ended) < 2:
+        errors = "; ".join(o.error or "" for o in own if o.error)
+        raise CompareError(f"method {name} ended {len(ended)} of {len(own)} draws ({errors}); set milder rates in the space")
+    accuracies = np.array([o.accuracy_fractions for o in ended])
+    means = accuracies.mean(axis=1)
+    above = _above(REFERENCE, ended, outcomes)
+    above_soft = _above(SOFT_REFERENCE, ended, outcomes) if METHODS[name].label_kind == "soft" else _NOTHING
+    networks = accuracies.shape[1]
+    return Row(
+        method=name,
+        draws=len(ended),
+        diverged=len(own) - len(ended),
+        networks=networks,
+        accuracy_fraction=float(means.mean()),
+        draws_std=float(means.std(ddof=1)),
+        networks_std=float(np.sqrt(accuracies.var(axis=1, ddof=1).mean())) if networks > 1 else 0.0,
+        above_random=above[0],
+        above_random_low=above[1],
+        above_random_high=above[2],
+        above_random_soft=above_soft[0],
+        above_random_soft_low=above_soft[1],
+        above_random_soft_high=above_soft[2],
+        distill_seconds=float(np.mean([o.distill_seconds for o in ended])),
+    )
+
+
+_NOTHING: tuple[None, None, None] = (None, None, None)
+
+
+def _above(
+    reference: str, ended: Sequence[Outcome], outcomes: Sequence[Outcome]
+) -> tuple[float, float, float] | tuple[None, None, None]:
+    """What a method's draws are above the same draws of a reference, with its interval; nothing for the reference itself."""
+    if ended[0].method == reference:
+        return _NOTHING
+    mean = {o.draw: float(np.mean(o.accuracy_fractions)) for o in outcomes if o.method == reference}
+    return paired_interval(np.array([np.mean(o.accuracy_fractions) - mean[o.draw] for o in ended]))
+
+
+def paired_interval(differences: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, float]:
+    """Mean difference over draws and its two-sided Student interval at `CONFIDENCE`."""
+    mean = float(differences.mean())
+    error = float(differences.std(ddof=1)) / math.sqrt(len(differences))
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(differences) - 1)) * error
+    return mean, mean - half, mean + half

@@ -1,0 +1,296 @@
+"""Methods side by side at one IPC: several draws each, compared in pairs with the random real images of the same draw.
+
+A control is several draws: the spread over draws of random images dwarfs the spread over networks, so an unpaired comparison
+of two means says little. Draw d of every method is seeded alike, and the first thing drawn is the start: `random` of draw d is
+the very set that a distillation with `init: real` starts from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
+
+from pydantic import ValidationError
+
+from raydistill.catalogue import InputError, load_space, shipped_spaces
+from raydistill.comparison.rows import REFERENCE, SOFT_REFERENCE, CompareError, Comparison, Outcome, comparison_key, rows_of
+from raydistill.core.contract import DivergedError, NoCheckpoint
+from raydistill.core.cost import Stopwatch
+from raydistill.core.evaluate import evaluate_set, network_seeds
+from raydistill.core.experts import ExpertFields
+from raydistill.core.recipes import RECIPES
+from raydistill.data.splits import LabelledImages, data_facts, load_splits, open_test
+from raydistill.experts.files import open_experts
+from raydistill.methods import METHODS
+from raydistill.methods.random_soft import RandomSoftConfig, of_the_same_experts
+from raydistill.spaces.sections import Config, dataset_config, derive_seed
+from raydistill.spaces.space import Choices, Range, SearchSpace
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.checkout import commit
+from raydistill.storage.data_root import DataRoot
+from raydistill.storage.record import code_sha256, versions
+from raydistill.storage.store import Store
+from raydistill.storage.versioned import read_needed
+from raydistill.trial.baseline import prepare_process, splits_of
+from raydistill.trial.distillation import distil
+
+NOT_COMPARED = frozenset({"ipc", "study", "budget"})
+"""Parts of a space that a comparison does not read."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class CompareJob:
+    """Distils one method's set of one draw, evaluates it, and writes the outcome; nothing if it is written."""
+
+    config: TrialConfig[Any]
+    draw: int
+    folder: Store
+    """Of the comparison."""
+    store: Store
+    """Holds the experts, and the outcomes of all comparisons, so that what one of them did the next finds done."""
+    split: Literal["select", "test"]
+    """Whose images the networks are read on."""
+    data_root: DataRoot
+    test: LabelledImages | None = None
+    """Where they are the test images and the outcome is not there yet."""
+
+    @property
+    def name(self) -> str:
+        """As a person reads it."""
+        return f"{self.config.method.name}, draw {self.draw}"
+
+    @property
+    def file(self) -> str:
+        """Where the outcome goes: a name made of everything that shapes it, the experts included."""
+        experts = open_experts(self.config, splits_of(self.config, self.data_root), self.store)
+        of_experts = "" if experts is None else f"-{experts.sha256[:12]}"
+        return f"compare/outcomes/{self.config.trial_id}-{self.split}-{code_sha256()[:12]}{of_experts}.json"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its outcome is there."""
+        return self.store.exists(self.file)
+
+    def __call__(self) -> None:
+        """Run the job."""
+        if self.is_done:
+            return
+        assert (self.test is not None) == (self.split == "test")
+        splits = splits_of(self.config, self.data_root)
+        device = prepare_process(self.config)
+        watch = Stopwatch()
+        accuracies: tuple[float, ...] = ()
+        error = None
+        try:
+            with watch.measure("distil"):
+                experts = open_experts(self.config, splits, self.store)
+                synthetic = distil(self.config, splits, device, lambda *_, **__: None, NoCheckpoint(), experts)
+            seeds = network_seeds("compare", splits.sha256, self.config.evaluation.networks)
+            recipe = RECIPES[self.config.evaluation.recipe]
+            part = self.test or splits.select
+            correct = evaluate_set(synthetic, splits, part, self.config.network, recipe, seeds, device)
+            accuracies = tuple(correct.mean(axis=1).tolist())
+        except DivergedError as diverged:
+            error = str(diverged)
+        outcome = Outcome(
+            method=self.config.method.name,
+            draw=self.draw,
+            accuracy_fractions=accuracies,
+            distill_seconds=watch.seconds["distil"],
+            error=error,
+        )
+        self.store.write_json(self.file, outcome.model_dump(mode="json"))
+
+
+def plan_comparison(
+    space: SearchSpace,
+    methods: Sequence[str],
+    ipc: int,
+    draws: int,
+    store: Store,
+    *,
+    data_root: DataRoot = None,
+    split: Literal["select", "test"] = "select",
+) -> list[CompareJob]:
+    """The jobs of a comparison, in a folder of the store that its settings name; a second run continues the first.
+
+    The space's own method takes the middle of each range (of the logarithm, where the range is logarithmic; the first of
+    choices). Another method takes the middle of the shipped space that is named after data set and method, for its defaults are
+    those of a paper's own data; where none is shipped, its defaults; where a space is named, the middle of that one. `random` is
+    always among them, and beside methods with soft labels `random_soft`, with the experts of the first of them.
+
+    Args:
+        space: data set, network, evaluation, seed, and the settings of its method.
+        methods: names in `METHODS`, or of spaces, whose method's settings alone are taken.
+        ipc: images per class.
+        draws: starts per method; at least 2.
+        store: gets `compare/<key>/`.
+        data_root: folder or URI of the data files.
+        split: select, or test, which `open_where_wanted` opens when all else is ready.
+
+    Raises:
+        CompareError: an unknown method, one that needs settings that the space does not give or whose settings do not fit the
+            data or the network, too few draws, or an IPC that the smallest class cannot serve.
+        DataError: the data is missing or damaged.
+    """
+    dataset = dataset_config(space.template["dataset"])
+    splits = load_splits(dataset, data_root)
+    if draws < 2:
+        raise CompareError(f"given {draws} draws; an interval over draws needs at least 2: give --draws 10")
+    if not 1 <= ipc <= splits.smallest_class:
+        raise CompareError(f"given ipc {ipc}; the smallest class has {splits.smallest_class} train images: give 1 to that")
+    template = middle_trial(space, splits.sha256)
+    configs = _method_configs(methods, template, data_root)
+    settings = _settings(template, configs, ipc, split)
+    folder = store.at("compare", comparison_key(settings))
+    folder.write_json("settings.json", settings)
+    return [
+        CompareJob(
+            config=TrialConfig[type(config)].model_validate(  # type: ignore[misc]
+                {
+                    **template.model_dump(exclude={"method"}),
+                    "method": config.model_dump(),
+                    "ipc": ipc,
+                    "seed": derive_seed(space.seed, "draw", draw),
+                }
+            ),
+            draw=draw,
+            folder=folder,
+            store=store,
+            split=split,
+            data_root=data_root,
+        )
+        for draw in range(draws)
+        for config in configs.values()
+    ]
+
+
+def open_where_wanted(jobs: Sequence[CompareJob], reason: str) -> list[CompareJob]:
+    """The jobs with the test images, for which the split is opened once; it stays shut where every outcome is there.
+
+    Call it last: the experts, whose hash is in an outcome's name, must be there, and nothing may fail with the split open.
+
+    Args:
+        jobs: of one comparison, to be read on test.
+        reason: why it is opened, kept in the store's log.
+    """
+    if all(job.is_done for job in jobs):
+        return list(jobs)
+    test = open_test(jobs[0].config.dataset, reason=reason, log=jobs[0].store, data_root=jobs[0].data_root)
+    return [replace(job, test=test) for job in jobs]
+
+
+def methods_named(space: SearchSpace, source: str, methods: Sequence[str], overrides: Sequence[str]) -> list[str]:
+    """The methods to compare, the space that all of them run in counting as its own method with the overrides.
+
+    Args:
+        space: as read, overrides and all.
+        source: what it was read from, as the user named it.
+        methods: names in `METHODS`, or of spaces.
+        overrides: `path.to.field=value`.
+
+    Raises:
+        CompareError: no method is named, or an override would change nothing: of a method that is not compared, of the IPC (which
+            is given by itself), or of what only a search reads.
+    """
+    if not methods:
+        raise CompareError("no method is named; give one or more of --methods, joined by commas")
+    unread = [override for override in overrides if override.partition("=")[0].split(".")[0] in NOT_COMPARED]
+    if unread:
+        raise CompareError(
+            f"--set {unread[0]} changes nothing of a comparison (--ipc is its own, and it has no search): leave it out"
+        )
+    own: str = space.template["method"]["name"]
+    named = [own if name == source else name for name in methods]
+    idle = [override for override in overrides if override.startswith("method.")]
+    if idle and own not in named:
+        raise CompareError(
+            f"--set {idle[0]} is about the space's own method {own}, which is not compared (compared: {', '.join(named)}); "
+            f"name {own} among the methods, or leave the override out"
+        )
+    return named
+
+
+def finish_comparison(jobs: Sequence[CompareJob]) -> Comparison:
+    """Read the outcomes of finished jobs, write `comparison.json`, and give the comparison."""
+    folder = jobs[0].folder
+    outcomes = [read_needed(job.store, job.file, Outcome, "delete it to have it made again") for job in jobs]
+    comparison = Comparison(
+        rows=rows_of(outcomes),
+        outcomes=tuple(job.file for job in jobs),
+        settings=folder.read_json("settings.json"),
+        code_sha256=code_sha256(),
+        commit=commit(),
+        versions=versions(),
+    )
+    folder.write("comparison.json", comparison.model_dump_json(indent=2) + "\n")
+    return comparison
+
+
+def middle_of(allowed: Range | Choices) -> Any:
+    """The middle of a range, geometric where it is logarithmic; the first of choices."""
+    if isinstance(allowed, Choices):
+        return allowed.values[0]
+    middle = math.sqrt(allowed.low * allowed.high) if allowed.log else (allowed.low + allowed.high) / 2
+    return round(middle) if allowed.whole else middle
+
+
+def middle_trial(space: SearchSpace, data_sha256: str) -> TrialConfig[Any]:
+    """The trial at the middle of every range."""
+    middle = {path: middle_of(allowed) for path, allowed in space.ranges.items()}
+    return space.trial(ask_number=0, values=middle, data_sha256=data_sha256)
+
+
+def _method_configs(names: Sequence[str], template: TrialConfig[Any], data_root: DataRoot) -> dict[str, Config]:
+    """By method name, with the controls that belong to them."""
+    configs: dict[str, Config] = {}
+    for name in dict.fromkeys(names):
+        config = _method_config(name, template, data_root)
+        method: str = config.name  # type: ignore[attr-defined]
+        if configs.setdefault(method, config) != config:
+            raise CompareError(f"method {method} with two different settings; a comparison has one of each: name it once")
+    soft = next((c for name, c in configs.items() if METHODS[name].label_kind == "soft" and name != SOFT_REFERENCE), None)
+    is_given = SOFT_REFERENCE not in names and SOFT_REFERENCE in configs  # by a space, not by its bare name
+    if isinstance(soft, ExpertFields) and not is_given and template.method.name != SOFT_REFERENCE:
+        configs[SOFT_REFERENCE] = RandomSoftConfig(name=SOFT_REFERENCE, **of_the_same_experts(soft))
+    if REFERENCE not in configs:
+        configs[REFERENCE] = METHODS[REFERENCE].config.model_validate({"name": REFERENCE})
+    return configs
+
+
+def _method_config(name: str, template: TrialConfig[Any], data_root: DataRoot) -> Config:
+    if name == template.method.name:
+        return cast("Config", template.method)
+    shipped = f"{template.dataset.name}_{name}" if name in METHODS else name
+    if name in METHODS and shipped not in shipped_spaces():
+        config = _default_config(name)
+    else:
+        try:
+            config = middle_trial(load_space(shipped, (), data_root), template.data_sha256).method
+        except InputError as error:
+            raise CompareError(f"unknown method {name!r}; allowed: {', '.join(METHODS)}, or a space: {error}") from error
+    facts = data_facts(template.dataset, data_root)
+    for field, message in config.against(facts, template.network) if hasattr(config, "against") else ():
+        raise CompareError(f"method {name}, its key {field}: {message}; give a space of that method to set its keys")
+    return config
+
+
+def _default_config(name: str) -> Config:
+    try:
+        return METHODS[name].config.model_validate({"name": name})
+    except ValidationError as error:
+        missing = ", ".join(str(row["loc"][0]) for row in error.errors())
+        what_to_do = "which this space does not set: give a space of that method"
+        raise CompareError(f"method {name} needs {missing}, {what_to_do}") from error
+
+
+def _settings(template: TrialConfig[Any], configs: dict[str, Config], ipc: int, split: str) -> dict[str, Any]:
+    return {
+        **template.model_dump(mode="json", exclude={"method", "ask_number", "goal"}),
+        "ipc": ipc,
+        "split": split,
+        "methods": {name: config.model_dump(mode="json") for name, config in configs.items()},
+        "code_sha256": code_sha256(),
+    }

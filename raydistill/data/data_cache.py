@@ -1,0 +1,84 @@
+"""Data files behind a URI, copied to this node's own disk before they are read.
+
+A data set with published sums names its files, and no other is copied; each is held against its MD5. Of a folder of images all
+files are copied, and held against their hashes as they arrived; the source is listed each time, and what changed there is copied
+again. A damaged copy is replaced. Processes of one node take turns by a lock of the kernel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from raydistill.spaces.data_facts import DataError
+from raydistill.storage.data_root import DataRoot
+from raydistill.storage.lock import study_lock
+from raydistill.storage.node_cache import cache_folder
+from raydistill.storage.store import Store
+
+
+def local_folder(data_root: DataRoot, files: Mapping[str, str], folder: str | None) -> Path | None:
+    """The folder of data files on this machine: `data_root` itself, or the copy of what is behind a URI.
+
+    Args:
+        data_root: as a person gave it.
+        files: path below it to published MD5, of what the data set reads.
+        folder: below it, read whole; None where there is none.
+
+    Raises:
+        DataError: a file is missing at the source, or is not the published one there.
+        StoreError: the source cannot be read, or the cache not written.
+    """
+    if data_root is None or isinstance(data_root, Path):
+        return data_root
+    source = Store(data_root)
+    copy = Store(str(cache_folder() / "sources" / hashlib.sha256(data_root.encode()).hexdigest()[:16]))
+    with study_lock(copy, wait_seconds=math.inf):
+        for name, md5 in files.items():
+            _copy_published(source, copy, name, md5)
+        if folder is not None:
+            _copy_folder(source.at(folder), copy.at(folder))
+    return copy.local_path(".")
+
+
+def _copy_published(source: Store, copy: Store, name: str, md5: str) -> None:
+    there = copy.read_or_none(name)
+    if there is not None and _md5(there) == md5:
+        return
+    data = source.read_or_none(name)
+    if data is None:
+        raise DataError(f"{source.path(name)} is missing; put it there, or name another place with --data-root")
+    if _md5(data) != md5:
+        raise DataError(f"{source.path(name)} is damaged: its MD5 is {_md5(data)}, published is {md5}; put it there again")
+    copy.write(name, data)
+
+
+def _copy_folder(source: Store, copy: Store) -> None:
+    """Make the copy's files those of the source; `.copied.json` holds their stamps at the source and their hashes."""
+    stamps = source.stamps()
+    if not stamps:
+        raise DataError(f"{source.root} holds no files; put them there, or name another place with --data-root")
+    written = copy.read_or_none(".copied.json")
+    known: dict[str, list[str]] = json.loads(written) if written is not None else {}
+    for name in known.keys() - stamps.keys():
+        copy.delete(name)
+    now = {name: [stamp, _copied(source, copy, name, stamp, known.get(name))] for name, stamp in stamps.items()}
+    if now != known:
+        copy.write_json(".copied.json", now)
+
+
+def _copied(source: Store, copy: Store, name: str, stamp: str, known: list[str] | None) -> str:
+    """The hash of a file's copy, made anew unless the one that is there is whole and of this stamp."""
+    there = copy.read_or_none(name) if known is not None and known[0] == stamp else None
+    if there is not None and known is not None and hashlib.sha256(there).hexdigest() == known[1]:
+        return known[1]
+    data = source.read(name)
+    copy.write(name, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()

@@ -1,0 +1,250 @@
+"""Data sets, their split into train, select and confirm, and the one door to the test split.
+
+`DATASETS` maps a name to a function that loads the published parts; everything else is shared. A new data set is one function
+and one line. A folder of a person's own images is the one that is told more than its name (`ImageFolderConfig`).
+"""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import hashlib
+import json
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+
+from raydistill.data.byte_images import byte_images
+from raydistill.data.cifar import CIFAR10_FILES, CIFAR100_FILES, load_cifar10, load_cifar100
+from raydistill.data.data_cache import local_folder
+from raydistill.data.digits import load_raw_digits
+from raydistill.data.image_folder import load_image_folder
+from raydistill.data.mhist import load_mhist
+from raydistill.data.mnist import FASHION_FILES, load_fashion_mnist, load_mnist
+from raydistill.data.mnist import FILES as MNIST_FILES
+from raydistill.data.preprocess import Preprocess, Standardise, fit
+from raydistill.data.raw import RawDataset, RawPart
+from raydistill.spaces.data_facts import DataError, DataFacts
+from raydistill.spaces.sections import DatasetConfig, ImageFolderConfig
+from raydistill.storage.data_root import DataRoot
+from raydistill.storage.store import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class LabelledImages:
+    """Preprocessed images with their classes."""
+
+    images: Tensor
+    """(N, C, H, W) float32; large ones are `ByteImages`."""
+    labels: Tensor
+    """(N,) int64."""
+
+    def to(self, device: torch.device) -> LabelledImages:
+        """The same images on a device."""
+        return LabelledImages(images=self.images.to(device), labels=self.labels.to(device))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Splits:
+    """What a search may see of a data set; the test split is not in it."""
+
+    train: LabelledImages
+    select: LabelledImages
+    """Read by trials, to choose."""
+    confirm: LabelledImages
+    """Read for a named winner only."""
+    preprocess: Preprocess
+    class_names: tuple[str, ...]
+    mirror_keeps_class: bool
+    """Whether a mirrored image is still of its class; false for digits."""
+    train_bytes: int
+    """Bytes of the train part as published: one per pixel and channel, one per label."""
+    sha256: str
+    """Hash of the raw train, select and confirm images, labels and their split."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image."""
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
+
+    @property
+    def smallest_class(self) -> int:
+        """Train images of the smallest class."""
+        return int(torch.bincount(self.train.labels, minlength=len(self.class_names)).min())
+
+
+DATASETS: dict[str, Callable[[Path | None], RawDataset]] = {
+    "digits": load_raw_digits,
+    "mnist": load_mnist,
+    "fashion_mnist": load_fashion_mnist,
+    "cifar10": load_cifar10,
+    "cifar100": load_cifar100,
+    "mhist": load_mhist,
+}
+NAMES = (*DATASETS, "image_folder")
+FILES = {"mnist": MNIST_FILES, "fashion_mnist": FASHION_FILES, "cifar10": CIFAR10_FILES, "cifar100": CIFAR100_FILES}
+"""Files below the data root, each with its published MD5."""
+LARGEST_FLOATS_BYTES = 2**28
+"""Data sets whose images would take more as floats stay bytes: CIFAR, MHIST. MNIST (0.18 GiB) does not."""
+
+
+@functools.lru_cache(maxsize=2)
+def load_splits(config: DatasetConfig, data_root: DataRoot = None) -> Splits:
+    """The train, select and confirm parts of a data set, preprocessed as fitted on the train part; kept per process.
+
+    Raises:
+        DataError: files are missing or damaged, or a part has no image of some class.
+    """
+    raw = load_raw(config, data_root)
+    indices = _split(raw, config)
+    raw_parts = {
+        name: RawPart(images=raw.search.images[indices[name]], labels=raw.search.labels[indices[name]])
+        for name in ("train", "select", "confirm")
+    }
+    for name, part in raw_parts.items():
+        _refuse_missing_class(name, part, raw.class_names, config)
+    preprocess = fit(config.preprocess, raw_parts["train"].images, raw.white)
+    parts = {name: _preprocessed(raw, part, preprocess) for name, part in raw_parts.items()}
+    return Splits(
+        **parts,
+        preprocess=preprocess,
+        class_names=raw.class_names,
+        mirror_keeps_class=raw.mirror_keeps_class,
+        train_bytes=raw_parts["train"].images.size + len(indices["train"]),
+        sha256=_hash(raw, indices),
+    )
+
+
+def data_facts(config: DatasetConfig, data_root: DataRoot = None) -> DataFacts:
+    """What a search space is checked against.
+
+    Raises:
+        DataError: files are missing or damaged.
+    """
+    splits = load_splits(config, data_root)
+    return DataFacts(smallest_class=splits.smallest_class, confirm_images=len(splits.confirm.labels), shape=splits.shape)
+
+
+def count_test_images(config: DatasetConfig, data_root: DataRoot = None) -> int:
+    """How many images the test split has, 0 where there is none; their number alone leaves this function, so nothing is opened.
+
+    Raises:
+        DataError: files are missing or damaged.
+    """
+    raw = load_raw(config, data_root)
+    return len(raw.load_test().labels) if raw.load_test is not None else raw.sizes.get("test", 0)
+
+
+def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: DataRoot = None) -> LabelledImages:
+    """The test split, preprocessed as fitted on the train part. The only door to it; the opening is logged before it opens.
+
+    Args:
+        config: the data set and its split.
+        reason: why it is opened; kept in the log.
+        log: where `test_openings/` gets one JSON file per opening.
+        data_root: folder or URI of the data files.
+
+    Raises:
+        ValueError: no reason is given.
+        DataError: files are missing or damaged.
+    """
+    if not reason.strip():
+        raise ValueError("the test split is opened without a reason; give one: it is kept in the log of openings")
+    opened_at = datetime.now(UTC)
+    entry = {
+        "opened_at": opened_at.isoformat(),
+        "reason": reason,
+        "dataset": config.model_dump(),
+        "user": getpass.getuser(),
+        "host": socket.gethostname(),
+        "command": sys.argv,
+    }
+    name = f"{opened_at:%Y%m%dT%H%M%S%f}-{config.name}.json"
+    log.at("test_openings").write_json(name, entry)
+    raw = load_raw(config, data_root)
+    if raw.load_test is not None:
+        part = raw.load_test()
+    else:
+        chosen = _split(raw, config)["test"]
+        part = RawPart(images=raw.search.images[chosen], labels=raw.search.labels[chosen])
+    preprocess = load_splits(config, data_root).preprocess
+    return _preprocessed(raw, part, preprocess)
+
+
+def load_raw(config: DatasetConfig, data_root: DataRoot) -> RawDataset:
+    """A data set as published, whole but for its test part.
+
+    Raises:
+        DataError: files are missing or damaged.
+    """
+    folder = local_folder(data_root, FILES.get(config.name, {}), _whole_folder(config))
+    if isinstance(config, ImageFolderConfig):
+        return load_image_folder(config, folder)
+    return DATASETS[config.name](folder)
+
+
+def _whole_folder(config: DatasetConfig) -> str | None:
+    """The folder below the data root that a data set without published sums is made of; None where there is none."""
+    if isinstance(config, ImageFolderConfig):
+        path = Path(config.path).expanduser()
+        return None if path.is_absolute() else config.path
+    return "mhist" if config.name == "mhist" else None
+
+
+def _split(raw: RawDataset, config: DatasetConfig) -> dict[str, NDArray[np.int64]]:
+    """Seeded, stratified indices per part name; what no part takes is train."""
+    rest, labels = np.arange(len(raw.search.labels)), raw.search.labels
+    indices = {}
+    for name, size in reversed(list(raw.sizes.items())):
+        try:
+            rest, indices[name] = train_test_split(rest, test_size=size, stratify=labels[rest], random_state=config.split_seed)
+        except ValueError as error:
+            counts = np.bincount(labels, minlength=len(raw.class_names))
+            shares = ", ".join(f"{part} {images}" for part, images in raw.sizes.items())
+            raise DataError(
+                f"{_in_words(config)}: class {raw.class_names[int(counts.argmin())]} has {counts.min()} images of {len(labels)}, "
+                f"too few for its share of every part ({shares} images); add images, or change the shares"
+            ) from error
+    indices["train"] = rest
+    return {name: np.sort(chosen) for name, chosen in indices.items()}
+
+
+def _in_words(config: DatasetConfig) -> str:
+    """The folder of a person's own images, or the data set's name."""
+    return config.path if isinstance(config, ImageFolderConfig) else config.name
+
+
+def _refuse_missing_class(name: str, part: RawPart, class_names: tuple[str, ...], config: DatasetConfig) -> None:
+    counts = np.bincount(part.labels, minlength=len(class_names))
+    if counts.min() == 0:
+        missing = class_names[int(counts.argmin())]
+        raise DataError(
+            f"{_in_words(config)}: the {name} part has no image of class {missing}; give the class more images or the part a "
+            "larger share"
+        )
+
+
+def _preprocessed(raw: RawDataset, part: RawPart, preprocess: Preprocess) -> LabelledImages:
+    stored, labels = torch.from_numpy(part.images), torch.from_numpy(part.labels)
+    if isinstance(preprocess, Standardise) and raw.search.images.size * 4 > LARGEST_FLOATS_BYTES:
+        return LabelledImages(images=byte_images(stored, raw.white, preprocess), labels=labels)
+    return LabelledImages(images=preprocess.apply(stored.to(torch.float32) / raw.white), labels=labels)
+
+
+def _hash(raw: RawDataset, indices: dict[str, NDArray[np.int64]]) -> str:
+    digest = hashlib.sha256()
+    for name in ("train", "select", "confirm"):
+        digest.update(json.dumps([name, len(indices[name])]).encode())
+        digest.update(np.ascontiguousarray(raw.search.images[indices[name]]).data)
+        digest.update(np.ascontiguousarray(raw.search.labels[indices[name]]).data)
+    return digest.hexdigest()

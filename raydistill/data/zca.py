@@ -1,0 +1,123 @@
+"""The matrices of ZCA whitening: fitted on bytes, kept once per user in a file named by the hash of what shaped them.
+
+Symbols: N images, D = C x H x W pixels, S covariance of pixels in 0 to 1, e = EPS. Whitening is (x - mean) V (L + e)^-1/2 V', its
+inverse V (L + e)^1/2 V', where S = V L V'.
+
+Source: Krizhevsky 2009, appendix; e = 0.1 on pixels in 0 to 1, as DataDAM, MTT, DATM and PAD set it. They fit on all published
+train images; here it is the train part alone, so that select and confirm images shape nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from raydistill.spaces.data_facts import DataError
+from raydistill.storage.store import Store
+
+EPS = 0.1
+LARGEST_SIDE = 64
+"""Pixels: at 3 x 64 x 64 a matrix takes 0.6 GB, and a fit 64 times the work of 3 x 32 x 32; at 224 x 224, 91 GB."""
+FOLDER = "~/.cache/raydistill/zca"
+CHUNK = 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Matrices:
+    """One whitening and its inverse."""
+
+    mean: Tensor
+    """(C, H, W) of pixels in 0 to 1."""
+    whiten: Tensor
+    """(D, D) float32, symmetric."""
+    colour: Tensor
+    """(D, D), the inverse of `whiten`."""
+
+
+def fit(images: NDArray[np.uint8], white: int) -> str:
+    """The key of the whitening of (N, C, H, W) bytes; its matrices are made if they are not on this machine.
+
+    Raises:
+        DataError: the images are too large.
+    """
+    height, width = images.shape[2:]
+    if max(height, width) > LARGEST_SIDE:
+        values = images[0].size
+        raise DataError(
+            f"images of {height} x {width} pixels are to be whitened, which takes a matrix of {values} x {values} values "
+            f"({4 * values**2 / 1e9:.0f} GB); up to {LARGEST_SIDE} x {LARGEST_SIDE} are allowed: write preprocess: standardise"
+        )
+    digest = hashlib.sha256(f"zca eps {EPS} white {white} shape {images.shape}".encode())
+    digest.update(np.ascontiguousarray(images).data)
+    key = digest.hexdigest()
+    if not Store(FOLDER).exists(f"{key}.safetensors"):
+        Store(FOLDER).write(f"{key}.safetensors", save(_decompose(images, white)))
+    return key
+
+
+@functools.lru_cache(maxsize=1)
+def matrices(key: str) -> Matrices:
+    """The matrices of a key.
+
+    Raises:
+        DataError: they are not on this machine, or damaged.
+    """
+    name = f"{key}.safetensors"
+    if not Store(FOLDER).exists(name):
+        raise DataError(
+            f"the ZCA matrices {key[:12]} are not in {FOLDER}; load the data set of the set, for example with "
+            "raydistill evaluate, and they are made again"
+        )
+    try:
+        return Matrices(**load(Store(FOLDER).read(name)))
+    except (SafetensorError, TypeError) as error:
+        raise DataError(f"{FOLDER}/{name} is damaged ({error}); delete it, and it is made again") from error
+
+
+def times(images: Tensor, matrix: Tensor) -> Tensor:
+    """(N, C, H, W) images, each multiplied as one row of D values by a (D, D) matrix."""
+    on_device = matrix.to(device=images.device, dtype=images.dtype)
+    result = torch.empty_like(images, memory_format=torch.contiguous_format)
+    with _one_thread():
+        for target, chunk in zip(result.split(CHUNK), images.split(CHUNK), strict=True):
+            target.copy_((chunk.flatten(1) @ on_device).view_as(chunk))
+    return result
+
+
+def _decompose(images: NDArray[np.uint8], white: int) -> dict[str, Tensor]:
+    count, shape = len(images), images.shape[1:]
+    total = np.zeros(images[0].size)
+    products = np.zeros((images[0].size, images[0].size))
+    for start in range(0, count, CHUNK):
+        rows = images[start : start + CHUNK].reshape(-1, images[0].size).astype(np.float64)
+        # Sums of products of bytes stay whole numbers below 2^53, so no order of summation changes them.
+        total += rows.sum(axis=0)
+        products += rows.T @ rows
+    covariance = (products - np.outer(total, total) / count) / ((count - 1) * float(white) ** 2)
+    with _one_thread():
+        values, vectors = torch.linalg.eigh(torch.from_numpy(covariance))
+        scale = (values.clamp(min=0) + EPS).sqrt()
+        whiten, colour = ((vectors * factor) @ vectors.T for factor in (1 / scale, scale))
+    mean = torch.from_numpy(total / count / white).view(shape)
+    return {"mean": mean.float(), "whiten": whiten.float().contiguous(), "colour": colour.float().contiguous()}
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch on one thread: its products and eigenvectors change in their last digits with the number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

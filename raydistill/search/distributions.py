@@ -1,0 +1,142 @@
+"""Between a search space and Optuna: distributions, values, and the document that a study keeps.
+
+A parameter's name is its dotted path in the YAML file, so that the dashboard, the table and the file use one word.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from raydistill.search.proposal import Field
+from raydistill.spaces.sections import set_at
+from raydistill.spaces.space import Choices, Range, SearchSpace
+from raydistill.spaces.trial import TrialConfig
+
+Dimension = Range | Choices
+
+
+def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
+    """One distribution per range, by dotted path; IPC is always on a log scale."""
+    return {path: _distribution(path, dimension) for path, dimension in space.ranges.items()}
+
+
+def _distribution(path: str, dimension: Dimension) -> BaseDistribution:
+    if isinstance(dimension, Choices):
+        return CategoricalDistribution([to_parameter(dimension, value) for value in dimension.values])
+    if dimension.whole:
+        return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log or path == "ipc")
+    return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
+
+
+def to_parameter(dimension: Dimension, value: Any) -> Any:
+    """A value as Optuna keeps it: a choice that is a list or a section goes as JSON text."""
+    if isinstance(dimension, Choices) and not isinstance(value, bool | int | float | str | None):
+        return json.dumps(value)
+    return value
+
+
+def from_parameter(dimension: Dimension, parameter: Any) -> Any:
+    """The value behind an Optuna parameter."""
+    if isinstance(dimension, Range):
+        return parameter
+    return next(value for value in dimension.values if to_parameter(dimension, value) == parameter)
+
+
+def middle(dimension: Dimension) -> Any:
+    """The middle of a range, in logarithms where the range is so; the first choice."""
+    if isinstance(dimension, Choices):
+        return dimension.values[0]
+    low, high = dimension.low, dimension.high
+    centre = math.sqrt(low * high) if dimension.log else (low + high) / 2
+    return round(centre) if dimension.whole else centre
+
+
+def parameters(space: SearchSpace, config: TrialConfig[Any]) -> dict[str, Any]:
+    """A trial's place in the space: its Optuna parameters."""
+    document = config.model_dump(mode="json")
+    return {path: to_parameter(dimension, value_at(document, path)) for path, dimension in space.ranges.items()}
+
+
+def field(space: SearchSpace) -> Field:
+    """Where the solver may ask: its hyper-parameters as coordinates of a place, and the range of IPC."""
+    ipc = space.ranges.get("ipc")
+    fixed = space.template["ipc"]
+    lowest, highest = (int(ipc.low), int(ipc.high)) if isinstance(ipc, Range) else (fixed, fixed)
+    options = tuple(len(d.values) if isinstance(d, Choices) else 1 for d in _hyper_parameters(space).values())
+    return Field(options=options, lowest=lowest, highest=highest)
+
+
+def to_place(space: SearchSpace, chosen: Mapping[str, Any]) -> tuple[float, ...]:
+    """Optuna parameters as a place: a number as its part of the range (of its logarithm), a choice as a 1 among 0s."""
+    place: list[float] = []
+    for path, dimension in _hyper_parameters(space).items():
+        if isinstance(dimension, Choices):
+            place += [float(to_parameter(dimension, value) == chosen[path]) for value in dimension.values]
+        else:
+            low, high, value = (math.log(v) if dimension.log else v for v in (dimension.low, dimension.high, chosen[path]))
+            place.append((value - low) / (high - low))
+    return tuple(place)
+
+
+def from_place(space: SearchSpace, place: Sequence[float], ipc: int) -> dict[str, Any]:
+    """The Optuna parameters of a place and an IPC."""
+    left = list(place)
+    chosen: dict[str, Any] = {}
+    for path, dimension in _hyper_parameters(space).items():
+        count = len(dimension.values) if isinstance(dimension, Choices) else 1
+        coordinates, left = left[:count], left[count:]
+        if isinstance(dimension, Choices):
+            chosen[path] = to_parameter(dimension, dimension.values[coordinates.index(max(coordinates))])
+        else:
+            chosen[path] = _within(dimension, coordinates[0])
+    return {path: ipc if path == "ipc" else chosen[path] for path in space.ranges}
+
+
+def _within(dimension: Range, part: float) -> float:
+    low, high = dimension.low, dimension.high
+    value = low * (high / low) ** part if dimension.log else low + (high - low) * part
+    return round(value) if dimension.whole else min(max(value, low), high)
+
+
+def _hyper_parameters(space: SearchSpace) -> dict[str, Dimension]:
+    return {path: dimension for path, dimension in space.ranges.items() if path != "ipc"}
+
+
+def any_trial(space: SearchSpace, data_sha256: str) -> TrialConfig[Any]:
+    """A trial config that stands for all: what the baseline reads of it (data, network, evaluation, goal) is common to them."""
+    values = {path: middle(dimension) for path, dimension in space.ranges.items()}
+    return space.trial(ask_number=0, values=values, data_sha256=data_sha256)
+
+
+def complete_document(space: SearchSpace) -> dict[str, Any]:
+    """The space with every default written out; reading it gives the same space, whatever the defaults are then."""
+    document: dict[str, Any] = {
+        "study": space.study,
+        "seed": space.seed,
+        **json.loads(json.dumps(dict(space.template))),
+        "goal": space.goal.model_dump(mode="json"),
+        "budget": space.budget.model_dump(mode="json"),
+        "resources": space.resources.model_dump(mode="json"),
+    }
+    for path, dimension in space.ranges.items():
+        set_at(document, path, _as_document(dimension))
+    return document
+
+
+def _as_document(dimension: Dimension) -> dict[str, Any]:
+    if isinstance(dimension, Choices):
+        return {"choices": list(dimension.values)}
+    return {"low": dimension.low, "high": dimension.high, "log": dimension.log}
+
+
+def value_at(document: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path."""
+    value: Any = document
+    for key in path.split("."):
+        value = value[key]
+    return value

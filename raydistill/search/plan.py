@@ -1,0 +1,203 @@
+"""What a search will take, forecast from a short measured probe before anything of it starts.
+
+The probe runs in this process, at the highest IPC and at the middle one: some steps of the distillation and some steps of the
+recipe, on a set and on the full data; a method that reads experts is given untrained ones. Everything else is multiplication, so
+a forecast is rough: a crowded machine slows the search as it slowed the probe, and nothing is assumed of trials that are stopped
+early, which only shorten it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from raydistill.core.contract import NoCheckpoint
+from raydistill.core.cost import peak_memory_bytes, reset_peak_memory
+from raydistill.core.evaluate import train_and_read
+from raydistill.core.synthetic import SyntheticSet
+from raydistill.data.splits import LabelledImages, Splits, load_splits
+from raydistill.experts.need import UntrainedExperts, need_of, needs_of
+from raydistill.search.allowance import check_budget
+from raydistill.search.distributions import middle
+from raydistill.search.experts import extreme_trials
+from raydistill.spaces.sections import Config, dataset_config
+from raydistill.spaces.space import Range, SearchSpace
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.data_root import DataRoot
+from raydistill.trial.baseline import prepare_process, recipe_of
+from raydistill.trial.distillation import distil
+from raydistill.trial.run import LOOK_FRACTIONS
+
+DISTIL_STEPS, RECIPE_STEPS = 5, 20
+"""Steps that are timed; the first of each is left out, for it holds what is done once."""
+CONFIRMED_CANDIDATES = 3
+"""Candidates that a confirmation is planned for; two to three are usual."""
+
+
+class Stage(Config):
+    """A part of a search: jobs that run side by side."""
+
+    name: str
+    jobs: int
+    seconds_each: float
+
+
+class Forecast(Config):
+    """What a search will take."""
+
+    stages: tuple[Stage, ...]
+    """In their order; trials are of the middle IPC."""
+    largest_trial_seconds: float
+    """A trial at the highest IPC."""
+    at_once: int
+    """Jobs that run side by side."""
+    hours: float
+    """Wall-clock, for all stages; the budget's own hours may end the trials sooner."""
+    disk_bytes: int
+    """At most, for the sets, their pictures and a checkpoint of each trial that runs, all at the highest IPC, and the experts."""
+    trial_memory_bytes: int
+    """Peak of a trial at the highest IPC: resident memory of the process, or device memory on a GPU."""
+    trial_memory_of: str
+    """Where that memory is: cpu or cuda."""
+
+
+class _Measured(Config):
+    trial: float
+    network: float
+    """Seconds to train and read one network on a set."""
+    set_bytes: int
+
+
+class _EnoughStepsError(Exception):
+    """The probe has seen what it wanted."""
+
+
+def plan_search(space: SearchSpace, data_root: DataRoot, at_once: int | None = None) -> Forecast:
+    """Measure a little, and forecast the whole search.
+
+    Args:
+        space: what would be searched.
+        data_root: folder or URI of the data files.
+        at_once: jobs side by side; None is the space's `max_concurrent_trials`, or what this machine's cores hold.
+
+    Raises:
+        BudgetError: the budget's hours or GPU hours do not hold one trial and its confirmation.
+        DataError: the data is missing or damaged.
+        DivergedError: a loss of the probe is not finite.
+    """
+    splits = load_splits(dataset_config(space.template["dataset"]), data_root)
+    side_by_side = at_once or space.resources.max_concurrent_trials or _cores_hold(space.resources.cpus_per_trial)
+    ipc = space.ranges.get("ipc")
+    highest = int(ipc.high) if isinstance(ipc, Range) else int(space.template["ipc"])
+    usual = round(middle(replace(ipc, log=True))) if isinstance(ipc, Range) else highest
+    config = _trial_at(space, highest, splits)
+    device = prepare_process(config)
+    reset_peak_memory(device)
+    largest = _measure(config, splits, device)
+    memory = peak_memory_bytes(device)
+    medium = _measure(_trial_at(space, usual, splits), splits, device)
+    full = _network_seconds(config, splits.train.images, splits.train.labels, splits, device)
+    evaluation = config.evaluation
+    needs = needs_of(extreme_trials(space, splits.sha256), splits)
+    recipe = recipe_of(config, splits)
+    pace = full / recipe.images_seen(len(splits.train.labels))
+    stages = (
+        # Once at the recipe's steps and once at twice as many.
+        Stage(name="baseline", jobs=evaluation.baseline_networks, seconds_each=3 * full),
+        *(
+            Stage(
+                name="experts",
+                jobs=need.count,
+                # Scoring networks are a small part; they are spread over the experts.
+                seconds_each=pace * need.train_images * need.passes(need.count, need.score_networks) / need.count,
+            )
+            for need in needs
+        ),
+        Stage(name="trials", jobs=space.budget.trials, seconds_each=medium.trial),
+        Stage(name="confirmation", jobs=CONFIRMED_CANDIDATES * evaluation.confirm_networks, seconds_each=medium.network),
+    )
+    one = medium.trial + evaluation.confirm_networks * medium.network / side_by_side
+    gpus = space.resources.gpus_per_trial
+    check_budget(space.budget, gpus, one, "one trial of the middle IPC with its confirmation takes")
+    return Forecast(
+        stages=stages,
+        largest_trial_seconds=largest.trial,
+        at_once=side_by_side,
+        hours=sum(-(-stage.jobs // side_by_side) * stage.seconds_each for stage in stages) / 3600,
+        disk_bytes=largest.set_bytes * (2 * space.budget.trials + side_by_side) + sum(need.size_bytes for need in needs),
+        trial_memory_bytes=memory,
+        trial_memory_of=config.device,
+    )
+
+
+def _measure(config: TrialConfig[Any], splits: Splits, device: torch.device) -> _Measured:
+    synthetic, distil_seconds = _probe_distillation(config, splits, device)
+    network = _network_seconds(config, synthetic.images, synthetic.labels, splits, device)
+    networks = config.evaluation.networks + len(LOOK_FRACTIONS)
+    return _Measured(trial=distil_seconds + networks * network, network=network, set_bytes=synthetic.size_bytes)
+
+
+def _probe_distillation(config: TrialConfig[Any], splits: Splits, device: torch.device) -> tuple[SyntheticSet, float]:
+    """A set that was started, and the seconds that the whole distillation would take."""
+    ends: list[float] = []
+    seen: list[tuple[int, SyntheticSet]] = []
+
+    def on_step(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
+        if loss is not None:
+            # Reading the loss waits for a GPU to end the step.
+            loss.item()
+        ends.append(time.perf_counter())
+        seen.append((steps, synthetic))
+        if step == min(DISTIL_STEPS, steps):
+            raise _EnoughStepsError
+
+    need = need_of(config, splits)
+    experts = None if need is None else UntrainedExperts(need, splits)
+    try:
+        distil(config, splits, device, on_step, NoCheckpoint(), experts)
+    except _EnoughStepsError:
+        pass
+    steps, synthetic = seen[-1]
+    times = [end - begin for begin, end in itertools.pairwise(ends)]
+    # A method without steps has made its set before the first report.
+    return synthetic, steps * statistics.median(times[1:] or times or [0.0])
+
+
+def _network_seconds(config: TrialConfig[Any], images: Tensor, labels: Tensor, splits: Splits, device: torch.device) -> float:
+    """Seconds to train one network by the whole recipe and to read it on the select images."""
+    recipe = recipe_of(config, splits)
+
+    def train(steps: int, read: LabelledImages) -> float:
+        short = replace(recipe, steps=steps)
+        return _seconds(lambda: train_and_read(images, labels, splits, [read], config.network, short, 0, device))
+
+    one = LabelledImages(images=splits.select.images[:1], labels=splits.select.labels[:1])
+    train(1, one)
+    first, more = train(1, one), train(1 + RECIPE_STEPS, one)
+    per_step = max(0.0, more - first) / RECIPE_STEPS
+    return float(per_step * recipe.steps + train(1, splits.select))
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    """Seconds of work that ends with its result on the CPU, so that a GPU has done it."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _trial_at(space: SearchSpace, ipc: int, splits: Splits) -> TrialConfig[Any]:
+    """The trial in the middle of every range but IPC."""
+    values = {path: ipc if path == "ipc" else middle(dimension) for path, dimension in space.ranges.items()}
+    return space.trial(ask_number=0, values=values, data_sha256=splits.sha256)
+
+
+def _cores_hold(cpus_per_trial: int) -> int:
+    return max(1, (os.cpu_count() or 1) // cpus_per_trial)

@@ -1,0 +1,300 @@
+"""Sets under the protocols of two public benchmarks: DC-Bench's table, and DD-Ranking's scores.
+
+What differs from the benchmarks: nothing is chosen on the images that are read (DD-Ranking takes the best epoch and the best of
+five rates on them); both protocols run on every data set and network that is here; random images are drawn anew for each network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from raydistill.catalogue import InputError, did_you_mean
+from raydistill.core.batch_augment import MAKERS, batch_augmentation
+from raydistill.core.ddranking import augmentation_robust_score, label_robust_score
+from raydistill.core.evaluate import network_seeds, train_fresh, with_learned_rate
+from raydistill.core.networks import Network
+from raydistill.core.recipes import RECIPES, Recipe
+from raydistill.core.selection import ClassBatches
+from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.core.train import images_at_once, is_correct
+from raydistill.data.splits import LabelledImages, Splits
+from raydistill.sets.one import check_reading, part_to_read, read_set_file
+from raydistill.spaces.network import NetworkConfig
+from raydistill.spaces.network_names import network_text, parse_networks
+from raydistill.spaces.sections import Config, derive_seed
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.data_root import DataRoot
+from raydistill.trial.baseline import set_up_process, splits_of
+
+PROTOCOLS = ("dc_bench", "dd_ranking")
+AUGMENTATIONS = ("none", "dsa", *MAKERS)
+"""DC-Bench's."""
+ARCHITECTURES = ("mlp", "convnet", "alexnet", "resnet18")
+"""DC-Bench's, as far as they are here; `convnet` is the set's own, where that is one."""
+NETWORKS = 5
+"""Of both benchmarks, for each set."""
+
+
+class BenchReading(Config):
+    """Networks of one architecture, trained with one augmentation. A cell of DC-Bench's table."""
+
+    network: str
+    augmentation: str
+    accuracy_fractions: tuple[float, ...] = Field(strict=False)
+    recipe: str
+    """In words."""
+    split: str
+
+
+class RankingReading(Config):
+    """DD-Ranking's scores of one set, and the accuracies behind them: one per network, in pairs."""
+
+    label_robust: tuple[float, ...] = Field(strict=False)
+    """LRS."""
+    augmentation_robust: tuple[float, ...] = Field(strict=False)
+    """ARS."""
+    accuracy_fractions: dict[str, tuple[float, ...]]
+    """By what the networks learned from."""
+    label_kind: str
+    network: str
+    recipe: str
+    """In words."""
+    split: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Subject:
+    """A saved set, its data, and the images that networks are read on."""
+
+    synthetic: SyntheticSet
+    config: TrialConfig[Any]
+    splits: Splits
+    part: LabelledImages
+    split: str
+    device: torch.device
+
+    def train(self, images: Tensor, labels: Tensor, network: NetworkConfig, recipe: Recipe, seed: int, **options: Any) -> Network:
+        """A fresh network that has learned from images."""
+        return train_fresh(images, labels, self.splits, network, recipe, seed, self.device, **options)
+
+    def read(self, network: Network) -> float:
+        """Accuracy fraction."""
+        images, labels = self.part.images.to(self.device), self.part.labels.to(self.device)
+        return float(is_correct(network, images, labels).float().mean())
+
+
+def run_dc_bench(
+    path: str,
+    *,
+    architectures: Sequence[str] = (),
+    augmentations: Sequence[str] = (),
+    networks: int | None = None,
+    split: str = "select",
+    reason: str | None = None,
+    log: str | None = None,
+    data_root: DataRoot = None,
+) -> list[BenchReading]:
+    """DC-Bench's table of one set: a reading per architecture and augmentation, all at its rate of 0.01, a learned one unused.
+
+    Args:
+        path: of the set.
+        architectures: as `--network` takes them; none means those of `ARCHITECTURES` that the images are large enough for.
+        augmentations: of `AUGMENTATIONS`; none means all.
+        networks: for each cell; None means 5.
+        split: select, or test with a reason.
+        reason: of opening the test split.
+        log: store that an opening is logged in; None as `part_to_read` takes it.
+        data_root: folder of the data files.
+
+    Raises:
+        InputError: an unknown augmentation or network, or as `check_reading` refuses.
+    """
+    if unknown := [name for name in augmentations if name not in AUGMENTATIONS]:
+        near = did_you_mean(unknown[0], AUGMENTATIONS)
+        raise InputError(f"unknown augmentation {unknown[0]!r}; {near}Allowed: {', '.join(AUGMENTATIONS)}: give some of these")
+    subject, chosen = _subject(path, architectures, networks, split, reason, log, data_root, takes_all=True)
+    readings = []
+    for network in chosen:
+        for augmentation in augmentations or AUGMENTATIONS:
+            recipe, options = _dc_bench_recipe(augmentation, subject)
+            seeds = network_seeds("dc_bench", subject.splits.sha256, networks or NETWORKS)
+            images, labels = subject.synthetic.images, subject.synthetic.labels
+            trained = (subject.train(images, labels, network, recipe, seed, **options) for seed in seeds)
+            readings.append(
+                BenchReading(
+                    network=network_text(network),
+                    augmentation=augmentation,
+                    accuracy_fractions=tuple(subject.read(one) for one in trained),
+                    recipe=str(recipe),
+                    split=split,
+                )
+            )
+    return readings
+
+
+def run_dd_ranking(
+    path: str,
+    *,
+    architectures: Sequence[str] = (),
+    networks: int | None = None,
+    recipe: str | None = None,
+    split: str = "select",
+    reason: str | None = None,
+    log: str | None = None,
+    data_root: DataRoot = None,
+) -> RankingReading:
+    """DD-Ranking's scores of one set; arguments as in `run_dc_bench`, one architecture, by default the set's own.
+
+    The set's own protocol is its labels, its learned rate and the recipe. Random images of a set with soft labels are labelled by
+    a network that learned from the full data; that one, and all others, train for the recipe's steps.
+
+    Args:
+        path: of the set.
+        architectures: at most one.
+        networks: for each accuracy; None means 5.
+        recipe: by name; None is the set's own.
+        split: select, or test with a reason.
+        reason: of opening the test split.
+        log: store that an opening is logged in; None as `part_to_read` takes it.
+        data_root: folder of the data files.
+
+    Raises:
+        InputError: several networks, an unknown recipe, or as `check_reading` refuses.
+    """
+    if len(architectures) > 1:
+        raise InputError(f"given networks {', '.join(architectures)}; DD-Ranking's scores are of one: give one, or leave it out")
+    if recipe is not None and recipe not in RECIPES:
+        raise InputError(f"unknown recipe {recipe!r}; {did_you_mean(recipe, RECIPES)}Allowed: {', '.join(RECIPES)}")
+    subject, (network,) = _subject(path, architectures, networks, split, reason, log, data_root, takes_all=False)
+    own = RECIPES[recipe or subject.config.evaluation.recipe].for_set(len(subject.synthetic.images))
+    accuracies: dict[str, list[float]] = {}
+    for index, seed in enumerate(network_seeds("dd_ranking", subject.splits.sha256, networks or NETWORKS)):
+        for name, fraction in _ranked_once(subject, network, own, index, seed).items():
+            accuracies.setdefault(name, []).append(fraction)
+    rows = [dict(zip(accuracies, values, strict=True)) for values in zip(*accuracies.values(), strict=True)]
+    return RankingReading(
+        label_robust=tuple(_label_robust(row, own) for row in rows),
+        augmentation_robust=tuple(_augmentation_robust(row) for row in rows),
+        accuracy_fractions={name: tuple(values) for name, values in accuracies.items()},
+        label_kind=subject.synthetic.label_kind,
+        network=network_text(network),
+        recipe=str(own),
+        split=split,
+    )
+
+
+REAL, SET_HARD = "full data, hard labels", "set, hard labels"
+SET_AUGMENTED, SET_PLAIN = "set, own labels, augmented", "set, own labels, not augmented"
+RANDOM_AUGMENTED, RANDOM_PLAIN = "random real images, augmented", "random real images, not augmented"
+
+
+def _ranked_once(subject: _Subject, network: NetworkConfig, own: Recipe, index: int, seed: int) -> dict[str, float]:
+    """The accuracies of networks that start from the same initialisation."""
+    synthetic, splits = subject.synthetic, subject.splits
+    augmented = own if own.augmentation != "none" else dataclasses.replace(own, augmentation="dsa")
+    plain = dataclasses.replace(own, augmentation="none")
+    real = subject.train(splits.train.images, splits.train.labels, network, own, seed)
+    classes, generator = len(splits.class_names), torch.Generator().manual_seed(derive_seed("dd_ranking", "random", index))
+    chosen = splits.train.images[ClassBatches(splits.train.labels, classes).draw(synthetic.ipc, generator).flatten()]
+    hard = hard_labels(classes, synthetic.ipc)
+    labels = hard if synthetic.label_kind == "hard" else _logits(real, chosen.to(subject.device))
+
+    def of_set(recipe: Recipe) -> float:
+        learned = with_learned_rate(recipe, synthetic)
+        return subject.read(subject.train(synthetic.images, synthetic.labels, network, learned, seed))
+
+    def of_random(recipe: Recipe) -> float:
+        return subject.read(subject.train(chosen, labels, network, recipe, seed))
+
+    row = {REAL: subject.read(real), SET_AUGMENTED: of_set(augmented), SET_PLAIN: of_set(plain)}
+    is_hard_at_own_rate = synthetic.label_kind == "hard" and synthetic.learned_lr is None
+    # A hard set without a rate of its own was trained so already.
+    row[SET_HARD] = (
+        row[_by(own, SET_AUGMENTED, SET_PLAIN)]
+        if is_hard_at_own_rate
+        else subject.read(subject.train(synthetic.images, hard, network, own, seed))
+    )
+    return row | {RANDOM_AUGMENTED: of_random(augmented), RANDOM_PLAIN: of_random(plain)}
+
+
+def _by(own: Recipe, augmented: str, plain: str) -> str:
+    """Which of two readings the set's own recipe is."""
+    return plain if own.augmentation == "none" else augmented
+
+
+def _label_robust(row: dict[str, float], own: Recipe) -> float:
+    return label_robust_score(
+        real_hard=row[REAL],
+        set_hard=row[SET_HARD],
+        set_own=row[_by(own, SET_AUGMENTED, SET_PLAIN)],
+        random_own=row[_by(own, RANDOM_AUGMENTED, RANDOM_PLAIN)],
+    )
+
+
+def _augmentation_robust(row: dict[str, float]) -> float:
+    return augmentation_robust_score(
+        set_augmented=row[SET_AUGMENTED],
+        random_augmented=row[RANDOM_AUGMENTED],
+        set_plain=row[SET_PLAIN],
+        random_plain=row[RANDOM_PLAIN],
+    )
+
+
+def _subject(
+    path: str,
+    architectures: Sequence[str],
+    networks: int | None,
+    split: str,
+    reason: str | None,
+    log: str | None,
+    data_root: DataRoot,
+    *,
+    takes_all: bool,
+) -> tuple[_Subject, list[NetworkConfig]]:
+    """The set and the architectures it is read through; everything is checked before the test split is opened.
+
+    Where none is named, all of DC-Bench's that fit, or the set's own alone.
+    """
+    check_reading(split, reason, networks)
+    synthetic, config = read_set_file(path)
+    splits = splits_of(config, data_root)
+    names = architectures or (_that_fit(config, splits) if takes_all else [config.network.name])
+    chosen = parse_networks(names, config.network, splits.shape)
+    part = part_to_read(path, config, splits, split, reason, log, data_root)
+    device = set_up_process(config.cpus_per_trial, "cuda" if torch.cuda.is_available() else "cpu")
+    subject = _Subject(synthetic=synthetic.to(device), config=config, splits=splits, part=part, split=split, device=device)
+    return subject, chosen
+
+
+def _that_fit(config: TrialConfig[Any], splits: Splits) -> list[str]:
+    """Names of DC-Bench's architectures that the images are large enough for."""
+    fitting = []
+    for name in ARCHITECTURES:
+        try:
+            parse_networks([name], config.network, splits.shape)
+        except InputError:
+            continue
+        fitting.append(name)
+    return fitting
+
+
+def _dc_bench_recipe(augmentation: str, subject: _Subject) -> tuple[Recipe, dict[str, Any]]:
+    """DC-Bench's recipe with an augmentation, in steps, and what `train_fresh` is given besides."""
+    named = RECIPES["dc_bench" if augmentation == "none" else "dc_bench_dsa"]
+    recipe = named.for_set(len(subject.synthetic.images))
+    if augmentation not in MAKERS:
+        return recipe, {}
+    augment = batch_augmentation(augmentation, subject.splits.preprocess, subject.splits.shape[1:])
+    return dataclasses.replace(recipe, augmentation=augmentation), {"augment": augment}
+
+
+@torch.no_grad()
+def _logits(network: Network, images: Tensor) -> Tensor:
+    network.eval()
+    return torch.cat([network(x) for x in images.split(images_at_once(images))])

@@ -1,0 +1,91 @@
+"""A search space as text: the YAML document, the line of each key, overrides, and the error that names places. A leaf."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from raydistill.spaces.sections import set_at
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mistake:
+    """One thing wrong in a space: where, and what to do."""
+
+    key: str
+    message: str
+
+
+class SpaceError(Exception):
+    """A search space has mistakes; the text names all of them with file, line, key and remedy."""
+
+    def __init__(self, source: str, mistakes: Sequence[Mistake], lines: Mapping[str, int]) -> None:
+        self.mistakes = tuple(mistakes)
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        rows = [f"  {_place(source, m.key, lines)}: {m.key}: {m.message}" for m in mistakes]
+        super().__init__("\n".join([f"{source} has {count}:", *rows]))
+
+
+def load(text: str) -> tuple[dict[str, Any] | None, dict[str, int], list[Mistake]]:
+    """The document, the line of each dotted key, and the mistakes of its form."""
+    try:
+        document = yaml.safe_load(text)
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        lines = {} if error.problem_mark is None else {"file": error.problem_mark.line + 1}
+        return None, lines, [Mistake(key="file", message=f"is not YAML: {error.problem}: mend it there or on the line above")]
+    except yaml.YAMLError as error:
+        return None, {}, [Mistake(key="file", message=f"is not YAML: {' '.join(str(error).split())}")]
+    if not isinstance(document, dict):
+        return None, {}, [Mistake(key="file", message="is not a YAML mapping: write 'study: ...' and the other keys")]
+    lines = {}
+    mistakes: list[Mistake] = []
+    _note_lines(root, "", lines, mistakes)
+    return document, lines, mistakes
+
+
+def _note_lines(node: yaml.Node | None, prefix: str, lines: dict[str, int], mistakes: list[Mistake]) -> None:
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in node.value:
+        path = f"{prefix}{key.value}"
+        if path in lines:
+            mistakes.append(Mistake(key=path, message=f"given twice (also on line {lines[path]}): keep one"))
+        lines[path] = key.start_mark.line + 1
+        _note_lines(value, f"{path}.", lines, mistakes)
+
+
+def apply(overrides: Sequence[str], document: dict[str, Any], lines: dict[str, int]) -> list[Mistake]:
+    """Put the overrides into the document; what they set is no longer on a line of the file (line 0)."""
+    mistakes = []
+    for override in overrides:
+        path, equals, value = override.partition("=")
+        if not equals or not all(path.split(".")):
+            mistakes.append(Mistake(key="--set", message=f"given {override!r}; path.to.field=value is wanted"))
+            continue
+        try:
+            set_at(document, path, yaml.safe_load(value))
+        except (AttributeError, TypeError):
+            mistakes.append(Mistake(key="--set", message=f"given {override!r}; its path leads through a plain value: shorten it"))
+        except yaml.YAMLError:
+            mistakes.append(Mistake(key="--set", message=f"given {override!r}; {value!r} is not YAML: quote it or mend it"))
+        else:
+            for key in [key for key in lines if key.startswith(f"{path}.")]:
+                del lines[key]
+            lines[path] = 0
+    return mistakes
+
+
+def _place(source: str, key: str, lines: Mapping[str, int]) -> str:
+    line = line_of(key, lines)
+    return "--set" if line == 0 else source if line is None else f"{source}:{line}"
+
+
+def line_of(key: str, lines: Mapping[str, int]) -> int | None:
+    """The line of a key or of the nearest section around it; 0 for one that an override set."""
+    while key and key not in lines:
+        key = key.rpartition(".")[0]
+    return lines.get(key)

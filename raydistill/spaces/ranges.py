@@ -1,0 +1,92 @@
+"""The ranges in a search space: where they stand, how they are read, which fields take them. A leaf."""
+
+from __future__ import annotations
+
+import math
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+from raydistill.spaces.document import Mistake
+from raydistill.spaces.messages import shown, text_for_number, unknown
+from raydistill.spaces.space import Choices, Range
+
+
+def ranges_in(raw: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (dotted path, section) of every range and list of choices in a part of the document."""
+    if not isinstance(raw, dict):
+        return
+    if {"low", "high", "choices", "log"} & set(raw):
+        yield path, raw
+        return
+    for key, value in raw.items():
+        yield from ranges_in(value, f"{path}.{key}")
+
+
+def read_range(path: str, raw: dict[str, Any], *, whole: bool) -> tuple[Range | Choices | None, list[Mistake]]:
+    """A range or choices as written, or None and the mistakes in it; a `whole` range has whole ends."""
+    if "choices" in raw:
+        mistakes = list(_mistakes_in_choices(path, raw))
+        return None if mistakes else Choices(values=tuple(raw["choices"])), mistakes
+    mistakes = list(_mistakes_of_form(path, raw, whole)) or list(_mistakes_of_order(path, raw))
+    return None if mistakes else Range(low=raw["low"], high=raw["high"], log=raw.get("log", False), whole=whole), mistakes
+
+
+def ends(parsed: Range | Choices) -> tuple[Any, ...]:
+    """The values that stand for all of a range: its two ends, or every choice."""
+    return parsed.values if isinstance(parsed, Choices) else (parsed.low, parsed.high)
+
+
+def is_whole(model: type[BaseModel], field: str) -> bool:
+    """Whether a field takes whole numbers."""
+    annotation = model.model_fields[field].annotation
+    return annotation is int or int in typing.get_args(annotation)
+
+
+def takes_only_choices(model: type[BaseModel], field: str) -> bool:
+    """Whether a field takes choices but no interval."""
+    extra = model.model_fields[field].json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("only_choices"))
+
+
+def _mistakes_of_form(path: str, raw: dict[str, Any], whole: bool) -> Iterator[Mistake]:
+    for key in raw:
+        if key not in ("low", "high", "log"):
+            yield Mistake(key=f"{path}.{key}", message=unknown(str(key), ("low", "high", "log"), "key"))
+    for key in ("low", "high"):
+        if key not in raw:
+            yield Mistake(key=f"{path}.{key}", message="missing: a range is {low: .., high: .., log: true|false}")
+        elif isinstance(raw[key], str):
+            yield Mistake(key=f"{path}.{key}", message=text_for_number(raw[key], whole))
+        elif not _is_number(raw[key], whole):
+            wanted = f"a {'whole' if whole else 'finite'} number is wanted"
+            yield Mistake(key=f"{path}.{key}", message=f"given {shown(raw[key])}; {wanted}")
+    if not isinstance(raw.get("log", False), bool):
+        yield Mistake(key=f"{path}.log", message=f"given {shown(raw['log'])}; true or false is wanted")
+
+
+def _is_number(value: Any, whole: bool) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int if whole else (int, float)) and math.isfinite(value)
+
+
+def _mistakes_of_order(path: str, raw: dict[str, Any]) -> Iterator[Mistake]:
+    low, high = raw["low"], raw["high"]
+    if low > high:
+        yield Mistake(key=path, message=f"low {low} is above high {high}: swap them")
+    elif low == high:
+        yield Mistake(key=path, message=f"low and high are both {low}: write the plain value {low}")
+    elif raw.get("log", False) and low <= 0:
+        yield Mistake(key=f"{path}.low", message=f"given {low}; a logarithmic range starts above 0")
+
+
+def _mistakes_in_choices(path: str, raw: dict[str, Any]) -> Iterator[Mistake]:
+    values = raw["choices"]
+    for key in raw:
+        if key != "choices":
+            yield Mistake(key=f"{path}.{key}", message="does not go with choices: take it out")
+            return
+    if not isinstance(values, list) or len(values) < 2 or len({repr(v) for v in values}) < len(values):
+        message = f"given {shown(values)}; a list of two or more different values is wanted"
+        yield Mistake(key=f"{path}.choices", message=message)

@@ -1,0 +1,71 @@
+"""A checked search space, which gives the configs of its trials."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from raydistill.spaces.sections import BudgetConfig, Config, GoalConfig, ResourcesConfig, derive_seed, set_at
+from raydistill.spaces.trial import TrialConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Range:
+    """An interval of numbers that the solver chooses from."""
+
+    low: float
+    high: float
+    log: bool
+    whole: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choices:
+    """A list of values that the solver chooses from."""
+
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchSpace:
+    """A checked search space: a trial's fixed values, its ranges by dotted path, and what the search is after."""
+
+    study: str
+    seed: int
+    template: Mapping[str, Any]
+    """Nested values of one trial; a range's place holds its lower end or first choice."""
+    ranges: Mapping[str, Range | Choices]
+    method_config: type[Config]
+    goal: GoalConfig
+    budget: BudgetConfig
+    resources: ResourcesConfig
+
+    def trial(self, *, ask_number: int, values: Mapping[str, Any], data_sha256: str) -> TrialConfig[Any]:
+        """The config of one trial.
+
+        Args:
+            ask_number: place in the order of asks.
+            values: chosen value by dotted path, one per range.
+            data_sha256: hash of the split data.
+
+        Raises:
+            ValueError: `values` does not name exactly the ranges.
+        """
+        if set(values) != set(self.ranges):
+            raise ValueError(f"values for {sorted(values)}; the space has ranges for {sorted(self.ranges)}: give exactly those")
+        chosen = json.loads(json.dumps(dict(self.template)))
+        for path, value in values.items():
+            set_at(chosen, path, value)
+        return TrialConfig[self.method_config].model_validate(  # type: ignore[name-defined]
+            {
+                **chosen,
+                "seed": derive_seed(self.seed, "ask", ask_number),
+                "ask_number": ask_number,
+                "data_sha256": data_sha256,
+                "goal": self.goal.model_dump(),
+                "cpus_per_trial": self.resources.cpus_per_trial,
+                "device": "cuda" if self.resources.gpus_per_trial > 0 else "cpu",
+            }
+        )

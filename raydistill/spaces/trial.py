@@ -1,0 +1,74 @@
+"""The config of one trial: everything that shapes its result, what names it, and how it is read back from its folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import Field
+
+from raydistill.spaces.messages import listed
+from raydistill.spaces.network import NetworkConfig
+from raydistill.spaces.sections import Config, DatasetConfig, EvaluationConfig, GoalConfig, ImageFolderConfig
+
+MethodT = TypeVar("MethodT", bound=Config)
+
+
+class TrialConfig(Config, Generic[MethodT]):
+    """Everything that shapes one trial's result. Its hash is the trial's name."""
+
+    seed: int = Field(ge=0)
+    """Derived from the study's seed and the ask number."""
+    ask_number: int = Field(default=0, ge=0)
+    """Place of this trial in the order in which the solver asked."""
+    dataset: Annotated[ImageFolderConfig | DatasetConfig, Field(union_mode="left_to_right")]
+    data_sha256: str
+    """Hash of the images, labels and split that the trial reads."""
+    network: NetworkConfig
+    method: MethodT
+    ipc: int = Field(ge=1)
+    """Images per class."""
+    evaluation: EvaluationConfig
+    goal: GoalConfig
+    cpus_per_trial: int = Field(default=1, ge=1)
+    """CPU cores and torch threads."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where the trial computes: cuda when the space gives it a share of a GPU."""
+
+    @property
+    def trial_id(self) -> str:
+        """First 12 hex digits of the SHA-256 of the canonical JSON of all fields but the folder that the data lies in.
+
+        What is in that folder counts by its hash; where it lies on one machine does not, so that a study moves with its data.
+        """
+        fields = self.model_dump(mode="json")
+        fields["dataset"].pop("path", None)
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
+
+    def canonical_json(self) -> str:
+        """The config as JSON with sorted keys: the same config gives the same text."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A parametrised generic has no importable name, so what travels to another process is the method's type and the JSON.
+        return _trial_from_json, (type(self.method), self.canonical_json())
+
+
+def _trial_from_json(method: type[Config], data: str) -> TrialConfig[Any]:
+    return TrialConfig[method].model_validate_json(data)  # type: ignore[valid-type]
+
+
+def read_trial_config(data: str | bytes, methods: Mapping[str, type[Config]]) -> TrialConfig[Any]:
+    """The trial config in a `config.json`.
+
+    Raises:
+        ValueError: it is not a trial config of a known method.
+    """
+    raw = json.loads(data)
+    method = raw.get("method") if isinstance(raw, dict) else None
+    name = method.get("name") if isinstance(method, dict) else None
+    if not isinstance(name, str) or name not in methods:
+        raise ValueError(f"config of method {name!r}; known methods: {listed(methods)}: use the version that wrote it")
+    return TrialConfig[methods[name]].model_validate_json(data)  # type: ignore[valid-type]

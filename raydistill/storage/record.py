@@ -1,0 +1,293 @@
+"""What a trial leaves behind: one frozen, versioned record, written once, read by everything else.
+
+A leaf beside `config` and `store`.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, Field
+
+from raydistill.spaces.sections import Config
+from raydistill.spaces.trial import TrialConfig, read_trial_config
+from raydistill.storage.store import Store, StoreError
+from raydistill.storage.versioned import read_stored
+
+PROGRESS_FILE = "progress.json"
+State = Literal["finished", "pruned", "diverged", "out_of_memory", "crashed"]
+FINAL_STATES: frozenset[str] = frozenset({"finished", "pruned", "diverged", "out_of_memory"})
+"""States that a resumed search leaves alone; a crashed trial is run again from its checkpoint."""
+
+
+class Reading(Config):
+    """Accuracy on the select images at one point of a distillation."""
+
+    step: int
+    """Image updates done."""
+    fraction: float
+    """Part of the distillation done, 0 to 1."""
+    accuracy_fractions: tuple[float, ...] = Field(strict=False)
+    """One per network, 0 to 1."""
+    gap: float
+    """Full-data accuracy minus the mean of these."""
+    loss: float | None
+    """The method's own loss at that step; null before the first."""
+
+    @property
+    def accuracy_fraction(self) -> float:
+        """Mean over the networks, 0 to 1."""
+        return statistics.mean(self.accuracy_fractions)
+
+
+class Progress(Config):
+    """How far a running trial is: `progress.json`, written at each reading and every 20 seconds, removed when the trial ends."""
+
+    step: int
+    """Image updates done."""
+    steps: int
+    """Image updates in all; 0 before the first is known."""
+    readings: tuple[Reading, ...] = Field(strict=False)
+    seconds: dict[str, float]
+    """By activity, over all processes of the trial."""
+    experts_sha256: str | None
+    """Hash of the experts that the method reads; null where it reads none."""
+
+
+class Cost(Config):
+    """What a trial took and what its set saves."""
+
+    distill_seconds: float
+    evaluate_seconds: float
+    peak_memory_bytes: int
+    """Highest resident memory of the process, or allocated device memory on a GPU."""
+    train_macs: int
+    """Multiply-accumulates (fvcore, conv and linear, forward) to train one network on the set once by the recipe."""
+    epoch_macs: int
+    """Multiply-accumulates (forward) of one pass over the set."""
+
+
+class TrialRecord(Config):
+    """The result of one trial. Written by `run_trial`, or by the driver for a process that was lost."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    record_version: Literal[1] = 1
+    trial_id: str
+    state: State
+    config: dict[str, Any]
+    """The `TrialConfig`, as JSON."""
+    readings: tuple[Reading, ...] = Field(default=(), strict=False)
+    """At the start set, on the way, and (for a finished trial) at the end."""
+    select_correct: tuple[str, ...] = Field(default=(), strict=False)
+    """Per network of the final reading: which select images it got right, packed bits in hex (`pack_bits`)."""
+    images: int = 0
+    """Images in the set."""
+    set_bytes: int = 0
+    """Bytes of images, labels and learned rate, without headers."""
+    label_kind: Literal["hard", "soft"] = "hard"
+    images_sha256: str | None = None
+    """Hash of `images.safetensors`."""
+    experts_sha256: str | None = None
+    """Hash of the experts that the method read; null where it reads none."""
+    cost: Cost | None = None
+    error: str | None = None
+    """Cause of a state other than finished; a traceback where there is one."""
+    code_sha256: str
+    commit: str | None = None
+    """Of the checkout that the code is of, `-dirty` where files differ from it; null outside one. Nothing is compared by it."""
+    versions: dict[str, str]
+    device: str
+    host: str
+    started_at: str
+    """UTC, ISO 8601."""
+
+    @property
+    def ipc(self) -> int:
+        """Images per class."""
+        return int(self.config["ipc"])
+
+    @property
+    def ask_number(self) -> int:
+        """Place in the order of asks."""
+        return int(self.config["ask_number"])
+
+    @property
+    def final(self) -> Reading | None:
+        """The reading of the finished set."""
+        return self.readings[-1] if self.state == "finished" else None
+
+    @property
+    def gap(self) -> float | None:
+        """Gap of the finished set; None unless finished."""
+        return self.final.gap if self.final else None
+
+
+class GapBounds(Config):
+    """A gap with its one-sided bounds, as fractions; what `lossless.gap_interval` gives, as a part of a file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, from_attributes=True, use_attribute_docstrings=True)
+
+    gap: float
+    lower: float
+    upper: float
+    confidence: float
+    """One-sided, of each bound."""
+    networks: int
+    images: int
+
+
+class SearchResult(Config):
+    """What a search found: `result.json`. The verdict speaks of the confirm images, never of test."""
+
+    record_version: Literal[1] = 1
+    study: str
+    dataset: str
+    method: str
+    label_kind: Literal["hard", "soft"]
+    verdict: Literal["lossless", "not_reached", "inconclusive"]
+    reason: str
+    """The verdict in one sentence."""
+    split: Literal["confirm"] = "confirm"
+    smallest_lossless_ipc: int | None
+    winner_trial_id: str | None
+    largest_lossy_ipc: int | None
+    """Largest IPC below the winner at which even the best trial's lower bound is above the margin; null if none is shown."""
+    largest_lossy_trials: int | None
+    """Finished trials at that IPC."""
+    largest_ipc_tried: int | None
+    closest_gap: float | None
+    """Smallest gap of a finished trial, on the select images."""
+    floor_gap: float | None = None
+    """Where the margin was not reached: the gap that the law fitted to the trials leaves at any IPC."""
+    floor_gap_low: float | None = None
+    """Ends of its two-sided 90 % interval."""
+    floor_gap_high: float | None = None
+    margin_fraction: float
+    confidence: float
+    gap_interval: GapBounds | None
+    """The winner's, on the confirm images."""
+    confirmed_candidates: int
+    """Candidates that were read on the confirm images, from the largest down until one fell: one error for all of them."""
+    baseline_accuracy_fraction: tuple[float, ...] = Field(strict=False)
+    """Of the full-data networks, on the select images, one per seed."""
+    baseline_admissible: bool
+    trials: dict[str, int]
+    """Trials by state."""
+    compression_images: float | None
+    """Train images over images in the winner's set."""
+    compression_bytes: float | None
+    """Bytes of the train part over bytes of the winner's set."""
+    seconds: float
+    """Distilling and evaluating, over all trials."""
+
+
+def pack_bits(correct: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Each row of (R, n) booleans as hex, most significant bit first, padded with zeros to whole bytes."""
+    return tuple(np.packbits(row).tobytes().hex() for row in correct)
+
+
+def unpack_bits(rows: Sequence[str], images: int) -> NDArray[np.bool_]:
+    """The (R, n) booleans that `pack_bits` packed; n is `images`.
+
+    Raises:
+        ValueError: a row is of another number of images, as far as whole bytes tell.
+    """
+    other = [4 * len(row) for row in rows if len(row) != 2 * math.ceil(images / 8)]
+    if other:
+        raise ValueError(f"{other[0]} bits for {images} images: they are of other images")
+    bits = [np.unpackbits(np.frombuffer(bytes.fromhex(row), dtype=np.uint8), count=images) for row in rows]
+    return np.array(bits, dtype=np.bool_).reshape(len(rows), images)
+
+
+def write_record(study: Store, record: TrialRecord) -> None:
+    """Write `trials/<id>/record.json`."""
+    study.write(f"trials/{record.trial_id}/record.json", record.model_dump_json(indent=2) + "\n")
+
+
+def read_record(study: Store, trial_id: str) -> TrialRecord | None:
+    """The record of a trial, or None if it has none.
+
+    Raises:
+        StoreError: the record is damaged, of an unknown version, or belongs to another trial.
+    """
+    name = f"trials/{trial_id}/record.json"
+    record = read_stored(study, name, TrialRecord, "restore it, or delete it to run the trial again")
+    if record is not None and record.trial_id != trial_id:
+        raise StoreError(f"{study.path(name)} belongs to trial {record.trial_id}; delete it to run trial {trial_id} again")
+    return record
+
+
+def read_result(study: Store) -> SearchResult | None:
+    """What the search found, or None while it has not ended.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    return read_stored(study, "result.json", SearchResult, "run the search again to have it written anew")
+
+
+def read_progress(study: Store, trial_id: str) -> Progress | None:
+    """How far a trial is that has not ended, or None if it left no word.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    name = f"trials/{trial_id}/{PROGRESS_FILE}"
+    return read_stored(study, name, Progress, "delete it to run the trial from its start")
+
+
+def read_trials(study: Store, methods: Mapping[str, type[Config]]) -> list[tuple[TrialConfig[Any], TrialRecord | None]]:
+    """Every trial that was asked, in the order of asks, each with its record if it has one."""
+    trials = []
+    for trial_id in study.at("trials").folders("."):
+        name = f"trials/{trial_id}/config.json"
+        data = study.read_or_none(name)
+        if data is None:
+            continue
+        try:
+            config = read_trial_config(data, methods)
+        except ValueError as error:
+            raise StoreError(f"{study.path(name)} is damaged ({error}); delete the folder to ask the trial again") from error
+        if config.trial_id != trial_id:
+            raise StoreError(
+                f"{study.path(name)} was changed: its hash is {config.trial_id}; delete the folder to ask the trial again"
+            )
+        trials.append((config, read_record(study, trial_id)))
+    return sorted(trials, key=lambda pair: pair[0].ask_number)
+
+
+@functools.cache
+def code_sha256() -> str:
+    """Hash of every Python file of the installed package."""
+    return package_sha256(Path(__file__).parents[1])
+
+
+def package_sha256(root: Path) -> str:
+    """Hash of every Python file below a folder, and of where it lies."""
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Versions of the packages that shape a number."""
+    names = ("raydistill", "torch", "torchvision", "numpy", "scikit-learn", "optuna", "ray")
+    found = {}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,98 @@
+"""The confirmation of a named winner: fresh networks, read on images that chose nothing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from raydistill.core.evaluate import evaluate_set, network_seeds
+from raydistill.core.lossless import GapInterval, gap_interval
+from raydistill.core.recipes import RECIPES
+from raydistill.core.synthetic import SyntheticSet, decode, sha256
+from raydistill.spaces.sections import Config
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.data_root import DataRoot
+from raydistill.storage.record import pack_bits, read_record, unpack_bits
+from raydistill.storage.store import Store, StoreError
+from raydistill.storage.versioned import read_needed
+from raydistill.trial.baseline import prepare_process, read_baseline, splits_of
+
+
+class ConfirmReading(Config):
+    """One fresh network. Written to `trials/<id>/confirm-<index>.json`."""
+
+    seed: int
+    confirm_correct: str
+    """Which confirm images it gets right, packed bits in hex."""
+
+
+class Confirmation(Config):
+    """What the confirm images say of one trial's set. Written to `trials/<id>/confirmation.json`."""
+
+    interval: GapInterval
+    is_lossless: bool
+    """Whether the gap's upper bound is within the margin."""
+    accuracy_fractions: tuple[float, ...] = Field(strict=False)
+    """One per fresh network, on the confirm images."""
+
+
+def train_confirm_network(config: TrialConfig[Any], index: int, study: Store, data_root: DataRoot = None) -> None:
+    """Train one fresh network on a trial's set and write `trials/<id>/confirm-<index>.json`; nothing if that is there."""
+    name = f"trials/{config.trial_id}/confirm-{index}.json"
+    if study.exists(name):
+        return
+    splits = splits_of(config, data_root)
+    device = prepare_process(config)
+    seed = network_seeds("confirm", splits.sha256, index + 1)[index]
+    synthetic = read_set(study, config.trial_id)
+    correct = evaluate_set(synthetic, splits, splits.confirm, config.network, RECIPES[config.evaluation.recipe], [seed], device)
+    study.write_json(name, ConfirmReading(seed=seed, confirm_correct=pack_bits(correct)[0]).model_dump())
+
+
+def finish_confirmation(config: TrialConfig[Any], study: Store) -> Confirmation:
+    """Put the fresh networks together and write `trials/<id>/confirmation.json`."""
+    baseline = read_baseline(study)
+    if baseline is None:
+        raise StoreError(f"{study.root} has no baseline; run the search again to build it")
+    folder = f"trials/{config.trial_id}"
+    rows = []
+    for index in range(config.evaluation.confirm_networks):
+        name = f"{folder}/confirm-{index}.json"
+        remedy = "delete it and run the search again, which trains the network again"
+        rows.append(read_needed(study, name, ConfirmReading, remedy).confirm_correct)
+    correct: NDArray[np.bool_] = unpack_bits(rows, baseline.confirm_images)
+    interval = gap_interval(baseline.confirm_correct, correct, config.goal.confidence)
+    confirmation = Confirmation(
+        interval=interval,
+        is_lossless=interval.upper <= config.goal.margin_fraction,
+        accuracy_fractions=tuple(correct.mean(axis=1).tolist()),
+    )
+    study.write_json(f"{folder}/confirmation.json", {**confirmation.model_dump(mode="json"), "interval": asdict(interval)})
+    return confirmation
+
+
+def read_set(study: Store, trial_id: str) -> SyntheticSet:
+    """A finished trial's set, held against the hash in its record.
+
+    Raises:
+        StoreError: there is no finished record, or the file is not the one that the trial wrote.
+    """
+    record = read_record(study, trial_id)
+    if record is None or record.images_sha256 is None:
+        raise StoreError(f"trial {trial_id} in {study.root} has no finished set; run the search again")
+    name = f"trials/{trial_id}/images.safetensors"
+    data = study.read_or_none(name)
+    if data is None:
+        raise StoreError(
+            f"{study.path(name)} is missing; restore it, or delete the trial's record.json and run the search again, which "
+            "distils it anew"
+        )
+    if sha256(data) != record.images_sha256:
+        raise StoreError(
+            f"{study.path(name)} is not the file that the trial wrote: its hash differs from the record's; restore it"
+        )
+    return decode(data)[0]

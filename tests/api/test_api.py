@@ -1,0 +1,59 @@
+"""The Python API: what importing it costs, and that `search` means what the command means."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import inspect
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import raydistill
+from raydistill.api.common import executor_for
+from raydistill.catalogue import InputError
+from raydistill.spaces.sections import ResourcesConfig
+
+
+def in_a_fresh_process(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = "import raydistill, sys; print(sorted({'torch', 'ray', 'optuna', 'pandas', 'numpy', 'pydantic'} & set(sys.modules)))"
+    assert in_a_fresh_process(code) == "[]"
+
+
+@pytest.mark.parametrize(("name", "module"), [("search", "watcher"), ("certify", "certificate"), ("reproduce", "published")])
+def test_a_function_is_not_replaced_by_the_package_of_its_name(name: str, module: str) -> None:
+    code = f"import raydistill, raydistill.{name}.{module}; print(callable(raydistill.{name}))"
+    assert in_a_fresh_process(code) == "True"
+
+
+def test_what_is_public_is_documented_and_typed() -> None:
+    for name in set(raydistill.__all__) - {"__version__"}:
+        function = getattr(raydistill, name)
+        signature = inspect.signature(function)
+        assert all(f"        {parameter}: " in function.__doc__ for parameter in signature.parameters)
+        assert signature.return_annotation is not signature.empty
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    try:
+        importlib.metadata.version("raydistill")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("raydistill is not installed")
+    assert raydistill.__version__ == project["version"]
+
+
+def test_an_attribute_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'raydistill' has no attribute 'serch'"):
+        raydistill.serch  # noqa: B018
+
+
+def test_one_process_and_a_cluster_exclude_each_other() -> None:
+    with pytest.raises(InputError, match=r"local and the address auto; .* give one of them"):
+        executor_for(ResourcesConfig(), local=True, address="auto")

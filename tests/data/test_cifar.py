@@ -1,0 +1,104 @@
+"""CIFAR files in torchvision's layout, made here: found, refused when damaged, asked for when missing."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from torchvision.datasets import CIFAR10, CIFAR100
+
+from raydistill.data.cifar import load_cifar10, load_cifar100
+from raydistill.spaces.data_facts import DataError
+
+
+def write(folder: Path, name: str, content: dict[str, Any]) -> tuple[str, str]:
+    """A file as the published ones are, and its name and checksum."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = pickle.dumps(content)
+    (folder / name).write_bytes(data)
+    return name, hashlib.md5(data).hexdigest()
+
+
+def batch(count: int, label_key: str) -> dict[str, Any]:
+    """Image n starts with n; its first 1,024 values are red."""
+    data = np.zeros((count, 3072), dtype=np.uint8)
+    data[:, 0], data[:, 1024] = np.arange(count), 200
+    return {"data": data, label_key: [n % 2 for n in range(count)]}
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Both data sets with 20 train and 6 test images each, whose checksums count as the published ones."""
+    monkeypatch.setenv("RAYDISTILL_OFFLINE", "1")
+    for published, label_key, meta_key in ((CIFAR10, "labels", "label_names"), (CIFAR100, "fine_labels", "fine_label_names")):
+        folder = tmp_path / published.base_folder
+        monkeypatch.setattr(published, "train_list", [list(write(folder, "train_1", batch(20, label_key)))])
+        monkeypatch.setattr(published, "test_list", [list(write(folder, "test_1", batch(6, label_key)))])
+        name, md5 = write(folder, "meta_1", {meta_key: ["apple", "bear"]})
+        monkeypatch.setattr(published, "meta", {"filename": name, "key": meta_key, "md5": md5})
+    return tmp_path
+
+
+LOADERS = pytest.mark.parametrize(
+    ("load", "folder"), [(load_cifar10, "cifar-10-batches-py"), (load_cifar100, "cifar-100-python")], ids=["10", "100"]
+)
+
+
+@LOADERS
+def test_images_are_read_channel_by_channel_with_their_labels(load: Any, folder: str, root: Path) -> None:
+    raw = load(root)
+    assert (raw.search.images.shape, raw.search.images.dtype) == ((20, 3, 32, 32), np.uint8)
+    assert raw.search.images[:3, :, 0, 0].tolist() == [[0, 200, 0], [1, 200, 0], [2, 200, 0]]
+    assert raw.search.labels.tolist() == [0, 1] * 10
+    assert raw.class_names == ("apple", "bear")
+    assert raw.mirror_keeps_class
+
+
+@LOADERS
+def test_the_test_images_are_their_own(load: Any, folder: str, root: Path) -> None:
+    test = load(root).load_test()
+    assert (len(test.images), test.labels.tolist()) == (6, [0, 1, 0, 1, 0, 1])
+
+
+def test_of_50000_images_2500_select_and_5000_confirm(root: Path) -> None:
+    assert load_cifar10(root).sizes == {"select": 2500, "confirm": 5000}
+
+
+@LOADERS
+@pytest.mark.parametrize("name", ["train_1", "test_1", "meta_1"])
+def test_a_damaged_file_is_named_and_not_unpickled(load: Any, folder: str, root: Path, name: str) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (root / "exploded",)
+
+    (root / folder / name).write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(DataError, match=rf"{folder}/{name} is damaged: its MD5 is [0-9a-f]{{32}}, published is [0-9a-f]{{32}}"):
+        load(root)
+    assert not (root / "exploded").exists()
+
+
+@LOADERS
+def test_missing_files_are_named_with_their_folder(load: Any, folder: str, root: Path) -> None:
+    (root / folder / "test_1").unlink()
+    with pytest.raises(DataError, match=rf"CIFAR-10+ files are missing: put test_1 into .*{folder}, or name another folder with"):
+        load(root)
+
+
+def test_a_download_that_fails_names_files_and_cause(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(self: CIFAR10) -> None:
+        raise RuntimeError("Error downloading cifar-10-python.tar.gz")
+
+    monkeypatch.delenv("RAYDISTILL_OFFLINE")
+    monkeypatch.setattr(CIFAR10, "download", unreachable)
+    (root / "cifar-10-batches-py" / "test_1").unlink()
+    with pytest.raises(DataError, match=r"put test_1 into .*; the download failed: Error downloading cifar-10-python.tar.gz"):
+        load_cifar10(root)
+
+
+def test_the_published_checksums_are_torchvisions() -> None:
+    assert CIFAR10.train_list[0] == ["data_batch_1", "c99cafc152244af753f735de768cd75f"]
+    assert CIFAR100.train_list == [["train", "16019d7e3df5f24257cddd939b257f8d"]]

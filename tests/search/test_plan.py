@@ -1,0 +1,114 @@
+"""The forecast of a search: what is multiplied, what is refused, what is printed."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hand_made import SMALL
+from typer.testing import CliRunner
+
+from raydistill.catalogue import load_space
+from raydistill.cli import app
+from raydistill.core.recipes import RECIPES
+from raydistill.report.summary import forecast_lines
+from raydistill.search import plan
+from raydistill.search.allowance import BudgetError
+from raydistill.search.plan import Forecast, Stage, plan_search
+
+QUICK = ["evaluation={recipe: plain, networks: 2, baseline_networks: 3, confirm_networks: 4}", "ipc.high=4"]
+
+
+@pytest.fixture(autouse=True)
+def short_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RECIPES, "plain", dataclasses.replace(RECIPES["plain"], steps=30))
+
+
+def measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole distillation takes 100 seconds per image, a network 10 on a set and 10 on the full data."""
+
+    def probe(config: Any, *_: Any) -> Any:
+        made = type("Made", (), {"images": None, "labels": None, "size_bytes": 1000 * config.ipc})
+        return made, 100.0 * config.ipc
+
+    monkeypatch.setattr(plan, "_probe_distillation", probe)
+    monkeypatch.setattr(plan, "_network_seconds", lambda *_: 10.0)
+
+
+def test_a_forecast_is_the_measured_pieces_multiplied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IPC 1 to 4, so 2 in the middle: a trial is 200 s and 2 + 2 networks of 10 s, at IPC 4 it is 440. Baseline 3 x 30 s; trials
+    5 x 240 s; confirmation 3 x 4 x 10 s; two at once: 2 x 30 + 3 x 240 + 6 x 10 = 840 s. Disk: 4000 bytes x (2 x 5 + 2)."""
+    measured(monkeypatch)
+    forecast = plan_search(load_space(SMALL, [*QUICK, "budget.trials=5"], None), None, at_once=2)
+    assert [(s.name, s.jobs, s.seconds_each) for s in forecast.stages] == [
+        ("baseline", 3, 30.0),
+        ("trials", 5, 240.0),
+        ("confirmation", 12, 10.0),
+    ]
+    assert forecast.largest_trial_seconds == 440.0
+    assert forecast.hours == pytest.approx(840 / 3600)
+    assert forecast.disk_bytes == 48_000
+    assert (forecast.at_once, forecast.trial_memory_of) == (2, "cpu")
+
+
+def test_hours_that_do_not_hold_a_trial_and_its_confirmation_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """240 s and 4 networks of 10 s, one at once: 280 s, 0.078 hours."""
+    measured(monkeypatch)
+    with pytest.raises(BudgetError, match=r"budget.hours is 0.07, and one trial .* takes about 0.078: give at least that"):
+        plan_search(load_space(SMALL, [*QUICK, "budget.hours=0.07"], None), None, at_once=1)
+
+
+@pytest.mark.parametrize("method", ["{name: datadam, random_inits: 20, batch_real: 8}", "{name: random}"])
+def test_a_probe_measures_every_piece(method: str) -> None:
+    """Random images take no steps, so their distillation takes no time."""
+    forecast = plan_search(load_space(SMALL, [*QUICK, f"method={method}"], None), None)
+    assert all(stage.seconds_each > 0 for stage in forecast.stages)
+    assert forecast.trial_memory_bytes > 50 * 2**20
+    assert forecast.disk_bytes > 4 * 10 * 64 * 4
+
+
+def test_experts_are_a_stage_of_the_forecast_although_none_is_trained() -> None:
+    """The probe is given random networks in their place; they come after the baseline, whose pace they are forecast by."""
+    method = "{name: datm, experts: 4, expert_epochs: 2, window_width: 1, window_growth: 0, target_epochs: 1, iterations: 3}"
+    pad = method.replace("datm", "pad").replace("}", ", score_networks: 2, score_epochs: 1}")
+    stages = []
+    for given in (method, pad):
+        forecast = plan_search(load_space(SMALL, [*QUICK, f"method={given}"], None), None)
+        stages.append({stage.name: stage for stage in forecast.stages})
+    assert [list(names) for names in stages] == [["baseline", "experts", "trials", "confirmation"]] * 2
+    assert stages[0]["experts"].jobs == 4
+    assert stages[0]["experts"].seconds_each > 0
+
+
+def test_the_command_prints_the_forecast_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.yaml").write_text(yaml.safe_dump(SMALL))
+    words = [word for override in QUICK for word in ("--set", override)]
+    result = CliRunner().invoke(app, ["plan", "x.yaml", "--trials", "7", "--at-once", "2", *words])
+    assert result.exit_code == 0, result.output
+    assert "Trials         7 jobs of about" in result.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["x.yaml"]
+
+
+def test_a_forecast_in_words() -> None:
+    stages = (Stage(name="baseline", jobs=3, seconds_each=30.0), Stage(name="trials", jobs=5, seconds_each=240.0))
+    forecast = Forecast(
+        stages=stages,
+        largest_trial_seconds=440.0,
+        at_once=2,
+        hours=0.25,
+        disk_bytes=3 * 2**20,
+        trial_memory_bytes=300 * 2**20,
+        trial_memory_of="cpu",
+    )
+    assert forecast_lines(forecast).splitlines() == [
+        "Baseline       3 jobs of about 30 s",
+        "Trials         5 jobs of about 4 min 00 s",
+        "Largest trial  about 7 min 20 s",
+        "Wall-clock     about 15 min 00 s, 2 at once",
+        "Disk           at most 3.0 MiB",
+        "Memory         300 MiB a trial (cpu)",
+    ]

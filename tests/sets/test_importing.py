@@ -1,0 +1,211 @@
+"""Published sets in this project's form: spaces undone, labels sorted, what does not fit refused. Data set: digits."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+import raydistill
+from raydistill.catalogue import InputError
+from raydistill.data import zca
+from raydistill.data.preprocess import Whiten
+from raydistill.data.splits import load_splits
+from raydistill.sets import importing as set_import
+from raydistill.sets.exporting import export_set
+from raydistill.sets.importing import CONSTANTS, Imported, import_file
+from raydistill.sets.one import read_set_file, write_set
+from raydistill.spaces.sections import DatasetConfig
+from raydistill.storage.store import Store
+
+PIXELS = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(10).repeat_interleave(2)
+
+
+@pytest.fixture(autouse=True)
+def _read_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starting a process takes seconds; `test_weights_only` does."""
+    monkeypatch.setattr(set_import, "read_published", lambda file: torch.load(set_import._existing(file), weights_only=True))
+
+
+def file(folder: Path, name: str = "set.pt", place: str = "as made", **tensors: Tensor) -> Path:
+    torch.save((tensors, place), folder / name)
+    return folder / name
+
+
+def take(path: Path, space: str = "pixels", dataset: str = "digits", **given: Any) -> Imported:
+    return import_file(path, dataset=dataset, space=space, **given)
+
+
+def pixels_of(imported: Imported) -> Tensor:
+    return imported.manifest.preprocess.invert(imported.synthetic.images)
+
+
+def test_pixels_are_standardised_by_the_train_part(tmp_path: Path) -> None:
+    imported = take(file(tmp_path, images=PIXELS, labels=LABELS))
+    expected = load_splits(DatasetConfig(name="digits")).preprocess.apply(PIXELS)
+    torch.testing.assert_close(imported.synthetic.images, expected)
+    assert (imported.synthetic.ipc, imported.synthetic.labels.tolist()) == (2, LABELS.tolist())
+
+
+def test_the_authors_constants_are_undone(tmp_path: Path) -> None:
+    """MNIST's: (x - 0.1307) / 0.3081."""
+    imported = take(file(tmp_path, images=(PIXELS - 0.1307) / 0.3081, labels=LABELS), "standardised:mnist")
+    torch.testing.assert_close(pixels_of(imported), PIXELS)
+    assert imported.manifest.config["method"]["space"] == "standardised:mnist"
+
+
+def test_what_lies_outside_black_and_white_is_kept(tmp_path: Path) -> None:
+    imported = take(file(tmp_path, images=3 * PIXELS - 1, labels=LABELS))
+    torch.testing.assert_close(pixels_of(imported), 3 * PIXELS - 1)
+    assert re.match(r"pixels from -1.00 to (1.99|2.00), mean 0.[45]\d \(if far outside 0 to 1", imported.notes[-1])
+
+
+def test_a_whitened_set_is_taken_from_its_authors_whitening_to_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Theirs is fitted on all published train images, ours on the train part."""
+    monkeypatch.setattr(zca, "FOLDER", str(tmp_path / "zca"))
+    load_splits.cache_clear()
+    generator = np.random.default_rng(0)
+    folder = tmp_path / "data"
+    for number in range(60):
+        path = folder / ("test" if number < 4 else "train") / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (4, 4), dtype=np.uint8)).save(path)
+    overrides = [f"dataset.path={folder}", "dataset.size=4", "network.depth=2"]
+    config = set_import._config_for("image_folder", "zca", overrides, None)["dataset"]
+    raw = set_import.load_raw(config, None)
+    pixels = torch.rand(4, 1, 4, 4)
+    theirs = Whiten(key=zca.fit(raw.search.images, 255)).apply(pixels)
+    imported = take(file(tmp_path, images=theirs, labels=torch.tensor([0, 0, 1, 1])), "zca", "image_folder", overrides=overrides)
+    torch.testing.assert_close(pixels_of(imported), pixels, atol=1e-5, rtol=0)
+    assert imported.manifest.preprocess == load_splits(config).preprocess
+    assert imported.manifest.config["dataset"]["preprocess"] == "zca"
+
+
+def test_whitening_takes_published_train_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zca, "FOLDER", str(tmp_path / "zca"))
+    load_splits.cache_clear()
+    with pytest.raises(InputError, match="space zca with digits, which has no published train images; give another space"):
+        take(file(tmp_path, images=PIXELS, labels=LABELS), "zca")
+
+
+def test_hard_labels_are_brought_in_order(tmp_path: Path) -> None:
+    """Classes come as 0, 1, ..., 9, 0, 1, ..., 9: item 10 is the second of class 0."""
+    imported = take(file(tmp_path, images=PIXELS, labels=torch.arange(10).repeat(2)))
+    torch.testing.assert_close(pixels_of(imported)[:2], PIXELS[[0, 10]])
+    assert imported.synthetic.labels.tolist() == LABELS.tolist()
+
+
+def test_logits_are_kept_as_they_are(tmp_path: Path) -> None:
+    """All but those of class 0, items 0 and 1, are largest at their own class: 18 of 20."""
+    logits = 3.0 * torch.nn.functional.one_hot(LABELS.clamp(min=1), 10)
+    imported = take(file(tmp_path, images=PIXELS, labels=logits))
+    assert imported.notes[1].endswith(
+        "soft labels, 2 images per class; logits; taken to be class after class, where 90 % are largest"
+    )
+    assert torch.equal(imported.synthetic.labels, logits)
+    assert imported.synthetic.label_kind == "soft"
+
+
+def test_probabilities_become_logits_of_the_same_softmax(tmp_path: Path) -> None:
+    probabilities = torch.randn(20, 10).softmax(dim=1)
+    imported = take(file(tmp_path, images=PIXELS, labels=probabilities))
+    torch.testing.assert_close(imported.synthetic.labels.softmax(dim=1), probabilities)
+    assert "probabilities, kept as their logarithms" in imported.notes[1]
+
+
+def test_labels_and_rate_come_from_files_of_their_own(tmp_path: Path) -> None:
+    """As MTT and DATM write them."""
+    images = file(tmp_path, "images.pt", tensor=PIXELS)
+    labels, lr = file(tmp_path, "labels.pt", tensor=LABELS), file(tmp_path, "lr.pt", tensor=torch.tensor(0.02))
+    imported = take(images, labels_file=labels, lr_file=lr)
+    assert imported.synthetic.learned_lr == pytest.approx(0.02)
+    assert imported.notes[:3] == ("images.pt: as made", "labels from labels.pt", "lr from lr.pt")
+    assert "learned rate 0.02" in imported.notes
+
+
+@pytest.mark.parametrize("override", ["seed=7", "ipc=3", "method.name=datadam"])
+def test_an_override_that_would_change_nothing_is_refused(tmp_path: Path, override: str) -> None:
+    with pytest.raises(InputError, match=f"--set {override} changes nothing of an imported set; .*: leave it out"):
+        take(file(tmp_path, images=PIXELS, labels=LABELS), overrides=[override])
+
+
+def test_an_imported_set_is_saved_evaluated_and_exported(tmp_path: Path) -> None:
+    settings = ["network.depth=1", "network.width=4", "evaluation.recipe=plain", "evaluation.networks=1"]
+    imported = take(file(tmp_path, images=PIXELS, labels=LABELS), overrides=settings)
+    write_set(imported.synthetic, imported.manifest, Store(str(tmp_path / "mine")))
+    assert read_set_file(str(tmp_path / "mine"))[1].method.source == "set.pt"
+    (accuracy,) = raydistill.evaluate(tmp_path / "mine")
+    assert 0 < accuracy < 1
+    assert (
+        json.loads((Path(export_set(str(tmp_path / "mine"), tmp_path / "png", "png").path) / "about.json").read_text())["ipc"]
+        == 2
+    )
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ({"images": PIXELS}, r"set.pt holds images alone; give the file of their labels with --labels"),
+        ({"images": PIXELS[:, :, :4], "labels": LABELS}, r"set.pt has images \(20, 1, 4, 8\) of torch.float32; "),
+        ({"images": PIXELS[0], "labels": LABELS}, r"set.pt has images \(1, 8, 8\) of torch.float32"),
+        ({"images": PIXELS.long(), "labels": LABELS}, r"set.pt has images \(20, 1, 8, 8\) of torch.int64"),
+        ({"images": PIXELS[:19], "labels": LABELS[:19]}, r"set.pt has 19 images for 10 classes; as many of each"),
+        ({"images": PIXELS[:0], "labels": LABELS[:0]}, r"set.pt has 0 images for 10 classes"),
+        ({"images": PIXELS / 0, "labels": LABELS}, r"set.pt has images with values that are not finite"),
+        ({"images": PIXELS, "labels": LABELS[:10]}, r"set.pt has labels \(10,\) of torch.int64 for 20 images; whole numbers"),
+        ({"images": PIXELS, "labels": LABELS.float()}, r"set.pt has labels \(20,\) of torch.float32 for 20 images"),
+        ({"images": PIXELS, "labels": torch.zeros(20, 9)}, r"set.pt has labels \(20, 9\) of .* or floats \(20, 10\) are wanted"),
+        ({"images": PIXELS, "labels": torch.full((20, 10), torch.nan)}, r"set.pt has soft labels that are not finite"),
+        ({"images": PIXELS, "labels": LABELS + 1}, r"set.pt has labels that are not 2 of each class from 0 to 9"),
+        ({"images": PIXELS, "labels": LABELS - 1}, r"set.pt has labels that are not 2 of each class"),
+        ({"images": PIXELS, "labels": LABELS * 10**12}, r"set.pt has labels that are not 2 of each class"),
+        ({"images": PIXELS, "labels": LABELS.clamp(max=8)}, r"set.pt has labels that are not 2 of each class"),
+        ({"images": PIXELS, "labels": LABELS, "lr": torch.tensor(-1.0)}, r"set.pt has the learned rate \[-1.0\]; one"),
+        ({"images": PIXELS, "labels": LABELS, "lr": torch.ones(2)}, r"set.pt has the learned rate \[1.0, 1.0\]"),
+    ],
+)  # fmt: skip
+def test_a_set_that_does_not_fit_is_refused(tmp_path: Path, tensors: dict[str, Tensor], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        take(file(tmp_path, **tensors))
+
+
+@pytest.mark.parametrize("space", ["standardised", "standardised:digits", "whitened", "pixels:mnist"])
+def test_an_unknown_space_is_refused(tmp_path: Path, space: str) -> None:
+    with pytest.raises(InputError, match=rf"space '{space}'; allowed: pixels, zca, standardised \(where .* mnist, .*: say what"):
+        take(file(tmp_path, images=PIXELS, labels=LABELS), space)
+
+
+def test_constants_of_another_number_of_channels_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="space 'standardised:cifar10' has constants for 3 channels, digits has 1: give others"):
+        take(file(tmp_path, images=PIXELS, labels=LABELS), "standardised:cifar10")
+    assert all(len(space.mean) == len(space.std) for space in CONSTANTS.values())
+
+
+def test_labels_given_twice_are_refused(tmp_path: Path) -> None:
+    both = file(tmp_path, images=PIXELS, labels=LABELS)
+    with pytest.raises(InputError, match=r"set.pt has labels of its own, and .*labels.pt was given too; leave one out"):
+        take(both, labels_file=file(tmp_path, "labels.pt", tensor=LABELS))
+
+
+def test_a_file_of_labels_holds_one_tensor(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"labels.pt is not a single tensor; give the file of the labels"):
+        take(file(tmp_path, tensor=PIXELS), labels_file=file(tmp_path, "labels.pt", images=PIXELS, labels=LABELS))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no file .*nowhere.pt; give the file of a published set"):
+        take(tmp_path / "nowhere.pt")
+
+
+@pytest.mark.parametrize(("dataset", "space"), [("", "pixels"), ("digits", "")])
+def test_data_set_and_space_must_be_said(tmp_path: Path, dataset: str, space: str) -> None:
+    with pytest.raises(InputError, match=r"set.pt does not say what it was distilled from; give --dataset, and --space pixels,"):
+        take(file(tmp_path, images=PIXELS, labels=LABELS), space, dataset)

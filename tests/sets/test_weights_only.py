@@ -1,0 +1,161 @@
+"""Files of tensors that others wrote: the known forms are read, anything that could run is refused and does not."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from raydistill.catalogue import InputError
+from raydistill.sets import importing as set_import
+from raydistill.sets.importing import read_published
+from raydistill.sets.weights_only import RefusedError, read_tensors
+
+IMAGES, LABELS = torch.arange(12.0).view(2, 1, 2, 3), torch.tensor([0, 1])
+
+
+def saved(tmp_path: Path, content: Any, **options: Any) -> Path:
+    torch.save(content, tmp_path / "set.pt", **options)
+    return tmp_path / "set.pt"
+
+
+def test_of_a_list_of_evaluations_the_last_is_the_set(tmp_path: Path) -> None:
+    """As Dataset Condensation, DM and DataDAM write it: the first entry is the set before it was distilled."""
+    data = [[IMAGES - 1, LABELS], [IMAGES - 2, LABELS], [IMAGES, LABELS]]
+    accuracies = {"ConvNet": [np.float64(0.5), np.float32(0.25)]}
+    found, place = read_tensors(saved(tmp_path, {"data": data, "accs_all_exps": accuracies}))
+    assert torch.equal(found["images"], IMAGES)
+    assert place == "the last of 3 entries"
+
+
+def test_accuracies_by_the_names_of_numpy_1_are_read(tmp_path: Path) -> None:
+    """As in the files published before numpy 2."""
+    path = saved(tmp_path, {"data": [[IMAGES, LABELS]], "accs": [np.float64(0.5)]}, _use_new_zipfile_serialization=False)
+    data = path.read_bytes()
+    assert b"numpy._core.multiarray" in data
+    path.write_bytes(data.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
+    assert torch.equal(read_tensors(path)[0]["images"], IMAGES)
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "old"])
+def test_both_file_formats_of_torch_are_read(tmp_path: Path, zipped: bool) -> None:
+    found, place = read_tensors(saved(tmp_path, IMAGES, _use_new_zipfile_serialization=zipped))
+    assert torch.equal(found["tensor"], IMAGES)
+    assert place == "a single tensor"
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ((IMAGES, LABELS), ["images", "labels"]),
+        ([IMAGES, LABELS], ["images", "labels"]),
+        ({"images": IMAGES, "labels": LABELS, "lr": torch.tensor(0.1), "epoch": 3}, ["images", "labels", "lr"]),
+        ({"images": IMAGES}, ["images"]),
+    ],
+)
+def test_pairs_and_named_tensors_are_read(tmp_path: Path, content: Any, names: list[str]) -> None:
+    assert list(read_tensors(saved(tmp_path, content))[0]) == names
+
+
+class Bomb:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol 4")
+def test_what_the_safe_reader_does_not_know_is_refused_without_torchs_advice_to_trust_it(tmp_path: Path) -> None:
+    content = {"data": [[IMAGES, LABELS]], "more": Bomb(tmp_path / "exploded")}
+    with pytest.raises(RefusedError) as raised:
+        read_tensors(saved(tmp_path, content, pickle_protocol=4))
+    assert "it may hold code, or be pickled otherwise), and nothing of it was run" in str(raised.value)
+    assert "weights_only" not in str(raised.value)
+    assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize("form", ["torch", "old torch", "pickle"])
+def test_a_file_with_code_is_refused_and_nothing_is_run(tmp_path: Path, form: str) -> None:
+    content = {"data": [[IMAGES, LABELS]], "more": Bomb(tmp_path / "exploded")}
+    if form == "pickle":
+        (tmp_path / "set.pt").write_bytes(pickle.dumps(content["more"], protocol=2))
+    else:
+        saved(tmp_path, content, _use_new_zipfile_serialization=form == "torch")
+    with pytest.raises(RefusedError, match=r"it holds code or objects \(.*\) that a set does not need; nothing of it was run"):
+        read_tensors(tmp_path / "set.pt")
+    assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize("data", [b"", b"no tensors at all", b"PK\x03\x04 no zip"], ids=["empty", "text", "zip"])
+def test_a_file_that_is_none_of_torchs_is_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "set.pt").write_bytes(data)
+    said = r"it is no file of tensors (\(.*\); give a .pt that torch.save wrote|as torch.save writes)"
+    with pytest.raises(RefusedError, match=said):
+        read_tensors(tmp_path / "set.pt")
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor invariants")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"weights": LABELS, "x": 1},
+            r"it holds a dict with the keys weights, x; a tensor, \(images, labels\), or 'data' listing",
+        ),
+        ("3", r"it holds a str; a tensor"),
+        ({"data": []}, r"it holds a dict with the keys data"),
+        ({"data": [[IMAGES]]}, r"its entries are not \(images, labels\); give the tensors in files of their own"),
+        ((IMAGES, "labels"), r"its entries are not \(images, labels\)"),
+        (torch.zeros(1).expand(10**6, 1000), r"its tensor claim 4000000000 bytes, more than the file has, or are not plain"),
+        (
+            torch.eye(3).to_sparse(),
+            r"its tensor claim \d+ bytes, more than the file has, or are not plain; ask for plain tensors",
+        ),
+    ],
+)
+def test_what_is_no_set_is_refused(tmp_path: Path, content: Any, message: str) -> None:
+    with pytest.raises(RefusedError, match=message):
+        read_tensors(saved(tmp_path, content))
+
+
+@pytest.mark.parametrize("lr", [0.25, torch.tensor(0.25)], ids=["number", "tensor"])
+def test_a_learned_rate_may_be_a_plain_number(tmp_path: Path, lr: float | torch.Tensor) -> None:
+    found, _ = read_tensors(saved(tmp_path, {"images": IMAGES, "labels": LABELS, "lr": lr}))
+    assert found["lr"].item() == 0.25
+    assert set(read_tensors(saved(tmp_path, {"images": IMAGES, "labels": LABELS, "lr": None}))[0]) == {"images", "labels"}
+    assert read_tensors(saved(tmp_path, lr))[0]["tensor"].item() == 0.25
+
+
+def test_an_entry_of_another_kind_is_refused_and_not_left_out(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="its lr are a str; a tensor is wanted: ask for plain tensors"):
+        read_tensors(saved(tmp_path, {"images": IMAGES, "labels": LABELS, "lr": "0.25"}))
+
+
+def test_another_process_reads_the_file(tmp_path: Path) -> None:
+    tensors, place = read_published(saved(tmp_path, {"data": [[IMAGES, LABELS], [IMAGES + 1, LABELS]]}))
+    assert torch.equal(tensors["images"], IMAGES + 1)
+    assert place == "the last of 2 entries"
+
+
+def test_another_process_refuses_a_file_with_code(tmp_path: Path) -> None:
+    saved(tmp_path, {"data": [[IMAGES, LABELS]], "more": Bomb(tmp_path / "exploded")})
+    with pytest.raises(InputError, match=r"set.pt is refused: it holds code or objects \(.*\) .* nothing of it was run: ask its"):
+        read_published(tmp_path / "set.pt")
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(set_import, "SECONDS", 0.01)
+    with pytest.raises(InputError, match=r"set.pt was not read within 0.01 seconds; it was given up: check the file"):
+        read_published(saved(tmp_path, IMAGES))
+
+
+def test_a_reader_that_dies_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(InputError, match=r"set.pt is refused: reading it ended with code 1: no word"):
+        read_published(saved(tmp_path, IMAGES))

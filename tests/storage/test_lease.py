@@ -1,0 +1,234 @@
+"""Leases by a fake clock, worked by hand; then on a real S3 server and on a store without conditional writes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from raydistill.storage import lease as module
+from raydistill.storage.lease import Found, Lease, LeaseFile, StudyInUseError, acquire, leased
+from raydistill.storage.lock import study_lock
+from raydistill.storage.store import Store, StoreError
+
+START = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+@dataclass
+class World:
+    """A clock that stands still until somebody sleeps, and what happens when it has been moved."""
+
+    seconds: float = 1000.0
+    happens: dict[float, object] = field(default_factory=dict)
+
+    def clock(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        for at in sorted(at for at in self.happens if at <= self.seconds):
+            self.happens.pop(at)()
+
+
+@dataclass
+class FakeFile:
+    """A lease object whose store's clock is an hour ahead of everybody's."""
+
+    world: World
+    store: Store = field(default_factory=lambda: Store("memory://lease/study"))
+    content: str | None = None
+    written_at: float = 0.0
+    is_down: bool = False
+
+    def now(self) -> datetime:
+        return START + timedelta(hours=1, seconds=self.world.seconds)
+
+    def read(self) -> Found | None:
+        if self.content is None:
+            return None
+        modified = START + timedelta(hours=1, seconds=self.written_at)
+        return Found(holder=self.content[:1], expires_at="noon", version=self.content, modified=modified)
+
+    def write(self, content: str, instead_of: str | None) -> str | None:
+        if self.is_down:
+            raise StoreError("down")
+        if self.content != instead_of:
+            return None
+        self.put(content)
+        return content
+
+    def put(self, content: str) -> None:
+        self.content, self.written_at = content, self.world.seconds
+
+    def delete(self) -> None:
+        self.content = None
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def file(world: World) -> FakeFile:
+    return FakeFile(world)
+
+
+def take(file: FakeFile, wait_seconds: float = 5.0) -> tuple[Lease, list[str]]:
+    told: list[str] = []
+    lease = Lease(file, "me", file.world.clock)
+    acquire(file, lease, wait_seconds, told.append, file.world.clock, file.world.sleep)
+    return lease, told
+
+
+def test_a_free_study_is_held_at_once(file: FakeFile) -> None:
+    lease, told = take(file)
+    lease.check()
+    assert (file.world.seconds, told) == (1000.0, [])
+
+
+def test_a_lease_that_ended_long_ago_is_taken_over_at_once(file: FakeFile) -> None:
+    """Renewed at second 900, now is 1000: older than 60 s by the store's clock, whatever hour it shows."""
+    file.content, file.written_at = "a", 900.0
+    _, told = take(file)
+    assert (file.world.seconds, told) == (1000.0, [])
+
+
+def test_the_lease_of_a_killed_search_is_waited_for_until_it_ends(file: FakeFile) -> None:
+    """Renewed at second 980, so it ends at 1040: taken over at the first look from there on, every 2 s from 1000."""
+    file.content, file.written_at = "a", 980.0
+    _, told = take(file)
+    assert file.world.seconds == 1040.0
+    assert told == [
+        "memory://lease/study is held by a: its lease was renewed 20 s ago and ends in 40 s unless it is renewed again; "
+        "waiting until it is renewed, let go or ended"
+    ]
+
+
+def test_a_holder_that_renews_is_named_with_the_end_of_its_lease(file: FakeFile) -> None:
+    """It renews at second 1005; seen at 1006, when the lease is 0 s old (looked at after the move), and waited for 4 s more."""
+    file.content, file.written_at = "a", 995.0
+    file.world.happens = {1005.0: lambda: file.put("a again")}
+    said = (
+        r"^study memory://lease/study is in use by a; its lease was renewed 4 s ago and ends in 56 s unless it is renewed again "
+        r"\(at noon by its own clock\): wait for it or end it, then run the same command again$"
+    )
+    with pytest.raises(StudyInUseError, match=said):
+        take(file, wait_seconds=4.0)
+    assert file.world.seconds == 1010.0
+
+
+def test_a_study_that_its_holder_lets_go_is_taken(file: FakeFile) -> None:
+    file.content, file.written_at = "a", 995.0
+    file.world.happens = {1003.0: file.delete}
+    take(file)
+    assert file.world.seconds == 1004.0
+
+
+def test_of_two_that_try_one_takes_it(file: FakeFile) -> None:
+    """Both see it free; the second write finds the first one's object."""
+    first, second = Lease(file, "1", file.world.clock), Lease(file, "2", file.world.clock)
+    assert first.take(None)
+    assert not second.take(None)
+
+
+def test_a_renewed_lease_may_be_written_for_45_seconds_more(file: FakeFile) -> None:
+    """Renewed at 1010: allowed at 1055, refused at 1056, although it ends at 1070 only."""
+    lease, _ = take(file)
+    file.world.seconds = 1010.0
+    lease.renew()
+    file.world.seconds = 1055.0
+    lease.check()
+    file.world.seconds = 1056.0
+    with pytest.raises(
+        StudyInUseError, match=r"lease that this search could not renew for 46 s \(it ends after 60 s\).*continues"
+    ):
+        lease.check()
+
+
+def test_a_store_that_is_down_leaves_the_lease_as_old_as_it_was(file: FakeFile) -> None:
+    lease, _ = take(file)
+    file.is_down, file.world.seconds = True, 1046.0
+    with pytest.raises(StoreError, match="down"):
+        lease.renew()
+    with pytest.raises(StudyInUseError, match="could not renew for 46 s"):
+        lease.check()
+
+
+def test_a_lease_that_was_taken_over_allows_no_write_and_is_left_alone(file: FakeFile) -> None:
+    lease, _ = take(file)
+    file.put("b")
+    lease.renew()
+    with pytest.raises(StudyInUseError, match=r"taken over from this search by b; nothing more is written; run the same command"):
+        lease.check()
+    lease.let_go()
+    assert file.content == "b"
+
+
+@pytest.fixture(params=["memory", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch) -> Store:
+    """Without and with conditional writes; leases of 3 seconds."""
+    for name, seconds in {"LEASE": 3.0, "RENEW": 0.5, "STOP": 2.0, "POLL": 0.2, "SETTLE": 0.1}.items():
+        monkeypatch.setattr(module, f"{name}_SECONDS", seconds)
+    root = request.getfixturevalue("bucket").uri if request.param == "s3" else f"memory://{os.path.basename(tmp_path)}"
+    return Store(f"{root}/study")
+
+
+@pytest.mark.parametrize("content", ["", "process 1 on a host\n", "[]", "{}"])
+def test_a_lock_that_is_no_lease_is_told(store: Store, content: str) -> None:
+    """The lock of a folder that was copied here: empty, or with the name of the process that held it."""
+    store.write(".lock", content)
+    with (
+        pytest.raises(StoreError, match=r"/study/.lock is no lease of a search; if no search of the study runs, delete it and"),
+        study_lock(store),
+    ):
+        pass
+
+
+def test_a_held_study_is_written_and_let_go(store: Store) -> None:
+    with study_lock(store) as held:
+        assert store.read_json(".lock")["holder"].startswith(f"process {os.getpid()} on ")
+        held.at("trials").write("x", "1")
+    assert store.files(".") == []
+
+
+def test_a_second_search_is_refused_once_the_first_is_seen_to_renew(store: Store) -> None:
+    with (
+        study_lock(store),
+        pytest.raises(StudyInUseError, match=rf"is in use by process {os.getpid()} on"),
+        study_lock(store, wait_seconds=0),
+    ):
+        pass
+
+
+def test_a_lease_left_behind_is_taken_over_after_its_end(store: Store) -> None:
+    assert Lease(LeaseFile(store), "killed").take(None)
+    told: list[str] = []
+    with study_lock(store, tell=told.append):
+        assert "process" in store.read_json(".lock")["holder"]
+    assert "is held by killed: its lease was renewed" in told[0]
+
+
+def test_whoever_lost_its_lease_writes_nothing_more(store: Store) -> None:
+    with leased(LeaseFile(store), "first", 0, print) as first:
+        store.write(".lock", store.read(".lock").replace(b"first", b"second"))
+        held = Store(store.root, guard=first.check)
+        first.renew()
+        for change in (lambda: held.at("a").write("x", "1"), lambda: held.delete("x"), lambda: held.delete_folder("x")):
+            with pytest.raises(StudyInUseError, match="taken over from this search by second"):
+                change()
+    assert store.files(".") == [".lock"]
+
+
+def test_a_late_renewal_does_not_replace_the_lease_of_another(store: Store) -> None:
+    file = LeaseFile(store)
+    late, next_one = Lease(file, "late"), Lease(file, "next")
+    assert late.take(None)
+    found = file.read()
+    assert found is not None
+    assert next_one.take(found.version)
+    late.renew()
+    next_one.check()
+    assert store.read_json(".lock")["holder"] == "next"

@@ -1,0 +1,147 @@
+"""A store at s3://: what goes wrong is told in a sentence within seconds, and nothing secret is in it."""
+
+from __future__ import annotations
+
+import pickle
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from raydistill.storage.store import Store, StoreError
+
+if TYPE_CHECKING:
+    from s3_server import Bucket
+
+
+def search(store: str) -> subprocess.CompletedProcess[str]:
+    arguments = ["search", "digits_random", "--local", "--store", store]
+    code = "from raydistill.cli import main; main()"
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.fixture
+def nobody_listens(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An address; what was opened before with another end point is forgotten, and so is what is opened with this one."""
+    from s3fs import S3FileSystem
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    S3FileSystem.clear_instance_cache()
+    yield address
+    S3FileSystem.clear_instance_cache()
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_bucket_that_does_not_exist_is_told_by_the_command() -> None:
+    ended = search("s3://no-such-bucket/studies")
+    assert ended.returncode == 2
+    assert "Error: cannot write s3://no-such-bucket/studies/" in ended.stderr
+    assert "The specified bucket does not exist; give a place that can be written" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_an_end_point_that_does_not_answer_is_told_in_seconds(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, nobody_listens: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{nobody_listens}")
+    started_at = time.monotonic()
+    with pytest.raises(StoreError, match=r"^cannot write s3://bucket-.*Could not connect to the endpoint URL.*; give a place"):
+        Store(f"{bucket.uri}/other").check_writable()
+    with pytest.raises(StoreError, match=r"^cannot read s3://bucket-.*see to it that this machine reaches it and may"):
+        Store(f"{bucket.uri}/other").read("x")
+    assert time.monotonic() - started_at < 10
+
+
+def test_a_password_in_an_end_point_is_in_no_message(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, nobody_listens: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://user:hidden@{nobody_listens}")
+    with pytest.raises(StoreError) as caught:
+        Store(f"{bucket.uri}/other").check_writable()
+    assert "hidden" not in str(caught.value)
+
+
+def test_missing_credentials_are_told(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    code = f"from raydistill.storage.store import Store; Store({bucket.uri!r}).check_writable()"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert "StoreError: cannot write" in ended.stderr
+    assert "Unable to locate credentials" in ended.stderr
+
+
+@pytest.mark.parametrize("uri", ["s3://key:secret@bucket/studies", "sftp://me:secret@host/studies"])
+def test_a_uri_with_credentials_is_refused_without_repeating_them(uri: str) -> None:
+    with pytest.raises(
+        StoreError, match=r"^(s3|sftp)://\*\*\*@.* holds credentials, and a URI is written .*: name the place alone, and give the"
+    ) as caught:
+        Store(uri)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["X-Amz-Signature", "AWSAccessKeyId", "sas-token"])
+def test_a_signed_uri_is_refused_without_repeating_its_signature(key: str) -> None:
+    with pytest.raises(StoreError, match=rf"^https://host/x\?{key}=\*\*\*&v=1 holds credentials") as caught:
+        Store(f"https://host/x?{key}=hunter2&v=1")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("root", ["/local/x?key=1", "s3://bucket/a?b=1"])
+def test_a_question_mark_alone_is_no_signature(root: str) -> None:
+    assert Store(root).root == root
+
+
+def test_credentials_that_the_server_does_not_know_are_told(bucket: Bucket) -> None:
+    with strict(bucket), pytest.raises(StoreError, match=r"^cannot write s3://bucket-.*; give a place that can be written"):
+        Store(f"{bucket.uri}/studies").check_writable()
+
+
+@contextmanager
+def strict(bucket: Bucket) -> Iterator[None]:
+    """moto lets everybody in until it is told to look; from then on it knows nobody."""
+
+    def let_in(actions: str) -> None:
+        headers = {"Content-Type": "text/plain"}
+        url = f"{bucket.endpoint}/moto-api/reset-auth"
+        urllib.request.urlopen(urllib.request.Request(url, data=actions.encode(), headers=headers)).read()
+
+    let_in("0")
+    try:
+        yield
+    finally:
+        let_in("Infinity")
+
+
+def test_a_user_without_a_password_may_stand_in_a_uri() -> None:
+    assert Store("abfs://container@account/studies").root == "abfs://container@account/studies"
+
+
+def test_a_scheme_that_nobody_serves_is_refused() -> None:
+    with pytest.raises(StoreError, match=r"^nosuch://x/y cannot be opened \(.*\); s3:// needs the extra .*: install it, or give"):
+        Store("nosuch://x").read("y")
+
+
+def test_a_guard_stays_in_its_process() -> None:
+    guarded = Store("memory://x", guard=lambda: None)
+    assert guarded.at("a").guard is not None
+    assert pickle.loads(pickle.dumps(guarded)).guard is None
+
+
+def test_a_write_and_a_read_are_one_request_each(bucket: Bucket) -> None:
+    store = Store(f"{bucket.uri}/study")
+    store.write("a/x", "1")
+    store.read_or_none("a/x")
+    store.read_or_none("a/none")
+    store.delete("a/x")
+    assert [line.split()[0] for line in bucket.requests] == ["PUT", "GET", "GET", "DELETE"]

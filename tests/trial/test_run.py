@@ -1,0 +1,342 @@
+"""One trial and what surrounds it: baseline, record, early stop, resume, confirmation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from raydistill.core.contract import DeviceError, DivergedError
+from raydistill.core.recipes import RECIPES
+from raydistill.data.splits import load_splits
+from raydistill.methods.datadam import DataDAMConfig
+from raydistill.spaces.data_facts import DataError
+from raydistill.spaces.network import ConvNetConfig
+from raydistill.spaces.sections import DatasetConfig, EvaluationConfig, GoalConfig
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.record import Reading, TrialRecord, read_progress, read_record, unpack_bits
+from raydistill.storage.store import Store, StoreError
+from raydistill.trial.distillation import StoredCheckpoint
+from raydistill.trial.run import baseline, confirm, run_trial
+from raydistill.trial.run import run as trial
+
+
+@pytest.fixture(autouse=True)
+def short_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=40))
+
+
+@pytest.fixture
+def restored_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def trial_config(**fields: Any) -> TrialConfig[DataDAMConfig]:
+    given: dict[str, Any] = {
+        "seed": 5,
+        "dataset": DatasetConfig(name="digits"),
+        "data_sha256": load_splits(DatasetConfig(name="digits")).sha256,
+        "network": ConvNetConfig(name="convnet", depth=2, width=8),
+        "method": DataDAMConfig(name="datadam", random_inits=6, batch_real=16),
+        "ipc": 5,
+        "evaluation": EvaluationConfig(networks=2, baseline_networks=2, confirm_networks=2),
+        "goal": GoalConfig(margin_fraction=0.9),
+    }
+    return TrialConfig[DataDAMConfig](**{**given, **fields})
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Store:
+    store = Store(str(tmp_path / "study"))
+    config = trial_config()
+    for index in range(2):
+        baseline.train_baseline_network(config, index, store)
+    baseline.finish_baseline(config, store)
+    return store
+
+
+def without_times(record: TrialRecord) -> dict[str, Any]:
+    fields = record.model_dump(exclude={"started_at", "host"})
+    if fields["cost"]:
+        fields["cost"] = {name: fields["cost"][name] for name in ("train_macs", "epoch_macs")}
+    return fields
+
+
+def test_a_trial_leaves_its_set_a_picture_and_a_record(study: Store) -> None:
+    seen: list[Reading] = []
+    config = trial_config()
+    record = run_trial(config, study, seen.append)
+    assert record.state == "finished"
+    assert [reading.fraction for reading in seen] == [0.0, 0.5, 1.0]
+    assert [len(reading.accuracy_fractions) for reading in seen] == [1, 1, 2]
+    assert record.readings == tuple(seen)
+    assert read_record(study, config.trial_id) == record
+    assert confirm.read_set(study, config.trial_id).images.shape == (50, 1, 8, 8)
+    assert study.read(f"trials/{config.trial_id}/images.png").startswith(b"\x89PNG")
+    assert not study.exists(f"trials/{config.trial_id}/progress.json")
+
+
+def test_steps_are_told_and_the_last_one_told_is_on_the_store(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no time between them every step is told, and what is on the store then is the step before."""
+    monkeypatch.setattr(trial, "TOLD_SECONDS", 0.0)
+    monkeypatch.setattr(trial, "CHECKPOINT_SECONDS", 0.0)
+    config = trial_config()
+    told: list[tuple[int, int]] = []
+    kept: list[int | None] = []
+
+    def on_step(step: int, steps: int) -> None:
+        progress = read_progress(study, config.trial_id)
+        told.append((step, steps))
+        kept.append(progress.step if progress else None)
+
+    run_trial(config, study, lambda reading: None, None, on_step)
+    steps = told[0][1]
+    assert steps > 1
+    assert told == [(step, steps) for step in range(steps + 1)]
+    assert kept == [None, *range(steps)]
+
+
+def test_record_counts_images_bytes_and_multiply_accumulates(study: Store) -> None:
+    """50 images of 64 float32 pixels and a byte per label: 50 * 257 bytes. One image: conv 12*12*8*9 + 6*6*8*72, linear 72*10,
+    that is 10,368 + 20,736 + 720 = 31,824; a pass has 50 of them, 40 steps of min(64, 50) images have 2,000."""
+    record = run_trial(trial_config(), study, lambda reading: None)
+    assert (record.images, record.set_bytes) == (50, 50 * 257)
+    assert record.cost is not None
+    assert (record.cost.epoch_macs, record.cost.train_macs) == (50 * 31_824, 2_000 * 31_824)
+
+
+def test_gap_is_the_baseline_mean_minus_the_mean_of_the_reading(study: Store) -> None:
+    record = run_trial(trial_config(), study, lambda reading: None)
+    built = baseline.read_baseline(study)
+    assert built is not None
+    assert record.final is not None
+    assert record.gap == pytest.approx(built.accuracy_fraction - np.mean(record.final.accuracy_fractions))
+    correct = unpack_bits(record.select_correct, built.select_images)
+    assert correct.mean(axis=1).tolist() == pytest.approx(list(record.final.accuracy_fractions))
+
+
+def test_a_finished_trial_is_not_run_again(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run_trial(trial_config(), study, lambda reading: None)
+    monkeypatch.setattr(trial, "distil", lambda *_: pytest.fail("distilled again"))
+    assert run_trial(trial_config(), study, lambda reading: None) == first
+
+
+def test_a_hopeless_trial_is_stopped_half_way_and_says_so(study: Store) -> None:
+    config = trial_config(goal=GoalConfig(margin_fraction=0.001), ipc=1)
+    record = run_trial(config, study, lambda reading: None)
+    assert record.state == "pruned"
+    assert [reading.fraction for reading in record.readings] == [0.0, 0.5]
+    assert record.error is not None
+    assert "beyond twice the margin" in record.error
+    assert record.gap is None
+
+
+def test_a_stop_that_a_kill_cut_short_is_still_a_stop(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = trial_config(goal=GoalConfig(margin_fraction=0.001), ipc=1)
+    monkeypatch.setattr(trial, "is_hopeless", lambda readings, margin: len(readings) == 2 and pytest.fail("killed here"))
+    with pytest.raises(pytest.fail.Exception):
+        run_trial(config, study, lambda reading: None)
+    monkeypatch.undo()
+    monkeypatch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=40))
+    assert run_trial(config, study, lambda reading: None).state == "pruned"
+
+
+def test_divergence_is_a_result(study: Store) -> None:
+    config = trial_config(method=DataDAMConfig(name="datadam", random_inits=30, batch_real=16, lr_images=1e30))
+    record = run_trial(config, study, lambda reading: None)
+    assert record.state == "diverged"
+    assert record.error is not None
+    assert "lower the learning rates" in record.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory"), MemoryError("no more"), RuntimeError("DefaultCPUAllocator: can't allocate")],
+)
+def test_running_out_of_memory_is_a_result(study: Store, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(trial, "distil", fail)
+    record = run_trial(trial_config(), study, lambda reading: None)
+    assert (record.state, record.error) == ("out_of_memory", str(error))
+
+
+def test_a_fault_of_ours_leaves_a_crashed_record_with_its_traceback_and_is_raised(
+    study: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(trial, "distil", fail)
+    with pytest.raises(ZeroDivisionError, match="a fault"):
+        run_trial(trial_config(), study, lambda reading: None)
+    record = read_record(study, trial_config().trial_id)
+    assert record is not None
+    assert record.state == "crashed"
+    assert record.error is not None
+    assert "ZeroDivisionError: a fault" in record.error
+    monkeypatch.undo()
+    monkeypatch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=40))
+    assert run_trial(trial_config(), study, lambda reading: None).state == "finished"
+
+
+def test_a_killed_trial_continues_to_the_same_record_and_bytes(
+    study: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = trial_config()
+    whole = run_trial(config, study, lambda reading: None)
+    other = Store(str(tmp_path / "other"))
+    other.write("baseline/baseline.json", study.read("baseline/baseline.json"))
+    monkeypatch.setattr(trial, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(StoredCheckpoint, "is_due", lambda self: True)
+
+    class Power(BaseException):
+        """A power cut: nothing may catch it."""
+
+    lives = 0
+    while True:
+        save, left = StoredCheckpoint.save, 2
+
+        def save_and_die(self: StoredCheckpoint, state: Any, save: Any = save) -> None:
+            nonlocal left
+            save(self, state)
+            left -= 1
+            if left == 0:
+                raise Power
+
+        with monkeypatch.context() as patch:
+            patch.setattr(StoredCheckpoint, "save", save_and_die)
+            lives += 1
+            try:
+                resumed = run_trial(config, other, lambda reading: None)
+                break
+            except Power:
+                continue
+    assert lives > 2
+    assert without_times(resumed) == without_times(whole)
+    assert resumed.images_sha256 == whole.images_sha256
+
+
+def test_a_damaged_checkpoint_is_named_with_what_to_do(tmp_path: Path) -> None:
+    folder = Store(str(tmp_path))
+    checkpoint = StoredCheckpoint(folder)
+    assert checkpoint.load() is None
+    checkpoint.save({"images": torch.ones(50)})
+    folder.write("checkpoint.safetensors", folder.read("checkpoint.safetensors")[:100])
+    with pytest.raises(StoreError, match=r"checkpoint\.safetensors is damaged \(.*\); delete it and progress\.json beside it"):
+        checkpoint.load()
+
+
+def test_threads_are_those_of_the_config(study: Store, restored_threads: None) -> None:
+    run_trial(trial_config(cpus_per_trial=2), study, lambda reading: None)
+    assert torch.get_num_threads() == 2
+
+
+def test_a_trial_without_a_baseline_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="has no baseline, so no gap can be taken"):
+        run_trial(trial_config(), Store(str(tmp_path)), lambda reading: None)
+
+
+def test_other_data_than_the_configs_is_refused(study: Store) -> None:
+    with pytest.raises(DataError, match="put the same data back, or start a new study"):
+        run_trial(trial_config(data_sha256="0" * 64), study, lambda reading: None)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU whose absence is tested")
+def test_a_gpu_that_is_not_there_is_named(study: Store) -> None:
+    with pytest.raises(DeviceError, match=r"set resources\.gpus_per_trial to 0"):
+        run_trial(trial_config(device="cuda"), study, lambda reading: None)
+
+
+def test_baseline_takes_the_better_of_two_step_counts(study: Store) -> None:
+    built = baseline.read_baseline(study)
+    assert built is not None
+    assert built.steps == 80
+    assert built.doubled_moves_by > 0
+    assert built.select_correct.shape == (2, 250)
+    assert built.confirm_correct.shape == (2, 300)
+    assert built.select_correct.mean(axis=1).tolist() == pytest.approx(list(built.accuracy_fractions))
+
+
+def test_baseline_that_doubling_moves_is_not_admissible(study: Store) -> None:
+    """Forty steps leave digits far from trained; with a margin of 0.01 a quarter of it is 0.0025."""
+    assert not baseline.finish_baseline(trial_config(goal=GoalConfig(margin_fraction=0.01)), study).is_admissible
+
+
+def test_full_data_is_trained_for_as_many_steps_as_a_set_of_the_ipc() -> None:
+    """dsa_dm at IPC 30: 1001 epochs of ceil(300 / 256) = 2 batches."""
+    config = trial_config(ipc=30, evaluation=EvaluationConfig(recipe="dsa_dm"))
+    assert baseline.recipe_of(config, baseline.splits_of(config, None)).steps == 2002
+
+
+def test_a_baseline_network_is_trained_once(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baseline, "train_and_read", lambda *_: pytest.fail("trained again"))
+    baseline.train_baseline_network(trial_config(), 0, study)
+
+
+def test_a_damaged_baseline_is_named(study: Store) -> None:
+    study.write("baseline/baseline.json", "{}")
+    with pytest.raises(StoreError, match=r"baseline\.json is damaged .* delete it to have it built again"):
+        baseline.read_baseline(study)
+
+
+def test_confirmation_reads_fresh_networks_on_the_confirm_images(study: Store) -> None:
+    config = trial_config()
+    run_trial(config, study, lambda reading: None)
+    for index in range(2):
+        confirm.train_confirm_network(config, index, study)
+    confirmation = confirm.finish_confirmation(config, study)
+    assert confirmation.interval.images == 300
+    assert confirmation.interval.networks == 2
+    assert confirmation.is_lossless == (confirmation.interval.upper <= 0.9)
+    written = study.read_json(f"trials/{config.trial_id}/confirmation.json")
+    assert written["interval"]["upper"] == confirmation.interval.upper
+
+
+def test_a_damaged_confirm_network_is_named(study: Store) -> None:
+    config = trial_config()
+    run_trial(config, study, lambda reading: None)
+    study.write(f"trials/{config.trial_id}/confirm-0.json", "{}")
+    with pytest.raises(StoreError, match=r"confirm-0\.json is damaged \(seed: Field required\); delete it and run"):
+        confirm.finish_confirmation(config, study)
+    study.delete(f"trials/{config.trial_id}/confirm-0.json")
+    with pytest.raises(StoreError, match=r"confirm-0\.json is missing; run the same command again"):
+        confirm.finish_confirmation(config, study)
+
+
+def test_confirmation_refuses_a_set_that_was_changed(study: Store) -> None:
+    config = trial_config()
+    run_trial(config, study, lambda reading: None)
+    name = f"trials/{config.trial_id}/images.safetensors"
+    study.write(name, study.read(name) + b" ")
+    with pytest.raises(StoreError, match="is not the file that the trial wrote"):
+        confirm.train_confirm_network(config, 0, study)
+
+
+def test_confirmation_refuses_a_trial_without_a_set(study: Store) -> None:
+    with pytest.raises(StoreError, match="has no finished set"):
+        confirm.read_set(study, "000000000000")
+
+
+def test_confirmation_without_a_baseline_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="has no baseline"):
+        confirm.finish_confirmation(trial_config(), Store(str(tmp_path)))
+
+
+def test_record_of_a_lost_process_carries_config_and_cause() -> None:
+    record = trial.crashed_record(trial_config(), "the node went away")
+    assert (record.state, record.host, record.error) == ("crashed", "unknown", "the node went away")
+    assert record.config == json.loads(trial_config().canonical_json())
+
+
+def test_diverged_error_is_not_a_fault() -> None:
+    assert str(DivergedError(3, float("nan"))) == "the loss is nan at step 3; lower the learning rates"
