@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from raydistill.catalogue import load_space
 from raydistill.data.splits import load_splits
-from raydistill.report.progress import SilentWatcher
 from raydistill.search.distributions import any_trial, field, from_parameter, from_place
 from raydistill.search.jobs import Job, baseline_jobs, confirm_jobs
 from raydistill.search.ladder import Rung, ladder
@@ -34,6 +33,7 @@ from raydistill.search.proposal import Aim
 from raydistill.search.simulation.problems import Outcome
 from raydistill.search.simulation.race import STRATEGIES, Trial, run_trials
 from raydistill.search.simulation.strategies import Task
+from raydistill.search.watcher import SilentWatcher
 from raydistill.spaces.sections import dataset_config
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig

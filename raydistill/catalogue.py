@@ -10,14 +10,11 @@ from typing import Any
 
 import yaml
 
+from raydistill.errors import InputError
 from raydistill.spaces.parse import Known, parse_space, read_space
 from raydistill.spaces.space import SearchSpace
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.store import Store
-
-
-class InputError(Exception):
-    """A space, study, set, recipe or split that cannot be had as asked; the text says what can."""
 
 
 def load_space(source: str | Path | Mapping[str, Any], overrides: Sequence[str], data_root: DataRoot) -> SearchSpace:

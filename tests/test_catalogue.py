@@ -8,7 +8,8 @@ import pytest
 from hand_made import SMALL, HandMade
 
 from raydistill import catalogue as spaces
-from raydistill.catalogue import InputError, did_you_mean, find_space, find_study, known, load_space, shipped_spaces
+from raydistill.catalogue import did_you_mean, find_space, find_study, known, load_space, shipped_spaces
+from raydistill.errors import InputError
 from raydistill.spaces.document import SpaceError
 
 

@@ -15,31 +15,21 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "raydistill"
 
-LAYERS: tuple[frozenset[str], ...] = tuple(
-    frozenset(layer.split())
-    for layer in (
-        "__init__ __main__ cli api",
-        "certify reproduce report sets bench",
-        "search comparison",
-        "experts trial",
-        "catalogue",
-        "methods",
-        "core",
-        "data",
-        "storage",
-        "spaces",
-    )
+CHAIN = (
+    "__main__ -> cli -> __init__ -> api -> reproduce -> certify -> report -> sets, bench -> search, comparison -> trial "
+    "-> experts -> catalogue -> methods -> core -> data -> storage -> spaces -> errors"
 )
-"""Parts of the package, highest first: each imports its own layer and those below it, never one above."""
+"""The rooms of the package, highest first: each imports those behind it in the chain, never one before it or beside it."""
+FLOORS = {room: floor for floor, rooms in enumerate(CHAIN.split(" -> ")) for room in rooms.split(", ")}
 
 ONLY_IN = {"ray": "raydistill.search.on_ray", "optuna": "raydistill.search"}
 """Library to the one folder that may import it."""
 
-MAY_OPEN_TEST = frozenset(f"raydistill.{name}" for name in ("certify.reading", "comparison", "one_set", "reproduce.run"))
-"""`one_set` holds `evaluate --split test`; of a certification one module alone opens, after everything is trained."""
+MAY_OPEN_TEST = frozenset(f"raydistill.{name}" for name in ("certify.reading", "comparison.run", "sets.one", "reproduce.run"))
+"""`sets.one` holds `evaluate --split test`; of a certification one module alone opens, after everything is trained."""
 PICKLERS = frozenset({"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve"})
 PICKLING_NAMES = frozenset({"read_pickle", "to_pickle"})
-LOADS_WEIGHTS = "raydistill.weights_only"
+LOADS_WEIGHTS = "raydistill.sets.weights_only"
 """A program of its own, which reads others' files of tensors with `torch.load(..., weights_only=True)` and nothing else."""
 
 Sources = Mapping[str, str]
@@ -104,22 +94,23 @@ def belongs(target: str, folder: str) -> bool:
     return target == folder or target.startswith(f"{folder}.")
 
 
-def layer(module: str, sources: Sources) -> int | None:
-    """Place in LAYERS, 0 highest, of a module or of a name in `raydistill` itself; None for a module that has no place."""
+def room(module: str, sources: Sources) -> str | None:
+    """The room of a module, or of a name in `raydistill` itself; None for a module without a place in the chain."""
     part = module.split(".")[1] if "." in module else "__init__"
-    for place, parts in enumerate(LAYERS):
-        if part in parts:
-            return place
-    return None if any(belongs(name, f"raydistill.{part}") for name in sources) else 0
+    if part in FLOORS:
+        return part
+    return None if any(belongs(name, f"raydistill.{part}") for name in sources) else "__init__"
 
 
 def upward_imports(sources: Sources) -> list[str]:
-    """Imports from a layer above, wherever they stand, and modules that have no place in LAYERS."""
-    complaints = [f"{module} has no place in LAYERS: give it one" for module in sources if layer(module, sources) is None]
+    """Imports from a room before or beside the own one in the chain, and modules that have no place in it."""
+    complaints = [f"{module} has no place in the chain {CHAIN}" for module in sources if room(module, sources) is None]
     for found in imports(sources):
-        own, other = layer(found.module, sources), layer(found.target, sources)
-        if belongs(found.target, "raydistill") and own is not None and other is not None and other < own:
-            complaints.append(f"{found}, a layer above its own")
+        own, other = room(found.module, sources), room(found.target, sources)
+        if own is None or other is None or own == other or not belongs(found.target, "raydistill"):
+            continue
+        if FLOORS[other] <= FLOORS[own]:
+            complaints.append(f"{found}: {own} may not import {other}, by the chain {CHAIN}")
     return complaints
 
 
@@ -217,15 +208,18 @@ SAMPLE = {
     "raydistill": "from raydistill.api import search\n",
     "raydistill.api": "def search():\n    from raydistill.search.driver import run_search\n",
     "raydistill.cli": "import raydistill.api\n",
-    "raydistill.config": "import pydantic\n",
+    "raydistill.errors": "",
+    "raydistill.spaces.sections": "import pydantic\n",
+    "raydistill.data": "",
     "raydistill.core": "",
-    "raydistill.core.data": "from raydistill.config import Config\nimport torch\n\ndef open_test():\n    torch.manual_seed(0)\n",
+    "raydistill.data.splits": "import torch\nimport raydistill.spaces\n\ndef open_test():\n    torch.manual_seed(0)\n",
+    "raydistill.core.train": "from raydistill.data import splits\n",
     "raydistill.methods": "from raydistill.methods.dm import distill\n",
-    "raydistill.methods.dm": "from ..core import data\nif TYPE_CHECKING:\n    import raydistill.methods\n",
-    "raydistill.one_set": "from raydistill.core.data import open_test\n",
-    "raydistill.trial": "from raydistill.methods import METHODS\nfrom . import config\n",
+    "raydistill.methods.dm": "from ..core import train\nif TYPE_CHECKING:\n    import raydistill.methods\n",
+    "raydistill.sets.one": "from raydistill.data.splits import open_test\n",
+    "raydistill.trial.run": "from raydistill.methods import METHODS\nfrom ..spaces import sections\n",
     "raydistill.search": "",
-    "raydistill.search.driver": "import optuna\nfrom raydistill.trial import run_trial\n",
+    "raydistill.search.driver": "import optuna\nfrom raydistill.trial.run import run_trial\n",
     "raydistill.search.on_ray": "from ray import tune\n",
 }
 """A package in which every rule holds."""
@@ -246,41 +240,52 @@ def test_the_rule_is_content_with_a_package_that_keeps_it(rule) -> None:
     [
         (
             upward_imports,
-            "raydistill.config",
-            "import raydistill.core.data",
-            "raydistill.config:1 imports raydistill.core.data, a",
+            "raydistill.errors",
+            "import raydistill.core.train",
+            "errors may not import core, by the chain __main__ ->",
         ),
-        (upward_imports, "raydistill.config", "from raydistill import __version__", "imports raydistill.__version__, a layer"),
-        (upward_imports, "raydistill.core.data", "from ..methods import dm", "imports raydistill.methods.dm, a layer above"),
+        (upward_imports, "raydistill.errors", "from raydistill import __version__", "errors may not import __init__"),
+        (
+            upward_imports,
+            "raydistill.core.train",
+            "from ..methods import dm",
+            "imports raydistill.methods.dm: core may not import",
+        ),
         (
             upward_imports,
             "raydistill.methods.dm",
             "def f():\n    import raydistill.trial",
             "methods.dm:2 imports raydistill.trial",
         ),
-        (upward_imports, "raydistill.trial", "from raydistill.search import driver", "imports raydistill.search.driver, a layer"),
-        (upward_imports, "raydistill.utils", "", "raydistill.utils has no place in LAYERS"),
+        (upward_imports, "raydistill.trial.run", "from raydistill.search import driver", "trial may not import search"),
+        (upward_imports, "raydistill.bench.x", "import raydistill.sets.one", "bench may not import sets"),
+        (upward_imports, "raydistill.utils", "", "raydistill.utils has no place in the chain"),
         (
             fenced_imports,
             "raydistill.search.driver",
             "import ray.tune",
             "imports ray.tune, which belongs to raydistill.search.on_ray",
         ),
-        (fenced_imports, "raydistill.core.data", "def f():\n    import ray", "imports ray, which belongs"),
+        (fenced_imports, "raydistill.core.train", "def f():\n    import ray", "imports ray, which belongs"),
         (fenced_imports, "raydistill.methods.dm", "from optuna import Trial", "imports optuna.Trial, which belongs"),
-        (cycles, "raydistill.core.data", "import raydistill.methods.dm", "raydistill.core.data"),
-        (cycles, "raydistill.core.data", "from raydistill.methods.dm import distill", "raydistill.methods.dm"),
-        (doors_to_test, "raydistill.trial", "from raydistill.core.data import open_test", "raydistill.trial:1 opens"),
+        (cycles, "raydistill.core.train", "import raydistill.methods.dm", "raydistill.core.train"),
+        (cycles, "raydistill.core.train", "from raydistill.methods.dm import distill", "raydistill.methods.dm"),
+        (doors_to_test, "raydistill.trial.run", "from raydistill.data.splits import open_test", "raydistill.trial.run:1 opens"),
         (doors_to_test, "raydistill.search.driver", "def f(data):\n    data.open_test()", "search.driver:2 opens"),
         (doors_to_test, "raydistill.methods.dm", "getattr(data, 'open_test')()", "methods.dm:1 opens"),
-        (pickles, "raydistill.core.data", "import pickle", "imports pickle"),
-        (pickles, "raydistill.weights_only", "torch.load('x', weights_only=False)", "weights_only:1 loads more than weights"),
-        (pickles, "raydistill.weights_only", "torch.save({}, 'x')", "weights_only:1 uses torch.save"),
-        (pickles, "raydistill.trial", "torch.load('x', weights_only=True)", "raydistill.trial:1 uses torch.load"),
-        (pickles, "raydistill.core.data", "from torch import load", "imports torch.load"),
-        (pickles, "raydistill.trial", "import torch\ntorch.save({}, 'x')", "raydistill.trial:2 uses torch.save"),
-        (pickles, "raydistill.trial", "frame.to_pickle('x')", "uses frame.to_pickle"),
-        (pickles, "raydistill.trial", "numpy.load('x', allow_pickle=True)", "allows pickles"),
+        (pickles, "raydistill.core.train", "import pickle", "imports pickle"),
+        (
+            pickles,
+            "raydistill.sets.weights_only",
+            "torch.load('x', weights_only=False)",
+            "sets.weights_only:1 loads more than weights",
+        ),
+        (pickles, "raydistill.sets.weights_only", "torch.save({}, 'x')", "sets.weights_only:1 uses torch.save"),
+        (pickles, "raydistill.trial.run", "torch.load('x', weights_only=True)", "raydistill.trial.run:1 uses torch.load"),
+        (pickles, "raydistill.core.train", "from torch import load", "imports torch.load"),
+        (pickles, "raydistill.trial.run", "import torch\ntorch.save({}, 'x')", "raydistill.trial.run:2 uses torch.save"),
+        (pickles, "raydistill.trial.run", "frame.to_pickle('x')", "uses frame.to_pickle"),
+        (pickles, "raydistill.trial.run", "numpy.load('x', allow_pickle=True)", "allows pickles"),
     ],
 )
 def test_the_rule_complains_of_a_package_that_breaks_it(rule, module: str, line: str, complaint: str) -> None:
@@ -309,7 +314,7 @@ def test_a_test_file_that_loads_ray_is_told_of(source: str, is_content: bool) ->
 
 def test_a_module_may_be_imported_upwards_in_words_only() -> None:
     """Docstrings and comments that name a module above are no imports."""
-    assert upward_imports({**SAMPLE, "raydistill.config": '"""Read by `raydistill.core.data`."""\n'}) == []
+    assert upward_imports({**SAMPLE, "raydistill.errors": '"""Read by `raydistill.core.train`."""\n'}) == []
 
 
 @pytest.mark.parametrize("module", ["raydistill", "raydistill.cli"])

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raydistill.errors import InputError, StoreError
+
 if TYPE_CHECKING:
     from raydistill.search.driver import Executor
     from raydistill.spaces.sections import ResourcesConfig
@@ -22,8 +24,6 @@ def executor_for(resources: ResourcesConfig, *, local: bool, address: str | None
         InputError: both `local` and an address are given.
     """
     if local and address:
-        from raydistill.catalogue import InputError
-
         raise InputError(f"local and the address {address}; the one runs without Ray, the other on a cluster: give one of them")
     if local:
         from raydistill.search.local import LocalExecutor
@@ -44,7 +44,6 @@ def resources_of(study: Store) -> ResourcesConfig:
 
     from raydistill.search.resume import SPACE_FILE, stored_document
     from raydistill.spaces.sections import ResourcesConfig
-    from raydistill.storage.store import StoreError
 
     try:
         return ResourcesConfig.model_validate(stored_document(study)["resources"])

@@ -46,9 +46,9 @@ def build_experts(
 
     from raydistill.catalogue import load_space
     from raydistill.data.splits import load_splits
-    from raydistill.report.progress import SilentWatcher
     from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
     from raydistill.search.needs import needs_of_trial
+    from raydistill.search.watcher import SilentWatcher
     from raydistill.spaces.sections import dataset_config
     from raydistill.storage.store import Store
 

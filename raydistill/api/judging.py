@@ -62,9 +62,9 @@ def compare(
 
     from raydistill.catalogue import load_space
     from raydistill.comparison.run import finish_comparison, methods_named, open_where_wanted, plan_comparison
-    from raydistill.report.progress import SilentWatcher
     from raydistill.search.experts import plan_experts, prepare_experts
     from raydistill.search.needs import needs_of_trial
+    from raydistill.search.watcher import SilentWatcher
     from raydistill.sets.one import check_reading
     from raydistill.storage.store import Store
 
@@ -125,7 +125,7 @@ def certify(
     """
     from raydistill.catalogue import find_study
     from raydistill.certify.run import certify_study
-    from raydistill.report.progress import SilentWatcher
+    from raydistill.search.watcher import SilentWatcher
 
     folder = find_study(str(study), str(store)).absolute
     return certify_study(
@@ -164,7 +164,7 @@ def verify(
         VerificationError: something does not match; all of it is named.
     """
     from raydistill.certify import verify as checks
-    from raydistill.report.progress import SilentWatcher
+    from raydistill.search.watcher import SilentWatcher
 
     path = str(Path(certificate).absolute()) if "://" not in str(certificate) else str(certificate)
     verification = checks.verify_certificate(path)
@@ -218,7 +218,7 @@ def ablate(
     """
     from raydistill.catalogue import find_study
     from raydistill.certify.ablation import ablate_study
-    from raydistill.report.progress import SilentWatcher
+    from raydistill.search.watcher import SilentWatcher
 
     folder = find_study(str(study), str(store)).absolute
     return ablate_study(
@@ -269,10 +269,10 @@ def reproduce(
     """
     from contextlib import closing
 
-    from raydistill.report.progress import SilentWatcher
     from raydistill.reproduce.jobs import Place
     from raydistill.reproduce.run import asked_for, run_tables
     from raydistill.reproduce.tables import write_results
+    from raydistill.search.watcher import SilentWatcher
     from raydistill.spaces.sections import ResourcesConfig
     from raydistill.storage.store import Store
 

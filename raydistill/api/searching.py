@@ -56,8 +56,8 @@ def search(
     budget = [] if trials is None else [f"budget.trials={trials}"]
     checked = load_space(space, [*overrides, *budget], as_data_root(data_root))
 
-    from raydistill.report.progress import SilentWatcher
     from raydistill.search.driver import run_search
+    from raydistill.search.watcher import SilentWatcher
     from raydistill.storage.store import Store
 
     return run_search(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from raydistill.api.common import SpaceSource
+from raydistill.errors import InputError
 from raydistill.storage.data_root import as_data_root
 
 if TYPE_CHECKING:
@@ -123,7 +124,6 @@ def evaluate(
             empty, or the test split is to be opened without a reason, or logged in another store than that of the set's study.
         DataError: the data is missing, damaged, or not the data that the set was made from.
     """
-    from raydistill.catalogue import InputError
     from raydistill.sets.one import evaluate_file
 
     if network is not None and not network:

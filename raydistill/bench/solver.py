@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from raydistill.catalogue import InputError
+from raydistill.errors import InputError
 from raydistill.search.simulation.problems import Problem
 from raydistill.search.simulation.race import CONFIRMATIONS, STRATEGIES, Score, race
 from raydistill.spaces.messages import unknown

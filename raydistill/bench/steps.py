@@ -19,9 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from raydistill.catalogue import InputError
 from raydistill.core.augment import parse_operations
-from raydistill.core.contract import DeviceError, NoCheckpoint, TrainPart
+from raydistill.core.contract import NoCheckpoint, TrainPart
 from raydistill.core.cost import keep_freed_memory, peak_memory_bytes, reset_peak_memory
 from raydistill.core.evaluate import train_and_read
 from raydistill.core.matching import augment_classes, real_means, siamese_draw
@@ -30,6 +29,7 @@ from raydistill.core.recipes import RECIPES
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.data.splits import LabelledImages, Splits, load_splits
+from raydistill.errors import DeviceError, InputError
 from raydistill.methods import datadam
 from raydistill.methods.datadam import DataDAMConfig, class_means, matching_loss
 from raydistill.spaces.network import ConvNetConfig

@@ -1,1 +1,4 @@
-"""What a finished search can claim on the sealed test split, how to check the claim, and what each term of its method did."""
+"""What a finished search can claim on the sealed test split, how to check the claim, and what each term of its method did.
+
+May enter: what opens the test split for a study, or checks such an opening. Must not know: the report's tables and the commands.
+"""

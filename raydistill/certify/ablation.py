@@ -19,13 +19,15 @@ from numpy.typing import NDArray
 
 from raydistill.certify.ablation_table import CONFIDENCE, HARD, START, Ablation, AblationRow, Outcome, Read, render_ablation
 from raydistill.certify.candidate import Candidate, find_candidate
-from raydistill.certify.certificate import CertifyError
 from raydistill.certify.evidence import study_name
-from raydistill.core.contract import DivergedError, NoCheckpoint
+from raydistill.core.contract import NoCheckpoint
 from raydistill.core.evaluate import network_seeds, train_and_read, with_learned_rate
 from raydistill.core.paired_gap import paired_gap
+from raydistill.core.process import prepare_process
+from raydistill.core.recipes import recipe_of
 from raydistill.core.synthetic import SyntheticSet, hard_labels
-from raydistill.data.splits import Splits
+from raydistill.data.splits import Splits, splits_of
+from raydistill.errors import CertifyError, DivergedError
 from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
 from raydistill.search.driver import Executor
@@ -41,7 +43,6 @@ from raydistill.storage.lock import study_lock
 from raydistill.storage.record import GapBounds, code_sha256, pack_bits, unpack_bits, versions
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_needed
-from raydistill.trial.baseline import prepare_process, recipe_of, splits_of
 from raydistill.trial.distillation import distil
 
 ABLATION, ABLATION_PAGE = "ablation.json", "ablation.md"

@@ -17,7 +17,11 @@ from safetensors.torch import load, save
 from raydistill.certify.certificate import Arm
 from raydistill.core.contract import NoCheckpoint
 from raydistill.core.evaluate import network_seeds, train_fresh, with_learned_rate
+from raydistill.core.process import prepare_process
+from raydistill.core.recipes import recipe_of
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode, sha256
+from raydistill.data.splits import splits_of
+from raydistill.errors import StoreError
 from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
 from raydistill.search.jobs import NetworkJob
@@ -25,8 +29,7 @@ from raydistill.spaces.sections import Config, derive_seed
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import code_sha256
-from raydistill.storage.store import Store, StoreError
-from raydistill.trial.baseline import prepare_process, recipe_of, splits_of
+from raydistill.storage.store import Store
 from raydistill.trial.confirm import read_set
 from raydistill.trial.distillation import distil
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from raydistill.certify.certificate import CertifyError
 from raydistill.core.paired_gap import planned_half_width
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.data.splits import Splits, count_test_images
+from raydistill.data.splits import Splits, count_test_images, splits_of
+from raydistill.errors import CertifyError
 from raydistill.methods import method_configs
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import SearchResult, TrialRecord, code_sha256, read_result, read_trials
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import Baseline, read_baseline, splits_of
+from raydistill.trial.baseline import Baseline, read_baseline
 from raydistill.trial.confirm import read_set
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from raydistill.core.synthetic import sha256
+from raydistill.errors import CertifyError
 from raydistill.methods import method_configs
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig, read_trial_config
@@ -21,10 +22,6 @@ from raydistill.storage.store import Store
 CERTIFICATE = "certificate.json"
 PAGE = "certificate.md"
 Verdict = Literal["lossless", "not_lossless", "inconclusive"]
-
-
-class CertifyError(Exception):
-    """A certificate, a verification or an ablation that cannot be had as asked; the text says what can."""
 
 
 class RecipeFacts(Config):

@@ -10,23 +10,15 @@ from typing import Any
 
 from raydistill.certify.arms import Plan, certificate_seeds
 from raydistill.certify.candidate import Candidate
-from raydistill.certify.certificate import (
-    Admissibility,
-    CertifyError,
-    Earlier,
-    Evidence,
-    Opening,
-    RecipeFacts,
-    Sizes,
-    SmallerIpc,
-    seal_of,
-)
+from raydistill.certify.certificate import Admissibility, Earlier, Evidence, Opening, RecipeFacts, Sizes, SmallerIpc, seal_of
 from raydistill.certify.reading import SplitReading
 from raydistill.core.cost import forward_macs
+from raydistill.core.recipes import recipe_of
+from raydistill.errors import CertifyError, StoreError
 from raydistill.storage.checkout import commit
 from raydistill.storage.record import TrialRecord, unpack_bits, versions
-from raydistill.storage.store import Store, StoreError
-from raydistill.trial.baseline import BUILD_AGAIN, Baseline, read_network, recipe_of
+from raydistill.storage.store import Store
+from raydistill.trial.baseline import BUILD_AGAIN, Baseline, read_network
 
 
 def gather_evidence(study: Store, candidate: Candidate, plan: Plan, read: SplitReading, earlier: tuple[Earlier, ...]) -> Evidence:

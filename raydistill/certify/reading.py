@@ -14,13 +14,13 @@ from safetensors.torch import load
 from raydistill.certify.arms import Plan
 from raydistill.certify.certificate import Arm
 from raydistill.core.networks import build_network
+from raydistill.core.process import prepare_process
 from raydistill.core.train import is_correct
-from raydistill.data.splits import LabelledImages, open_test
+from raydistill.data.splits import LabelledImages, open_test, splits_of
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import pack_bits
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import prepare_process, splits_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

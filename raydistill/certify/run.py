@@ -12,20 +12,12 @@ from datetime import UTC, datetime
 
 from raydistill.certify.arms import Plan, network_jobs, plan_arms, set_jobs, trained_arms
 from raydistill.certify.candidate import Candidate, check_test_images, find_candidate
-from raydistill.certify.certificate import (
-    CERTIFICATE,
-    PAGE,
-    Certificate,
-    CertifyError,
-    Earlier,
-    content_sha256,
-    read_certificate,
-    seal_of,
-)
+from raydistill.certify.certificate import CERTIFICATE, PAGE, Certificate, Earlier, content_sha256, read_certificate, seal_of
 from raydistill.certify.evidence import check_evidence, gather_evidence, opening_reason, study_name
 from raydistill.certify.findings import find
 from raydistill.certify.page import render_page
 from raydistill.certify.reading import read_on_test
+from raydistill.errors import CertifyError
 from raydistill.search.driver import Executor
 from raydistill.search.jobs import run_missing
 from raydistill.search.needs import needs_of_trial

@@ -13,10 +13,13 @@ from pydantic import ValidationError
 from raydistill.catalogue import find_file
 from raydistill.certify.arms import ArmPlan, Plan, certificate_seeds, network_jobs, set_jobs, trained_arms
 from raydistill.certify.beside import differences, left_unchecked, mismatches_beside
-from raydistill.certify.certificate import Certificate, CertifyError, Findings, content_sha256, read_certificate, seal_of
+from raydistill.certify.certificate import Certificate, Findings, content_sha256, read_certificate, seal_of
 from raydistill.certify.evidence import opening_reason
 from raydistill.certify.findings import find
 from raydistill.certify.reading import read_on_test
+from raydistill.core.recipes import recipe_of
+from raydistill.data.splits import splits_of
+from raydistill.errors import CertifyError, VerificationError
 from raydistill.methods import METHODS
 from raydistill.search.driver import Executor
 from raydistill.search.jobs import run_missing
@@ -24,11 +27,6 @@ from raydistill.search.watcher import Watcher
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import unpack_bits, versions
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import recipe_of, splits_of
-
-
-class VerificationError(Exception):
-    """A certificate does not hold what it says; every mismatch is named."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,32 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Literal
 
 import typer
 
-BAD_INPUT = {
-    "raydistill.catalogue": ("InputError",),
-    "raydistill.spaces.document": ("SpaceError",),
-    "raydistill.spaces.data_facts": ("DataError",),
-    "raydistill.experts.need": ("ExpertsError",),
-    "raydistill.storage.remote": ("StoreError",),
-    "raydistill.storage.lease": ("StudyInUseError",),
-    "raydistill.search.allowance": ("BudgetError",),
-    "raydistill.search.driver": ("StudyMismatchError",),
-    "raydistill.search.on_ray": ("ClusterError", "NodeError", "ResourcesError"),
-    "raydistill.certify.certificate": ("CertifyError",),
-    "raydistill.comparison.rows": ("CompareError",),
-    "raydistill.core.contract": ("DeviceError",),
-}
-"""Module to the exceptions that end a command with 2."""
-FAILURE = {
-    "raydistill.certify.verify": ("VerificationError",),
-    "raydistill.core.contract": ("DivergedError",),
-}
-"""The same for 1, without a traceback."""
+from raydistill.errors import RaydistillError
 
 Space = Annotated[str, typer.Argument(metavar="FILE_OR_NAME", help="A YAML search space, or a shipped one's name.")]
 StoreOption = Annotated[str, typer.Option("--store", envvar="RAYDISTILL_STORE", help="Folder or URI that holds studies.")]
@@ -50,18 +31,9 @@ def exit_codes(interrupted: str) -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo(interrupted, err=True)
         raise typer.Exit(130) from None
-    except _loaded(BAD_INPUT) as error:
+    except RaydistillError as error:
         typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(2) from None
-    except _loaded(FAILURE) as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from None
-
-
-def _loaded(errors: Mapping[str, tuple[str, ...]]) -> tuple[type[Exception], ...]:
-    """The classes of those modules that are imported; one that is not cannot have raised anything."""
-    modules = [(sys.modules[module], names) for module, names in errors.items() if module in sys.modules]
-    return tuple(getattr(module, name) for module, names in modules for name in names if hasattr(module, name))
+        raise typer.Exit(error.exit_code) from None
 
 
 def listed(joined: str) -> list[str]:

@@ -18,6 +18,7 @@ from raydistill.cli.common import (
     refuse_beside,
     this_command,
 )
+from raydistill.errors import InputError
 
 app = typer.Typer()
 
@@ -201,7 +202,6 @@ def reproduce(
     """Make the tables of the report again, beside its values; or list published values beside own ones."""
     with exit_codes(f"Interrupted. What is done is saved; this continues:\n  {this_command()}"):
         import raydistill
-        from raydistill.catalogue import InputError
         from raydistill.report.progress import watch
         from raydistill.reproduce.tables import render_flops, render_results
 

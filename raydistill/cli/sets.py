@@ -28,6 +28,7 @@ def distill(
     """Distil one set without a search; every range of the space is fixed by --set, or a trial is run again from its folder."""
     with exit_codes("Interrupted. Nothing was written."):
         from raydistill.report.progress import PlainWatcher
+        from raydistill.report.rerun import rerun_line
         from raydistill.report.steps import watch_steps
         from raydistill.report.summary import distilled_summary
         from raydistill.sets.one import compare_with_start, distil_once, save_set
@@ -43,8 +44,8 @@ def distill(
         paths = save_set(distilled, folder)
         after, before = compare_with_start(distilled, as_data_root(data_root), "evaluate" if trial is None else "trial")
         typer.echo(distilled_summary(after, before, paths))
-        if trial is not None and (said := trial.compare(distilled.synthetic, after)) is not None:
-            typer.echo(said)
+        if trial is not None and (rerun := trial.compare(distilled.synthetic, after)) is not None:
+            typer.echo(rerun_line(rerun))
 
 
 @app.command()

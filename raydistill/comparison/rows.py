@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field
 from scipy import stats
 
+from raydistill.errors import CompareError
 from raydistill.methods import METHODS
 from raydistill.spaces.sections import Config
 
@@ -21,10 +22,6 @@ SOFT_REFERENCE: Final = "random_soft"
 """The control that methods with soft labels are paired with besides: the same images, labelled by the same experts."""
 CONFIDENCE = 0.95
 """Of the two-sided intervals."""
-
-
-class CompareError(Exception):
-    """The comparison cannot be made as asked."""
 
 
 class Outcome(Config):

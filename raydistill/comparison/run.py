@@ -14,14 +14,16 @@ from typing import Any, Literal, cast
 
 from pydantic import ValidationError
 
-from raydistill.catalogue import InputError, load_space, shipped_spaces
-from raydistill.comparison.rows import REFERENCE, SOFT_REFERENCE, CompareError, Comparison, Outcome, comparison_key, rows_of
-from raydistill.core.contract import DivergedError, NoCheckpoint
+from raydistill.catalogue import load_space, shipped_spaces
+from raydistill.comparison.rows import REFERENCE, SOFT_REFERENCE, Comparison, Outcome, comparison_key, rows_of
+from raydistill.core.contract import NoCheckpoint
 from raydistill.core.cost import Stopwatch
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.experts import ExpertFields
+from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
-from raydistill.data.splits import LabelledImages, data_facts, load_splits, open_test
+from raydistill.data.splits import LabelledImages, data_facts, load_splits, open_test, splits_of
+from raydistill.errors import CompareError, DivergedError, InputError
 from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
 from raydistill.methods.random_soft import RandomSoftConfig, of_the_same_experts
@@ -33,7 +35,6 @@ from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import code_sha256, versions
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_needed
-from raydistill.trial.baseline import prepare_process, splits_of
 from raydistill.trial.distillation import distil
 
 NOT_COMPARED = frozenset({"ipc", "study", "budget"})

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from raydistill.core.synthetic import SyntheticSet
+from raydistill.data.splits import Splits
+from raydistill.errors import DivergedError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -31,22 +33,14 @@ class TrainPart:
         return channels, height, width
 
 
-class DeviceError(Exception):
-    """The device that a config asks for is not there."""
-
-
-class DivergedError(Exception):
-    """A loss is no longer finite, or a learned rate no longer a rate."""
-
-    def __init__(self, step: int, value: float, what: str = "the loss") -> None:
-        super().__init__(f"{what} is {value:g} at step {step}; lower the learning rates")
-        self.step = step
-        self.value = value
-        self.what = what
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # An exception is otherwise made again from its message alone, and fails to travel between processes.
-        return type(self), (self.step, self.value, self.what)
+def train_part(splits: Splits, device: torch.device) -> TrainPart:
+    """What a method may see of a data set."""
+    return TrainPart(
+        images=splits.train.images.to(device),
+        labels=splits.train.labels,
+        classes=len(splits.class_names),
+        mirror_keeps_class=splits.mirror_keeps_class,
+    )
 
 
 class Report(Protocol):

@@ -29,10 +29,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from raydistill.core.augment import augment_each, parse_operations
-from raydistill.core.contract import DivergedError, TrainPart
+from raydistill.core.contract import TrainPart
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.train import images_at_once, is_correct
 from raydistill.core.unroll import flatten, logits_by_parameters
+from raydistill.errors import DivergedError
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import Config, derive_seed

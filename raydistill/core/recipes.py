@@ -23,7 +23,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
+
+from raydistill.data.splits import Splits
+from raydistill.spaces.trial import TrialConfig
 
 Schedule = Literal["cosine", "drop"]
 """cosine: from lr to 0; drop: x 0.1 on the way, the field's habit, with the momentum forgotten there."""
@@ -141,3 +144,8 @@ EPOCH_RECIPES = frozenset(recipe.name for recipe in IN_EPOCHS)
 
 def _in_words(schedule: Schedule, drop_at_fraction: float) -> str:
     return "cosine" if schedule == "cosine" else f"x 0.1 after {drop_at_fraction:.3g} of the steps"
+
+
+def recipe_of(config: TrialConfig[Any], splits: Splits) -> Recipe:
+    """The recipe of a config in steps: as many for the full data as for a set of the config's IPC."""
+    return RECIPES[config.evaluation.recipe].for_set(config.ipc * len(splits.class_names))

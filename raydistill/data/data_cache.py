@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from raydistill.spaces.data_facts import DataError
+from raydistill.errors import DataError
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.lock import study_lock
 from raydistill.storage.node_cache import cache_folder

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from raydistill.spaces.data_facts import DataError
+from raydistill.errors import DataError
 
 GREY_MODES = ("1", "L")
 COLOUR_MODES = ("RGB", "P", "CMYK", "YCbCr", "LAB", "HSV")

@@ -16,7 +16,7 @@ import numpy as np
 from raydistill.data.image_file import read_images
 from raydistill.data.published import root_folder
 from raydistill.data.raw import RawDataset, RawPart
-from raydistill.spaces.data_facts import DataError
+from raydistill.errors import DataError
 from raydistill.spaces.sections import ImageFolderConfig
 
 DEFAULT_TEST_FRACTION = 0.2

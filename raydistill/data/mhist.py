@@ -17,7 +17,7 @@ import numpy as np
 from raydistill.data.image_file import read_images
 from raydistill.data.published import root_folder
 from raydistill.data.raw import RawDataset, RawPart
-from raydistill.spaces.data_facts import DataError
+from raydistill.errors import DataError
 
 CLASSES = ("HP", "SSA")
 PARTITIONS = ("train", "test")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from raydistill.data import zca
-from raydistill.spaces.data_facts import DataError
+from raydistill.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

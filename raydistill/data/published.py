@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from raydistill.spaces.data_facts import DataError
+from raydistill.errors import DataError
 from raydistill.storage.node_cache import cache_folder
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,8 +34,10 @@ from raydistill.data.mnist import FASHION_FILES, load_fashion_mnist, load_mnist
 from raydistill.data.mnist import FILES as MNIST_FILES
 from raydistill.data.preprocess import Preprocess, Standardise, fit
 from raydistill.data.raw import RawDataset, RawPart
-from raydistill.spaces.data_facts import DataError, DataFacts
+from raydistill.errors import DataError
+from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.sections import DatasetConfig, ImageFolderConfig
+from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.store import Store
 
@@ -248,3 +251,18 @@ def _hash(raw: RawDataset, indices: dict[str, NDArray[np.int64]]) -> str:
         digest.update(np.ascontiguousarray(raw.search.images[indices[name]]).data)
         digest.update(np.ascontiguousarray(raw.search.labels[indices[name]]).data)
     return digest.hexdigest()
+
+
+def splits_of(config: TrialConfig[Any], data_root: DataRoot) -> Splits:
+    """The data that a config names.
+
+    Raises:
+        DataError: the data is not the data of the config.
+    """
+    splits = load_splits(config.dataset, data_root)
+    if splits.sha256 != config.data_sha256:
+        raise DataError(
+            f"data set {config.dataset.name} has hash {splits.sha256[:12]}, the trial was made for {config.data_sha256[:12]}: "
+            "put the same data back, or start a new study"
+        )
+    return splits

@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from raydistill.spaces.data_facts import DataError
+from raydistill.errors import DataError
 from raydistill.storage.store import Store
 
 EPS = 0.1

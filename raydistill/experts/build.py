@@ -11,17 +11,19 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from raydistill.core.contract import TrainPart
+from raydistill.core.contract import TrainPart, train_part
 from raydistill.core.cost import Stopwatch
 from raydistill.core.experts import difficulty, train_expert
+from raydistill.core.process import prepare_process
 from raydistill.core.synthetic import sha256
+from raydistill.data.splits import splits_of
+from raydistill.errors import StoreError
 from raydistill.experts.files import ExpertRow, is_whole, missing, read_row, read_tensors, tensors_file, there
 from raydistill.experts.need import ExpertNeed
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import code_sha256, versions
-from raydistill.storage.store import Store, StoreError
-from raydistill.trial.baseline import prepare_process, splits_of, train_part
+from raydistill.storage.store import Store
 
 
 def check_disk(needs: Sequence[ExpertNeed], store: Store, *, rebuild_damaged: bool = False) -> None:

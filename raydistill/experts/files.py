@@ -15,12 +15,13 @@ from torch import Tensor
 
 from raydistill.core.synthetic import sha256
 from raydistill.data.splits import Splits
+from raydistill.errors import StoreError
 from raydistill.experts.need import ExpertNeed, need_of
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.node_cache import cached
 from raydistill.storage.record import code_sha256
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored
 
 IN_MEMORY_BYTES = 2**29

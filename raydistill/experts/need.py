@@ -14,16 +14,13 @@ from raydistill.core.experts import ExpertFields, ExpertSettings
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.unroll import flatten
 from raydistill.data.splits import Splits
+from raydistill.errors import ExpertsError
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import derive_seed
 from raydistill.spaces.trial import TrialConfig
 
 FOLDER = "experts"
 """Of all sets, in the store."""
-
-
-class ExpertsError(Exception):
-    """Trials read what their experts cannot give."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pydantic import Field, ValidationError
 
 from raydistill.core.experts import ExpertSettings
+from raydistill.errors import StoreError
 from raydistill.experts.files import read_row, there
 from raydistill.experts.need import FOLDER, ExpertNeed
 from raydistill.spaces.sections import Config
 from raydistill.storage.lock import study_lock
 from raydistill.storage.record import code_sha256
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 
 
 class ExpertSet(Config):

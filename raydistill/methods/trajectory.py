@@ -39,7 +39,7 @@ from pydantic import Field
 from torch import Tensor
 
 from raydistill.core.augment import draw_one_operation, parse_operations
-from raydistill.core.contract import Checkpoint, DivergedError, LossWatch, Report, TrainPart
+from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
 from raydistill.core.experts import ExpertFields, Experts
 from raydistill.core.networks import build_network
 from raydistill.core.selection import starting_images
@@ -47,6 +47,7 @@ from raydistill.core.soft_labels import images_classified_right, soft_labels
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.core.train import draw_batches
 from raydistill.core.unroll import GradientKind, StudentStep, Unroll, student_loss, unrolled_gradient
+from raydistill.errors import DivergedError
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import Config

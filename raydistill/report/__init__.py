@@ -1,1 +1,4 @@
-"""What a person reads of a study: tables, the summary that ends a search, progress while it runs."""
+"""What a person reads of a study: tables, summaries, progress. Here alone fractions become percent and points.
+
+May enter: words, tables and pictures made from records. Must not know: how a certificate or the published tables are made.
+"""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from raydistill.catalogue import InputError
+from raydistill.errors import InputError
 
 DASHBOARD = Path(__file__).with_name("grafana_dashboard.json")
 

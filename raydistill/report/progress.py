@@ -157,34 +157,6 @@ class RichWatcher:
         self._live.update(self.render())
 
 
-class SilentWatcher:
-    """Tells nobody."""
-
-    def stage(self, name: str, total: int) -> None:
-        """Ignore."""
-
-    def job_done(self) -> None:
-        """Ignore."""
-
-    def trial_asked(self, config: TrialConfig[Any]) -> None:
-        """Ignore."""
-
-    def trial_started(self, config: TrialConfig[Any]) -> None:
-        """Ignore."""
-
-    def reading(self, config: TrialConfig[Any], reading: Reading) -> None:
-        """Ignore."""
-
-    def step(self, config: TrialConfig[Any], step: int, steps: int) -> None:
-        """Ignore."""
-
-    def trial_ended(self, record: TrialRecord) -> None:
-        """Ignore."""
-
-    def note(self, text: str) -> None:
-        """Ignore."""
-
-
 @contextmanager
 def watch() -> Iterator[Watcher]:
     """A watcher on the standard error: live where it is a terminal, lines where it is not."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from raydistill.catalogue import InputError, did_you_mean
+from raydistill.catalogue import did_you_mean
+from raydistill.errors import InputError
 from raydistill.report.rendering import frame_of, render
 from raydistill.sets.protocols import PROTOCOLS, BenchReading, RankingReading, run_dc_bench, run_dd_ranking
 from raydistill.storage.data_root import DataRoot

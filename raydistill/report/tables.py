@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from raydistill.comparison.rows import Comparison, Row
+from raydistill.errors import StoreError
 from raydistill.experts.sets import ExpertSet
 from raydistill.report.cells import config_cells, measured_cells, sample_std, seconds_of
 from raydistill.report.rendering import FORMATS, frame_of, render
@@ -21,7 +22,7 @@ from raydistill.sets.one import NetworkReading
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.record import SearchResult, TrialRecord, read_result, read_trials
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 from raydistill.trial.baseline import Baseline, read_baseline
 
 UNFINISHED = "unfinished"

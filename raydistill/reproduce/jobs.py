@@ -16,13 +16,15 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 
-from raydistill.core.contract import DivergedError
+from raydistill.core.contract import train_part
 from raydistill.core.cost import Stopwatch
 from raydistill.core.evaluate import network_seeds, train_fresh, with_learned_rate
 from raydistill.core.experts import ExpertFields
+from raydistill.core.process import set_up_process
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode
 from raydistill.core.train import is_correct
 from raydistill.data.splits import LabelledImages, Splits
+from raydistill.errors import DivergedError
 from raydistill.experts.build import train_and_keep
 from raydistill.experts.files import StoredExperts
 from raydistill.experts.need import ExpertNeed, need_for
@@ -34,7 +36,6 @@ from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import code_sha256, versions
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_needed, read_stored
-from raydistill.trial.baseline import set_up_process, train_part
 from raydistill.trial.distillation import StoredCheckpoint
 
 

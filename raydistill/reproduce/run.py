@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from raydistill.catalogue import InputError
 from raydistill.data.preprocess import Standardise
 from raydistill.data.splits import LabelledImages, load_raw, load_splits, open_test
+from raydistill.errors import DataError, InputError, StoreError
 from raydistill.experts.build import check_disk
 from raydistill.experts.files import missing
 from raydistill.experts.need import ExpertNeed
@@ -30,9 +30,7 @@ from raydistill.reproduce.scales import SCALES, Scale
 from raydistill.reproduce.settings import READINGS, Cell, Reading, Row, SetPlan, rows_of
 from raydistill.search.jobs import Job, JobRunner, run_stage
 from raydistill.search.watcher import Watcher
-from raydistill.spaces.data_facts import DataError
 from raydistill.spaces.sections import DatasetConfig
-from raydistill.storage.store import StoreError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

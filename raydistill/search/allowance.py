@@ -5,15 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
+from raydistill.errors import BudgetError
 from raydistill.spaces.sections import BudgetConfig
 from raydistill.storage.record import TrialRecord
 from raydistill.storage.store import Store
 
 SPENT_FILE = "spent.json"
-
-
-class BudgetError(Exception):
-    """The budget holds not even one trial."""
 
 
 def check_budget(budget: BudgetConfig, gpus_per_trial: float, seconds: float, what: str) -> None:

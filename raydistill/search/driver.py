@@ -11,7 +11,9 @@ from typing import Any, Protocol
 
 import yaml
 
+from raydistill.core.recipes import recipe_of
 from raydistill.data.splits import load_splits
+from raydistill.errors import StudyMismatchError
 from raydistill.methods import METHODS, method_configs
 from raydistill.search.allowance import check_budget
 from raydistill.search.distributions import any_trial, complete_document
@@ -19,7 +21,7 @@ from raydistill.search.experts import extreme_trials, plan_experts, prepare_expe
 from raydistill.search.jobs import JobRunner, baseline_jobs, confirm_jobs, run_stage
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.proposal import Aim
-from raydistill.search.resume import SPACE_FILE, StudyMismatchError, check_resumable
+from raydistill.search.resume import SPACE_FILE, check_resumable
 from raydistill.search.solver import Solver
 from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, not_admissible
 from raydistill.search.watcher import Watcher
@@ -30,7 +32,7 @@ from raydistill.storage.data_root import DataRoot, as_data_root
 from raydistill.storage.lock import study_lock
 from raydistill.storage.record import SearchResult, TrialRecord, read_trials
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import Baseline, finish_baseline, read_baseline, recipe_of
+from raydistill.trial.baseline import Baseline, finish_baseline, read_baseline
 from raydistill.trial.confirm import finish_confirmation
 from raydistill.trial.run import LOOK_FRACTIONS
 

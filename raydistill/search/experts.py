@@ -10,7 +10,9 @@ from functools import partial
 from typing import Any
 
 from raydistill.core.experts import ExpertFields
-from raydistill.core.recipes import Recipe
+from raydistill.core.recipes import Recipe, recipe_of
+from raydistill.data.splits import splits_of
+from raydistill.errors import StudyInUseError
 from raydistill.experts.build import build_expert, build_scores, check_disk
 from raydistill.experts.files import StoredExperts, missing
 from raydistill.experts.need import FOLDER, ExpertNeed, needs_of
@@ -20,9 +22,9 @@ from raydistill.search.watcher import Watcher
 from raydistill.spaces.space import Choices, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
-from raydistill.storage.lock import StudyInUseError, study_lock
+from raydistill.storage.lock import study_lock
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import Baseline, recipe_of, splits_of
+from raydistill.trial.baseline import Baseline
 
 
 def extreme_trials(space: SearchSpace, data_sha256: str) -> list[TrialConfig[Any]]:

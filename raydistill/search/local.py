@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from raydistill.errors import StoreError
 from raydistill.search.jobs import Job
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.solver import Solver
@@ -13,7 +14,7 @@ from raydistill.search.watcher import Watcher
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import TrialRecord, read_record
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 from raydistill.trial.run import OnStep, Report, run_trial, tell_nobody
 
 

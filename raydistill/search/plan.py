@@ -22,6 +22,8 @@ from torch import Tensor
 from raydistill.core.contract import NoCheckpoint
 from raydistill.core.cost import peak_memory_bytes, reset_peak_memory
 from raydistill.core.evaluate import train_and_read
+from raydistill.core.process import prepare_process
+from raydistill.core.recipes import recipe_of
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.data.splits import LabelledImages, Splits, load_splits
 from raydistill.experts.need import UntrainedExperts, need_of, needs_of
@@ -32,7 +34,6 @@ from raydistill.spaces.sections import Config, dataset_config
 from raydistill.spaces.space import Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
-from raydistill.trial.baseline import prepare_process, recipe_of
 from raydistill.trial.distillation import distil
 from raydistill.trial.run import LOOK_FRACTIONS
 

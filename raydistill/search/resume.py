@@ -8,10 +8,11 @@ from typing import Any
 
 import yaml
 
+from raydistill.errors import StoreError, StudyMismatchError
 from raydistill.search.distributions import complete_document
 from raydistill.spaces.space import SearchSpace
 from raydistill.storage.record import code_sha256, read_trials
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 from raydistill.trial.baseline import read_baseline, read_networks
 
 SPACE_FILE = "search_space.yaml"
@@ -19,10 +20,6 @@ MAY_CHANGE = ("budget.trials", "budget.hours", "budget.gpu_hours", "resources.ma
 """What shapes no trial; the data itself is held against its hash."""
 SECTIONS = ("study", "seed", "dataset", "network", "method", "ipc", "evaluation", "goal", "budget", "resources")
 """Of a whole space, as `complete_document` writes it."""
-
-
-class StudyMismatchError(Exception):
-    """A study was begun with another space, other data or other code; the differences are named."""
 
 
 def check_resumable(space: SearchSpace, study: Store, *, data_sha256: str, accept_code_change: bool) -> None:

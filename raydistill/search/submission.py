@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from raydistill.catalogue import InputError, find_space, known
+from raydistill.catalogue import find_space, known
+from raydistill.errors import InputError
 from raydistill.spaces.data_facts import MOST_IMAGES, DataFacts
 from raydistill.spaces.parse import Known, read_space
 from raydistill.spaces.sections import DatasetConfig

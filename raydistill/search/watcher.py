@@ -34,3 +34,31 @@ class Watcher(Protocol):
 
     def note(self, text: str) -> None:
         """Anything else worth a sentence."""
+
+
+class SilentWatcher:
+    """Tells nobody."""
+
+    def stage(self, name: str, total: int) -> None:
+        """Ignore."""
+
+    def job_done(self) -> None:
+        """Ignore."""
+
+    def trial_asked(self, config: TrialConfig[Any]) -> None:
+        """Ignore."""
+
+    def trial_started(self, config: TrialConfig[Any]) -> None:
+        """Ignore."""
+
+    def reading(self, config: TrialConfig[Any], reading: Reading) -> None:
+        """Ignore."""
+
+    def step(self, config: TrialConfig[Any], step: int, steps: int) -> None:
+        """Ignore."""
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """Ignore."""
+
+    def note(self, text: str) -> None:
+        """Ignore."""

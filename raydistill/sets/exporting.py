@@ -15,14 +15,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from raydistill.catalogue import InputError
 from raydistill.core.synthetic import Manifest, SyntheticSet
 from raydistill.data.preprocess import Preprocess, Standardise, Whiten
+from raydistill.data.splits import splits_of
+from raydistill.errors import DataError, InputError
 from raydistill.sets.one import read_whole_set_file
-from raydistill.spaces.data_facts import DataError
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
-from raydistill.trial.baseline import splits_of
 
 FORMATS = ("png", "npz")
 

@@ -11,20 +11,21 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from raydistill.catalogue import InputError, did_you_mean, find_file
+from raydistill.catalogue import did_you_mean, find_file
 from raydistill.core.contract import NoCheckpoint, Report
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.networks import build_network
 from raydistill.core.picture import grid_png
+from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode
-from raydistill.data.splits import LabelledImages, Splits, load_splits, open_test
+from raydistill.data.splits import LabelledImages, Splits, load_splits, open_test, splits_of
+from raydistill.errors import InputError
 from raydistill.experts.files import open_experts
 from raydistill.methods import method_configs
-from raydistill.report.progress import SilentWatcher
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
-from raydistill.search.watcher import Watcher
+from raydistill.search.watcher import SilentWatcher, Watcher
 from raydistill.sets.place import SET_FILE, opening_log
 from raydistill.spaces.document import Mistake, SpaceError
 from raydistill.spaces.network_names import network_text, parse_networks
@@ -34,7 +35,6 @@ from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import code_sha256
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import prepare_process, splits_of
 from raydistill.trial.distillation import distil
 
 NetworkPurpose = Literal["evaluate", "trial"]

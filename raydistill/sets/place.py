@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from raydistill.catalogue import InputError, find_file
+from raydistill.catalogue import find_file
+from raydistill.errors import InputError
 from raydistill.storage.store import Store
 
 SET_FILE = "images.safetensors"

@@ -14,23 +14,24 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from raydistill.catalogue import InputError, did_you_mean
+from raydistill.catalogue import did_you_mean
 from raydistill.core.batch_augment import MAKERS, batch_augmentation
 from raydistill.core.ddranking import augmentation_robust_score, label_robust_score
 from raydistill.core.evaluate import network_seeds, train_fresh, with_learned_rate
 from raydistill.core.networks import Network
+from raydistill.core.process import set_up_process
 from raydistill.core.recipes import RECIPES, Recipe
 from raydistill.core.selection import ClassBatches
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.core.train import images_at_once, is_correct
-from raydistill.data.splits import LabelledImages, Splits
+from raydistill.data.splits import LabelledImages, Splits, splits_of
+from raydistill.errors import InputError
 from raydistill.sets.one import check_reading, part_to_read, read_set_file
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.network_names import network_text, parse_networks
 from raydistill.spaces.sections import Config, derive_seed
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
-from raydistill.trial.baseline import set_up_process, splits_of
 
 PROTOCOLS = ("dc_bench", "dd_ranking")
 AUGMENTATIONS = ("none", "dsa", *MAKERS)

@@ -9,16 +9,31 @@ from typing import Any
 
 import torch
 
-from raydistill.catalogue import InputError, load_space
+from raydistill.catalogue import load_space
 from raydistill.core.synthetic import SyntheticSet
+from raydistill.errors import InputError
 from raydistill.methods import method_configs
-from raydistill.report.words import accuracy_line
 from raydistill.sets.one import only_trial, read_set_file
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.storage.checkout import commit
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import TrialRecord, code_sha256, read_record, versions
 from raydistill.storage.store import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rerun:
+    """A trial's set beside the set that came out when it was run again."""
+
+    is_same_set: bool
+    """Images, labels and learned rate, to the last bit."""
+    is_same_reading: bool
+    """Each network's accuracy is that of the trial's record."""
+    recorded_accuracy_fractions: tuple[float, ...]
+    then_by: str
+    """Code and version of torch that made the trial."""
+    then_device: str
+    now_by: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -35,8 +50,8 @@ class EarlierTrial:
         """That of its study, which holds the experts."""
         return self.folder.absolute.parent.parent.parent
 
-    def compare(self, again: SyntheticSet, accuracy_fractions: Sequence[float]) -> str | None:
-        """Whether a set that was distilled again is the trial's, in a sentence; None where the trial left no set.
+    def compare(self, again: SyntheticSet, accuracy_fractions: Sequence[float]) -> Rerun | None:
+        """Whether a set that was distilled again is the trial's; None where the trial left no set.
 
         Args:
             again: the set.
@@ -46,23 +61,16 @@ class EarlierTrial:
         if record is None or record.final is None or not self.folder.exists("images.safetensors"):
             return None
         stored = read_set_file(self.folder.root)[0]
-        if (
-            torch.equal(stored.images, again.images.cpu())
+        return Rerun(
+            is_same_set=torch.equal(stored.images, again.images.cpu())
             and torch.equal(stored.labels, again.labels.cpu())
-            and stored.learned_lr == again.learned_lr
-        ):
-            if tuple(accuracy_fractions) == record.final.accuracy_fractions:
-                return "The same as the trial's set, to the last bit, and each network reads as in its record"
-            recorded = accuracy_line(record.final.accuracy_fractions)
-            return f"The same as the trial's set, to the last bit, but its record has {recorded}; {self._then_and_now()}"
-        return f"Another set than the trial's; {self._then_and_now()}"
-
-    def _then_and_now(self) -> str:
-        """By what the trial was run, and by what it is run again."""
-        assert self.record is not None
-        then = f"{_code(self.record.commit, self.record.code_sha256)}, torch {self.record.versions.get('torch')}"
-        now = f"{_code(commit(), code_sha256())}, torch {versions().get('torch')}"
-        return f"it was made by {then} on {self.record.device}; now {now}"
+            and stored.learned_lr == again.learned_lr,
+            recorded_accuracy_fractions=record.final.accuracy_fractions,
+            is_same_reading=tuple(accuracy_fractions) == record.final.accuracy_fractions,
+            then_by=f"{_code(record.commit, record.code_sha256)}, torch {record.versions.get('torch')}",
+            then_device=record.device,
+            now_by=f"{_code(commit(), code_sha256())}, torch {versions().get('torch')}",
+        )
 
 
 def to_distil(

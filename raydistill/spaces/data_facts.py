@@ -19,7 +19,3 @@ class DataFacts:
     confirm_images: int
     shape: tuple[int, int, int] | None = None
     """(C, H, W) of one image; None leaves the network's size unchecked."""
-
-
-class DataError(Exception):
-    """Data files are missing, damaged or not what their name says."""

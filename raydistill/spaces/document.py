@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from raydistill.errors import CorrectableError
 from raydistill.spaces.sections import set_at
 
 
@@ -19,7 +20,7 @@ class Mistake:
     message: str
 
 
-class SpaceError(Exception):
+class SpaceError(CorrectableError):
     """A search space has mistakes; the text names all of them with file, line, key and remedy."""
 
     def __init__(self, source: str, mistakes: Sequence[Mistake], lines: Mapping[str, int]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, cast
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from raydistill.catalogue import InputError
+from raydistill.errors import InputError
 from raydistill.spaces.messages import explain, unknown
 from raydistill.spaces.network import NETWORKS, NetworkConfig, Shape
 

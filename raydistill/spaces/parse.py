@@ -14,8 +14,9 @@ from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from raydistill.errors import DataError
 from raydistill.spaces.checks import SmallestMargin, check_ipc, check_margin, check_method, check_network
-from raydistill.spaces.data_facts import DataError, DataFacts
+from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.document import Mistake, SpaceError, apply, line_of, load
 from raydistill.spaces.messages import explain, listed, shown, text_for_number, unknown
 from raydistill.spaces.network import NETWORKS, NetworkConfig

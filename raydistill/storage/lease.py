@@ -23,8 +23,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from raydistill.errors import StoreError, StudyInUseError
 from raydistill.storage.remote import failures, open_file_system, speaks_s3, without_credentials
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 
 FILE = ".lock"
 LEASE_SECONDS = 60.0
@@ -33,10 +34,6 @@ STOP_SECONDS = 45.0
 """Since the last renewal that succeeded; what is left to the end of the lease is for a write that is on its way."""
 POLL_SECONDS = 2.0
 SETTLE_SECONDS = 2.0
-
-
-class StudyInUseError(Exception):
-    """Another search holds the study, or this one holds it no longer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from raydistill.storage.lease import LeaseFile, StudyInUseError, leased
-from raydistill.storage.store import Store, StoreError
+from raydistill.errors import StoreError, StudyInUseError
+from raydistill.storage.lease import LeaseFile, leased
+from raydistill.storage.store import Store
 
 __all__ = ["StudyInUseError", "holder_of", "study_lock"]
 

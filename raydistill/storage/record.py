@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
+from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig, read_trial_config
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored
 
 PROGRESS_FILE = "progress.json"

@@ -10,6 +10,8 @@ from typing import Any
 
 import fsspec
 
+from raydistill.errors import StoreError
+
 S3_OPTIONS: dict[str, Any] = {
     "max_concurrency": 1,  # one GET per read; with more, s3fs asks for the size first
     "config_kwargs": {"connect_timeout": 5, "read_timeout": 20, "retries": {"total_max_attempts": 3, "mode": "standard"}},
@@ -18,10 +20,6 @@ S3_OPTIONS: dict[str, Any] = {
 
 _USER_AND_PASSWORD = re.compile(r"(\w+://)[^/@\s:]*:[^/@\s]*@")
 _SIGNED_QUERY = re.compile(r"([?&][\w-]*(?:key|secret|token|sig|password|credential)[\w-]*=)[^&\s]*", re.IGNORECASE)
-
-
-class StoreError(Exception):
-    """The store cannot be read or written, or a file in it is not what it should be."""
 
 
 def refuse_credentials(uri: str) -> None:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from raydistill.storage.remote import StoreError, failures, open_file_system, refuse_credentials, without_credentials
+from raydistill.errors import StoreError
+from raydistill.storage.remote import failures, open_file_system, refuse_credentials, without_credentials
 
 __all__ = ["Store", "StoreError"]
 

@@ -7,8 +7,9 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 
 Value = TypeVar("Value", bound=Config)
 

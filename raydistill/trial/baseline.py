@@ -10,22 +10,21 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, ValidationError
 
-from raydistill.core.contract import DeviceError, TrainPart
-from raydistill.core.cost import Stopwatch, forward_macs, keep_freed_memory
+from raydistill.core.cost import Stopwatch, forward_macs
 from raydistill.core.evaluate import network_seeds, train_and_read
 from raydistill.core.lossless import is_admissible
-from raydistill.core.recipes import RECIPES, Recipe
-from raydistill.data.splits import Splits, load_splits
-from raydistill.spaces.data_facts import DataError
+from raydistill.core.process import prepare_process
+from raydistill.core.recipes import recipe_of
+from raydistill.data.splits import splits_of
+from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import code_sha256, pack_bits, unpack_bits
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored
 
 BUILD_AGAIN = "delete it and baseline/baseline.json, and run the search again, which trains the network again"
@@ -200,55 +199,3 @@ def read_baseline(study: Store) -> Baseline | None:
         StoreError: the file is damaged.
     """
     return read_stored(study, "baseline/baseline.json", Baseline, "delete it to have it built again")
-
-
-def splits_of(config: TrialConfig[Any], data_root: DataRoot) -> Splits:
-    """The data that a config names.
-
-    Raises:
-        DataError: the data is not the data of the config.
-    """
-    splits = load_splits(config.dataset, data_root)
-    if splits.sha256 != config.data_sha256:
-        raise DataError(
-            f"data set {config.dataset.name} has hash {splits.sha256[:12]}, the trial was made for {config.data_sha256[:12]}: "
-            "put the same data back, or start a new study"
-        )
-    return splits
-
-
-def train_part(splits: Splits, device: torch.device) -> TrainPart:
-    """What a method may see of a data set."""
-    return TrainPart(
-        images=splits.train.images.to(device),
-        labels=splits.train.labels,
-        classes=len(splits.class_names),
-        mirror_keeps_class=splits.mirror_keeps_class,
-    )
-
-
-def recipe_of(config: TrialConfig[Any], splits: Splits) -> Recipe:
-    """The recipe of a config in steps: as many for the full data as for a set of the config's IPC."""
-    return RECIPES[config.evaluation.recipe].for_set(config.ipc * len(splits.class_names))
-
-
-def prepare_process(config: TrialConfig[Any]) -> torch.device:
-    """Set this process up as a config says (threads, memory) and give the device to compute on.
-
-    Raises:
-        DeviceError: the device is not there.
-    """
-    return set_up_process(config.cpus_per_trial, config.device)
-
-
-def set_up_process(threads: int, device: Literal["cpu", "cuda"]) -> torch.device:
-    """Set this process up for so many torch threads, and give the device to compute on.
-
-    Raises:
-        DeviceError: the device is not there.
-    """
-    torch.set_num_threads(threads)
-    keep_freed_memory()
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("a GPU is asked for (gpus_per_trial above 0) and CUDA finds none; set resources.gpus_per_trial to 0")
-    return torch.device(device)

@@ -11,15 +11,18 @@ from pydantic import Field
 
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.lossless import GapInterval, gap_interval
+from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import SyntheticSet, decode, sha256
+from raydistill.data.splits import splits_of
+from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import pack_bits, read_record, unpack_bits
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_needed
-from raydistill.trial.baseline import prepare_process, read_baseline, splits_of
+from raydistill.trial.baseline import read_baseline
 
 
 class ConfirmReading(Config):

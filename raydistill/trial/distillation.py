@@ -14,15 +14,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from raydistill.core.contract import Checkpoint, Report
+from raydistill.core.contract import Checkpoint, Report, train_part
 from raydistill.core.experts import Experts
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.data.splits import Splits
+from raydistill.errors import StoreError
 from raydistill.methods import METHODS
 from raydistill.spaces.sections import derive_seed
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.store import Store, StoreError
-from raydistill.trial.baseline import train_part
+from raydistill.storage.store import Store
 
 CHECKPOINT_SECONDS = 20.0
 

@@ -23,14 +23,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raydistill.core.contract import DivergedError
 from raydistill.core.cost import Stopwatch, forward_macs, peak_memory_bytes, reset_peak_memory
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.lossless import is_hopeless
 from raydistill.core.picture import grid_png
+from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import Manifest, SyntheticSet, encode, sha256
-from raydistill.data.splits import Splits
+from raydistill.data.splits import Splits, splits_of
+from raydistill.errors import DivergedError, StoreError
 from raydistill.experts.files import StoredExperts, open_experts
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.checkout import commit
@@ -50,8 +51,8 @@ from raydistill.storage.record import (
     versions,
     write_record,
 )
-from raydistill.storage.store import Store, StoreError
-from raydistill.trial.baseline import Baseline, prepare_process, read_baseline, splits_of
+from raydistill.storage.store import Store
+from raydistill.trial.baseline import Baseline, read_baseline
 from raydistill.trial.distillation import CHECKPOINT_SECONDS, StoredCheckpoint, distil
 
 Report = Callable[[Reading], None]

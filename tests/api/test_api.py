@@ -13,7 +13,7 @@ import pytest
 
 import raydistill
 from raydistill.api.common import executor_for
-from raydistill.catalogue import InputError
+from raydistill.errors import InputError
 from raydistill.spaces.sections import ResourcesConfig
 
 

@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from raydistill.bench.solver import SLOW, bench_solvers
-from raydistill.catalogue import InputError
 from raydistill.cli import app
+from raydistill.errors import InputError
 from raydistill.search.simulation.race import STRATEGIES
 
 

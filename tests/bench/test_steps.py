@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from raydistill.bench import steps as bench
 from raydistill.bench.steps import CASES, run_bench, time_case
-from raydistill.bench.steps import steps as bench
-from raydistill.catalogue import InputError
-from raydistill.core.contract import DeviceError
+from raydistill.errors import DeviceError, InputError
 
 
 def test_pieces_of_an_iteration_are_timed_and_memory_is_measured() -> None:

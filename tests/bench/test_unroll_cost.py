@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from raydistill.bench.unroll_cost import time_one, time_unrolling
 from raydistill.cli import app
-from raydistill.core.contract import DeviceError
+from raydistill.errors import DeviceError
 
 
 def test_one_measurement_names_what_it_measured() -> None:

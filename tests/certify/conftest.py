@@ -17,7 +17,7 @@ from raydistill.core.recipes import RECIPES
 from raydistill.search.driver import run_search
 from raydistill.search.local import LocalExecutor
 from raydistill.storage.store import Store
-from raydistill.trial.run import baseline
+from raydistill.trial import baseline
 
 SMALL = SPACE + "\nevaluation: {recipe: default, networks: 2, baseline_networks: 2, confirm_networks: 2}\n"
 QUICK = ("method.random_inits=3", "method.batch_real=8", "ipc.high=6", "goal.margin_fraction=0.95", "budget.trials=2")

@@ -16,10 +16,9 @@ from raydistill.certify import ablation
 from raydistill.certify.ablation import Sizes, ablate_study, outcome_file, plan_variants, with_hard_labels
 from raydistill.certify.ablation_table import HARD, START, Ablation, Read, render_ablation
 from raydistill.certify.candidate import find_candidate
-from raydistill.certify.certificate import CertifyError
-from raydistill.core.contract import DivergedError
 from raydistill.core.paired_gap import paired_gap
 from raydistill.core.synthetic import SyntheticSet
+from raydistill.errors import CertifyError, DivergedError
 from raydistill.methods import METHODS
 from raydistill.methods.datadam import DataDAMConfig
 from raydistill.search.local import LocalExecutor

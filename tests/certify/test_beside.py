@@ -14,7 +14,8 @@ from hand_made import trial_config, trial_record
 from raydistill.certify.certificate import Certificate, Evidence, content_sha256
 from raydistill.certify.findings import find
 from raydistill.certify.page import render_page
-from raydistill.certify.verify import VerificationError, verify_certificate
+from raydistill.certify.verify import verify_certificate
+from raydistill.errors import VerificationError
 from raydistill.storage.record import write_record
 from raydistill.storage.store import Store
 

@@ -12,20 +12,20 @@ from made_up import Told
 
 from raydistill.certify import arms, candidate, reading, run
 from raydistill.certify.arms import plan_arms, set_jobs
-from raydistill.certify.certificate import Certificate, CertifyError, read_certificate
+from raydistill.certify.certificate import Certificate, read_certificate
 from raydistill.certify.evidence import openings_of
 from raydistill.certify.run import certify_study
 from raydistill.certify.verify import verify_certificate
 from raydistill.core.synthetic import decode
 from raydistill.data import splits as data
+from raydistill.errors import CertifyError, DataError, StoreError, StudyInUseError
 from raydistill.methods import METHODS, Control, Method
 from raydistill.search.local import LocalExecutor
-from raydistill.spaces.data_facts import DataError
 from raydistill.spaces.sections import Config
 from raydistill.storage.checkout import commit
-from raydistill.storage.lock import StudyInUseError, study_lock
+from raydistill.storage.lock import study_lock
 from raydistill.storage.record import SearchResult, code_sha256
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 
 
 def certify(study: Store, watcher: Any = None, **given: Any) -> Certificate:

@@ -11,12 +11,12 @@ import pytest
 from hand_certified import FULL, certificate, set_at
 from made_up import Told
 
-from raydistill.catalogue import InputError
 from raydistill.certify import verify
-from raydistill.certify.certificate import Certificate, CertifyError, content_sha256
+from raydistill.certify.certificate import Certificate, content_sha256
 from raydistill.certify.findings import find
-from raydistill.certify.verify import VerificationError, retrain, verify_certificate
+from raydistill.certify.verify import retrain, verify_certificate
 from raydistill.core.recipes import RECIPES
+from raydistill.errors import CertifyError, InputError, VerificationError
 from raydistill.search.local import LocalExecutor
 from raydistill.storage.store import Store
 

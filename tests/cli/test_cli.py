@@ -19,14 +19,11 @@ from typer.testing import CliRunner, Result
 
 import raydistill
 from raydistill.cli import app
-from raydistill.cli.common import BAD_INPUT, FAILURE, TableFormat
-from raydistill.core.contract import DivergedError
+from raydistill.cli.common import TableFormat
 from raydistill.core.recipes import RECIPES
+from raydistill.errors import DataError, DivergedError, StoreError, StudyInUseError
 from raydistill.report.progress import PlainWatcher
 from raydistill.report.rendering import FORMATS
-from raydistill.spaces.data_facts import DataError
-from raydistill.storage.lock import StudyInUseError
-from raydistill.storage.store import StoreError
 
 QUICK = ["evaluation.recipe=plain", "evaluation.networks=2", "evaluation.baseline_networks=2", "evaluation.confirm_networks=2"]
 QUICK += ["goal.margin_fraction=0.9"]
@@ -172,15 +169,6 @@ def test_a_set_that_diverges_is_a_failure_told_without_a_traceback(monkeypatch: 
     search_that_raises(monkeypatch, DivergedError(7, float("nan")))
     result = run("search", "digits_datadam")
     assert (result.exit_code, result.stderr) == (1, "Error: the loss is nan at step 7; lower the learning rates\n")
-
-
-@pytest.mark.parametrize(
-    "module",
-    [pytest.param(m, marks=[pytest.mark.ray] if "on_ray" in m else []) for m in [*BAD_INPUT, *FAILURE]],
-)
-def test_the_expected_errors_exist(module: str) -> None:
-    names = {**BAD_INPUT, **FAILURE}[module]
-    assert all(issubclass(getattr(importlib.import_module(module), name), Exception) for name in names)
 
 
 def test_the_unexpected_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

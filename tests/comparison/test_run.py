@@ -12,16 +12,17 @@ import pytest
 import torch
 
 import raydistill
-from raydistill.catalogue import InputError, load_space
-from raydistill.comparison.rows import CompareError, Outcome, paired_interval
+from raydistill.catalogue import load_space
+from raydistill.comparison import run as compare
+from raydistill.comparison.rows import Outcome, paired_interval
 from raydistill.comparison.run import CompareJob, finish_comparison, methods_named, middle_of, open_where_wanted, plan_comparison
-from raydistill.comparison.run import run as compare
-from raydistill.core.contract import DivergedError, NoCheckpoint
+from raydistill.core.contract import NoCheckpoint
 from raydistill.core.recipes import RECIPES
+from raydistill.errors import CompareError, DivergedError, InputError, StoreError
 from raydistill.methods import METHODS
 from raydistill.search.local import LocalExecutor
 from raydistill.spaces.space import Choices, Range, SearchSpace
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 from raydistill.trial.distillation import distil
 
 DEVICE = torch.device("cpu")

@@ -7,7 +7,8 @@ import pickle
 import pytest
 import torch
 
-from raydistill.core.contract import DivergedError, LossWatch, TrainPart
+from raydistill.core.contract import LossWatch, TrainPart
+from raydistill.errors import DivergedError
 
 
 def losses(*values: float) -> list[torch.Tensor]:

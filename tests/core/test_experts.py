@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from raydistill.core.contract import DivergedError, TrainPart
+from raydistill.core.contract import TrainPart
 from raydistill.core.experts import (
     Curriculum,
     ExpertSettings,
@@ -21,6 +21,7 @@ from raydistill.core.experts import (
     train_expert,
 )
 from raydistill.data.splits import load_splits
+from raydistill.errors import DivergedError
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import DatasetConfig
 

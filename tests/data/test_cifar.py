@@ -12,7 +12,7 @@ import pytest
 from torchvision.datasets import CIFAR10, CIFAR100
 
 from raydistill.data.cifar import load_cifar10, load_cifar100
-from raydistill.spaces.data_facts import DataError
+from raydistill.errors import DataError
 
 
 def write(folder: Path, name: str, content: dict[str, Any]) -> tuple[str, str]:

@@ -12,11 +12,11 @@ from PIL import Image
 
 from raydistill.data.data_cache import local_folder
 from raydistill.data.splits import load_splits
-from raydistill.spaces.data_facts import DataError
+from raydistill.errors import DataError, StoreError
 from raydistill.spaces.sections import ImageFolderConfig
 from raydistill.storage.data_root import DataRoot, as_data_root
 from raydistill.storage.node_cache import cache_folder
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 
 FILES = {"set/a.bin": hashlib.md5(b"aaa").hexdigest(), "set/b.bin": hashlib.md5(b"bbb").hexdigest()}
 

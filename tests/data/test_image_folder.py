@@ -15,7 +15,7 @@ from PIL import Image
 
 from raydistill.data.image_folder import load_image_folder
 from raydistill.data.splits import count_test_images, data_facts, load_splits, open_test
-from raydistill.spaces.data_facts import DataError
+from raydistill.errors import DataError
 from raydistill.spaces.sections import DatasetConfig, ImageFolderConfig
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.store import Store

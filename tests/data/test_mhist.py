@@ -12,7 +12,7 @@ from PIL import Image
 
 from raydistill.data.mhist import load_mhist
 from raydistill.data.splits import load_splits, open_test
-from raydistill.spaces.data_facts import DataError
+from raydistill.errors import DataError
 from raydistill.spaces.sections import DatasetConfig
 from raydistill.storage.store import Store
 

@@ -15,7 +15,7 @@ import torch
 from raydistill.data import mnist
 from raydistill.data.mnist import MD5, load_mnist
 from raydistill.data.splits import data_facts, load_splits, open_test
-from raydistill.spaces.data_facts import DataError
+from raydistill.errors import DataError
 from raydistill.spaces.sections import DatasetConfig
 from raydistill.storage.store import Store
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from raydistill.data import zca
 from raydistill.data.preprocess import Standardise, Whiten, fit, fit_standardise
-from raydistill.spaces.data_facts import DataError
+from raydistill.errors import DataError
 
 
 def random_bytes(*shape: int) -> NDArray[np.uint8]:

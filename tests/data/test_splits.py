@@ -25,9 +25,10 @@ from raydistill.data.splits import (
     load_splits,
     open_test,
 )
-from raydistill.spaces.data_facts import DataError, DataFacts
+from raydistill.errors import DataError, StoreError
+from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.sections import DatasetConfig
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 
 DIGITS = DatasetConfig(name="digits")
 

@@ -17,18 +17,19 @@ from safetensors.torch import load_file
 from raydistill import experts as package
 from raydistill.catalogue import load_space
 from raydistill.data.splits import Splits, load_splits
+from raydistill.errors import ExpertsError, StoreError, StudyInUseError
 from raydistill.experts import build
 from raydistill.experts.build import check_disk
 from raydistill.experts.files import StoredExperts, missing, open_experts
-from raydistill.experts.need import ExpertNeed, ExpertsError, need_of, needs_of
+from raydistill.experts.need import ExpertNeed, need_of, needs_of
 from raydistill.experts.sets import list_sets, prune_sets
 from raydistill.methods.random_soft import RandomSoftConfig, of_the_same_experts
-from raydistill.report.progress import SilentWatcher
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
+from raydistill.search.watcher import SilentWatcher
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.lock import StudyInUseError, study_lock
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.lock import study_lock
+from raydistill.storage.store import Store
 
 SMALL: dict[str, Any] = {
     "study": "tiny",

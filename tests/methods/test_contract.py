@@ -21,9 +21,9 @@ from raydistill.core.synthetic import SyntheticSet
 from raydistill.data.splits import DatasetConfig, load_splits
 from raydistill.experts.files import StoredExperts, open_experts
 from raydistill.methods import METHODS
-from raydistill.report.progress import SilentWatcher
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
+from raydistill.search.watcher import SilentWatcher
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig

@@ -12,9 +12,10 @@ from three_classes import NETWORK, distil_noted, small_part
 from torch import Tensor
 
 from raydistill.core import matching
-from raydistill.core.contract import DivergedError, NoCheckpoint
+from raydistill.core.contract import NoCheckpoint
 from raydistill.core.layers import Features
 from raydistill.core.synthetic import SyntheticSet
+from raydistill.errors import DivergedError
 from raydistill.methods import datadam
 from raydistill.methods.datadam import DataDAMConfig, attention_map, class_means, matching_loss
 from raydistill.spaces.data_facts import DataFacts

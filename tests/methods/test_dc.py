@@ -10,9 +10,9 @@ import torch
 from three_classes import NETWORK, distil_noted
 from torch.nn import functional
 
-from raydistill.core.contract import DivergedError
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.synthetic import SyntheticSet
+from raydistill.errors import DivergedError
 from raydistill.methods import dc
 from raydistill.methods.dc import DCConfig, gradient_distance, matching_gradient, weight_gradients
 from raydistill.spaces.data_facts import DataFacts

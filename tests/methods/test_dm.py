@@ -8,9 +8,9 @@ import pytest
 import torch
 from three_classes import NETWORK, distil_noted
 
-from raydistill.core.contract import DivergedError
 from raydistill.core.layers import Features
 from raydistill.core.synthetic import SyntheticSet
+from raydistill.errors import DivergedError
 from raydistill.methods.dm import DMConfig, embedding_loss, mean_embeddings
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import ConvNetConfig, MLPConfig, NetworkConfig

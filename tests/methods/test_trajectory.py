@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from raydistill.core.contract import DivergedError, NoCheckpoint, TrainPart
+from raydistill.core.contract import NoCheckpoint, TrainPart
 from raydistill.core.experts import Experts, ExpertSettings, train_expert
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.data.splits import load_splits
+from raydistill.errors import DivergedError
 from raydistill.methods import METHODS
 from raydistill.methods.datm import DATMConfig
 from raydistill.methods.pad import PADConfig, parameters_kept

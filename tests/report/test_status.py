@@ -15,10 +15,11 @@ from typer.testing import CliRunner
 
 import raydistill
 from raydistill.cli import app
+from raydistill.errors import StoreError
 from raydistill.report.status import StudyStatus, read_status, status_lines
 from raydistill.storage.lock import study_lock
 from raydistill.storage.record import Progress, Reading
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 
 DOCUMENT: dict[str, Any] = {
     "study": "by-hand",

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hand_made import HandMade, trial_config
 
+from raydistill.errors import StoreError
 from raydistill.methods import method_configs
 from raydistill.report.cells import config_cells
 from raydistill.report.rendering import render
@@ -16,7 +17,7 @@ from raydistill.report.tables import StudyRecords, ipc_frame, network_frame, rea
 from raydistill.sets.one import NetworkReading
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 
 
 def records_of(made: HandMade) -> StudyRecords:

@@ -11,6 +11,7 @@ from hand_made import SMALL
 
 from raydistill.comparison.rows import Comparison, Row
 from raydistill.core.recipes import RECIPES
+from raydistill.errors import StoreError
 from raydistill.methods import METHODS
 from raydistill.reproduce.jobs import Outcome
 from raydistill.reproduce.ledger import (
@@ -22,7 +23,7 @@ from raydistill.reproduce.ledger import (
     published_cells,
     render_ledger,
 )
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 
 DM = METHODS["dm"].config.model_validate({"name": "dm"}).model_dump(mode="json")
 CONVNET = {"name": "convnet", "depth": 3, "width": 128, "norm": "instance"}

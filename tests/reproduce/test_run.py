@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from raydistill.catalogue import InputError
-from raydistill.core.contract import DeviceError, DivergedError
+from raydistill.errors import DataError, DeviceError, DivergedError, InputError, StoreError
 from raydistill.methods import METHODS, Method
 from raydistill.reproduce import jobs, run
 from raydistill.reproduce.jobs import Outcome, Place, ReadingJob
@@ -19,8 +18,7 @@ from raydistill.reproduce.run import Asked, Results, asked_for, run_tables
 from raydistill.reproduce.scales import Scale
 from raydistill.reproduce.settings import rows_of
 from raydistill.search.local import LocalExecutor
-from raydistill.spaces.data_facts import DataError
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 
 
 class Told:

@@ -21,8 +21,9 @@ ray = pytest.importorskip("ray")
 from ray._private import services  # noqa: E402
 from ray.job_submission import JobSubmissionClient  # noqa: E402
 
+from raydistill.errors import ClusterError  # noqa: E402
 from raydistill.search.on_ray import access  # noqa: E402
-from raydistill.search.on_ray.access import ClusterError, has_authentication, join, token_headers  # noqa: E402
+from raydistill.search.on_ray.access import has_authentication, join, token_headers  # noqa: E402
 from raydistill.search.on_ray.submit import submit_job  # noqa: E402
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from made_up import AIM, record, space
 
-from raydistill.search.allowance import Allowance, BudgetError, check_budget
+from raydistill.errors import BudgetError
+from raydistill.search.allowance import Allowance, check_budget
 from raydistill.search.solver import Solver
 from raydistill.spaces.sections import BudgetConfig
 from raydistill.storage.record import Cost, TrialRecord, write_record

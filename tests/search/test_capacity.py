@@ -7,7 +7,8 @@ import yaml
 
 pytest.importorskip("ray")
 
-from raydistill.search.on_ray.capacity import NodeShape, ResourcesError, node_types, trials_at_once
+from raydistill.errors import ResourcesError
+from raydistill.search.on_ray.capacity import NodeShape, node_types, trials_at_once
 from raydistill.spaces.sections import ResourcesConfig
 
 pytestmark = pytest.mark.ray

@@ -14,18 +14,18 @@ import torch
 from made_up import SPACE, Told, space
 
 from raydistill.core.recipes import RECIPES
+from raydistill.errors import BudgetError, StoreError, StudyInUseError
 from raydistill.search import driver
-from raydistill.search.allowance import BudgetError
 from raydistill.search.driver import run_search
 from raydistill.search.local import LocalExecutor, run_to_a_record
 from raydistill.search.solver import Solver
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.lock import StudyInUseError, study_lock
+from raydistill.storage.lock import study_lock
 from raydistill.storage.record import Reading, SearchResult
-from raydistill.storage.store import Store, StoreError
-from raydistill.trial.run import baseline
-from raydistill.trial.run import run as trial
+from raydistill.storage.store import Store
+from raydistill.trial import baseline
+from raydistill.trial import run as trial
 
 SMALL = SPACE + "\nevaluation: {recipe: default, networks: 2, baseline_networks: 2, confirm_networks: 2}\n"
 QUICK = ("method.random_inits=3", "method.batch_real=8", "ipc.high=6", "goal.margin_fraction=0.9", "budget.trials=2")

@@ -16,7 +16,7 @@ from hand_made import trial_config
 
 ray = pytest.importorskip("ray")
 
-from raydistill.catalogue import InputError  # noqa: E402
+from raydistill.errors import InputError  # noqa: E402
 from raydistill.report.grafana import DASHBOARD, install_dashboard  # noqa: E402
 from raydistill.search.on_ray.gauges import GAUGES, TAGS, TrialGauges  # noqa: E402
 from raydistill.spaces.trial import TrialConfig  # noqa: E402

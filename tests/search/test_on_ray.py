@@ -19,12 +19,12 @@ from made_up import Told, space
 
 ray = pytest.importorskip("ray")
 
+from raydistill.errors import DataError, ResourcesError  # noqa: E402
 from raydistill.search.driver import run_search  # noqa: E402
 from raydistill.search.local import LocalExecutor  # noqa: E402
-from raydistill.search.on_ray import RayExecutor, ResourcesError  # noqa: E402
+from raydistill.search.on_ray import RayExecutor  # noqa: E402
 from raydistill.search.on_ray.capacity import live_nodes, startable_nodes  # noqa: E402
 from raydistill.search.on_ray.trial_process import DistillTrial, log_line  # noqa: E402
-from raydistill.spaces.data_facts import DataError  # noqa: E402
 from raydistill.spaces.sections import ResourcesConfig  # noqa: E402
 from raydistill.spaces.space import SearchSpace  # noqa: E402
 from raydistill.spaces.trial import TrialConfig  # noqa: E402

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from raydistill.catalogue import load_space
 from raydistill.cli import app
 from raydistill.core.recipes import RECIPES
+from raydistill.errors import BudgetError
 from raydistill.report.summary import forecast_lines
 from raydistill.search import plan
-from raydistill.search.allowance import BudgetError
 from raydistill.search.plan import Forecast, Stage, plan_search
 
 QUICK = ["evaluation={recipe: plain, networks: 2, baseline_networks: 3, confirm_networks: 4}", "ipc.high=4"]

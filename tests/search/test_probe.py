@@ -15,9 +15,10 @@ from made_up import Told, space
 ray = pytest.importorskip("ray")
 
 from raydistill.data.splits import load_splits  # noqa: E402
+from raydistill.errors import NodeError  # noqa: E402
 from raydistill.search.driver import run_search  # noqa: E402
 from raydistill.search.needs import NodeNeeds  # noqa: E402
-from raydistill.search.on_ray import NodeError, RayExecutor, probe  # noqa: E402
+from raydistill.search.on_ray import RayExecutor, probe  # noqa: E402
 from raydistill.search.on_ray.probe import Question, check_nodes, other_code, pose, refusal  # noqa: E402
 from raydistill.search.on_ray.tune_run import Messenger  # noqa: E402
 from raydistill.spaces.sections import DatasetConfig, ResourcesConfig  # noqa: E402

@@ -10,11 +10,12 @@ import pytest
 import yaml
 from made_up import baseline, record, space, write_config
 
+from raydistill.errors import StoreError, StudyMismatchError
 from raydistill.search.distributions import any_trial, complete_document
-from raydistill.search.resume import StudyMismatchError, check_resumable, differences
+from raydistill.search.resume import check_resumable, differences
 from raydistill.spaces.space import SearchSpace
 from raydistill.storage.record import code_sha256, write_record
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 from raydistill.trial.baseline import BaselineReading
 
 DATA = "d" * 64

@@ -12,11 +12,11 @@ import pytest
 
 from raydistill.catalogue import load_space
 from raydistill.core.recipes import RECIPES
-from raydistill.experts.need import ExpertsError
-from raydistill.report.progress import SilentWatcher
+from raydistill.errors import ExpertsError
 from raydistill.search.driver import run_search
 from raydistill.search.experts import extreme_trials
 from raydistill.search.local import LocalExecutor
+from raydistill.search.watcher import SilentWatcher
 from raydistill.spaces.document import SpaceError
 from raydistill.spaces.space import SearchSpace
 from raydistill.storage.store import Store

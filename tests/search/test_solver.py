@@ -13,11 +13,12 @@ import pytest
 from made_up import AIM, record, space
 from optuna.trial import TrialState
 
+from raydistill.errors import StoreError
 from raydistill.search.solver import Solver, read_outcome
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.record import TrialRecord, write_record
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 
 
 def solver_in(folder: Path, searched: SearchSpace | None = None) -> Solver:

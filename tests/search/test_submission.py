@@ -9,13 +9,12 @@ import yaml
 from hand_made import SMALL
 from typer.testing import CliRunner
 
-from raydistill.catalogue import InputError
 from raydistill.cli import app
+from raydistill.errors import InputError, StoreError
 from raydistill.search import submission
 from raydistill.search.submission import plan_submission, submitted_lines
 from raydistill.spaces.document import SpaceError
 from raydistill.storage.record import code_sha256
-from raydistill.storage.remote import StoreError
 
 
 def test_the_job_is_a_search_on_the_head(tmp_path: Path) -> None:

@@ -15,15 +15,14 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms.functional import pil_to_tensor
 
 import raydistill
-from raydistill.catalogue import InputError
 from raydistill.core.synthetic import SyntheticSet, decode, encode
 from raydistill.data import zca
 from raydistill.data.preprocess import Whiten
 from raydistill.data.splits import load_splits
+from raydistill.errors import DataError, InputError
 from raydistill.sets.exporting import class_folder, export_set, from_npz, to_npz
 from raydistill.sets.importing import import_file
 from raydistill.sets.one import write_set
-from raydistill.spaces.data_facts import DataError
 from raydistill.storage.store import Store
 
 RANDOM = [*FIXED[:1], "method={name: random}"]

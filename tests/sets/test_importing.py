@@ -14,10 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 import raydistill
-from raydistill.catalogue import InputError
 from raydistill.data import zca
 from raydistill.data.preprocess import Whiten
 from raydistill.data.splits import load_splits
+from raydistill.errors import InputError
 from raydistill.sets import importing as set_import
 from raydistill.sets.exporting import export_set
 from raydistill.sets.importing import CONSTANTS, Imported, import_file

@@ -14,13 +14,13 @@ from hand_made import FIXED, SMALL
 from PIL import Image
 
 import raydistill
-from raydistill.catalogue import InputError, load_space
+from raydistill.catalogue import load_space
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import decode
+from raydistill.errors import DataError, InputError, StoreError
 from raydistill.sets.one import compare_with_start, distil_once, only_trial
-from raydistill.spaces.data_facts import DataError
 from raydistill.spaces.document import SpaceError
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 
 
 @pytest.fixture(autouse=True)

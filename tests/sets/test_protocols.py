@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import torch
 
-from raydistill.catalogue import InputError, load_space
+from raydistill.catalogue import load_space
 from raydistill.core.ddranking import score
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import Manifest, SyntheticSet, hard_labels
 from raydistill.data.splits import load_splits
+from raydistill.errors import InputError
 from raydistill.report.protocol_tables import render_dc_bench, render_dd_ranking, render_protocol
 from raydistill.sets import protocols
 from raydistill.sets.one import only_trial, write_set

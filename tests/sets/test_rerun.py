@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,18 @@ from hand_made import FIXED, SMALL, baseline
 from typer.testing import CliRunner
 
 import raydistill
-from raydistill.catalogue import InputError, load_space
+from raydistill.catalogue import load_space
 from raydistill.cli import app
 from raydistill.core.recipes import RECIPES
+from raydistill.core.synthetic import SyntheticSet
+from raydistill.errors import InputError
+from raydistill.report.rerun import rerun_line
 from raydistill.sets import rerun
 from raydistill.sets.one import only_trial, read_set_file
 from raydistill.sets.rerun import earlier_trial
 from raydistill.storage.record import read_record
 from raydistill.storage.store import Store
-from raydistill.trial.run import run as trial
+from raydistill.trial import run as trial
 from raydistill.trial.run import run_trial
 
 
@@ -43,6 +47,12 @@ def found(folder: Store) -> rerun.EarlierTrial:
     return one
 
 
+def line(folder: Store, again: SyntheticSet, accuracy_fractions: Sequence[float]) -> str:
+    rerun = found(folder).compare(again, accuracy_fractions)
+    assert rerun is not None
+    return rerun_line(rerun)
+
+
 def test_a_record_has_the_commit_of_its_code(ended: Store) -> None:
     record = found(ended).record
     assert record is not None
@@ -62,8 +72,8 @@ def test_a_trial_run_again_from_its_folder_gives_its_set_to_the_last_bit(ended: 
     again = raydistill.distill(ended.root, out=tmp_path / "again")
     read = found(ended).record.final.accuracy_fractions
     same = "The same as the trial's set, to the last bit"
-    assert found(ended).compare(again, read) == f"{same}, and each network reads as in its record"
-    assert (found(ended).compare(again, [0.5]) or "").startswith(f"{same}, but its record has ")
+    assert line(ended, again, read) == f"{same}, and each network reads as in its record"
+    assert line(ended, again, [0.5]).startswith(f"{same}, but its record has ")
     assert (tmp_path / "again/images.safetensors").read_bytes() == ended.read("images.safetensors")
 
 
@@ -75,9 +85,8 @@ def test_the_command_says_whether_the_set_came_out(ended: Store, tmp_path: Path)
 
 def test_another_set_is_told_with_both_codes(ended: Store) -> None:
     synthetic = read_set_file(ended.root)[0]
-    said = found(ended).compare(dataclasses.replace(synthetic, images=synthetic.images + 1), [0.5])
-    assert said is not None
-    assert said.startswith("Another set than the trial's; it was made by commit abc-dirty, torch ")
+    said = line(ended, dataclasses.replace(synthetic, images=synthetic.images + 1), [0.5])
+    assert said.startswith("The set differs from the trial's: it was made by commit abc-dirty, torch ")
 
 
 def test_a_trial_without_a_set_is_compared_with_nothing(ended: Store) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from raydistill.catalogue import InputError
+from raydistill.errors import InputError
 from raydistill.sets import importing as set_import
 from raydistill.sets.importing import read_published
 from raydistill.sets.weights_only import RefusedError, read_tensors

@@ -6,7 +6,8 @@ import pytest
 from small_space import IPC, LR, NETWORK, SPACE, mistakes, parse
 
 from raydistill.catalogue import known
-from raydistill.spaces.data_facts import DataError, DataFacts
+from raydistill.errors import DataError
+from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.document import SpaceError
 from raydistill.spaces.parse import Known, parse_space
 from raydistill.spaces.sections import DatasetConfig

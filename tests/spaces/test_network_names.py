@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from raydistill.catalogue import InputError
+from raydistill.errors import InputError
 from raydistill.spaces.network import ConvNetConfig, MLPConfig, NetworkConfig, ResNet18Config
 from raydistill.spaces.network_names import network_text, parse_networks
 

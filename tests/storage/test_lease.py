@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from raydistill.errors import StoreError, StudyInUseError
 from raydistill.storage import lease as module
-from raydistill.storage.lease import Found, Lease, LeaseFile, StudyInUseError, acquire, leased
+from raydistill.storage.lease import Found, Lease, LeaseFile, acquire, leased
 from raydistill.storage.lock import study_lock
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
 

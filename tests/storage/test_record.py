@@ -12,6 +12,7 @@ from hand_made import HandMade, trial_config, trial_record
 from pydantic import ValidationError
 
 import raydistill
+from raydistill.errors import StoreError
 from raydistill.methods import method_configs
 from raydistill.storage.record import (
     FINAL_STATES,
@@ -24,7 +25,7 @@ from raydistill.storage.record import (
     versions,
     write_record,
 )
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 
 
 @pytest.fixture

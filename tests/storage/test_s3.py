@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raydistill.storage.store import Store, StoreError
+from raydistill.errors import StoreError
+from raydistill.storage.store import Store
 
 if TYPE_CHECKING:
     from s3_server import Bucket

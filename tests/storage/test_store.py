@@ -14,9 +14,10 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from raydistill.storage.lock import StudyInUseError, study_lock
+from raydistill.errors import StoreError, StudyInUseError
+from raydistill.storage.lock import study_lock
 from raydistill.storage.remote import open_file_system
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 
 
 @pytest.fixture

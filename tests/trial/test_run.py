@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 import torch
 
-from raydistill.core.contract import DeviceError, DivergedError
 from raydistill.core.recipes import RECIPES
 from raydistill.data.splits import load_splits
+from raydistill.errors import DataError, DeviceError, DivergedError, StoreError
 from raydistill.methods.datadam import DataDAMConfig
-from raydistill.spaces.data_facts import DataError
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import DatasetConfig, EvaluationConfig, GoalConfig
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.record import Reading, TrialRecord, read_progress, read_record, unpack_bits
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
+from raydistill.trial import baseline, confirm
+from raydistill.trial import run as trial
 from raydistill.trial.distillation import StoredCheckpoint
-from raydistill.trial.run import baseline, confirm, run_trial
-from raydistill.trial.run import run as trial
+from raydistill.trial.run import run_trial
 
 
 @pytest.fixture(autouse=True)

@@ -22,13 +22,11 @@ from ray.core.generated.gcs_service_pb2 import CheckAliveRequest  # type: ignore
 from ray.core.generated.gcs_service_pb2_grpc import NodeInfoGcsServiceStub
 from ray.exceptions import AuthenticationError
 
+from raydistill.errors import ClusterError
+
 TOKEN_PLACES = "RAY_AUTH_TOKEN, then the file that RAY_AUTH_TOKEN_PATH names, then ~/.ray/auth_token"
 WAIT_SECONDS = 10
 SUBMIT = "to send a search from a machine that is no node, write `raydistill submit`"
-
-
-class ClusterError(Exception):
-    """There is no cluster at an address, or it may not be used: no token, a wrong one, or no authentication at all."""
 
 
 def join(address: str) -> BaseContext:

@@ -10,14 +10,11 @@ from typing import Any
 import ray
 import yaml
 
+from raydistill.errors import ResourcesError
 from raydistill.spaces.sections import ResourcesConfig
 
 HEAD = "node:__internal_head__"
 """The resource that Ray gives to the head node alone."""
-
-
-class ResourcesError(Exception):
-    """No node, live or to be started, can hold one trial; Ray would wait for ever."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,11 +10,12 @@ from pathlib import Path
 import ray
 from ray.exceptions import RayTaskError
 
+from raydistill.errors import NodeError
 from raydistill.search.jobs import Job
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.on_ray.access import join
 from raydistill.search.on_ray.capacity import NodeShape, live_nodes, startable_nodes, trials_at_once
-from raydistill.search.on_ray.probe import FOLDER, NodeError, check_nodes, here, pose, refusal
+from raydistill.search.on_ray.probe import FOLDER, check_nodes, here, pose, refusal
 from raydistill.search.on_ray.tune_run import run_with_tune
 from raydistill.search.on_ray.waiting import Waiting, holds_one
 from raydistill.search.solver import Solver

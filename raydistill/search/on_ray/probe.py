@@ -16,24 +16,20 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raydistill.data.splits import load_splits
+from raydistill.errors import DataError, NodeError, StoreError
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.on_ray.capacity import NodeShape
 from raydistill.search.watcher import Watcher
-from raydistill.spaces.data_facts import DataError
 from raydistill.spaces.sections import Config, ResourcesConfig, dataset_config
 from raydistill.storage.data_root import as_data_root
 from raydistill.storage.record import code_sha256, versions
-from raydistill.storage.store import Store, StoreError
+from raydistill.storage.store import Store
 
 FOLDER = ".nodes"
 """In the study while a search runs: what the driver wrote for nodes to read, and what they wrote back."""
 VERSION_SECONDS = 120.0
 LOOK_SECONDS = 900.0
 """A node may have to copy the data first."""
-
-
-class NodeError(Exception):
-    """A node cannot work for the study: other code, a store that it does not see, other data."""
 
 
 class Question(Config):

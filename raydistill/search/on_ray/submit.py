@@ -10,7 +10,8 @@ from pathlib import Path
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
-from raydistill.search.on_ray.access import ClusterError, has_authentication, refused, token_headers
+from raydistill.errors import ClusterError
+from raydistill.search.on_ray.access import has_authentication, refused, token_headers
 
 OVERRIDING = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Variables that Ray's client obeys in place of the address it is given."""
