@@ -5,7 +5,8 @@
     result = raydistill.search("digits_datadam")
     print(result.verdict, result.smallest_lossless_ipc)
 
-Importing this imports neither torch nor ray, optuna or pandas; the functions do, when called.
+Importing this loads neither torch nor ray, optuna or pandas; the functions do, when called. What a caller can catch is in
+`raydistill.errors`.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from __future__ import annotations
 import importlib.metadata
 from typing import TYPE_CHECKING
 
-# The packages `search`, `certify` and `reproduce` must be loaded before the functions of those names take their places here:
-# Python binds a subpackage to its parent when it is first imported, which would otherwise replace the function later on.
+# The rooms `certify`, `reproduce` and `search` bear the names of functions. Python binds a room to this module when it is first
+# imported, which would replace the function; so they are imported here, before the functions take the names.
 import raydistill.certify
 import raydistill.reproduce
 import raydistill.search  # noqa: F401
+from raydistill import errors
 from raydistill.api import (
     ablate,
     build_experts,
@@ -40,6 +42,7 @@ __all__ = [
     "certify",
     "compare",
     "distill",
+    "errors",
     "evaluate",
     "export_set",
     "import_set",
@@ -49,12 +52,18 @@ __all__ = [
     "verify",
 ]
 
+
+def __dir__() -> list[str]:
+    """What a user calls; the rooms behind it are imported by their full names."""
+    return list(__all__)
+
+
 if TYPE_CHECKING:
     __version__: str
 else:
 
     def __getattr__(name: str) -> str:
-        """The installed version, looked up when asked for."""
+        """The installed version, read from its metadata when it is first used."""
         if name == "__version__":
             return importlib.metadata.version("raydistill")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

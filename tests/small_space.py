@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raydistill.catalogue import known
-from raydistill.spaces.document import SpaceError
+from raydistill.errors import SpaceError
 from raydistill.spaces.parse import parse_space
 from raydistill.spaces.space import SearchSpace
 

@@ -9,8 +9,7 @@ from hand_made import SMALL, HandMade
 
 from raydistill import catalogue as spaces
 from raydistill.catalogue import did_you_mean, find_space, find_study, known, load_space, shipped_spaces
-from raydistill.errors import InputError
-from raydistill.spaces.document import SpaceError
+from raydistill.errors import InputError, SpaceError
 
 
 def test_the_embedded_default_is_found_by_name() -> None:

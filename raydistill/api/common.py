@@ -1,4 +1,4 @@
-"""What several functions of the API share: how a space is given, and who carries trials out."""
+"""What several functions of the API share: how a space is given, and where the work is done."""
 
 from __future__ import annotations
 
@@ -7,14 +7,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raydistill.errors import InputError, StoreError
+from raydistill.storage.data_root import as_data_root
 
 if TYPE_CHECKING:
-    from raydistill.search.driver import Executor
+    from raydistill.search.watcher import Watcher
+    from raydistill.search.workplace import Executor, Workplace
     from raydistill.spaces.sections import ResourcesConfig
     from raydistill.storage.store import Store
 
 SpaceSource = str | Path | Mapping[str, Any]
 """A YAML file, the name of a shipped space, or the document itself."""
+
+
+def workplace_for(
+    resources: ResourcesConfig,
+    *,
+    data_root: str | Path | None,
+    local: bool,
+    address: str | None,
+    watcher: Watcher | None,
+) -> Workplace:
+    """Where a command works, from what every function of the API takes.
+
+    Raises:
+        InputError: both `local` and an address are given.
+        StoreError: the data root is a URI with credentials.
+    """
+    from raydistill.search.watcher import SilentWatcher
+    from raydistill.search.workplace import Workplace
+
+    return Workplace(
+        executor=executor_for(resources, local=local, address=address),
+        data_root=as_data_root(data_root),
+        watcher=watcher or SilentWatcher(),
+    )
 
 
 def executor_for(resources: ResourcesConfig, *, local: bool, address: str | None) -> Executor:
@@ -24,7 +50,9 @@ def executor_for(resources: ResourcesConfig, *, local: bool, address: str | None
         InputError: both `local` and an address are given.
     """
     if local and address:
-        raise InputError(f"local and the address {address}; the one runs without Ray, the other on a cluster: give one of them")
+        raise InputError(
+            f"given local and the address {address}; the first runs without Ray, the second on a cluster: give one of them"
+        )
     if local:
         from raydistill.search.local import LocalExecutor
 
@@ -35,7 +63,7 @@ def executor_for(resources: ResourcesConfig, *, local: bool, address: str | None
 
 
 def resources_of(study: Store) -> ResourcesConfig:
-    """What one trial of a study was given, by its space as it was run.
+    """The resources of one trial of a study, from the space that the study was run with.
 
     Raises:
         StoreError: the space's file is damaged.
@@ -50,6 +78,6 @@ def resources_of(study: Store) -> ResourcesConfig:
     except ValidationError as error:
         first = error.errors()[0]
         raise StoreError(
-            f"{study.path(SPACE_FILE)} is damaged, or of another version (resources.{first['loc'][0]}: {first['msg']}); restore "
+            f"{study.path(SPACE_FILE)} is damaged, or of another version (resources.{first['loc'][0]}: {first['msg']}): restore "
             "it, or use the version that wrote it"
         ) from error

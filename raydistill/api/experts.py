@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raydistill.api.common import SpaceSource, executor_for
+from raydistill.api.common import SpaceSource, workplace_for
 from raydistill.storage.data_root import as_data_root
 
 if TYPE_CHECKING:
@@ -23,16 +23,16 @@ def build_experts(
     overrides: Sequence[str] = (),
     watcher: Watcher | None = None,
 ) -> list[str]:
-    """Train the experts that a search of a space would read: those that are missing, and damaged ones again.
+    """Train the experts that a search of a space reads: those that are missing, and damaged ones again.
 
     Args:
         space: a YAML file, the name of a shipped space, or the document itself.
-        store: gets `experts/<key>/`.
+        store: folder or fsspec URI; the experts go to `<store>/experts/<key>/`.
         data_root: folder or URI of the data files; None is each data set's own default.
         local: run one by one in this process, without Ray.
         address: of a running Ray cluster; None starts one on this machine.
         overrides: `path.to.field=value`, as `--set` takes them.
-        watcher: told what happens; None tells nobody.
+        watcher: receives progress, as `search.watcher` says; None reports nothing.
 
     Returns:
         The keys of the sets; none where the space's method reads no experts.
@@ -48,19 +48,18 @@ def build_experts(
     from raydistill.data.splits import load_splits
     from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
     from raydistill.search.needs import needs_of_trial
-    from raydistill.search.watcher import SilentWatcher
     from raydistill.spaces.sections import dataset_config
     from raydistill.storage.store import Store
 
     root, folder = as_data_root(data_root), Store(str(store)).absolute
     checked = load_space(space, overrides, root)
+    work = workplace_for(checked.resources, data_root=root, local=local, address=address, watcher=watcher)
     folder.check_writable()
     configs = extreme_trials(checked, load_splits(dataset_config(checked.template["dataset"]), root).sha256)
     if not configs:
         return []
     needs = plan_experts(configs, folder, root, rebuild_damaged=True)
-    with closing(executor_for(checked.resources, local=local, address=address)) as executor:
-        told = watcher or SilentWatcher()
-        executor.require(needs_of_trial(configs[0], folder.at("experts"), root))
-        prepare_experts(needs, configs[0], folder, root, executor, told, rebuild_damaged=True)
+    with closing(work.executor):
+        work.executor.require(needs_of_trial(configs[0], folder.at("experts"), root))
+        prepare_experts(needs, configs[0], folder, work, rebuild_damaged=True)
     return [need.settings.key for need in needs]

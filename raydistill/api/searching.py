@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raydistill.api.common import SpaceSource, executor_for
+from raydistill.api.common import SpaceSource, workplace_for
 from raydistill.storage.data_root import as_data_root
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ def search(
         data_root: folder or URI of the data files; None is each data set's own default.
         local: run the trials one by one in this process, without Ray.
         address: of a running Ray cluster; None starts one on this machine.
-        trials: overrides `budget.trials`.
+        trials: replaces `budget.trials`.
         overrides: `path.to.field=value`, as `--set` takes them.
         accept_code_change: continue a study that other code began.
-        watcher: told what happens; None tells nobody.
+        watcher: receives progress, as `search.watcher` says; None reports nothing.
 
     Returns:
         The verdict and its evidence, as `result.json` holds it.
@@ -57,21 +57,14 @@ def search(
     checked = load_space(space, [*overrides, *budget], as_data_root(data_root))
 
     from raydistill.search.driver import run_search
-    from raydistill.search.watcher import SilentWatcher
     from raydistill.storage.store import Store
 
-    return run_search(
-        checked,
-        Store(str(store)),
-        data_root=as_data_root(data_root),
-        executor=executor_for(checked.resources, local=local, address=address),
-        watcher=watcher or SilentWatcher(),
-        accept_code_change=accept_code_change,
-    )
+    work = workplace_for(checked.resources, data_root=data_root, local=local, address=address, watcher=watcher)
+    return run_search(checked, Store(str(store)), work, accept_code_change=accept_code_change)
 
 
 def status(study: str | Path, *, store: str | Path = "studies") -> StudyStatus:
-    """Where a study stands, from what it left in its store: a search of it may run elsewhere, or have stopped.
+    """Where a study stands, from its files alone: a search of it may run elsewhere, or have stopped.
 
     Args:
         study: a folder or URI `<store>/<study>`, or a name in `store`.

@@ -1,10 +1,11 @@
-"""The functions around one set: distil, read, bring in, hand on."""
+"""The functions around one set: distil, evaluate, import, export."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Literal
 
 from raydistill.api.common import SpaceSource
 from raydistill.errors import InputError
@@ -14,6 +15,29 @@ if TYPE_CHECKING:
     from raydistill.core.contract import Report
     from raydistill.core.synthetic import SyntheticSet
     from raydistill.sets.one import NetworkReading
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """What fresh networks read of one saved set."""
+
+    readings: tuple[NetworkReading, ...]
+    """One per architecture, in the order asked: `network`, `accuracy_fractions`, `parameters`, `recipe` and `split`."""
+
+    @property
+    def accuracy_fractions(self) -> tuple[float, ...]:
+        """One per network, where the set was evaluated with one architecture.
+
+        Raises:
+            InputError: it was evaluated with several.
+        """
+        if len(self.readings) != 1:
+            names = ", ".join(reading.network for reading in self.readings)
+            raise InputError(
+                f"the set was evaluated with {len(self.readings)} architectures ({names}), which have accuracies of their own: "
+                "read those of each in readings, as readings[0].accuracy_fractions"
+            )
+        return self.readings[0].accuracy_fractions
 
 
 def distill(
@@ -33,11 +57,11 @@ def distill(
         space: a YAML file, the name of a shipped space, or the document itself, its ranges fixed by `overrides`; or the folder of
             a trial, which is run again as it was.
         out: folder or URI for `images.safetensors` and `images.png`; None writes nothing.
-        store: holds the experts of methods that need them; those that are missing are trained first. None is the store of the
-            trial, and `studies` for a space.
+        store: holds the experts of methods that need them; missing experts are trained first. None is the store of the trial, or
+            `studies` for a space.
         overrides: `path.to.field=value`, as `--set` takes them.
         data_root: folder or URI of the data files; None is each data set's own default.
-        on_step: told after every step.
+        on_step: called after every step; see `raydistill.core.contract.Report`.
 
     Returns:
         The set; its images are standardised.
@@ -63,61 +87,34 @@ def distill(
     return distilled.synthetic
 
 
-@overload
 def evaluate(
     set_file: str | Path,
     *,
-    network: str | None = ...,
-    split: Literal["select", "test"] = ...,
-    reason: str | None = ...,
-    store: str | Path | None = ...,
-    networks: int | None = ...,
-    recipe: str | None = ...,
-    data_root: str | Path | None = ...,
-) -> list[float]: ...
-
-
-@overload
-def evaluate(
-    set_file: str | Path,
-    *,
-    network: list[str] | tuple[str, ...],
-    split: Literal["select", "test"] = ...,
-    reason: str | None = ...,
-    store: str | Path | None = ...,
-    networks: int | None = ...,
-    recipe: str | None = ...,
-    data_root: str | Path | None = ...,
-) -> list[NetworkReading]: ...
-
-
-def evaluate(
-    set_file: str | Path,
-    *,
-    network: str | list[str] | tuple[str, ...] | None = None,
+    network: str | Sequence[str] | None = None,
     split: Literal["select", "test"] = "select",
     reason: str | None = None,
     store: str | Path | None = None,
     networks: int | None = None,
     recipe: str | None = None,
     data_root: str | Path | None = None,
-) -> list[float] | list[NetworkReading]:
+) -> Evaluation:
     """Train fresh networks on a saved set and read their accuracy on real images.
 
     Args:
         set_file: an `images.safetensors` or the folder that holds it.
-        network: architecture, as `mlp` or `resnet18:norm=batch`; the set's own name stands for it with all its fields, and None
-            for the set's own. Several, in a list, give a reading each.
-        split: the images to read on. The confirm images are for a search's named winner alone.
+        network: architecture, as `mlp` or `resnet18:norm=batch`, or a list of them. The name of the set's own network means that
+            network with all its fields; None takes the set's own.
+        split: the images to read on: select, or test. The confirm images are kept for a search's named winner.
         reason: why the test split is opened; needed with `split="test"` and kept in the log of openings.
-        store: where an opening of the test split is logged; None is the store of the study that the set lies in, and `studies`
-            for a set outside one.
-        networks: how many of each; None takes the number that the set's own trial used.
+        store: where an opening of the test split is logged; None is the store of the study that the set lies in, or `studies`
+            for a set outside a study.
+        networks: how many of each architecture; None takes the number that the set's own trial used.
         recipe: how they are trained; None takes the one that the set's own trial used.
         data_root: folder or URI of the data files; None is each data set's own default.
 
     Returns:
-        One accuracy fraction per network; of a list of architectures one `NetworkReading` for each, in order.
+        The result: `.readings` has one row per architecture, in order, and `.accuracy_fractions`, where there is one
+        architecture, one accuracy fraction per network.
 
     Raises:
         InputError: there is no such set, recipe or network, an architecture is too large for the images, the list of them is
@@ -127,7 +124,9 @@ def evaluate(
     from raydistill.sets.one import evaluate_file
 
     if network is not None and not network:
-        raise InputError(f"given {network!r} as network; a name or a list of names is wanted: leave it out for the set's own")
+        raise InputError(
+            f"given {network!r} as network; give an architecture, as 'mlp', or a list of them, or leave it out for the set's own"
+        )
     readings = evaluate_file(
         str(set_file),
         split=split,
@@ -138,7 +137,7 @@ def evaluate(
         architectures=[network] if isinstance(network, str) else network or (),
         data_root=as_data_root(data_root),
     )
-    return readings if isinstance(network, list | tuple) else list(readings[0].accuracy_fractions)
+    return Evaluation(readings=tuple(readings))
 
 
 def import_set(
@@ -152,16 +151,16 @@ def import_set(
     overrides: Sequence[str] = (),
     data_root: str | Path | None = None,
 ) -> SyntheticSet:
-    """Bring a set that others published into this project's form; the file is read by another process and nothing in it is run.
+    """Read a set that others published into this project's form, in a process of its own that runs nothing of the file.
 
     Args:
-        file: a published .pt, or an .npz that `export_set` wrote, which says by itself all that follows.
+        file: a published .pt, or an .npz that `export_set` wrote, which needs none of the arguments about its contents.
         out: folder or URI for `images.safetensors` and `images.png`; None writes nothing.
         dataset: what a .pt was distilled from.
         space: what its images are in: `pixels`, `standardised`, `standardised:DATASET` or `zca`.
-        labels: file of the labels, where `file` has images alone.
+        labels: file of the labels, where `file` has only images.
         lr: file of the learned rate.
-        overrides: `path.to.field=value` of what the set is evaluated with.
+        overrides: `path.to.field=value`, of the settings that the set is evaluated with.
         data_root: folder of the data files; None is each data set's own default.
 
     Returns:
@@ -201,16 +200,16 @@ def export_set(
 
     Args:
         set_file: an `images.safetensors` or the folder that holds it.
-        out: a new or empty folder for png, a new file for npz, whose name ends so.
-        form: png (class folders of 8-bit images, as torchvision's ImageFolder reads them) or npz (to the last bit).
-        data_root: folder of the data files; a whitened set needs its data to be shown.
+        out: a new or empty folder for png, a new file NAME.npz for npz.
+        form: png (class folders of 8-bit images, as torchvision's ImageFolder reads them) or npz (exact to the last bit).
+        data_root: folder of the data files; the images of a whitened set cannot be made without its data.
 
     Returns:
-        What a reader of it should know, in a sentence.
+        One sentence that a reader of the export should know.
 
     Raises:
         InputError: there is no such set or form, or `out` is taken or cannot be written.
-        DataError: the set is whitened and its data is not here.
+        DataError: the set is whitened, and its data is missing.
     """
     from raydistill.sets.exporting import export_set as export
 

@@ -11,6 +11,7 @@ from typing import Any
 from raydistill.catalogue import load_space
 from raydistill.search.driver import run_search
 from raydistill.search.on_ray import RayExecutor
+from raydistill.search.workplace import Workplace
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
@@ -79,7 +80,8 @@ def time_tune(trials: int = 6, data_root: DataRoot = None) -> TuneCost:
     space = load_space("digits_random", [*TINY, f"budget.trials={trials}"], data_root)
     clock = _Clock()
     with tempfile.TemporaryDirectory(prefix="raydistill-bench-") as folder:
-        run_search(space, Store(folder), data_root=data_root, executor=RayExecutor(None, space.resources), watcher=clock)
+        work = Workplace(executor=RayExecutor(None, space.resources), data_root=data_root, watcher=clock)
+        run_search(space, Store(folder), work)
     return tune_cost(clock.began, clock.ends, clock.work)
 
 

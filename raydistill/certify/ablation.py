@@ -1,4 +1,4 @@
-"""What each term of the winning method did: turned off one at a time at the found size, everything else as it was found.
+"""What each term of the winning method does: turned off one at a time at the found size, with all other settings as found.
 
 Draw d of every variant is distilled with the same seed, so it starts from the same images, and is read by networks with the same
 seeds: effects are taken in pairs. Their bounds carry the variation of draws and of images, by the procedure of `paired_gap` with
@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from raydistill.certify.ablation_table import CONFIDENCE, HARD, START, Ablation, AblationRow, Outcome, Read, render_ablation
-from raydistill.certify.candidate import Candidate, find_candidate
+from raydistill.certify.candidate import Candidate, TrialChoice, find_candidate
 from raydistill.certify.evidence import study_name
 from raydistill.core.contract import NoCheckpoint
 from raydistill.core.evaluate import network_seeds, train_and_read, with_learned_rate
@@ -30,11 +30,10 @@ from raydistill.data.splits import Splits, splits_of
 from raydistill.errors import CertifyError, DivergedError
 from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
-from raydistill.search.driver import Executor
 from raydistill.search.experts import plan_experts, prepare_experts
-from raydistill.search.jobs import NetworkJob, run_missing
+from raydistill.search.jobs import NetworkJob, network_job
 from raydistill.search.needs import needs_of_trial
-from raydistill.search.watcher import Watcher
+from raydistill.search.workplace import Workplace
 from raydistill.spaces.sections import derive_seed
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.checkout import commit
@@ -48,51 +47,41 @@ from raydistill.trial.distillation import distil
 ABLATION, ABLATION_PAGE = "ablation.json", "ablation.md"
 
 
-def ablate_study(
-    study: Store,
-    *,
-    trial_id: str | None,
-    draws: int,
-    networks: int,
-    accept_code_change: bool,
-    data_root: DataRoot,
-    executor: Executor,
-    watcher: Watcher,
-) -> Ablation:
-    """Take the winning method of a study apart; run again, it goes on where it was cut off.
+def ablate_study(study: Store, choice: TrialChoice, work: Workplace, *, draws: int, networks: int) -> Ablation:
+    """Ablate the winning method of a study, or continue where an earlier call was interrupted.
 
     Args:
-        study: of a finished search, by a path that holds in other processes.
-        trial_id: names a finished trial; None takes the winner.
+        study: of a finished search, by a path that other processes see too.
+        choice: which of its trials.
+        work: distils and evaluates; its executor is closed at the end.
         draws: of each variant.
         networks: behind each draw.
-        accept_code_change: take a trial that other code made.
-        data_root: folder or URI of the data files.
-        executor: distils and evaluates; closed at the end.
-        watcher: told what happens.
 
     Raises:
-        CertifyError: there is no trial to take apart, its method has no terms, or there are too few draws.
+        CertifyError: there is no trial to ablate, its method has no terms, or there are too few draws.
         StoreError: a file of the study is damaged or missing.
         DataError: the data is not the data of the study.
     """
-    with study_lock(study, tell=watcher.note) as study, closing(executor):
+    data_root = work.data_root
+    with study_lock(study, tell=work.watcher.note) as study, closing(work.executor):
         if draws < 2 or networks < 1:
-            raise CertifyError(f"given {draws} draws of {networks} networks; effects vary over draws: give --draws 2 or more")
-        candidate = find_candidate(study, trial_id, data_root, accept_code_change=accept_code_change)
-        executor.require(needs_of_trial(candidate.config, study, data_root))
+            raise CertifyError(
+                f"given {draws} draws of {networks} networks; effects vary over draws: give --draws 2 or more and --networks 1"
+            )
+        candidate = find_candidate(study, choice, data_root)
+        work.executor.require(needs_of_trial(candidate.config, study, data_root))
         variants, unused = plan_variants(candidate.config, draws=draws, networks=networks)
         configs = [config for draws_of_one in variants.values() for config in draws_of_one]
         store = study.parent
         needs = plan_experts(configs, store, data_root)
-        prepare_experts(needs, configs[0], store, data_root, executor, watcher, study=study_name(study))
+        prepare_experts(needs, configs[0], store, work, study=study_name(study))
         jobs = [
             _job(config, term, study, data_root)
             for term, draws_of_one in variants.items()
             for config in draws_of_one
             if not study.exists(outcome_file(config))
         ]
-        run_missing("ablation", jobs, executor, watcher)
+        work.run_missing("ablation", jobs)
         ablation = _conclude(candidate, variants, unused, study)
         study.write(ABLATION_PAGE, render_ablation(ablation))
         study.write(ABLATION, ablation.model_dump_json(indent=2) + "\n")
@@ -111,7 +100,7 @@ def plan_variants(
     if not ablations:
         able = ", ".join(name for name, method in METHODS.items() if method.ablations)
         raise CertifyError(
-            f"method {winner.method.name} has no terms to turn off; methods with terms: {able}: ablate a study of one"
+            f"method {winner.method.name} has no terms to turn off; methods with terms: {able}: ablate a study of one of these"
         )
     variants = {"": _draws(winner, {}, draws, networks)}
     unused = []
@@ -127,7 +116,7 @@ def plan_variants(
 def measure_variant(config: TrialConfig[Any], index: int, study: Store, data_root: DataRoot = None, *, is_whole: bool) -> None:
     """Distil one draw of one variant, read it on select and confirm images, write the outcome; nothing if it is written.
 
-    Of the whole method the start is read too, and a set with soft labels with hard ones in their place.
+    For the whole method the start is read too, and a set with soft labels is read again with hard ones.
     """
     del index  # the draw is in the config's seed
     if study.exists(outcome_file(config)):
@@ -175,14 +164,8 @@ def _draws(winner: TrialConfig[Any], overrides: Mapping[str, Any], draws: int, n
 
 
 def _job(config: TrialConfig[Any], term: str, study: Store, data_root: DataRoot) -> NetworkJob:
-    return NetworkJob(
-        name=f"ablate: {term or 'whole method'}",
-        train=partial(measure_variant, is_whole=not term),
-        index=0,
-        config_json=config.canonical_json(),
-        store=study,
-        data_root=data_root,
-    )
+    train = partial(measure_variant, is_whole=not term)
+    return network_job(f"ablate: {term or 'whole method'}", train, 0, config, study, data_root)
 
 
 def _read(synthetic: SyntheticSet, config: TrialConfig[Any], splits: Splits, device: torch.device) -> Read:
@@ -210,14 +193,14 @@ def _conclude(
     candidate: Candidate, variants: Mapping[str, Sequence[TrialConfig[Any]]], unused: tuple[str, ...], study: Store
 ) -> Ablation:
     outcomes = {
-        term: [read_needed(study, outcome_file(config), Outcome, "delete it to have it made again") for config in configs]
+        term: [read_needed(study, outcome_file(config), Outcome, "delete it and run the command again") for config in configs]
         for term, configs in variants.items()
     }
     whole = [outcome.end for outcome in outcomes[""]]
     if sum(read is not None for read in whole) < 2:
         errors = "; ".join(sorted({outcome.error for outcome in outcomes[""] if outcome.error}))
         raise CertifyError(
-            f"fewer than two draws of the whole method ended ({errors}), so no effect can be taken: give more --draws, or "
+            f"fewer than two draws of the whole method ended ({errors}), so no effect can be measured: give more --draws, or "
             "another --trial"
         )
     winner = candidate.config

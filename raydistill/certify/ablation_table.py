@@ -1,4 +1,4 @@
-"""An ablation as a frozen, versioned value, and as a table that a person reads."""
+"""An ablation as a frozen, versioned value, and as a table for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CONFIDENCE = 0.95
 """Of the two-sided intervals."""
 START = "everything (the set it starts from)"
 HARD = "soft labels (and the learned rate)"
-"""The set that the whole method ends with, read with each image's own class at the recipe's rate."""
+"""The final set of the whole method, read with each image's own class as its label, at the recipe's rate."""
 
 
 class Read(Config):
@@ -30,7 +30,7 @@ class Outcome(Config):
     start: Read | None
     """Of the set before the first step."""
     hard: Read | None
-    """Of the end with each image's own class for its label, at the recipe's rate; null where its labels are hard already."""
+    """Of the final set with each image's own class as its label, at the recipe's rate; null where its labels are hard already."""
     error: str | None
 
 
@@ -41,7 +41,7 @@ class AblationRow(Config):
     fields: dict[str, Any]
     """What was set to turn it off."""
     draws: int
-    """That ended with the term and without it."""
+    """Draws that ended both with the term and without it."""
     diverged: int
     select_accuracy: float | None
     """Without the term; mean over draws and networks. Null where fewer than two draws ended."""
@@ -81,8 +81,8 @@ def render_ablation(ablation: Ablation) -> str:
         f"# Ablation: study {ablation.study}, trial {ablation.trial_id}, {ablation.method} at {ablation.ipc} images per class",
         "",
         f"Each term turned off in turn, {ablation.draws} draws in pairs with the whole method, {ablation.networks} networks "
-        "behind each. *Effect*: accuracy of the whole method minus that without the term, in points; it helps where positive; "
-        f"{100 * CONFIDENCE:g} % interval over draws and images.",
+        "behind each. *Effect*: accuracy of the whole method minus that without the term, in points; where it is positive, the "
+        f"term helps. {100 * CONFIDENCE:g} % interval over draws and images.",
         "",
         "| turned off | fields | draws (diverged) | select accuracy | effect | interval | confirm accuracy | effect | interval |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -92,16 +92,16 @@ def render_ablation(ablation: Ablation) -> str:
     if any(row.term == HARD for row in ablation.rows):
         lines += [
             "",
-            f"*{HARD}*: the sets of the whole method, read with each image's own class at the recipe's rate, and not distilled "
-            "anew. Augmentation has no row: the experts are trained with it, so without it the method would match other experts, "
-            "and the effect would be that of both.",
+            f"*{HARD}*: the sets of the whole method, read with each image's own class as its label at the recipe's rate; "
+            "nothing is distilled again. Augmentation has no row: the experts are trained with it, so without it the method would "
+            "match other experts, and the effect would mix both.",
         ]
     if ablation.unused:
-        lines += ["", f"Not used at the found settings, so there is nothing to turn off: {', '.join(ablation.unused)}."]
+        lines += ["", f"Not in use at the found settings, so there is nothing to turn off: {', '.join(ablation.unused)}."]
     code = f"code `{ablation.code_sha256}`" + ("" if ablation.commit is None else f", commit `{ablation.commit}`")
     command = f"raydistill ablate {ablation.study} --trial {ablation.trial_id}"
     again = f"`{command} --draws {ablation.draws} --networks {ablation.networks}`"
-    lines += ["", f"Again: {again}; {code}, torch {ablation.versions.get('torch')}, {ablation.device}."]
+    lines += ["", f"Run again with {again}; {code}, torch {ablation.versions.get('torch')}, {ablation.device}."]
     return "\n".join(lines) + "\n"
 
 

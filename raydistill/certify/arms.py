@@ -1,7 +1,7 @@
 """What a certificate compares: the full data, the set, and controls of the same size; their sets and networks, made as jobs.
 
-Everything is trained and written before the test split is opened, so a certification that is killed goes on where it was and the
-split stays sealed until nothing is left to choose.
+Everything is trained and written before the test split is opened, so a certification that is killed continues where it was, and
+the split stays sealed until nothing is left to choose.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from raydistill.data.splits import splits_of
 from raydistill.errors import StoreError
 from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
-from raydistill.search.jobs import NetworkJob
+from raydistill.search.jobs import NetworkJob, network_job
 from raydistill.spaces.sections import Config, derive_seed
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
@@ -110,15 +110,9 @@ def control_config(winner: TrialConfig[Any], arm: ArmPlan) -> TrialConfig[Any]:
 
 def set_jobs(plan: Plan, winner: TrialConfig[Any], study: Store, data_root: DataRoot, *, experts: Store) -> list[NetworkJob]:
     """One job per control whose set is not made; `experts` is the store whose experts the search built."""
+    make = partial(make_control, plan=plan, experts=experts)
     return [
-        NetworkJob(
-            name=f"certify: set of {arm.stem}",
-            train=partial(make_control, plan=plan, experts=experts),
-            index=index,
-            config_json=winner.canonical_json(),
-            store=study,
-            data_root=data_root,
-        )
+        network_job(f"certify: set of {arm.stem}", make, index, winner, study, data_root)
         for index, arm in enumerate(plan.arms)
         if arm.is_control and not study.exists(plan.set_file(arm))
     ]
@@ -127,13 +121,8 @@ def set_jobs(plan: Plan, winner: TrialConfig[Any], study: Store, data_root: Data
 def network_jobs(plan: Plan, winner: TrialConfig[Any], study: Store, data_root: DataRoot) -> list[NetworkJob]:
     """One job per network that is not trained; arm by arm for each seed, so that pairs end together."""
     return [
-        NetworkJob(
-            name=f"certify: {arm.stem}, network {index}",
-            train=partial(train_arm, plan=plan, arm=arm),
-            index=index,
-            config_json=winner.canonical_json(),
-            store=study,
-            data_root=data_root,
+        network_job(
+            f"certify: {arm.stem}, network {index}", partial(train_arm, plan=plan, arm=arm), index, winner, study, data_root
         )
         for index in range(plan.networks)
         for arm in plan.arms
@@ -196,7 +185,7 @@ def arm_set(plan: Plan, arm: ArmPlan, study: Store) -> tuple[SyntheticSet, str]:
     try:
         return decode(data)[0], sha256(data)
     except ValueError as error:
-        raise StoreError(f"{study.path(name)}: {error}; delete it, and what was trained on it, to have it made again") from error
+        raise StoreError(f"{study.path(name)}: {error}; delete it and the networks trained on it, and certify again") from error
 
 
 def trained_arms(plan: Plan, study: Store) -> tuple[Arm, ...]:
@@ -217,10 +206,10 @@ def trained_arms(plan: Plan, study: Store) -> tuple[Arm, ...]:
 
 
 def _network_sha256(study: Store, name: str) -> str:
-    """Of a network's file, which is read to its end: a damaged one must not be sealed."""
+    """Of a network's file, which is read to its end, because a damaged one must not be sealed."""
     data = study.read(name)
     try:
         load(data)
     except SafetensorError as error:
-        raise StoreError(f"{study.path(name)} is damaged ({error}); delete it to have the network trained again") from error
+        raise StoreError(f"{study.path(name)} is damaged ({error}); delete it, and certify again to train it again") from error
     return sha256(data)

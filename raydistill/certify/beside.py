@@ -1,4 +1,4 @@
-"""A certificate held against the files of its study: everything in it that can be read or worked out again without the data."""
+"""Checks a certificate against the files of its study: everything in it that can be read or computed again without the data."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from raydistill.storage.store import Store
 from raydistill.trial.baseline import Baseline, read_baseline
 
 TOLERANCE = 1e-9
-"""Between a stored number and the same worked out on another machine, whose mathematical library may round otherwise."""
+"""Between a stored number and the same one computed on another machine, whose mathematical library may round differently."""
 
 
 def mismatches_beside(certificate: Certificate, study: Store) -> Iterator[str]:
-    """What the study's files say otherwise than the certificate.
+    """Where the study's files contradict the certificate.
 
     Raises:
         StoreError: a file is damaged.
@@ -31,26 +31,26 @@ def mismatches_beside(certificate: Certificate, study: Store) -> Iterator[str]:
     yield from _trial(evidence, study)
     yield from _search(evidence, study)
     if not study.exists(PAGE) or study.read(PAGE).decode() != render_page(certificate):
-        yield f"{PAGE} does not say what the certificate says"
+        yield f"{PAGE} is not the page of this certificate"
     for name, stored in _kept_files(evidence).items():
         if (data := study.read_or_none(name)) is not None and sha256(data) != stored:
-            yield f"{name} is another {_kind(name)}: its hash is not the certificate's"
+            yield f"{name} is another {_kind(name)}: its hash is not the one in the certificate"
     yield from _log(evidence, study.parent)
 
 
 def left_unchecked(certificate: Certificate, study: Store) -> Iterator[str]:
-    """What the study's files cannot say, and why."""
+    """What the study's files cannot confirm, and why."""
     evidence = certificate.evidence
     gone = [_kind(name) for name in _kept_files(evidence) if not study.exists(name)]
     if gone:
         counts = " and ".join(f"{gone.count(kind)} {kind}s" for kind in dict.fromkeys(gone))
-        yield f"{counts}: they are not in the study any more; --retrain makes them again"
+        yield f"{counts}: the study no longer has them; --retrain makes them again"
     if any(_is_later(record, evidence) for record in _records(study)):
-        yield "confirmed candidates and seconds of the search: it went on after the certificate, and its result is of later"
+        yield "confirmed candidates and seconds of the search: it continued after the certificate, and its result is newer"
 
 
 def differences(path: str, stored: Any, again: Any) -> Iterator[str]:
-    """Places at which a stored value is not the one worked out again."""
+    """Places where a stored value differs from the one computed again."""
     if isinstance(stored, dict) and isinstance(again, dict):
         for key in dict.fromkeys([*stored, *again]):
             yield from differences(f"{path}.{key}", stored.get(key), again.get(key))
@@ -60,7 +60,7 @@ def differences(path: str, stored: Any, again: Any) -> Iterator[str]:
     elif isinstance(stored, float) and isinstance(again, float) and math.isclose(stored, again, abs_tol=TOLERANCE):
         return
     elif stored != again:
-        yield f"{path} is {stored!r}, and follows as {again!r}"
+        yield f"{path} is {stored!r}, and computed again it is {again!r}"
 
 
 def _trial(evidence: Evidence, study: Store) -> Iterator[str]:
@@ -68,7 +68,7 @@ def _trial(evidence: Evidence, study: Store) -> Iterator[str]:
     folder = f"trials/{evidence.trial_id}"
     record = read_record(study, evidence.trial_id) if study.exists(folder) else None
     if record is None or record.config != evidence.config:
-        yield f"{folder}/record.json is not of the certified config"
+        yield f"{folder}/record.json does not have the certified config"
         return
     if record.experts_sha256 != evidence.experts_sha256:
         yield f"{folder}/record.json names other experts than the certificate"
@@ -79,14 +79,14 @@ def _trial(evidence: Evidence, study: Store) -> Iterator[str]:
     if data is None:
         yield f"{folder}/images.safetensors is missing"
     elif sha256(data) != evidence.arms[1].set_sha256:
-        yield f"{folder}/images.safetensors is another set: its hash is not the certificate's"
+        yield f"{folder}/images.safetensors is another set: its hash is not the one in the certificate"
     else:
         again = _sizes(evidence, record, data).model_dump()
         yield from differences("evidence.sizes", evidence.sizes.model_dump(), again)
 
 
 def _sizes(evidence: Evidence, record: TrialRecord, data: bytes) -> Sizes:
-    """The sizes that record and set give; the others as they are."""
+    """The sizes that follow from record and set; the others stay as stored."""
     synthetic, manifest = decode(data)
     classes = len(manifest.class_names)
     channels, height, width = synthetic.images.shape[1:]
@@ -111,7 +111,7 @@ def _search(evidence: Evidence, study: Store) -> Iterator[str]:
     until_then = [record for record in records if not _is_later(record, evidence)]
     smaller = [row.model_dump(mode="json") for row in smaller_of(until_then, evidence.trial.ipc)]
     yield from differences("evidence.smaller", [row.model_dump(mode="json") for row in evidence.smaller], smaller)
-    if len(until_then) < len(records):  # what the result says is of later
+    if len(until_then) < len(records):  # the result is newer than the certificate
         return
     result = read_result(study)
     if result is None:
@@ -122,14 +122,14 @@ def _search(evidence: Evidence, study: Store) -> Iterator[str]:
 
 
 def _baseline(evidence: Evidence, study: Store, baseline: Baseline) -> Iterator[str]:
-    """Mismatches with the networks on the full data; whether they are trained to the end decides if there is a verdict."""
+    """Mismatches with the networks on the full data; there is a verdict only if they are trained to the end."""
     yield from differences("evidence.recipe.full_steps", evidence.recipe.full_steps, baseline.steps)
     for field in ("train_images", "train_bytes"):
         yield from differences(f"evidence.sizes.{field}", getattr(evidence.sizes, field), getattr(baseline, field))
     try:
         again = admissibility_of(study, baseline, evidence.trial.evaluation.baseline_networks, evidence.recipe.steps)
     except FileNotFoundError:
-        yield "a file baseline/network-*.json is missing, and evidence.admissibility cannot be worked out again"
+        yield "a file baseline/network-*.json is missing, and evidence.admissibility cannot be computed again"
         return
     stored = evidence.admissibility.model_dump(mode="json")
     yield from differences("evidence.admissibility", stored, again.model_dump(mode="json"))
@@ -140,15 +140,15 @@ def _log(evidence: Evidence, log: Store) -> Iterator[str]:
     logged = {o.file: o for o in openings_of(log, evidence.config["dataset"])}
     for opening in evidence.openings:
         if logged.get(opening.file) != opening:
-            yield f"test_openings/{opening.file} in {log.root} is missing or says something else than the certificate"
+            yield f"test_openings/{opening.file} in {log.root} is missing or differs from the certificate"
     named = {opening.file for opening in evidence.openings}
     for file in logged:
         if named and file < max(named) and file not in named:
-            yield f"test_openings/{file} in {log.root} is of before the certificate, which leaves it out"
+            yield f"test_openings/{file} in {log.root} is older than the certificate, which leaves it out"
 
 
 def _kept_files(evidence: Evidence) -> dict[str, str | None]:
-    """Files of the certificate's own, with their hashes; they may be deleted to save room."""
+    """The certificate's own files, with their hashes; they may be deleted to save disk space."""
     folder = f"certificate/{evidence.number}"
     files: dict[str, str | None] = {}
     for arm in evidence.arms:
@@ -168,5 +168,5 @@ def _records(study: Store) -> list[TrialRecord]:
 
 
 def _is_later(record: TrialRecord, evidence: Evidence) -> bool:
-    """Whether a trial began after the certificate was written: its study may be searched on."""
+    """Whether a trial began after the certificate was written: a search of the study may continue."""
     return datetime.fromisoformat(record.started_at) > datetime.fromisoformat(evidence.finished_at)

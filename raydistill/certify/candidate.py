@@ -1,4 +1,4 @@
-"""What is certified, and whether it can be: all that is said before anything is trained and before the test split is opened."""
+"""What is certified, and whether it can be: all that is checked before anything is trained or the test split is opened."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ from raydistill.trial.baseline import Baseline, read_baseline
 from raydistill.trial.confirm import read_set
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialChoice:
+    """Which trial of a study a person means."""
+
+    trial_id: str | None = None
+    """Names a finished trial; None takes the search's winner."""
+    accept_code_change: bool = False
+    """Take it although other code made it."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Candidate:
     """A trial of a finished search, with what the study knows of it."""
@@ -32,14 +42,13 @@ class Candidate:
     """Of all trials of the study."""
 
 
-def find_candidate(study: Store, trial_id: str | None, data_root: DataRoot, *, accept_code_change: bool) -> Candidate:
-    """The trial to certify or to take apart, held against the study's hashes.
+def find_candidate(study: Store, choice: TrialChoice, data_root: DataRoot) -> Candidate:
+    """The trial to certify or to ablate, checked against the study's hashes.
 
     Args:
         study: of a finished search.
-        trial_id: names a finished trial; None takes the search's winner.
+        choice: which of its trials.
         data_root: folder or URI of the data files.
-        accept_code_change: take a set that other code made.
 
     Raises:
         CertifyError: the search has not ended, it has no winner and none is named, the trial has no set, or other code made it.
@@ -50,24 +59,22 @@ def find_candidate(study: Store, trial_id: str | None, data_root: DataRoot, *, a
     if result is None:
         raise CertifyError(f"{study.root} has no result.json, so its search has not ended; run the search again to its end")
     trials = {config.trial_id: (config, record) for config, record in read_trials(study, method_configs())}
-    chosen = trial_id or result.winner_trial_id
+    chosen = choice.trial_id or result.winner_trial_id
     if chosen is None:
         raise CertifyError(
-            f"study {study.root} has no candidate: its verdict is {result.verdict.replace('_', ' ')} ({result.reason}); search "
-            "on with a larger --trials, or name a finished trial with --trial ID"
+            f"study {study.root} has no candidate: its verdict is {result.verdict.replace('_', ' ')} ({result.reason}); continue "
+            "the search with a larger --trials, or name a finished trial with --trial ID"
         )
     config, record = trials.get(chosen, (None, None))
     if config is None or record is None or record.final is None:
         finished = ", ".join(i for i, (_, r) in trials.items() if r is not None and r.final is not None) or "none"
         raise CertifyError(
-            f"trial {chosen} is no finished trial of {study.root}; finished: {finished}: name one of these with --trial"
+            f"trial {chosen} is not a finished trial of {study.root}; finished: {finished}: name one of these with --trial"
         )
     baseline = read_baseline(study)
     if baseline is None:
-        raise CertifyError(
-            f"{study.root} has no baseline, so there is nothing to be as good as; run the search again to build it"
-        )
-    if not accept_code_change:
+        raise CertifyError(f"{study.root} has no baseline to compare with; run the search again to build it")
+    if not choice.accept_code_change:
         _check_code(study, record, baseline)
     splits = splits_of(config, data_root)
     return Candidate(
@@ -89,16 +96,16 @@ def check_test_images(candidate: Candidate, networks: int, data_root: DataRoot) 
     """
     if networks < 2:
         raise CertifyError(
-            f"given {networks} networks; pairs vary, and one shows nothing of that: give --networks 2 or more, better 10"
+            f"given {networks} networks; one pair does not show how pairs vary: give --networks 2 or more, better 10"
         )
     goal = candidate.config.goal
     images = count_test_images(candidate.config.dataset, data_root)
     least = planned_half_width(images, networks, goal.confidence) if images else 1.0
     if goal.margin_fraction < least:
         raise CertifyError(
-            f"the margin is {goal.margin_fraction:g}, and {images} test images with {networks} pairs of networks decide none "
-            f"below {least:.4f} at confidence {goal.confidence:g}: nothing was trained and the test split stays sealed; give "
-            "more --networks, or search with a larger margin or more test images"
+            f"the margin is {goal.margin_fraction:g}, and {images} test images with {networks} pairs of networks can decide no "
+            f"margin below {least:.4f} at confidence {goal.confidence:g}: nothing was trained and the test split stays sealed; "
+            "give more --networks, or search with a larger margin or more test images"
         )
 
 
@@ -107,6 +114,6 @@ def _check_code(study: Store, record: TrialRecord, baseline: Baseline) -> None:
     if other:
         raise CertifyError(
             f"study {study.root} was searched by other code (hash {sorted(other)[0][:12]}, now {code_sha256()[:12]}), and a "
-            "certificate is the work of one code: go back to that code, search again, or mix them knowingly with "
-            "--accept-code-change, which the certificate will say"
+            "certificate needs the same code for both: go back to that code, search again, or accept the change with "
+            "--accept-code-change, which the certificate states"
         )

@@ -1,6 +1,6 @@
 """A certificate as a frozen, versioned value: `certificate.json`.
 
-`evidence` is what was measured; `findings` follow from it alone (`findings.find`), so that `raydistill verify` can work them out
+`evidence` is what was measured; `findings` follow from it alone (`findings.find`), so that `raydistill verify` can compute them
 again without opening the test split.
 """
 
@@ -62,7 +62,7 @@ class Arm(Config):
     name: str
     """`full`, `set`, or the method of a control."""
     draw: int
-    """0 where there is one only."""
+    """0 where there is only one."""
     label_kind: Literal["hard", "soft"]
     set_sha256: str | None
     """Of the safetensors file; null for the full data."""
@@ -78,7 +78,7 @@ class Arm(Config):
 
 
 class Sizes(Config):
-    """What the set and the full data weigh and cost."""
+    """The size and the cost of the set and of the full data."""
 
     classes: int
     train_images: int
@@ -105,7 +105,7 @@ class Opening(Config):
 
 
 class Earlier(Config):
-    """A certificate that this study was given before."""
+    """A certificate that this study got before."""
 
     number: int
     verdict: Verdict
@@ -135,7 +135,7 @@ class Evidence(Config):
     smaller: tuple[SmallerIpc, ...]
     """IPCs below the certified one that the search tried, largest first."""
     confirmed_candidates: int
-    """Candidates that the search read on the confirm images until one held."""
+    """Candidates that the search read on the confirm images before it ended."""
     sizes: Sizes
     experts_sha256: str | None
     """Of the experts that the set was made with; null where its method reads none."""
@@ -155,14 +155,16 @@ class Evidence(Config):
     seal: str
     """Hash over the parameters of all networks; part of the reason under which the test split was opened."""
     openings: tuple[Opening, ...]
-    """All that the store's log has of this data set up to this certificate, oldest first; the last is this one's."""
+    """All entries of the store's log for this data set up to this certificate, oldest first; the last one is its own."""
     started_at: str
     finished_at: str
 
     @model_validator(mode="after")
     def _arms_in_order(self) -> Evidence:
         if [arm.name for arm in self.arms[:2]] != ["full", "set"]:
-            raise ValueError(f"arms begin with {[arm.name for arm in self.arms[:2]]}; full and set are wanted: certify again")
+            raise ValueError(
+                f"arms begin with {[arm.name for arm in self.arms[:2]]}, and must begin with full and set: certify again"
+            )
         return self
 
     @property
@@ -200,7 +202,7 @@ class SmallerFinding(Config):
     gap: GapBounds | None
     """Null where fewer than two networks read a finished set."""
     is_lossy: bool
-    """Even the best trial's lower bound is above the margin, with the stated number of trials or more."""
+    """Even the best trial's lower bound is above the margin, with at least the stated number of trials."""
 
 
 class Compression(Config):
@@ -251,7 +253,7 @@ class Certificate(Config):
     findings: Findings
     evidence: Evidence
     content_sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    """Of findings and evidence as canonical JSON. A checksum, no signature: it tells slips, not forgers."""
+    """Of findings and evidence as canonical JSON. A checksum, not a signature: it shows accidental changes, not forgery."""
 
     def to_json(self) -> str:
         """The certificate as a file holds it."""
@@ -260,7 +262,7 @@ class Certificate(Config):
 
 def content_sha256(findings: Findings, evidence: Evidence) -> str:
     """Hash of what a certificate says."""
-    # Without a commit the content is that of certificates from before commits were written, and so is its hash.
+    # Certificates from before commits were written have no such field, and keep their hash.
     without = {field for field in ("search_commit", "commit") if getattr(evidence, field) is None}
     content = {"findings": findings.model_dump(mode="json"), "evidence": evidence.model_dump(mode="json", exclude=without)}
     return sha256(json.dumps(content, sort_keys=True).encode())
@@ -275,7 +277,7 @@ def read_certificate(folder: Store, name: str = CERTIFICATE) -> Certificate:
     """The certificate in a file.
 
     Raises:
-        CertifyError: there is none, or the file is none.
+        CertifyError: there is no file, or it is not a certificate.
     """
     try:
         return Certificate.model_validate_json(folder.read(name))
@@ -287,6 +289,6 @@ def read_certificate(folder: Store, name: str = CERTIFICATE) -> Certificate:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise CertifyError(
-            f"{folder.path(name)} is no certificate of this version ({place}: {first['msg']}); restore the file that "
+            f"{folder.path(name)} is not a certificate of this version ({place}: {first['msg']}); restore the file that "
             "raydistill certify wrote, or use the version that wrote it"
         ) from error

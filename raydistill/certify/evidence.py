@@ -1,4 +1,4 @@
-"""What a certificate rests on, gathered from the study, the log of openings and the reading of the test images."""
+"""Gathers the evidence of a certificate from the study, the log of openings and the reading of the test images."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def gather_evidence(study: Store, candidate: Candidate, plan: Plan, read: SplitR
 
 
 def check_evidence(study: Store, candidate: Candidate) -> None:
-    """Read what goes into the evidence beside the networks' readings, so that nothing of it fails once the test split is open.
+    """Read what the evidence needs beside the networks' readings, so that nothing fails once the test split is open.
 
     Raises:
         CertifyError: a file of a baseline network is missing.
@@ -72,8 +72,8 @@ def check_evidence(study: Store, candidate: Candidate) -> None:
         ) from error
     except FileNotFoundError as error:
         raise CertifyError(
-            f"{study.path('baseline')} lacks a file network-*.json, and with it the proof that the full-data networks were "
-            f"trained to the end; nothing was opened: restore it, or {BUILD_AGAIN}"
+            f"{study.path('baseline')} lacks a file network-*.json, which shows that the full-data networks were trained to the "
+            f"end; the test split stays sealed: restore it, or {BUILD_AGAIN}"
         ) from error
     openings_of(study.parent, config.dataset.model_dump(mode="json"))
 
@@ -97,7 +97,7 @@ def admissibility_of(study: Store, baseline: Baseline, networks: int, steps: int
 
 
 def smaller_of(records: Sequence[TrialRecord], certified_ipc: int) -> tuple[SmallerIpc, ...]:
-    """What a study's trials saw below the certified IPC, largest first."""
+    """The results of a study's trials below the certified IPC, largest IPC first."""
     rows = []
     for ipc in sorted({r.ipc for r in records if r.ipc < certified_ipc}, reverse=True):
         finished = [r for r in records if r.ipc == ipc and r.gap is not None]
@@ -135,15 +135,15 @@ def study_name(study: Store) -> str:
 
 
 def opening_reason(study: str, number: int, trial_id: str, seal: str) -> str:
-    """What the log says of a certificate's opening: it binds the networks before they are read."""
+    """The entry in the log for a certificate's opening: it fixes the networks before they are read."""
     return f"certificate {number} of study {study}, trial {trial_id}; networks sealed as {seal}"
 
 
 def openings_of(log: Store, dataset: Mapping[str, Any]) -> tuple[Opening, ...]:
-    """What the log has of a data set, oldest first.
+    """The log's entries for a data set, oldest first.
 
-    However its images were preprocessed, scaled or split: a published test part is the same under every seed, and those drawn
-    with two seeds share images.
+    Preprocessing, scaling and split seed make no difference: a published test part is the same under every seed, and two parts
+    drawn with different seeds share images.
 
     Raises:
         StoreError: an entry is damaged.
@@ -157,7 +157,7 @@ def openings_of(log: Store, dataset: Mapping[str, Any]) -> tuple[Opening, ...]:
                 found.append(Opening(file=file, **{field: entry[field] for field in ("opened_at", "reason", "user", "host")}))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise StoreError(
-                f"{log.path(name)} is damaged ({error}), and it is what shows that the test split was opened: restore it"
+                f"{log.path(name)} is damaged ({error}), and it records an opening of the test split: restore it"
             ) from error
     return tuple(found)
 

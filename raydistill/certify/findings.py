@@ -1,4 +1,4 @@
-"""From the evidence of a certificate to what it claims: pure arithmetic and wording, no files, no training."""
+"""From the evidence of a certificate to its findings: arithmetic and wording, no files, no training."""
 
 from __future__ import annotations
 
@@ -88,11 +88,11 @@ def _doubled_moves_by(found: Admissibility) -> float:
 
 
 def _smaller(evidence: Evidence, row: SmallerIpc, goal: GoalConfig) -> SmallerFinding:
-    """By the rule of `search.verdict.largest_lossy`, so that the certificate says of it what the search said."""
+    """By the rule of `search.verdict.largest_lossy`, so that certificate and search agree."""
     found = evidence.admissibility
     finished = row.trials.get("finished", 0)
     gap = None
-    # One network says nothing of the networks' variation, so it proves nothing.
+    # One network does not show how networks vary, so it proves nothing.
     if len(row.best_correct) >= 2:
         doubled = evidence.recipe.full_steps > evidence.recipe.steps
         full = unpack_bits(found.at_doubled if doubled else found.at_recipe, found.select_images)

@@ -1,4 +1,8 @@
-"""The first lines of a certificate: the claim in sentences, and at once all that weakens it."""
+"""The first lines of a certificate: the claim in sentences, and everything that weakens it.
+
+A certificate stores these sentences, and `raydistill verify` compares them letter by letter: a change of wording makes it refuse
+certificates written before.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A certificate on one page of Markdown, for a reader who knows nothing of this project."""
+"""A certificate on one page of Markdown, for a reader who does not know this project.
+
+`raydistill verify` compares the page beside a certificate letter by letter: a change of wording makes it refuse older pages.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one place of a certification that opens the test split: once, after everything is trained and sealed."""
+"""The only place of a certification that opens the test split: once, after everything is trained and sealed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from raydistill.storage.store import Store
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SplitReading:
-    """What the test images say of the networks of all arms."""
+    """Which test images the networks of all arms get right."""
 
     arms: tuple[Arm, ...]
     images: int

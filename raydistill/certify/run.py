@@ -1,7 +1,7 @@
 """From a finished search to its certificate: check, plan, train, seal, open the test split once, write.
 
-The split is opened last. Opened before training it would stand open while jobs run, are killed and start again, each time an
-occasion to look; opened by each job it would be opened a hundred times. So all networks are trained first and their parameters
+The split is opened last. Opened before training, it would stay open while jobs run, are killed and start again, each time an
+occasion to look; opened by each job, it would be opened a hundred times. So all networks are trained first and their parameters
 are kept; one hash over them goes into the log as the reason for the opening, before a single test image is read.
 """
 
@@ -11,46 +11,30 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 from raydistill.certify.arms import Plan, network_jobs, plan_arms, set_jobs, trained_arms
-from raydistill.certify.candidate import Candidate, check_test_images, find_candidate
+from raydistill.certify.candidate import Candidate, TrialChoice, check_test_images, find_candidate
 from raydistill.certify.certificate import CERTIFICATE, PAGE, Certificate, Earlier, content_sha256, read_certificate, seal_of
 from raydistill.certify.evidence import check_evidence, gather_evidence, opening_reason, study_name
 from raydistill.certify.findings import find
 from raydistill.certify.page import render_page
 from raydistill.certify.reading import read_on_test
 from raydistill.errors import CertifyError
-from raydistill.search.driver import Executor
-from raydistill.search.jobs import run_missing
 from raydistill.search.needs import needs_of_trial
-from raydistill.search.watcher import Watcher
-from raydistill.storage.data_root import DataRoot
+from raydistill.search.workplace import Workplace
 from raydistill.storage.lock import study_lock
 from raydistill.storage.record import code_sha256
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored
 
 
-def certify_study(
-    study: Store,
-    *,
-    trial_id: str | None,
-    networks: int,
-    again: bool,
-    accept_code_change: bool,
-    data_root: DataRoot,
-    executor: Executor,
-    watcher: Watcher,
-) -> Certificate:
-    """Certify a study's winner, or go on where an earlier call was cut off.
+def certify_study(study: Store, choice: TrialChoice, work: Workplace, *, networks: int, again: bool) -> Certificate:
+    """Certify a study's winner, or continue where an earlier call was interrupted.
 
     Args:
-        study: of a finished search, by a path that holds in other processes.
-        trial_id: names a finished trial; None takes the winner.
+        study: of a finished search, by a path that other processes see too.
+        choice: which of its trials.
+        work: trains the networks; its executor is closed at the end.
         networks: of each arm.
         again: open the test split once more for a study that has its certificate; the new one says so.
-        accept_code_change: certify a set that other code made.
-        data_root: folder or URI of the data files.
-        executor: trains the networks; closed at the end.
-        watcher: told what happens.
 
     Raises:
         CertifyError: there is nothing to certify, it is certified, or the test split is too small for the margin.
@@ -58,18 +42,19 @@ def certify_study(
         StoreError: a file of the study is damaged or missing.
         DataError: the data is not the data of the study.
     """
-    with study_lock(study, tell=watcher.note) as study, closing(executor):
+    data_root = work.data_root
+    with study_lock(study, tell=work.watcher.note) as study, closing(work.executor):
         earlier = _earlier(study, again=again)
-        candidate = find_candidate(study, trial_id, data_root, accept_code_change=accept_code_change)
-        executor.require(needs_of_trial(candidate.config, study, data_root))
+        candidate = find_candidate(study, choice, data_root)
+        work.executor.require(needs_of_trial(candidate.config, study, data_root))
         check_test_images(candidate, networks, data_root)
         plan = _plan(study, candidate, networks, number=len(earlier) + 1)
-        run_missing("control sets", set_jobs(plan, candidate.config, study, data_root, experts=study.parent), executor, watcher)
-        run_missing("certificate", network_jobs(plan, candidate.config, study, data_root), executor, watcher)
+        work.run_missing("control sets", set_jobs(plan, candidate.config, study, data_root, experts=study.parent))
+        work.run_missing("certificate", network_jobs(plan, candidate.config, study, data_root))
         arms = trained_arms(plan, study)
         check_evidence(study, candidate)
         log = study.parent
-        watcher.note(f"All networks are trained; the test split is opened, and {log.path('test_openings')} says so")
+        work.watcher.note(f"All networks are trained; the test split is opened, and {log.path('test_openings')} says so")
         reason = opening_reason(study_name(study), plan.number, plan.trial_id, seal_of(arms))
         read = read_on_test(arms, plan, candidate.config, study, reason=reason, log=log, data_root=data_root)
         evidence = gather_evidence(study, candidate, plan, read, earlier)
@@ -88,15 +73,15 @@ def _earlier(study: Store, *, again: bool) -> tuple[Earlier, ...]:
     """The certificates that the study has; none on the first call."""
     if not study.exists(CERTIFICATE):
         if again:
-            raise CertifyError(f"study {study.root} has no certificate yet, so there is none to repeat: leave --again out")
+            raise CertifyError(f"study {study.root} has no certificate yet to repeat: leave --again out")
         return ()
     latest = read_certificate(study)
     if not again:
         said = latest.findings.verdict.replace("_", " ")
         raise CertifyError(
-            f"study {study.root} has its certificate ({study.path(CERTIFICATE)}: {said}), and the test split answers once, for a "
-            "choice between answers proves nothing: check that one with raydistill verify, or open the split again with --again, "
-            "which the new certificate will say in its first lines"
+            f"study {study.root} has its certificate ({study.path(CERTIFICATE)}: {said}), and the test split is opened once, "
+            "because a choice among several readings proves nothing: check the certificate with raydistill verify, or open the "
+            "split again with --again, which the new certificate states in its first lines"
         )
     found = latest.evidence
     one = Earlier(
@@ -120,7 +105,7 @@ def _plan(study: Store, candidate: Candidate, networks: int, number: int) -> Pla
         started_at=datetime.now(UTC).isoformat(),
     )
     name = f"{plan.folder}/plan.json"
-    begun = read_stored(study, name, Plan, f"delete {plan.folder} to begin it anew")
+    begun = read_stored(study, name, Plan, f"delete {plan.folder} to start over")
     if begun is None:
         study.write(name, plan.model_dump_json(indent=2) + "\n")
         return plan
@@ -128,7 +113,7 @@ def _plan(study: Store, candidate: Candidate, networks: int, number: int) -> Pla
         raise CertifyError(
             f"{study.path(plan.folder)} was begun for trial {begun.trial_id} with {begun.networks} networks by code "
             f"{begun.code_sha256[:12]}; now it is trial {plan.trial_id}, {plan.networks} networks, code {plan.code_sha256[:12]}: "
-            "repeat the first call to go on, or delete that folder to begin anew"
+            "repeat the first call to continue, or delete that folder to start over"
         )
     return begun
 

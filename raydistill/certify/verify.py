@@ -1,4 +1,4 @@
-"""Checking a certificate: what follows from its evidence, what lies beside it, and on request the training itself."""
+"""Checks a certificate: what follows from its evidence, what lies beside it, and on request the training itself."""
 
 from __future__ import annotations
 
@@ -13,18 +13,15 @@ from pydantic import ValidationError
 from raydistill.catalogue import find_file
 from raydistill.certify.arms import ArmPlan, Plan, certificate_seeds, network_jobs, set_jobs, trained_arms
 from raydistill.certify.beside import differences, left_unchecked, mismatches_beside
-from raydistill.certify.certificate import Certificate, Findings, content_sha256, read_certificate, seal_of
+from raydistill.certify.certificate import Certificate, Evidence, Findings, content_sha256, read_certificate, seal_of
 from raydistill.certify.evidence import opening_reason
 from raydistill.certify.findings import find
-from raydistill.certify.reading import read_on_test
+from raydistill.certify.reading import SplitReading, read_on_test
 from raydistill.core.recipes import recipe_of
 from raydistill.data.splits import splits_of
 from raydistill.errors import CertifyError, VerificationError
 from raydistill.methods import METHODS
-from raydistill.search.driver import Executor
-from raydistill.search.jobs import run_missing
-from raydistill.search.watcher import Watcher
-from raydistill.storage.data_root import DataRoot
+from raydistill.search.workplace import Workplace
 from raydistill.storage.record import unpack_bits, versions
 from raydistill.storage.store import Store
 
@@ -37,7 +34,7 @@ class Verification:
     checked: tuple[str, ...]
     """In sentences."""
     not_checked: tuple[str, ...]
-    """What could not be, and why."""
+    """What could not be checked, and why."""
 
 
 def verify_certificate(path: str) -> Verification:
@@ -55,7 +52,7 @@ def verify_certificate(path: str) -> Verification:
     try:
         again = find(certificate.evidence)
     except (ValueError, ValidationError) as error:
-        raise VerificationError(_told(path, [f"the evidence cannot be read: {error}"])) from error
+        raise VerificationError(_does_not_hold(path, [f"the evidence cannot be read: {error}"])) from error
     mismatches = list(_in_itself(certificate, again))
     checked = ["the verdict, every bound and every sentence follow from the stored per-image correctness"]
     not_checked: list[str] = []
@@ -68,27 +65,55 @@ def verify_certificate(path: str) -> Verification:
     else:
         not_checked.append("set, record, networks and log: no study lies beside the certificate")
     if mismatches:
-        raise VerificationError(_told(path, mismatches))
+        raise VerificationError(_does_not_hold(path, mismatches))
     return Verification(certificate=certificate, checked=tuple(checked), not_checked=tuple(not_checked))
 
 
-def retrain(verification: Verification, path: str, *, data_root: DataRoot, executor: Executor, watcher: Watcher) -> Verification:
+def retrain(verification: Verification, path: str, work: Workplace) -> Verification:
     """Train every network of a verified certificate again with its seeds, read them on test, and compare image by image.
 
     Opens the test split, with the reason `verification` in the log. Bit for bit the same is expected on the same kind of device
     with the same versions; what differs is named with both.
+
+    Args:
+        verification: of the certificate, as `verify_certificate` gives it.
+        path: of the certificate, in its study.
+        work: trains the networks; its executor is closed at the end.
 
     Raises:
         CertifyError: the study is not beside the certificate, or its recipe is another now.
         VerificationError: a network gets other images right.
     """
     study, evidence = study_of(path), verification.certificate.evidence
-    recipe = recipe_of(evidence.trial, splits_of(evidence.trial, data_root))
+    recipe = recipe_of(evidence.trial, splits_of(evidence.trial, work.data_root))
     if str(recipe) != evidence.recipe.words:
         raise CertifyError(
             f"the certificate trained by {evidence.recipe.words}, and this code has {recipe}: use the code that made it"
         )
-    with tempfile.TemporaryDirectory(prefix="raydistill-retrain-") as folder, closing(executor):
+    with closing(work.executor):
+        read = _read_again(evidence, study, work)
+    mismatches = [] if read.sha256 == evidence.test_sha256 else ["the test images are different"]
+    for stored, again in zip(evidence.arms, read.arms, strict=True):
+        mismatches += _other_images(stored.title, stored.correct, again.correct, read.images)
+    if mismatches:
+        then = f"then torch {evidence.versions.get('torch')} on {evidence.read_on}"
+        now = f"now {versions().get('torch')} on {read.read_on}"
+        listed = "\n".join(f"  {mismatch}" for mismatch in mismatches)
+        raise VerificationError(
+            f"{path} was not trained again to the same networks ({then}, {now}):\n{listed}\n"
+            "Use the device and versions of the certificate; if they are the same, it does not hold"
+        )
+    count = len(evidence.seeds) * len(evidence.arms)
+    said = f"{count} networks, trained again, get the same test images right"
+    return Verification(
+        certificate=verification.certificate, checked=(*verification.checked, said), not_checked=verification.not_checked
+    )
+
+
+def _read_again(evidence: Evidence, study: Store, work: Workplace) -> SplitReading:
+    """The networks of a certificate, trained again in a folder of their own and read on the test images."""
+    trial, data_root = evidence.trial, work.data_root
+    with tempfile.TemporaryDirectory(prefix="raydistill-retrain-") as folder:
         copy = _copy_study(study, Store(folder), evidence.trial_id)
         plan = Plan(
             number=evidence.number,
@@ -101,37 +126,16 @@ def retrain(verification: Verification, path: str, *, data_root: DataRoot, execu
         )
         for arm in plan.arms:
             if arm.is_control and METHODS[arm.name].label_kind == "soft" and study.exists(plan.set_file(arm)):
-                # Its labels are of experts that may have been built anew since: verifying held it against its hash.
+                # Its labels come from experts that may have been built anew since; its hash was checked by verifying.
                 copy.write(plan.set_file(arm), study.read(plan.set_file(arm)))
-        run_missing("control sets", set_jobs(plan, evidence.trial, copy, data_root, experts=study.parent), executor, watcher)
-        run_missing("certificate, again", network_jobs(plan, evidence.trial, copy, data_root), executor, watcher)
+        work.run_missing("control sets", set_jobs(plan, trial, copy, data_root, experts=study.parent))
+        work.run_missing("certificate, again", network_jobs(plan, trial, copy, data_root))
         reason = f"verification of certificate {evidence.number} of study {evidence.study}, trial {evidence.trial_id}"
-        read = read_on_test(
-            trained_arms(plan, copy), plan, evidence.trial, copy, reason=reason, log=study.parent, data_root=data_root
-        )
-    mismatches = [] if read.sha256 == evidence.test_sha256 else ["the test images are others"]
-    for stored, again in zip(evidence.arms, read.arms, strict=True):
-        mismatches += _other_images(stored.title, stored.correct, again.correct, read.images)
-    if mismatches:
-        then = f"then torch {evidence.versions.get('torch')} on {evidence.read_on}"
-        now = f"now {versions().get('torch')} on {read.read_on}"
-        raise VerificationError(
-            "\n".join(
-                [
-                    f"{path} was not trained again to the same networks ({then}, {now}):",
-                    *(f"  {mismatch}" for mismatch in mismatches),
-                    "Use the device and versions of the certificate; if they are the same, it does not hold",
-                ]
-            )
-        )
-    count = len(evidence.seeds) * len(evidence.arms)
-    said = f"{count} networks, trained again, get the same test images right"
-    return Verification(
-        certificate=verification.certificate, checked=(*verification.checked, said), not_checked=verification.not_checked
-    )
+        arms = trained_arms(plan, copy)
+        return read_on_test(arms, plan, trial, copy, reason=reason, log=study.parent, data_root=data_root)
 
 
-def _told(path: str, mismatches: list[str]) -> str:
+def _does_not_hold(path: str, mismatches: list[str]) -> str:
     """All that does not match, and what to do."""
     listed = "\n".join(f"  {mismatch}" for mismatch in mismatches)
     return f"{path} does not hold:\n{listed}\nGet the file that raydistill certify wrote, or certify again"
@@ -165,7 +169,7 @@ def _other_images(title: str, stored: tuple[str, ...], again: tuple[str, ...], i
 
 
 def _copy_study(study: Store, copy: Store, trial_id: str) -> Store:
-    """What training needs of a study, in a folder of its own, so that nothing made before is taken for made again."""
+    """What training needs of a study, in a folder of its own, so that no network of before is read in place of a new one."""
     for name in (f"trials/{trial_id}/record.json", f"trials/{trial_id}/images.safetensors"):
         copy.write(name, study.read(name))
     return copy
@@ -179,5 +183,5 @@ def study_of(path: str) -> Store:
     """
     study, _ = find_file(path, "certificate.json")
     if not study.exists("search_space.yaml"):
-        raise CertifyError(f"{path} has no study beside it, and the set to train on lies there; give <study>/certificate.json")
+        raise CertifyError(f"{path} has no study beside it, which holds the set to train on; give <study>/certificate.json")
     return study

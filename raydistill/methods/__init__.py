@@ -13,6 +13,8 @@ from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods import coreset, datadam, datm, dc, dm, pad, random_soft
 from raydistill.spaces.sections import Config
 
+__all__ = ["METHODS", "Control", "Method", "method_configs"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Control:

@@ -75,7 +75,7 @@ def render(frame: pd.DataFrame, suffix: str) -> str:
     if suffix == "csv":
         return str(frame.to_csv(index=False, lineterminator="\n"))
     if suffix not in FORMATS:
-        raise ValueError(f"tables as {suffix!r}; allowed: {', '.join(FORMATS)}: give one of these")
+        raise ValueError(f"table format {suffix!r}; allowed: {', '.join(FORMATS)}: give one of these")
     shown, alike = _for_people(frame)
     if suffix == "md":
         escaped = shown.map(lambda cell: cell.replace("|", "\\|"))
@@ -87,15 +87,15 @@ def render(frame: pd.DataFrame, suffix: str) -> str:
 
 
 def _for_people(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """The cells as text under headers with units, and what is the same in every row of a trial table."""
+    """The cells as text under headers with units, and the values that are the same in every row of a trial table."""
     shown = {str(c): list(frame[c]) for c in frame if str(c) not in FOR_SCRIPTS and not (len(frame) and frame[c].isna().all())}
     alike = {}
     if "state" in frame and len(frame) > 1:
         measured = set(measured_cells(None)) - {"label_kind"}
         alike = {c: cells[0] for c, cells in shown.items() if c not in measured and len(set(map(str, cells))) == 1}
     table = {_header(c): [_cell(c, cell) for cell in cells] for c, cells in shown.items() if c not in alike}
-    told = ", ".join(f"{_header(column)} {_cell(column, cell)}" for column, cell in alike.items())
-    return pd.DataFrame(table, dtype=object), told
+    common = ", ".join(f"{_header(column)} {_cell(column, cell)}" for column, cell in alike.items())
+    return pd.DataFrame(table, dtype=object), common
 
 
 def _header(column: str) -> str:

@@ -1,7 +1,7 @@
-"""A study's records, and the other things that are read, as pandas frames: one row each.
+"""Records as pandas frames, one row each: trials, IPCs, studies, comparisons, experts, networks, timings.
 
-Frames hold what the records hold: fractions, bytes, multiply-accumulates, full precision, and every config field under its own
-name. `rendering` makes text of them.
+A frame keeps the values of the records: fractions, bytes, multiply-accumulates, at full precision, and every config field under
+its own name. `rendering` turns frames into text.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ UNFINISHED = "unfinished"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudyRecords:
-    """All that a study's tables are made from."""
+    """Everything that a study's tables are made from."""
 
     name: str
     trials: tuple[tuple[TrialConfig[Any], TrialRecord | None], ...]
-    """In the order of asks; without a record while a trial runs."""
+    """In the order of asks; a running trial has no record yet."""
     baseline: Baseline | None
     result: SearchResult | None
 
 
 def read_study(study: Store, methods: Mapping[str, type[Config]]) -> StudyRecords:
-    """The records of a study that is running, stopped or done.
+    """The records of a study, whether it runs, has stopped or is done.
 
     Raises:
         StoreError: the folder holds no study, or a file in it is damaged.
@@ -59,7 +59,7 @@ def read_study(study: Store, methods: Mapping[str, type[Config]]) -> StudyRecord
 def trial_frame(records: StudyRecords) -> pd.DataFrame:
     """One row per trial in the order of asks: what it is, its method's fields, what was measured, the rest of its config.
 
-    The standard deviation is over networks; cells that a trial's state leaves without a value are missing.
+    The standard deviation is over networks; a cell is missing where a trial's state gives it no value.
     """
     rows = []
     for config, record in records.trials:
@@ -80,8 +80,8 @@ def trial_frame(records: StudyRecords) -> pd.DataFrame:
 def ipc_frame(records: StudyRecords) -> pd.DataFrame:
     """One row per IPC: its trials, the seconds of all of them, and the finished one with the smallest gap (`trial_id`).
 
-    MACs saved are those of the full data minus those of that trial's set: for one training by the recipe, which has equal
-    steps, and for one pass over the data.
+    MACs saved are those of the full data minus those of that trial's set: for one training by the recipe, with equal steps for
+    both, and for one pass over the data.
     """
     at_ipc: dict[int, list[TrialRecord | None]] = {}
     for config, record in records.trials:
@@ -103,8 +103,8 @@ def ipc_frame(records: StudyRecords) -> pd.DataFrame:
 def study_frame(studies: Sequence[StudyRecords]) -> pd.DataFrame:
     """One row per study, ordered by data set, method and label kind.
 
-    Two studies of the same three (another network, margin or seed) stay two rows: a best-of over them would be no
-    result of either.
+    Two studies that share all three (but not network, margin or seed) stay two rows: a best-of over them would be the result
+    of neither.
     """
     frame = frame_of([_study_cells(records) for records in studies], ("study",))
     return frame.sort_values(["dataset", "method", "label_kind", "study"], ignore_index=True)
@@ -118,7 +118,7 @@ def write_tables(study: Store, records: StudyRecords) -> None:
 
 
 def comparison_frame(comparison: Comparison) -> pd.DataFrame:
-    """One row per method: accuracy over draws, and what it is above random real images of the same draws, with its interval."""
+    """One row per method: accuracy over draws, and its difference to random real images of the same draws, with an interval."""
     rows = [row.model_dump() for row in comparison.rows]
     return frame_of(rows, list(Row.model_fields))
 
@@ -130,7 +130,7 @@ def expert_set_frame(sets: Sequence[ExpertSet]) -> pd.DataFrame:
 
 
 def network_frame(readings: Sequence[NetworkReading]) -> pd.DataFrame:
-    """One row per architecture that one set was read through; `networks` counts those behind mean and deviation."""
+    """One row per architecture that one set was evaluated with; `networks` counts those behind mean and deviation."""
     rows = [
         {
             "network": reading.network,

@@ -28,8 +28,8 @@ from raydistill.reproduce.jobs import (
 from raydistill.reproduce.official import OfficialImages, as_trained, load_official
 from raydistill.reproduce.scales import SCALES, Scale
 from raydistill.reproduce.settings import READINGS, Cell, Reading, Row, SetPlan, rows_of
-from raydistill.search.jobs import Job, JobRunner, run_stage
-from raydistill.search.watcher import Watcher
+from raydistill.search.jobs import Job
+from raydistill.search.workplace import Workplace
 from raydistill.spaces.sections import DatasetConfig
 
 
@@ -109,7 +109,7 @@ def asked_for(tables: str, reading: str, scale: str) -> Asked:
     return Asked(tables=tuple(dict.fromkeys(numbers)), reading=cast("Reading", reading), scale=SCALES[scale])
 
 
-def run_tables(asked: Asked, place: Place, runner: JobRunner, watcher: Watcher) -> Results:
+def run_tables(asked: Asked, place: Place, work: Workplace) -> Results:
     """Make what is missing of the tables and read the outcomes.
 
     A data set that is not there leaves its rows out, and the results say how to get it.
@@ -131,11 +131,11 @@ def run_tables(asked: Asked, place: Place, runner: JobRunner, watcher: Watcher) 
     cells = list({key(cell): cell for row in rows.values() for cell in _cells(row)}.values())
     plans = distinct_plans(cells)
     _check_classes([plan for plan, _ in plans], place)
-    _make_experts([plan for plan, _ in plans], place, runner, watcher)
+    _make_experts([plan for plan, _ in plans], place, work)
     sets = [SetJob(plan=plan, draw=draw, place=place) for plan, draw in plans]
-    _run_left("sets", sets, runner, watcher)
+    _run_left("sets", sets, work)
     readings = _readings(cells, place, asked)
-    _run_left("networks on sets", readings, runner, watcher)
+    _run_left("networks on sets", readings, work)
     outcomes: dict[str, list[Outcome]] = {}
     for job in readings:
         found = job.read()
@@ -193,7 +193,7 @@ def _cells(row: Row) -> list[Cell]:
     return [cell for cell in (row.own, row.random, row.random_soft) if cell is not None]
 
 
-def _make_experts(plans: Sequence[SetPlan], place: Place, runner: JobRunner, watcher: Watcher) -> None:
+def _make_experts(plans: Sequence[SetPlan], place: Place, work: Workplace) -> None:
     """Train what is missing of the experts that plans read."""
     found: dict[str, tuple[SetPlan, ExpertNeed]] = {}
     for plan in plans:
@@ -207,8 +207,7 @@ def _make_experts(plans: Sequence[SetPlan], place: Place, runner: JobRunner, wat
         for plan, need in found.values()
         for index in missing(need, place.folder)[1]
     ]
-    if jobs:
-        run_stage("experts", len(jobs), jobs, runner, watcher)
+    work.run_missing("experts", jobs)
 
 
 def _readings(cells: Sequence[Cell], place: Place, asked: Asked) -> list[ReadingJob]:
@@ -241,10 +240,10 @@ def _open(dataset: str, place: Place, asked: Asked) -> tuple[LabelledImages, Sta
     return test, preprocess
 
 
-def _run_left(stage: str, jobs: Sequence[SetJob] | Sequence[ReadingJob], runner: JobRunner, watcher: Watcher) -> None:
+def _run_left(stage: str, jobs: Sequence[SetJob] | Sequence[ReadingJob], work: Workplace) -> None:
     left: list[Job] = [job for job in jobs if not job.is_done]
     if jobs:
-        run_stage(stage, len(jobs), left, runner, watcher)
+        work.run_stage(stage, len(jobs), left)
 
 
 def _result(row: Row, outcomes: dict[str, list[Outcome]], place: Place) -> Result:

@@ -7,28 +7,26 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import yaml
 
 from raydistill.core.recipes import recipe_of
 from raydistill.data.splits import load_splits
-from raydistill.errors import StudyMismatchError
 from raydistill.methods import METHODS, method_configs
 from raydistill.search.allowance import check_budget
 from raydistill.search.distributions import any_trial, complete_document
 from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
-from raydistill.search.jobs import JobRunner, baseline_jobs, confirm_jobs, run_stage
-from raydistill.search.needs import NodeNeeds
+from raydistill.search.jobs import baseline_jobs, confirm_jobs
+from raydistill.search.needs import needs_of_trial
 from raydistill.search.proposal import Aim
 from raydistill.search.resume import SPACE_FILE, check_resumable
 from raydistill.search.solver import Solver
 from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, not_admissible
-from raydistill.search.watcher import Watcher
+from raydistill.search.workplace import Workplace
 from raydistill.spaces.sections import GoalConfig, dataset_config
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig, read_trial_config
-from raydistill.storage.data_root import DataRoot, as_data_root
 from raydistill.storage.lock import study_lock
 from raydistill.storage.record import SearchResult, TrialRecord, read_trials
 from raydistill.storage.store import Store
@@ -36,39 +34,14 @@ from raydistill.trial.baseline import Baseline, finish_baseline, read_baseline
 from raydistill.trial.confirm import finish_confirmation
 from raydistill.trial.run import LOOK_FRACTIONS
 
-__all__ = ["Executor", "StudyMismatchError", "run_search"]
 
-
-class Executor(JobRunner, Protocol):
-    """Carries out what a search wants done. Starts what it needs when it is first used."""
-
-    def require(self, needs: NodeNeeds) -> None:
-        """Remember what every node must have, and refuse one that has not before its first work."""
-
-    def run_trials(self, solver: Solver, study: Store, data_root: DataRoot, watcher: Watcher) -> None:
-        """Ask, run and tell until the solver gives no more."""
-
-    def close(self) -> None:
-        """Let go of what was started."""
-
-
-def run_search(
-    space: SearchSpace,
-    store: Store,
-    *,
-    data_root: DataRoot,
-    executor: Executor,
-    watcher: Watcher,
-    accept_code_change: bool = False,
-) -> SearchResult:
+def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code_change: bool = False) -> SearchResult:
     """Search a space, or continue where an earlier search of the study ended, however it ended.
 
     Args:
         space: what to search, and what for.
         store: holds studies; this one is `store.at(space.study)`.
-        data_root: folder or URI of the data files.
-        executor: carries trials out; closed at the end.
-        watcher: told what happens.
+        work: carries trials out; its executor is closed at the end.
         accept_code_change: continue a study that other code began.
 
     Raises:
@@ -81,30 +54,29 @@ def run_search(
     """
     store = store.absolute
     study = store.at(space.study)
-    data_root = as_data_root(data_root)
     study.check_writable()
-    with study_lock(study, tell=watcher.note) as study, closing(executor):
+    with study_lock(study, tell=work.watcher.note) as study, closing(work.executor):
         dataset = dataset_config(space.template["dataset"])
-        splits = load_splits(dataset, data_root)
+        splits = load_splits(dataset, work.data_root)
         data_sha256 = splits.sha256
         check_resumable(space, study, data_sha256=data_sha256, accept_code_change=accept_code_change)
         study.write(SPACE_FILE, yaml.safe_dump(complete_document(space), sort_keys=False))
-        executor.require(NodeNeeds(study=study, dataset=dataset, data_sha256=data_sha256, data_root=data_root))
         config = any_trial(space, data_sha256)
-        needs = plan_experts(extreme_trials(space, data_sha256), store, data_root)
-        baseline = _build_baseline(config, study, data_root, executor, watcher)
+        work.executor.require(needs_of_trial(config, study, work.data_root))
+        needs = plan_experts(extreme_trials(space, data_sha256), store, work.data_root)
+        baseline = _build_baseline(config, study, work)
         if not study.at("trials").folders("."):
             seconds = _reading_seconds(config, baseline, recipe_of(config, splits).steps)
             check_budget(space.budget, space.resources.gpus_per_trial, seconds, "the networks that read one trial's set take")
         if not baseline.is_admissible:
-            watcher.note(f"No verdict will be had: {not_admissible(baseline, space.goal)}")
-        prepare_experts(needs, config, store, data_root, executor, watcher, study=space.study, baseline=baseline)
+            work.watcher.note(f"No verdict will be had: {not_admissible(baseline, space.goal)}")
+        prepare_experts(needs, config, store, work, study=space.study, baseline=baseline)
         with _database() as database:
             aim = _aim(space.goal, config, baseline)
             with closing(Solver(space, study, aim=aim, data_sha256=data_sha256, database=database)) as solver:
-                candidates = _run_trials(solver, study, data_root, executor, watcher)
+                candidates = _run_trials(solver, study, work)
                 floor = fitted_floor(solver.law())
-        confirmed = _confirm(candidates, study, data_root, executor, watcher) if baseline.is_admissible else []
+        confirmed = _confirm(candidates, study, work) if baseline.is_admissible else []
         result = _conclude(space, study, baseline, confirmed, floor)
         study.write("result.json", result.model_dump_json(indent=2) + "\n")
         return result
@@ -126,38 +98,35 @@ def _aim(goal: GoalConfig, config: TrialConfig[Any], baseline: Baseline) -> Aim:
     )
 
 
-def _build_baseline(
-    config: TrialConfig[Any], study: Store, data_root: DataRoot, executor: Executor, watcher: Watcher
-) -> Baseline:
+def _build_baseline(config: TrialConfig[Any], study: Store, work: Workplace) -> Baseline:
     found = read_baseline(study)
     if found is not None:
         return found
-    run_stage("baseline", config.evaluation.baseline_networks, baseline_jobs(config, study, data_root), executor, watcher)
-    return finish_baseline(config, study, data_root)
+    jobs = baseline_jobs(config, study, work.data_root)
+    work.run_stage("baseline", config.evaluation.baseline_networks, jobs)
+    return finish_baseline(config, study, work.data_root)
 
 
-def _run_trials(solver: Solver, study: Store, data_root: DataRoot, executor: Executor, watcher: Watcher) -> list[TrialRecord]:
-    watcher.stage("trials", max(solver.space.budget.trials, len(solver.records)))
+def _run_trials(solver: Solver, study: Store, work: Workplace) -> list[TrialRecord]:
+    work.watcher.stage("trials", max(solver.space.budget.trials, len(solver.records)))
     for record in solver.records:
-        watcher.trial_ended(record)
+        work.watcher.trial_ended(record)
     if solver.remaining > 0:
-        executor.run_trials(solver, study, data_root, watcher)
+        work.executor.run_trials(solver, study, work.data_root, work.watcher)
     return solver.candidates()
 
 
-def _confirm(
-    candidates: Sequence[TrialRecord], study: Store, data_root: DataRoot, executor: Executor, watcher: Watcher
-) -> list[Confirmed]:
+def _confirm(candidates: Sequence[TrialRecord], study: Store, work: Workplace) -> list[Confirmed]:
     """Confirm candidates in the order given until one falls on images that chose nothing; see `search.ladder`."""
     confirmed: list[Confirmed] = []
     for record in candidates:
         config = read_trial_config(study.read(f"trials/{record.trial_id}/config.json"), method_configs())
-        jobs = confirm_jobs(config, study, data_root)
-        run_stage("confirmation", config.evaluation.confirm_networks, jobs, executor, watcher)
+        jobs = confirm_jobs(config, study, work.data_root)
+        work.run_stage("confirmation", config.evaluation.confirm_networks, jobs)
         confirmed.append(Confirmed(record, finish_confirmation(config, study)))
         upper, is_lossless = confirmed[-1].confirmation.interval.upper, confirmed[-1].confirmation.is_lossless
         outcome = "confirmed" if is_lossless else "not confirmed, which ends the confirmation"
-        watcher.note(f"trial {record.ask_number} (IPC {record.ipc}) is {outcome}: the upper bound of its gap is {upper:.4f}")
+        work.watcher.note(f"trial {record.ask_number} (IPC {record.ipc}) is {outcome}: the upper bound of its gap is {upper:.4f}")
         if not is_lossless:
             break
     return confirmed

@@ -17,8 +17,9 @@ from raydistill.experts.build import build_expert, build_scores, check_disk
 from raydistill.experts.files import StoredExperts, missing
 from raydistill.experts.need import FOLDER, ExpertNeed, needs_of
 from raydistill.experts.sets import note_use
-from raydistill.search.jobs import JobRunner, network_jobs, run_missing
+from raydistill.search.jobs import network_jobs
 from raydistill.search.watcher import Watcher
+from raydistill.search.workplace import Workplace
 from raydistill.spaces.space import Choices, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
@@ -64,9 +65,7 @@ def prepare_experts(
     needs: Sequence[ExpertNeed],
     config: TrialConfig[Any],
     store: Store,
-    data_root: DataRoot,
-    runner: JobRunner,
-    watcher: Watcher,
+    work: Workplace,
     *,
     study: str | None = None,
     baseline: Baseline | None = None,
@@ -78,9 +77,7 @@ def prepare_experts(
         needs: as `plan_experts` gives them.
         config: one of the trials; says what data, threads and device to use.
         store: holds `experts/` beside the studies.
-        data_root: folder or URI of the data files.
-        runner: runs the jobs.
-        watcher: told of stages `difficulty scores` and `experts`.
+        work: runs the jobs, in the stages `difficulty scores` and `experts`.
         study: noted as a user of the sets.
         baseline: gives the seconds that a training step takes; None leaves times unsaid.
         rebuild_damaged: build damaged ones again instead of refusing.
@@ -88,17 +85,18 @@ def prepare_experts(
     Raises:
         StoreError: an expert is damaged.
     """
-    pace = None if baseline is None else _seconds_per_image(baseline, recipe_of(config, splits_of(config, data_root)))
+    pace = None if baseline is None else _seconds_per_image(baseline, recipe_of(config, splits_of(config, work.data_root)))
     for need in needs:
-        with _held(need, store, watcher):
+        with _held(need, store, work.watcher):
             scores, experts = missing(need, store, rebuild_damaged=rebuild_damaged)
-            watcher.note(_cost(need, len(experts), len(scores), pace))
+            work.watcher.note(_cost(need, len(experts), len(scores), pace))
             note_use(need, store, study)
             stages = (("difficulty scores", "scores", build_scores, scores), ("experts", "expert", build_expert, experts))
             for stage, kind, build, indices in stages:
-                jobs = network_jobs(f"{kind} {need.settings.key}", partial(build, need=need), indices, config, store, data_root)
-                run_missing(stage, jobs, runner, watcher)
-        _tell_of_oddities(need, store, watcher)
+                train = partial(build, need=need)
+                jobs = network_jobs(f"{kind} {need.settings.key}", train, indices, config, store, work.data_root)
+                work.run_missing(stage, jobs)
+        _tell_of_oddities(need, store, work.watcher)
 
 
 @contextmanager

@@ -82,29 +82,11 @@ def network_jobs(
         store: where their files go.
         data_root: folder or URI of the data files.
     """
-    return [
-        NetworkJob(
-            name=f"{name} network {index}",
-            train=train,
-            index=index,
-            config_json=config.canonical_json(),
-            store=store,
-            data_root=data_root,
-        )
-        for index in indices
-    ]
+    return [network_job(f"{name} network {index}", train, index, config, store, data_root) for index in indices]
 
 
-def run_missing(name: str, jobs: Sequence[Job], runner: JobRunner, watcher: Watcher) -> None:
-    """Run the jobs that are left of a stage; no stage where there are none."""
-    if jobs:
-        run_stage(name, len(jobs), jobs, runner, watcher)
-
-
-def run_stage(name: str, total: int, jobs: Sequence[Job], runner: JobRunner, watcher: Watcher) -> None:
-    """Tell of a stage of so many networks, those done before included, and run the jobs that are left."""
-    watcher.stage(name, total)
-    for _ in range(total - len(jobs)):
-        watcher.job_done()
-    if jobs:
-        runner.run_jobs(jobs, watcher)
+def network_job(
+    name: str, train: TrainNetwork, index: int, config: TrialConfig[Any], store: Store, data_root: DataRoot
+) -> NetworkJob:
+    """One network to train; arguments as in `network_jobs`, the name as it stands."""
+    return NetworkJob(name=name, train=train, index=index, config_json=config.canonical_json(), store=store, data_root=data_root)

@@ -20,14 +20,14 @@ from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode
 from raydistill.data.splits import LabelledImages, Splits, load_splits, open_test, splits_of
-from raydistill.errors import InputError
+from raydistill.errors import InputError, Mistake, SpaceError
 from raydistill.experts.files import open_experts
 from raydistill.methods import method_configs
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
 from raydistill.search.watcher import SilentWatcher, Watcher
+from raydistill.search.workplace import Workplace
 from raydistill.sets.place import SET_FILE, opening_log
-from raydistill.spaces.document import Mistake, SpaceError
 from raydistill.spaces.network_names import network_text, parse_networks
 from raydistill.spaces.sections import Config, ImportedConfig, dataset_config
 from raydistill.spaces.space import Choices, Range, SearchSpace
@@ -100,7 +100,8 @@ def distil_once(
     """
     splits = splits_of(config, data_root)
     needs = plan_experts([config], store, data_root)
-    prepare_experts(needs, config, store, data_root, LocalExecutor(), watcher or SilentWatcher())
+    work = Workplace(executor=LocalExecutor(), data_root=data_root, watcher=watcher or SilentWatcher())
+    prepare_experts(needs, config, store, work)
     device = prepare_process(config)
     started: list[SyntheticSet] = []
 

@@ -6,8 +6,8 @@ import bisect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, cast
 
+from raydistill.errors import Mistake
 from raydistill.spaces.data_facts import MOST_IMAGES, DataFacts
-from raydistill.spaces.document import Mistake
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.ranges import ends
 from raydistill.spaces.sections import Config, EvaluationConfig, GoalConfig

@@ -1,33 +1,14 @@
-"""A search space as text: the YAML document, the line of each key, overrides, and the error that names places. A leaf."""
+"""A search space as text: the YAML document, the line of each key, and overrides. A leaf."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
-from raydistill.errors import CorrectableError
+from raydistill.errors import Mistake
 from raydistill.spaces.sections import set_at
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Mistake:
-    """One thing wrong in a space: where, and what to do."""
-
-    key: str
-    message: str
-
-
-class SpaceError(CorrectableError):
-    """A search space has mistakes; the text names all of them with file, line, key and remedy."""
-
-    def __init__(self, source: str, mistakes: Sequence[Mistake], lines: Mapping[str, int]) -> None:
-        self.mistakes = tuple(mistakes)
-        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        rows = [f"  {_place(source, m.key, lines)}: {m.key}: {m.message}" for m in mistakes]
-        super().__init__("\n".join([f"{source} has {count}:", *rows]))
 
 
 def load(text: str) -> tuple[dict[str, Any] | None, dict[str, int], list[Mistake]]:
@@ -78,15 +59,3 @@ def apply(overrides: Sequence[str], document: dict[str, Any], lines: dict[str, i
                 del lines[key]
             lines[path] = 0
     return mistakes
-
-
-def _place(source: str, key: str, lines: Mapping[str, int]) -> str:
-    line = line_of(key, lines)
-    return "--set" if line == 0 else source if line is None else f"{source}:{line}"
-
-
-def line_of(key: str, lines: Mapping[str, int]) -> int | None:
-    """The line of a key or of the nearest section around it; 0 for one that an override set."""
-    while key and key not in lines:
-        key = key.rpartition(".")[0]
-    return lines.get(key)

@@ -14,10 +14,10 @@ from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from raydistill.errors import DataError
+from raydistill.errors import DataError, Mistake, SpaceError, line_of
 from raydistill.spaces.checks import SmallestMargin, check_ipc, check_margin, check_method, check_network
 from raydistill.spaces.data_facts import DataFacts
-from raydistill.spaces.document import Mistake, SpaceError, apply, line_of, load
+from raydistill.spaces.document import apply, load
 from raydistill.spaces.messages import explain, listed, shown, text_for_number, unknown
 from raydistill.spaces.network import NETWORKS, NetworkConfig
 from raydistill.spaces.ranges import ends, is_whole, ranges_in, read_range, takes_only_choices

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from raydistill.spaces.document import Mistake
+from raydistill.errors import Mistake
 from raydistill.spaces.messages import shown, text_for_number, unknown
 from raydistill.spaces.space import Choices, Range
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import raydistill
+from raydistill import api
 from raydistill.api.common import executor_for
 from raydistill.errors import InputError
 from raydistill.spaces.sections import ResourcesConfig
@@ -32,8 +33,32 @@ def test_a_function_is_not_replaced_by_the_package_of_its_name(name: str, module
     assert in_a_fresh_process(code) == "True"
 
 
+def test_dir_and_a_star_import_show_what_a_user_calls_and_nothing_else() -> None:
+    functions = (
+        "ablate build_experts certify compare distill evaluate export_set import_set reproduce search status verify".split()
+    )
+    assert dir(raydistill) == sorted(["__version__", "errors", *functions])
+    code = "from raydistill import *; print([name for name in dir() if not name.startswith('__')])"
+    assert in_a_fresh_process(code) == str(sorted(["errors", *functions]))
+    assert sorted(api.__all__) == functions
+
+
+def test_the_errors_module_shows_every_error_and_nothing_else() -> None:
+    shown = {getattr(raydistill.errors, name) for name in raydistill.errors.__all__}
+    assert {kind for kind in shown if not issubclass(kind, raydistill.errors.RaydistillError)} == {raydistill.errors.Mistake}
+    assert all(kind.__doc__ and kind.__module__ == "raydistill.errors" for kind in shown)
+    defined = {kind for kind in vars(raydistill.errors).values() if isinstance(kind, type) and issubclass(kind, Exception)}
+    assert defined <= shown
+
+
+def test_a_mistake_in_a_space_is_caught_as_an_error_of_the_errors_module() -> None:
+    with pytest.raises(raydistill.errors.SpaceError) as raised:
+        raydistill.search("digits_datadam", overrides=["method.lr_imagse=1"])
+    assert [mistake.key for mistake in raised.value.mistakes] == ["method.lr_imagse"]
+
+
 def test_what_is_public_is_documented_and_typed() -> None:
-    for name in set(raydistill.__all__) - {"__version__"}:
+    for name in set(raydistill.__all__) - {"__version__", "errors"}:
         function = getattr(raydistill, name)
         signature = inspect.signature(function)
         assert all(f"        {parameter}: " in function.__doc__ for parameter in signature.parameters)
@@ -55,5 +80,5 @@ def test_an_attribute_that_is_not_there_is_an_attribute_error() -> None:
 
 
 def test_one_process_and_a_cluster_exclude_each_other() -> None:
-    with pytest.raises(InputError, match=r"local and the address auto; .* give one of them"):
+    with pytest.raises(InputError, match=r"given local and the address auto; .* give one of them"):
         executor_for(ResourcesConfig(), local=True, address="auto")

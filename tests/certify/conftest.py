@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from made_up import SPACE, Told, space
+from made_up import SPACE, space, workplace
 
 from raydistill.certify import findings
+from raydistill.certify.candidate import TrialChoice
 from raydistill.certify.run import certify_study
 from raydistill.core.recipes import RECIPES
 from raydistill.search.driver import run_search
-from raydistill.search.local import LocalExecutor
 from raydistill.storage.store import Store
 from raydistill.trial import baseline
 
@@ -42,7 +42,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=5))
         patch.setattr(baseline, "is_admissible", lambda *_: True)
         searched_space = space(*QUICK, text=SMALL)
-        run_search(searched_space, Store(str(folder)), data_root=None, executor=LocalExecutor(), watcher=Told())
+        run_search(searched_space, Store(str(folder)), workplace())
     return folder
 
 
@@ -63,16 +63,7 @@ def certified_once(searched: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def certified(certified_once: Path, study: Store) -> Store:
     """The study with its certificate, made by the first test that asks for it."""
     if not certified_once.exists():
-        certify_study(
-            study,
-            trial_id=None,
-            networks=2,
-            again=False,
-            accept_code_change=False,
-            data_root=None,
-            executor=LocalExecutor(),
-            watcher=Told(),
-        )
+        certify_study(study, TrialChoice(), workplace(), networks=2, again=False)
         shutil.copytree(study.parent.root, certified_once)
     else:
         shutil.rmtree(study.parent.root)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from made_up import Told, correct
+from made_up import Told, correct, workplace
 from torch.nn.functional import one_hot
 
 from raydistill.certify import ablation
 from raydistill.certify.ablation import Sizes, ablate_study, outcome_file, plan_variants, with_hard_labels
 from raydistill.certify.ablation_table import HARD, START, Ablation, Read, render_ablation
-from raydistill.certify.candidate import find_candidate
+from raydistill.certify.candidate import TrialChoice, find_candidate
 from raydistill.core.paired_gap import paired_gap
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.errors import CertifyError, DivergedError
@@ -27,17 +27,9 @@ from raydistill.storage.store import Store
 
 
 def ablate(study: Store, watcher: Any = None, **given: Any) -> Ablation:
-    arguments: dict[str, Any] = {
-        "trial_id": None,
-        "draws": 2,
-        "networks": 1,
-        "accept_code_change": False,
-        "data_root": None,
-        "executor": LocalExecutor(),
-        "watcher": watcher or Told(),
-        **given,
-    }
-    return ablate_study(study, **arguments)
+    work = workplace(watcher, given.pop("executor", None))
+    choice = TrialChoice(trial_id=given.pop("trial_id", None), accept_code_change=given.pop("accept_code_change", False))
+    return ablate_study(study, choice, work, **{"draws": 2, "networks": 1, **given})
 
 
 def test_every_term_in_use_has_a_row_and_the_start_set_the_last(study: Store) -> None:
@@ -48,7 +40,8 @@ def test_every_term_in_use_has_a_row_and_the_start_set_the_last(study: Store) ->
     assert told.all("stage") == [("ablation", 8)]
     assert json.loads(study.read("ablation.json")) == json.loads(made.model_dump_json())
     assert study.read("ablation.md").decode() == render_ablation(made)
-    again = f"Again: `raydistill ablate {made.study} --trial {made.trial_id} --draws 2 --networks 1`; code `{made.code_sha256}`"
+    command = f"raydistill ablate {made.study} --trial {made.trial_id} --draws 2 --networks 1"
+    again = f"Run again with `{command}`; code `{made.code_sha256}`"
     assert f"\n{again}, commit `abc`, torch " in render_ablation(made.model_copy(update={"commit": "abc"}))
     assert f"\n{again}, torch " in render_ablation(made.model_copy(update={"commit": None}))
 
@@ -110,14 +103,14 @@ def test_what_off_means_for_datadam() -> None:
 
 
 def test_a_term_that_is_off_already_is_unused(study: Store) -> None:
-    winner = find_candidate(study, None, None, accept_code_change=False).config
+    winner = find_candidate(study, TrialChoice(), None).config
     plain = winner.model_copy(update={"method": winner.method.model_copy(update={"augmentation": "none"})})
     variants, unused = plan_variants(plain, draws=2, networks=1)
     assert (list(variants), unused) == (["", "attention", "mmd"], ("augmentation", "model steps"))
 
 
 def test_variants_of_a_draw_share_their_seed(study: Store) -> None:
-    variants, _ = plan_variants(find_candidate(study, None, None, accept_code_change=False).config, draws=3, networks=1)
+    variants, _ = plan_variants(find_candidate(study, TrialChoice(), None).config, draws=3, networks=1)
     seeds = [[config.seed for config in configs] for configs in variants.values()]
     assert all(row == seeds[0] for row in seeds)
     assert len(set(seeds[0])) == 3
@@ -178,7 +171,7 @@ def test_a_method_that_always_diverges_is_refused(study: Store, monkeypatch: pyt
 
 
 def test_a_method_without_terms_is_refused(study: Store) -> None:
-    winner = find_candidate(study, None, None, accept_code_change=False).config
+    winner = find_candidate(study, TrialChoice(), None).config
     random = winner.model_copy(update={"method": METHODS["random"].config(name="random")})
     with pytest.raises(CertifyError, match=r"method random has no terms to turn off; methods with terms: .*datadam"):
         plan_variants(random, draws=2, networks=1)

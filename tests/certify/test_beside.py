@@ -45,16 +45,19 @@ def change(study: Store, name: str, **changes: Any) -> None:
     [
         (lambda study, trial: study.write(f"{trial}/images.safetensors", "x"), "images.safetensors is another set"),
         (lambda study, trial: study.delete(f"{trial}/images.safetensors"), "images.safetensors is missing"),
-        (lambda study, trial: study.delete(f"{trial}/record.json"), "record.json is not of the certified config"),
+        (lambda study, trial: study.delete(f"{trial}/record.json"), "record.json does not have the certified config"),
         (lambda study, trial: change(study, f"{trial}/record.json", experts_sha256="1" * 64), "record.json names other experts"),
-        (lambda study, trial: study.write("certificate.md", "All is well."), "certificate.md does not say what the certificate"),
+        (
+            lambda study, trial: study.write("certificate.md", "All is well."),
+            "certificate.md is not the page of this certificate",
+        ),
         (
             lambda study, trial: study.write("certificate/1/networks/set-0-1.safetensors", "x"),
             "networks/set-0-1.safetensors is another network",
         ),
         (
             lambda study, trial: study.write("certificate/1/sets/k_center-0.safetensors", study.read(HERDING)),
-            "sets/k_center-0.safetensors is another control set: its hash is not the certificate's",
+            "sets/k_center-0.safetensors is another control set: its hash is not the one in the certificate",
         ),
         (lambda study, trial: change(study, f"{trial}/record.json", code_sha256="1" * 64), "names other code of the search than"),
         (lambda study, trial: study.delete("baseline/network-1.json"), "a file baseline/network-*.json is missing, and evidence"),
@@ -66,7 +69,7 @@ def change(study: Store, name: str, **changes: Any) -> None:
         ),
         (
             lambda study, trial: study.parent.delete(f"test_openings/{study.parent.files('test_openings')[0]}"),
-            "is missing or says something else than the certificate",
+            "is missing or differs from the certificate",
         ),
     ],
     ids=[
@@ -136,7 +139,7 @@ def test_a_study_that_was_searched_on_is_no_mismatch_and_is_said(certified: Stor
     change(certified, "result.json", confirmed_candidates=99)
     found = verify_certificate(certified.path("certificate.json"))
     assert found.not_checked == (
-        "confirmed candidates and seconds of the search: it went on after the certificate, and its result is of later",
+        "confirmed candidates and seconds of the search: it continued after the certificate, and its result is newer",
     )
 
 
@@ -145,4 +148,4 @@ def test_networks_and_controls_may_be_deleted_and_that_is_said(certified: Store)
     shutil.rmtree(certified.local_path("certificate"))
     found = verify_certificate(certified.path("certificate.json"))
     (said,) = found.not_checked
-    assert said == "18 networks and 7 control sets: they are not in the study any more; --retrain makes them again"
+    assert said == "18 networks and 7 control sets: the study no longer has them; --retrain makes them again"

@@ -123,7 +123,7 @@ def test_a_set_of_other_code_is_said() -> None:
 
 
 def test_arms_out_of_order_are_refused() -> None:
-    with pytest.raises(ValidationError, match=r"arms begin with \['set', 'full'\]; full and set are wanted"):
+    with pytest.raises(ValidationError, match=r"arms begin with \['set', 'full'\], and must begin with full and set"):
         evidence(arms=(arm("set", FULL), arm("full", FULL)))
 
 

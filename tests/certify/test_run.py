@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up import Told
+from made_up import Told, workplace
 
 from raydistill.certify import arms, candidate, reading, run
 from raydistill.certify.arms import plan_arms, set_jobs
+from raydistill.certify.candidate import TrialChoice
 from raydistill.certify.certificate import Certificate, read_certificate
 from raydistill.certify.evidence import openings_of
 from raydistill.certify.run import certify_study
@@ -29,17 +30,9 @@ from raydistill.storage.store import Store
 
 
 def certify(study: Store, watcher: Any = None, **given: Any) -> Certificate:
-    arguments: dict[str, Any] = {
-        "trial_id": None,
-        "networks": 2,
-        "again": False,
-        "accept_code_change": False,
-        "data_root": None,
-        "executor": LocalExecutor(),
-        "watcher": watcher or Told(),
-        **given,
-    }
-    return certify_study(study, **arguments)
+    work = workplace(watcher, given.pop("executor", None))
+    choice = TrialChoice(trial_id=given.pop("trial_id", None), accept_code_change=given.pop("accept_code_change", False))
+    return certify_study(study, choice, work, **{"networks": 2, "again": False, **given})
 
 
 def openings(study: Store) -> list[str]:
@@ -117,7 +110,7 @@ def trained(study: Store) -> None:
         (
             lambda study: study.delete("baseline/network-1.json"),
             CertifyError,
-            r"baseline lacks a file network-\*\.json, .* nothing was opened: restore it, or delete it and baseline/",
+            r"baseline lacks a file network-\*\.json, .* the test split stays sealed: restore it, or delete it and baseline/",
         ),
         (
             lambda study: study.write("baseline/network-1.json", "[{}]"),
@@ -134,22 +127,22 @@ def trained(study: Store) -> None:
         (
             lambda study: cut(study, "certificate/1/networks/herding-0-1.safetensors"),
             StoreError,
-            r"herding-0-1\.safetensors is damaged \(.*\); delete it to have the network trained again",
+            r"herding-0-1\.safetensors is damaged \(.*\); delete it, and certify again to train it again",
         ),
         (
             lambda study: cut(study, "certificate/1/sets/random-0.safetensors"),
             StoreError,
-            r"random-0\.safetensors: not a synthetic set .*; delete it, and what was trained on it, to have it made again",
+            r"random-0\.safetensors: not a synthetic set .*; delete it and the networks trained on it, and certify again",
         ),
         (
             lambda study: study.parent.write("test_openings/20200101T000000000000-digits.json", "{"),
             StoreError,
-            r"digits\.json is damaged \(.*\), and it is what shows that the test split was opened: restore it",
+            r"digits\.json is damaged \(.*\), and it records an opening of the test split: restore it",
         ),
         (
             lambda study: cut(study, "certificate/1/plan.json"),
             StoreError,
-            r"plan\.json is damaged \(.*\); delete certificate/1 to begin it anew",
+            r"plan\.json is damaged \(.*\); delete certificate/1 to start over",
         ),
         (
             lambda study: study.delete(f"trials/{study.read_json('result.json')['winner_trial_id']}/images.safetensors"),
@@ -210,7 +203,7 @@ def test_openings_of_other_folders_of_images_are_not_counted(tmp_path: Path) -> 
 
 def test_jobs_travel_to_other_processes(study: Store) -> None:
     """As Ray sends them; a network trained there is the one trained here."""
-    found = candidate.find_candidate(study, None, None, accept_code_change=False)
+    found = candidate.find_candidate(study, TrialChoice(), None)
     plan = run._plan(study, found, networks=2, number=1)
     job = arms.network_jobs(plan, found.config, study, None)[0]
     pickle.loads(pickle.dumps(job))()
@@ -245,7 +238,7 @@ def test_networks_of_one_seed_start_alike_in_every_arm(study: Store, monkeypatch
 
 def test_a_second_certificate_is_refused(study: Store) -> None:
     certify(study)
-    with pytest.raises(CertifyError, match=r"has its certificate .*the test split answers once.*--again"):
+    with pytest.raises(CertifyError, match=r"has its certificate .*the test split is opened once.*--again"):
         certify(study)
     assert len(openings(study)) == 1
 
@@ -262,7 +255,7 @@ def test_a_second_opening_is_marked_and_keeps_the_first(study: Store) -> None:
 
 
 def test_a_first_certificate_is_no_second(study: Store) -> None:
-    with pytest.raises(CertifyError, match="has no certificate yet, so there is none to repeat: leave --again out"):
+    with pytest.raises(CertifyError, match="has no certificate yet to repeat: leave --again out"):
         certify(study, again=True)
 
 
@@ -270,7 +263,9 @@ def test_too_few_test_images_are_said_before_anything_is_trained(study: Store, m
     """Three images decide no margin of 0.95 with two pairs."""
     monkeypatch.setattr(candidate, "count_test_images", lambda *_: 3)
     monkeypatch.setattr(candidate, "planned_half_width", lambda *_: 0.97)
-    with pytest.raises(CertifyError, match=r"3 test images with 2 pairs of networks decide none below 0\.9700 .*nothing was"):
+    with pytest.raises(
+        CertifyError, match=r"3 test images with 2 pairs of networks can decide no margin below 0\.9700 .*nothing was"
+    ):
         certify(study)
     assert not study.exists("certificate")
     assert openings(study) == []
@@ -278,12 +273,12 @@ def test_too_few_test_images_are_said_before_anything_is_trained(study: Store, m
 
 def test_data_without_a_test_split_decides_nothing(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidate, "count_test_images", lambda *_: 0)
-    with pytest.raises(CertifyError, match=r"0 test images .* decide none below 1\.0000"):
+    with pytest.raises(CertifyError, match=r"0 test images .* can decide no margin below 1\.0000"):
         certify(study)
 
 
 def test_one_network_is_refused(study: Store) -> None:
-    with pytest.raises(CertifyError, match="given 1 networks; pairs vary, and one shows nothing of that"):
+    with pytest.raises(CertifyError, match="given 1 networks; one pair does not show how pairs vary"):
         certify(study, networks=1)
 
 
@@ -300,7 +295,7 @@ def test_a_trial_can_be_named(study: Store) -> None:
 
 
 def test_a_trial_that_is_none_is_refused_with_those_there_are(study: Store) -> None:
-    with pytest.raises(CertifyError, match=f"trial abc is no finished trial of .*; finished: .*{study.folders('trials')[0]}"):
+    with pytest.raises(CertifyError, match=f"trial abc is not a finished trial of .*; finished: .*{study.folders('trials')[0]}"):
         certify(study, trial_id="abc")
 
 
@@ -318,7 +313,7 @@ def test_a_damaged_result_is_refused(study: Store) -> None:
 
 def test_a_study_without_its_baseline_is_refused(study: Store) -> None:
     study.delete("baseline/baseline.json")
-    with pytest.raises(CertifyError, match="has no baseline, so there is nothing to be as good as"):
+    with pytest.raises(CertifyError, match="has no baseline to compare with"):
         certify(study)
 
 
@@ -377,7 +372,7 @@ def test_controls_follow_from_the_label_kind_of_the_set(study: Store, monkeypatc
     random = METHODS["random"]
     control = Control(label_kinds=frozenset({"soft"}), draws=2, settings=lambda winner: {"power": winner.attention_power})
     monkeypatch.setitem(METHODS, "random_soft", Method(SoftConfig, random.distill, label_kind="soft", control=control))
-    winner = candidate.find_candidate(study, None, None, accept_code_change=False).config
+    winner = candidate.find_candidate(study, TrialChoice(), None).config
     hard, soft = ([arm.name for arm in plan_arms(winner, kind)] for kind in ("hard", "soft"))  # type: ignore[arg-type]
     assert hard == ["full", "set", *["random"] * 5, "k_center", "herding"]
     assert soft == ["full", "set", "random_soft", "random_soft", *hard[2:]]
@@ -387,13 +382,13 @@ def test_controls_follow_from_the_label_kind_of_the_set(study: Store, monkeypatc
 
 
 def test_the_winners_own_method_is_no_control_of_it(study: Store) -> None:
-    winner = candidate.find_candidate(study, None, None, accept_code_change=False).config
+    winner = candidate.find_candidate(study, TrialChoice(), None).config
     k_center = winner.model_copy(update={"method": METHODS["k_center"].config(name="k_center")})
     assert [arm.name for arm in plan_arms(k_center, "hard")] == ["full", "set", *["random"] * 5, "herding"]
 
 
 def test_controls_have_the_size_of_the_set(study: Store) -> None:
-    found = candidate.find_candidate(study, None, None, accept_code_change=False)
+    found = candidate.find_candidate(study, TrialChoice(), None)
     plan = run._plan(study, found, networks=2, number=1)
     for job in set_jobs(plan, found.config, study, None, experts=study.parent):
         job()

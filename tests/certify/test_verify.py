@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from hand_certified import FULL, certificate, set_at
-from made_up import Told
+from made_up import workplace
 
 from raydistill.certify import verify
 from raydistill.certify.certificate import Certificate, content_sha256
@@ -17,7 +17,6 @@ from raydistill.certify.findings import find
 from raydistill.certify.verify import retrain, verify_certificate
 from raydistill.core.recipes import RECIPES
 from raydistill.errors import CertifyError, InputError, VerificationError
-from raydistill.search.local import LocalExecutor
 from raydistill.storage.store import Store
 
 
@@ -46,9 +45,9 @@ def test_a_certificate_alone_holds_and_says_what_was_not_checked(tmp_path: Path)
 @pytest.mark.parametrize(
     ("path", "value", "named"),
     [
-        (("findings", "verdict"), "lossless", "findings.verdict is 'lossless', and follows as 'not_lossless'"),
-        (("findings", "gap", "upper"), 0.019, "findings.gap.upper is 0.019, and follows as 0.0"),
-        (("findings", "lossless_controls"), 0, "findings.lossless_controls is 0, and follows as 1"),
+        (("findings", "verdict"), "lossless", "findings.verdict is 'lossless', and computed again it is 'not_lossless'"),
+        (("findings", "gap", "upper"), 0.019, "findings.gap.upper is 0.019, and computed again it is 0.0"),
+        (("findings", "lossless_controls"), 0, "findings.lossless_controls is 0, and computed again it is 1"),
         (("findings", "headline", 1), "All is well.", "findings.headline[1] is 'All is well.'"),
         (("evidence", "arms", 1, "correct", 0), "ff" * 25, "findings.arms[1].accuracy_fraction is 0.9"),
         (("evidence", "trial_id"), "0" * 12, "the certificate is for trial 000000000000"),
@@ -102,14 +101,14 @@ def test_what_is_no_certificate_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CertifyError, match=r"no certificate at .*give a certificate\.json that raydistill certify wrote"):
         verify_certificate(str(tmp_path / "certificate.json"))
     (tmp_path / "certificate.json").write_text("{}")
-    with pytest.raises(CertifyError, match=r"is no certificate of this version \(findings: Field required\)"):
+    with pytest.raises(CertifyError, match=r"is not a certificate of this version \(findings: Field required\)"):
         verify_certificate(str(tmp_path))
 
 
 def again(study: Store, **given: Any) -> verify.Verification:
     path = study.path("certificate.json")
     held = given.pop("held", None) or verify_certificate(path)
-    return retrain(held, path, data_root=None, executor=LocalExecutor(), watcher=Told(), **given)
+    return retrain(held, path, workplace(**given))
 
 
 def test_training_again_gives_the_same_answers_and_is_logged(certified: Store) -> None:
@@ -134,7 +133,7 @@ def test_made_up_answers_are_found_by_training_again(certified: Store) -> None:
     with pytest.raises(VerificationError) as raised:
         again(certified, held=held)
     lines = [line for line in str(raised.value).splitlines() if line.startswith("  ")]
-    assert lines[0] == "  the test images are others"
+    assert lines[0] == "  the test images are different"
     assert lines[1].startswith("  set, network 0: ")
     assert lines[1].endswith(" of 450 test images differ")
     assert len(lines) == 2
@@ -143,8 +142,8 @@ def test_made_up_answers_are_found_by_training_again(certified: Store) -> None:
 def test_without_its_study_nothing_can_be_trained_again(tmp_path: Path) -> None:
     path = written(tmp_path, certificate())
     held = verify_certificate(path)
-    with pytest.raises(CertifyError, match="has no study beside it, and the set to train on lies there"):
-        retrain(held, path, data_root=None, executor=LocalExecutor(), watcher=Told())
+    with pytest.raises(CertifyError, match="has no study beside it, which holds the set to train on"):
+        retrain(held, path, workplace())
 
 
 def test_another_recipe_cannot_train_again(certified: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -439,7 +439,7 @@ def test_a_search_is_certified_verified_and_taken_apart(small: Path, monkeypatch
     assert held.stdout.splitlines()[0] == page.splitlines()[2]
     again = run("certify", "tiny", "--store", store, "--local", "--networks", "2")
     assert again.exit_code == 2
-    assert "the test split answers once" in again.stderr
+    assert "the test split is opened once" in again.stderr
     taken_apart = run("ablate", "tiny", "--store", store, "--local", "--draws", "2", "--networks", "1")
     assert taken_apart.exit_code == 0, taken_apart.output
     assert "| attention | attention_weight=0.0 | 2 (0) |" in taken_apart.stdout

@@ -27,6 +27,7 @@ from raydistill.methods.random_soft import RandomSoftConfig, of_the_same_experts
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
 from raydistill.search.watcher import SilentWatcher
+from raydistill.search.workplace import Workplace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.lock import study_lock
 from raydistill.storage.store import Store
@@ -85,7 +86,8 @@ class Told(SilentWatcher):
 def prepare(store: Store, *configs: TrialConfig[Any], **given: Any) -> Told:
     told = Told()
     needs = plan_experts(configs, store, None, rebuild_damaged=given.get("rebuild_damaged", False))
-    prepare_experts(needs, configs[0], store, None, LocalExecutor(), told, **given)
+    work = Workplace(executor=LocalExecutor(), data_root=None, watcher=told)
+    prepare_experts(needs, configs[0], store, work, **given)
     return told
 
 

@@ -24,6 +24,7 @@ from raydistill.methods import METHODS
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
 from raydistill.search.watcher import SilentWatcher
+from raydistill.search.workplace import Workplace
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
@@ -133,7 +134,8 @@ def trained_experts(config: ExpertFields) -> StoredExperts:
     )
     store = Store(tempfile.mkdtemp(prefix="raydistill-test-"))
     atexit.register(store.delete_folder, ".")
-    prepare_experts(plan_experts([trial], store, None), trial, store, None, LocalExecutor(), SilentWatcher())
+    work = Workplace(executor=LocalExecutor(), data_root=None, watcher=SilentWatcher())
+    prepare_experts(plan_experts([trial], store, None), trial, store, work)
     experts = open_experts(trial, load_splits(trial.dataset), store)
     assert experts is not None
     return experts

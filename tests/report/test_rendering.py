@@ -74,5 +74,5 @@ def test_latex_escapes_and_keeps_units(by_hand: HandMade) -> None:
 
 
 def test_another_format_is_refused() -> None:
-    with pytest.raises(ValueError, match="tables as 'html'; allowed: md, csv, tex: give one of these"):
+    with pytest.raises(ValueError, match="table format 'html'; allowed: md, csv, tex: give one of these"):
         render(pd.DataFrame({"ipc": [1]}), "html")

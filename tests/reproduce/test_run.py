@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_up import workplace
 from PIL import Image
 
 from raydistill.errors import DataError, DeviceError, DivergedError, InputError, StoreError
@@ -17,7 +18,6 @@ from raydistill.reproduce.published import TABLES
 from raydistill.reproduce.run import Asked, Results, asked_for, run_tables
 from raydistill.reproduce.scales import Scale
 from raydistill.reproduce.settings import rows_of
-from raydistill.search.local import LocalExecutor
 from raydistill.storage.store import Store
 
 
@@ -43,7 +43,7 @@ def at(folder: Path) -> Place:
 
 
 def run_small(folder: Path, tables: str, reading: str = "as_run") -> Results:
-    return run_tables(asked_for(tables, reading, "small"), at(folder), LocalExecutor(), Told())  # type: ignore[arg-type]
+    return run_tables(asked_for(tables, reading, "small"), at(folder), workplace(Told()))
 
 
 @pytest.mark.usefixtures("tiny")
@@ -173,7 +173,7 @@ def test_a_gpu_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     place = Place(store=Store(str(tmp_path)), data_root=None, threads=1, device="cuda")
     with pytest.raises(DeviceError, match=r"a GPU is asked for .* and CUDA finds none"):
-        run_tables(asked_for("1", "as_run", "small"), place, LocalExecutor(), Told())  # type: ignore[arg-type]
+        run_tables(asked_for("1", "as_run", "small"), place, workplace(Told()))
 
 
 def test_mean_and_deviations_by_hand() -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from raydistill.methods import method_configs
+from raydistill.search.local import LocalExecutor
 from raydistill.search.proposal import Aim
+from raydistill.search.workplace import Workplace
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.parse import Known, parse_space
 from raydistill.spaces.space import SearchSpace
@@ -47,6 +49,11 @@ AIM = Aim(margin=0.02, half_width=0.005, shift_deviation=0.004)
 
 def space(*overrides: str, text: str = SPACE) -> SearchSpace:
     return parse_space(text, KNOWN, overrides=overrides)
+
+
+def workplace(watcher: Any = None, executor: Any = None) -> Workplace:
+    """This process, with the data in its default folder, and a watcher that remembers."""
+    return Workplace(executor=executor or LocalExecutor(), data_root=None, watcher=watcher or Told())
 
 
 def record(config: TrialConfig[Any], gap: float | None, state: State = "finished", **changes: Any) -> TrialRecord:

@@ -11,7 +11,7 @@ from typing import Any
 import optuna
 import pytest
 import torch
-from made_up import SPACE, Told, space
+from made_up import SPACE, Told, space, workplace
 
 from raydistill.core.recipes import RECIPES
 from raydistill.errors import BudgetError, StoreError, StudyInUseError
@@ -46,8 +46,8 @@ def quick(*overrides: str) -> SearchSpace:
 
 
 def search(folder: Path, searched: SearchSpace | None = None, watcher: Any = None, **given: Any) -> SearchResult:
-    arguments = {"data_root": None, "executor": LocalExecutor(), "watcher": watcher or Told(), **given}
-    return run_search(searched or quick(), Store(str(folder)), **arguments)
+    work = workplace(watcher, given.pop("executor", None))
+    return run_search(searched or quick(), Store(str(folder)), work, **given)
 
 
 def records(folder: Path) -> dict[int, dict[str, Any]]:
@@ -242,7 +242,7 @@ def test_a_relative_store_is_the_same_study(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_study_elsewhere_gets_a_copy_of_the_view(tmp_path: Path) -> None:
     """fsspec's memory file system stands for a bucket."""
-    result = run_search(quick(), Store(f"memory://{tmp_path.name}"), data_root=None, executor=LocalExecutor(), watcher=Told())
+    result = run_search(quick(), Store(f"memory://{tmp_path.name}"), workplace())
     study = Store(f"memory://{tmp_path.name}/made-up")
     assert study.read("study.db").startswith(b"SQLite format 3")
     assert study.read_json("result.json")["verdict"] == result.verdict

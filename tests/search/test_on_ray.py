@@ -15,7 +15,7 @@ from typing import Any
 
 import optuna
 import pytest
-from made_up import Told, space
+from made_up import Told, space, workplace
 
 ray = pytest.importorskip("ray")
 
@@ -65,7 +65,7 @@ def tiny(*overrides: str) -> SearchSpace:
 def search(folder: Path, *overrides: str, watcher: Any = None, local: bool = False) -> Any:
     searched = tiny(*overrides)
     executor = LocalExecutor() if local else RayExecutor(None, searched.resources)
-    return run_search(searched, Store(str(folder)), data_root=None, executor=executor, watcher=watcher or Told())
+    return run_search(searched, Store(str(folder)), workplace(watcher, executor))
 
 
 def records(folder: Path) -> dict[int, dict[str, Any]]:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from made_up import Told, space
+from made_up import Told, space, workplace
 
 ray = pytest.importorskip("ray")
 
@@ -136,7 +136,7 @@ def test_two_nodes_that_share_all_carry_a_search(cluster: Any, tmp_path: Path) -
     searched, told = space(text=TINY), Told()
     executor = RayExecutor(cluster.address, searched.resources)
     try:
-        result = run_search(searched, Store(str(tmp_path)), data_root=None, executor=executor, watcher=told)
+        result = run_search(searched, Store(str(tmp_path)), workplace(told, executor))
     finally:
         cluster.remove_node(node)
     assert result.trials["finished"] == 1

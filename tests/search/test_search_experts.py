@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_up import workplace
 
 from raydistill.catalogue import load_space
 from raydistill.core.recipes import RECIPES
-from raydistill.errors import ExpertsError
+from raydistill.errors import ExpertsError, SpaceError
 from raydistill.search.driver import run_search
 from raydistill.search.experts import extreme_trials
-from raydistill.search.local import LocalExecutor
 from raydistill.search.watcher import SilentWatcher
-from raydistill.spaces.document import SpaceError
 from raydistill.spaces.space import SearchSpace
 from raydistill.storage.store import Store
 
@@ -76,7 +75,7 @@ def space(**changes: Any) -> SearchSpace:
 
 def search(folder: Path, executor: Any = None, **changes: Any) -> Counted:
     watcher = Counted()
-    run_search(space(**changes), Store(str(folder)), data_root=None, executor=executor or LocalExecutor(), watcher=watcher)
+    run_search(space(**changes), Store(str(folder)), workplace(watcher, executor))
     return watcher
 
 

@@ -10,10 +10,9 @@ from hand_made import SMALL
 from typer.testing import CliRunner
 
 from raydistill.cli import app
-from raydistill.errors import InputError, StoreError
+from raydistill.errors import InputError, SpaceError, StoreError
 from raydistill.search import submission
 from raydistill.search.submission import plan_submission, submitted_lines
-from raydistill.spaces.document import SpaceError
 from raydistill.storage.record import code_sha256
 
 

@@ -142,7 +142,7 @@ def test_an_imported_set_is_saved_evaluated_and_exported(tmp_path: Path) -> None
     imported = take(file(tmp_path, images=PIXELS, labels=LABELS), overrides=settings)
     write_set(imported.synthetic, imported.manifest, Store(str(tmp_path / "mine")))
     assert read_set_file(str(tmp_path / "mine"))[1].method.source == "set.pt"
-    (accuracy,) = raydistill.evaluate(tmp_path / "mine")
+    (accuracy,) = raydistill.evaluate(tmp_path / "mine").accuracy_fractions
     assert 0 < accuracy < 1
     assert (
         json.loads((Path(export_set(str(tmp_path / "mine"), tmp_path / "png", "png").path) / "about.json").read_text())["ipc"]

@@ -17,9 +17,8 @@ import raydistill
 from raydistill.catalogue import load_space
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import decode
-from raydistill.errors import DataError, InputError, StoreError
+from raydistill.errors import DataError, InputError, SpaceError, StoreError
 from raydistill.sets.one import compare_with_start, distil_once, only_trial
-from raydistill.spaces.document import SpaceError
 from raydistill.storage.store import Store
 
 
@@ -96,14 +95,14 @@ def test_a_folder_of_images_is_distilled_and_evaluated_where_its_data_root_is(tm
     fixed = ["ipc=1", "evaluation.recipe=plain", "evaluation.networks=1", "goal.margin_fraction=0.9"]
     raydistill.distill(document, overrides=fixed, out=tmp_path / "set", data_root=tmp_path / "root")
     (tmp_path / "root").rename(tmp_path / "moved")
-    assert raydistill.evaluate(tmp_path / "set", data_root=tmp_path / "moved") == [1.0]
+    assert raydistill.evaluate(tmp_path / "set", data_root=tmp_path / "moved").accuracy_fractions == (1.0,)
 
 
 def test_evaluating_gives_a_fraction_per_network(saved: Path) -> None:
-    accuracies = raydistill.evaluate(saved)
+    accuracies = raydistill.evaluate(saved).accuracy_fractions
     assert len(accuracies) == 2
     assert all(0.1 < accuracy <= 1 for accuracy in accuracies)
-    assert raydistill.evaluate(saved / "images.safetensors", networks=1) == accuracies[:1]
+    assert raydistill.evaluate(saved / "images.safetensors", networks=1).accuracy_fractions == accuracies[:1]
 
 
 def test_a_network_named_alone_gives_a_fraction_per_network_too(saved: Path) -> None:
@@ -113,17 +112,28 @@ def test_a_network_named_alone_gives_a_fraction_per_network_too(saved: Path) -> 
 
 def test_several_architectures_give_a_reading_each_in_order(saved: Path) -> None:
     """MLP of width 16 on 64 pixels: 64*16 + 16, 16*16 + 16, 16*10 + 10 = 1,482 parameters."""
-    first, own = raydistill.evaluate(saved, network=["mlp:width=16", "convnet"])
+    evaluation = raydistill.evaluate(saved, network=["mlp:width=16", "convnet"])
+    first, own = evaluation.readings
     assert (first.network, first.parameters, len(first.accuracy_fractions)) == ("mlp:width=16", 1482, 2)
     assert (own.network, first.recipe, first.split) == ("convnet:depth=2:width=8:norm=instance", "plain", "select")
-    assert list(own.accuracy_fractions) == raydistill.evaluate(saved)
+    assert own.accuracy_fractions == raydistill.evaluate(saved).accuracy_fractions
+
+
+def test_several_architectures_have_no_accuracies_in_common(saved: Path) -> None:
+    evaluation = raydistill.evaluate(saved, network=("mlp:width=16", "mlp:width=8"), networks=1)
+    message = (
+        r"evaluated with 2 architectures \(mlp:width=16, mlp:width=8\), which have accuracies of their own: "
+        r"read those of each in readings, as readings\[0\]\.accuracy_fractions"
+    )
+    with pytest.raises(InputError, match=message):
+        evaluation.accuracy_fractions  # noqa: B018
 
 
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        ([], r"given \[\] as network; a name or a list of names is wanted: leave it out for the set's own"),
-        ("", "given '' as network; a name or a list"),
+        ([], r"given \[\] as network; give an architecture, as 'mlp', or a list of them, or leave it out for the set's own"),
+        ("", "given '' as network; give an architecture"),
         (["mpl", "lenet"], r"network 'mpl': unknown name 'mpl'; did you mean 'mlp'\?.*; network 'lenet': lenet with 1-channel"),
     ],
 )

@@ -6,9 +6,8 @@ import pytest
 from small_space import IPC, LR, NETWORK, SPACE, mistakes, parse
 
 from raydistill.catalogue import known
-from raydistill.errors import DataError
+from raydistill.errors import DataError, SpaceError
 from raydistill.spaces.data_facts import DataFacts
-from raydistill.spaces.document import SpaceError
 from raydistill.spaces.parse import Known, parse_space
 from raydistill.spaces.sections import DatasetConfig
 

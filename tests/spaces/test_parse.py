@@ -8,7 +8,7 @@ import pytest
 from small_space import IPC, IS_TEXT, LR, NETWORK, mistakes, parse
 
 from raydistill.catalogue import known
-from raydistill.spaces.document import SpaceError
+from raydistill.errors import SpaceError
 from raydistill.spaces.parse import parse_space, read_space
 from raydistill.spaces.space import Range
 

@@ -1,0 +1,53 @@
+"""Where the work of a command is done: who carries it out, where the data lies, and who is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from raydistill.search.jobs import Job, JobRunner
+from raydistill.search.needs import NodeNeeds
+from raydistill.search.watcher import Watcher
+from raydistill.storage.data_root import DataRoot
+from raydistill.storage.store import Store
+
+if TYPE_CHECKING:
+    from raydistill.search.solver import Solver
+
+
+class Executor(JobRunner, Protocol):
+    """Carries out what a search wants done. Starts what it needs when it is first used."""
+
+    def require(self, needs: NodeNeeds) -> None:
+        """Remember what every node must have, and refuse a node that lacks it before its first work."""
+
+    def run_trials(self, solver: Solver, study: Store, data_root: DataRoot, watcher: Watcher) -> None:
+        """Ask, run and tell until the solver gives no more."""
+
+    def close(self) -> None:
+        """End what was started."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workplace:
+    """What a command passes on unchanged to everything that works for it."""
+
+    executor: Executor
+    data_root: DataRoot
+    """Folder or URI of the data files."""
+    watcher: Watcher
+    """Told what happens."""
+
+    def run_missing(self, stage: str, jobs: Sequence[Job]) -> None:
+        """Run the jobs that are left of a stage; no stage where there are none."""
+        if jobs:
+            self.run_stage(stage, len(jobs), jobs)
+
+    def run_stage(self, stage: str, total: int, jobs: Sequence[Job]) -> None:
+        """Announce a stage of so many networks, those done before included, and run the jobs that are left."""
+        self.watcher.stage(stage, total)
+        for _ in range(total - len(jobs)):
+            self.watcher.job_done()
+        if jobs:
+            self.executor.run_jobs(jobs, self.watcher)
