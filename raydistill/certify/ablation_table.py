@@ -93,8 +93,8 @@ def render_ablation(ablation: Ablation) -> str:
         lines += [
             "",
             f"*{HARD}*: the sets of the whole method, read with each image's own class as its label at the recipe's rate; "
-            "nothing is distilled again. Augmentation has no row: the experts are trained with it, so without it the method would "
-            "match other experts, and the effect would mix both.",
+            "nothing is distilled again. Augmentation has no row: the experts are trained with it, so without it the method "
+            "would match other experts, and the effect would mix both.",
         ]
     if ablation.unused:
         lines += ["", f"Not in use at the found settings, so there is nothing to turn off: {', '.join(ablation.unused)}."]
