@@ -6,7 +6,6 @@ the split stays sealed until nothing is left to choose.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -19,7 +18,7 @@ from raydistill.core.contract import NoCheckpoint
 from raydistill.core.evaluate import network_seeds, train_fresh, with_learned_rate
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import recipe_of
-from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode, sha256
+from raydistill.core.synthetic import SyntheticSet, decode, encode, sha256
 from raydistill.data.splits import splits_of
 from raydistill.errors import StoreError
 from raydistill.experts.files import open_experts
@@ -28,10 +27,9 @@ from raydistill.search.jobs import NetworkJob, network_job
 from raydistill.spaces.sections import Config, derive_seed
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
-from raydistill.storage.record import code_sha256
 from raydistill.storage.store import Store
 from raydistill.trial.confirm import read_set
-from raydistill.trial.distillation import distil
+from raydistill.trial.distillation import distil, manifest_of
 
 
 class ArmPlan(Config):
@@ -141,12 +139,7 @@ def make_control(
     splits = splits_of(config, data_root)
     device = prepare_process(config)
     synthetic = distil(config, splits, device, lambda *_, **__: None, NoCheckpoint(), open_experts(config, splits, experts))
-    manifest = Manifest(
-        preprocess=splits.preprocess,
-        class_names=splits.class_names,
-        config=json.loads(config.canonical_json()),
-        code_sha256=code_sha256(),
-    )
+    manifest = manifest_of(config, splits)
     study.write(plan.set_file(arm), encode(synthetic, manifest))
 
 

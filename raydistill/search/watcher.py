@@ -9,7 +9,7 @@ from raydistill.storage.record import Reading, TrialRecord
 
 
 class Watcher(Protocol):
-    """Told what happens; every call is made in the driver's process, one after another."""
+    """Receives what happens; every call is made in the driver's process, one after another."""
 
     def stage(self, name: str, total: int) -> None:
         """A stage begins: baseline (networks), trials (the budget) or confirmation (networks)."""
@@ -37,7 +37,7 @@ class Watcher(Protocol):
 
 
 class SilentWatcher:
-    """Tells nobody."""
+    """Reports nothing."""
 
     def stage(self, name: str, total: int) -> None:
         """Ignore."""

@@ -1,4 +1,4 @@
-"""Where the work of a command is done: who carries it out, where the data lies, and who is told of it."""
+"""Where the work of a command is done: who carries it out, where the data lies, and who watches it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Workplace:
     data_root: DataRoot
     """Folder or URI of the data files."""
     watcher: Watcher
-    """Told what happens."""
+    """Receives what happens."""
 
     def run_missing(self, stage: str, jobs: Sequence[Job]) -> None:
         """Run the jobs that are left of a stage; no stage where there are none."""

@@ -8,7 +8,6 @@ map that takes nothing away.
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
 import sys
 import tempfile
@@ -32,7 +31,7 @@ from raydistill.sets.weights_only import REFUSED
 from raydistill.spaces.sections import DatasetConfig, ImportedConfig, dataset_config
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
-from raydistill.storage.record import code_sha256
+from raydistill.trial.distillation import manifest_of
 
 CONSTANTS = {
     "mnist": Standardise(mean=(0.1307,), std=(0.3081,)),
@@ -140,12 +139,7 @@ def import_published(
         space=f"standardised:{dataset}" if space == "standardised" else space,
     )
     trial = TrialConfig[ImportedConfig](seed=0, data_sha256=splits.sha256, method=described, ipc=ipc, **config)
-    manifest = Manifest(
-        preprocess=splits.preprocess,
-        class_names=splits.class_names,
-        config=json.loads(trial.canonical_json()),
-        code_sha256=code_sha256(),
-    )
+    manifest = manifest_of(trial, splits)
     synthetic = SyntheticSet(images=splits.preprocess.apply(pixels), labels=labels, ipc=ipc, learned_lr=learned_lr)
     low, high, mean = float(pixels.min()), float(pixels.max()), float(pixels.mean())
     range_note = f"pixels from {low:.2f} to {high:.2f}, mean {mean:.2f} (if far outside 0 to 1, --space is likely another)"

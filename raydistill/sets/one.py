@@ -33,9 +33,8 @@ from raydistill.spaces.sections import Config, ImportedConfig, dataset_config
 from raydistill.spaces.space import Choices, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.storage.data_root import DataRoot
-from raydistill.storage.record import code_sha256
 from raydistill.storage.store import Store
-from raydistill.trial.distillation import distil
+from raydistill.trial.distillation import distil, manifest_of
 
 NetworkPurpose = Literal["evaluate", "trial"]
 """What seeds the networks that read a set: those of a trial are the same in a search and when it is run again."""
@@ -115,12 +114,7 @@ def distil_once(
 
     experts = open_experts(config, splits, store)
     synthetic = distil(config, splits, device, on_each_step, NoCheckpoint(), experts)
-    manifest = Manifest(
-        preprocess=splits.preprocess,
-        class_names=splits.class_names,
-        config=json.loads(config.canonical_json()),
-        code_sha256=code_sha256(),
-    )
+    manifest = manifest_of(config, splits)
     return Distilled(synthetic=synthetic, start=started[0], manifest=manifest, config=config)
 
 

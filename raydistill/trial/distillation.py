@@ -5,6 +5,7 @@ What trials, comparisons, certificates and forecasts share.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -16,12 +17,13 @@ from torch import Tensor
 
 from raydistill.core.contract import Checkpoint, Report, train_part
 from raydistill.core.experts import Experts
-from raydistill.core.synthetic import SyntheticSet
+from raydistill.core.synthetic import Manifest, SyntheticSet
 from raydistill.data.splits import Splits
 from raydistill.errors import StoreError
 from raydistill.methods import METHODS
 from raydistill.spaces.sections import derive_seed
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.record import code_sha256
 from raydistill.storage.store import Store
 
 CHECKPOINT_SECONDS = 20.0
@@ -59,6 +61,16 @@ def distil(
         report=report,
         checkpoint=checkpoint,
         **({} if experts is None else {"experts": experts}),
+    )
+
+
+def manifest_of(config: TrialConfig[Any], splits: Splits) -> Manifest:
+    """What a set's file says of the set: its config, the images' preprocessing, the classes, and this code."""
+    return Manifest(
+        preprocess=splits.preprocess,
+        class_names=splits.class_names,
+        config=json.loads(config.canonical_json()),
+        code_sha256=code_sha256(),
     )
 
 

@@ -29,7 +29,7 @@ from raydistill.core.lossless import is_hopeless
 from raydistill.core.picture import grid_png
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
-from raydistill.core.synthetic import Manifest, SyntheticSet, encode, sha256
+from raydistill.core.synthetic import SyntheticSet, encode, sha256
 from raydistill.data.splits import Splits, splits_of
 from raydistill.errors import DivergedError, StoreError
 from raydistill.experts.files import StoredExperts, open_experts
@@ -53,7 +53,7 @@ from raydistill.storage.record import (
 )
 from raydistill.storage.store import Store
 from raydistill.trial.baseline import Baseline, read_baseline
-from raydistill.trial.distillation import CHECKPOINT_SECONDS, StoredCheckpoint, distil
+from raydistill.trial.distillation import CHECKPOINT_SECONDS, StoredCheckpoint, distil, manifest_of
 
 Report = Callable[[Reading], None]
 OnStep = Callable[[int, int], None]
@@ -166,12 +166,7 @@ class _Run:
             checkpoint = StoredCheckpoint(self.folder)
             synthetic = distil(self.config, splits, self.device, self._on_step, checkpoint, self.experts)
             correct = self._read(synthetic, self.steps, 1.0, self.config.evaluation.networks)
-        manifest = Manifest(
-            preprocess=splits.preprocess,
-            class_names=splits.class_names,
-            config=json.loads(self.config.canonical_json()),
-            code_sha256=code_sha256(),
-        )
+        manifest = manifest_of(self.config, splits)
         data = encode(synthetic, manifest)
         self.folder.write("images.safetensors", data)
         self.folder.write("images.png", grid_png(splits.preprocess.invert(synthetic.images.cpu()), columns=synthetic.ipc))
