@@ -122,21 +122,16 @@ def evaluate(
         DataError: the data is missing, damaged, or not the data that the set was made from.
     """
     from raydistill.sets.one import evaluate_file
+    from raydistill.sets.place import ImagesToRead
 
     if network is not None and not network:
         raise InputError(
             f"given {network!r} as network; give an architecture, as 'mlp', or a list of them, or leave it out for the set's own"
         )
-    readings = evaluate_file(
-        str(set_file),
-        split=split,
-        reason=reason,
-        log=None if store is None else str(store),
-        networks=networks,
-        recipe=recipe,
-        architectures=[network] if isinstance(network, str) else network or (),
-        data_root=as_data_root(data_root),
-    )
+    log = None if store is None else str(store)
+    on = ImagesToRead(split=split, reason=reason, log=log, data_root=as_data_root(data_root))
+    architectures = [network] if isinstance(network, str) else network or ()
+    readings = evaluate_file(str(set_file), on, networks=networks, recipe=recipe, architectures=architectures)
     return Evaluation(readings=tuple(readings))
 
 

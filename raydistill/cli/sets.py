@@ -77,6 +77,7 @@ def evaluate(
         from raydistill.report.tables import network_frame
         from raydistill.report.words import accuracy_line
         from raydistill.sets.one import evaluate_file
+        from raydistill.sets.place import ImagesToRead
         from raydistill.storage.data_root import as_data_root
 
         if augmentations and protocol is None:
@@ -86,34 +87,23 @@ def evaluate(
         if network is None and protocol is None:
             refuse_beside(context, "the set's own network alone (--network and --protocol give tables)", "suffix")
         architectures = [name.strip() for name in network.split(",")] if network is not None else []
+        on = ImagesToRead(split=split, reason=reason, log=store, data_root=as_data_root(data_root))
         if protocol is not None:
             from raydistill.report.protocol_tables import render_protocol
 
             said = render_protocol(
                 protocol,
                 set_file,
+                on,
                 suffix,
                 architectures=architectures,
                 augmentations=listed(augmentations),
                 networks=networks,
                 recipe=recipe,
-                split=split,
-                reason=reason,
-                log=store,
-                data_root=as_data_root(data_root),
             )
             typer.echo(said, nl=False)
             return
-        readings = evaluate_file(
-            set_file,
-            split=split,
-            reason=reason,
-            log=store,
-            networks=networks,
-            recipe=recipe,
-            architectures=architectures,
-            data_root=as_data_root(data_root),
-        )
+        readings = evaluate_file(set_file, on, networks=networks, recipe=recipe, architectures=architectures)
         if network is None:
             typer.echo(f"{accuracy_line(readings[0].accuracy_fractions)}, {split} images")
         else:

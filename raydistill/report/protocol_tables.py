@@ -8,23 +8,20 @@ from collections.abc import Sequence
 from raydistill.catalogue import did_you_mean
 from raydistill.errors import InputError
 from raydistill.report.rendering import frame_of, render
+from raydistill.sets.place import ImagesToRead
 from raydistill.sets.protocols import PROTOCOLS, BenchReading, RankingReading, run_dc_bench, run_dd_ranking
-from raydistill.storage.data_root import DataRoot
 
 
 def render_protocol(
     protocol: str,
     path: str,
+    on: ImagesToRead,
     suffix: str,
     *,
     architectures: Sequence[str],
     augmentations: Sequence[str],
     networks: int | None,
     recipe: str | None,
-    split: str,
-    reason: str | None,
-    log: str | None,
-    data_root: DataRoot,
 ) -> str:
     """A set under a benchmark's protocol, as Markdown, CSV or LaTeX; arguments as in `protocols`.
 
@@ -36,29 +33,11 @@ def render_protocol(
     if protocol == "dc_bench":
         if recipe is not None:
             raise InputError(f"recipe {recipe!r} with protocol dc_bench, which has its own: leave --recipe out")
-        readings = run_dc_bench(
-            path,
-            architectures=architectures,
-            augmentations=augmentations,
-            networks=networks,
-            split=split,
-            reason=reason,
-            log=log,
-            data_root=data_root,
-        )
+        readings = run_dc_bench(path, on, architectures=architectures, augmentations=augmentations, networks=networks)
         return render_dc_bench(readings, suffix)
     if augmentations:
         raise InputError(f"augmentations {', '.join(augmentations)} are dc_bench's; leave them out, or give --protocol dc_bench")
-    reading = run_dd_ranking(
-        path,
-        architectures=architectures,
-        networks=networks,
-        recipe=recipe,
-        split=split,
-        reason=reason,
-        log=log,
-        data_root=data_root,
-    )
+    reading = run_dd_ranking(path, on, architectures=architectures, networks=networks, recipe=recipe)
     return render_dd_ranking(reading, suffix)
 
 

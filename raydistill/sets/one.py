@@ -27,7 +27,7 @@ from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
 from raydistill.search.watcher import SilentWatcher, Watcher
 from raydistill.search.workplace import Workplace
-from raydistill.sets.place import SET_FILE, opening_log
+from raydistill.sets.place import SET_FILE, ImagesToRead, opening_log
 from raydistill.spaces.network_names import network_text, parse_networks
 from raydistill.spaces.sections import Config, ImportedConfig, dataset_config
 from raydistill.spaces.space import Choices, Range, SearchSpace
@@ -143,23 +143,20 @@ def compare_with_start(
 
 def evaluate_file(
     path: str,
+    on: ImagesToRead,
     *,
-    split: str = "select",
-    reason: str | None = None,
-    log: str | None = None,
     networks: int | None = None,
     recipe: str | None = None,
     architectures: Sequence[str] = (),
-    data_root: DataRoot = None,
 ) -> list[NetworkReading]:
     """Fresh networks of several architectures trained on a saved set, by default of the set's own; see `raydistill.evaluate`."""
-    check_reading(split, reason, networks)
+    check_reading(on.split, on.reason, networks)
     synthetic, config = read_set_file(path)
     if recipe is not None and recipe not in RECIPES:
         raise InputError(f"unknown recipe {recipe!r}; {did_you_mean(recipe, RECIPES)}Allowed: {', '.join(RECIPES)}")
-    splits = splits_of(config, data_root)
+    splits = splits_of(config, on.data_root)
     chosen = parse_networks(architectures or [config.network.name], config.network, splits.shape)
-    part = part_to_read(path, config, splits, split, reason, log, data_root)
+    part = part_to_read(path, config, splits, on)
     readings = []
     for network in chosen:
         of_network = config.model_copy(update={"network": network})
@@ -172,7 +169,7 @@ def evaluate_file(
                 accuracy_fractions=fractions,
                 parameters=parameters,
                 recipe=recipe or config.evaluation.recipe,
-                split=split,
+                split=on.split,
             )
         )
     return readings
@@ -194,26 +191,22 @@ def check_reading(split: str, reason: str | None, networks: int | None) -> None:
         raise InputError(f"given {networks} networks; at least 1 is wanted: leave it out, or give a whole number from 1")
 
 
-def part_to_read(
-    path: str, config: TrialConfig[Any], splits: Splits, split: str, reason: str | None, log: str | None, data_root: DataRoot
-) -> LabelledImages:
+def part_to_read(path: str, config: TrialConfig[Any], splits: Splits, on: ImagesToRead) -> LabelledImages:
     """The select images, or the test images through their door; as `check_reading` let pass.
 
     Args:
         path: of the set that is read.
         config: of the set.
         splits: of its data.
-        split: select or test.
-        reason: of opening the test split.
-        log: store that the opening is logged in; None is that of the set's study, or `studies` for a set outside one.
-        data_root: folder or URI of the data files.
+        on: which ones.
 
     Raises:
-        InputError: the set lies in a study, and `log` is another store than the study's.
+        InputError: the set lies in a study, and the log is in another store than the study's.
     """
-    if split == "select":
+    if on.split == "select":
         return splits.select
-    return open_test(config.dataset, reason=reason or "", log=opening_log(path, log), data_root=data_root)
+    log = opening_log(path, on.log)
+    return open_test(config.dataset, reason=on.reason or "", log=log, data_root=on.data_root)
 
 
 def accuracies(

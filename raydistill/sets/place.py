@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from raydistill.catalogue import find_file
 from raydistill.errors import InputError
+from raydistill.storage.data_root import DataRoot
 from raydistill.storage.store import Store
 
 SET_FILE = "images.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImagesToRead:
+    """The real images that the networks of a saved set are read on."""
+
+    split: str = "select"
+    """`select`, or `test`, which needs a reason."""
+    reason: str | None = None
+    """Why the test split is opened."""
+    log: str | None = None
+    """Store that logs the opening; None is that of the set's study, or `studies` for a set outside one."""
+    data_root: DataRoot = None
+    """Folder or URI of the data files."""
 
 
 def opening_log(path: str, log: str | None) -> Store:

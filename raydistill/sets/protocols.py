@@ -27,11 +27,11 @@ from raydistill.core.train import images_at_once, is_correct
 from raydistill.data.splits import LabelledImages, Splits, splits_of
 from raydistill.errors import InputError
 from raydistill.sets.one import check_reading, part_to_read, read_set_file
+from raydistill.sets.place import ImagesToRead
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.network_names import network_text, parse_networks
 from raydistill.spaces.sections import Config, derive_seed
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.data_root import DataRoot
 
 PROTOCOLS = ("dc_bench", "dd_ranking")
 AUGMENTATIONS = ("none", "dsa", *MAKERS)
@@ -77,7 +77,6 @@ class _Subject:
     config: TrialConfig[Any]
     splits: Splits
     part: LabelledImages
-    split: str
     device: torch.device
 
     def train(self, images: Tensor, labels: Tensor, network: NetworkConfig, recipe: Recipe, seed: int, **options: Any) -> Network:
@@ -92,26 +91,20 @@ class _Subject:
 
 def run_dc_bench(
     path: str,
+    on: ImagesToRead,
     *,
     architectures: Sequence[str] = (),
     augmentations: Sequence[str] = (),
     networks: int | None = None,
-    split: str = "select",
-    reason: str | None = None,
-    log: str | None = None,
-    data_root: DataRoot = None,
 ) -> list[BenchReading]:
     """DC-Bench's table of one set: a reading per architecture and augmentation, all at its rate of 0.01, a learned one unused.
 
     Args:
         path: of the set.
+        on: the images that networks are read on.
         architectures: as `--network` takes them; none means those of `ARCHITECTURES` that the images are large enough for.
         augmentations: of `AUGMENTATIONS`; none means all.
         networks: for each cell; None means 5.
-        split: select, or test with a reason.
-        reason: of opening the test split.
-        log: store that an opening is logged in; None as `part_to_read` takes it.
-        data_root: folder of the data files.
 
     Raises:
         InputError: an unknown augmentation or network, or as `check_reading` refuses.
@@ -119,7 +112,7 @@ def run_dc_bench(
     if unknown := [name for name in augmentations if name not in AUGMENTATIONS]:
         near = did_you_mean(unknown[0], AUGMENTATIONS)
         raise InputError(f"unknown augmentation {unknown[0]!r}; {near}Allowed: {', '.join(AUGMENTATIONS)}: give some of these")
-    subject, chosen = _subject(path, architectures, networks, split, reason, log, data_root, takes_all=True)
+    subject, chosen = _subject(path, on, architectures, networks, takes_all=True)
     readings = []
     for network in chosen:
         for augmentation in augmentations or AUGMENTATIONS:
@@ -133,7 +126,7 @@ def run_dc_bench(
                     augmentation=augmentation,
                     accuracy_fractions=tuple(subject.read(one) for one in trained),
                     recipe=str(recipe),
-                    split=split,
+                    split=on.split,
                 )
             )
     return readings
@@ -141,14 +134,11 @@ def run_dc_bench(
 
 def run_dd_ranking(
     path: str,
+    on: ImagesToRead,
     *,
     architectures: Sequence[str] = (),
     networks: int | None = None,
     recipe: str | None = None,
-    split: str = "select",
-    reason: str | None = None,
-    log: str | None = None,
-    data_root: DataRoot = None,
 ) -> RankingReading:
     """DD-Ranking's scores of one set; arguments as in `run_dc_bench`, one architecture, by default the set's own.
 
@@ -157,13 +147,10 @@ def run_dd_ranking(
 
     Args:
         path: of the set.
+        on: the images that networks are read on.
         architectures: at most one.
         networks: for each accuracy; None means 5.
         recipe: by name; None is the set's own.
-        split: select, or test with a reason.
-        reason: of opening the test split.
-        log: store that an opening is logged in; None as `part_to_read` takes it.
-        data_root: folder of the data files.
 
     Raises:
         InputError: several networks, an unknown recipe, or as `check_reading` refuses.
@@ -172,7 +159,7 @@ def run_dd_ranking(
         raise InputError(f"given networks {', '.join(architectures)}; DD-Ranking's scores are of one: give one, or leave it out")
     if recipe is not None and recipe not in RECIPES:
         raise InputError(f"unknown recipe {recipe!r}; {did_you_mean(recipe, RECIPES)}Allowed: {', '.join(RECIPES)}")
-    subject, (network,) = _subject(path, architectures, networks, split, reason, log, data_root, takes_all=False)
+    subject, (network,) = _subject(path, on, architectures, networks, takes_all=False)
     own = RECIPES[recipe or subject.config.evaluation.recipe].for_set(len(subject.synthetic.images))
     accuracies: dict[str, list[float]] = {}
     for index, seed in enumerate(network_seeds("dd_ranking", subject.splits.sha256, networks or NETWORKS)):
@@ -186,7 +173,7 @@ def run_dd_ranking(
         label_kind=subject.synthetic.label_kind,
         network=network_text(network),
         recipe=str(own),
-        split=split,
+        split=on.split,
     )
 
 
@@ -248,28 +235,20 @@ def _augmentation_robust(row: dict[str, float]) -> float:
 
 
 def _subject(
-    path: str,
-    architectures: Sequence[str],
-    networks: int | None,
-    split: str,
-    reason: str | None,
-    log: str | None,
-    data_root: DataRoot,
-    *,
-    takes_all: bool,
+    path: str, on: ImagesToRead, architectures: Sequence[str], networks: int | None, *, takes_all: bool
 ) -> tuple[_Subject, list[NetworkConfig]]:
     """The set and the architectures it is read through; everything is checked before the test split is opened.
 
     Where none is named, all of DC-Bench's that fit, or the set's own alone.
     """
-    check_reading(split, reason, networks)
+    check_reading(on.split, on.reason, networks)
     synthetic, config = read_set_file(path)
-    splits = splits_of(config, data_root)
+    splits = splits_of(config, on.data_root)
     names = architectures or (_that_fit(config, splits) if takes_all else [config.network.name])
     chosen = parse_networks(names, config.network, splits.shape)
-    part = part_to_read(path, config, splits, split, reason, log, data_root)
+    part = part_to_read(path, config, splits, on)
     device = set_up_process(config.cpus_per_trial, "cuda" if torch.cuda.is_available() else "cpu")
-    subject = _Subject(synthetic=synthetic.to(device), config=config, splits=splits, part=part, split=split, device=device)
+    subject = _Subject(synthetic=synthetic.to(device), config=config, splits=splits, part=part, device=device)
     return subject, chosen
 
 

@@ -21,10 +21,13 @@ from raydistill.errors import InputError
 from raydistill.report.protocol_tables import render_dc_bench, render_dd_ranking, render_protocol
 from raydistill.sets import protocols
 from raydistill.sets.one import only_trial, write_set
+from raydistill.sets.place import ImagesToRead
 from raydistill.sets.protocols import AUGMENTATIONS, BenchReading, RankingReading, run_dc_bench, run_dd_ranking
 from raydistill.storage.store import Store
 
 from hand_made import FIXED, SMALL  # isort: skip
+
+SELECT = ImagesToRead()
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +56,7 @@ def write(folder: Path, labels: torch.Tensor | None = None, learned_lr: float | 
 
 
 def test_dc_bench_reads_every_architecture_with_every_augmentation(real_set: str) -> None:
-    readings = run_dc_bench(real_set, architectures=["mlp", "convnet"], networks=2)
+    readings = run_dc_bench(real_set, SELECT, architectures=["mlp", "convnet"], networks=2)
     assert [(r.network.split(":")[0], r.augmentation) for r in readings] == [
         (network, augmentation) for network in ("mlp", "convnet") for augmentation in AUGMENTATIONS
     ]
@@ -62,13 +65,13 @@ def test_dc_bench_reads_every_architecture_with_every_augmentation(real_set: str
 
 def test_dc_bench_takes_the_architectures_that_the_images_are_large_enough_for(real_set: str) -> None:
     """ResNet18 with instance norm needs 9 x 9 pixels; digits have 8 x 8."""
-    readings = run_dc_bench(real_set, augmentations=["none"], networks=1)
+    readings = run_dc_bench(real_set, SELECT, augmentations=["none"], networks=1)
     assert [r.network.split(":")[0] for r in readings] == ["mlp", "convnet", "alexnet"]
 
 
 def test_dc_bench_has_300_epochs_without_augmentation_and_1000_with(real_set: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RECIPES, "dc_bench_dsa", replace(RECIPES["dc_bench_dsa"], epochs=7))
-    plain, augmented = run_dc_bench(real_set, architectures=["mlp"], augmentations=["none", "randaug"], networks=1)
+    plain, augmented = run_dc_bench(real_set, SELECT, architectures=["mlp"], augmentations=["none", "randaug"], networks=1)
     assert "3 steps" in plain.recipe
     assert "7 steps" in augmented.recipe
     assert "augmentation randaug" in augmented.recipe
@@ -94,7 +97,7 @@ def fixed_accuracies(monkeypatch: pytest.MonkeyPatch, **fractions: float) -> lis
 def test_dd_ranking_of_a_hard_set_by_hand(real_set: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The set's recipe is plain: IOR 0.7 - 0.5, HLR 0.9 - 0.7, alpha 0. Augmented 0.8 - 0.5 besides: beta 0.25."""
     trained = fixed_accuracies(monkeypatch, full=0.9, own_none=0.7, own_dsa=0.8, random_none=0.5, random_dsa=0.5)
-    reading = run_dd_ranking(real_set, networks=2)
+    reading = run_dd_ranking(real_set, SELECT, networks=2)
     assert reading.label_robust == pytest.approx((score(0.0), score(0.0)))
     assert reading.augmentation_robust == pytest.approx((score(0.25), score(0.25)))
     assert len(trained) == 2 * 5
@@ -105,7 +108,7 @@ def test_dd_ranking_of_a_soft_set_by_hand(tmp_path: Path, monkeypatch: pytest.Mo
     """IOR 0.8 - 0.6, HLR 0.9 - 0.4: alpha -0.15. Random images have a teacher's labels; the learned rate is the set's alone."""
     soft = write(tmp_path / "soft", labels=torch.randn(30, 10), learned_lr=0.125)
     trained = fixed_accuracies(monkeypatch, full=0.9, hard=0.4, own_none=0.8, own_dsa=0.8, random_none=0.6, random_dsa=0.6)
-    reading = run_dd_ranking(soft, networks=1)
+    reading = run_dd_ranking(soft, SELECT, networks=1)
     assert reading.label_robust == pytest.approx((score(-0.15),))
     assert all(row["soft"] for row in trained if row["source"] == "random")
     rates = {(row["source"], row["soft"]): row["recipe"].lr for row in trained}
@@ -113,7 +116,7 @@ def test_dd_ranking_of_a_soft_set_by_hand(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_dd_ranking_runs_with_soft_labels(tmp_path: Path) -> None:
-    reading = run_dd_ranking(write(tmp_path / "soft", labels=torch.randn(30, 10)), networks=1, architectures=["mlp"])
+    reading = run_dd_ranking(write(tmp_path / "soft", labels=torch.randn(30, 10)), SELECT, networks=1, architectures=["mlp"])
     assert reading.label_kind == "soft"
     assert 0 < reading.label_robust[0] < 1
 
@@ -127,32 +130,22 @@ def test_random_images_are_drawn_anew_for_each_network(real_set: str, monkeypatc
         return train(subject, images, *arguments, **options)
 
     monkeypatch.setattr(protocols._Subject, "train", keeping)
-    run_dd_ranking(real_set, networks=2, architectures=["mlp"])
+    run_dd_ranking(real_set, SELECT, networks=2, architectures=["mlp"])
     assert not torch.equal(seen[3], seen[8])
 
 
 def test_the_test_split_opens_for_a_protocol_with_a_reason_alone(real_set: str, tmp_path: Path) -> None:
     log = Store(str(tmp_path / "log"))
     with pytest.raises(InputError, match="the test split, without a reason"):
-        run_dd_ranking(real_set, split="test", log=log.root)
+        run_dd_ranking(real_set, ImagesToRead(split="test", log=log.root))
     given: dict[str, Any] = {"architectures": ["mlp"], "augmentations": ["none"], "networks": 1}
-    run_dc_bench(real_set, split="test", reason="a test", log=log.root, **given)
+    run_dc_bench(real_set, ImagesToRead(split="test", reason="a test", log=log.root), **given)
     assert len(log.files("test_openings")) == 1
 
 
 def protocol(path: str, name: str, **changes: Any) -> str:
-    given: dict[str, Any] = {
-        "architectures": [],
-        "augmentations": [],
-        "networks": 1,
-        "recipe": None,
-        "split": "select",
-        "reason": None,
-        "log": "unused",
-        "data_root": None,
-        **changes,
-    }
-    return render_protocol(name, path, "md", **given)
+    given: dict[str, Any] = {"architectures": [], "augmentations": [], "networks": 1, "recipe": None, **changes}
+    return render_protocol(name, path, SELECT, "md", **given)
 
 
 @pytest.mark.parametrize(
