@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from raydistill.cli import benches, experts, judging, searching, sets
+from raydistill.cli import benches, certifying, comparing, experts, reproducing, searching, sets
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for part in (searching, sets, judging):
+for part in (searching, sets, comparing, certifying, reproducing):
     app.add_typer(part.app)
 app.add_typer(experts.app, name="experts", help="Expert trajectories, which DATM and PAD match: list, build, prune.")
 app.add_typer(benches.app, name="bench")

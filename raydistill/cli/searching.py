@@ -1,4 +1,4 @@
-"""The commands around a search: plan, search, submit, watch."""
+"""The commands around a search: plan, search, submit, watch, tabulate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from raydistill.cli.common import DataRoot, Overrides, Space, StoreOption, Study, exit_codes, this_command
+from raydistill.cli.common import DataRoot, Overrides, Space, StoreOption, Study, TableFormat, exit_codes, this_command
 
 app = typer.Typer()
 
@@ -113,6 +113,27 @@ def status(
 
         found = raydistill.status(study, store=store)
         typer.echo(found.model_dump_json(indent=2) if as_json else status_lines(found, datetime.now(UTC)))
+
+
+@app.command()
+def tables(
+    studies: Annotated[list[str], typer.Argument(metavar="STUDY...", help="Folders <store>/<study>, or names in --store.")],
+    store: StoreOption = "studies",
+    suffix: TableFormat = "md",
+) -> None:
+    """Write each study's tables below its folder; print one study's, or the comparison of several."""
+    with exit_codes("Interrupted."):
+        from raydistill.catalogue import find_study
+        from raydistill.methods import method_configs
+        from raydistill.report.rendering import render
+        from raydistill.report.tables import ipc_frame, read_study, study_frame, trial_frame, write_tables
+
+        folders = [find_study(study, store) for study in studies]
+        read = [read_study(folder, method_configs()) for folder in folders]
+        for folder, records in zip(folders, read, strict=True):
+            write_tables(folder, records)
+        frames = [trial_frame(read[0]), ipc_frame(read[0])] if len(read) == 1 else [study_frame(read)]
+        typer.echo("\n".join(render(frame, suffix) for frame in frames), nl=False)
 
 
 @app.command()
