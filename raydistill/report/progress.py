@@ -18,12 +18,13 @@ from rich.table import Table
 from rich.text import Text
 
 from raydistill.report.tally import Running, Tally, step_words
-from raydistill.report.words import duration, points, telling_line
+from raydistill.report.words import accuracy_line, duration, points, telling_line
 from raydistill.spaces.trial import TrialConfig
 
 if TYPE_CHECKING:
     from raydistill.search.watcher import Watcher
     from raydistill.storage.record import Reading, TrialRecord
+    from raydistill.trial.baseline import Baseline
 
 MOST_RUNNING_SHOWN = 12
 """Rows of the live table; a terminal is not higher than that for long."""
@@ -52,8 +53,13 @@ class PlainWatcher:
         name = self._tally.stage_name
         self._say(f"{name}: {self._tally.done} of {self._tally.total} {STAGE_COUNTS.get(name, 'networks')}")
 
+    def baseline_known(self, baseline: Baseline) -> None:
+        """Say what the trials are compared with."""
+        self._tally.baseline = baseline
+        self._say(f"baseline: {accuracy_line(baseline.accuracy_fractions)}, select images")
+
     def trial_asked(self, config: TrialConfig[Any]) -> None:
-        """Count it; most trials start at once, and the line of the next end tells of those that did not."""
+        """Count it; most trials start at once, and the line of the next end counts those that did not."""
         self._tally.trial_asked(config)
 
     def trial_started(self, config: TrialConfig[Any]) -> None:
@@ -111,6 +117,11 @@ class RichWatcher:
         """Move the bar."""
         self._tally.done += 1
         self._show()
+
+    def baseline_known(self, baseline: Baseline) -> None:
+        """Print what the trials are compared with."""
+        self._tally.baseline = baseline
+        self.note(f"baseline: {accuracy_line(baseline.accuracy_fractions)}, select images")
 
     def trial_asked(self, config: TrialConfig[Any]) -> None:
         """Count it among those that wait."""
