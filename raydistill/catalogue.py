@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from raydistill.spaces.parse import Known, parse_space, read_space
 from raydistill.spaces.space import SearchSpace
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.store import Store
+
+EDITORS_LINE = "yaml-language-server:"
+"""Begins the comment that names a space's schema to editors."""
 
 
 def load_space(source: str | Path | Mapping[str, Any], overrides: Sequence[str], data_root: DataRoot) -> SearchSpace:
@@ -53,6 +57,22 @@ def shipped_spaces() -> dict[str, Path]:
     folders = (package / "search_spaces", package.parent / "search_spaces")
     folder = next((folder for folder in folders if folder.is_dir()), folders[0])
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def described_spaces() -> dict[str, str]:
+    """What each shipped space is for, by name: the first comment line of its file after the one for editors."""
+    described = {}
+    for name, path in shipped_spaces().items():
+        comments = [line[1:].strip() for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+        described[name] = next((line for line in comments if not line.startswith(EDITORS_LINE)), "")
+    return described
+
+
+def space_schema() -> str:
+    """The JSON Schema of a search space that this installation reads, as indented text."""
+    from raydistill.spaces.schema import schema_of
+
+    return json.dumps(schema_of(known(None)), indent=1) + "\n"
 
 
 def find_space(file_or_name: str) -> Path:

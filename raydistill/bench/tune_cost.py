@@ -17,6 +17,7 @@ from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import Reading, TrialRecord
 from raydistill.storage.store import Store
+from raydistill.trial.baseline import Baseline
 
 TINY = (
     "network.width=4",
@@ -52,6 +53,9 @@ class _Clock:
             self.began = time.perf_counter()
 
     def job_done(self) -> None:
+        pass
+
+    def baseline_known(self, baseline: Baseline) -> None:
         pass
 
     def trial_asked(self, config: TrialConfig[Any]) -> None:

@@ -1,7 +1,7 @@
-"""The commands. Each imports what it needs when it needs it, so that `--help` and misspelt names are answered at once.
+"""The commands. Each imports what it needs when it runs, so that `--help` and misspelt names are answered at once.
 
-Exit codes: 0 done (whatever the verdict), 1 failed, 2 bad input, 130 interrupted. What a person can put right is told in a
-sentence; anything unexpected ends with its traceback.
+Exit codes: 0 done (whatever the verdict), 1 failed, 2 bad input, 130 interrupted. An error that a person can correct is one
+message; anything unexpected ends with its traceback.
 """
 
 from __future__ import annotations
@@ -10,13 +10,19 @@ from typing import Annotated
 
 import typer
 
-from raydistill.cli import benches, experts, judging, searching, sets
+from raydistill.cli import benches, certifying, comparing, experts, reproducing, searching, sets, spaces
+from raydistill.cli.common import example
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for part in (searching, sets, judging):
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, epilog=example("search digits_datadam"))
+for part in (searching, spaces, sets, comparing, certifying, reproducing):
     app.add_typer(part.app)
-app.add_typer(experts.app, name="experts", help="Expert trajectories, which DATM and PAD match: list, build, prune.")
-app.add_typer(benches.app, name="bench")
+app.add_typer(
+    experts.app,
+    name="experts",
+    help="Expert trajectories, which DATM and PAD match: list, build, prune.",
+    epilog=example("experts list --store studies"),
+)
+app.add_typer(benches.app, name="bench", epilog=example("bench --repetitions 50"))
 
 
 def _print_version(is_asked: bool) -> None:
@@ -30,7 +36,7 @@ def _print_version(is_asked: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Find the smallest synthetic training set that is as good as the full data."""

@@ -1,4 +1,4 @@
-"""`raydistill bench`: what things cost, and which way to search is best."""
+"""`raydistill bench`: what the parts of a search cost, and how ways to search compare."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from raydistill.cli.common import DataRoot, TableFormat, exit_codes, listed, refuse_beside, whole
+from raydistill.cli.common import (
+    DataRoot,
+    TableFormat,
+    example,
+    exit_codes,
+    listed,
+    refuse_beside,
+    whole,
+)
 
 app = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=False)
 
@@ -14,18 +22,18 @@ app = typer.Typer(invoke_without_command=True, pretty_exceptions_enable=False)
 @app.callback()
 def bench(
     context: typer.Context,
-    cases: Annotated[str, typer.Option(help="Cases, joined by commas; by default all.")] = "",
+    cases: Annotated[str, typer.Option(help="Cases, separated by commas; by default all.")] = "",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
     repetitions: Annotated[int, typer.Option(min=10, help="DataDAM iterations to time.")] = 30,
-    evaluation_steps: Annotated[int, typer.Option(min=1, help="Recipe steps to time; scaled to the whole recipe.")] = 50,
-    tune: Annotated[bool, typer.Option("--tune", help="What Ray Tune adds to a trial, instead of cases.")] = False,
+    evaluation_steps: Annotated[int, typer.Option(min=1, help="Recipe steps to time, scaled up to the whole recipe.")] = 50,
+    tune: Annotated[bool, typer.Option("--tune", help="Time what Ray Tune adds to a trial, instead of the cases.")] = False,
     data_root: DataRoot = None,
     suffix: TableFormat = "md",
 ) -> None:
-    """Time DataDAM's iteration and an evaluation network, with the split, and measure peak memory; or compare solvers."""
+    """Time a DataDAM iteration and an evaluation network, part by part, and measure peak memory."""
     if context.invoked_subcommand is not None:
-        own = ("cases", "device", "threads", "repetitions", "evaluation_steps", "tune", "data_root", "suffix")
+        own = ("cases", "device", "threads", "repetitions", "evaluation_steps", "tune", "suffix")
         refuse_beside(context, context.invoked_subcommand, *own)
         return
     with exit_codes("Interrupted."):
@@ -52,16 +60,16 @@ def bench(
         typer.echo(render(timing_frame(timings), suffix), nl=False)
 
 
-@app.command("unroll")
+@app.command("unroll", epilog=example("bench unroll --ipc 1,10"))
 def bench_unroll(
-    ipc: Annotated[str, typer.Option(help="Images per class, joined by commas.")] = "1,10,50",
-    student_steps: Annotated[str, typer.Option(help="Lengths of the unrolled path, joined by commas.")] = "10,40",
-    width: Annotated[int, typer.Option(min=1, help="Of the ConvNet-3.")] = 16,
+    ipc: Annotated[str, typer.Option(help="Images per class, separated by commas.")] = "1,10,50",
+    student_steps: Annotated[str, typer.Option(help="Lengths of the unrolled path, separated by commas.")] = "10,40",
+    width: Annotated[int, typer.Option(min=1, help="Width of the ConvNet-3.")] = 16,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
     suffix: TableFormat = "md",
 ) -> None:
-    """Time the three gradients of trajectory matching and measure their memory, on MNIST's size."""
+    """Time the three gradients of trajectory matching and measure their memory, on images of MNIST's size."""
     with exit_codes("Interrupted."):
         from raydistill.bench.unroll_cost import time_unrolling
         from raydistill.report.rendering import render
@@ -73,16 +81,16 @@ def bench_unroll(
         typer.echo(render(timing_frame(costs), suffix), nl=False)
 
 
-@app.command("solver")
+@app.command("solver", epilog=example("bench solver --problems 10 --trials 12"))
 def bench_solver(
-    problems: Annotated[int, typer.Option(min=1, help="Made-up problems; the first so many are always the same.")] = 210,
-    trials: Annotated[str, typer.Option(help="Budgets, joined by commas.")] = "12,24,48",
+    problems: Annotated[int, typer.Option(min=1, help="Number of made-up problems; the first n are always the same.")] = 210,
+    trials: Annotated[str, typer.Option(help="Budgets, separated by commas.")] = "12,24,48",
     workers: Annotated[int, typer.Option(min=1, max=64, help="Trials at once.")] = 1,
-    strategies: Annotated[str, typer.Option(help="Joined by commas; by default all but the slow constrained-gp.")] = "",
+    strategies: Annotated[str, typer.Option(help="Separated by commas; by default all but the slow constrained-gp.")] = "",
     confirmations: Annotated[str, typer.Option(help="Orders of the confirmation: descending, ascending.")] = "descending",
     suffix: TableFormat = "md",
 ) -> None:
-    """Compare ways to search on made-up problems with known truth; nothing is trained."""
+    """Compare ways to search on made-up problems with a known answer. Trains nothing."""
     with exit_codes("Interrupted."):
         from raydistill.bench.solver import bench_solvers
         from raydistill.report.rendering import render

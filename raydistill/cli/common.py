@@ -10,22 +10,46 @@ from typing import Annotated, Literal
 
 import typer
 
+from raydistill.cli.completion import complete_space, complete_study
 from raydistill.errors import RaydistillError
 
-Space = Annotated[str, typer.Argument(metavar="FILE_OR_NAME", help="A YAML search space, or a shipped one's name.")]
-StoreOption = Annotated[str, typer.Option("--store", envvar="RAYDISTILL_STORE", help="Folder or URI that holds studies.")]
+Space = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE_OR_NAME", help="A YAML search space, or the name of a shipped one.", autocompletion=complete_space
+    ),
+]
+StoreOption = Annotated[str, typer.Option("--store", envvar="RAYDISTILL_STORE", help="Folder or URI that holds the studies.")]
 DataRoot = Annotated[
     str | None,
-    typer.Option("--data-root", envvar="RAYDISTILL_DATA", help="Folder of the data files, or a URI to copy from."),
+    typer.Option("--data-root", envvar="RAYDISTILL_DATA", help="Folder of the data files, or a URI to copy them from."),
 ]
-Study = Annotated[str, typer.Argument(metavar="STUDY", help="A folder <store>/<study>, or a name in --store.")]
-TableFormat = Annotated[Literal["md", "csv", "tex"], typer.Option("--format", help="Of what is printed.")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="A field, e.g. --set network.width=16.")]
+Study = Annotated[
+    str,
+    typer.Argument(metavar="STUDY", help="A folder <store>/<study>, or a name in --store.", autocompletion=complete_study),
+]
+TableFormat = Annotated[Literal["md", "csv", "tex"], typer.Option("--format", help="Format of the printed table.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Replace a field of the space, e.g. --set network.width=16. Repeatable."),
+]
+Address = Annotated[
+    str | None, typer.Option("--address", help="Address of a running Ray cluster, e.g. auto; by default Ray starts here.")
+]
+Local = Annotated[bool, typer.Option("--local", help="Run one job after another in this process, without Ray.")]
+AcceptCodeChange = Annotated[
+    bool, typer.Option("--accept-code-change", help="Accept a study whose records another version of the code wrote.")
+]
+
+
+def example(command: str) -> str:
+    """The end of a command's help."""
+    return f"Example: raydistill {command}"
 
 
 @contextmanager
 def exit_codes(interrupted: str) -> Iterator[None]:
-    """Turn what a person can put right into one message and an exit code; let the unexpected through."""
+    """Print an error that a person can correct as one message, and end with its exit code; let other exceptions through."""
     try:
         yield
     except KeyboardInterrupt:
@@ -37,36 +61,48 @@ def exit_codes(interrupted: str) -> Iterator[None]:
 
 
 def listed(joined: str) -> list[str]:
-    """The names in a text, joined by commas."""
+    """The names in a text, separated by commas."""
     return [name.strip() for name in joined.split(",") if name.strip()]
 
 
 def whole(text: str, option: str) -> list[int]:
-    """Whole numbers from 1, joined by commas."""
+    """Whole numbers from 1, separated by commas."""
     words = listed(text)
     if not words or not all(word.isdecimal() and int(word) > 0 for word in words):
-        raise typer.BadParameter(f"{text!r}; whole numbers from 1, joined by commas, are wanted: write 1,10", param_hint=option)
+        raise typer.BadParameter(f"{text!r} is not a list of whole numbers from 1: write for example 1,10", param_hint=option)
     return [int(word) for word in words]
 
 
 def refuse_beside(context: typer.Context, option: str, *names: str) -> None:
-    """Refuse options that an option leaves nothing to do.
+    """Refuse options that ask for something else than the option beside them.
+
+    An option that only says where things lie or run does no harm where it is not needed, and is not to be named here.
 
     Args:
         context: of the command.
-        option: the one that was given.
+        option: the one that decides.
         names: parameters that must not have been given beside it.
 
     Raises:
         typer.BadParameter: one was, on the command line.
     """
     for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
-            message = f"it changes nothing beside {option}; leave one of the two out"
+        if parameter.name in names and is_given(context, parameter.name):
+            message = f"it asks for something else than {option}, which takes no notice of it; leave one of the two out"
             raise typer.BadParameter(message, param_hint=parameter.opts[0])
+
+
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether a parameter was given on the command line."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def this_command() -> str:
     """The command that runs, as a person would write it."""
     return shlex.join(["raydistill", *sys.argv[1:]])
+
+
+def to_continue() -> str:
+    """The message of an interrupted command that continues when it is run again."""
+    return f"Interrupted. Finished work is saved; this continues:\n  {this_command()}"

@@ -6,17 +6,28 @@ from typing import Annotated
 
 import typer
 
-from raydistill.cli.common import DataRoot, Overrides, Space, StoreOption, TableFormat, exit_codes, this_command
+from raydistill.cli.common import (
+    Address,
+    DataRoot,
+    Local,
+    Overrides,
+    Space,
+    StoreOption,
+    TableFormat,
+    example,
+    exit_codes,
+    to_continue,
+)
 
 app = typer.Typer(no_args_is_help=True)
 
 
-@app.command("list")
+@app.command("list", epilog=example("experts list --store studies"))
 def list_experts(
     store: StoreOption = "studies",
     suffix: TableFormat = "md",
 ) -> None:
-    """Show the sets of a store: key, size, what they took, and the studies that use them."""
+    """List the expert sets of a store: key, size, training time, and the studies that use them."""
     with exit_codes("Interrupted."):
         from raydistill.experts.sets import list_sets
         from raydistill.report.rendering import render
@@ -26,17 +37,17 @@ def list_experts(
         typer.echo(render(expert_set_frame(list_sets(Store(store))), suffix), nl=False)
 
 
-@app.command("build")
+@app.command("build", epilog=example("experts build digits_datm --local"))
 def build_experts(
     space: Space,
     store: StoreOption = "studies",
     data_root: DataRoot = None,
-    local: Annotated[bool, typer.Option("--local", help="One by one in this process, without Ray.")] = False,
-    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster, e.g. auto.")] = None,
+    local: Local = False,
+    address: Address = None,
     overrides: Overrides = None,
 ) -> None:
-    """Train the experts that a search of the space would read; damaged ones again, those that are there not."""
-    with exit_codes(f"Interrupted. What is done is saved; this continues:\n  {this_command()}"):
+    """Train the experts that a search of the space would read: those that are missing, and damaged ones again."""
+    with exit_codes(to_continue()):
         import raydistill
         from raydistill.report.progress import watch
 
@@ -50,17 +61,23 @@ def build_experts(
                 overrides=overrides or [],
                 watcher=watcher,
             )
-        typer.echo("\n".join(keys) or "the method of this space reads no experts")
+        typer.echo("\n".join(keys) or "The method of this space reads no experts.")
+        if keys:
+            from raydistill.report.next_commands import command, next_lines
+
+            where = {"data_root": data_root, "local": local, "address": address}
+            line = command("search", space, store=store, **where, set=overrides)
+            typer.echo(next_lines(line), err=True)  # the standard output holds the keys alone
 
 
-@app.command("prune")
+@app.command("prune", epilog=example("experts prune --store studies"))
 def prune_experts(
-    keys: Annotated[list[str] | None, typer.Argument(help="Sets; by default those that no study uses.")] = None,
+    keys: Annotated[list[str] | None, typer.Argument(help="Keys of sets; by default those that no study uses.")] = None,
     store: StoreOption = "studies",
 ) -> None:
-    """Delete sets of experts."""
+    """Delete expert sets that no study uses, or those given by key."""
     with exit_codes("Interrupted."):
         from raydistill.experts.sets import prune_sets
         from raydistill.storage.store import Store
 
-        typer.echo("\n".join(f"deleted {key}" for key in prune_sets(Store(store), keys or ())) or "nothing to delete")
+        typer.echo("\n".join(f"Deleted {key}" for key in prune_sets(Store(store), keys or ())) or "Nothing to delete.")

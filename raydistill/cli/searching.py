@@ -1,4 +1,4 @@
-"""The commands around a search: plan, search, submit, watch."""
+"""The commands around a search: plan, search, submit, watch, tabulate."""
 
 from __future__ import annotations
 
@@ -7,24 +7,39 @@ from typing import Annotated
 
 import typer
 
-from raydistill.cli.common import DataRoot, Overrides, Space, StoreOption, Study, exit_codes, this_command
+from raydistill.cli.common import (
+    AcceptCodeChange,
+    Address,
+    DataRoot,
+    Local,
+    Overrides,
+    Space,
+    StoreOption,
+    Study,
+    TableFormat,
+    example,
+    exit_codes,
+    to_continue,
+)
+from raydistill.cli.completion import complete_study
 
 app = typer.Typer()
+Trials = Annotated[int | None, typer.Option(min=1, help="Trials in all, instead of the space's budget.trials.")]
 
 
-@app.command()
+@app.command(epilog=example("search digits_datadam --trials 20"))
 def search(
     space: Space,
     store: StoreOption = "studies",
     data_root: DataRoot = None,
-    local: Annotated[bool, typer.Option("--local", help="Run trials one by one in this process, without Ray.")] = False,
-    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, in place of the space's budget.")] = None,
-    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster, e.g. auto.")] = None,
+    local: Local = False,
+    trials: Trials = None,
+    address: Address = None,
     overrides: Overrides = None,
-    accept_code_change: Annotated[bool, typer.Option("--accept-code-change", help="Continue a study of other code.")] = False,
+    accept_code_change: AcceptCodeChange = False,
 ) -> None:
-    """Search a space for the smallest lossless IPC; run again, it continues."""
-    with exit_codes(f"Interrupted. What is done is saved; this continues:\n  {this_command()}"):
+    """Search a space for the smallest lossless IPC (images per class). Run again, it continues."""
+    with exit_codes(to_continue()):
         import raydistill
         from raydistill.report.progress import watch
 
@@ -40,27 +55,32 @@ def search(
                 accept_code_change=accept_code_change,
                 watcher=watcher,
             )
+        from raydistill.report.next_commands import after_search, next_lines
         from raydistill.report.summary import end_of_search
         from raydistill.storage.store import Store
 
-        typer.echo(end_of_search(Store(store).at(result.study), result))
+        study = Store(store).at(result.study)
+        typer.echo(end_of_search(study, result))
+        again = {"trials": trials, "set": overrides, "accept_code_change": accept_code_change}
+        where = {"data_root": data_root, "local": local, "address": address}
+        typer.echo(next_lines(*after_search(study, result, space, where, again)))
 
 
-@app.command()
+@app.command(epilog=example("submit digits_datadam --store /shared/studies"))
 def submit(
     space: Space,
-    store: Annotated[str, typer.Option(help="Folder or URI that holds studies, as every node of the cluster sees it.")],
-    address: Annotated[str, typer.Option(help="Of the cluster's dashboard.")] = "http://127.0.0.1:8265",
+    store: Annotated[str, typer.Option(help="Folder or URI that holds the studies, as every node of the cluster sees it.")],
+    address: Annotated[str, typer.Option(help="Address of the cluster's dashboard.")] = "http://127.0.0.1:8265",
     data_root: Annotated[str | None, typer.Option(help="Folder of the data files, as every node sees it.")] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, in place of the space's budget.")] = None,
+    trials: Trials = None,
     overrides: Overrides = None,
-    accept_code_change: Annotated[bool, typer.Option("--accept-code-change", help="Continue a study of other code.")] = False,
+    accept_code_change: AcceptCodeChange = False,
     allow_unauthenticated: Annotated[
-        bool, typer.Option("--allow-unauthenticated", help="Take a cluster that asks nobody for a token.")
+        bool, typer.Option("--allow-unauthenticated", help="Accept a cluster that works without a token.")
     ] = False,
 ) -> None:
-    """Send a search to a running cluster as a job; it goes on when this command has ended."""
-    with exit_codes("Interrupted. Whether the job was sent, the cluster's dashboard says."):
+    """Send a search to a running cluster as a job, which goes on after this command ends."""
+    with exit_codes("Interrupted. The job may have been sent: look at the cluster's dashboard."):
         from raydistill.search.submission import plan_submission, submitted_lines
         from raydistill.search.submission import submit as send
 
@@ -76,15 +96,17 @@ def submit(
         typer.echo(submitted_lines(planned, address, job, store, allow_unauthenticated=allow_unauthenticated))
 
 
-@app.command()
+@app.command(epilog=example("plan digits_datadam --trials 20"))
 def plan(
     space: Space,
     data_root: DataRoot = None,
-    at_once: Annotated[int | None, typer.Option("--at-once", min=1, help="Jobs side by side; by default what fits here.")] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, in place of the space's budget.")] = None,
+    at_once: Annotated[
+        int | None, typer.Option("--at-once", min=1, help="Jobs side by side; by default as many as this machine holds.")
+    ] = None,
+    trials: Trials = None,
     overrides: Overrides = None,
 ) -> None:
-    """Forecast a search's hours, disk and memory from a short measured probe; nothing is written."""
+    """Forecast the hours, disk and memory of a search from a short measured probe. Writes nothing."""
     with exit_codes("Interrupted."):
         from raydistill.catalogue import load_space
         from raydistill.storage.data_root import as_data_root
@@ -92,19 +114,21 @@ def plan(
         budget = [] if trials is None else [f"budget.trials={trials}"]
         checked = load_space(space, [*(overrides or []), *budget], as_data_root(data_root))
 
+        from raydistill.report.next_commands import command, next_lines
         from raydistill.report.summary import forecast_lines
         from raydistill.search.plan import plan_search
 
         typer.echo(forecast_lines(plan_search(checked, as_data_root(data_root), at_once)))
+        typer.echo(next_lines(command("search", space, data_root=data_root, trials=trials, set=overrides)))
 
 
-@app.command()
+@app.command(epilog=example("status digits-datadam --store studies"))
 def status(
     study: Study,
     store: StoreOption = "studies",
-    as_json: Annotated[bool, typer.Option("--json", help="The same facts as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same facts as JSON; gaps are fractions there.")] = False,
 ) -> None:
-    """Show where a study stands from its files alone: a search of it may run elsewhere, or have stopped."""
+    """Show where a study stands, from its files alone: its search may run on another machine, or have stopped."""
     with exit_codes("Interrupted."):
         from datetime import UTC, datetime
 
@@ -115,25 +139,41 @@ def status(
         typer.echo(found.model_dump_json(indent=2) if as_json else status_lines(found, datetime.now(UTC)))
 
 
-@app.command()
+@app.command(epilog=example("tables digits-datadam digits-dm --format csv"))
+def tables(
+    studies: Annotated[
+        list[str],
+        typer.Argument(metavar="STUDY...", help="Folders <store>/<study>, or names in --store.", autocompletion=complete_study),
+    ],
+    store: StoreOption = "studies",
+    suffix: TableFormat = "md",
+) -> None:
+    """Write the tables of each study into its folder; print those of one study, or the comparison of several."""
+    with exit_codes("Interrupted."):
+        from raydistill.catalogue import find_study
+        from raydistill.methods import method_configs
+        from raydistill.report.rendering import render
+        from raydistill.report.tables import ipc_frame, read_study, study_frame, trial_frame, write_tables
+
+        folders = [find_study(study, store) for study in studies]
+        read = [read_study(folder, method_configs()) for folder in folders]
+        for folder, records in zip(folders, read, strict=True):
+            write_tables(folder, records)
+        frames = [trial_frame(read[0]), ipc_frame(read[0])] if len(read) == 1 else [study_frame(read)]
+        typer.echo("\n".join(render(frame, suffix) for frame in frames), nl=False)
+
+
+@app.command(epilog=example("grafana /tmp/ray/session_latest/metrics/grafana/dashboards"))
 def grafana(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="FOLDER", help="That Grafana reads dashboards from; by default the one of Ray's latest session."),
+        typer.Argument(
+            metavar="FOLDER", help="Folder from which Grafana reads dashboards; by default that of Ray's latest session."
+        ),
     ] = Path("/tmp/ray/session_latest/metrics/grafana/dashboards"),
 ) -> None:
-    """Put the Grafana dashboard of a search's gauges where Ray's set-up of Grafana finds it."""
+    """Copy the Grafana dashboard of a search's gauges to the folder from which Grafana reads it."""
     with exit_codes("Interrupted."):
         from raydistill.report.grafana import install_dashboard
 
         typer.echo(f"Written {install_dashboard(folder)}")
-
-
-@app.command()
-def spaces() -> None:
-    """List the shipped search spaces."""
-    with exit_codes("Interrupted."):
-        from raydistill.catalogue import shipped_spaces
-
-        for name, path in shipped_spaces().items():
-            typer.echo(f"{name}\t{path}")

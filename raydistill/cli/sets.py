@@ -1,4 +1,4 @@
-"""The commands around one set: distil, read, bring in, hand on."""
+"""The commands around one set: distil, evaluate, import, export."""
 
 from __future__ import annotations
 
@@ -7,26 +7,41 @@ from typing import Annotated
 
 import typer
 
-from raydistill.cli.common import DataRoot, Overrides, TableFormat, exit_codes, listed, refuse_beside
+from raydistill.cli.common import (
+    DataRoot,
+    Overrides,
+    TableFormat,
+    example,
+    exit_codes,
+    is_given,
+    listed,
+)
+from raydistill.cli.completion import complete_space
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(epilog=example("distill digits_random --set ipc=10 --out my-set"))
 def distill(
     space: Annotated[
-        str, typer.Argument(metavar="FILE_OR_NAME", help="A YAML search space, a shipped one's name, or a trial's folder.")
+        str,
+        typer.Argument(
+            metavar="FILE_OR_NAME",
+            help="A YAML search space, the name of a shipped one, or the folder of a trial.",
+            autocompletion=complete_space,
+        ),
     ],
     overrides: Overrides = None,
     out: Annotated[str | None, typer.Option(help="Folder or URI for the set; by default distilled/<hash of the config>.")] = None,
     store: Annotated[
         str | None,
-        typer.Option(envvar="RAYDISTILL_STORE", help="Holds experts; by default the store of the trial, or studies."),
+        typer.Option(envvar="RAYDISTILL_STORE", help="Store of the experts; by default that of the trial, or studies."),
     ] = None,
     data_root: DataRoot = None,
 ) -> None:
-    """Distil one set without a search; every range of the space is fixed by --set, or a trial is run again from its folder."""
+    """Distil one set without a search: a space with every range fixed by --set, or a trial again from its folder."""
     with exit_codes("Interrupted. Nothing was written."):
+        from raydistill.report.next_commands import after_distilling, next_lines
         from raydistill.report.progress import PlainWatcher
         from raydistill.report.rerun import rerun_line
         from raydistill.report.steps import watch_steps
@@ -46,32 +61,36 @@ def distill(
         typer.echo(distilled_summary(after, before, paths))
         if trial is not None and (rerun := trial.compare(distilled.synthetic, after)) is not None:
             typer.echo(rerun_line(rerun))
+        typer.echo(next_lines(*after_distilling(folder.root, data_root)))
 
 
-@app.command()
+@app.command(epilog=example("evaluate studies/digits-datadam/winner --network mlp,lenet"))
 def evaluate(
     context: typer.Context,
-    set_file: Annotated[str, typer.Argument(metavar="SET", help="An images.safetensors, or the folder that holds it.")],
+    set_file: Annotated[str, typer.Argument(metavar="SET", help="A set: an images.safetensors, or the folder that holds it.")],
     network: Annotated[
-        str | None, typer.Option(help="Architectures, joined by commas, e.g. mlp,resnet18:norm=batch; by default the set's own.")
+        str | None,
+        typer.Option(help="Networks, separated by commas, e.g. mlp,resnet18:norm=batch; by default the set's own."),
     ] = None,
-    split: Annotated[str, typer.Option(help="Images to read on: select, or test (which needs --reason).")] = "select",
+    split: Annotated[str, typer.Option(help="Images that the networks are read on: select, or test (with --reason).")] = "select",
     reason: Annotated[str | None, typer.Option(help="Why the test split is opened; logged in the store.")] = None,
-    networks: Annotated[int | None, typer.Option(min=1, help="Fresh networks; by default the trial's number.")] = None,
-    recipe: Annotated[str | None, typer.Option(help="Training recipe; by default the trial's.")] = None,
-    protocol: Annotated[str | None, typer.Option(help="Of a benchmark: dc_bench or dd_ranking.")] = None,
-    augmentations: Annotated[str, typer.Option(help="With dc_bench, joined by commas; by default all of its six.")] = "",
+    networks: Annotated[int | None, typer.Option(min=1, help="Number of fresh networks; by default that of the trial.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Training recipe; by default that of the trial.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="Protocol of a benchmark: dc_bench or dd_ranking.")] = None,
+    augmentations: Annotated[
+        str, typer.Option(help="With dc_bench: augmentations, separated by commas; by default all six.")
+    ] = "",
     store: Annotated[
         str | None,
         typer.Option(
             envvar="RAYDISTILL_STORE",
-            help="Where an opening of the test split is logged; by default the store of the set's study, or studies.",
+            help="Store that logs an opening of the test split; by default that of the set's study, or studies.",
         ),
     ] = None,
     data_root: DataRoot = None,
     suffix: TableFormat = "md",
 ) -> None:
-    """Train fresh networks on a saved set and read their accuracy; with --network a row per architecture."""
+    """Train fresh networks on a saved set and print their accuracy; with --network, a row per network."""
     with exit_codes("Interrupted."):
         from raydistill.report.rendering import render
         from raydistill.report.tables import network_frame
@@ -82,10 +101,8 @@ def evaluate(
 
         if augmentations and protocol is None:
             raise typer.BadParameter(
-                "without --protocol dc_bench; leave it out, or give the protocol", param_hint="--augmentations"
+                "only --protocol dc_bench has augmentations; add it, or leave this out", param_hint="--augmentations"
             )
-        if network is None and protocol is None:
-            refuse_beside(context, "the set's own network alone (--network and --protocol give tables)", "suffix")
         architectures = [name.strip() for name in network.split(",")] if network is not None else []
         on = ImagesToRead(split=split, reason=reason, log=store, data_root=as_data_root(data_root))
         if protocol is not None:
@@ -104,25 +121,30 @@ def evaluate(
             typer.echo(said, nl=False)
             return
         readings = evaluate_file(set_file, on, networks=networks, recipe=recipe, architectures=architectures)
-        if network is None:
+        if network is None and not is_given(context, "suffix"):
             typer.echo(f"{accuracy_line(readings[0].accuracy_fractions)}, {split} images")
         else:
             typer.echo(render(network_frame(readings), suffix), nl=False)
 
 
-@app.command("import")
+@app.command("import", epilog=example("import set.npz --out my-set"))
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A published .pt, or an .npz that export wrote.")],
     out: Annotated[str, typer.Option(help="Folder or URI for the set.")],
-    dataset: Annotated[str | None, typer.Option(help="Data set of a .pt, for example cifar10.")] = None,
-    space: Annotated[str | None, typer.Option(help="Of a .pt's images: pixels, standardised[:DATASET], or zca.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="File of the labels, where FILE has images alone.")] = None,
-    lr: Annotated[Path | None, typer.Option(help="File of the learned rate.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Of a .pt: the data set that it was distilled from, for example cifar10.")
+    ] = None,
+    space: Annotated[
+        str | None, typer.Option(help="Of a .pt: what its images are: pixels, standardised, standardised:DATASET, or zca.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="File with the labels, if FILE has only images.")] = None,
+    lr: Annotated[Path | None, typer.Option(help="File with the learned learning rate.")] = None,
     overrides: Overrides = None,
     data_root: DataRoot = None,
 ) -> None:
-    """Bring a set that others published into this project's form; the file is read apart and nothing in it is run."""
+    """Convert a set that others published to the format of this project. Nothing in the file is executed."""
     with exit_codes("Interrupted. Nothing was written."):
+        from raydistill.report.next_commands import after_distilling, next_lines
         from raydistill.sets.importing import import_file
         from raydistill.sets.one import write_set
         from raydistill.storage.data_root import as_data_root
@@ -141,19 +163,26 @@ def import_(
         )
         paths = write_set(imported.synthetic, imported.manifest, folder)
         typer.echo("\n".join([*imported.notes, *(f"Written {path}" for path in paths)]))
+        typer.echo(next_lines(*after_distilling(folder.root, data_root)))
 
 
-@app.command()
+@app.command(epilog=example("export studies/digits-datadam/winner --out winner-png"))
 def export(
-    set_file: Annotated[str, typer.Argument(metavar="SET", help="An images.safetensors, or the folder that holds it.")],
+    set_file: Annotated[str, typer.Argument(metavar="SET", help="A set: an images.safetensors, or the folder that holds it.")],
     out: Annotated[str, typer.Option(help="A new folder for png, a new file NAME.npz for npz.")],
-    form: Annotated[str, typer.Option("--format", help="png (class folders, as ImageFolder reads) or npz (exact).")] = "png",
+    form: Annotated[
+        str, typer.Option("--format", help="png (class folders, as torchvision's ImageFolder reads them) or npz (exact).")
+    ] = "png",
     data_root: DataRoot = None,
 ) -> None:
-    """Write a set in a form that other programs read."""
+    """Write a set in a format that other programs read."""
     with exit_codes("Interrupted."):
+        from raydistill.report.next_commands import command, next_lines
         from raydistill.sets.exporting import export_set
         from raydistill.storage.data_root import as_data_root
 
         exported = export_set(set_file, out, form, data_root=as_data_root(data_root))
         typer.echo(f"Written {exported.path}: {exported.note}")
+        if form == "npz":
+            back = str(Path(exported.path).with_suffix(""))
+            typer.echo(next_lines(command("import", exported.path, out=back, data_root=data_root)))

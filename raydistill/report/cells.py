@@ -13,7 +13,7 @@ from raydistill.storage.record import TrialRecord
 
 
 def config_cells(config: TrialConfig[Any]) -> dict[str, Any]:
-    """Each config field under its own name; a section's `name` under the section's; what clashes keeps its dotted path."""
+    """Each config field under its own name, a section's `name` under the section's; a name taken twice keeps its dotted path."""
     cells: dict[str, Any] = {}
     for field, value in config.model_dump(mode="json").items():
         for key, cell in value.items() if isinstance(value, dict) else [("name", value)]:
@@ -23,7 +23,7 @@ def config_cells(config: TrialConfig[Any]) -> dict[str, Any]:
 
 
 def measured_cells(record: TrialRecord | None) -> dict[str, Any]:
-    """What a trial's record measured; cells that it leaves without a value are None, and all are without a record."""
+    """The measurements in a trial's record; None where it has no value, and everywhere without a record."""
     final = record.final if record else None
     cost = record.cost if record else None
     accuracies = final.accuracy_fractions if final else ()
@@ -50,7 +50,7 @@ def measured_cells(record: TrialRecord | None) -> dict[str, Any]:
 
 
 def seconds_of(record: TrialRecord | None) -> float:
-    """Of distilling and evaluating; 0 for a trial without a cost."""
+    """Seconds of distilling and evaluating; 0 for a trial without a cost."""
     return record.cost.distill_seconds + record.cost.evaluate_seconds if record and record.cost else 0.0
 
 

@@ -1,8 +1,8 @@
-"""The Grafana dashboard of a search's gauges, and how it comes to where Ray's own set-up of Grafana looks.
+"""The Grafana dashboard of a search's gauges, and its installation where Ray's set-up of Grafana reads dashboards.
 
 `ray start --head` writes a configuration of Grafana to `<session>/metrics/grafana/`, whose provisioning reads every JSON file in
-`dashboards/` beside it, or in the folder that RAY_METRICS_GRAFANA_DASHBOARD_OUTPUT_DIR named when Ray was started. Grafana looks
-there again every few seconds.
+`dashboards/` beside it, or in the folder that RAY_METRICS_GRAFANA_DASHBOARD_OUTPUT_DIR named when Ray was started. Grafana reads
+them again every few seconds.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ DASHBOARD = Path(__file__).with_name("grafana_dashboard.json")
 
 
 def install_dashboard(folder: Path) -> Path:
-    """Copy the dashboard into a folder that Grafana reads; gives its path.
+    """Copy the dashboard into a folder that Grafana reads, and return its path.
 
     Raises:
         InputError: there is no such folder.
     """
     if not folder.is_dir():
         raise InputError(
-            f"{folder} is no folder; Ray makes <session>/metrics/grafana/dashboards when its head starts: start Ray first, or "
-            "give the folder that RAY_METRICS_GRAFANA_DASHBOARD_OUTPUT_DIR names"
+            f"there is no folder {folder}; Ray makes <session>/metrics/grafana/dashboards when its head starts: start Ray first, "
+            "or give the folder that RAY_METRICS_GRAFANA_DASHBOARD_OUTPUT_DIR names"
         )
     path = folder / "raydistill_grafana_dashboard.json"
     path.write_bytes(DASHBOARD.read_bytes())

@@ -18,12 +18,13 @@ from rich.table import Table
 from rich.text import Text
 
 from raydistill.report.tally import Running, Tally, step_words
-from raydistill.report.words import duration, points, telling_line
+from raydistill.report.words import accuracy_line, duration, points, telling_line
 from raydistill.spaces.trial import TrialConfig
 
 if TYPE_CHECKING:
     from raydistill.search.watcher import Watcher
     from raydistill.storage.record import Reading, TrialRecord
+    from raydistill.trial.baseline import Baseline
 
 MOST_RUNNING_SHOWN = 12
 """Rows of the live table; a terminal is not higher than that for long."""
@@ -42,42 +43,47 @@ class PlainWatcher:
         self._stream = stream or sys.stderr
 
     def stage(self, name: str, total: int) -> None:
-        """Say which stage begins."""
+        """Print which stage begins."""
         self._tally.stage(name, total)
         self._say(f"{name}: {total} {STAGE_COUNTS.get(name, 'networks')}")
 
     def job_done(self) -> None:
-        """Say how many networks of the stage are done."""
+        """Print how many networks of the stage are done."""
         self._tally.done += 1
         name = self._tally.stage_name
         self._say(f"{name}: {self._tally.done} of {self._tally.total} {STAGE_COUNTS.get(name, 'networks')}")
 
+    def baseline_known(self, baseline: Baseline) -> None:
+        """Print what the trials are compared with."""
+        self._tally.baseline = baseline
+        self._say(f"baseline: {accuracy_line(baseline.accuracy_fractions)}, select images")
+
     def trial_asked(self, config: TrialConfig[Any]) -> None:
-        """Count it; most trials start at once, and the line of the next end tells of those that did not."""
+        """Count it; most trials start at once, and the line of the next end counts those that did not."""
         self._tally.trial_asked(config)
 
     def trial_started(self, config: TrialConfig[Any]) -> None:
-        """Say that a trial starts."""
+        """Print that a trial starts."""
         self._tally.trial_started(config)
         self._say(f"{_name(config.ask_number, config.trial_id)}: started, IPC {config.ipc}")
 
     def reading(self, config: TrialConfig[Any], reading: Reading) -> None:
-        """Say how far a trial is."""
+        """Print how far a trial is."""
         self._tally.reading(config, reading)
         far = step_words(reading.step, reading.fraction)
         self._say(f"{_name(config.ask_number, config.trial_id)}: {far}, gap {points(reading.gap)}")
 
     def step(self, config: TrialConfig[Any], step: int, steps: int) -> None:
-        """Say nothing: readings are lines enough."""
+        """Print nothing: a line per reading is enough."""
 
     def trial_ended(self, record: TrialRecord) -> None:
-        """Say how a trial ended and where the search stands."""
+        """Print how a trial ended and where the search stands."""
         self._tally.trial_ended(record)
         self._say(_ended(record))
         self._say(f"trials: {self._tally.done} of {self._tally.total}; {self._tally.summary()}")
 
     def note(self, text: str) -> None:
-        """Pass a sentence on."""
+        """Print a note."""
         self._say(text)
 
     def _say(self, line: str) -> None:
@@ -95,7 +101,7 @@ class RichWatcher:
         self._live = Live(console=console, refresh_per_second=4)
 
     def close(self) -> None:
-        """Stop, and leave the last state of the table standing."""
+        """Stop, and leave the last state of the table on the screen."""
         self._live.stop()
 
     def stage(self, name: str, total: int) -> None:
@@ -111,6 +117,11 @@ class RichWatcher:
         """Move the bar."""
         self._tally.done += 1
         self._show()
+
+    def baseline_known(self, baseline: Baseline) -> None:
+        """Print what the trials are compared with."""
+        self._tally.baseline = baseline
+        self.note(f"baseline: {accuracy_line(baseline.accuracy_fractions)}, select images")
 
     def trial_asked(self, config: TrialConfig[Any]) -> None:
         """Count it among those that wait."""
@@ -138,7 +149,7 @@ class RichWatcher:
         self.note(_ended(record))
 
     def note(self, text: str) -> None:
-        """Print a sentence above the table."""
+        """Print a note above the table."""
         self._live.console.print(Text(text))
         self._show()
 

@@ -1,4 +1,4 @@
-"""What `raydistill evaluate --protocol` prints."""
+"""The tables that `raydistill evaluate --protocol` prints."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def render_protocol(
     """A set under a benchmark's protocol, as Markdown, CSV or LaTeX; arguments as in `protocols`.
 
     Raises:
-        InputError: an unknown protocol, an option that the protocol has no use for, or what the protocol refuses.
+        InputError: an unknown protocol, an option that the protocol does not have, or what the protocol refuses.
     """
     if protocol not in PROTOCOLS:
         raise InputError(f"unknown protocol {protocol!r}; {did_you_mean(protocol, PROTOCOLS)}Allowed: {', '.join(PROTOCOLS)}")

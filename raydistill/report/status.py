@@ -1,8 +1,7 @@
-"""Where a study stands, read from what it left in its store, whether or not a search of it runs, here or elsewhere."""
+"""Where a study stands, read from its files in the store, whether or not a search of it runs, here or elsewhere."""
 
 from __future__ import annotations
 
-import shlex
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,14 +9,19 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import fsspec
+from pydantic import ValidationError
 
 from raydistill.core.experts import ExpertFields
+from raydistill.errors import StoreError
 from raydistill.methods import method_configs
+from raydistill.report.next_commands import command, more_trials
 from raydistill.report.tables import StudyRecords, read_study
 from raydistill.report.tally import Bracket, bracket_of, bracket_words, state_words, step_words
 from raydistill.report.words import duration, points
 from raydistill.search.resume import SPACE_FILE, stored_document
-from raydistill.spaces.sections import Config
+from raydistill.search.submission import WITHOUT_FILES
+from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
+from raydistill.spaces.sections import Config, GoalConfig
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.lock import holder_of
 from raydistill.storage.record import TrialRecord, read_progress
@@ -46,13 +50,14 @@ class OpenTrial(Config):
 
 
 class StudyStatus(Config):
-    """A study as its files tell it."""
+    """A study as its files show it."""
 
     study: str
     root: str
     """Folder or URI."""
+    dataset: str
     holder: str | None
-    """Process and host of the search that holds the study now; null if none does."""
+    """Process and host of the search that works on the study now; null if none does."""
     stage: Stage
     stage_done: int | None
     """Networks or trials of the stage that are done; null while experts are trained, which lie outside the study."""
@@ -60,20 +65,27 @@ class StudyStatus(Config):
     states: dict[str, int]
     """Trials that ended, by state."""
     running: tuple[OpenTrial, ...]
-    """Trials that have begun; where no search holds the study, they were cut off."""
+    """Trials that have begun; where no search works on the study, they were cut off."""
     waiting: tuple[OpenTrial, ...]
     """Trials that were asked and have not begun."""
     margin_fraction: float
     bracket: Bracket
+    """What the verdict would say so far; provisional, and superseded by the verdict once there is one."""
     seconds_left: float | None
     """Of the trials, at the mean of those that ended and as many at once as run now; null where none has ended or none runs."""
     verdict: str | None
     reason: str | None
     """The verdict in one sentence."""
+    smallest_lossless_ipc: int | None = None
+    """By the verdict, and so below; null before it."""
+    largest_lossy_ipc: int | None = None
+    winner: str | None = None
+    """Folder of the winner's set, `<study>/winner`; null where the study has none."""
     last_written: str | None
     """When a file of the study was last written; UTC, ISO 8601."""
     continue_command: str
-    """Goes on with the search; of one that ended, with more trials, for which a placeholder stands."""
+    """Goes on with the search; one that ended gets twice as many trials. Where the search was given a `--data-root`, it is to be
+    added; a space in a remote store is to be copied first."""
 
 
 def read_status(study: Store) -> StudyStatus:
@@ -91,10 +103,11 @@ def read_status(study: Store) -> StudyStatus:
     # A study that is extended holds the result of its shorter self.
     result = None if holder or open_trials else found.result
     stage, done, total = _stage(study, space, found) if result is None else ("ended", len(records), len(found.trials))
-    margin = space["goal"]["margin_fraction"]
+    goal = _goal(study, space)
     return StudyStatus(
         study=space["study"],
         root=study.root,
+        dataset=space["dataset"]["name"],
         holder=holder,
         stage=stage,
         stage_done=done,
@@ -102,11 +115,14 @@ def read_status(study: Store) -> StudyStatus:
         states=dict(Counter(record.state for record in records)),
         running=tuple(running),
         waiting=tuple(trial for trial in open_trials if trial.step is None),
-        margin_fraction=margin,
-        bracket=bracket_of(records, margin),
+        margin_fraction=goal.margin_fraction,
+        bracket=bracket_of(records, found.baseline, goal),
         seconds_left=None if holder is None else _seconds_left(records, running, space["budget"]["trials"]),
         verdict=result.verdict if result else None,
         reason=result.reason if result else None,
+        smallest_lossless_ipc=result.smallest_lossless_ipc if result else None,
+        largest_lossy_ipc=result.largest_lossy_ipc if result else None,
+        winner=study.path(WINNER_FOLDER) if result and study.exists(WINNER_FILE) else None,
         last_written=_last_written(study),
         continue_command=_continue_command(study, space, total if stage == "ended" else None),
     )
@@ -119,21 +135,42 @@ def status_lines(status: StudyStatus, now: datetime) -> str:
         ("Search", _search_words(status)),
         ("Stage", _stage_words(status)),
         ("Trials", _trial_words(status)),
-        ("Bracket", f"{bracket_words(status.bracket)} (margin {points(status.margin_fraction)})"),
+        ("Margin", points(status.margin_fraction)),
     ]
-    rows += [("Time left", f"about {duration(status.seconds_left)}, the confirmation apart")] if status.seconds_left else []
+    rows += [] if status.verdict else [("So far", f"provisional: {bracket_words(status.bracket)}")]
+    rows += [("Time left", f"about {duration(status.seconds_left)}, without the confirmation")] if status.seconds_left else []
     begun = "Cut off" if status.holder is None else "Running"
     rows += [(begun, _open_words(trial)) for trial in status.running]
     rows += [("Waiting", _open_words(trial)) for trial in status.waiting]
-    rows += [("Verdict", f"{status.verdict.replace('_', ' ')}: {status.reason}")] if status.verdict else []
+    rows += _verdict_rows(status) if status.verdict else []
     if status.last_written is not None:
         written = datetime.fromisoformat(status.last_written)
         ago = duration(max(0.0, (now - written).total_seconds()))
         rows.append(("Last written", f"{written:%Y-%m-%d %H:%M:%S} UTC, {ago} ago"))
     if status.holder is None:
         rows.append(("To extend it" if status.stage == "ended" else "To continue", status.continue_command))
+        rows += [] if status.dataset in WITHOUT_FILES else [("", "(with --data-root, if the search had one)")]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _goal(study: Store, space: Mapping[str, Any]) -> GoalConfig:
+    try:
+        return GoalConfig.model_validate(space["goal"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(["goal", *(str(part) for part in first["loc"])])
+        raise StoreError(
+            f"{study.path(SPACE_FILE)} is damaged ({where}: {first['msg']}); restore it, or start a new study"
+        ) from error
+
+
+def _verdict_rows(status: StudyStatus) -> list[tuple[str, str]]:
+    verdict = (status.verdict or "").replace("_", " ")
+    smallest, lossy = ("none" if ipc is None else str(ipc) for ipc in (status.smallest_lossless_ipc, status.largest_lossy_ipc))
+    found = f"smallest lossless IPC {smallest}, largest IPC shown to be lossy {lossy}"
+    rows = [("Verdict", f"{verdict}: {status.reason}"), ("Found", found)]
+    return rows + ([("Winner", status.winner)] if status.winner else [])
 
 
 def _open(config: TrialConfig[Any], study: Store) -> OpenTrial:
@@ -196,13 +233,12 @@ def _moment(info: Mapping[str, Any]) -> datetime:
 def _continue_command(study: Store, space: Mapping[str, Any], ended_trials: int | None) -> str:
     # A command reads its space from a file of this machine, so that one in a remote store is copied first.
     file = str(study.local_path(SPACE_FILE)) if study.is_local else f"COPY_OF_{SPACE_FILE}"
-    data = [] if space["dataset"]["name"] == "digits" else ["--data-root", "AS_BEFORE"]
-    more = [] if ended_trials is None else ["--trials", f"MORE_THAN_{ended_trials}"]
-    return shlex.join(["raydistill", "search", file, "--store", study.parent.root, *data, *more])
+    more = {} if ended_trials is None else more_trials(space["budget"], ended_trials)
+    return command("search", file, store=study.parent.root, **more)
 
 
 def _search_words(status: StudyStatus) -> str:
-    return "none runs" if status.holder is None else f"runs, {status.holder}"
+    return "not running" if status.holder is None else f"running, {status.holder}"
 
 
 def _stage_words(status: StudyStatus) -> str:

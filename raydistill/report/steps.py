@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def watch_steps(console: Console | None = None) -> Iterator[Report]:
     """A report for one distillation: a bar with the loss on a terminal, twenty lines elsewhere.
 
-    The loss is read twenty times in all: reading it waits for the GPU.
+    The loss is read only twenty times, because each reading waits for the GPU.
     """
     console = console or Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

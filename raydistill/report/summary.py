@@ -1,4 +1,4 @@
-"""The lines that end a search: what was found, how sure it is, and where everything lies."""
+"""The lines that end a command: what was found, how sure it is, and where everything lies."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from raydistill.report.rendering import render
 from raydistill.report.tables import comparison_frame, read_study, write_tables
 from raydistill.report.words import accuracy_line, duration, points
 from raydistill.search.plan import Forecast
+from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
 from raydistill.storage.record import SearchResult
 from raydistill.storage.store import Store
 from raydistill.trial.baseline import Baseline
 
 
 def end_of_search(study: Store, result: SearchResult) -> str:
-    """Write the study's tables and say in lines of a name and a value what was found and where it lies."""
+    """Write the study's tables; lines of a name and a value: what was found and where it lies."""
     records = read_study(study, method_configs())
     write_tables(study, records)
     rows = [
@@ -26,24 +27,27 @@ def end_of_search(study: Store, result: SearchResult) -> str:
         ("Margin", points(result.margin_fraction)),
         ("Verdict", f"{result.verdict.replace('_', ' ')}: {result.reason}"),
         ("Smallest lossless IPC", _smallest(result)),
-        ("Largest IPC seen lossy below it", _lossy(result)),
+        ("Largest IPC shown to be lossy", _lossy(result)),
         ("Compression", _compression(result)),
         ("Trials", f"{_counts(result)}; {duration(result.seconds)} of trial time"),
-        ("Tables", f"{study.path('tables')}/{{trials,ipc}}.{{md,csv,tex}}"),
-        ("Pictures and sets", study.path("trials/<trial id>") + "/images.{png,safetensors}"),
+    ]
+    if study.exists(WINNER_FILE):
+        rows += [("Winner's set", study.path(WINNER_FOLDER, "images.safetensors"))]
+    if study.exists(f"{WINNER_FOLDER}/images.png"):
+        rows += [("Winner's picture", study.path(WINNER_FOLDER, "images.png"))]
+    rows += [
+        ("Tables", f"{study.path('tables', 'trials.md')}, {study.path('tables', 'ipc.md')} (and as .csv, .tex)"),
         ("Result", study.path("result.json")),
         ("Optuna study", study.path("study.db")),
     ]
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+    return aligned(rows)
 
 
 def distilled_summary(after: Sequence[float], before: Sequence[float], paths: Sequence[str]) -> str:
-    """What one distillation gained over the set it grew from, and where the set lies."""
+    """What one distillation gained over the set it started from, and where the set lies."""
     gained = points(statistics.mean(after) - statistics.mean(before))
-    lines = [f"Distilled set          {accuracy_line(after)}, select images"]
-    lines += [f"The set it grew from   {accuracy_line(before)}", f"Gained                 {gained}"]
-    return "\n".join([*lines, *(f"Written                {path}" for path in paths)])
+    rows = [("Distilled set", f"{accuracy_line(after)}, select images"), ("Starting set", accuracy_line(before))]
+    return aligned([*rows, ("Gain", gained), *(("Written", path) for path in paths)])
 
 
 def forecast_lines(forecast: Forecast) -> str:
@@ -55,17 +59,22 @@ def forecast_lines(forecast: Forecast) -> str:
         ("Disk", f"at most {forecast.disk_bytes / 2**20:.1f} MiB"),
         ("Memory", f"{forecast.trial_memory_bytes / 2**20:.0f} MiB a trial ({forecast.trial_memory_of})"),
     ]
+    return aligned(rows)
+
+
+def aligned(rows: Sequence[tuple[str, str]]) -> str:
+    """Lines of a name and a value, the values below each other."""
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 
 
 def end_of_comparison(comparison: Comparison, suffix: str, path: str) -> str:
-    """What was compared, the table, and where the comparison lies; intervals are two-sided."""
+    """What was compared, the table, and where the comparison lies; the intervals are two-sided."""
     settings = comparison.settings
     recipe = settings["evaluation"]["recipe"]
     head = (
         f"{settings['dataset']['name']}, IPC {settings['ipc']}, {settings['split']} images, recipe {recipe}; "
-        f"low and high bound what is above random, {100 * CONFIDENCE:g} % over draws"
+        f"low and high are the ends of the {100 * CONFIDENCE:g} % interval, over draws, of the accuracy above random"
     )
     return f"{head}\n\n{render(comparison_frame(comparison), suffix)}\nWritten {path}\n"
 
@@ -89,16 +98,16 @@ def _smallest(result: SearchResult) -> str:
 
 def _lossy(result: SearchResult) -> str:
     if result.largest_lossy_ipc is None:
-        return "none was shown to be"
+        return "none"
     count = result.largest_lossy_trials
     return f"{result.largest_lossy_ipc} (the best of {count} trial{'' if count == 1 else 's'} at it)"
 
 
 def _compression(result: SearchResult) -> str:
     if result.compression_images is None or result.compression_bytes is None:
-        return "none without a lossless set"
+        return "none, because no set was shown to be lossless"
     images, size = result.compression_images, result.compression_bytes
-    larger = "; float32 pixels weigh four times the bytes of published ones" if size < 1 else ""
+    larger = "; a float32 pixel takes four times the bytes of a published one" if size < 1 else ""
     return f"train part over set: {images:.1f} in images, {size:.1f} in bytes{larger}"
 
 

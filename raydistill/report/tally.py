@@ -8,25 +8,33 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from raydistill.report.words import duration, points
-from raydistill.spaces.sections import Config
+from raydistill.search.verdict import so_far
+from raydistill.spaces.sections import Config, GoalConfig
 from raydistill.spaces.trial import TrialConfig
 
 if TYPE_CHECKING:
     from raydistill.storage.record import Reading, TrialRecord
+    from raydistill.trial.baseline import Baseline
 
 
 class Bracket(Config):
-    """The IPCs between which the smallest lossless one lies by the select images, which steer and prove nothing."""
+    """What the verdict would say so far, by its own rules: provisional, from the select images, before any confirmation."""
 
     candidate_ipc: int | None = None
     """Smallest IPC at which a finished trial reads within the margin; null if there is none."""
     candidate_gap: float | None = None
     """The smallest gap there."""
     candidate_trial_id: str | None = None
+    closest_ipc: int | None = None
+    """IPC of the finished trial with the smallest gap; null while none has finished."""
+    closest_gap: float | None = None
     lossy_ipc: int | None = None
-    """Largest IPC below the candidate's at which a trial finished or was stopped early; all there are lossy. Null if none has."""
+    """Largest IPC below the candidate's that is shown to be lossy as a verdict shows it: enough finished trials, and the lower
+    bound of the best one's gap above the margin. Null if none is."""
     lossy_gap: float | None = None
     """The smallest gap there."""
+    baseline_admissible: bool = True
+    """Whether the full-data baseline is trained to its end; if not, the verdict is inconclusive whatever the trials read."""
 
 
 class Running(NamedTuple):
@@ -40,43 +48,36 @@ class Running(NamedTuple):
     """At its last reading."""
 
 
-class _Read(NamedTuple):
-    ipc: int
-    gap: float
-    ask_number: int
-    trial_id: str
-    is_finished: bool
-
-
-def bracket_of(records: Iterable[TrialRecord], margin_fraction: float) -> Bracket:
-    """The bracket that the records of finished and early stopped trials leave."""
-    read = [
-        _Read(r.ipc, r.readings[-1].gap, r.ask_number, r.trial_id, r.state == "finished")
-        for r in records
-        if r.state in ("finished", "pruned") and r.readings
-    ]
-    within = [trial for trial in read if trial.is_finished and trial.gap <= margin_fraction]
-    candidate = min(within, default=None)
-    below = [trial for trial in read if candidate is None or trial.ipc < candidate.ipc]
-    # Of the largest IPC the trial with the smallest gap.
-    lossy = max(below, key=lambda trial: (trial.ipc, -trial.gap), default=None)
+def bracket_of(records: Iterable[TrialRecord], baseline: Baseline | None, goal: GoalConfig) -> Bracket:
+    """What the verdict would say of the trials that ended; without a baseline no IPC is shown to be lossy."""
+    records = list(records)
+    found = so_far(records, baseline, goal)
+    candidate, closest, lossy = found.candidate, found.closest, found.lossy
     return Bracket(
         candidate_ipc=candidate.ipc if candidate else None,
         candidate_gap=candidate.gap if candidate else None,
         candidate_trial_id=candidate.trial_id if candidate else None,
+        closest_ipc=closest.ipc if closest else None,
+        closest_gap=closest.gap if closest else None,
         lossy_ipc=lossy.ipc if lossy else None,
-        lossy_gap=lossy.gap if lossy else None,
+        lossy_gap=min(r.gap for r in records if r.gap is not None and r.ipc == lossy.ipc) if lossy else None,
+        baseline_admissible=baseline is None or baseline.is_admissible,
     )
 
 
 def bracket_words(bracket: Bracket) -> str:
     """The bracket in half a sentence."""
-    said = "none within the margin yet"
-    if bracket.candidate_ipc is not None and bracket.candidate_gap is not None:
-        said = f"best so far IPC {bracket.candidate_ipc}, gap {points(bracket.candidate_gap)}"
-    if bracket.lossy_ipc is not None and bracket.lossy_gap is not None:
-        said += f"; lossy up to IPC {bracket.lossy_ipc}, gap {points(bracket.lossy_gap)}"
-    return said
+    if not bracket.baseline_admissible:
+        return "inconclusive, because the full-data baseline is not trained to its end"
+    if bracket.closest_ipc is None or bracket.closest_gap is None:
+        return "no trial finished yet"
+    if bracket.candidate_ipc is None or bracket.candidate_gap is None:
+        within = f"no IPC within the margin (smallest gap {points(bracket.closest_gap)} at IPC {bracket.closest_ipc})"
+    else:
+        within = f"IPC {bracket.candidate_ipc} within the margin (gap {points(bracket.candidate_gap)}, not confirmed)"
+    if bracket.lossy_ipc is None or bracket.lossy_gap is None:
+        return f"{within}; no {'' if bracket.candidate_ipc is None else 'smaller '}IPC shown to be lossy"
+    return f"{within}; IPC {bracket.lossy_ipc} shown to be lossy (gap {points(bracket.lossy_gap)})"
 
 
 def state_words(states: Mapping[str, int]) -> str:
@@ -91,10 +92,11 @@ def step_words(step: int, fraction: float | None) -> str:
 
 
 class Tally:
-    """What a running search has told so far."""
+    """What is known so far of a running search."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Start empty; `clock` gives seconds from any fixed point."""
+        self.baseline: Baseline | None = None
         self.stage_name = ""
         self.total = 0
         self.done = 0
@@ -102,6 +104,7 @@ class Tally:
         """Asked, and without a process as yet; by trial id."""
         self.running: dict[str, Running] = {}
         self.records: list[TrialRecord] = []
+        self._bracket: Bracket | None = None
         self._clock = clock
         self._first_start: float | None = None
         self._ended_here = 0
@@ -134,6 +137,7 @@ class Tally:
         self._ended_here += self.running.pop(record.trial_id, None) is not None
         self.done += 1
         self.records.append(record)
+        self._bracket = None
 
     @property
     def states(self) -> Counter[str]:
@@ -142,8 +146,13 @@ class Tally:
 
     @property
     def bracket(self) -> Bracket:
-        """Where the smallest lossless IPC lies so far; all trials of a search have one margin."""
-        return bracket_of(self.records, self.records[0].config["goal"]["margin_fraction"]) if self.records else Bracket()
+        """What the verdict would say so far; all trials of a search have one goal."""
+        if not self.records:
+            return Bracket(baseline_admissible=self.baseline is None or self.baseline.is_admissible)
+        if self._bracket is None:  # the live table asks at every step
+            goal = GoalConfig.model_validate(self.records[0].config["goal"])
+            self._bracket = bracket_of(self.records, self.baseline, goal)
+        return self._bracket
 
     @property
     def seconds_left(self) -> float | None:
@@ -153,7 +162,7 @@ class Tally:
         return (self._clock() - self._first_start) / self._ended_here * max(0, self.total - self.done)
 
     def summary(self) -> str:
-        """Trials by state, those that wait, the bracket and the time left, in one line."""
+        """Trials by state, those that wait, the provisional verdict and the time left, in one line."""
         waiting = f", {len(self.waiting)} waiting for a place to run" if self.waiting else ""
         left = f"; about {duration(self.seconds_left)} left" if self.seconds_left else ""
-        return f"{state_words(self.states)}{waiting}; {bracket_words(self.bracket)}{left}"
+        return f"{state_words(self.states)}{waiting}; so far, provisional: {bracket_words(self.bracket)}{left}"

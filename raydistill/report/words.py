@@ -1,19 +1,13 @@
-"""Numbers and causes as a person reads them: percent, points, durations. The only place that leaves fractions."""
+"""Numbers and causes as a person reads them: percent, points, durations."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
 
+from raydistill.spaces.units import percent, points
 
-def percent(fraction: float) -> str:
-    """An accuracy of 0.9812 as `98.12 %`."""
-    return f"{100 * fraction:.2f} %"
-
-
-def points(fraction: float) -> str:
-    """A difference of accuracies of 0.0123 as `1.23 points`, hundredths of accuracy."""
-    return f"{100 * fraction:.2f} points"
+__all__ = ["accuracy_line", "duration", "percent", "points", "telling_line"]
 
 
 def accuracy_line(accuracies: Sequence[float]) -> str:

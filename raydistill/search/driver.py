@@ -23,10 +23,12 @@ from raydistill.search.proposal import Aim
 from raydistill.search.resume import SPACE_FILE, check_resumable
 from raydistill.search.solver import Solver
 from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, not_admissible
+from raydistill.search.winner import name_winner
 from raydistill.search.workplace import Workplace
 from raydistill.spaces.sections import GoalConfig, dataset_config
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig, read_trial_config
+from raydistill.spaces.units import points
 from raydistill.storage.lock import study_lock
 from raydistill.storage.record import SearchResult, TrialRecord, read_trials
 from raydistill.storage.store import Store
@@ -65,11 +67,12 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
         work.executor.require(needs_of_trial(config, study, work.data_root))
         needs = plan_experts(extreme_trials(space, data_sha256), store, work.data_root)
         baseline = _build_baseline(config, study, work)
+        work.watcher.baseline_known(baseline)
         if not study.at("trials").folders("."):
             seconds = _reading_seconds(config, baseline, recipe_of(config, splits).steps)
             check_budget(space.budget, space.resources.gpus_per_trial, seconds, "the networks that read one trial's set take")
         if not baseline.is_admissible:
-            work.watcher.note(f"No verdict will be had: {not_admissible(baseline, space.goal)}")
+            work.watcher.note(f"The verdict will be inconclusive: {not_admissible(baseline, space.goal)}")
         prepare_experts(needs, config, store, work, study=space.study, baseline=baseline)
         with _database() as database:
             aim = _aim(space.goal, config, baseline)
@@ -79,6 +82,7 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
         confirmed = _confirm(candidates, study, work) if baseline.is_admissible else []
         result = _conclude(space, study, baseline, confirmed, floor)
         study.write("result.json", result.model_dump_json(indent=2) + "\n")
+        name_winner(study, result)
         return result
 
 
@@ -126,7 +130,8 @@ def _confirm(candidates: Sequence[TrialRecord], study: Store, work: Workplace) -
         confirmed.append(Confirmed(record, finish_confirmation(config, study)))
         upper, is_lossless = confirmed[-1].confirmation.interval.upper, confirmed[-1].confirmation.is_lossless
         outcome = "confirmed" if is_lossless else "not confirmed, which ends the confirmation"
-        work.watcher.note(f"trial {record.ask_number} (IPC {record.ipc}) is {outcome}: the upper bound of its gap is {upper:.4f}")
+        bound = f"the upper bound of its gap is {points(upper)}"
+        work.watcher.note(f"trial {record.ask_number} (IPC {record.ipc}) is {outcome}: {bound}")
         if not is_lossless:
             break
     return confirmed

@@ -16,6 +16,7 @@ from raydistill.spaces.data_facts import MOST_IMAGES, DataFacts
 from raydistill.spaces.parse import Known, read_space
 from raydistill.spaces.sections import DatasetConfig
 from raydistill.spaces.space import SearchSpace
+from raydistill.spaces.units import points
 from raydistill.storage.checkout import commit
 from raydistill.storage.record import code_sha256
 from raydistill.storage.remote import refuse_credentials
@@ -98,9 +99,9 @@ def submitted_lines(submission: Submission, dashboard: str, job: str, store: str
     rows = [
         ("Submitted", f"{submission.metadata['job_name']} as {job}: {submission.command}"),
         ("Follow", f"{mode}ray job logs {at} --follow {job}"),
-        ("Status", f"raydistill status {study} --store {shlex.quote(store)}   (wherever the store is seen)"),
+        ("Status", f"raydistill status {shlex.join([study, '--store', store])}  # on any machine that sees the store"),
         ("Dashboard", dashboard),
-        ("End", f"{mode}ray job stop {at} {job}   (what is done is saved; submitted again, it continues)"),
+        ("End", f"{mode}ray job stop {at} {job}  # finished work is saved; submitted again, the search continues"),
     ]
     return "\n".join(f"{name:<10} {value}" for name, value in rows)
 
@@ -132,6 +133,6 @@ def _metadata(space: SearchSpace) -> dict[str, str]:
         "study": space.study,
         "dataset": str(space.template["dataset"]["name"]),
         "method": str(space.template["method"]["name"]),
-        "goal": f"gap within {space.goal.margin_fraction:g} at confidence {space.goal.confidence:g}",
+        "goal": f"gap within {points(space.goal.margin_fraction)} with {100 * space.goal.confidence:g} % confidence",
         "commit": commit() or f"code {code_sha256()[:12]}",
     }

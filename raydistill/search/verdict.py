@@ -11,9 +11,11 @@ from typing import Literal, NamedTuple, get_args
 from scipy import stats
 
 from raydistill.core.lossless import gap_interval
+from raydistill.search.ladder import Rung, ladder
 from raydistill.search.law import LawModel
 from raydistill.spaces.sections import GoalConfig
 from raydistill.spaces.space import SearchSpace
+from raydistill.spaces.units import points
 from raydistill.storage.record import GapBounds, SearchResult, State, TrialRecord, unpack_bits
 from raydistill.trial.baseline import Baseline
 from raydistill.trial.confirm import Confirmation
@@ -44,6 +46,17 @@ class Lossy(NamedTuple):
 
     ipc: int
     trials: int
+
+
+class SoFar(NamedTuple):
+    """What the select images say before the confirmation: provisional, by the rules of the verdict."""
+
+    candidate: TrialRecord | None
+    """Smallest IPC whose reading is within the margin, and of its trials the one that would be confirmed."""
+    closest: TrialRecord | None
+    """Finished trial with the smallest gap."""
+    lossy: Lossy | None
+    """The `largest_lossy_ipc` of a verdict without a winner."""
 
 
 def conclude(
@@ -99,6 +112,27 @@ def conclude(
     )
 
 
+def so_far(records: Sequence[TrialRecord], baseline: Baseline | None, goal: GoalConfig) -> SoFar:
+    """What the verdict would say of trials that are not confirmed yet, by the same rules.
+
+    Args:
+        records: of the trials that ended.
+        baseline: what their gap is taken to; without one nothing is shown lossy.
+        goal: margin, confidence, and how many trials an IPC needs to be called lossy.
+    """
+    finished = {r.ask_number: r for r in records if r.gap is not None}
+    rungs = ladder([Rung(r.ipc, r.gap or 0.0, r.ask_number) for r in finished.values()], goal.margin_fraction)
+    lossy = None
+    if baseline is not None:
+        below = _lower_side(list(finished.values()), None, goal)
+        lossy = largest_lossy(list(finished.values()), baseline, goal, below=below)
+    return SoFar(
+        candidate=finished[rungs[-1].number] if rungs else None,
+        closest=min(finished.values(), key=lambda r: (r.gap, r.ipc), default=None),
+        lossy=lossy,
+    )
+
+
 def largest_lossy(finished: Sequence[TrialRecord], baseline: Baseline, goal: GoalConfig, *, below: int | None) -> Lossy | None:
     """The largest IPC below a limit at which even the best of enough trials is lossy with the stated confidence.
 
@@ -123,9 +157,10 @@ def largest_lossy(finished: Sequence[TrialRecord], baseline: Baseline, goal: Goa
 def not_admissible(baseline: Baseline, goal: GoalConfig) -> str:
     """Why no verdict can be had from this baseline."""
     return (
-        f"twice the recipe's steps move the full-data accuracy by {baseline.doubled_moves_by:+.4f}, and a quarter of the margin "
-        f"({goal.margin_fraction / 4:.4f}) is the most that is admissible: the recipe does not train to its end, and an "
-        "undertrained baseline makes every set lossless; use a recipe with more steps, or more baseline_networks if that is noise"
+        f"the full-data baseline is not trained to its end: twice the recipe's steps change its accuracy by "
+        f"{100 * baseline.doubled_moves_by:+.2f} points, and less than a quarter of the margin "
+        f"({points(goal.margin_fraction / 4)}) is allowed, because an undertrained baseline makes every set look lossless; use a "
+        "recipe with more steps, or more baseline_networks if the change is noise"
     )
 
 
@@ -156,11 +191,11 @@ def _verdict(
     winner = next((c for c in reversed(confirmed) if c.confirmation.is_lossless), None)
     if winner is not None:
         upper = winner.confirmation.interval.upper
-        said = f"the winner's gap on the confirm images is at most {upper:.4f} with confidence {goal.confidence:g}"
-        return "lossless", f"{said}, within the margin {margin:g}"
+        said = f"the winner's gap on the confirm images is at most {points(upper)} with {100 * goal.confidence:g} % confidence"
+        return "lossless", f"{said}, within the margin of {points(margin)}"
     if confirmed:
         upper, ipc = confirmed[-1].confirmation.interval.upper, confirmed[-1].record.ipc
-        bound = f"has a gap of at most {upper:.4f} on confirm images, above the margin {margin:g}"
+        bound = f"has a gap of up to {points(upper)} on the confirm images, above the margin of {points(margin)}"
         decides = what_would_decide(confirmed[-1].confirmation, baseline, margin)
         return (
             "inconclusive",
@@ -169,7 +204,7 @@ def _verdict(
     gaps = [(r.gap, r.ipc) for r in records if r.gap is not None]
     if gaps:
         gap, ipc = min(gaps)
-        closest = f"no trial came within the margin {margin:g}; the closest gap was {gap:.4f} at IPC {ipc}"
+        closest = f"no trial came within the margin of {points(margin)}; the smallest gap was {points(gap)} at IPC {ipc}"
         return "not_reached", f"{closest}; {_what_the_floor_says(floor, margin)}"
     counts = Counter(record.state for record in records)
     states = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in sorted(counts.items()))
@@ -179,7 +214,10 @@ def _verdict(
 def _passed_over(records: Sequence[TrialRecord], ipc: int, margin: float) -> str:
     """What the ladder left out above an IPC, each with a worse reading than a smaller set's; empty if nothing."""
     larger = sum(r.gap is not None and r.gap <= margin and r.ipc > ipc for r in records)
-    return f" ({larger} larger within the margin with no better reading passed over)" if larger else ""
+    if not larger:
+        return ""
+    sets = "1 larger set" if larger == 1 else f"{larger} larger sets"
+    return f" ({sets} within the margin left out, with no smaller gap)"
 
 
 def what_would_decide(confirmation: Confirmation, baseline: Baseline, margin: float) -> str:
@@ -187,7 +225,8 @@ def what_would_decide(confirmation: Confirmation, baseline: Baseline, margin: fl
     interval = confirmation.interval
     room = margin - interval.gap
     if room <= 0:
-        return f"its gap itself is {interval.gap:.4f}: more trials or a larger IPC are needed, not more networks or images"
+        gap = points(interval.gap)
+        return f"the gap itself is {gap}: run more trials or allow a larger IPC; more networks or images would not help"
     synthetic, full = confirmation.accuracy_fractions, baseline.confirm_correct.mean(axis=1)
     networks = len(synthetic)
     # In units of the half-width: what part of its square the networks make, and the images.
@@ -197,16 +236,16 @@ def what_would_decide(confirmation: Confirmation, baseline: Baseline, margin: fl
     if by_images < room**2:
         wanted = math.ceil(networks * difference / (room**2 - by_images))
         if wanted > networks:
-            return f"if its gap stays at {interval.gap:.4f}, about {wanted} confirm and baseline networks would decide"
+            return f"if the gap stays at {points(interval.gap)}, about {wanted} confirm and baseline networks would decide"
     wanted = math.ceil(interval.images * (interval.upper - interval.gap) ** 2 / room**2)
-    return f"if its gap stays at {interval.gap:.4f}, about {wanted} confirm images (now {interval.images}) would decide"
+    return f"if the gap stays at {points(interval.gap)}, about {wanted} confirm images (now {interval.images}) would decide"
 
 
 def _what_the_floor_says(floor: Floor, margin: float) -> str:
     fitted = (
-        f"the law fitted to the trials leaves a gap of {floor.gap:.4f} at any IPC "
-        f"({100 * floor.confidence:g} % interval {floor.low:.4f} to {floor.high:.4f})"
+        f"the law fitted to the trials predicts a gap of {points(floor.gap)} however large the IPC "
+        f"({100 * floor.confidence:g} % interval {100 * floor.low:.2f} to {points(floor.high)})"
     )
     if floor.low > margin:
-        return f"{fitted}, so that a larger IPC would not do"
-    return f"{fitted}, so that a larger IPC may do"
+        return f"{fitted}, so a larger IPC would not help"
+    return f"{fitted}, so a larger IPC may help"

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.record import Reading, TrialRecord
+from raydistill.trial.baseline import Baseline
 
 
 class Watcher(Protocol):
@@ -16,6 +17,9 @@ class Watcher(Protocol):
 
     def job_done(self) -> None:
         """One network of the baseline or of a confirmation is done."""
+
+    def baseline_known(self, baseline: Baseline) -> None:
+        """The full-data baseline is there, built now or by an earlier search; told once, before the first trial."""
 
     def trial_asked(self, config: TrialConfig[Any]) -> None:
         """A trial waits for a place to run; where it begins at once this may be left out."""
@@ -43,6 +47,9 @@ class SilentWatcher:
         """Ignore."""
 
     def job_done(self) -> None:
+        """Ignore."""
+
+    def baseline_known(self, baseline: Baseline) -> None:
         """Ignore."""
 
     def trial_asked(self, config: TrialConfig[Any]) -> None:

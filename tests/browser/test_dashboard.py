@@ -130,7 +130,9 @@ def test_a_trials_log_has_a_line_per_reading(page: Page, dashboard: Dashboard) -
     log_in(page, dashboard, dashboard.token)
     page.locator("tr", has_text="trial 0 (").get_by_text("Log", exact=True).click()
     page.get_by_role("tab", name="STDOUT").click()
-    line = re.compile(r"trial=\w{12} ask_number=0 ipc=\d+ step=0 accuracy_fraction=0\.\d{4} gap=\S+ seconds=\S+")
+    line = re.compile(
+        r"study=digits-datadam trial=\w{12} ask_number=0 ipc=\d+ step=0 accuracy_fraction=0\.\d{4} gap=\S+ seconds=\S+"
+    )
     page.get_by_text(line).wait_for(timeout=30_000)
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import importlib.metadata
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -70,11 +71,15 @@ def test_a_set_is_exported_and_imported_again(small: Path, tmp_path: Path) -> No
     assert run("distill", str(small), *set_options(FIXED), "--set", "method={name: random}", "--out", str(out)).exit_code == 0
     result = run("export", str(out), "--out", str(tmp_path / "set.npz"), "--format", "npz")
     assert result.output.startswith(f"Written {tmp_path / 'set.npz'}: images as the set holds them, to the last bit")
+    assert result.output.splitlines()[1:] == ["Next:", f"  raydistill import {tmp_path / 'set.npz'} --out {tmp_path / 'set'}"]
     result = run("import", str(tmp_path / "set.npz"), "--out", str(tmp_path / "again"))
     assert result.output.splitlines() == [
         "set.npz: as it was exported",
         f"Written {tmp_path / 'again'}/images.safetensors",
         f"Written {tmp_path / 'again'}/images.png",
+        "Next:",
+        f"  raydistill evaluate {tmp_path / 'again'}",
+        f"  raydistill export {tmp_path / 'again'} --out again-png",
     ]
     assert (out / "images.safetensors").read_bytes() == (tmp_path / "again" / "images.safetensors").read_bytes()
 
@@ -96,7 +101,9 @@ def test_a_file_that_cannot_be_imported_ends_with_2(tmp_path: Path) -> None:
 def test_shipped_spaces_are_listed() -> None:
     result = run("spaces")
     assert result.exit_code == 0
-    assert any(line.startswith("digits_datadam\t") and line.endswith(".yaml") for line in result.output.splitlines())
+    described = dict(line.split(maxsplit=1) for line in result.output.splitlines() if line)
+    assert described["digits_datadam"].startswith("Handwritten digits (8 x 8) with DataDAM")
+    assert result.output.splitlines()[-1].endswith("search_spaces; copy one to change it.")
 
 
 def test_search_hands_its_options_over_and_prints_the_end(by_hand: HandMade, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +130,11 @@ def test_search_hands_its_options_over_and_prints_the_end(by_hand: HandMade, mon
         "overrides": ["a=1", "b=2"],
         "accept_code_change": True,
     }
-    assert "Smallest lossless IPC            10 (trial 0123456789ab" in result.stdout
+    assert "Smallest lossless IPC          10 (trial 0123456789ab" in result.stdout
+    assert result.stdout.splitlines()[-4:-2] == [
+        "Next:",
+        f"  raydistill certify {by_hand.study.root} --data-root /data --local --address auto",
+    ]
     assert by_hand.study.exists("tables/trials.csv")
 
 
@@ -147,15 +158,16 @@ def test_experts_are_built_listed_and_pruned(small: Path, tmp_path: Path) -> Non
     built = run("experts", "build", str(small), *store, "--local", "--set", method)
     assert built.exit_code == 0, built.output
     key = built.stdout.strip()
+    assert built.stderr.endswith(f"Next:\n  raydistill search {small} --store {store[1]} --local --set '{method}'\n")
     listed = run("experts", "list", *store)
     assert f"| {key} | digits" in listed.stdout
-    assert run("experts", "prune", *store).stdout == f"deleted {key}\n"
-    assert run("experts", "prune", *store).stdout == "nothing to delete\n"
+    assert run("experts", "prune", *store).stdout == f"Deleted {key}\n"
+    assert run("experts", "prune", *store).stdout == "Nothing to delete.\n"
     assert run("experts", "prune", "abc", *store).exit_code == 2
 
 
 def test_a_space_without_experts_builds_none(small: Path) -> None:
-    assert run("experts", "build", str(small), "--local").stdout == "the method of this space reads no experts\n"
+    assert run("experts", "build", str(small), "--local").stdout == "The method of this space reads no experts.\n"
 
 
 @pytest.mark.parametrize("error", [DataError, StoreError, StudyInUseError])
@@ -184,7 +196,7 @@ def test_an_interrupted_search_prints_the_line_that_resumes(monkeypatch: pytest.
     result = run("search", "my space.yaml", "--trials", "5")
     assert result.exit_code == 130
     assert result.stderr.splitlines() == [
-        "Interrupted. What is done is saved; this continues:",
+        "Interrupted. Finished work is saved; this continues:",
         "  raydistill search 'my space.yaml' --trials 5",
     ]
 
@@ -211,6 +223,19 @@ def test_what_a_search_leaves_can_be_tabulated_and_evaluated(small: Path) -> Non
     result = run("evaluate", str(store / "tiny" / "trials" / trial_id), "--networks", "1")
     assert result.exit_code == 0, result.output
     assert result.stdout.endswith("(1 network), select images\n")
+
+
+def test_the_winner_of_a_search_is_evaluated_and_exported_by_the_lines_that_end_it(small: Path) -> None:
+    store = small.parent / "store"
+    ended = run("search", str(small), "--local", "--store", str(store), *set_options(QUICK))
+    certify, evaluate, export = (shlex.split(line)[1:] for line in ended.stdout.splitlines()[-3:])
+    assert certify == ["certify", f"{store}/tiny", "--local"]
+    evaluated = run(*evaluate, "--networks", "1")
+    assert (evaluated.exit_code, evaluated.stdout.endswith("(1 network), select images\n")) == (0, True)
+    assert evaluate == ["evaluate", f"{store}/tiny/winner"]
+    export[export.index("--out") + 1] = str(small.parent / "png")
+    assert run(*export).exit_code == 0
+    assert len([path for path in (small.parent / "png").iterdir() if path.is_dir()]) == 10
 
 
 def test_a_search_that_was_interrupted_continues(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,10 +293,13 @@ def test_distill_writes_the_set_and_compares_it_with_its_start(small: Path) -> N
     assert result.exit_code == 0, result.output
     assert [line.split("  ")[0] for line in result.stdout.splitlines()] == [
         "Distilled set",
-        "The set it grew from",
-        "Gained",
+        "Starting set",
+        "Gain",
         "Written",
         "Written",
+        "Next:",
+        "",
+        "",
     ]
     assert sorted(path.name for path in out.iterdir()) == ["images.png", "images.safetensors"]
     assert "distil: step 2 of 2, loss" in result.stderr
@@ -306,6 +334,8 @@ def test_evaluate_tabulates_networks(small: Path) -> None:
     assert result.exit_code == 0, result.output
     header, first, second = result.stdout.splitlines()
     assert header == "network,accuracy_fraction_mean,accuracy_fraction_std,networks,parameters,recipe,split"
+    own = run("evaluate", out, "--networks", "1", "--format", "csv").stdout.splitlines()
+    assert (own[0], own[1].split(",")[0]) == (header, "convnet:depth=2:width=8:norm=instance")
     assert first.startswith("mlp:width=16,0.")
     assert first.endswith(",,1,1482,plain,select")
     assert second.startswith("alexnet,0.")
@@ -318,6 +348,9 @@ def test_a_comparison_says_where_it_lies(tmp_path: Path, monkeypatch: pytest.Mon
     result = run("compare", "digits_random", *given)
     assert result.exit_code == 0, result.output
     written = result.stdout.splitlines()[-1].removeprefix("Written ")
+    again = f"raydistill compare digits_random --methods random --ipc 2 --draws 2 --split select --store {tmp_path} --local"
+    assert f"Next:\n  {again} --set evaluation.recipe=plain" in result.stderr
+    assert result.stderr.endswith("--set network.width=4 --format tex\n")
     comparison = json.loads(Path(written).read_text())
     assert comparison["rows"][0]["method"] == "random"
     assert all((tmp_path / file).exists() for file in comparison["outcomes"])
@@ -356,23 +389,36 @@ def test_an_unknown_table_format_is_refused_before_anything_is_done(words: list[
     assert "'xls' is not one of" in result.output
 
 
-IDLE = [
-    (["reproduce", "--flops-only", "--scale", "full"], "--scale", "--flops-only"),
-    (["reproduce", "--flops-only", "--store", "s"], "--store", "--flops-only"),
-    (["reproduce", "--ledger", "--gpus", "1"], "--gpus", "--ledger"),
-    (["reproduce", "--ledger", "--local"], "--local", "--ledger"),
+CONTRARY = [
+    (["reproduce", "--ledger", "--scale", "full"], "--scale", "--ledger"),
+    (["reproduce", "--ledger", "--reading", "as_specified"], "--reading", "--ledger"),
     (["bench", "--tune", "--cases", "digits"], "--cases", "--tune"),
+    (["bench", "--tune", "--device", "cuda"], "--device", "--tune"),
     (["bench", "--cases", "digits", "solver"], "--cases", "solver"),
-    (["evaluate", "s", "--format", "csv"], "--format", "the set's own network alone"),
+    (["bench", "--format", "csv", "solver"], "--format", "solver"),
 ]
 
 
-@pytest.mark.parametrize(("words", "idle", "beside"), IDLE, ids=[" ".join(words) for words, *_ in IDLE])
-def test_an_option_that_would_change_nothing_is_refused(words: list[str], idle: str, beside: str) -> None:
+@pytest.mark.parametrize(("words", "contrary", "to"), CONTRARY, ids=[" ".join(words) for words, *_ in CONTRARY])
+def test_options_that_ask_for_different_things_are_refused(words: list[str], contrary: str, to: str) -> None:
     result = run(*words)
     assert result.exit_code == 2
     said = " ".join(word for word in result.output.split() if word != "│")
-    assert f"Invalid value for {idle}: it changes nothing beside {beside}" in said
+    assert f"Invalid value for {contrary}: it asks for something else than {to}" in said
+
+
+def test_an_option_that_does_no_harm_is_accepted(tmp_path: Path) -> None:
+    plain = run("reproduce", "--flops-only", "--format", "csv")
+    where = ["--store", str(tmp_path), "--data-root", str(tmp_path), "--local", "--threads", "2"]
+    beside = run("reproduce", "--flops-only", "--format", "csv", *where, "--scale", "full", "--reading", "as_specified")
+    assert (beside.exit_code, beside.stdout) == (0, plain.stdout)
+    ledger = run("reproduce", "--ledger", *where, "--gpus", "1")
+    assert (ledger.exit_code, ledger.stdout) == (0, run("reproduce", "--ledger", "--store", str(tmp_path)).stdout)
+
+
+def test_a_data_root_before_a_benchs_subcommand_is_accepted() -> None:
+    result = run("bench", "--data-root", "/data", "solver", "--problems", "1", "--trials", "nine")
+    assert (result.exit_code, "--data-root" in result.output) == (2, False)
 
 
 def test_evaluate_opens_test_with_a_reason_only(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -434,6 +480,12 @@ def test_a_search_is_certified_verified_and_taken_apart(small: Path, monkeypatch
     page = Path(store, "tiny", "certificate.md").read_text()
     assert certified.stdout == page
     path = Path(store, "tiny", "certificate.json")
+    assert certified.stderr.splitlines()[-4:] == [
+        f"Written {path} and {path.with_suffix('.md')}",
+        "Next:",
+        f"  raydistill verify {path}",
+        f"  raydistill ablate {store}/tiny --local",
+    ]
     held = run("verify", str(path))
     assert held.exit_code == 0, held.output
     assert held.stdout.splitlines()[0] == page.splitlines()[2]
@@ -443,6 +495,7 @@ def test_a_search_is_certified_verified_and_taken_apart(small: Path, monkeypatch
     taken_apart = run("ablate", "tiny", "--store", store, "--local", "--draws", "2", "--networks", "1")
     assert taken_apart.exit_code == 0, taken_apart.output
     assert "| attention | attention_weight=0.0 | 2 (0) |" in taken_apart.stdout
+    assert taken_apart.stderr.splitlines()[-1] == f"Written {store}/tiny/ablation.json and {store}/tiny/ablation.md"
     document = json.loads(path.read_text())
     document["findings"]["gap"]["upper"] = 0.001
     path.write_text(json.dumps(document))
@@ -485,7 +538,7 @@ def test_a_ledger_of_no_store_is_refused(tmp_path: Path) -> None:
 def test_tables_of_no_data_end_as_bad_input(tmp_path: Path) -> None:
     given = ["--local", "--store", str(tmp_path / "store"), "--data-root", str(tmp_path)]
     result = run("reproduce", "--table", "4", *given)
-    assert (result.exit_code, "nothing was run, for lack of data: " in result.stderr) == (2, True)
+    assert (result.exit_code, "nothing was run, because data is missing: " in result.stderr) == (2, True)
     rows = [line for line in result.stdout.splitlines() if line.startswith("| mhist")]
     assert len(rows) == 4
     assert all("not run: " in row for row in rows)
@@ -500,8 +553,8 @@ def test_reproduce_lists_the_ledger_of_a_store(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "one of --table, --flops-only and --ledger is wanted"),
-        (["--table", "1", "--ledger"], "one of --table, --flops-only and --ledger is wanted"),
+        ([], "give exactly one of --table, --flops-only and --ledger"),
+        (["--table", "1", "--ledger"], "give exactly one of --table, --flops-only and --ledger"),
         (["--table", "9"], "table '9'; allowed: 1 to 7"),
         (["--table", "1", "--reading", "as_told"], "'as_told' is not one of"),
         (["--table", "1", "--scale", "huge"], "'huge' is not one of"),
@@ -534,4 +587,4 @@ def test_evaluate_by_a_benchmarks_protocol(small: Path, tmp_path: Path) -> None:
     assert "did you mean 'dd_ranking'?" in refused.output
     useless = run("evaluate", folder, "--augmentations", "dsa")
     assert useless.exit_code == 2
-    assert "without --protocol dc_bench" in useless.output
+    assert "Invalid value for --augmentations: only --protocol dc_bench" in useless.output

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from hand_made import Clock, ended, trial_config
+from hand_made import Clock, baseline, ended, trial_config
 from rich.console import Console
 
 from raydistill.report.progress import MOST_RUNNING_SHOWN, PlainWatcher, RichWatcher, watch
@@ -23,6 +23,7 @@ def test_plain_lines_tell_each_event() -> None:
     lost, crashed = ended(1, 8, state="crashed", error="Traceback (most recent call last):\nRuntimeError: no\n", cost=None)
     watcher.stage("baseline", 2)
     watcher.job_done()
+    watcher.baseline_known(baseline())
     watcher.stage("trials", 2)
     watcher.trial_started(config)
     watcher.reading(config, half_way())
@@ -31,16 +32,19 @@ def test_plain_lines_tell_each_event() -> None:
     watcher.trial_ended(record)
     watcher.trial_ended(crashed)
     watcher.note("dashboard at 127.0.0.1:8265")
+    within = "IPC 7 within the margin (gap 1.00 points, not confirmed)"
+    so_far = f"so far, provisional: {within}; no smaller IPC shown to be lossy"
     assert stream.getvalue().splitlines() == [
         "baseline: 2 networks",
         "baseline: 1 of 2 networks",
+        "baseline: 98.00 % (standard deviation 1.41 points over 2 networks), select images",
         "trials: 2 trials",
         f"trial 0 ({config.trial_id}): started, IPC 7",
         f"trial 0 ({config.trial_id}): step 15 (50 %), gap 3.00 points",
         f"trial 0 ({config.trial_id}): finished, IPC 7, gap 1.00 points, 12 s",
-        "trials: 1 of 2; 1 finished; best so far IPC 7, gap 1.00 points; about 1 min 10 s left",
+        f"trials: 1 of 2; 1 finished; {so_far}; about 1 min 10 s left",
         f"trial 1 ({lost.trial_id}): crashed, IPC 8: RuntimeError: no",
-        "trials: 2 of 2; 1 crashed, 1 finished; best so far IPC 7, gap 1.00 points",
+        f"trials: 2 of 2; 1 crashed, 1 finished; {so_far}",
         "dashboard at 127.0.0.1:8265",
     ]
 
@@ -70,7 +74,7 @@ def test_the_live_table_shows_stage_running_trials_and_summary() -> None:
     assert "0/12" in text
     assert any(first.trial_id in line and "step 24 (80 %)" in line and "3.00 points" in line for line in text.splitlines())
     assert any(second.trial_id in line and "starting" in line for line in text.splitlines())
-    assert "none within the margin yet" in text
+    assert "so far, provisional: no trial finished yet" in text
 
 
 def test_trials_that_wait_are_counted_and_not_shown_as_running() -> None:
@@ -111,6 +115,14 @@ def test_a_long_live_table_is_cut() -> None:
         assert "and 3 more" in shown(watcher)
     finally:
         watcher.close()
+
+
+def test_the_baseline_is_printed_above_the_live_table() -> None:
+    console = terminal()
+    watcher = RichWatcher(console, Clock())
+    watcher.baseline_known(baseline())
+    watcher.close()
+    assert "baseline: 98.00 %" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_text_in_brackets_is_printed_as_it_is() -> None:

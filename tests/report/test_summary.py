@@ -14,6 +14,8 @@ def lines_of(text: str) -> dict[str, str]:
 
 def test_a_lossless_end_tells_everything(by_hand: HandMade) -> None:
     trial_id = by_hand.trial(10)
+    for name in ("winner.json", "winner/images.png"):
+        by_hand.study.write(name, "")
     lines = lines_of(end_of_search(by_hand.study, by_hand.result(winner_trial_id=trial_id)))
     root = by_hand.study.root
     gap = "gap 1.00 points, at most 1.80 points with 95 % confidence on confirm images"
@@ -23,11 +25,12 @@ def test_a_lossless_end_tells_everything(by_hand: HandMade) -> None:
         "Margin": "2.00 points",
         "Verdict": "lossless: the bound is within the margin",
         "Smallest lossless IPC": f"10 (trial {trial_id}; {gap})",
-        "Largest IPC seen lossy below it": "4 (the best of 3 trials at it)",
+        "Largest IPC shown to be lossy": "4 (the best of 3 trials at it)",
         "Compression": "train part over set: 8.0 in images, 2.0 in bytes",
         "Trials": "2 finished, 1 crashed; 1 min 40 s of trial time",
-        "Tables": f"{root}/tables/{{trials,ipc}}.{{md,csv,tex}}",
-        "Pictures and sets": f"{root}/trials/<trial id>/images.{{png,safetensors}}",
+        "Winner's set": f"{root}/winner/images.safetensors",
+        "Winner's picture": f"{root}/winner/images.png",
+        "Tables": f"{root}/tables/trials.md, {root}/tables/ipc.md (and as .csv, .tex)",
         "Result": f"{root}/result.json",
         "Optuna study": f"{root}/study.db",
     }
@@ -40,13 +43,14 @@ NOTHING |= {"largest_lossy_trials": None, "compression_images": None, "compressi
 def test_a_search_that_reached_nothing_names_how_far_it_came(by_hand: HandMade) -> None:
     lines = lines_of(end_of_search(by_hand.study, by_hand.result(**{**NOTHING, "verdict": "not_reached"})))
     assert lines["Smallest lossless IPC"] == "not reached up to IPC 60, closest gap 0.50 points"
-    assert lines["Largest IPC seen lossy below it"] == "none was shown to be"
-    assert lines["Compression"] == "none without a lossless set"
+    assert lines["Largest IPC shown to be lossy"] == "none"
+    assert lines["Compression"] == "none, because no set was shown to be lossless"
+    assert "Winner's set" not in lines
 
 
 def test_a_set_that_is_larger_in_bytes_is_not_called_compressed(by_hand: HandMade) -> None:
     lines = lines_of(end_of_search(by_hand.study, by_hand.result(compression_bytes=0.5)))
-    assert lines["Compression"].endswith("0.5 in bytes; float32 pixels weigh four times the bytes of published ones")
+    assert lines["Compression"].endswith("0.5 in bytes; a float32 pixel takes four times the bytes of a published one")
 
 
 def test_an_inconclusive_search_says_that_none_was_confirmed(by_hand: HandMade) -> None:
@@ -71,7 +75,7 @@ def test_one_distillation_is_told_beside_its_start() -> None:
     text = distilled_summary([0.97, 0.99], [0.94, 0.96], ["x/images.png"])
     assert lines_of(text) == {
         "Distilled set": "98.00 % (standard deviation 1.41 points over 2 networks), select images",
-        "The set it grew from": "95.00 % (standard deviation 1.41 points over 2 networks)",
-        "Gained": "3.00 points",
+        "Starting set": "95.00 % (standard deviation 1.41 points over 2 networks)",
+        "Gain": "3.00 points",
         "Written": "x/images.png",
     }

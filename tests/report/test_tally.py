@@ -2,43 +2,81 @@
 
 from __future__ import annotations
 
+import made_up
 import pytest
 from hand_made import Clock, ended, trial_config
+from made_up import correct
 
 from raydistill.report.tally import Bracket, Tally, bracket_of, bracket_words, step_words
-from raydistill.storage.record import Reading
+from raydistill.spaces.sections import GoalConfig
+from raydistill.storage.record import Reading, pack_bits
+
+GOAL = GoalConfig(margin_fraction=0.02)
 
 
-def test_the_bracket_lies_between_the_smallest_candidate_and_the_largest_lossy_ipc_below_it() -> None:
-    """Gaps to 0.98 with margin 0.02: within it are 0.01 at IPC 20, 0.015 and 0.005 at IPC 10; below are 0.05 at 5 and 0.04 at 8.
-
-    The one at IPC 12 lies outside the margin, but not below the candidate.
-    """
-    trials = [(20, 0.97), (5, 0.93), (10, 0.965), (10, 0.975), (12, 0.95), (8, 0.93), (8, 0.94)]
+def test_the_bracket_is_what_the_verdict_would_say_of_the_trials_so_far() -> None:
+    """Gaps to 0.98 with margin 0.02: within it are 0.01 at IPC 20, 0.015 and 0.005 at IPC 10. One network shows no loss."""
+    trials = [(20, 0.97), (5, 0.93), (10, 0.965), (10, 0.975), (12, 0.95)]
     records = [ended(number, ipc, accuracy)[1] for number, (ipc, accuracy) in enumerate(trials)]
-    bracket = bracket_of(records, 0.02)
+    bracket = bracket_of(records, None, GOAL)
     assert (bracket.candidate_ipc, bracket.candidate_trial_id) == (10, records[3].trial_id)
     assert bracket.candidate_gap == pytest.approx(0.005)
-    assert bracket.lossy_ipc == 8
-    assert bracket.lossy_gap == pytest.approx(0.04)
+    assert (bracket.closest_ipc, bracket.closest_gap) == (10, bracket.candidate_gap)
+    assert (bracket.lossy_ipc, bracket.lossy_gap) == (None, None)
 
 
-def test_a_trial_that_was_stopped_early_is_lossy_and_one_that_crashed_says_nothing() -> None:
-    pruned = ended(0, 6, 0.90, state="pruned")[1]
-    crashed = ended(1, 9, 0.90, state="crashed")[1]
-    bracket = bracket_of([pruned, crashed], 0.02)
-    assert (bracket.lossy_ipc, bracket.candidate_ipc) == (6, None)
+def test_an_ipc_is_lossy_where_the_lower_bound_of_its_best_trial_is_above_the_margin() -> None:
+    """The baseline's networks have 98 and 96 of 100 images right; at IPC 5 40 are right, at IPC 8 94."""
+    far = ended(0, 5, 0.40, select_correct=pack_bits(correct([40, 40])))[1]
+    near = ended(1, 8, 0.94, select_correct=pack_bits(correct([94, 94])))[1]
+    bracket = bracket_of([far, near], made_up.baseline(), GOAL)
+    assert (bracket.lossy_ipc, bracket.lossy_gap) == (5, pytest.approx(0.58))
+    assert (bracket.candidate_ipc, bracket.closest_ipc) == (None, 8)
+
+
+def test_a_trial_that_was_stopped_early_shows_no_ipc_lossy() -> None:
+    """IPC 9 was stopped at a gap of 13.30 points, IPC 8 finished with 2.77, and its lower bound is within the margin."""
+    stopped = ended(0, 9, 0.847, state="pruned", select_correct=pack_bits(correct([84, 84])))[1]
+    near = ended(1, 8, 0.9523, select_correct=pack_bits(correct([95, 95])))[1]
+    tally = Tally()
+    tally.baseline = made_up.baseline()
+    tally.trial_ended(stopped)
+    tally.trial_ended(near)
+    assert tally.summary() == (
+        "1 finished, 1 pruned; so far, provisional: no IPC within the margin (smallest gap 2.77 points at IPC 8); no IPC shown "
+        "to be lossy"
+    )
+
+
+def test_before_the_first_trial_the_tally_knows_whether_the_baseline_can_decide() -> None:
+    tally = Tally()
+    tally.baseline = made_up.baseline(is_admissible=False)
+    assert tally.summary().endswith("inconclusive, because the full-data baseline is not trained to its end")
+
+
+CLOSEST = {"closest_ipc": 8, "closest_gap": 0.0277}
 
 
 @pytest.mark.parametrize(
     ("bracket", "words"),
     [
-        (Bracket(), "none within the margin yet"),
-        (Bracket(lossy_ipc=9, lossy_gap=0.03), "none within the margin yet; lossy up to IPC 9, gap 3.00 points"),
-        (Bracket(candidate_ipc=15, candidate_gap=0.0081), "best so far IPC 15, gap 0.81 points"),
+        (Bracket(), "no trial finished yet"),
+        (Bracket(**CLOSEST), "no IPC within the margin (smallest gap 2.77 points at IPC 8); no IPC shown to be lossy"),
         (
-            Bracket(candidate_ipc=15, candidate_gap=0.0081, lossy_ipc=9, lossy_gap=0.03),
-            "best so far IPC 15, gap 0.81 points; lossy up to IPC 9, gap 3.00 points",
+            Bracket(**CLOSEST, lossy_ipc=5, lossy_gap=0.2),
+            "no IPC within the margin (smallest gap 2.77 points at IPC 8); IPC 5 shown to be lossy (gap 20.00 points)",
+        ),
+        (
+            Bracket(**CLOSEST, candidate_ipc=15, candidate_gap=0.0081),
+            "IPC 15 within the margin (gap 0.81 points, not confirmed); no smaller IPC shown to be lossy",
+        ),
+        (
+            Bracket(**CLOSEST, candidate_ipc=15, candidate_gap=0.0081, lossy_ipc=9, lossy_gap=0.03),
+            "IPC 15 within the margin (gap 0.81 points, not confirmed); IPC 9 shown to be lossy (gap 3.00 points)",
+        ),
+        (
+            Bracket(**CLOSEST, baseline_admissible=False),
+            "inconclusive, because the full-data baseline is not trained to its end",
         ),
     ],
 )
@@ -68,7 +106,7 @@ def test_a_trial_waits_from_its_ask_to_its_start() -> None:
     tally.trial_asked(second)
     tally.trial_started(first)
     assert list(tally.waiting) == [second.trial_id]
-    assert tally.summary() == "no trial ended yet, 1 waiting for a place to run; none within the margin yet"
+    assert tally.summary() == "no trial ended yet, 1 waiting for a place to run; so far, provisional: no trial finished yet"
 
 
 def test_time_left_follows_the_pace_of_trials_that_ran_here() -> None:
@@ -88,7 +126,10 @@ def test_time_left_follows_the_pace_of_trials_that_ran_here() -> None:
 
 def test_the_summary_counts_states_and_names_the_best() -> None:
     tally = Tally()
-    assert tally.summary() == "no trial ended yet; none within the margin yet"
+    assert tally.summary() == "no trial ended yet; so far, provisional: no trial finished yet"
     tally.trial_ended(ended(0, 20, 0.97)[1])
     tally.trial_ended(ended(1, 20, 0.97, state="out_of_memory")[1])
-    assert tally.summary() == "1 finished, 1 out of memory; best so far IPC 20, gap 1.00 points"
+    assert tally.summary() == (
+        "1 finished, 1 out of memory; so far, provisional: IPC 20 within the margin (gap 1.00 points, not confirmed); no smaller "
+        "IPC shown to be lossy"
+    )

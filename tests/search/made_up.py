@@ -120,6 +120,9 @@ class Told:
     def job_done(self) -> None:
         self.events.append(("job", None))
 
+    def baseline_known(self, baseline: Baseline) -> None:
+        self.events.append(("baseline", baseline.is_admissible))
+
     def trial_asked(self, config: TrialConfig[Any]) -> None:
         self.events.append(("asked", config.ask_number))
 

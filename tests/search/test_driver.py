@@ -75,6 +75,8 @@ def test_a_search_leaves_what_scripts_rely_on(tmp_path: Path) -> None:
         "search_space.yaml",
         "study.db",
         "trials",
+        "winner",
+        "winner.json",
     }
     for trial_folder in (folder / "trials").iterdir():
         assert {"config.json", "record.json", "images.safetensors", "images.png"} <= {
@@ -213,7 +215,7 @@ def test_a_baseline_that_is_not_admissible_is_said_before_the_trials(tmp_path: P
     assert ("confirmation", 2) not in told.all("stage")
     kinds = [kind for kind, _ in told.events]
     assert kinds.index("note") < kinds.index("started")
-    assert told.all("note")[0].startswith("No verdict will be had: twice the recipe's steps")
+    assert told.all("note")[0].startswith("The verdict will be inconclusive: the full-data baseline is not trained to its end")
 
 
 def test_hours_that_hold_no_trial_are_refused_when_the_baseline_tells_what_a_network_takes(tmp_path: Path) -> None:

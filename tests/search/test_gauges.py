@@ -118,6 +118,6 @@ def test_rays_own_set_up_of_grafana_reads_the_folder_that_the_dashboard_is_put_i
 
 def test_without_the_folder_the_dashboard_goes_nowhere(tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"absent is no folder; Ray makes .* start Ray first, or give the folder that RAY_METRICS"
+        InputError, match=r"there is no folder .*absent; Ray makes .* start Ray first, or give the folder that RAY_METRICS"
     ):
         install_dashboard(tmp_path / "absent")

@@ -202,9 +202,22 @@ def test_a_trials_process_is_named_by_what_tells_the_trial_from_the_others() -> 
 def test_a_reading_is_a_line_of_the_trials_log() -> None:
     config = tiny().trial(ask_number=3, values={"method.lr_images": 1.0, "method.random_inits": 4, "ipc": 12}, data_sha256="d")
     reading = Reading(step=15, fraction=0.5, accuracy_fractions=(0.95, 0.97), gap=0.02, loss=0.1)
-    assert log_line(config, reading, 2.54) == (
-        f"trial={config.trial_id} ask_number=3 ipc=12 step=15 accuracy_fraction=0.9600 gap=0.0200 seconds=2.5"
+    assert log_line("made-up", config, reading, 2.54) == (
+        f"study=made-up trial={config.trial_id} ask_number=3 ipc=12 step=15 accuracy_fraction=0.9600 gap=0.0200 seconds=2.5"
     )
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_trials_log_holds_its_readings_below_rays_marks(with_baseline: Path) -> None:
+    """Ray marks a log with lines that begin with a colon; nothing else stands there, no empty line either."""
+    search(with_baseline, "budget.trials=1")
+    trial_id = records(with_baseline)[0]["trial_id"]
+    logs = Path(ray.nodes()[0]["ObjectStoreSocketName"]).parents[1] / "logs"
+    (log,) = (path for path in logs.glob("worker-*.out") if f"trial={trial_id}" in path.read_text())
+    lines = log.read_text().splitlines()
+    readings = [line for line in lines if not line.startswith(":")]
+    assert lines[0].startswith(":")
+    assert [line.partition(" ask_number")[0] for line in readings] == [f"study=made-up trial={trial_id}"] * 3
 
 
 def test_a_trial_asks_for_its_share() -> None:

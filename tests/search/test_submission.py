@@ -42,7 +42,7 @@ def test_the_dashboard_shows_study_data_set_method_goal_and_commit(monkeypatch: 
         "study": "digits-random",
         "dataset": "digits",
         "method": "random",
-        "goal": "gap within 0.02 at confidence 0.95",
+        "goal": "gap within 2.00 points with 95 % confidence",
         "commit": "abc-dirty",
     }
 
@@ -98,7 +98,7 @@ def test_a_person_is_told_how_to_follow_the_job_and_how_to_end_it() -> None:
     lines = submitted_lines(planned, "http://127.0.0.1:8265", "raysubmit_1", "/shared/studies", allow_unauthenticated=False)
     assert lines.splitlines()[1:3] == [
         "Follow     RAY_AUTH_MODE=token ray job logs --address http://127.0.0.1:8265 --follow raysubmit_1",
-        "Status     raydistill status digits-random --store /shared/studies   (wherever the store is seen)",
+        "Status     raydistill status digits-random --store /shared/studies  # on any machine that sees the store",
     ]
     assert "\nEnd        RAY_AUTH_MODE=token ray job stop --address http://127.0.0.1:8265 raysubmit_1" in lines
     open_cluster = submitted_lines(planned, "http://h:8265", "raysubmit_1", "/shared/studies", allow_unauthenticated=True)

@@ -71,8 +71,8 @@ def test_a_record_from_before_commits_were_written_is_read(ended: Store) -> None
 def test_a_trial_run_again_from_its_folder_gives_its_set_to_the_last_bit(ended: Store, tmp_path: Path) -> None:
     again = raydistill.distill(ended.root, out=tmp_path / "again")
     read = found(ended).record.final.accuracy_fractions
-    same = "The same as the trial's set, to the last bit"
-    assert line(ended, again, read) == f"{same}, and each network reads as in its record"
+    same = "The set equals the trial's to the last bit"
+    assert line(ended, again, read) == f"{same}, and every network has the accuracy in the trial's record"
     assert line(ended, again, [0.5]).startswith(f"{same}, but its record has ")
     assert (tmp_path / "again/images.safetensors").read_bytes() == ended.read("images.safetensors")
 
@@ -80,13 +80,14 @@ def test_a_trial_run_again_from_its_folder_gives_its_set_to_the_last_bit(ended: 
 def test_the_command_says_whether_the_set_came_out(ended: Store, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["distill", ended.root, "--out", str(tmp_path / "again")])
     assert result.exit_code == 0, result.output
-    assert result.stdout.endswith("\nThe same as the trial's set, to the last bit, and each network reads as in its record\n")
+    said = "The set equals the trial's to the last bit, and every network has the accuracy in the trial's record"
+    assert f"\n{said}\nNext:\n" in result.stdout
 
 
 def test_another_set_is_told_with_both_codes(ended: Store) -> None:
     synthetic = read_set_file(ended.root)[0]
     said = line(ended, dataclasses.replace(synthetic, images=synthetic.images + 1), [0.5])
-    assert said.startswith("The set differs from the trial's: it was made by commit abc-dirty, torch ")
+    assert said.startswith("The set differs from the trial's: the trial was made with commit abc-dirty, torch ")
 
 
 def test_a_trial_without_a_set_is_compared_with_nothing(ended: Store) -> None:

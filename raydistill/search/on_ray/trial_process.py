@@ -39,14 +39,16 @@ def _run(config: dict[str, Any]) -> None:
         return
     trial = read_trial_config(config["trial"], method_configs())
     study = Store(config["study"])
-    teller = _Teller(trial, TrialGauges(Path(study.root).name, trial))
+    name = Path(study.root).name
+    teller = _Teller(name, trial, TrialGauges(name, trial))
     run_to_a_record(trial, study, teller.reading, as_data_root(config["data_root"]), teller.step)
 
 
 class _Teller:
     """Tells the driver, the log and the gauges how far the trial is."""
 
-    def __init__(self, trial: TrialConfig[Any], gauges: TrialGauges) -> None:
+    def __init__(self, study: str, trial: TrialConfig[Any], gauges: TrialGauges) -> None:
+        self._study = study
         self._trial = trial
         self._gauges = gauges
         self._began = self._reported = time.monotonic()
@@ -55,7 +57,7 @@ class _Teller:
         seconds = time.monotonic() - self._began
         self._gauges.reading(reading)
         self._gauges.step(reading.step, seconds)
-        print(log_line(self._trial, reading, seconds), flush=True)
+        print(log_line(self._study, self._trial, reading, seconds), flush=True)
         tune.report(reading.model_dump(mode="json"))
 
     def step(self, step: int, steps: int) -> None:
@@ -66,10 +68,10 @@ class _Teller:
             tune.report({"step": step, "steps": steps})
 
 
-def log_line(trial: TrialConfig[Any], reading: Reading, seconds: float) -> str:
+def log_line(study: str, trial: TrialConfig[Any], reading: Reading, seconds: float) -> str:
     """A reading as a line of keys and values; accuracy and gap as fractions, seconds since the trial began in this process."""
     return (
-        f"trial={trial.trial_id} ask_number={trial.ask_number} ipc={trial.ipc} step={reading.step} "
+        f"study={study} trial={trial.trial_id} ask_number={trial.ask_number} ipc={trial.ipc} step={reading.step} "
         f"accuracy_fraction={reading.accuracy_fraction:.4f} gap={reading.gap:.4f} seconds={seconds:.1f}"
     )
 

@@ -1,0 +1,131 @@
+"""The commands around a certificate: certify, verify, ablate."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from raydistill.cli.common import (
+    AcceptCodeChange,
+    Address,
+    DataRoot,
+    Local,
+    StoreOption,
+    Study,
+    example,
+    exit_codes,
+    to_continue,
+)
+
+app = typer.Typer()
+Trial = Annotated[str | None, typer.Option(metavar="ID", help="Id of a finished trial; by default the search's winner.")]
+
+
+@app.command(epilog=example("certify digits-datadam --store studies"))
+def certify(
+    study: Study,
+    store: StoreOption = "studies",
+    trial: Trial = None,
+    networks: Annotated[int, typer.Option(help="Fresh networks on the full data, on the set and on each control.")] = 10,
+    again: Annotated[bool, typer.Option("--again", help="Open the test split once more; the new certificate states it.")] = False,
+    data_root: DataRoot = None,
+    local: Local = False,
+    address: Address = None,
+    accept_code_change: AcceptCodeChange = False,
+) -> None:
+    """Test on the sealed test split, opened once and logged, whether a study's winner is lossless, and write a certificate."""
+    with exit_codes(to_continue()):
+        import raydistill
+        from raydistill.report.progress import watch
+
+        with watch() as watcher:
+            certificate = raydistill.certify(
+                study,
+                store=store,
+                trial=trial,
+                networks=networks,
+                again=again,
+                accept_code_change=accept_code_change,
+                data_root=data_root,
+                local=local,
+                address=address,
+                watcher=watcher,
+            )
+        from raydistill.catalogue import find_study
+        from raydistill.certify.page import render_page
+        from raydistill.report.next_commands import command, next_lines
+
+        typer.echo(render_page(certificate), nl=False)
+        found = find_study(study, store)
+        where = {"data_root": data_root, "local": local, "address": address}
+        # On the standard error: the page may be redirected to a file.
+        typer.echo(f"Written {found.path('certificate.json')} and {found.path('certificate.md')}", err=True)
+        checks = command("verify", found.path("certificate.json"))
+        typer.echo(next_lines(checks, command("ablate", found.root, trial=trial, **where)), err=True)
+
+
+@app.command(epilog=example("verify studies/digits-datadam/certificate.json"))
+def verify(
+    certificate: Annotated[str, typer.Argument(metavar="CERTIFICATE", help="A certificate.json, or the folder that holds it.")],
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train the networks again and compare; opens the test split, which is logged.")
+    ] = False,
+    data_root: DataRoot = None,
+    local: Local = False,
+    address: Address = None,
+) -> None:
+    """Check that the findings of a certificate follow from the data in it. The exit code is 1 if they do not."""
+    with exit_codes("Interrupted. The certificate is unchanged."):
+        import raydistill
+        from raydistill.report.progress import watch
+
+        with watch() as watcher:
+            verification = raydistill.verify(
+                certificate, retrain=retrain, data_root=data_root, local=local, address=address, watcher=watcher
+            )
+        lines = [*(f"Checked: {said}" for said in verification.checked)]
+        lines += [f"Not checked: {said}" for said in verification.not_checked]
+        typer.echo("\n".join([*verification.certificate.findings.headline, *lines]))
+
+
+@app.command(epilog=example("ablate digits-datadam --draws 5"))
+def ablate(
+    study: Study,
+    store: StoreOption = "studies",
+    trial: Trial = None,
+    draws: Annotated[int, typer.Option(help="Distillations of each variant.")] = 5,
+    networks: Annotated[int, typer.Option(help="Fresh networks per distillation.")] = 3,
+    data_root: DataRoot = None,
+    local: Local = False,
+    address: Address = None,
+    accept_code_change: AcceptCodeChange = False,
+) -> None:
+    """Turn off each term of the winning method in turn, at the winner's IPC, and tabulate the effects."""
+    with exit_codes(to_continue()):
+        import raydistill
+        from raydistill.report.progress import watch
+
+        with watch() as watcher:
+            ablation = raydistill.ablate(
+                study,
+                store=store,
+                trial=trial,
+                draws=draws,
+                networks=networks,
+                accept_code_change=accept_code_change,
+                data_root=data_root,
+                local=local,
+                address=address,
+                watcher=watcher,
+            )
+        from raydistill.catalogue import find_study
+        from raydistill.certify.ablation_table import render_ablation
+        from raydistill.report.next_commands import command, next_lines
+
+        typer.echo(render_ablation(ablation), nl=False)
+        found = find_study(study, store)
+        typer.echo(f"Written {found.path('ablation.json')} and {found.path('ablation.md')}", err=True)
+        if not found.exists("certificate.json"):
+            where = {"data_root": data_root, "local": local, "address": address}
+            typer.echo(next_lines(command("certify", found.root, trial=trial, **where)), err=True)

@@ -1,0 +1,81 @@
+"""The commands that a person wants next, complete with paths, so that a line can be copied and run."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from raydistill.search.resume import stored_document
+from raydistill.search.winner import WINNER_FOLDER
+from raydistill.storage.record import SearchResult
+from raydistill.storage.store import Store
+
+
+def command(*words: str, **options: str | int | float | bool | Sequence[str] | None) -> str:
+    """A `raydistill` command as a line for a shell.
+
+    Args:
+        words: the command and its arguments.
+        options: by name, underscores for dashes; None and False leave one out, True is a flag, a list repeats it.
+    """
+    parts = ["raydistill", *words]
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            parts.append(option)
+        elif value is not None and value is not False:
+            values = [str(value)] if isinstance(value, str | int | float) else value
+            parts += [part for one in values for part in (option, one)]
+    return shlex.join(parts)
+
+
+def next_lines(*commands: str) -> str:
+    """Commands under a heading, one a line."""
+    return "\n".join(["Next:", *(f"  {line}" for line in commands)])
+
+
+def more_trials(budget: Mapping[str, Any], asked: int) -> dict[str, Any]:
+    """Options that let an ended search go on: twice as many trials, or twice the hours where those ended it.
+
+    Args:
+        budget: section of the study's space.
+        asked: trials that were asked.
+    """
+    if asked >= budget["trials"]:
+        return {"trials": 2 * asked}
+    spent = [f"budget.{name}={2 * budget[name]:g}" for name in ("hours", "gpu_hours") if budget.get(name)]
+    return {"set": spent} if spent else {}
+
+
+def after_search(study: Store, result: SearchResult, space: str, where: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
+    """What follows a search: the certificate and the set of a winner; otherwise the same search with a larger budget.
+
+    Args:
+        study: that was searched.
+        result: of the search.
+        space: as it was named on the command line.
+        where: options of data and executor, which every command that trains needs again.
+        again: further options of the same search.
+    """
+    data = {"data_root": where.get("data_root")}
+    if result.winner_trial_id is not None:
+        winner = study.path(WINNER_FOLDER)
+        return [
+            command("certify", study.root, **where),
+            command("evaluate", winner, **data),
+            command("export", winner, out=f"{result.study}-ipc{result.smallest_lossless_ipc}", **data),
+        ]
+    tables = command("tables", study.root)
+    if not result.baseline_admissible:
+        return [tables]
+    asked = sum(result.trials.values())
+    more = more_trials(stored_document(study)["budget"], asked)
+    options = {**where, **again, **more, "set": [*(again.get("set") or []), *more.get("set", [])]}
+    return [command("search", space, store=study.parent.root, **options), tables]
+
+
+def after_distilling(folder: str, data_root: str | None) -> list[str]:
+    """What follows a set in a folder: reading it, and writing it for other programs."""
+    out = f"{folder.rstrip('/').rpartition('/')[2]}-png"
+    return [command("evaluate", folder, data_root=data_root), command("export", folder, out=out, data_root=data_root)]
