@@ -83,7 +83,8 @@ def cluster(folder: Path, **environment: str) -> Iterator[Cluster]:
 
 
 def without_ray() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {"RAY_USAGE_STATS_ENABLED": "0"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    return kept | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
 
 
 @pytest.fixture(scope="module")
