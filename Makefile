@@ -1,14 +1,15 @@
-# Two commands for a fresh machine: `make demo` and `make test`. Both install first, once.
-# Package indexes come from pip's own configuration.
+# Two commands for a fresh machine: `make demo` and `make test`. Each installs first, once: the demo the package alone, the tests
+# what they need besides. Package indexes come from pip's own configuration.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+WITH_DEV := $(VENV)/.installed-dev
 # Ray reports its use to its makers unless told not to.
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help demo install test test-fast test-ray test-browser test-cluster check format test-matrix clean
+.PHONY: help demo install install-dev test test-fast test-ray test-portable test-browser test-cluster check format test-matrix clean
 .DEFAULT_GOAL := help
 
 help:            ## list the targets
@@ -17,28 +18,35 @@ help:            ## list the targets
 demo: $(INSTALLED)  ## install once, then search the embedded digits for their smallest lossless set
 	$(BIN)/raydistill search digits_datadam
 
-install: $(INSTALLED)  ## install into .venv, if pyproject.toml changed since
+install: $(INSTALLED)  ## install the package into .venv, if pyproject.toml changed since
 
-test: test-fast test-ray  ## install once, then run every test but those of the browser
+install-dev: $(WITH_DEV)  ## and what tests and checks need
 
-test-fast: $(INSTALLED)  ## the tests that need no Ray: three minutes on two cores
-	$(BIN)/python -m pytest -m "not ray and not slow and not browser" --durations 5
+test: $(WITH_DEV)  ## install once, then run every test but those of the browser and the cluster; a line for each part at the end
+	$(BIN)/python .ci/suite.py fast ray
 
-test-ray: $(INSTALLED)  ## the tests that start Ray, and the slow ones
-	$(BIN)/python -m pytest -m "ray or slow" --timeout 300 --durations 5
+test-fast: $(WITH_DEV)  ## the tests that need no Ray: three minutes on two cores
+	$(BIN)/python .ci/suite.py fast
 
-test-browser: $(INSTALLED)  ## the tests that look at Ray's dashboard, with Debian's Chromium (apt-get install chromium)
+test-ray: $(WITH_DEV)  ## the tests that start Ray, and the slow ones
+	$(BIN)/python .ci/suite.py ray
+
+SETTINGS ?= all
+test-portable: $(WITH_DEV)  ## the tests with other CPU kernels and thread counts, and on a busy machine; some: SETTINGS="avx2 busy"
+	$(BIN)/python .ci/suite.py $(SETTINGS)
+
+test-browser: $(WITH_DEV)  ## the tests that look at Ray's dashboard, with Debian's Chromium (apt-get install chromium)
 	$(BIN)/python -m pytest -m browser
 
-test-cluster: $(INSTALLED)  ## three hosts out of namespaces, from `ray up` to `ray down`: as root, with the packages that CONTRIBUTING.md names
-	$(BIN)/python -m pytest -m cluster tests/cluster --timeout 600 --durations 5
+test-cluster: $(WITH_DEV)  ## three hosts out of namespaces, from `ray up` to `ray down`: as root, with the packages that CONTRIBUTING.md names
+	$(BIN)/python -m pytest -m cluster tests/cluster --durations 5
 
-check: $(INSTALLED)  ## ruff, its format, mypy
+check: $(WITH_DEV)  ## ruff, its format, mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(INSTALLED)  ## format, and repair what ruff can
+format: $(WITH_DEV)  ## format, and repair what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -49,8 +57,8 @@ test-matrix:     ## the oldest allowed versions, then without Ray, then without 
 	$(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install packaging
 	$(OLDEST)/bin/python .ci/oldest.py > $(OLDEST)/constraints.txt
-	$(OLDEST)/bin/python -m pip install --constraint $(OLDEST)/constraints.txt --editable '.[dev]'
-	$(OLDEST)/bin/python -m pytest -m "not browser" --timeout 300
+	$(OLDEST)/bin/python -m pip install --constraint $(OLDEST)/constraints.txt --editable '.[test]'
+	$(OLDEST)/bin/python -m pytest -m "not browser"
 	$(OLDEST)/bin/python -m pip uninstall --yes ray
 	$(OLDEST)/bin/python -m pytest -m "not ray and not slow and not browser"
 	$(OLDEST)/bin/python -m pip uninstall --yes optuna
@@ -60,9 +68,13 @@ clean:           ## remove what make and the tools made; studies stay
 	rm -rf .venv .venv-oldest build dist .pytest_cache .mypy_cache .ruff_cache
 	find raydistill tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamp is written last: an install that was cut short is taken up again.
+# A stamp is written last: an install that was cut short is taken up again.
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python %d.%d found; raydistill needs 3.11 or newer: make PYTHON=python3.11 ..." % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --editable .
+	@touch $@
+
+$(WITH_DEV): $(INSTALLED)
 	$(BIN)/python -m pip install --editable '.[dev]'
 	@touch $@

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,10 @@ import pytest
 if TYPE_CHECKING:
     from hand_made import HandMade
     from s3_server import Bucket
+
+
+# Ray has its workers give way to everything else (nice 15): beside two busy processes on two cores they have a thirtieth of each.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -13,7 +13,6 @@ SCRIPT = Path(__file__).parent.parent / "benchmarks" / "gpu.py"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_every_step_of_the_small_scale_ends_well(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, str(SCRIPT), "--out", str(tmp_path), "--scale", "small"], capture_output=True, text=True

@@ -18,7 +18,6 @@ def test_tunes_cost_is_the_time_between_two_ends_less_the_trials_work() -> None:
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(180)
 def test_tunes_cost_is_taken_on_a_cluster_of_this_machine() -> None:
     cost = time_tune(trials=3)
     assert cost.trials == 3

@@ -462,7 +462,7 @@ def test_tables_of_no_study_are_refused(tmp_path: Path) -> None:
 
 def test_the_command_line_ends_with_the_exit_code() -> None:
     command = [sys.executable, "-c", "from raydistill.cli import main; main()", "search", "digit_datadam"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(
         "Error: digit_datadam is neither a file nor a shipped search space; did you mean 'digits_datadam'?"

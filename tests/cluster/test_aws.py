@@ -18,7 +18,7 @@ import pytest
 import yaml
 from world import LAPTOP, PATH, World
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.cluster
 
 ROOT = Path(__file__).parent.parent.parent
 SERVER = "http://127.0.0.1:5000"
@@ -54,7 +54,7 @@ class SimulatedAWS:
             "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
         }
 
-    def type(self, line: str, timeout: float = 120) -> str:
+    def type(self, line: str, timeout: float = 600) -> str:
         """What a line says."""
         said = self.world.run(LAPTOP, f"cd {ROOT}; {line}", timeout=timeout, **self.environment).stdout
         print(f"$ {line}\n{said}")
@@ -69,7 +69,7 @@ class SimulatedAWS:
         """Start the server, and wait until it answers."""
         words = self.world.command(LAPTOP, "exec moto_server -p 5000", self.environment)
         subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.type(f"until curl -s -o /dev/null {SERVER}; do sleep 0.2; done", timeout=60)
+        self.type(f"until curl -s -o /dev/null {SERVER}; do sleep 0.2; done")
 
     @property
     def instances(self) -> list[dict[str, Any]]:
@@ -90,7 +90,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedAWS]:
         text = (ROOT / "cluster.yaml").read_text(encoding="utf-8")
         (world.shared / "cluster.yaml").write_text(text.replace("ami-00000000000000000", made.python(IMAGE).strip()))
         made.type("ray get-auth-token --generate > /dev/null")
-        made.type("ray up --yes --no-config-cache /shared/cluster.yaml", timeout=200)
+        made.type("ray up --yes --no-config-cache /shared/cluster.yaml")
         yield made
 
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from world import ADDRESSES, HOME, LAPTOP, PATH, World
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.cluster
 
 ROOT = Path(__file__).parent.parent.parent
 NODES = ("head", "w1", "w2")
@@ -95,7 +95,7 @@ class Laptop:
         self.token, self.up, self.dashboard, self.submit, self.down = readme_lines()
         self.environment = {"PATH": f"{sys.prefix}/bin:{PATH}", "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
 
-    def type(self, line: str, timeout: float = 120, **environment: str) -> str:
+    def type(self, line: str, timeout: float = 600, **environment: str) -> str:
         """What a line says."""
         said = self.world.run(LAPTOP, f"cd {ROOT}; {line}", timeout=timeout, **self.environment, **environment).stdout
         print(f"$ {line}\n{said}")
@@ -104,7 +104,7 @@ class Laptop:
     def fails(self, line: str, **environment: str) -> tuple[int, str]:
         """How a line that does not end with 0 ends, and what it says."""
         words = self.world.command(LAPTOP, f"cd {ROOT}; {line}", {**self.environment, **environment})
-        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         return done.returncode, done.stdout
 
     def begin(self, line: str) -> None:
@@ -127,7 +127,7 @@ class Laptop:
         return [node for node in json.loads(said) if node["state"] == "ALIVE"]
 
 
-def eventually(condition: Callable[[], bool], seconds: float) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 600) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -147,10 +147,10 @@ def laptop(world: World) -> Laptop:
     (world.shared / "space.yaml").write_text(yaml.safe_dump(SPACE))
     made = Laptop(world)
     made.type(made.token)
-    made.type(made.up, timeout=300)
+    made.type(made.up)
     made.begin(made.dashboard)
-    eventually(lambda: made.fails("curl -s -o /dev/null http://127.0.0.1:8265")[0] == 0, 60)
-    eventually(lambda: len(made.live_nodes()) == len(NODES), 120)
+    eventually(lambda: made.fails("curl -s -o /dev/null http://127.0.0.1:8265")[0] == 0)
+    eventually(lambda: len(made.live_nodes()) == len(NODES))
     return made
 
 
@@ -197,7 +197,7 @@ def test_a_search_without_the_token_is_refused(laptop: Laptop) -> None:
 def test_a_search_is_submitted_and_leaves_its_records_in_the_shared_folder(laptop: Laptop, world: World) -> None:
     said = laptop.type(laptop.submit)
     (follow,) = re.findall(r"^Follow +(.*)$", said, flags=re.MULTILINE)
-    laptop.type(follow, timeout=300)
+    laptop.type(follow)
     study = world.shared / "studies" / "on-three-hosts"
     records = [json.loads(path.read_text()) for path in study.glob("trials/*/record.json")]
     assert [record["state"] for record in records] == ["finished"] * 4

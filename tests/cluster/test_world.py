@@ -19,7 +19,7 @@ from pathlib import Path
 from world import World
 with World(Path(sys.argv[1]), []):
     print("up", flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 """
 
 
@@ -76,10 +76,8 @@ def test_nothing_is_left_of_the_hosts_of_a_test_that_is_killed(tmp_path: Path) -
         assert test.stdout.readline() == "up\n"
         assert len(processes_of(tmp_path)) > 4
         test.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while processes_of(tmp_path) and time.monotonic() < deadline:
+    while processes_of(tmp_path):  # if some stay, to pytest's limit
         time.sleep(0.05)
-    assert processes_of(tmp_path) == []
     assert str(tmp_path) not in Path("/proc/mounts").read_text()
     assert subprocess.run(["ip", "-brief", "link"], capture_output=True, text=True, check=True).stdout == links
 

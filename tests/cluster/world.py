@@ -85,7 +85,7 @@ class World:
         assert self._process
         assert self._process.stdin
         self._process.stdin.close()
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=300)
 
     @property
     def process_id(self) -> int:
@@ -93,7 +93,7 @@ class World:
         assert self._process
         return self._process.pid
 
-    def run(self, host: str, command: str, *, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(self, host: str, command: str, *, timeout: float = 600, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a shell command on a host, in its home; its output and errors together.
 
         Raises:
@@ -168,7 +168,7 @@ def run(*words: str) -> None:
     subprocess.run(words, check=True, env={"PATH": PATH})
 
 
-def wait_until(condition, complaint: str, seconds: float = 20) -> None:
+def wait_until(condition, complaint: str, seconds: float = 300) -> None:
     """Look until something is so.
 
     Raises:

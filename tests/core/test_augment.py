@@ -84,8 +84,9 @@ def test_images_of_a_group_take_the_same_draw_and_groups_take_their_own(operatio
     """Four groups of three copies of one image: copies stay alike, and of four draws at least two differ."""
     image = pictures(3, 16, 16)
     seen = augment(image.expand(4, 3, 3, 16, 16), draw_per_group((operation,), 4, generator(1)))
-    assert all(torch.equal(seen[g, 0], seen[g, b]) for g in range(4) for b in range(3))
-    assert len({tuple(seen[g, 0].flatten().tolist()) for g in range(4)}) > 1
+    # Not to the bit: a kernel may do the last images of a batch in another way than the first.
+    torch.testing.assert_close(seen, seen[:, :1].expand_as(seen))
+    assert not all(torch.allclose(seen[0, 0], seen[g, 0], atol=0.01) for g in range(1, 4))
 
 
 def test_real_and_synthetic_groups_of_the_same_place_take_the_same_draw() -> None:

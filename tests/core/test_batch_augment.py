@@ -26,7 +26,8 @@ def images(channels: int) -> torch.Tensor:
 def test_the_whole_batch_takes_one_draw(name: str, channels: int) -> None:
     moved = batch_augmentation(name, SPACE[channels], (32, 32))(images(channels), generator=seeded(3))
     assert moved.shape == (4, channels, 32, 32)
-    assert all(torch.equal(moved[0], other) for other in moved[1:])
+    # A byte is 4 / 255 here. A kernel may do the last images in another way than the first, and so round one to the next byte.
+    torch.testing.assert_close(moved, moved[:1].expand_as(moved), atol=1.01 * 4 / 255, rtol=0)
 
 
 @pytest.mark.parametrize("name", list(MAKERS))

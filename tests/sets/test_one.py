@@ -107,7 +107,8 @@ def test_evaluating_gives_a_fraction_per_network(saved: Path) -> None:
 
 def test_a_network_named_alone_gives_a_fraction_per_network_too(saved: Path) -> None:
     assert raydistill.evaluate(saved, network="convnet") == raydistill.evaluate(saved)
-    assert raydistill.evaluate(saved, network="mlp:width=16", networks=1) != raydistill.evaluate(saved, networks=1)
+    # Three of each: two networks may well be right on equally many of 250 images.
+    assert raydistill.evaluate(saved, network="mlp:width=16", networks=3) != raydistill.evaluate(saved, networks=3)
 
 
 def test_several_architectures_give_a_reading_each_in_order(saved: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -212,8 +211,7 @@ def test_a_reader_never_sees_half_a_file(local: Store) -> None:
     )
     with running(code, local.root):
         seen = {frozenset(local.read("x")) for _ in range(200)}
-        until = time.monotonic() + 60
-        while len(seen) < 2 and time.monotonic() < until:
+        while len(seen) < 2:  # if the other never comes, to pytest's limit
             seen.add(frozenset(local.read("x")))
     assert seen == {frozenset(b"a"), frozenset(b"b")}
 
@@ -265,7 +263,7 @@ from raydistill.storage.lock import study_lock
 from raydistill.storage.store import Store
 with study_lock(Store(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 """
 
 
@@ -303,8 +301,8 @@ def test_the_lock_of_a_killed_process_is_taken_over_at_once(local: Store) -> Non
 
 
 def test_a_holder_that_is_just_ending_is_waited_for(local: Store) -> None:
-    code = HOLD.replace("time.sleep(60)", "time.sleep(0.5)")
-    with running(code, local.root, wait_for="held"), study_lock(local, wait_seconds=8):
+    code = HOLD.replace("time.sleep(3600)", "time.sleep(0.5)")
+    with running(code, local.root, wait_for="held"), study_lock(local, wait_seconds=600):
         pass
 
 

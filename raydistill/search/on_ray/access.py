@@ -26,6 +26,16 @@ from raydistill.errors import ClusterError
 
 TOKEN_PLACES = "RAY_AUTH_TOKEN, then the file that RAY_AUTH_TOKEN_PATH names, then ~/.ray/auth_token"
 WAIT_SECONDS = 10
+PATIENCE = {
+    "RAY_raylet_start_wait_time_s": "300",
+    "RAY_gcs_server_port_wait_time_s": "300",
+    "RAY_agent_register_timeout_ms": "300000",
+    "RAY_worker_register_timeout_seconds": "300",
+}
+"""Environment of a cluster that starts here, unless a person has set it: how long its processes may take to come up.
+
+Ray's own 30 to 100 seconds are not enough on a machine whose cores are all at work: it gives up and leaves half a cluster behind.
+"""
 SUBMIT = "to send a search from a machine that is no node, write `raydistill submit`"
 
 
@@ -35,7 +45,9 @@ def join(address: str) -> BaseContext:
     Raises:
         ClusterError: it is not there, refuses our token, or cannot be joined from this machine.
     """
-    if address != "local":
+    if address == "local":
+        be_patient()
+    else:
         check_gcs(address)
     try:
         return ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
@@ -43,6 +55,12 @@ def join(address: str) -> BaseContext:
         if address == "local":
             raise
         raise ClusterError(f"the cluster at {address} cannot be joined from this machine: {error}; {SUBMIT}") from error
+
+
+def be_patient() -> None:
+    """Before `ray.init` starts a cluster here: give its processes time."""
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
 
 
 def check_gcs(address: str) -> None:

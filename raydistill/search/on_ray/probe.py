@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayError
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raydistill.data.splits import load_splits
@@ -161,15 +161,13 @@ def _answers(nodes: Sequence[dict[str, Any]], function: Callable[..., Any], give
         task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(*given)
         for node in nodes
     ]
-    ray.wait(running, num_returns=len(running), timeout=seconds)
+    _, late = ray.wait(running, num_returns=len(running), timeout=seconds)
     answers = []
     for node, reference in zip(nodes, running, strict=True):
+        if reference in late:
+            raise NodeError(f"node {_name(node)} did not answer within {seconds:.0f} s; see to it, or take it out of the cluster")
         try:
-            answers.append(ray.get(reference, timeout=0.1))
-        except GetTimeoutError:
-            raise NodeError(
-                f"node {_name(node)} did not answer within {seconds:.0f} s; see to it, or take it out of the cluster"
-            ) from None
+            answers.append(ray.get(reference))
         except RayError as error:
             last = str(error).strip().rpartition("\n")[2]
             raise NodeError(
