@@ -88,7 +88,6 @@ def test_a_name_that_is_not_there_is_found(code: str) -> None:
     assert len(absent_names(code)) == 1
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("short_recipe")
 def test_the_python_in_the_readme_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -111,7 +110,6 @@ def test_the_python_in_the_readme_runs(
     assert said.startswith(("lossless", "inconclusive", "not_reached"))
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("short_recipe")
 def test_the_search_of_own_images_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two classes of 60 small noisy images, the one dark and the other light."""
