@@ -9,7 +9,7 @@ WITH_DEV := $(VENV)/.installed-dev
 # Ray reports its use to its makers unless told not to.
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help demo install install-dev test test-fast test-ray test-portable test-browser test-cluster check format test-matrix clean
+.PHONY: help demo install install-dev test test-fast test-ray test-portable test-browser test-cluster check format test-matrix docs clean
 .DEFAULT_GOAL := help
 
 help:            ## list the targets
@@ -64,8 +64,20 @@ test-matrix:     ## the oldest allowed versions, then without Ray, then without 
 	$(OLDEST)/bin/python -m pip uninstall --yes optuna
 	$(OLDEST)/bin/python -m pytest tests/core tests/methods
 
+# An environment of its own: the guides are read from the source, so neither torch nor Ray is needed to build them.
+DOCS := .venv-docs
+docs: $(DOCS)/.installed  ## the guides as a site in build/docs; a broken link, or a table that is not the code's, is an error
+	$(DOCS)/bin/python docs/generate.py --check
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+
+$(DOCS)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' > $(DOCS)/requirements.txt
+	$(DOCS)/bin/python -m pip install --quiet --requirement $(DOCS)/requirements.txt
+	@touch $@
+
 clean:           ## remove what make and the tools made; studies stay
-	rm -rf .venv .venv-oldest build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-oldest .venv-docs build dist .pytest_cache .mypy_cache .ruff_cache
 	find raydistill tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is written last: an install that was cut short is taken up again.
