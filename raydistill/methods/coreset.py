@@ -1,8 +1,9 @@
-"""Controls that learn nothing: real train images, chosen at random, by k-center or by herding.
+"""Controls that learn nothing: train images chosen at random, by k-center, by herding or by k-means.
 
 References: random choice is every paper's control. K-center: Sener and Savarese, "Active Learning for Convolutional Neural
 Networks: A Core-Set Approach", ICLR 2018, greedy form. Herding: Welling, "Herding Dynamical Weights to Learn", ICML 2009, in the
-greedy form of iCaRL (Rebuffi et al., CVPR 2017). Features as in Dataset Condensation's rows, from a network trained on the whole
+greedy form of iCaRL (Rebuffi et al., CVPR 2017). K-means: Lloyd, "Least squares quantization in PCM", IEEE Transactions on
+Information Theory 28(2), 1982, in each class. Features as in Dataset Condensation's rows, from a network trained on the whole
 train part; here the study's network and the default recipe.
 
 All are the start of a distillation made into a method: `random` with a seed gives the images that a method with `init: real`
@@ -42,10 +43,26 @@ class HerdingConfig(Config):
     name: Literal["herding"]
 
 
+class KMeansConfig(Config):
+    """The mean image of each cluster that k-means finds in a class: no real images. For few images per class."""
+
+    name: Literal["k_means"]
+    space: Literal["pixels", "features"] = "pixels"
+    """What is clustered: standardised (or whitened) images, or features of a trained network as for k-center."""
+
+
+class KMeansMedoidsConfig(Config):
+    """The real image nearest to the centre of each cluster. On MNIST better than the mean images from IPC 10 on."""
+
+    name: Literal["k_means_medoids"]
+    space: Literal["pixels", "features"] = "pixels"
+    """As for `k_means`."""
+
+
 def choose(
     train: TrainPart,
     network: NetworkConfig,
-    config: RandomConfig | KCenterConfig | HerdingConfig,
+    config: RandomConfig | KCenterConfig | HerdingConfig | KMeansConfig | KMeansMedoidsConfig,
     ipc: int,
     *,
     generator: torch.Generator,
@@ -59,6 +76,8 @@ def choose(
     """
     del checkpoint
     how = "real" if isinstance(config, RandomConfig) else config.name
+    if isinstance(config, (KMeansConfig, KMeansMedoidsConfig)) and config.space == "features":
+        how += "_features"
     images = starting_images(how, train, network, ipc, generator)
     synthetic = SyntheticSet(images=images, labels=hard_labels(train.classes, ipc).to(device), ipc=ipc)
     report(0, 0, None, synthetic)

@@ -53,7 +53,7 @@ from raydistill.core.matching import (
     train_between,
 )
 from raydistill.core.networks import Network, build_network, initialise
-from raydistill.core.selection import ClassBatches, starting_images
+from raydistill.core.selection import ClassBatches, Start, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
@@ -92,8 +92,9 @@ class DCConfig(Config):
     """"none" is DC, "dsa" is DSA (no flip where mirroring changes the class); or names joined by _."""
     augmentation_draws: AugmentationDraws = "per_class"
     """One draw for each class, as published, or one for all classes of a step."""
-    init: Literal["real", "noise", "k_center"] = "real"
-    """Start from random real images (DSA), standard normal noise (DC), or k-center images."""
+    init: Start = "real"
+    """Start from random real images (DSA), standard normal noise (DC), k-center images, or k-means in each class; see
+    `core.selection.Start`."""
 
     def against(self, facts: DataFacts, network: NetworkConfig) -> Iterator[tuple[str, str]]:
         """Yield (field, message) for what the data set or the network cannot serve."""

@@ -45,7 +45,7 @@ from raydistill.core.matching import (
     state_of,
 )
 from raydistill.core.networks import build_network, initialise
-from raydistill.core.selection import ClassBatches, starting_images
+from raydistill.core.selection import ClassBatches, Start, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
@@ -71,8 +71,9 @@ class DMConfig(Config):
     """"dsa" (no flip where mirroring changes the class), "none", or names joined by _."""
     augmentation_draws: AugmentationDraws = "per_class"
     """One draw for each class, as published, or one for all classes of a step."""
-    init: Literal["real", "noise", "k_center"] = "real"
-    """Start from random real images, standard normal noise, or k-center images."""
+    init: Start = "real"
+    """Start from random real images, standard normal noise, k-center images, or k-means in each class; see
+    `core.selection.Start`."""
 
     def against(self, facts: DataFacts, network: NetworkConfig) -> Iterator[tuple[str, str]]:
         """Yield (field, message) for what the data set cannot serve; every network has an embedding."""

@@ -61,10 +61,12 @@ def test_a_certificate_holds_what_was_trained_and_read(study: Store) -> None:
         *(("random", draw) for draw in range(5)),
         ("k_center", 0),
         ("herding", 0),
+        ("k_means", 0),
+        ("k_means_medoids", 0),
     ]
     assert made.evidence.test_images == 450
     assert made.evidence.trial_id == SearchResult.model_validate_json(study.read("result.json")).winner_trial_id
-    assert told.all("stage") == [("control sets", 7), ("certificate", 18)]
+    assert told.all("stage") == [("control sets", 9), ("certificate", 22)]
     assert study.read("certificate.md").decode().startswith("# Certificate: study made-up, trial ")
     verify_certificate(study.path("certificate.json"))
     assert (made.evidence.search_commit, made.evidence.commit) == (commit(), commit())
@@ -379,7 +381,7 @@ def test_controls_follow_from_the_label_kind_of_the_set(study: Store, monkeypatc
     monkeypatch.setitem(METHODS, "random_soft", Method(SoftConfig, random.distill, label_kind="soft", control=control))
     winner = candidate.find_candidate(study, None, None, accept_code_change=False).config
     hard, soft = ([arm.name for arm in plan_arms(winner, kind)] for kind in ("hard", "soft"))  # type: ignore[arg-type]
-    assert hard == ["full", "set", *["random"] * 5, "k_center", "herding"]
+    assert hard == ["full", "set", *["random"] * 5, "k_center", "herding", "k_means", "k_means_medoids"]
     assert soft == ["full", "set", "random_soft", "random_soft", *hard[2:]]
     made = arms.control_config(winner, plan_arms(winner, "soft")[3])
     assert made.method == SoftConfig(name="random_soft", power=4.0)
@@ -389,7 +391,8 @@ def test_controls_follow_from_the_label_kind_of_the_set(study: Store, monkeypatc
 def test_the_winners_own_method_is_no_control_of_it(study: Store) -> None:
     winner = candidate.find_candidate(study, None, None, accept_code_change=False).config
     k_center = winner.model_copy(update={"method": METHODS["k_center"].config(name="k_center")})
-    assert [arm.name for arm in plan_arms(k_center, "hard")] == ["full", "set", *["random"] * 5, "herding"]
+    others = ["herding", "k_means", "k_means_medoids"]
+    assert [arm.name for arm in plan_arms(k_center, "hard")] == ["full", "set", *["random"] * 5, *others]
 
 
 def test_controls_have_the_size_of_the_set(study: Store) -> None:
