@@ -1,4 +1,7 @@
-"""The distillation methods. One line here makes a method: its YAML keys, contract tests and table rows follow from it."""
+"""The distillation methods: one file each, and one line in `METHODS`, from which YAML keys, contract tests and table rows follow.
+
+May enter: a method's config and its `distill`, with the paper. Must not know: stores, searches, what a set is compared with.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,14 @@ from raydistill.spaces.sections import Config
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Control:
-    """How a method serves as a control: what a distilled set of the same size has to be better than."""
+    """How a method serves as a control, which a distilled set of the same size has to beat."""
 
     label_kinds: frozenset[str]
-    """Label kinds ("hard", "soft") of the sets that it is a control of."""
+    """Label kinds ("hard", "soft") of the sets that it is a control for."""
     draws: int
-    """Sets of it in one certificate: several where chance decides which images it takes."""
+    """How many sets of it one certificate has: several where chance decides which images it takes."""
     settings: Callable[[Any], Mapping[str, Any]] = lambda winner: {}
-    """Fields of its config, from the config of the winning method; the rest stands at its defaults."""
+    """Fields of its config, from the config of the winning method; the others keep their defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +38,9 @@ class Method:
     """
     label_kind: Literal["hard", "soft"] = "hard"
     control: Control | None = None
-    """Set for methods that certificates compare with."""
+    """Set for methods that a certificate compares the set with."""
     ablations: Mapping[str, Callable[[Any], Mapping[str, Any]]] = field(default_factory=dict)
-    """Each term by name: from a config, the fields that turn the term off; none where the config does not use it."""
+    """By the name of a term: from a config, the fields that turn the term off; empty where the config does not use it."""
 
 
 BOTH_KINDS = frozenset({"hard", "soft"})

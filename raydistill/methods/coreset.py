@@ -3,11 +3,11 @@
 References: random choice is every paper's control. K-center: Sener and Savarese, "Active Learning for Convolutional Neural
 Networks: A Core-Set Approach", ICLR 2018, greedy form. Herding: Welling, "Herding Dynamical Weights to Learn", ICML 2009, in the
 greedy form of iCaRL (Rebuffi et al., CVPR 2017). K-means: Lloyd, "Least squares quantization in PCM", IEEE Transactions on
-Information Theory 28(2), 1982, in each class. Features as in Dataset Condensation's rows, from a network trained on the whole
-train part; here the study's network and the default recipe.
+Information Theory 28(2), 1982, in each class. As in Dataset Condensation's rows, features come from a network trained on the
+whole train part; here it is the study's network, trained by the default recipe.
 
-All are the start of a distillation made into a method: `random` with a seed gives the images that a method with `init: real`
-starts from under that seed, so the two compare in pairs.
+Each is a way to start a distillation, used as a method: under the same seed `random` gives the images that a method with
+`init: real` starts from, so the two compare in pairs.
 
 Algorithm: 1. choose K * IPC train images; 2. report them as the set after 0 of 0 steps.
 """

@@ -58,6 +58,7 @@ from raydistill.core.matching import (
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.selection import ClassBatches, Start, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.methods.fields import Count, CountOrNone, LearningRate, Momentum, Weight
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import Config
@@ -67,29 +68,29 @@ class DataDAMConfig(Config):
     """Settings of DataDAM; a default says where it comes from."""
 
     name: Literal["datadam"]
-    lr_images: float = Field(default=1.0, gt=0)
+    lr_images: LearningRate = 1.0
     """eta_S; 1 in the paper's table up to IPC 50, 10 above; 0.1 in the report."""
-    momentum_images: float = Field(default=0.5, ge=0, lt=1)
+    momentum_images: Momentum = 0.5
     """Of the images' SGD; 0.5 in paper and code."""
-    mmd_weight: float = Field(default=0.01, ge=0)
+    mmd_weight: Weight = 0.01
     """lambda; 0.01 for small images in paper, code and report."""
-    attention_weight: float = Field(default=1.0, ge=0)
+    attention_weight: Weight = 1.0
     """Factor on the attention term; 1 in paper and code, 0 leaves the embedding term alone (an ablation)."""
     attention_power: float = Field(default=4.0, gt=0)
     """p; 4 in the paper, 1 in the published code (whose function defaults to 4 and is called with 1)."""
-    random_inits: int = Field(default=8000, ge=1)
+    random_inits: Count = 8000
     """K; 8000 single-step networks in the paper's table, 20000 in the code, 100 in the report."""
-    steps_per_init: int = Field(default=1, ge=1)
+    steps_per_init: Count = 1
     """T; the paper's algorithm has a fresh network for every step, the report's Table II names 10."""
-    image_steps: int = Field(default=1, ge=1)
+    image_steps: Count = 1
     """zeta_S; 1 everywhere."""
-    lr_model: float = Field(default=0.01, gt=0)
+    lr_model: LearningRate = 0.01
     """eta_theta; 0.01 in the report; unused where steps_per_init is 1."""
-    model_steps: int = Field(default=50, ge=0)
+    model_steps: CountOrNone = 50
     """zeta_theta; 50 in the report; unused where steps_per_init is 1."""
-    batch_model: int = Field(default=256, ge=1)
+    batch_model: Count = 256
     """Synthetic images per model step; the whole set where that is smaller, as in Dataset Condensation."""
-    batch_real: int = Field(default=64, ge=1)
+    batch_real: Count = 64
     """b, per class; 64 in the published code, 256 in the report."""
     loss_scale: float = Field(default=100.0, gt=0)
     """Factor on both terms; the published numbers come from code with 100, the paper has 1. It multiplies lr_images."""
@@ -122,7 +123,7 @@ ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
 """What `raydistill ablate` turns off, everything else as it was found.
 
 Without attention or MMD the other term stays at its weight, so the images also move less: that is part of the term's effect at
-these settings. Without augmentation the distillation sees plain images; the networks that judge the set keep their recipe.
+these settings. Without augmentation the distillation sees plain images; the networks that read the set keep their recipe.
 Without model steps each random network is kept for T iterations untrained; with one iteration per network (T = 1) there are none.
 """
 
@@ -144,7 +145,7 @@ def attention_map(features: Tensor, power: float) -> Tensor:
     """
     if features.ndim != 4 or power <= 0:
         raise ValueError(
-            f"features of shape {tuple(features.shape)} with power {power}; (N, C, H, W) and a power above 0 are wanted"
+            f"given features of shape {tuple(features.shape)} and power {power}: give features (N, C, H, W) and a power above 0"
         )
     return functional.normalize(features.abs().pow(power).sum(dim=1).flatten(1), dim=1)
 
@@ -199,8 +200,8 @@ def distill(
         ipc: images per class.
         generator: on the CPU; the only source of randomness. The start set is its first draw.
         device: where it computes.
-        report: told after every image update, and once before the first.
-        checkpoint: state is kept here and continued from here.
+        report: called after every image update, and once before the first.
+        checkpoint: keeps the state; a run that was killed continues from it.
 
     Raises:
         DivergedError: a loss is not finite.

@@ -15,13 +15,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
-
-from raydistill.core.contract import Checkpoint, Report, TrainPart
-from raydistill.core.experts import Experts
-from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods.trajectory import ABLATIONS, TrajectoryConfig, match_trajectories
-from raydistill.spaces.network import NetworkConfig
 
 __all__ = ["ABLATIONS", "DATMConfig", "distill"]
 
@@ -32,27 +26,5 @@ class DATMConfig(TrajectoryConfig):
     name: Literal["datm"]
 
 
-def distill(
-    train: TrainPart,
-    network: NetworkConfig,
-    config: DATMConfig,
-    ipc: int,
-    *,
-    generator: torch.Generator,
-    device: torch.device,
-    report: Report,
-    checkpoint: Checkpoint,
-    experts: Experts,
-) -> SyntheticSet:
-    """The synthetic set; arguments as in `trajectory.match_trajectories`, over all parameters."""
-    return match_trajectories(
-        train,
-        network,
-        config,
-        ipc,
-        generator=generator,
-        device=device,
-        report=report,
-        checkpoint=checkpoint,
-        experts=experts,
-    )
+distill = match_trajectories
+"""DATM is the shared loop over all parameters: `keep` stays None."""

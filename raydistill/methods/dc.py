@@ -37,7 +37,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
@@ -55,6 +54,7 @@ from raydistill.core.matching import (
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.selection import ClassBatches, Start, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.methods.fields import Count, CountOrNone, LearningRate, Momentum
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import Config
@@ -70,23 +70,23 @@ class DCConfig(Config):
     """Settings of DC and DSA; defaults are those of the published DSA code at IPC 10."""
 
     name: Literal["dc"]
-    lr_images: float = Field(default=0.1, gt=0)
+    lr_images: LearningRate = 0.1
     """eta_S; 0.1, and 0.01 where the network is an MLP."""
-    momentum_images: float = Field(default=0.5, ge=0, lt=1)
+    momentum_images: Momentum = 0.5
     """Of the images' SGD."""
-    random_inits: int = Field(default=1000, ge=1)
+    random_inits: Count = 1000
     """K."""
-    steps_per_init: int = Field(default=10, ge=1)
+    steps_per_init: Count = 10
     """T."""
-    image_steps: int = Field(default=1, ge=1)
+    image_steps: Count = 1
     """zeta_S; 1 everywhere."""
-    lr_model: float = Field(default=0.01, gt=0)
+    lr_model: LearningRate = 0.01
     """eta_theta; unused where steps_per_init is 1."""
-    model_steps: int = Field(default=50, ge=0)
+    model_steps: CountOrNone = 50
     """zeta_theta; unused where steps_per_init is 1."""
-    batch_model: int = Field(default=256, ge=1)
+    batch_model: Count = 256
     """Synthetic images per model step; the whole set where that is smaller."""
-    batch_real: int = Field(default=256, ge=1)
+    batch_real: Count = 256
     """Per class."""
     augmentation: AugmentationName = "dsa"
     """"none" is DC, "dsa" is DSA (no flip where mirroring changes the class); or names joined by _."""
@@ -100,7 +100,7 @@ class DCConfig(Config):
         """Yield (field, message) for what the data set or the network cannot serve."""
         yield from larger_than_a_class(self.batch_real, facts)
         if getattr(network, "norm", None) == "batch":
-            yield "name", "dc passes one class at a time, and batch norm would take that class's statistics: write norm: instance"
+            yield "name", "dc passes one class at a time, and batch norm would use that class's statistics: write norm: instance"
 
 
 def weight_gradients(model: Network, images: Tensor, label: int, *, keep_graph: bool) -> tuple[Tensor, ...]:

@@ -29,7 +29,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from raydistill.core.augment import AugmentationName, parse_operations
@@ -47,25 +46,26 @@ from raydistill.core.matching import (
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.selection import ClassBatches, Start, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.methods.fields import Count, LearningRate, Momentum
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import Config
 
 ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {"augmentation": lambda config: {"augmentation": "none"}}
-"""What `raydistill ablate` turns off: the distillation sees plain images; the networks that judge the set keep their recipe."""
+"""What `raydistill ablate` turns off: the distillation sees plain images; the networks that read the set keep their recipe."""
 
 
 class DMConfig(Config):
     """Settings of DM; defaults are those of the published code for CIFAR-10 up to IPC 50."""
 
     name: Literal["dm"]
-    lr_images: float = Field(default=1.0, gt=0)
+    lr_images: LearningRate = 1.0
     """eta; 1 up to IPC 50, 10 above (CIFAR-10)."""
-    momentum_images: float = Field(default=0.5, ge=0, lt=1)
+    momentum_images: Momentum = 0.5
     """Of the images' SGD."""
-    random_inits: int = Field(default=20000, ge=1)
+    random_inits: Count = 20000
     """K; a fresh network for every update."""
-    batch_real: int = Field(default=256, ge=1)
+    batch_real: Count = 256
     """Per class."""
     augmentation: AugmentationName = "dsa"
     """"dsa" (no flip where mirroring changes the class), "none", or names joined by _."""

@@ -17,7 +17,7 @@ FIEX changes the experts and FIEM step 3 of the loop, in numerator and denominat
 
 Deviations: scores are computed here, for any data set, where the published code ships index files (its names say GraNd, the paper
 says EL2N); shares of a class stand where it has counts. By depth is the paper's method; by loss, which its last published code
-runs, is its ablation. The published code added 0.01 to its accuracies until November 2024; there is no such thing here.
+runs, is its ablation. The published code added 0.01 to its accuracies until November 2024; this code adds nothing.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ ABLATIONS = {
     "FIEX": lambda config: {"filter_data": False},
     "FIEM": lambda config: {"shallow_fraction": 0.0},
 }
-"""What `raydistill ablate` turns off: each filter by itself, beside what trajectory matching has."""
+"""What `raydistill ablate` turns off: each filter by itself, and the terms of trajectory matching."""
 
 
 class PADConfig(TrajectoryConfig):
@@ -54,7 +54,7 @@ class PADConfig(TrajectoryConfig):
     shallow_fraction: float = Field(default=0.25, ge=0, lt=1)
     """alpha; 0 at IPC 1, 0.25 at 10 and 50, 0.5 to 0.75 above, in the paper's table."""
     leave_out: Literal["depth", "loss"] = "depth"
-    """Which parameters go: the shallowest, or (the ablation) those whose student is nearest to the target."""
+    """Which parameters it leaves out: the shallowest, or (the ablation) those where the student is nearest to the target."""
     filter_data: bool = Field(default=True, json_schema_extra=ONLY_CHOICES)
     """Whether experts see the filtered data of the fields below."""
     expert_initial_fraction: float = Field(default=0.75, gt=0, le=1, json_schema_extra=ONLY_CHOICES)

@@ -1,10 +1,10 @@
-"""The control of methods with soft labels: random real images, labelled by the same experts. Nothing is learned.
+"""The control of methods with soft labels: random real images, labelled by the same experts. It learns nothing.
 
 Reference: DD-Ranking (Li et al., 2024) compares soft-label methods with random images under labels of a teacher, because much of
-their gain is the teacher's. Here the labels are those that DATM and PAD start from (`core/soft_labels.py`).
+their gain comes from the teacher. Here the labels are those that DATM and PAD start from (`core/soft_labels.py`).
 
 Under the same seed the images are the ones that `random` takes, and that a method with `init: real` starts from, so that all
-compare in pairs. No rate is learned: networks are trained on the set with the recipe's.
+compare in pairs. No rate is learned: networks are trained on the set at the recipe's rate.
 
 Algorithm: 1. choose K * IPC train images at random; 2. label them with the experts; 3. report them as the set after 0 of 0 steps.
 """
@@ -29,10 +29,10 @@ class RandomSoftConfig(ExpertFields):
 
     name: Literal["random_soft"]
     expert_curriculum: Curriculum | None = Field(default=None, json_schema_extra=ONLY_CHOICES)
-    """What the experts saw in which epoch, where they are PAD's; null showed them everything."""
+    """What PAD's experts see in which epoch; null where experts see everything."""
 
     def curriculum(self) -> Curriculum | None:
-        """As given."""
+        """The schedule as given."""
         return self.expert_curriculum
 
 

@@ -24,7 +24,7 @@ Algorithm, `iterations` times:
 3. loss = || theta_N - theta*_{t+M} ||^2 / || theta*_t - theta*_{t+M} ||^2, over the parameters that the method keeps;
 4. if loss <= gate: one SGD step each of images, label logits and alpha_s along the loss's gradient; else drop the iteration.
 
-A student that stood still would have loss 1, which is why the gate stands there.
+A student that does not move has loss 1, which is why the gate lies there.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.core.train import draw_batches
 from raydistill.core.unroll import GradientKind, StudentStep, Unroll, student_loss, unrolled_gradient
 from raydistill.errors import DivergedError
+from raydistill.methods.fields import Count, CountOrNone, LearningRate, LearningRateOrOff, Momentum
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import Config
@@ -60,8 +61,8 @@ ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
 """What `raydistill ablate` turns off in trajectory matching, everything else as it was found.
 
 Without learned labels the experts' labels stay as they are. Augmentation shapes the experts too, so it is no term here. Soft
-labels are no field of the method: `raydistill ablate` reads the whole method's sets with hard ones too. What soft labels are
-worth without a method is what the control `random_soft` tells.
+labels are not a field of the method: `raydistill ablate` also evaluates the whole method's sets with hard labels. The control
+`random_soft` shows what soft labels are worth without a method.
 """
 Keep = Callable[[Tensor], Tensor]
 """(P,) squared errors of the student's parameters to the (P,) mask, 1 or 0, of those that the loss reads."""
@@ -72,34 +73,34 @@ LARGEST_RATE = 10.0
 class TrajectoryConfig(ExpertFields):
     """Settings of trajectory matching; a default is DATM's for CIFAR-10 at IPC 10 unless it says otherwise."""
 
-    iterations: int = Field(default=10_000, ge=1)
+    iterations: Count = 10_000
     """10,000 in DATM and PAD."""
-    student_steps: int = Field(default=80, ge=1)
+    student_steps: Count = 80
     """N; 20 to 100 in the published settings, against some 400 steps of the expert in M epochs. With 10 against 390 the student
     hardly moved on MNIST (loss 0.94), and nothing was learned."""
-    target_epochs: int = Field(default=2, ge=1)
+    target_epochs: Count = 2
     """M; 2, or 3 for CIFAR-100 at IPC 1."""
-    window_start: int = Field(default=0, ge=0)
+    window_start: CountOrNone = 0
     """T-; late (40) for large IPC: what experts learn there is what many images can teach."""
-    window_width: int = Field(default=10, ge=1)
+    window_width: Count = 10
     """T - T-."""
-    window_growth: int = Field(default=10, ge=0)
+    window_growth: CountOrNone = 10
     """T+ - T; 0 where the published setting has no sequential generation."""
-    growth_iterations: int = Field(default=1000, ge=1)
+    growth_iterations: Count = 1000
     """E."""
-    batch_synthetic: int = Field(default=100, ge=1)
+    batch_synthetic: Count = 100
     """Synthetic images of a student step; the whole set where that is smaller."""
-    lr_images: float = Field(default=100.0, gt=0)
+    lr_images: LearningRate = 100.0
     """50 to 10,000 in the published settings."""
-    lr_labels: float = Field(default=2.0, ge=0)
+    lr_labels: LearningRateOrOff = 2.0
     """2 to 10; 0 keeps the experts' labels as they are."""
-    lr_lr: float = Field(default=1e-5, ge=0)
+    lr_lr: LearningRateOrOff = 1e-5
     """Learning rate of the student's rate; 0 keeps it."""
-    lr_student: float = Field(default=0.01, gt=0)
+    lr_student: LearningRate = 0.01
     """alpha_s at the start; 0.01 everywhere, the experts' own rate."""
-    momentum_images: float = Field(default=0.5, ge=0, lt=1)
+    momentum_images: Momentum = 0.5
     """0.5 in code, for the images and for the rate."""
-    momentum_labels: float = Field(default=0.9, ge=0, lt=1)
+    momentum_labels: Momentum = 0.9
     """0.9 in code and in PAD's table."""
     gate: float = Field(default=1.0, gt=0)
     """1; 1.1 for CIFAR-10 at IPC 1."""
@@ -107,7 +108,7 @@ class TrajectoryConfig(ExpertFields):
     """Images that an expert gets right, random real images, standard normal noise (with labels of random real images), k-center
     images, or k-means in each class; see `core.selection.Start`."""
     gradient: GradientKind = "recompute"
-    """Exact in little memory; `full` is exact too; `tesla` is not, and is here because it was published. See `core/unroll.py`."""
+    """`recompute` is exact in little memory; `full` is exact too; `tesla`, as published, is not. See `core/unroll.py`."""
 
     def epochs_read(self) -> range:
         """Start epochs and their targets."""
@@ -164,8 +165,8 @@ def match_trajectories(
         ipc: images per class.
         generator: on the CPU; the only source of randomness.
         device: where it computes.
-        report: told after every iteration, and once before the first.
-        checkpoint: state is kept here and continued from here.
+        report: called after every iteration, and once before the first.
+        checkpoint: keeps the state; a run that was killed continues from it.
         experts: trained on `train`.
         keep: which parameters the loss reads; None means all.
 
@@ -221,7 +222,7 @@ def window_end(config: TrajectoryConfig, iteration: int) -> int:
 
 
 def distance(theta: Tensor, start: Tensor, target: Tensor, keep: Keep | None) -> Tensor:
-    """|| theta - target ||^2 / || start - target ||^2 over the parameters kept, a scalar; 1 for a student that stood still.
+    """|| theta - target ||^2 / || start - target ||^2 over the parameters kept, a scalar; 1 for a student that did not move.
 
     Args:
         theta: (P,) student after its steps.

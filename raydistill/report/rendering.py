@@ -1,6 +1,6 @@
 """Rows as pandas frames, and those as CSV, Markdown and LaTeX.
 
-CSV holds what a frame holds: fractions, bytes, seconds, full precision. Markdown and LaTeX are for people: accuracies in
+CSV keeps the frame's values: fractions, bytes, seconds, at full precision. Markdown and LaTeX are for people: accuracies in
 percent, gaps and margins in points (hundredths of accuracy), rounded, without the columns that only a script needs. The header
 names the unit.
 """
@@ -53,7 +53,7 @@ FOR_SCRIPTS = frozenset(
 
 
 def frame_of(rows: Sequence[Mapping[str, Any]], columns_if_empty: Sequence[str] = ()) -> pd.DataFrame:
-    """Rows as a frame, cells under their names, whose whole-number columns stay whole numbers where cells are missing."""
+    """Rows as a frame, cells under their names, whose columns of whole numbers stay whole where cells are missing."""
     columns = list(dict.fromkeys(column for row in rows for column in row)) or list(columns_if_empty)
     typed = {}
     for column in columns:
@@ -103,7 +103,7 @@ def _header(column: str) -> str:
 
 
 def _cell(column: str, value: Any) -> str:
-    if pd.isna(value):
+    if pd.api.types.is_scalar(value) and pd.isna(value):
         return ""
     if column in IN_PERCENT or column in IN_POINTS:
         return f"{100 * value:.2f}"

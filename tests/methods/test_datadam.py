@@ -44,7 +44,7 @@ def test_attention_map_of_dead_activations_is_zero_with_a_finite_gradient() -> N
 
 @pytest.mark.parametrize(("shape", "power"), [((2, 3), 1.0), ((1, 1, 2, 2), 0.0)])
 def test_attention_map_refuses_what_it_cannot_map(shape: tuple[int, ...], power: float) -> None:
-    with pytest.raises(ValueError, match="are wanted"):
+    with pytest.raises(ValueError, match=r"give features \(N, C, H, W\) and a power above 0"):
         attention_map(torch.ones(shape), power)
 
 

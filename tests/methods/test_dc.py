@@ -138,7 +138,7 @@ def test_diverging_images_name_the_step() -> None:
 def test_batch_norm_is_refused(network: NetworkConfig, expected: list[str]) -> None:
     found = list(DCConfig(name="dc").against(FACTS, network))
     assert [field for field, _ in found] == expected
-    assert all("batch norm would take that class's statistics: write norm: instance" in message for _, message in found)
+    assert all("batch norm would use that class's statistics: write norm: instance" in message for _, message in found)
 
 
 def test_a_batch_above_the_smallest_class_is_told() -> None:

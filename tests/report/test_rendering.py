@@ -9,7 +9,7 @@ import pytest
 from hand_made import HandMade
 
 from raydistill.methods import method_configs
-from raydistill.report.rendering import render
+from raydistill.report.rendering import frame_of, render
 from raydistill.report.tables import read_study, trial_frame
 
 
@@ -43,6 +43,19 @@ def test_markdown_tells_once_what_is_the_same_in_every_row(by_hand: HandMade) ->
     assert first.startswith("In every row: state finished, dataset digits, network convnet, method datadam, ")
     assert ", margin (points) 2.00" in first
     assert "dataset" not in "\n".join(table)
+
+
+def test_a_list_that_is_the_same_in_every_row_is_told_once() -> None:
+    """As PAD's `expert_drop_epochs` is, which a record holds as a list."""
+    frame = frame_of([{"state": "finished", "ipc": ipc, "expert_drop_epochs": [16, 24]} for ipc in (1, 2)])
+    assert render(frame, "md").startswith("In every row: state finished, expert_drop_epochs [16, 24].\n")
+    assert render(frame, "tex").startswith("% In every row: state finished, expert_drop_epochs [16, 24].\n")
+
+
+def test_lists_that_differ_and_missing_ones_are_cells() -> None:
+    frame = frame_of([{"state": "finished", "drop": drop} for drop in ([16, 24], [], None)])
+    rows = [line.split("|")[1].strip() for line in render(frame, "md").splitlines() if line.startswith("| ")]
+    assert rows == ["drop", "[16, 24]", "[]", ""]
 
 
 def test_a_trial_id_that_looks_like_a_number_stays_text(by_hand: HandMade) -> None:
