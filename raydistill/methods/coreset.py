@@ -75,7 +75,7 @@ def choose(
     A killed choice starts again: it is one draw, or one training.
     """
     del checkpoint
-    how = "real" if isinstance(config, RandomConfig) else config.name
+    how: str = "real" if isinstance(config, RandomConfig) else config.name
     if isinstance(config, (KMeansConfig, KMeansMedoidsConfig)) and config.space == "features":
         how += "_features"
     images = starting_images(how, train, network, ipc, generator)

@@ -82,7 +82,7 @@ def test_the_test_split_is_opened_once_after_everything_is_trained(study: Store,
 
     monkeypatch.setattr(reading, "open_test", open_and_look)
     made = certify(study)
-    assert there == [18]
+    assert there == [22]
     assert len(openings(study)) == 1
     assert made.evidence.openings[-1].reason.endswith(f"networks sealed as {made.evidence.seal}")
 
@@ -91,7 +91,7 @@ def test_a_certification_that_is_killed_goes_on_with_the_split_still_sealed(stud
     class Killed(LocalExecutor):
         def run_jobs(self, jobs: Any, watcher: Any) -> None:
             super().run_jobs(jobs[:3], watcher)
-            if len(jobs) > 7:
+            if len(jobs) > 9:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -101,7 +101,7 @@ def test_a_certification_that_is_killed_goes_on_with_the_split_still_sealed(stud
     assert len(left) == 3
     told = Told()
     certify(study, told)
-    assert told.all("stage") == [("control sets", 4), ("certificate", 15)]
+    assert told.all("stage") == [("control sets", 6), ("certificate", 19)]
     assert len(openings(study)) == 1
 
 
