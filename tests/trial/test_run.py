@@ -205,6 +205,7 @@ def test_a_fault_of_ours_leaves_a_crashed_record_with_its_traceback_and_is_raise
     assert "ZeroDivisionError: a fault" in record.error
     monkeypatch.undo()
     monkeypatch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=40))
+    monkeypatch.setattr(trial, "is_below_start", lambda readings: False)
     assert run_trial(trial_config(), study, lambda reading: None).state == "finished"
 
 
