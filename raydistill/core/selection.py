@@ -1,14 +1,17 @@
-"""Picking real images: at random, by k-center, by herding, and batches per class; indices are class after class.
+"""Picking real images: at random, by k-center, herding or k-means, and batches per class; indices are class after class.
 
 Symbols: N images, K classes, E features, b images per class.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from raydistill.core.contract import TrainPart
+from raydistill.core.k_means import k_means
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.recipes import RECIPES
 from raydistill.core.train import images_at_once, train
@@ -109,6 +112,14 @@ CORESETS = {"k_center": k_center, "herding": herding}
 """Choices by features of a network trained on the part."""
 
 
+Start = Literal["real", "noise", "k_center", "k_means", "k_means_medoids", "k_means_features", "k_means_medoids_features"]
+"""Where a distillation starts: random real images, standard normal noise, k-center images, or k-means in each class.
+
+`k_means` takes the mean image of each cluster, `k_means_medoids` the real image nearest to its centre. Clustered are the part's
+images as they are, standardised or whitened; with `_features`, features of a network trained on the part.
+"""
+
+
 @torch.no_grad()
 def _embed(network: torch.nn.Module, images: Tensor) -> Tensor:
     return torch.cat([network.features(x).embedding for x in images.split(images_at_once(images))])  # type: ignore[operator]
@@ -129,7 +140,7 @@ def starting_images(how: str, part: TrainPart, network: NetworkConfig, ipc: int,
     """(K * ipc, C, H, W) images to start a distillation from.
 
     Args:
-        how: "real" (random per class), "noise" (standard normal), or a key of `CORESETS`.
+        how: a `Start`, or another key of `CORESETS`.
         part: the real images.
         network: architecture behind the features.
         ipc: images per class.
@@ -137,7 +148,13 @@ def starting_images(how: str, part: TrainPart, network: NetworkConfig, ipc: int,
     """
     if how == "noise":
         return torch.randn(part.classes * ipc, *part.shape, generator=generator).to(part.images)
-    if how in CORESETS:
+    if how.startswith("k_means"):
+        points = trained_features(part, network, generator) if how.endswith("_features") else part.images
+        clusters = k_means(points, part.labels, part.classes, ipc, generator)
+        if "medoids" not in how:
+            return torch.cat([c.means(part.images) for c in clusters])
+        chosen = torch.cat([c.medoids() for c in clusters])
+    elif how in CORESETS:
         chosen = CORESETS[how](trained_features(part, network, generator), part.labels, part.classes, ipc)
     else:
         chosen = ClassBatches(part.labels, part.classes).draw(ipc, generator).flatten()

@@ -61,6 +61,8 @@ METHODS: dict[str, Method] = {
     "random": Method(coreset.RandomConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=5)),
     "k_center": Method(coreset.KCenterConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=1)),
     "herding": Method(coreset.HerdingConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=1)),
+    "k_means": Method(coreset.KMeansConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=1)),
+    "k_means_medoids": Method(coreset.KMeansMedoidsConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=1)),
 }
 
 

@@ -1,8 +1,9 @@
-"""Controls that learn nothing: real train images, chosen at random, by k-center or by herding.
+"""Controls that learn nothing: train images chosen at random, by k-center, by herding or by k-means.
 
 References: random choice is every paper's control. K-center: Sener and Savarese, "Active Learning for Convolutional Neural
 Networks: A Core-Set Approach", ICLR 2018, greedy form. Herding: Welling, "Herding Dynamical Weights to Learn", ICML 2009, in the
-greedy form of iCaRL (Rebuffi et al., CVPR 2017). As in Dataset Condensation's rows, features come from a network trained on the
+greedy form of iCaRL (Rebuffi et al., CVPR 2017). K-means: Lloyd, "Least squares quantization in PCM", IEEE Transactions on
+Information Theory 28(2), 1982, in each class. As in Dataset Condensation's rows, features come from a network trained on the
 whole train part; here it is the study's network, trained by the default recipe.
 
 Each is a way to start a distillation, used as a method: under the same seed `random` gives the images that a method with
@@ -42,10 +43,26 @@ class HerdingConfig(Config):
     name: Literal["herding"]
 
 
+class KMeansConfig(Config):
+    """The mean image of each cluster that k-means finds in a class: no real images. For few images per class."""
+
+    name: Literal["k_means"]
+    space: Literal["pixels", "features"] = "pixels"
+    """What is clustered: standardised (or whitened) images, or features of a trained network as for k-center."""
+
+
+class KMeansMedoidsConfig(Config):
+    """The real image nearest to the centre of each cluster. On MNIST better than the mean images from IPC 10 on."""
+
+    name: Literal["k_means_medoids"]
+    space: Literal["pixels", "features"] = "pixels"
+    """As for `k_means`."""
+
+
 def choose(
     train: TrainPart,
     network: NetworkConfig,
-    config: RandomConfig | KCenterConfig | HerdingConfig,
+    config: RandomConfig | KCenterConfig | HerdingConfig | KMeansConfig | KMeansMedoidsConfig,
     ipc: int,
     *,
     generator: torch.Generator,
@@ -58,7 +75,9 @@ def choose(
     A killed choice starts again: it is one draw, or one training.
     """
     del checkpoint
-    how = "real" if isinstance(config, RandomConfig) else config.name
+    how: str = "real" if isinstance(config, RandomConfig) else config.name
+    if isinstance(config, (KMeansConfig, KMeansMedoidsConfig)) and config.space == "features":
+        how += "_features"
     images = starting_images(how, train, network, ipc, generator)
     synthetic = SyntheticSet(images=images, labels=hard_labels(train.classes, ipc).to(device), ipc=ipc)
     report(0, 0, None, synthetic)

@@ -56,9 +56,9 @@ from raydistill.core.matching import (
     train_between,
 )
 from raydistill.core.networks import build_network, initialise
-from raydistill.core.selection import ClassBatches, starting_images
+from raydistill.core.selection import ClassBatches, Start, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
-from raydistill.methods.fields import Count, CountOrNone, LearningRate, Momentum, Start, Weight
+from raydistill.methods.fields import Count, CountOrNone, LearningRate, Momentum, Weight
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import Config
@@ -101,7 +101,8 @@ class DataDAMConfig(Config):
     augmentation_draws: AugmentationDraws = "per_class"
     """One draw for each class, as in the published code, or one for all classes of a step."""
     init: Start = "real"
-    """Start from random real images, standard normal noise, or k-center images (the authors' "smart" files are undocumented)."""
+    """Start from random real images, standard normal noise, k-center images (the authors' "smart" files are undocumented), or
+    k-means in each class; see `core.selection.Start`."""
 
     def against(self, facts: DataFacts, network: NetworkConfig) -> Iterator[tuple[str, str]]:
         """Yield (field, message) for what the data set or the network cannot serve."""

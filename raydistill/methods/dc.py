@@ -52,9 +52,9 @@ from raydistill.core.matching import (
     train_between,
 )
 from raydistill.core.networks import Network, build_network, initialise
-from raydistill.core.selection import ClassBatches, starting_images
+from raydistill.core.selection import ClassBatches, Start, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
-from raydistill.methods.fields import Count, CountOrNone, LearningRate, Momentum, Start
+from raydistill.methods.fields import Count, CountOrNone, LearningRate, Momentum
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import Config
@@ -93,7 +93,8 @@ class DCConfig(Config):
     augmentation_draws: AugmentationDraws = "per_class"
     """One draw for each class, as published, or one for all classes of a step."""
     init: Start = "real"
-    """Start from random real images (DSA), standard normal noise (DC), or k-center images."""
+    """Start from random real images (DSA), standard normal noise (DC), k-center images, or k-means in each class; see
+    `core.selection.Start`."""
 
     def against(self, facts: DataFacts, network: NetworkConfig) -> Iterator[tuple[str, str]]:
         """Yield (field, message) for what the data set or the network cannot serve."""

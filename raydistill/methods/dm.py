@@ -44,9 +44,9 @@ from raydistill.core.matching import (
     state_of,
 )
 from raydistill.core.networks import build_network, initialise
-from raydistill.core.selection import ClassBatches, starting_images
+from raydistill.core.selection import ClassBatches, Start, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
-from raydistill.methods.fields import Count, LearningRate, Momentum, Start
+from raydistill.methods.fields import Count, LearningRate, Momentum
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import Config
@@ -72,7 +72,8 @@ class DMConfig(Config):
     augmentation_draws: AugmentationDraws = "per_class"
     """One draw for each class, as published, or one for all classes of a step."""
     init: Start = "real"
-    """Start from random real images, standard normal noise, or k-center images."""
+    """Start from random real images, standard normal noise, k-center images, or k-means in each class; see
+    `core.selection.Start`."""
 
     def against(self, facts: DataFacts, network: NetworkConfig) -> Iterator[tuple[str, str]]:
         """Yield (field, message) for what the data set cannot serve; every network has an embedding."""

@@ -5,7 +5,7 @@ The default, its source and the paper's symbol stand in each method's own config
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -21,5 +21,3 @@ Count = Annotated[int, Field(ge=1)]
 """Of initialisations, iterations, steps, epochs or images."""
 CountOrNone = Annotated[int, Field(ge=0)]
 """Of steps or epochs; 0 leaves them out."""
-Start = Literal["real", "noise", "k_center"]
-"""Images that a distillation starts from: random real ones of each class, standard normal noise, or k-center ones."""

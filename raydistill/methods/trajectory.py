@@ -42,7 +42,7 @@ from raydistill.core.augment import draw_one_operation, parse_operations
 from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
 from raydistill.core.experts import ExpertFields, Experts
 from raydistill.core.networks import build_network
-from raydistill.core.selection import starting_images
+from raydistill.core.selection import Start, starting_images
 from raydistill.core.soft_labels import images_classified_right, soft_labels
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.core.train import draw_batches
@@ -104,8 +104,9 @@ class TrajectoryConfig(ExpertFields):
     """0.9 in code and in PAD's table."""
     gate: float = Field(default=1.0, gt=0)
     """1; 1.1 for CIFAR-10 at IPC 1."""
-    init: Literal["correct", "real", "noise"] = "correct"
-    """Images that an expert gets right, random real images, or standard normal noise (with labels of random real images)."""
+    init: Literal["correct"] | Start = "correct"
+    """Images that an expert gets right, random real images, standard normal noise (with labels of random real images), k-center
+    images, or k-means in each class; see `core.selection.Start`."""
     gradient: GradientKind = "recompute"
     """`recompute` is exact in little memory; `full` is exact too; `tesla`, as published, is not. See `core/unroll.py`."""
 
@@ -242,7 +243,7 @@ def _start(
     if config.init == "correct":
         images = images_classified_right(experts, network, train, ipc, generator)
     else:
-        images = starting_images("real", train, network, ipc, generator)
+        images = starting_images("real" if config.init == "noise" else config.init, train, network, ipc, generator)
     logits = soft_labels(experts, network, train, images, hard_labels(train.classes, ipc))
     if config.init == "noise":
         images = starting_images("noise", train, network, ipc, generator)

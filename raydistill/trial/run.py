@@ -1,9 +1,10 @@
 """One trial: distil a synthetic set, read it on the select images, leave a record. Knows neither Ray nor Optuna.
 
 A trial reads its set at the start and half-way with one network, and at the end with `evaluation.networks`. The start reading is
-the trial's own control (the draw it started from); the two together show the slope, and a trial whose straight-line continuation
-ends beyond twice the margin is stopped there (`lossless.is_hopeless`). One network is enough for that: the rule leaves a whole
-margin for its noise. The decision is the trial's own, so it is the same under Ray, in one process, and after a restart.
+the trial's own control (the draw it started from). The two together show the slope: a trial whose straight-line continuation ends
+beyond twice the margin is stopped there (`lossless.is_hopeless`), and so is one whose set is worse than its start by more than
+chance (`lossless.is_below_start`). One network is enough, because both rules leave room for its noise. The decision is the
+trial's own, so it is the same under Ray, in one process, and after a restart.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from torch import Tensor
 
 from raydistill.core.cost import Stopwatch, forward_macs, peak_memory_bytes, reset_peak_memory
 from raydistill.core.evaluate import evaluate_set, network_seeds
-from raydistill.core.lossless import is_hopeless
+from raydistill.core.lossless import is_below_start, is_hopeless
 from raydistill.core.picture import grid_png
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
@@ -69,7 +70,7 @@ def tell_nobody(step: int, steps: int) -> None:
 
 
 class HopelessError(Exception):
-    """The trial will not come within the margin; its readings tell."""
+    """The trial's readings show that it is of no use; the text says why."""
 
 
 def run_trial(
@@ -104,8 +105,8 @@ def run_trial(
         record = run.to_the_end(data_root)
     except DivergedError as error:
         record = run.record("diverged", error=str(error))
-    except HopelessError:
-        record = run.record("pruned", error="a straight line through its readings ends beyond twice the margin")
+    except HopelessError as error:
+        record = run.record("pruned", error=str(error))
     except Exception as error:
         if not _is_out_of_memory(error):
             write_record(study, run.record("crashed", error=traceback.format_exc()))
@@ -213,8 +214,7 @@ class _Run:
             return
         self.readings = [reading for reading in progress.readings if reading.fraction < 1]
         self.watch.seconds.update(progress.seconds)
-        if is_hopeless(self.readings, self.config.goal.margin_fraction):
-            raise HopelessError
+        self._stop_if_of_no_use()
 
     def _on_step(self, step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
         self.step, self.steps, self.loss = step, steps, loss
@@ -227,8 +227,13 @@ class _Run:
         for fraction in LOOK_FRACTIONS:
             if step == round(fraction * steps) < steps and all(step > reading.step for reading in self.readings):
                 self._read(synthetic, step, fraction, networks=1)
-                if is_hopeless(self.readings, self.config.goal.margin_fraction):
-                    raise HopelessError
+                self._stop_if_of_no_use()
+
+    def _stop_if_of_no_use(self) -> None:
+        if is_hopeless(self.readings, self.config.goal.margin_fraction):
+            raise HopelessError("a straight line through its readings ends beyond twice the margin")
+        if is_below_start(self.readings):
+            raise HopelessError("its set is worse than the set that it started from")
 
     def _read(self, synthetic: SyntheticSet, step: int, fraction: float, networks: int) -> NDArray[np.bool_]:
         loss = None if self.loss is None else self.loss.item()

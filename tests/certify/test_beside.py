@@ -144,8 +144,8 @@ def test_a_study_that_was_searched_on_is_no_mismatch_and_is_said(certified: Stor
 
 
 def test_networks_and_controls_may_be_deleted_and_that_is_said(certified: Store) -> None:
-    """Nine arms (full, set, five draws of random, k-center, herding) of two networks; seven of them are controls."""
+    """Eleven arms (full, set, five draws of random, k-center, herding, two of k-means) of two networks; nine are controls."""
     shutil.rmtree(certified.local_path("certificate"))
     found = verify_certificate(certified.path("certificate.json"))
     (said,) = found.not_checked
-    assert said == "18 networks and 7 control sets: the study no longer has them; --retrain makes them again"
+    assert said == "22 networks and 9 control sets: the study no longer has them; --retrain makes them again"

@@ -54,10 +54,12 @@ def test_a_certificate_holds_what_was_trained_and_read(study: Store) -> None:
         *(("random", draw) for draw in range(5)),
         ("k_center", 0),
         ("herding", 0),
+        ("k_means", 0),
+        ("k_means_medoids", 0),
     ]
     assert made.evidence.test_images == 450
     assert made.evidence.trial_id == SearchResult.model_validate_json(study.read("result.json")).winner_trial_id
-    assert told.all("stage") == [("control sets", 7), ("certificate", 18)]
+    assert told.all("stage") == [("control sets", 9), ("certificate", 22)]
     assert study.read("certificate.md").decode().startswith("# Certificate: study made-up, trial ")
     verify_certificate(study.path("certificate.json"))
     assert (made.evidence.search_commit, made.evidence.commit) == (commit(), commit())
@@ -73,7 +75,7 @@ def test_the_test_split_is_opened_once_after_everything_is_trained(study: Store,
 
     monkeypatch.setattr(reading, "open_test", open_and_look)
     made = certify(study)
-    assert there == [18]
+    assert there == [22]
     assert len(openings(study)) == 1
     assert made.evidence.openings[-1].reason.endswith(f"networks sealed as {made.evidence.seal}")
 
@@ -82,7 +84,7 @@ def test_a_certification_that_is_killed_goes_on_with_the_split_still_sealed(stud
     class Killed(LocalExecutor):
         def run_jobs(self, jobs: Any, watcher: Any) -> None:
             super().run_jobs(jobs[:3], watcher)
-            if len(jobs) > 7:
+            if len(jobs) > 9:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -92,7 +94,7 @@ def test_a_certification_that_is_killed_goes_on_with_the_split_still_sealed(stud
     assert len(left) == 3
     told = Told()
     certify(study, told)
-    assert told.all("stage") == [("control sets", 4), ("certificate", 15)]
+    assert told.all("stage") == [("control sets", 6), ("certificate", 19)]
     assert len(openings(study)) == 1
 
 
@@ -374,7 +376,7 @@ def test_controls_follow_from_the_label_kind_of_the_set(study: Store, monkeypatc
     monkeypatch.setitem(METHODS, "random_soft", Method(SoftConfig, random.distill, label_kind="soft", control=control))
     winner = candidate.find_candidate(study, TrialChoice(), None).config
     hard, soft = ([arm.name for arm in plan_arms(winner, kind)] for kind in ("hard", "soft"))  # type: ignore[arg-type]
-    assert hard == ["full", "set", *["random"] * 5, "k_center", "herding"]
+    assert hard == ["full", "set", *["random"] * 5, "k_center", "herding", "k_means", "k_means_medoids"]
     assert soft == ["full", "set", "random_soft", "random_soft", *hard[2:]]
     made = arms.control_config(winner, plan_arms(winner, "soft")[3])
     assert made.method == SoftConfig(name="random_soft", power=4.0)
@@ -384,7 +386,8 @@ def test_controls_follow_from_the_label_kind_of_the_set(study: Store, monkeypatc
 def test_the_winners_own_method_is_no_control_of_it(study: Store) -> None:
     winner = candidate.find_candidate(study, TrialChoice(), None).config
     k_center = winner.model_copy(update={"method": METHODS["k_center"].config(name="k_center")})
-    assert [arm.name for arm in plan_arms(k_center, "hard")] == ["full", "set", *["random"] * 5, "herding"]
+    others = ["herding", "k_means", "k_means_medoids"]
+    assert [arm.name for arm in plan_arms(k_center, "hard")] == ["full", "set", *["random"] * 5, *others]
 
 
 def test_controls_have_the_size_of_the_set(study: Store) -> None:

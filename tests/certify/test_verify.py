@@ -113,7 +113,7 @@ def again(study: Store, **given: Any) -> verify.Verification:
 
 def test_training_again_gives_the_same_answers_and_is_logged(certified: Store) -> None:
     found = again(certified)
-    assert found.checked[-1] == "18 networks, trained again, get the same test images right"
+    assert found.checked[-1] == "22 networks, trained again, get the same test images right"
     log = certified.parent
     reasons = [log.read_json(f"test_openings/{name}")["reason"] for name in log.files("test_openings")]
     assert len(reasons) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from raydistill.core.contract import TrainPart
 from raydistill.core.recipes import RECIPES
-from raydistill.core.selection import ClassBatches, herding, k_center, starting_images, trained_features
+from raydistill.core.selection import ClassBatches, Start, herding, k_center, starting_images, trained_features
 from raydistill.data.splits import load_splits
 from raydistill.spaces.network import ConvNetConfig, MLPConfig
 from raydistill.spaces.sections import DatasetConfig
@@ -138,14 +139,14 @@ def rows_of(images: Tensor, part: TrainPart) -> list[int]:
     return [int((part.images == image).flatten(1).all(dim=1).nonzero()[0]) for image in images]
 
 
-@pytest.mark.parametrize("how", ["real", "k_center", "herding"])
+@pytest.mark.parametrize("how", ["real", "k_center", "herding", "k_means_medoids", "k_means_medoids_features"])
 def test_real_starts_are_train_images_class_after_class(how: str, digits: TrainPart) -> None:
     rows = rows_of(starting_images(how, digits, NETWORK, 3, generator()), digits)
     assert len(set(rows)) == 30
     assert digits.labels[rows].tolist() == [j // 3 for j in range(30)]
 
 
-@pytest.mark.parametrize("how", ["real", "noise", "k_center", "herding"])
+@pytest.mark.parametrize("how", [*get_args(Start), "herding"])
 def test_a_start_depends_on_its_generator_alone(how: str, digits: TrainPart) -> None:
     torch.manual_seed(1)
     before = torch.get_rng_state()
@@ -176,3 +177,11 @@ def test_features_are_the_embeddings_of_the_part_in_order(digits: TrainPart) -> 
     assert not features.requires_grad
     within = torch.stack([features[digits.labels == c].var(dim=0).sum() for c in range(10)]).mean()
     assert float(within) < 0.5 * float(features.var(dim=0).sum())
+
+
+@pytest.mark.parametrize("how", ["k_means", "k_means_features"])
+def test_k_means_starts_from_means_of_a_class(how: str, digits: TrainPart) -> None:
+    """One cluster per class is the class: its mean image, whatever was clustered."""
+    start = starting_images(how, digits, NETWORK, 1, generator())
+    means = torch.stack([digits.images[digits.labels == c].mean(dim=0) for c in range(10)])
+    torch.testing.assert_close(start, means)

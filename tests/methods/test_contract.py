@@ -54,6 +54,8 @@ SHORT: dict[str, list[dict[str, Any]]] = {
     "pad": [{**EXPERTS, **TRAJECTORY, "score_networks": 1, "score_epochs": 1, "expert_all_from_epoch": 2}],
     "random_soft": [EXPERTS],
     "dm": [{"random_inits": 6, "batch_real": 8}],
+    "k_means": [{}, {"space": "features"}],
+    "k_means_medoids": [{}, {"space": "features"}],
     "dc": [
         {"random_inits": 2, "steps_per_init": 3, "model_steps": 2, "batch_real": 8},
         {"random_inits": 3, "steps_per_init": 1, "batch_real": 8, "augmentation": "none", "init": "noise"},

@@ -126,7 +126,7 @@ def test_start_set_is_the_first_draw_whatever_the_settings_are() -> None:
     assert torch.equal(*starts)
 
 
-@pytest.mark.parametrize("init", ["real", "k_center"])
+@pytest.mark.parametrize("init", ["real", "k_center", "k_means_medoids"])
 def test_real_starts_are_train_images_of_their_class(init: str) -> None:
     part = small_part()
     synthetic, _ = run(init=init, lr_images=1e-30)

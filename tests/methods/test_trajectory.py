@@ -216,7 +216,7 @@ def test_a_rate_that_runs_away_is_divergence(part: TrainPart, experts: InMemory,
         distil("datm", part, experts, lr_lr=lr_lr)
 
 
-@pytest.mark.parametrize("init", ["correct", "real", "noise"])
+@pytest.mark.parametrize("init", ["correct", "real", "noise", "k_means"])
 def test_each_start_has_labels_that_name_its_class(part: TrainPart, experts: InMemory, init: str) -> None:
     starts: list[SyntheticSet] = []
     distil("datm", part, experts, lambda step, steps, loss, s, **_: starts.append(s), init=init, gate=1e-9)

@@ -51,7 +51,8 @@ def test_range_of_a_whole_field_takes_whole_ends() -> None:
 
 def test_a_choice_that_the_field_does_not_know_is_told() -> None:
     (line,) = mistakes(LR, "  init: {choices: [real, nois]}\n")
-    assert line == "x.yaml:7: method.init: given 'nois'; allowed: 'real', 'noise' or 'k_center'"
+    allowed = "'real', 'noise', 'k_center', 'k_means', 'k_means_medoids', 'k_means_features' or 'k_means_medoids_features'"
+    assert line == f"x.yaml:7: method.init: given 'nois'; allowed: {allowed}"
 
 
 @pytest.mark.parametrize(
