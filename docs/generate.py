@@ -103,25 +103,31 @@ def _as_yaml(value: ast.expr) -> str:
 def _in_words(annotation: str, bounds: dict[str, str]) -> str:
     options = []
     for named in annotation.split(" | "):
-        option = aliases().get(named, named)
+        option, own = aliases().get(named, (named, {}))
         if literal := re.fullmatch(r"Literal\[(.*)\]", option):
             options += [f"`{name.strip()}`" for name in literal.group(1).replace("'", "").split(",")]
         else:
-            limits = " ".join(BOUNDS[name].format(bound) for name, bound in bounds.items()) if option in ("int", "float") else ""
+            asked = {**own, **bounds}.items() if option in ("int", "float") else ()
+            limits = " ".join(BOUNDS[name].format(bound) for name, bound in asked)
             options.append(f"{PLAIN_TYPES[option]} {limits}".strip())
     return ", ".join(options)
 
 
 @functools.cache
-def aliases() -> dict[str, str]:
-    """Names that the package gives to types of fields: `GradientKind` to `Literal[...]`, an annotated text to `str`."""
-    found = {}
-    for path in sorted((ROOT / "raydistill" / "core").glob("*.py")):
+def aliases() -> dict[str, tuple[str, dict[str, str]]]:
+    """Names that the package gives to types of fields, each with its type and bounds: `GradientKind` to `Literal[...]`."""
+    found: dict[str, tuple[str, dict[str, str]]] = {}
+    for path in [file for room in ("core", "methods") for file in sorted((ROOT / "raydistill" / room).glob("*.py"))]:
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                written = ast.unparse(node.value)
-                if match := re.match(r"(Literal\[[^]]*\]$)|Annotated\[(\w+),", written):
-                    found[node.targets[0].id] = match.group(1) or match.group(2)
+            if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
+                continue
+            written = ast.unparse(node.value)
+            if re.fullmatch(r"Literal\[[^]]*\]", written):
+                found[node.targets[0].id] = (written, {})
+            elif match := re.match(r"Annotated\[(\w+),", written):
+                assert isinstance(node.value, ast.Subscript)
+                assert isinstance(node.value.slice, ast.Tuple)
+                found[node.targets[0].id] = (match.group(1), _default_and_bounds(node.value.slice.elts[1])[1])
     return found
 
 
@@ -256,7 +262,7 @@ def errors() -> str:
     rows = (
         (f"[`{node.name}`](../{file}#{node.name})", codes.get(ast.unparse(node.bases[0]), "-"), ast.get_docstring(node) or "")
         for node in classes
-        if node.name not in ("RaydistillError", *codes)
+        if node.bases and node.name not in ("RaydistillError", *codes)
     )
     return _table(("error", "exit code", "meaning"), rows)
 
