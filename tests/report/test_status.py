@@ -173,7 +173,7 @@ def test_a_store_elsewhere_tells_who_holds_the_lease_of_a_study(made: HandMade, 
     assert status.continue_command == (f"raydistill search COPY_OF_search_space.yaml --store memory://{tmp_path.name}")
     assert status_lines(status, datetime.now(UTC)).endswith("\n              (with --data-root, if the search had one)")
     assert status.last_written is not None
-    assert abs(datetime.now(UTC) - datetime.fromisoformat(status.last_written)) < timedelta(minutes=1)
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(status.last_written)) < timedelta(hours=1)
 
 
 def test_a_person_reads_a_line_per_fact(made: HandMade) -> None:
