@@ -1,4 +1,4 @@
-"""A search space as text: the YAML document, the line of each key, overrides, and the error that names places. A leaf."""
+"""A search space as text: the YAML document, the line of each key, the `--set` overrides, and the error that lists mistakes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from raydistill.spaces.sections import set_at
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mistake:
-    """One thing wrong in a space: where, and what to do."""
+    """One mistake in a search space: its dotted key, and a message that says what to do."""
 
     key: str
     message: str
 
 
 class SpaceError(CorrectableError):
-    """A search space has mistakes; the text names all of them with file, line, key and remedy."""
+    """A search space has mistakes; the message lists all of them with file, line, key and remedy."""
 
     def __init__(self, source: str, mistakes: Sequence[Mistake], lines: Mapping[str, int]) -> None:
         self.mistakes = tuple(mistakes)
@@ -31,15 +31,23 @@ class SpaceError(CorrectableError):
 
 
 def load(text: str) -> tuple[dict[str, Any] | None, dict[str, int], list[Mistake]]:
-    """The document, the line of each dotted key, and the mistakes of its form."""
+    """Parse YAML text.
+
+    Returns:
+        The document (None if it cannot be parsed), the line number of each dotted key, and the mistakes found so far.
+    """
     try:
         document = yaml.safe_load(text)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         lines = {} if error.problem_mark is None else {"file": error.problem_mark.line + 1}
-        return None, lines, [Mistake(key="file", message=f"is not YAML: {error.problem}: mend it there or on the line above")]
+        return (
+            None,
+            lines,
+            [Mistake(key="file", message=f"is not valid YAML: {error.problem}: correct this line or the one above")],
+        )
     except yaml.YAMLError as error:
-        return None, {}, [Mistake(key="file", message=f"is not YAML: {' '.join(str(error).split())}")]
+        return None, {}, [Mistake(key="file", message=f"is not valid YAML: {' '.join(str(error).split())}")]
     if not isinstance(document, dict):
         return None, {}, [Mistake(key="file", message="is not a YAML mapping: write 'study: ...' and the other keys")]
     lines = {}
@@ -60,19 +68,20 @@ def _note_lines(node: yaml.Node | None, prefix: str, lines: dict[str, int], mist
 
 
 def apply(overrides: Sequence[str], document: dict[str, Any], lines: dict[str, int]) -> list[Mistake]:
-    """Put the overrides into the document; what they set is no longer on a line of the file (line 0)."""
+    """Apply the overrides to the document; a key that they set has line 0, because it no longer comes from the file."""
     mistakes = []
     for override in overrides:
         path, equals, value = override.partition("=")
         if not equals or not all(path.split(".")):
-            mistakes.append(Mistake(key="--set", message=f"given {override!r}; path.to.field=value is wanted"))
+            mistakes.append(Mistake(key="--set", message=f"given {override!r}; expected path.to.field=value"))
             continue
         try:
             set_at(document, path, yaml.safe_load(value))
         except (AttributeError, TypeError):
-            mistakes.append(Mistake(key="--set", message=f"given {override!r}; its path leads through a plain value: shorten it"))
+            message = f"given {override!r}; a part of its path is a plain value, not a section: shorten the path"
+            mistakes.append(Mistake(key="--set", message=message))
         except yaml.YAMLError:
-            mistakes.append(Mistake(key="--set", message=f"given {override!r}; {value!r} is not YAML: quote it or mend it"))
+            mistakes.append(Mistake(key="--set", message=f"given {override!r}; {value!r} is not valid YAML: quote or correct it"))
         else:
             for key in [key for key in lines if key.startswith(f"{path}.")]:
                 del lines[key]
@@ -86,7 +95,7 @@ def _place(source: str, key: str, lines: Mapping[str, int]) -> str:
 
 
 def line_of(key: str, lines: Mapping[str, int]) -> int | None:
-    """The line of a key or of the nearest section around it; 0 for one that an override set."""
+    """The line of a key, or of the innermost section around it that has a line; 0 if an override set it."""
     while key and key not in lines:
         key = key.rpartition(".")[0]
     return lines.get(key)
