@@ -46,7 +46,7 @@ def test_a_bucket_that_does_not_exist_is_told_by_the_command() -> None:
     ended = search("s3://no-such-bucket/studies")
     assert ended.returncode == 2
     assert "Error: cannot write s3://no-such-bucket/studies/" in ended.stderr
-    assert "The specified bucket does not exist; give a place that can be written" in ended.stderr
+    assert "The specified bucket does not exist; give a folder or URI that can be written" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -55,9 +55,11 @@ def test_an_end_point_that_does_not_answer_is_told_in_seconds(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{nobody_listens}")
     started_at = time.monotonic()
-    with pytest.raises(StoreError, match=r"^cannot write s3://bucket-.*Could not connect to the endpoint URL.*; give a place"):
+    with pytest.raises(
+        StoreError, match=r"^cannot write s3://bucket-.*Could not connect to the endpoint URL.*; give a folder or URI"
+    ):
         Store(f"{bucket.uri}/other").check_writable()
-    with pytest.raises(StoreError, match=r"^cannot read s3://bucket-.*see to it that this machine reaches it and may"):
+    with pytest.raises(StoreError, match=r"^cannot read s3://bucket-.*check the connection and the permission"):
         Store(f"{bucket.uri}/other").read("x")
     assert time.monotonic() - started_at < 10
 
@@ -85,7 +87,7 @@ def test_missing_credentials_are_told(bucket: Bucket, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("uri", ["s3://key:secret@bucket/studies", "sftp://me:secret@host/studies"])
 def test_a_uri_with_credentials_is_refused_without_repeating_them(uri: str) -> None:
     with pytest.raises(
-        StoreError, match=r"^(s3|sftp)://\*\*\*@.* holds credentials, and a URI is written .*: name the place alone, and give the"
+        StoreError, match=r"^(s3|sftp)://\*\*\*@.* contains credentials, but URIs are written .*: remove them, and set"
     ) as caught:
         Store(uri)
     assert "secret" not in str(caught.value)
@@ -93,7 +95,7 @@ def test_a_uri_with_credentials_is_refused_without_repeating_them(uri: str) -> N
 
 @pytest.mark.parametrize("key", ["X-Amz-Signature", "AWSAccessKeyId", "sas-token"])
 def test_a_signed_uri_is_refused_without_repeating_its_signature(key: str) -> None:
-    with pytest.raises(StoreError, match=rf"^https://host/x\?{key}=\*\*\*&v=1 holds credentials") as caught:
+    with pytest.raises(StoreError, match=rf"^https://host/x\?{key}=\*\*\*&v=1 contains credentials") as caught:
         Store(f"https://host/x?{key}=hunter2&v=1")
     assert "hunter2" not in str(caught.value)
 
@@ -104,7 +106,10 @@ def test_a_question_mark_alone_is_no_signature(root: str) -> None:
 
 
 def test_credentials_that_the_server_does_not_know_are_told(bucket: Bucket) -> None:
-    with strict(bucket), pytest.raises(StoreError, match=r"^cannot write s3://bucket-.*; give a place that can be written"):
+    with (
+        strict(bucket),
+        pytest.raises(StoreError, match=r"^cannot write s3://bucket-.*; give a folder or URI that can be written"),
+    ):
         Store(f"{bucket.uri}/studies").check_writable()
 
 
