@@ -80,7 +80,7 @@ def test_a_damaged_file_is_named_and_refused(raw: Path, name: str, damage: str) 
     }
     (raw / name).write_bytes(damaged[damage])
     with pytest.raises(
-        DataError, match=rf"raw/{name} is damaged: its MD5 is [0-9a-f]{{32}}, published is [0-9a-f]{{32}}; delete it"
+        DataError, match=rf"raw/{name} is damaged: its MD5 is [0-9a-f]{{32}}, the published MD5 is [0-9a-f]{{32}}; delete it"
     ):
         load_mnist(raw.parents[1])
 
@@ -88,7 +88,7 @@ def test_a_damaged_file_is_named_and_refused(raw: Path, name: str, damage: str) 
 def test_files_of_another_data_set_are_refused(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole files in the right format with the right names, but not MNIST: the published checksums tell."""
     monkeypatch.setattr(mnist, "MD5", MD5)
-    with pytest.raises(DataError, match=f"{TRAIN_IMAGES} is damaged: .*published is 6bbc9ace898e44ae57da46a324031adb"):
+    with pytest.raises(DataError, match=f"{TRAIN_IMAGES} is damaged: .*the published MD5 is 6bbc9ace898e44ae57da46a324031adb"):
         load_mnist(raw.parents[1])
 
 
@@ -97,7 +97,7 @@ def test_missing_files_are_named_with_their_folder_when_offline(raw: Path) -> No
     with pytest.raises(DataError) as caught:
         load_mnist(raw.parents[1])
     text = str(caught.value)
-    assert text.startswith(f"MNIST files are missing: put {TRAIN_LABELS} into {raw}, or name another folder with --data-root")
+    assert text.startswith(f"MNIST files are missing: put {TRAIN_LABELS} into {raw}, or give another folder with --data-root")
     assert text.endswith("RAYDISTILL_OFFLINE=1 forbids the download")
 
 

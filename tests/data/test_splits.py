@@ -214,7 +214,7 @@ def test_a_part_without_a_class_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     )
     monkeypatch.setitem(DATASETS, "uneven", lambda data_root: raw)
     with pytest.raises(
-        DataError, match=r"the (train|select|confirm) part has no image of class rare; give the class more images or"
+        DataError, match=r"the (train|select|confirm) split has no image of class rare; add images of this class, or"
     ):
         load_splits(DatasetConfig(name="uneven"))
 
@@ -264,7 +264,7 @@ def test_nothing_is_opened_where_nothing_can_be_logged(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("reason", ["", "  \n"])
 def test_the_test_part_is_not_opened_without_a_reason(reason: str, log: Store) -> None:
-    with pytest.raises(ValueError, match="the test split is opened without a reason; give one: it is kept in the log"):
+    with pytest.raises(ValueError, match="the reason for opening the test split is blank; give one: it is stored in the log"):
         open_test(DIGITS, reason=reason, log=log)
     assert not log.exists("test_openings")
 
