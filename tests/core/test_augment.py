@@ -57,10 +57,12 @@ def test_none_names_no_operation() -> None:
     assert parse_operations("none", mirror_keeps_class=True) == ()
 
 
-@pytest.mark.parametrize(("text", "unknown"), [("crop_flop", "flop"), ("", ""), ("dsa_crop", "dsa"), ("flop_crup", "flop, crup")])
+@pytest.mark.parametrize(
+    ("text", "unknown"), [("crop_flop", "'flop'"), ("", "''"), ("dsa_crop", "'dsa'"), ("flop_crup", "'flop', 'crup'")]
+)
 def test_an_unknown_operation_is_refused(text: str, unknown: str) -> None:
     with pytest.raises(
-        ValueError, match=rf"augmentation '{text}' names {unknown}; allowed: dsa, none, or of color, crop, cutout"
+        ValueError, match=rf"augmentation '{text}': unknown operation {unknown}; allowed: dsa, none, or names from color, crop"
     ):
         parse_operations(text, mirror_keeps_class=True)
 

@@ -102,7 +102,7 @@ def test_a_batch_above_the_smallest_class_is_told() -> None:
     facts = DataFacts(smallest_class=5, confirm_images=300)
     assert list(larger_than_a_class(5, facts)) == []
     ((field, message),) = larger_than_a_class(6, facts)
-    assert (field, message) == ("batch_real", "given 6; the smallest class has 5 train images: give at most that")
+    assert (field, message) == ("batch_real", "given 6; the smallest class has 5 train images: write at most that number")
 
 
 class Kept:

@@ -67,7 +67,7 @@ def test_a_draw_depends_on_its_generator_alone() -> None:
 
 
 def test_more_images_than_the_smallest_class_has_are_refused() -> None:
-    with pytest.raises(ValueError, match="3 images per class asked, the smallest class has 2: ask for at most 2"):
+    with pytest.raises(ValueError, match="given 3 images per class, but the smallest class has 2: use at most 2"):
         ClassBatches(UNEVEN, 3).draw(3, generator())
 
 
