@@ -1,4 +1,4 @@
-"""Data sets, their split into train, select and confirm, and `open_test`, the only function that reads the test split.
+"""Data sets, their split into train, select and confirm, and `open_test`, the only function that returns test images.
 
 `DATASETS` maps a name to a function that loads the published images; everything else is shared. A new data set is one function
 and one line. Only a folder of the user's own images needs more settings than a name (`ImageFolderConfig`).
@@ -149,7 +149,7 @@ def count_test_images(config: DatasetConfig, data_root: DataRoot = None) -> int:
 
 
 def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: DataRoot = None) -> LabelledImages:
-    """The test split, preprocessed as fitted on the train split. No other function reads it; each call is logged first.
+    """The test split, preprocessed as fitted on the train split. Only this function returns test images; each call is logged.
 
     Args:
         config: the data set and its split.
