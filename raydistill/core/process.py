@@ -29,5 +29,7 @@ def set_up_process(threads: int, device: Literal["cpu", "cuda"]) -> torch.device
     torch.set_num_threads(threads)
     keep_freed_memory()
     if device == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("gpus_per_trial is above 0, but CUDA finds no GPU; set resources.gpus_per_trial to 0")
+        raise DeviceError(
+            "a GPU is requested, but CUDA finds none; set resources.gpus_per_trial to 0, or use a machine with a GPU"
+        )
     return torch.device(device)
