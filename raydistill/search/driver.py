@@ -1,4 +1,4 @@
-"""One search from start to verdict: checks, baseline, trials, confirmation, result. Run again, it continues."""
+"""Runs one search from start to verdict: checks, baseline, trials, confirmation, result. A repeated call continues it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from raydistill.search.resume import SPACE_FILE, check_resumable
 from raydistill.search.solver import Solver
 from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, not_admissible
 from raydistill.search.watcher import Watcher
+from raydistill.spaces.messages import points
 from raydistill.spaces.sections import GoalConfig, dataset_config
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig, read_trial_config
@@ -40,16 +41,16 @@ __all__ = ["Executor", "StudyMismatchError", "run_search"]
 
 
 class Executor(JobRunner, Protocol):
-    """Carries out what a search wants done. Starts what it needs when it is first used."""
+    """Runs the jobs and trials of a search. Starts what it needs at its first use."""
 
     def require(self, needs: NodeNeeds) -> None:
-        """Remember what every node must have, and refuse one that has not before its first work."""
+        """Set what every node must have; a node that lacks it is refused before its first work."""
 
     def run_trials(self, solver: Solver, study: Store, data_root: DataRoot, watcher: Watcher) -> None:
-        """Ask, run and tell until the solver gives no more."""
+        """Run the trials that the solver proposes, and report their records to it, until it proposes no more."""
 
     def close(self) -> None:
-        """Let go of what was started."""
+        """Stop what was started."""
 
 
 def run_search(
@@ -61,23 +62,23 @@ def run_search(
     watcher: Watcher,
     accept_code_change: bool = False,
 ) -> SearchResult:
-    """Search a space, or continue where an earlier search of the study ended, however it ended.
+    """Run a search, or continue an earlier search of the same study, however it ended.
 
     Args:
-        space: what to search, and what for.
-        store: holds studies; this one is `store.at(space.study)`.
+        space: the search space.
+        store: store of the studies; the folder of this study is `store.at(space.study)`.
         data_root: folder or URI of the data files.
-        executor: carries trials out; closed at the end.
-        watcher: told what happens.
-        accept_code_change: continue a study that other code began.
+        executor: runs jobs and trials; closed at the end.
+        watcher: receives progress.
+        accept_code_change: continue a study that another version of the code began.
 
     Raises:
-        StudyInUseError: another search holds the study.
-        StudyMismatchError: the study was begun with another space, other data or other code.
-        BudgetError: the budget's hours do not hold one trial.
+        StudyInUseError: another search is running on the study.
+        StudyMismatchError: the study was started with a different space, different data or different code.
+        BudgetError: the budget's hours are too few for one trial.
         StoreError: the store cannot be written, or a file in it is damaged.
         DataError: the data is missing or damaged.
-        KeyboardInterrupt: what is done is saved; the same call continues.
+        KeyboardInterrupt: finished work is saved; the same call continues.
     """
     store = store.absolute
     study = store.at(space.study)
@@ -95,9 +96,11 @@ def run_search(
         baseline = _build_baseline(config, study, data_root, executor, watcher)
         if not study.at("trials").folders("."):
             seconds = _reading_seconds(config, baseline, recipe_of(config, splits).steps)
-            check_budget(space.budget, space.resources.gpus_per_trial, seconds, "the networks that read one trial's set take")
+            check_budget(
+                space.budget, space.resources.gpus_per_trial, seconds, "training the networks that evaluate one trial takes"
+            )
         if not baseline.is_admissible:
-            watcher.note(f"No verdict will be had: {not_admissible(baseline, space.goal)}")
+            watcher.note(f"No verdict is possible: {not_admissible(baseline, space.goal)}")
         prepare_experts(needs, config, store, data_root, executor, watcher, study=space.study, baseline=baseline)
         with _database() as database:
             aim = _aim(space.goal, config, baseline)
@@ -111,7 +114,7 @@ def run_search(
 
 
 def _reading_seconds(config: TrialConfig[Any], baseline: Baseline, steps: int) -> float:
-    """What the networks of one trial take that read its set, at the baseline's seconds a step."""
+    """Seconds of training the networks that evaluate one trial's set, estimated from the baseline's seconds per step."""
     networks = config.evaluation.networks + len(LOOK_FRACTIONS)
     return networks * steps * statistics.median(reading.seconds / reading.steps for reading in baseline.readings)
 
@@ -148,7 +151,7 @@ def _run_trials(solver: Solver, study: Store, data_root: DataRoot, executor: Exe
 def _confirm(
     candidates: Sequence[TrialRecord], study: Store, data_root: DataRoot, executor: Executor, watcher: Watcher
 ) -> list[Confirmed]:
-    """Confirm candidates in the order given until one falls on images that chose nothing; see `search.ladder`."""
+    """Evaluate candidates on the confirm images, in the given order, until one is not lossless; see `search.ladder`."""
     confirmed: list[Confirmed] = []
     for record in candidates:
         config = read_trial_config(study.read(f"trials/{record.trial_id}/config.json"), method_configs())
@@ -157,7 +160,8 @@ def _confirm(
         confirmed.append(Confirmed(record, finish_confirmation(config, study)))
         upper, is_lossless = confirmed[-1].confirmation.interval.upper, confirmed[-1].confirmation.is_lossless
         outcome = "confirmed" if is_lossless else "not confirmed, which ends the confirmation"
-        watcher.note(f"trial {record.ask_number} (IPC {record.ipc}) is {outcome}: the upper bound of its gap is {upper:.4f}")
+        bound = f"the upper bound of its gap is {points(upper)}"
+        watcher.note(f"trial {record.ask_number} (IPC {record.ipc}) is {outcome}: {bound}")
         if not is_lossless:
             break
     return confirmed
@@ -170,6 +174,6 @@ def _conclude(space: SearchSpace, study: Store, baseline: Baseline, confirmed: S
 
 @contextmanager
 def _database() -> Iterator[Path]:
-    """A file for the Optuna study on this machine's own disk; SQLite's locks do not hold on every shared folder."""
+    """A file for the Optuna study on this machine's own disk, because SQLite's locks do not work on every shared folder."""
     with tempfile.TemporaryDirectory(prefix="raydistill-") as folder:
         yield Path(folder) / "study.db"

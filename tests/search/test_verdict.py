@@ -1,4 +1,4 @@
-"""The rules of the verdict, on made-up records.
+"""The rules of the verdict, with records written by hand.
 
 The baseline has two networks with 98 and 96 of 100 images right, mean 0.97; the margin is 0.02.
 """
@@ -57,7 +57,7 @@ def test_a_confirmed_candidate_is_lossless() -> None:
 
 
 def test_the_last_candidate_that_held_is_the_winner() -> None:
-    """From the largest down: 30 and 20 hold, 10 falls."""
+    """From the largest down: 30 and 20 are confirmed, 10 is not."""
     records = [trial(0, 30, 0.01), trial(1, 20, 0.01), trial(2, 10, 0.01)]
     tried = [confirmed(records[0], 0.015), confirmed(records[1], 0.02), confirmed(records[2], 0.03)]
     result = concluded(records, tried)
