@@ -1,4 +1,4 @@
-"""Finding spaces and studies by what a person writes."""
+"""Finding spaces and studies by name or path."""
 
 from __future__ import annotations
 

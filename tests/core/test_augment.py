@@ -32,7 +32,7 @@ def drawn(operation: str, *numbers: float) -> Draw:
 
 
 def one(image: Tensor, operation: str, *numbers: float) -> Tensor:
-    """A (C, H, W) image under one drawn operation."""
+    """A (C, H, W) image with one operation applied."""
     return augment(image[None, None], drawn(operation, *numbers))[0, 0]
 
 
@@ -49,7 +49,7 @@ def test_dsa_leaves_flip_out_where_mirroring_changes_the_class() -> None:
 
 
 def test_flip_by_name_is_kept_even_where_mirroring_changes_the_class() -> None:
-    """The published code flips digits; who names it wants it."""
+    """The published code flips digits, so flip is used if it is named."""
     assert parse_operations("flip_crop", mirror_keeps_class=False) == ("flip", "crop")
 
 

@@ -1,4 +1,4 @@
-"""The lossless rule: the gap and its bounds by hand and by simulation, what can be decided, and what is not worth going on."""
+"""The lossless rule: the gap and its bounds by hand and by simulation, the smallest margin, and hopeless trials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images held as bytes: they read as the float tensor would, and stay bytes where images are only picked or moved."""
+"""Images stored as bytes: they give the values of the float tensor, and stay bytes when images are only selected or moved."""
 
 from __future__ import annotations
 

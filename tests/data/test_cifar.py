@@ -1,4 +1,4 @@
-"""CIFAR files in torchvision's layout, made here: found, refused when damaged, asked for when missing."""
+"""CIFAR files in torchvision's layout, made here: found, refused if damaged, reported if missing."""
 
 from __future__ import annotations
 

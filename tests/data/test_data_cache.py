@@ -1,4 +1,4 @@
-"""Data behind a URI: copied once, whole, and mended; from a shared folder and from a bucket."""
+"""Data at a URI: copied once and completely, and copied again if damaged; from a shared folder and from a bucket."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def test_a_trial_is_named_by_its_images_and_not_by_where_they_lie(flat: Path, tm
 
 
 def test_a_trials_folder_is_still_in_its_config(flat: Path) -> None:
-    """What another process is sent finds the images."""
+    """The pickled config finds the images in another process."""
     from hand_made import trial_config
 
     trial = trial_config(0, 1).model_copy(update={"dataset": config(flat)})
@@ -219,7 +219,7 @@ def test_a_test_part_of_other_channels_is_refused(tmp_path: Path, train: str, te
 
 @pytest.mark.parametrize(("test_fraction", "wanted"), [(0.3, 10), (0.2, 5)])
 def test_a_class_too_small_for_its_share_of_the_train_part_is_refused(tmp_path: Path, test_fraction: float, wanted: int) -> None:
-    """Three parts of 0.3 leave a tenth to train on: of nine images, none to be sure of."""
+    """Three splits of 0.3 leave a tenth to train on: of nine images possibly none."""
     given = config(tmp_path, select_fraction=0.3, confirm_fraction=0.3, test_fraction=test_fraction)
     fill(tmp_path, {"cats": wanted - 1, "dogs": 12})
     said = rf"cats has {wanted - 1} images, too few for an image in every split .*; expected at least {wanted}"

@@ -1,4 +1,4 @@
-"""MHIST in its real layout, with small images made here: the data itself is given on application only."""
+"""MHIST in its real layout, with small images made here: the data itself is available on request only."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_parts_have_their_shares_and_the_test_partition_stays_whole(mhist: P
 
 
 @pytest.mark.parametrize("lost", ["annotations.csv", "images", "everything"])
-def test_who_lacks_the_data_is_told_how_to_get_it(mhist: Path, lost: str) -> None:
+def test_missing_data_is_reported_with_how_to_get_it(mhist: Path, lost: str) -> None:
     if lost == "everything":
         mhist.rename(mhist.with_name("elsewhere"))
     else:

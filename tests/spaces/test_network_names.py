@@ -55,7 +55,7 @@ def test_what_is_written_is_read_again(network: NetworkConfig) -> None:
         ("convnet:depth=8", r"network 'convnet:depth=8': given 8; images of 28 x 28 pixels allow at most 5: lower it"),
     ],
 )
-def test_mistakes_are_told_with_the_text_and_what_is_allowed(text: str, message: str) -> None:
+def test_mistakes_are_reported_with_the_text_and_what_is_allowed(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         parse_networks([text], OWN, MNIST)
 

@@ -1,4 +1,4 @@
-"""Reading a space: what a person gets wrong, and the one message that names all of it with place and remedy."""
+"""Reading a search space: mistakes, and the one message that lists all of them with line and remedy."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_mistakes_are_there_to_be_read_one_by_one() -> None:
         ("high: 60", "hi: 60", "x.yaml:8: ipc.hi: unknown key 'hi'; did you mean 'high'? Allowed: high, log, low"),
     ],
 )
-def test_an_unknown_key_is_told_with_the_nearest_and_the_allowed(old: str, new: str, expected: str) -> None:
+def test_an_unknown_key_is_reported_with_the_nearest_and_the_allowed(old: str, new: str, expected: str) -> None:
     assert mistakes(old, new)[0].startswith(expected)
 
 
@@ -118,7 +118,7 @@ def test_an_unknown_key_is_told_with_the_nearest_and_the_allowed(old: str, new: 
         ),
     ],
 )
-def test_a_misspelt_name_is_told_with_the_nearest(old: str, new: str, expected: str) -> None:
+def test_a_misspelt_name_is_reported_with_the_nearest(old: str, new: str, expected: str) -> None:
     (line,) = mistakes(old, new)
     assert line.startswith(expected)
 
@@ -145,7 +145,7 @@ def test_method_name_may_not_be_a_range() -> None:
         ("0", "given 0; must be above 0"),
     ],
 )
-def test_a_rate_that_is_no_positive_number_is_told(given: str, expected: str) -> None:
+def test_a_rate_that_is_no_positive_number_is_reported(given: str, expected: str) -> None:
     assert mistakes(LR, f"  lr_images: {given}\n") == [f"x.yaml:7: method.lr_images: {expected}"]
 
 
@@ -164,11 +164,11 @@ def test_the_remedies_for_text_are_numbers_to_yaml(text: str, number: float) -> 
         ("0", "given 0; must be at least 1"),
     ],
 )
-def test_a_count_that_is_no_whole_number_is_told(given: str, expected: str) -> None:
+def test_a_count_that_is_no_whole_number_is_reported(given: str, expected: str) -> None:
     assert mistakes(LR, f"  random_inits: {given}\n") == [f"x.yaml:7: method.random_inits: {expected}"]
 
 
-def test_an_unknown_augmentation_is_told() -> None:
+def test_an_unknown_augmentation_is_reported() -> None:
     (line,) = mistakes(LR, "  augmentation: dsb\n")
     assert line.startswith("x.yaml:7: method.augmentation: augmentation 'dsb': unknown operation 'dsb'; allowed: dsa, none")
 
@@ -186,7 +186,7 @@ def test_an_unknown_augmentation_is_told() -> None:
         ("{low: 1, high: 78}", "ipc.high: given 78; the smallest class has 77 train images: write at most that number"),
     ],
 )
-def test_an_ipc_that_cannot_be_is_told(given: str, expected: str) -> None:
+def test_an_invalid_ipc_is_reported(given: str, expected: str) -> None:
     """The stratified digits have 77 train images in their smallest class."""
     assert mistakes(IPC, f"ipc: {given}\n") == [f"x.yaml:8: {expected}"]
 
@@ -219,7 +219,7 @@ def test_a_name_that_the_store_uses_itself_is_refused() -> None:
         ("trials: 12", "trials: 12, gpu_hours: 1.0", "gpu_hours: given 1.0, but resources.gpus_per_trial is 0, so no GPU hours"),
     ],
 )
-def test_a_goal_or_budget_that_makes_no_sense_is_told(old: str, new: str, message: str) -> None:
+def test_a_goal_or_budget_that_makes_no_sense_is_reported(old: str, new: str, message: str) -> None:
     assert any(message in line for line in mistakes(old, new))
 
 
@@ -250,13 +250,13 @@ def test_a_goal_or_budget_that_makes_no_sense_is_told(old: str, new: str, messag
         ("width: 8", "norm: instanse", "x.yaml:4: network.norm: given 'instanse'; allowed: 'instance', 'batch'"),
     ],
 )
-def test_what_is_missing_or_out_of_bounds_is_told(old: str, new: str, expected: str) -> None:
+def test_what_is_missing_or_out_of_bounds_is_reported(old: str, new: str, expected: str) -> None:
     (line,) = mistakes(old, new)
     assert line.startswith(expected)
 
 
 @pytest.mark.parametrize("name", ["../x", "..", "/tmp/x", "a/b", "", "Small", "-x", "7.5 x", "x" * 65, "7", "null"])
-def test_a_study_name_that_is_no_plain_folder_name_is_told(name: str) -> None:
+def test_a_study_name_that_is_no_plain_folder_name_is_reported(name: str) -> None:
     quoted = name if name in ("7", "null") else f'"{name}"'
     (line,) = mistakes("study: small", f"study: {quoted}")
     assert line.startswith("x.yaml:1: study: given ")
@@ -278,7 +278,7 @@ def test_a_plain_folder_name_is_a_study_name(name: str) -> None:
         (LR, LR + "  lr_images: 1.0\n", "x.yaml:8: method.lr_images: given twice (also on line 7): keep one"),
     ],
 )
-def test_a_key_given_twice_is_told_with_both_lines(old: str, new: str, expected: str) -> None:
+def test_a_key_given_twice_is_reported_with_both_lines(old: str, new: str, expected: str) -> None:
     assert mistakes(old, new) == [expected]
 
 
@@ -292,18 +292,18 @@ def test_a_key_given_twice_is_told_with_both_lines(old: str, new: str, expected:
         ("\x00", "x.yaml: file: is not valid YAML: unacceptable character"),
     ],
 )
-def test_a_file_that_is_not_a_yaml_mapping_is_told(text: str, expected: str) -> None:
+def test_a_file_that_is_not_a_yaml_mapping_is_reported(text: str, expected: str) -> None:
     with pytest.raises(SpaceError) as caught:
         parse_space(text, known(None), source="x.yaml")
     assert str(caught.value).splitlines()[1].strip().startswith(expected)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SpaceError, match=r"none.yaml: file: cannot be read: .*No such file"):
         read_space(tmp_path / "none.yaml", known(None))
 
 
-def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_reported(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SpaceError, match=r"file: cannot be read: .*can't decode"):
         read_space(tmp_path / "x.yaml", known(None))
@@ -345,7 +345,7 @@ def test_an_override_replaces_a_value() -> None:
         ("study=../x", "--set: study: given '../x'"),
     ],
 )
-def test_a_bad_override_is_told_as_such(override: str, expected: str) -> None:
+def test_a_bad_override_is_reported_as_such(override: str, expected: str) -> None:
     (line,) = mistakes("", "", override)
     assert line.startswith(expected)
 

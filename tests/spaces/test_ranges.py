@@ -1,4 +1,4 @@
-"""Ranges and choices in a space: what they become, and what is wrong in them."""
+"""Ranges and choices in a search space: how they are read, and mistakes in them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_choices_keep_their_order() -> None:
         ("choices: [1.0, -2.0, 3.0]", "method.lr_images: given -2.0; must be above 0"),
     ],
 )
-def test_a_range_that_is_none_is_told(given: str, expected: str) -> None:
+def test_an_invalid_range_is_reported(given: str, expected: str) -> None:
     assert mistakes(LR, f"  lr_images: {{{given}}}\n") == [f"x.yaml:7: {expected}"]
 
 
@@ -49,7 +49,7 @@ def test_range_of_a_whole_field_takes_whole_ends() -> None:
     ]
 
 
-def test_a_choice_that_the_field_does_not_know_is_told() -> None:
+def test_a_choice_that_the_field_does_not_know_is_reported() -> None:
     (line,) = mistakes(LR, "  init: {choices: [real, nois]}\n")
     assert line == "x.yaml:7: method.init: given 'nois'; allowed: 'real', 'noise' or 'k_center'"
 
@@ -64,7 +64,7 @@ def test_a_choice_that_the_field_does_not_know_is_told() -> None:
         ("budget:", "resources: {cpus_per_trial: {low: 1, high: 2}}\nbudget:", "10: resources.cpus_per_trial"),
     ],
 )
-def test_a_range_where_every_trial_needs_one_value_is_told(old: str, new: str, key: str) -> None:
+def test_a_range_where_every_trial_needs_one_value_is_reported(old: str, new: str, key: str) -> None:
     (line,) = mistakes(old, new)
     assert line == f"x.yaml:{key}: a range; this must be a single value, because all trials share it: write one value"
 

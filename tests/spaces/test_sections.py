@@ -1,4 +1,4 @@
-"""Configs as values: a trial's name is its content, a space gives trials, seeds depend on their parts."""
+"""Configs as values: a trial's id depends on its content, a space makes trials, seeds depend on their parts."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ START = datetime(2026, 11, 24, tzinfo=UTC)
 
 @dataclass
 class World:
-    """A clock that stands still until somebody sleeps, and what happens when it has been moved."""
+    """A fake clock that advances only while a process sleeps, with events at given times."""
 
     seconds: float = 1000.0
     happens: dict[float, object] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class World:
 
 @dataclass
 class FakeFile:
-    """A lease object whose store's clock is an hour ahead of everybody's."""
+    """A lease object in a store whose clock is an hour ahead of all others."""
 
     world: World
     store: Store = field(default_factory=lambda: Store("memory://lease/study"))
@@ -91,7 +91,7 @@ def test_a_free_study_is_held_at_once(file: FakeFile) -> None:
 
 
 def test_a_lease_that_ended_long_ago_is_taken_over_at_once(file: FakeFile) -> None:
-    """Renewed at second 900, now is 1000: older than 60 s by the store's clock, whatever hour it shows."""
+    """Renewed at second 900, now is 1000: older than 60 s by the store's clock, although that clock is an hour ahead."""
     file.content, file.written_at = "a", 900.0
     _, told = take(file)
     assert (file.world.seconds, told) == (1000.0, [])
@@ -129,7 +129,7 @@ def test_a_study_that_its_holder_lets_go_is_taken(file: FakeFile) -> None:
 
 
 def test_of_two_that_try_one_takes_it(file: FakeFile) -> None:
-    """Both see it free; the second write finds the first one's object."""
+    """Both processes find the lease free; the second write fails because the first has created the object."""
     first, second = Lease(file, "1", file.world.clock), Lease(file, "2", file.world.clock)
     assert first.take(None)
     assert not second.take(None)
@@ -179,7 +179,7 @@ def store(request: pytest.FixtureRequest, tmp_path: os.PathLike[str], monkeypatc
 
 
 @pytest.mark.parametrize("content", ["", "process 1 on a host\n", "[]", "{}"])
-def test_a_lock_that_is_no_lease_is_told(store: Store, content: str) -> None:
+def test_a_lock_that_is_no_lease_is_reported(store: Store, content: str) -> None:
     """The lock of a folder that was copied here: empty, or with the name of the process that held it."""
     store.write(".lock", content)
     with (

@@ -128,7 +128,7 @@ def test_no_rows_are_no_rows_of_so_many_images() -> None:
 
 @pytest.mark.parametrize("images", [7, 8, 17, 90])
 def test_bits_of_other_images_are_refused(images: int) -> None:
-    """Padded to 90 images they would read as networks that get the last 75 wrong."""
+    """Padded to 90 images they would look like networks that are wrong on the last 75."""
     rows = pack_bits(np.ones((2, 15), dtype=np.bool_))
     with pytest.raises(ValueError, match=f"16 bits for {images} images"):
         unpack_bits(rows, images)

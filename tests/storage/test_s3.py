@@ -1,4 +1,4 @@
-"""A store at s3://: what goes wrong is told in a sentence within seconds, and nothing secret is in it."""
+"""A store at s3://: errors are reported in one sentence within seconds, without credentials."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def nobody_listens(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 @pytest.mark.usefixtures("bucket")
-def test_a_bucket_that_does_not_exist_is_told_by_the_command() -> None:
+def test_a_bucket_that_does_not_exist_is_reported_by_the_command() -> None:
     ended = search("s3://no-such-bucket/studies")
     assert ended.returncode == 2
     assert "Error: cannot write s3://no-such-bucket/studies/" in ended.stderr
@@ -50,7 +50,7 @@ def test_a_bucket_that_does_not_exist_is_told_by_the_command() -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_an_end_point_that_does_not_answer_is_told_in_seconds(
+def test_an_end_point_that_does_not_answer_is_reported_in_seconds(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch, nobody_listens: str
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{nobody_listens}")
@@ -73,7 +73,7 @@ def test_a_password_in_an_end_point_is_in_no_message(
     assert "hidden" not in str(caught.value)
 
 
-def test_missing_credentials_are_told(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_credentials_are_reported(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
@@ -105,7 +105,7 @@ def test_a_question_mark_alone_is_no_signature(root: str) -> None:
     assert Store(root).root == root
 
 
-def test_credentials_that_the_server_does_not_know_are_told(bucket: Bucket) -> None:
+def test_credentials_that_the_server_does_not_know_are_reported(bucket: Bucket) -> None:
     with (
         strict(bucket),
         pytest.raises(StoreError, match=r"^cannot write s3://bucket-.*; give a folder or URI that can be written"),
@@ -115,7 +115,7 @@ def test_credentials_that_the_server_does_not_know_are_told(bucket: Bucket) -> N
 
 @contextmanager
 def strict(bucket: Bucket) -> Iterator[None]:
-    """moto lets everybody in until it is told to look; from then on it knows nobody."""
+    """moto accepts all credentials until authentication is switched on; then it knows none."""
 
     def let_in(actions: str) -> None:
         headers = {"Content-Type": "text/plain"}

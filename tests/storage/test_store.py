@@ -1,4 +1,4 @@
-"""The store: whole writes, paths that stay inside, remote file systems, and one search at a time."""
+"""The store: atomic writes, paths inside of the store, remote file systems, and one search at a time."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_folders_are_listed_in_order_without_the_files(store: Store) -> None:
 
 
 def test_the_folders_of_the_root_go_by_a_dot(store: Store) -> None:
-    """An object store knows no ".", so "bucket/study/." would be a key that nobody wrote."""
+    """In an object store "bucket/study/." is another key than "bucket/study"."""
     store.write("trials/a/record.json", "1")
     assert store.at("trials").folders(".") == ["a"]
 
@@ -225,7 +225,7 @@ def test_files_of_a_study_can_be_read_by_others(local: Store) -> None:
     assert local.local_path("x").stat().st_mode & 0o777 == 0o644
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     """The store would have to lie below a file; permissions would not stop root."""
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"cannot write .*file/study/.probe-.*; give a folder or URI that can be written"):
@@ -252,7 +252,7 @@ def test_a_file_that_another_node_wrote_is_seen_although_the_folder_was_listed_b
     assert not filesystem.dircache.use_listings_cache
 
 
-def test_a_lock_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_lock_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(StoreError, match=r"cannot write .*file/study/\.lock: .*; give a folder or URI that can be written"),
