@@ -1,10 +1,10 @@
-"""What the public package `ddranking` does with a set that `raydistill export` wrote.
+"""Tests the public package `ddranking` with a set exported by `raydistill export`.
 
-    pip install ddranking==0.2.0          # in an environment of its own, beside raydistill's requirements
+    pip install ddranking==0.2.0          # in a separate environment, together with raydistill's requirements
     python benchmarks/ddranking_package.py
 
-A stand-in of 4 random images a class takes the place of CIFAR-10, so nothing is downloaded and no score means anything: what is
-shown is which of the package's classes take a set to the end, and where the others stop. Prints a line for each.
+CIFAR-10 is replaced by 4 random images per class, so nothing is downloaded and the scores have no meaning. The script shows which
+of the package's classes can process the set completely, and where the others stop. Prints one line per class.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ COMMON |= {"device": "cpu", "step_size": 10}
 
 
 class StandIn(torch.utils.data.Dataset):  # type: ignore[type-arg]
-    """Has CIFAR-10's shape, classes and constructor, and 4 random images of each class."""
+    """Replaces CIFAR-10: the same shape, classes and constructor, but 4 random images per class."""
 
     classes = tuple(map(str, range(CLASSES)))
 
@@ -60,7 +60,7 @@ class StandIn(torch.utils.data.Dataset):  # type: ignore[type-arg]
 
 
 def exported_set(folder: Path) -> tuple[torch.Tensor, torch.Tensor, Path]:
-    """A set as `raydistill export` writes it: images and labels, class after class, of the npz, and the folder of PNG files."""
+    """An exported set: images and labels from the npz file, ordered by class, and the folder of PNG files."""
     space = Standardise(mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010))
     pixels = torch.rand(CLASSES * IPC, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     synthetic = SyntheticSet(images=space.apply(pixels), labels=hard_labels(CLASSES, IPC), ipc=IPC)
@@ -87,7 +87,7 @@ def exported_set(folder: Path) -> tuple[torch.Tensor, torch.Tensor, Path]:
 
 
 def teacher(folder: Path) -> str:
-    """A teacher's file where the package looks for it."""
+    """Write the file of a teacher network where the package looks for it; returns the folder."""
     from ddranking.utils import build_model
 
     path = folder / "teachers" / "CIFAR10" / "ConvNet-3"
@@ -98,7 +98,7 @@ def teacher(folder: Path) -> str:
 
 
 def attempts(folder: Path) -> dict[str, Callable[[], Any]]:
-    """What is tried, by name."""
+    """The calls to test, by name."""
     from ddranking.metrics import AugmentationRobustScore, GeneralEvaluator, LabelRobustScoreHard, LabelRobustScoreSoft
     from torchvision import transforms
 
@@ -135,7 +135,7 @@ def attempts(folder: Path) -> dict[str, Callable[[], Any]]:
 
 
 def main() -> None:
-    """Try everything."""
+    """Run all calls."""
     from torchvision import datasets
 
     datasets.CIFAR10 = StandIn  # type: ignore[assignment, misc]

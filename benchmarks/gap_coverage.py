@@ -1,17 +1,18 @@
-"""How often a gap's bounds hold: the certificate's against three others, by simulation.
+"""Coverage of confidence bounds of the gap, by simulation: the certificate's bound and three others.
 
     python benchmarks/gap_coverage.py                        # 10,000 repetitions, minutes on one core
-    python benchmarks/gap_coverage.py --repetitions 500      # a look
+    python benchmarks/gap_coverage.py --repetitions 500      # a quick run
 
-Every situation has a known gap. R pairs of networks read n images, each of which is one of four kinds: *lost* (full data always
-right, the set never), *won* (the reverse), *contested*, or settled alike on both sides. On a contested image network r of a side
-is right where
+Every situation has a known gap. R pairs of networks classify n images of four kinds: *lost* (networks on full data are always
+right, those on the set never), *won* (the reverse), *contested*, and settled (both sides always agree). On a contested image
+network r of a side is right if
 
     level + ease[i] + side[i] + skill[r] + rest[r, i] > 0
 
-with normal terms: the ease is the image's and the same on both sides, `side` is the image's with one side, `skill` the network's,
-`rest` has deviation 1. Levels are set so that the expected gap is exact, skills so that one network's accuracy has the stated
-deviation over seeds. Settled images need no random numbers, which makes 10,000 images affordable.
+with normally distributed terms: `ease` belongs to the image and is the same on both sides, `side` belongs to the image and one
+side, `skill` to the network, and `rest` has standard deviation 1. Levels are chosen so that the expected gap is exact, skills so
+that one network's accuracy has the given standard deviation over seeds. Settled images need no random numbers, so 10,000 images
+are fast.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Situation:
-    """What is true; fractions."""
+    """A situation with known gap; gaps and shares of images are fractions."""
 
     name: str
     images: int
@@ -53,23 +54,23 @@ class Situation:
 
     @property
     def accuracies(self) -> tuple[float, float]:
-        """Expected accuracy on contested images of the full data's networks and of the set's; around 0.8."""
+        """Expected accuracy on contested images, of networks on full data and of networks on the set; around 0.8."""
         half = (self.gap - self.lost + self.won) / self.contested / 2
         return 0.8 + half, 0.8 - half
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Draws:
-    """Repetitions of one situation: what every procedure needs."""
+    """Simulated repetitions of one situation, as all procedures need them."""
 
     sums: DifferenceSums
     full: Floats
-    """(repetitions, R) accuracies, up to a constant."""
+    """(repetitions, R) accuracies, without a constant."""
     synthetic: Floats
 
 
 def situations() -> list[Situation]:
-    """The grid: 450 images at margins of 1.2 and 2 points, 10,000 at half a point; the true gap is the margin."""
+    """All situations: 450 images with margins of 1.2 and 2 points, 10,000 images with 0.5 points; the true gap is the margin."""
     grid = [(images, gap, pairs) for images, gap in ((450, 0.012), (450, 0.02), (10_000, 0.005)) for pairs in (5, 10, 20)]
     return [situation for images, gap, pairs in grid for situation in _at(images, gap, pairs)]
 
@@ -88,7 +89,7 @@ def _at(images: int, gap: float, pairs: int) -> Iterator[Situation]:
 
 
 def skill_deviation(situation: Situation, accuracy: float) -> float:
-    """The deviation of skills that gives one network's accuracy its deviation over seeds."""
+    """The standard deviation of skills at which one network's accuracy has its standard deviation over seeds."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
     scale = math.sqrt(1 + situation.ease**2 + situation.side**2)
 
@@ -102,7 +103,7 @@ def skill_deviation(situation: Situation, accuracy: float) -> float:
 
 
 def draw(situation: Situation, repetitions: int, generator: np.random.Generator) -> Draws:
-    """Some repetitions of a situation."""
+    """Simulate repetitions of a situation."""
     shares = (situation.lost, situation.won, situation.contested)
     counts = generator.multinomial(situation.images, [*shares, 1 - sum(shares)], size=repetitions)
     lost, won, contested = counts[:, 0], counts[:, 1], counts[:, 2]
@@ -133,7 +134,7 @@ def draw(situation: Situation, repetitions: int, generator: np.random.Generator)
 
 
 def images_only(draws: Draws) -> Floats:
-    """Student's bound over images, networks taken as they are."""
+    """Student's bound over images, which ignores the variation over networks."""
     sums = draws.sums
     return sums.first / sums.images + stats.t.ppf(CONFIDENCE, sums.images - 1) * np.sqrt(_image_variance(sums))
 
@@ -173,18 +174,18 @@ UPPER: dict[str, Callable[[Draws], Floats]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Coverage:
-    """What one situation shows; fractions."""
+    """Coverage in one situation; fractions."""
 
     upper: dict[str, float]
-    """By procedure: how often the upper bound is at or above the true gap."""
+    """By procedure: how often the upper bound is not below the true gap."""
     half_width: dict[str, float]
     """By procedure: mean distance of the upper bound from the estimate."""
     lower: float
-    """How often the certificate's lower bound is at or below the true gap."""
+    """How often the certificate's lower bound is not above the true gap."""
 
 
 def measure(situation: Situation, repetitions: int, seed: int = 0) -> Coverage:
-    """Coverage over repetitions, in portions that fit in memory."""
+    """Coverage over repetitions, computed in portions that fit in memory."""
     generator = np.random.default_rng(seed)
     cells = max(1, round(situation.images * situation.contested)) * situation.pairs
     portion = max(1, min(repetitions, CELLS_AT_ONCE // cells))
@@ -228,7 +229,7 @@ def _normal(generator: np.random.Generator, *shape: int) -> NDArray[np.float32]:
 
 
 def _satterthwaite(parts: list[tuple[Floats, int]]) -> Floats:
-    """(...,) Student's quantile of a sum of variances with their degrees of freedom; where all are 0 the normal one."""
+    """(...,) Student's quantile for a sum of variances with their degrees of freedom; the normal quantile if all are 0."""
     total, pieces = sum(part for part, _ in parts), sum(part**2 / free for part, free in parts)
     freedom = np.divide(total**2, pieces, where=pieces > 0, out=np.full_like(pieces, np.inf))
     return np.asarray(stats.t.ppf(CONFIDENCE, freedom))

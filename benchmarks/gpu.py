@@ -1,10 +1,10 @@
-"""Everything that wants a GPU, in one go under ten minutes: timings, the report's Table II setting, the comparison, a search.
+"""All benchmarks that need a GPU, in less than ten minutes: timings, the report's Table II setting, a comparison, a search.
 
     python benchmarks/gpu.py --out DIR --data-root DIR            # on a GPU, MNIST
-    python benchmarks/gpu.py --out DIR --scale small              # on a CPU, digits: shows that the script works
+    python benchmarks/gpu.py --out DIR --scale small              # on a CPU, digits: tests the script
 
-Writes DIR/steps.json (each step's command, seconds, exit code, what it printed), each step's own files, and DIR/rows.md, the
-lines for RESULTS.md. A step that fails or runs out of its time does not stop the next one; the exit code is then 1.
+Writes DIR/steps.json (each step's command, seconds, exit code and output), each step's own files, and DIR/rows.md, the lines for
+RESULTS.md. If a step fails or exceeds its time limit, the next one still runs, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TINY = ("method.random_inits=3", "method.batch_real=8", "network.width=4", "eval
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One command and the seconds it may take."""
+    """One command and its time limit."""
 
     name: str
     arguments: tuple[str, ...]
@@ -37,7 +37,7 @@ class Step:
 
 
 def plan(scale: str, out: Path, data_root: Path | None) -> list[Step]:
-    """The steps; their limits sum to less than ten minutes."""
+    """The steps; the sum of their time limits is below ten minutes."""
     data = ("--data-root", str(data_root)) if data_root else ()
     store = ("--store", str(out / "studies"))
     if scale == "small":
@@ -75,7 +75,7 @@ def plan(scale: str, out: Path, data_root: Path | None) -> list[Step]:
         ]
     has_ray = importlib.util.find_spec("ray") is not None
     compare = ("compare", "mnist_datadam", "--methods", "datadam,random,k_center", "--ipc", "10", "--draws", "10", *store, *data)
-    # Single-step networks at the rate that the middle of the ranges gives; 300 updates a draw.
+    # One update per network, with the learning rate in the middle of its range; 300 updates per draw.
     single = ("method.steps_per_init=1", "method.random_inits=300", "method.lr_images=1.0")
     in_process = () if has_ray else ("--local",)
     return [
@@ -104,7 +104,7 @@ def plan(scale: str, out: Path, data_root: Path | None) -> list[Step]:
 
 
 def run(step: Step, out: Path) -> dict[str, object]:
-    """Run a step; its output goes to a file and into the result."""
+    """Run a step; its output is written to a file and included in the result."""
     log = out / f"{step.name}.txt"
     command = [sys.executable, "-m", "raydistill", *step.arguments]
     started = time.monotonic()
@@ -125,7 +125,7 @@ def run(step: Step, out: Path) -> dict[str, object]:
 
 
 def where() -> dict[str, str]:
-    """Device, versions, commit and date beside every number."""
+    """Device, versions, commit and date of the run."""
     import torch
     import torchvision
 
@@ -150,7 +150,7 @@ def as_markdown(header: dict[str, str], steps: list[dict[str, object]]) -> str:
 
 
 def main() -> int:
-    """Run all steps; 0 if each ended with 0."""
+    """Run all steps; returns 0 if all exit codes are 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--scale", choices=("small", "full"), default="full")

@@ -1,13 +1,13 @@
-"""The strategies of `raydistill bench solver`, once for real: DataDAM on digits, with the same confirmation for all.
+"""The strategies of `raydistill bench solver` with real trials: DataDAM on digits, with the same confirmation for all.
 
     python benchmarks/solver_on_digits.py --store /tmp/solver          # all strategies, seed 0: half an hour on one core
     python benchmarks/solver_on_digits.py --store /tmp/solver --strategies law,grid --seeds 0,1
 
-Killed and run again it goes on: a trial's record and its cost stay in the store. One trial at a time, on one thread; a cost is
-the seconds of the processor, which other work on the machine lengthens less than the clock. ASHA is emulated as in the
+A killed run continues when it is started again: records and costs of trials are in the store. One trial runs at a time, on one
+thread; costs are CPU seconds, which depend less on other work on the machine than wall-clock time. ASHA is emulated as in the
 simulation: a trial that it would have stopped half-way keeps its half-way reading and half of its cost.
 
-No truth is known here, so no rate of false claims is told: the simulation does that. Nothing is read on test images.
+The true gaps are not known, so the rate of false claims is measured only in the simulation. Test images are not used.
 """
 
 from __future__ import annotations
@@ -48,26 +48,26 @@ T = TypeVar("T")
 
 
 class Row(NamedTuple):
-    """What came of one search."""
+    """The result of one search."""
 
     strategy: str
     seed: int
     trials: int
     claim: int | None
-    """Smallest IPC that the confirmation held for."""
+    """Smallest confirmed IPC."""
     upper: float | None
-    """Bound of its gap, a fraction."""
+    """Upper bound of its gap, a fraction."""
     confirmed: int
-    """Candidates that were confirmed or fell."""
+    """Number of candidates that were tested on the confirm images."""
     search_seconds: float
     confirm_seconds: float
 
 
 class RealProblem:
-    """Digits in the shape of a made-up problem: what `Task` and `run_trials` ask of one."""
+    """Digits with the interface of a simulated problem, as `Task` and `run_trials` use it."""
 
     def __init__(self, space: SearchSpace, study: Store, baseline: Baseline) -> None:
-        """Take a study that has its baseline."""
+        """Use a study with an existing baseline."""
         self.number = space.seed
         self._space, self._study = space, study
         self._data_sha256 = load_splits(dataset_config(space.template["dataset"]), None).sha256
@@ -84,7 +84,7 @@ class RealProblem:
         self.configs: dict[int, TrialConfig[Any]] = {}
 
     def run(self, number: int, place: NDArray[np.float64], ipc: int) -> Outcome:
-        """Run a trial for real, or read the one that was run."""
+        """Run a real trial, or read its record if it exists."""
         chosen = from_place(self._space, place.tolist(), ipc)
         values = {path: from_parameter(self._space.ranges[path], parameter) for path, parameter in chosen.items()}
         config = self._space.trial(ask_number=number, values=values, data_sha256=self._data_sha256)
@@ -95,7 +95,7 @@ class RealProblem:
         return as_outcome(record, seconds)
 
     def confirm(self, number: int) -> tuple[float, float]:
-        """Upper bound of the gap of trial `number`'s set on the confirm images, and the seconds it took."""
+        """Upper bound of the gap of trial `number`'s set on the confirm images, and the CPU seconds of the confirmation."""
         config = self.configs[number]
 
         def run() -> None:
@@ -106,7 +106,7 @@ class RealProblem:
 
 
 def timed(study: Store, name: str, work: Callable[[], T]) -> tuple[T, float]:
-    """What the work gives, and the processor's seconds it took when it was first done, which are kept under a name."""
+    """The result of some work, and the CPU seconds of its first run, which are stored under a name."""
     began = time.process_time()
     done = work()
     if not study.exists(name):
@@ -115,7 +115,7 @@ def timed(study: Store, name: str, work: Callable[[], T]) -> tuple[T, float]:
 
 
 def as_outcome(record: TrialRecord, seconds: float) -> Outcome:
-    """A record in the simulation's words; the true gap is not known."""
+    """A record as an outcome of the simulation; the true gap is not known."""
     gaps = [reading.gap for reading in record.readings]
     half_way = next((reading.gap for reading in record.readings if reading.fraction == 0.5), math.inf)
     return Outcome(
@@ -150,7 +150,7 @@ def rungs(trials: Sequence[Trial]) -> list[Rung]:
 
 
 def baseline_of(space: SearchSpace, store: Store, study: Store) -> Baseline:
-    """The full data's networks: trained once per store, for they do not depend on the search."""
+    """The baseline, trained once per store, because it does not depend on the search."""
     shared = store.at("baseline-of-all")
     config = any_trial(space, load_splits(dataset_config(space.template["dataset"]), None).sha256)
     if read_baseline(shared) is None:
@@ -172,7 +172,7 @@ def as_markdown(row: Row) -> str:
 
 
 def main() -> None:
-    """Run what the command line asks for; a row as soon as it is known."""
+    """Run the requested searches, and print each row as soon as it is known."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", required=True, type=Path, help="folder for the trials")
     parser.add_argument("--strategies", default=",".join(STRATEGIES), help="joined by commas")

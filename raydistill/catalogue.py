@@ -1,4 +1,4 @@
-"""Finds what a person names: search spaces, shipped or their own, read against what this installation knows, and studies."""
+"""Finds search spaces and studies by name or path, and lists the methods, data sets and recipes of this installation."""
 
 from __future__ import annotations
 
@@ -22,11 +22,16 @@ EDITORS_LINE = "yaml-language-server:"
 
 
 def load_space(source: str | Path | Mapping[str, Any], overrides: Sequence[str], data_root: DataRoot) -> SearchSpace:
-    """The checked space in a YAML file, a shipped one by name, or a document, after `path.to.field=value` overrides.
+    """Read and check a search space, after applying `path.to.field=value` overrides.
+
+    Args:
+        source: path of a YAML file, name of a shipped space, or the space as a mapping.
+        overrides: e.g. `ipc.high=30`.
+        data_root: folder of the data files.
 
     Raises:
         InputError: there is no such space.
-        SpaceError: it has mistakes; all of them together.
+        SpaceError: the space has mistakes; the message lists all of them.
     """
     if isinstance(source, Mapping):
         return parse_space(yaml.safe_dump(dict(source), sort_keys=False), known(data_root), overrides=overrides)
@@ -52,7 +57,7 @@ def known(data_root: DataRoot) -> Known:
 
 
 def shipped_spaces() -> dict[str, Path]:
-    """Files of the shipped spaces by name: beside the modules once installed, beside the package in a checkout."""
+    """Files of the shipped search spaces by name; they are inside an installed package, and next to the package in a checkout."""
     package = Path(__file__).parent
     folders = (package / "search_spaces", package.parent / "search_spaces")
     folder = next((folder for folder in folders if folder.is_dir()), folders[0])
@@ -76,7 +81,7 @@ def space_schema() -> str:
 
 
 def find_space(file_or_name: str) -> Path:
-    """The file of a space.
+    """The file of a search space, given as a path or as the name of a shipped space.
 
     Raises:
         InputError: it is neither a file nor the name of a shipped space.
@@ -94,35 +99,39 @@ def find_space(file_or_name: str) -> Path:
 
 
 def find_study(given: str, store: str) -> Store:
-    """The study in a folder or URI, or the one of that name in a store.
+    """The study at a path or URI, or the study of that name in a store.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such study.
     """
     for study in (Store(given), Store(f"{store.rstrip('/')}/{given}")):
         if study.exists("search_space.yaml"):
             return study
     names = Store(store).folders(".")
     raise InputError(
-        f"{given} is no study (it has no search_space.yaml), nor is {store}/{given}; {did_you_mean(given, names)}"
+        f"neither {given} nor {store}/{given} is a study (no search_space.yaml there); {did_you_mean(given, names)}"
         f"Studies in {store}: {', '.join(names) or 'none'}. Give one of these, or a folder <store>/<study>"
     )
 
 
 def find_file(path: str, name: str) -> tuple[Store, str]:
-    """The folder of a file and its name there; a path that ends otherwise than `name` is the folder of the file of that name.
+    """The folder of a file, and the file's name in it.
+
+    Args:
+        path: the file itself, or the folder that contains a file called `name`.
+        name: name of the file if `path` is a folder; a file given as `path` must have the same suffix.
 
     Raises:
-        InputError: it is a file of another kind.
+        InputError: `path` is a file with another suffix.
     """
     ending = Path(name).suffix
     if not path.endswith(ending) and Path(path).is_file():
-        raise InputError(f"{path} is no {ending} file; give {name}, or the folder that holds it")
+        raise InputError(f"{path} is not a {ending} file; give a {ending} file, or the folder that contains {name}")
     folder, _, last = (path if path.endswith(ending) else f"{path.rstrip('/')}/{name}").rpartition("/")
     return Store(folder or ("/" if path.startswith("/") else ".")), last
 
 
 def did_you_mean(given: str, allowed: Collection[str]) -> str:
-    """A question that names the nearest of the allowed names, with a space behind; empty if none is near."""
+    """`did you mean '...'? ` with the most similar allowed name; empty if no name is similar."""
     near = difflib.get_close_matches(given, allowed, n=1)
     return f"did you mean {near[0]!r}? " if near else ""

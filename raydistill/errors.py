@@ -1,8 +1,8 @@
-"""Every error that raydistill raises for a person to read, in one hierarchy.
+"""All errors of raydistill, in one hierarchy.
 
-A `CorrectableError` is what a person can correct: the command ends with exit code 2. A `FailedError` is work that failed although
-the input was correct: the command ends with 1. The text of each says what was given, what is allowed and what to do.
-Imports nothing of the package.
+A `CorrectableError` is caused by the input or the environment and can be corrected by the user: the command exits with 2. A
+`FailedError` means that the work failed although the input is valid: the command exits with 1. Every message says what was
+given, what is allowed and what to do. Imports nothing of the package.
 
     try:
         raydistill.search("digits_datadam")
@@ -42,68 +42,68 @@ __all__ = [
 
 
 class RaydistillError(Exception):
-    """An error whose text tells a person enough to go on; no traceback is shown."""
+    """Base class. The command prints the message and no traceback."""
 
     exit_code: ClassVar[int]
-    """Of a command that it ends."""
+    """Exit code of a command that ends with this error."""
 
 
 class CorrectableError(RaydistillError):
-    """A person can correct it, and the text says how."""
+    """The user can correct the cause, and the message says how."""
 
     exit_code = 2
 
 
 class InputError(CorrectableError):
-    """A space, study, set, recipe, split or option cannot be used as given."""
+    """A search space, study, set, recipe, split or option is not valid."""
 
 
 class BudgetError(CorrectableError):
-    """The budget holds not even one trial."""
+    """The budget is too small for a single trial."""
 
 
 class CertifyError(CorrectableError):
-    """A certificate, a verification or an ablation cannot be made as asked."""
+    """A certificate, a verification or an ablation is not possible as requested."""
 
 
 class ClusterError(CorrectableError):
-    """A Ray cluster cannot be reached, or refuses."""
+    """A Ray cluster cannot be reached, or refuses the request."""
 
 
 class CompareError(CorrectableError):
-    """A comparison cannot be made as asked."""
+    """A comparison is not possible as requested."""
 
 
 class DataError(CorrectableError):
-    """Data files are missing, damaged or not what their name says."""
+    """Data files are missing, damaged or not the expected ones."""
 
 
 class DeviceError(CorrectableError):
-    """The device that a config asks for is not there."""
+    """The device in a config is not available."""
 
 
 class ExpertsError(CorrectableError):
-    """Trials read what their experts cannot give."""
+    """The experts do not contain what the trials need."""
 
 
 class NodeError(CorrectableError):
-    """A node of the cluster differs from the driver, or does not see what a trial needs."""
+    """A node of the cluster differs from the driver, or cannot read the files that a trial needs."""
 
 
 class ResourcesError(CorrectableError):
-    """No node, live or to be started, can hold a trial."""
+    """No node of the cluster, running or yet to start, has the resources for a trial."""
 
 
 class StoreError(CorrectableError):
-    """The store cannot be read or written, or a file in it is not what it should be."""
+    """The store cannot be read or written, or a file in it is missing or damaged."""
 
 
 class StudyInUseError(CorrectableError):
-    """Another search holds the study, or this one no longer holds it."""
+    """Another search is running on the study, or has taken it over from this one."""
 
 
 class StudyMismatchError(CorrectableError):
-    """A study was begun with another space, other data or other code."""
+    """The study was started with a different search space, different data or different code."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,13 +137,13 @@ class SpaceError(CorrectableError):
 
 
 class FailedError(RaydistillError):
-    """The input was correct and the work failed."""
+    """The work failed although the input is valid."""
 
     exit_code = 1
 
 
 class DivergedError(FailedError):
-    """A loss is not finite, or a learned rate has left its range."""
+    """A loss is no longer finite, or a learned learning rate is no longer a positive number."""
 
     def __init__(self, step: int, value: float, what: str = "the loss") -> None:
         super().__init__(f"{what} is {value:g} at step {step}; lower the learning rates")
@@ -152,9 +152,9 @@ class DivergedError(FailedError):
         self.what = what
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Without this, unpickling calls the class with the message alone, and the error does not reach another process.
+        # Without this, unpickling would call the constructor with the message only, and fail.
         return type(self), (self.step, self.value, self.what)
 
 
 class VerificationError(FailedError):
-    """A certificate does not follow from what it stores; every mismatch is named."""
+    """The content of a certificate is not reproduced; the message lists every mismatch."""

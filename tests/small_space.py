@@ -23,7 +23,7 @@ budget: {trials: 12}
 """
 LR = "  lr_images: {low: 0.1, high: 10.0, log: true}\n"
 IPC = "ipc: {low: 1, high: 60, log: true}\n"
-IS_TEXT = "is text to YAML, whose numbers have a dot before the e and a sign behind it"
+IS_TEXT = "as text, because it expects a dot before the e and a sign after it"
 NETWORK = "network: {name: convnet, depth: 2, width: 8}\n"
 
 

@@ -1,4 +1,4 @@
-"""Finding spaces and studies by what a person writes."""
+"""Finding spaces and studies by name or path."""
 
 from __future__ import annotations
 
@@ -66,7 +66,10 @@ def test_a_study_is_found_by_folder_and_by_name(by_hand: HandMade) -> None:
 
 def test_an_unknown_study_suggests_the_nearest(by_hand: HandMade) -> None:
     store = by_hand.study.root.rpartition("/")[0]
-    with pytest.raises(InputError, match=r"^by-hnd is no study .* did you mean 'by-hand'\? Studies in .*: by-hand\. Give one of"):
+    with pytest.raises(
+        InputError,
+        match=r"^neither by-hnd nor .*/by-hnd is a study .* did you mean 'by-hand'\? Studies in .*: by-hand\. Give one of",
+    ):
         find_study("by-hnd", store)
 
 

@@ -1,4 +1,4 @@
-"""The simulation of coverage simulates what it says, and calls the procedures that the package has."""
+"""The simulation of coverage has its documented properties, and uses the package's procedures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measurements of this machine: seconds and memory of a step, of the three gradients, of Tune, and of the solver.
+"""Benchmarks on this machine: time and memory of a step, of the three gradients, of Ray Tune, and comparisons of solvers.
 
-May enter: whatever times or counts and proves nothing about a data set. Must not know: reports and the command line.
+May enter: measurements of time, memory and counts. Must not know: reports and the command line.
 """

@@ -1,4 +1,4 @@
-"""Compares ways to search on made-up problems: checks what a person asked for, runs the races."""
+"""Compares search strategies on simulated problems."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from raydistill.search.simulation.race import CONFIRMATIONS, STRATEGIES, Score, 
 from raydistill.spaces.messages import unknown
 
 FIRST = 1000
-"""Number of the first problem: those below served to choose the solver's constants."""
+"""Number of the first problem; problems with smaller numbers were used to choose the solver's constants."""
 SLOW = frozenset({"constrained-gp"})
-"""Left out unless named: it takes seconds per search, the others hundredths."""
+"""Strategies that run only if they are named: they take seconds per search, the others hundredths of a second."""
 
 
 def bench_solvers(
     *, strategies: Sequence[str], confirmations: Sequence[str], problems: int, budgets: Sequence[str], workers: int
 ) -> list[Score]:
-    """A row per strategy, way to confirm, and budget.
+    """One row per strategy, order of confirmation, and budget.
 
     Args:
-        strategies: keys of STRATEGIES; none is all but the slow ones.
+        strategies: keys of STRATEGIES; empty means all except the slow ones.
         confirmations: keys of CONFIRMATIONS.
-        problems: how many, from number FIRST on.
+        problems: number of problems, from number FIRST on.
         budgets: trials of each search, as text.
-        workers: trials at once.
+        workers: trials at the same time.
 
     Raises:
-        InputError: an unknown strategy or confirmation, or a budget that is no whole number from 1.
+        InputError: an unknown strategy or confirmation, or a budget that is not a whole number of at least 1.
     """
     names = list(strategies) or [name for name in STRATEGIES if name not in SLOW]
     _check(names, STRATEGIES, "strategy")
     _check(confirmations, CONFIRMATIONS, "confirmation")
     for budget in budgets:
         if not budget.isdecimal() or int(budget) < 1:
-            raise InputError(f"a budget of {budget!r} trials; whole numbers from 1 are allowed, joined by commas: mend --trials")
+            raise InputError(f"--trials: given {budget!r}; expected whole numbers of at least 1, joined by commas")
     made = [Problem(number) for number in range(FIRST, FIRST + problems)]
     return [score for budget in map(int, budgets) for name in names for score in race(name, confirmations, made, budget, workers)]
 

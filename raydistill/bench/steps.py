@@ -1,8 +1,8 @@
-"""What a step costs: seconds per DataDAM iteration and per evaluation network, with the split, and peak memory.
+"""Measures a DataDAM iteration (as a whole and in parts), the training of an evaluation network, and peak memory.
 
-Every case runs in a fresh process, so that its peak memory is its own; times are medians over repetitions. On a GPU each piece
-waits for the device before its clock is read, which the distillation itself never does, so the pieces may sum to more than the
-whole: `iteration_seconds` is measured without those waits.
+Every case runs in a new process, so that its peak memory is its own; times are medians over repetitions. On a GPU each part is
+timed with a wait for the device, which the distillation itself does not have, so the parts may sum to more than the whole:
+`iteration_seconds` is measured without these waits.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ CASES = {
         ),
     )
 }
-"""By name; `mnist-table-2` has the network and batch of the report's Table II."""
+"""Cases by name; `mnist-table-2` has the network and the batch of the report's Table II."""
 
 
 class Timing(Config):
@@ -85,37 +85,37 @@ class Timing(Config):
     threads: int
     repetitions: int
     iteration_seconds: float
-    """One image update, everything in it."""
+    """One image update as a whole."""
     real_seconds: float
-    """Real branch: sampling, augmentation, forward, class means."""
+    """Real images: sampling, augmentation, forward, class means."""
     forward_seconds: float
-    """Synthetic branch: augmentation, forward, loss."""
+    """Synthetic images: augmentation, forward, loss."""
     backward_seconds: float
-    """Backward through the synthetic branch, and the update."""
+    """Synthetic images: backward, and the update."""
     rest_seconds: float
-    """The iteration without these three; a fresh network is most of it."""
+    """The rest of the iteration, mostly the initialisation of a network."""
     evaluation_seconds: float
-    """Training one network on the set by the default recipe, and reading it on the select images."""
+    """Training one network on the set with the default recipe, and evaluating it on the select images."""
     peak_memory_bytes: int
-    """Of the process (resident) on a CPU, of the device on a GPU."""
+    """Resident memory of the process on a CPU, allocated device memory on a GPU."""
 
 
 def run_bench(
     names: Sequence[str], *, device: str, threads: int, repetitions: int, evaluation_steps: int, data_root: DataRoot
 ) -> list[Timing]:
-    """Time cases one after the other, each in a fresh process.
+    """Measure cases one after the other, each in a new process.
 
     Args:
-        names: keys of `CASES`; none means all.
+        names: keys of `CASES`; empty means all.
         device: "cpu" or "cuda".
         threads: torch threads.
-        repetitions: DataDAM iterations to time; the first tenth warms up.
-        evaluation_steps: steps of the recipe that are timed; the figure is scaled to the whole recipe.
+        repetitions: timed DataDAM iterations; the first tenth is ignored as warm-up.
+        evaluation_steps: timed steps of the recipe; the time is scaled to the whole recipe.
         data_root: folder or URI of the data files.
 
     Raises:
         InputError: an unknown case.
-        DeviceError: the device is not there.
+        DeviceError: the device is not available.
         DataError: the data is missing or damaged.
     """
     names = list(names) or list(CASES)
@@ -123,7 +123,7 @@ def run_bench(
     if unknown:
         raise InputError(f"unknown case {unknown[0]!r}; allowed: {', '.join(CASES)}: correct --cases")
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
-        raise DeviceError(f"device {device!r} is not here; allowed: cpu, and cuda where there is a GPU: give --device cpu")
+        raise DeviceError(f"device {device!r} is not available; allowed: cpu, or cuda on a machine with a GPU: give --device cpu")
     context = multiprocessing.get_context("spawn")
     timings = []
     for name in names:
@@ -133,7 +133,7 @@ def run_bench(
 
 
 def time_case(case: Case, device_name: str, threads: int, repetitions: int, evaluation_steps: int, data_root: DataRoot) -> Timing:
-    """Time one case in this process."""
+    """Measure one case in this process."""
     torch.set_num_threads(threads)
     keep_freed_memory()
     device = torch.device(device_name)
@@ -159,7 +159,7 @@ def time_case(case: Case, device_name: str, threads: int, repetitions: int, eval
 
 
 def _time_whole(case: Case, part: TrainPart, device: torch.device, repetitions: int) -> float:
-    """Median seconds between updates as the distillation itself makes them."""
+    """Median seconds between the updates of a distillation."""
     clocks: list[float] = []
 
     def note(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
@@ -172,7 +172,7 @@ def _time_whole(case: Case, part: TrainPart, device: torch.device, repetitions: 
         part, case.network, method, case.ipc, generator=generator, device=device, report=note, checkpoint=NoCheckpoint()
     )
     if device.type == "cuda":
-        # Updates are queued far ahead of the device there: only the whole run has a meaning.
+        # On a GPU updates are queued ahead of the device, so only the time of the whole run is meaningful.
         return (time.perf_counter() - started) / repetitions
     return statistics.median(b - a for a, b in itertools.pairwise(clocks))
 

@@ -1,4 +1,4 @@
-"""What Ray Tune adds to a trial: seconds between two ends that the trial itself does not account for."""
+"""Measures the overhead of Ray Tune: the time between the ends of two trials minus the trial's own work."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ TINY = (
     "goal.margin_fraction=0.5",
     "resources.max_concurrent_trials=1",
 )
-"""Trials of a second or so, one at a time."""
+"""Settings for trials of about a second, one at a time."""
 
 
 class TuneCost(Config):
-    """Seconds that are not the trials' own work."""
+    """Overhead of Ray Tune, in seconds."""
 
     trials: int
     first_trial_seconds: float
-    """Before and after the first trial's work: Tune's start, and a process with its imports."""
+    """Overhead of the first trial: Tune's start, and a process with its imports."""
     next_trial_seconds: float
-    """The same for each later one; median."""
+    """Overhead of each later trial; median."""
     work_seconds: float
     """A trial's own work; median."""
 
 
 class _Clock:
-    """A watcher that notes when the trials begin and end."""
+    """A watcher that records when trials start and end."""
 
     def __init__(self) -> None:
         self.began = 0.0
@@ -80,7 +80,7 @@ class _Clock:
 
 
 def time_tune(trials: int = 6, data_root: DataRoot = None) -> TuneCost:
-    """Run a search of tiny trials on a Ray cluster of this machine, and take its time."""
+    """Run a search with tiny trials on a Ray cluster on this machine, and measure the overhead."""
     space = load_space("digits_random", [*TINY, f"budget.trials={trials}"], data_root)
     clock = _Clock()
     with tempfile.TemporaryDirectory(prefix="raydistill-bench-") as folder:
@@ -90,7 +90,13 @@ def time_tune(trials: int = 6, data_root: DataRoot = None) -> TuneCost:
 
 
 def tune_cost(began: float, ends: Sequence[float], work: Sequence[float]) -> TuneCost:
-    """What lies between the ends of trials that ran one after the other, less their own `work`; seconds, two trials at least."""
+    """The overhead of trials that ran one after the other.
+
+    Args:
+        began: start of the first trial, in seconds.
+        ends: end of each trial, in seconds; at least two.
+        work: seconds of each trial's own work.
+    """
     spent = [end - begin for begin, end in zip([began, *ends], ends, strict=False)]
     added = [whole - own for whole, own in zip(spent, work, strict=True)]
     return TuneCost(

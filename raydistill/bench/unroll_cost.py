@@ -1,7 +1,7 @@
-"""What an iteration of trajectory matching costs by each of its three gradients: seconds, and memory beyond the process itself.
+"""Measures time and memory of an iteration of trajectory matching with each of its three gradients.
 
-Each case runs in a fresh process, so that its peak memory is its own. The images are random: neither time nor memory depends on
-what they show.
+Each case runs in a new process, so that its peak memory is its own. The images are random, because neither time nor memory
+depends on their content.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ REPETITIONS = 3
 
 
 class UnrollCost(Config):
-    """One gradient at one size; a step takes the whole set."""
+    """Cost of one gradient at one size; each student step uses the whole set."""
 
     gradient: GradientKind
     ipc: int
     student_steps: int
     seconds: float | None = None
-    """Of one iteration; median. Null where memory ran out."""
+    """Median seconds of one iteration; null if memory ran out."""
     grown_bytes: int | None = None
-    """Peak memory during the iterations, less that before them: resident on a CPU, allocated on a GPU."""
+    """Peak memory during the iterations minus that before them: resident memory on a CPU, allocated memory on a GPU."""
     device: str
     threads: int
 
@@ -48,20 +48,20 @@ class UnrollCost(Config):
 def time_unrolling(
     ipcs: Sequence[int], student_steps: Sequence[int], *, width: int, device: str, threads: int
 ) -> list[UnrollCost]:
-    """Time the three gradients on a ConvNet-3 with 28 x 28 grey images, at every pair of sizes.
+    """Measure the three gradients on a ConvNet-3 with 28 x 28 grey images, for every pair of sizes.
 
     Args:
-        ipcs: images per class, of ten classes.
-        student_steps: lengths of the unrolled path, N.
-        width: of the ConvNet-3.
+        ipcs: images per class, with ten classes.
+        student_steps: numbers of student steps, N.
+        width: width of the ConvNet-3.
         device: "cpu" or "cuda".
         threads: torch threads.
 
     Raises:
-        DeviceError: the device is not there.
+        DeviceError: the device is not available.
     """
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
-        raise DeviceError(f"device {device!r} is not here; allowed: cpu, and cuda where there is a GPU: give --device cpu")
+        raise DeviceError(f"device {device!r} is not available; allowed: cpu, or cuda on a machine with a GPU: give --device cpu")
     context = multiprocessing.get_context("spawn")
     costs = []
     for ipc, steps, gradient in itertools.product(ipcs, student_steps, get_args(GradientKind)):
@@ -69,27 +69,27 @@ def time_unrolling(
             try:
                 costs.append(pool.submit(time_one, gradient, ipc, steps, width, device, threads).result())
             except (BrokenProcessPool, torch.OutOfMemoryError):
-                # Killed by the system, or told by the GPU: the row that a reader looks for all the same.
+                # Out of memory: the process was killed, or the GPU reported it. The row stays in the table, without values.
                 row = UnrollCost(gradient=gradient, ipc=ipc, student_steps=steps, device=device, threads=threads)
                 costs.append(row)
     return costs
 
 
 def time_one(gradient: GradientKind, ipc: int, student_steps: int, width: int, device_name: str, threads: int) -> UnrollCost:
-    """Time one gradient at one size in this process."""
+    """Measure one gradient at one size in this process."""
     torch.set_num_threads(threads)
     keep_freed_memory()
     device = torch.device(device_name)
     unroll, target = _problem(ipc, student_steps, width, device)
     final = partial(distance, start=unroll.start, target=target, keep=None)
-    # One short step first: what libraries allocate once is no part of the cost.
+    # One short step first, so that one-time allocations of libraries do not count.
     unrolled_gradient(gradient, unroll._replace(steps=unroll.steps[:1]), final)
     reset_peak_memory(device)
     before = peak_memory_bytes(device)
     seconds = []
     for _ in range(REPETITIONS):
         started = time.perf_counter()
-        # Reading the loss waits for a GPU.
+        # Reading the loss waits for the GPU.
         unrolled_gradient(gradient, unroll, final).loss.item()
         if device.type == "cuda":
             torch.cuda.synchronize(device)

@@ -1,4 +1,4 @@
-"""Several methods at one IPC, side by side, in pairs with random real images of the same draw.
+"""Comparison of several methods at one IPC, each paired with random real images.
 
-May enter: jobs of a comparison and their rows. Must not know: searches, certificates, words for people.
+May enter: jobs of a comparison and their rows. Must not know: searches, certificates, the text of reports.
 """

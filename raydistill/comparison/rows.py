@@ -1,4 +1,7 @@
-"""What a comparison holds: the outcome of each draw, and over all draws a row per method, in pairs with the controls."""
+"""The content of a comparison: the outcome of each draw, and a row per method over all its draws.
+
+A draw is one set of a method, from one seed. The control is random real images of the same draw, i.e. with the same seed.
+"""
 
 from __future__ import annotations
 
@@ -17,33 +20,35 @@ from raydistill.methods import METHODS
 from raydistill.spaces.sections import Config
 
 REFERENCE = "random"
-"""The control that every method is paired with."""
+"""The control of every method."""
 SOFT_REFERENCE: Final = "random_soft"
-"""The control that methods with soft labels are paired with besides: the same images, labelled by the same experts."""
+"""The second control of methods with soft labels: the same random images, labelled by the same experts."""
 CONFIDENCE = 0.95
-"""Of the two-sided intervals."""
+"""Confidence of the two-sided intervals."""
 
 
 class Outcome(Config):
-    """One method's set of one draw."""
+    """The result of one draw of one method."""
 
     method: str
     draw: int
+    """Number of the draw, from 0."""
     accuracy_fractions: tuple[float, ...] = Field(strict=False)
-    """One per network; empty where the distillation diverged."""
+    """One per network; empty if the distillation diverged."""
     distill_seconds: float
     error: str | None = None
 
 
 class Row(Config):
-    """One method over all its draws; fractions."""
+    """One method over all its draws; accuracies are fractions."""
 
     method: str
     draws: int
-    """Draws that ended with a set."""
+    """Number of draws that ended with a set."""
     diverged: int
+    """Number of draws that diverged."""
     networks: int
-    """Networks behind each draw."""
+    """Number of networks trained on each set."""
     accuracy_fraction: float
     """Mean over draws of the mean over networks."""
     draws_std: float
@@ -51,34 +56,34 @@ class Row(Config):
     networks_std: float
     """Standard deviation over networks within a draw, pooled."""
     above_random: float | None
-    """Mean over draws of the accuracy minus that of the random images of the same draw; None for random itself."""
+    """Mean over draws of the accuracy minus that of the random images of the same draw; null for random itself."""
     above_random_low: float | None
     above_random_high: float | None
     above_random_soft: float | None = None
-    """The same against random images with experts' labels; None for methods with hard labels."""
+    """The same for random images with labels by experts; null for methods with hard labels."""
     above_random_soft_low: float | None = None
     above_random_soft_high: float | None = None
     distill_seconds: float
-    """Mean per draw."""
+    """Mean seconds of distillation per draw."""
 
 
 class Comparison(Config):
-    """A comparison and everything needed to make it again. Written to `comparison.json`."""
+    """A comparison, with everything that is needed to repeat it. Written to `comparison.json`."""
 
     record_version: Literal[1] = 1
     rows: tuple[Row, ...] = Field(strict=False)
     outcomes: tuple[str, ...] = Field(default=(), strict=False)
-    """Files of the store that the rows are made of, draw by draw; none in comparisons from before they were named."""
+    """Files in the store from which the rows were computed, draw by draw; empty in comparisons of older versions."""
     settings: dict[str, Any]
-    """Per method its config; with data set, network, IPC, recipe, split, seed."""
+    """Data set, network, IPC, recipe, split, seed, and the config of each method."""
     code_sha256: str
     commit: str | None = None
-    """As in a `TrialRecord`, of the code that ended the comparison."""
+    """Git commit of the code that finished the comparison, as in a `TrialRecord`."""
     versions: dict[str, str]
 
 
 def comparison_key(settings: Mapping[str, Any]) -> str:
-    """Names a comparison's folder in `compare/`."""
+    """Name of a comparison's folder in `compare/`: the hash of its settings."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -86,7 +91,7 @@ def rows_of(outcomes: Sequence[Outcome]) -> tuple[Row, ...]:
     """A row per method, in the order of the outcomes.
 
     Raises:
-        CompareError: a method ended fewer than two draws with a set.
+        CompareError: fewer than two draws of a method ended with a set.
     """
     return tuple(_row(name, outcomes) for name in dict.fromkeys(o.method for o in outcomes))
 
@@ -96,7 +101,10 @@ def _row(name: str, outcomes: Sequence[Outcome]) -> Row:
     ended = [o for o in own if o.accuracy_fractions]
     if len(ended) < 2:
         errors = "; ".join(o.error or "" for o in own if o.error)
-        raise CompareError(f"method {name} ended {len(ended)} of {len(own)} draws ({errors}); set milder rates in the space")
+        raise CompareError(
+            f"method {name}: {len(ended)} of {len(own)} draws ended with a set ({errors}); at least 2 are needed: lower the "
+            "learning rates in the space"
+        )
     accuracies = np.array([o.accuracy_fractions for o in ended])
     means = accuracies.mean(axis=1)
     above = _above(REFERENCE, ended, outcomes)
@@ -126,7 +134,7 @@ _NOTHING: tuple[None, None, None] = (None, None, None)
 def _above(
     reference: str, ended: Sequence[Outcome], outcomes: Sequence[Outcome]
 ) -> tuple[float, float, float] | tuple[None, None, None]:
-    """What a method's draws are above the same draws of a reference, with its interval; nothing for the reference itself."""
+    """Mean difference between a method's and a reference's draws, with its interval; None for the reference itself."""
     if ended[0].method == reference:
         return _NOTHING
     mean = {o.draw: float(np.mean(o.accuracy_fractions)) for o in outcomes if o.method == reference}

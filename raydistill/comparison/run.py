@@ -1,8 +1,8 @@
-"""Methods side by side at one IPC: several draws each, compared in pairs with the random real images of the same draw.
+"""Compares methods at one IPC: several draws (sets) per method, each paired with the random real images of the same draw.
 
-A control is several draws: the spread over draws of random images dwarfs the spread over networks, so an unpaired comparison
-of two means says little. Draw d of every method is seeded alike, and the first thing drawn is the start: `random` of draw d is
-the very set that a distillation with `init: real` starts from.
+The spread over draws of random images is much larger than the spread over networks, so a comparison without pairs says little.
+Draw d has the same seed in every method, and the initial images are drawn first: the set of `random` in draw d is the one from
+which a distillation with `init: real` starts.
 """
 
 from __future__ import annotations
@@ -38,40 +38,40 @@ from raydistill.storage.versioned import read_needed
 from raydistill.trial.distillation import distil
 
 NOT_COMPARED = frozenset({"ipc", "study", "budget"})
-"""Parts of a space that a comparison does not read."""
+"""Sections of a search space that a comparison does not use."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class CompareJob:
-    """Distils one method's set of one draw, evaluates it, and writes the outcome; nothing if it is written."""
+    """Distils one draw of one method, evaluates it, and writes the outcome; does nothing if the outcome exists."""
 
     config: TrialConfig[Any]
     draw: int
     folder: Store
-    """Of the comparison."""
+    """Folder of the comparison."""
     store: Store
-    """Holds the experts, and the outcomes of all comparisons, so that what one of them did the next finds done."""
+    """Store with the experts and the outcomes of all comparisons, which share their outcomes."""
     split: Literal["select", "test"]
-    """Whose images the networks are read on."""
+    """Split on which the networks are evaluated."""
     data_root: DataRoot
     test: LabelledImages | None = None
-    """Where they are the test images and the outcome is not there yet."""
+    """The test images; None if the split is select or the outcome exists."""
 
     @property
     def name(self) -> str:
-        """As a person reads it."""
+        """Name of the job in messages and on the dashboard."""
         return f"{self.config.method.name}, draw {self.draw}"
 
     @property
     def file(self) -> str:
-        """Where the outcome goes: a name made of everything that shapes it, the experts included."""
+        """Path of the outcome; its name contains hashes of everything it depends on, including the experts."""
         experts = open_experts(self.config, splits_of(self.config, self.data_root), self.store)
         of_experts = "" if experts is None else f"-{experts.sha256[:12]}"
         return f"compare/outcomes/{self.config.trial_id}-{self.split}-{code_sha256()[:12]}{of_experts}.json"
 
     @property
     def is_done(self) -> bool:
-        """Whether its outcome is there."""
+        """Whether the outcome exists."""
         return self.store.exists(self.file)
 
     def __call__(self) -> None:
@@ -115,33 +115,35 @@ def plan_comparison(
     data_root: DataRoot = None,
     split: Literal["select", "test"] = "select",
 ) -> list[CompareJob]:
-    """The jobs of a comparison, in a folder of the store that its settings name; a second run continues the first.
+    """The jobs of a comparison. The folder depends on its settings, so a second run continues the first.
 
-    The space's own method takes the middle of each range (of the logarithm, where the range is logarithmic; the first of
-    choices). Another method takes the middle of the shipped space that is named after data set and method, for its defaults are
-    those of a paper's own data; where none is shipped, its defaults; where a space is named, the middle of that one. `random` is
-    always among them, and beside methods with soft labels `random_soft`, with the experts of the first of them.
+    The space's own method gets the middle of each range (geometric for a logarithmic range; the first of a list of choices).
+    Another method gets the middle of the shipped space `<data set>_<method>`, because the method's defaults belong to its
+    paper's data; its defaults are used only if there is no such space. A method given as a space gets the middle of that space.
+    `random` is always included, and for methods with soft labels `random_soft`, with the experts of the first such method.
 
     Args:
         space: data set, network, evaluation, seed, and the settings of its method.
-        methods: names in `METHODS`, or of spaces, whose method's settings alone are taken.
+        methods: names in `METHODS`, or names of spaces, of which only the method's section is used.
         ipc: images per class.
-        draws: starts per method; at least 2.
-        store: gets `compare/<key>/`.
+        draws: draws per method; at least 2.
+        store: store in which `compare/<key>/` is created.
         data_root: folder or URI of the data files.
-        split: select, or test, which `open_where_wanted` opens when all else is ready.
+        split: select or test; `open_where_wanted` opens the test split when everything else is ready.
 
     Raises:
-        CompareError: an unknown method, one that needs settings that the space does not give or whose settings do not fit the
-            data or the network, too few draws, or an IPC that the smallest class cannot serve.
+        CompareError: a method is unknown, lacks settings, or has settings that do not fit the data or the network; too few draws;
+            or the IPC is larger than the smallest class.
         DataError: the data is missing or damaged.
     """
     dataset = dataset_config(space.template["dataset"])
     splits = load_splits(dataset, data_root)
     if draws < 2:
-        raise CompareError(f"given {draws} draws; an interval over draws needs at least 2: give --draws 10")
+        raise CompareError(f"given {draws} draws; a confidence interval needs at least 2: give e.g. --draws 10")
     if not 1 <= ipc <= splits.smallest_class:
-        raise CompareError(f"given ipc {ipc}; the smallest class has {splits.smallest_class} train images: give 1 to that")
+        raise CompareError(
+            f"given --ipc {ipc}; allowed: 1 to {splits.smallest_class}, the number of train images in the smallest class"
+        )
     template = middle_trial(space, splits.sha256)
     configs = _method_configs(methods, template, data_root)
     settings = _settings(template, configs, ipc, split)
@@ -169,13 +171,13 @@ def plan_comparison(
 
 
 def open_where_wanted(jobs: Sequence[CompareJob], reason: str) -> list[CompareJob]:
-    """The jobs with the test images, for which the split is opened once; it stays shut where every outcome is there.
+    """The jobs with the test images; the test split is opened once, and not at all if every outcome exists.
 
-    Call it last: the experts, whose hash is in an outcome's name, must be there, and nothing may fail with the split open.
+    Call this last: the experts must exist, because the name of an outcome contains their hash, and no later step may fail.
 
     Args:
-        jobs: of one comparison, to be read on test.
-        reason: why it is opened, kept in the store's log.
+        jobs: jobs of one comparison on the test split.
+        reason: why the test split is opened; stored in the store's log.
     """
     if all(job.is_done for job in jobs):
         return list(jobs)
@@ -184,40 +186,40 @@ def open_where_wanted(jobs: Sequence[CompareJob], reason: str) -> list[CompareJo
 
 
 def methods_named(space: SearchSpace, source: str, methods: Sequence[str], overrides: Sequence[str]) -> list[str]:
-    """The methods to compare, the space that all of them run in counting as its own method with the overrides.
+    """The methods to compare; the name of the space itself stands for its own method.
 
     Args:
-        space: as read, overrides and all.
-        source: what it was read from, as the user named it.
-        methods: names in `METHODS`, or of spaces.
+        space: the space of the comparison, with the overrides applied.
+        source: its path or name, as the user gave it.
+        methods: names in `METHODS`, or names of spaces.
         overrides: `path.to.field=value`.
 
     Raises:
-        CompareError: no method is named, or an override would change nothing: of a method that is not compared, of the IPC (which
-            is given by itself), or of what only a search reads.
+        CompareError: no method is given, or an override has no effect: on a method that is not compared, on the IPC (which has
+            an option of its own), or on settings that only a search uses.
     """
     if not methods:
-        raise CompareError("no method is named; give one or more of --methods, joined by commas")
+        raise CompareError("no method is given; give one or more with --methods, joined by commas")
     unread = [override for override in overrides if override.partition("=")[0].split(".")[0] in NOT_COMPARED]
     if unread:
         raise CompareError(
-            f"--set {unread[0]} changes nothing of a comparison (--ipc is its own, and it has no search): leave it out"
+            f"--set {unread[0]} has no effect on a comparison, which takes its IPC from --ipc and runs no search: remove it"
         )
     own: str = space.template["method"]["name"]
     named = [own if name == source else name for name in methods]
     idle = [override for override in overrides if override.startswith("method.")]
     if idle and own not in named:
         raise CompareError(
-            f"--set {idle[0]} is about the space's own method {own}, which is not compared (compared: {', '.join(named)}); "
-            f"name {own} among the methods, or leave the override out"
+            f"--set {idle[0]} sets the space's own method {own}, which is not compared (compared: {', '.join(named)}); "
+            f"add {own} to --methods, or remove the --set"
         )
     return named
 
 
 def finish_comparison(jobs: Sequence[CompareJob]) -> Comparison:
-    """Read the outcomes of finished jobs, write `comparison.json`, and give the comparison."""
+    """Read the outcomes of finished jobs, write `comparison.json`, and return the comparison."""
     folder = jobs[0].folder
-    outcomes = [read_needed(job.store, job.file, Outcome, "delete it to have it made again") for job in jobs]
+    outcomes = [read_needed(job.store, job.file, Outcome, "delete it, and the next run makes it again") for job in jobs]
     comparison = Comparison(
         rows=rows_of(outcomes),
         outcomes=tuple(job.file for job in jobs),
@@ -231,7 +233,7 @@ def finish_comparison(jobs: Sequence[CompareJob]) -> Comparison:
 
 
 def middle_of(allowed: Range | Choices) -> Any:
-    """The middle of a range, geometric where it is logarithmic; the first of choices."""
+    """The middle of a range, geometric if it is logarithmic; the first of a list of choices."""
     if isinstance(allowed, Choices):
         return allowed.values[0]
     middle = math.sqrt(allowed.low * allowed.high) if allowed.log else (allowed.low + allowed.high) / 2
@@ -245,13 +247,13 @@ def middle_trial(space: SearchSpace, data_sha256: str) -> TrialConfig[Any]:
 
 
 def _method_configs(names: Sequence[str], template: TrialConfig[Any], data_root: DataRoot) -> dict[str, Config]:
-    """By method name, with the controls that belong to them."""
+    """The configs by method name, including the controls."""
     configs: dict[str, Config] = {}
     for name in dict.fromkeys(names):
         config = _method_config(name, template, data_root)
         method: str = config.name  # type: ignore[attr-defined]
         if configs.setdefault(method, config) != config:
-            raise CompareError(f"method {method} with two different settings; a comparison has one of each: name it once")
+            raise CompareError(f"method {method} is given twice with different settings; give each method once")
     soft = next((c for name, c in configs.items() if METHODS[name].label_kind == "soft" and name != SOFT_REFERENCE), None)
     is_given = SOFT_REFERENCE not in names and SOFT_REFERENCE in configs  # by a space, not by its bare name
     if isinstance(soft, ExpertFields) and not is_given and template.method.name != SOFT_REFERENCE:
@@ -271,10 +273,10 @@ def _method_config(name: str, template: TrialConfig[Any], data_root: DataRoot) -
         try:
             config = middle_trial(load_space(shipped, (), data_root), template.data_sha256).method
         except InputError as error:
-            raise CompareError(f"unknown method {name!r}; allowed: {', '.join(METHODS)}, or a space: {error}") from error
+            raise CompareError(f"unknown method {name!r}; allowed: {', '.join(METHODS)}, or a search space: {error}") from error
     facts = data_facts(template.dataset, data_root)
     for field, message in config.against(facts, template.network) if hasattr(config, "against") else ():
-        raise CompareError(f"method {name}, its key {field}: {message}; give a space of that method to set its keys")
+        raise CompareError(f"method {name}, key {field}: {message}; to set its keys, give a space of that method instead")
     return config
 
 
@@ -283,7 +285,7 @@ def _default_config(name: str) -> Config:
         return METHODS[name].config.model_validate({"name": name})
     except ValidationError as error:
         missing = ", ".join(str(row["loc"][0]) for row in error.errors())
-        what_to_do = "which this space does not set: give a space of that method"
+        what_to_do = "which has no default: give a space of that method instead"
         raise CompareError(f"method {name} needs {missing}, {what_to_do}") from error
 
 

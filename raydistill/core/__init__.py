@@ -1,4 +1,4 @@
-"""The numerical library: networks, recipes, matching losses, selection, intervals. Tensors and numbers go in and come out.
+"""The numerical library: networks, training recipes, matching losses, selection of images, confidence intervals.
 
-May enter: formulas that methods or judges share, each with its source. Must not know: where things are stored, Ray, Optuna.
+May enter: formulas that methods or evaluations share, each with its source. Must not know: storage, Ray, Optuna.
 """

@@ -1,9 +1,10 @@
 """Differentiable siamese augmentation (DSA), with explicit random numbers.
 
-Images come in groups: (G, B, C, H, W), and all B images of a group take the same draw, which is what makes a draw *siamese* when
-real and synthetic images of a class form groups of the same place. A group of one image is the usual per-image augmentation.
+Images come in groups, (G, B, C, H, W), and all B images of a group get the same operation with the same random numbers (a
+`Draw`). The augmentation is *siamese* if the real and the synthetic images of a class use the same draw. A group of one image is
+the usual augmentation per image.
 
-Draws are made on the CPU and their choice of operation is known there, so nothing waits for a GPU inside a step.
+Draws are made on the CPU, so the operation is known there and no step waits for a GPU.
 
 Source: Zhao and Bilen, "Dataset Condensation with Differentiable Siamese Augmentation", ICML 2021; strengths as in their code:
 brightness 1, saturation 2, contrast 0.5, crop 0.125, cutout 0.5, scale 1.2, rotation 15 degrees. Affine sampling uses
@@ -26,7 +27,7 @@ GEOMETRIC = ("crop", "flip", "scale", "rotate")
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Draw:
-    """One operation and its random numbers for each group."""
+    """For each group an operation and its random numbers."""
 
     operations: tuple[str, ...]
     """One name per group."""
@@ -34,15 +35,15 @@ class Draw:
     """(G, 3) uniform in 0 to 1, on the CPU."""
 
     def part(self, groups: slice) -> Draw:
-        """The draw of some of the groups."""
+        """The draw for some of the groups."""
         return Draw(operations=self.operations[groups], numbers=self.numbers[groups])
 
 
 def parse_operations(text: str, *, mirror_keeps_class: bool) -> tuple[str, ...]:
-    """The operations that a setting names.
+    """The operations named in a setting.
 
     Args:
-        text: "dsa" (all six, without flip where mirroring changes the class), "none", or names joined by "_".
+        text: "dsa" (all six, without flip if mirroring changes the class), "none", or names joined by "_".
         mirror_keeps_class: whether a mirrored image of this data set keeps its class.
 
     Raises:
@@ -56,7 +57,8 @@ def parse_operations(text: str, *, mirror_keeps_class: bool) -> tuple[str, ...]:
     unknown = [name for name in names if name not in OPERATIONS]
     if unknown:
         raise ValueError(
-            f"augmentation {text!r} names {', '.join(unknown)}; allowed: dsa, none, or of {', '.join(OPERATIONS)} joined by '_'"
+            f"augmentation {text!r}: unknown operation {', '.join(map(repr, unknown))}; allowed: dsa, none, or names from "
+            f"{', '.join(OPERATIONS)} joined by '_'"
         )
     return names
 
@@ -67,17 +69,17 @@ def _checked(text: str) -> str:
 
 
 AugmentationName = Annotated[str, AfterValidator(_checked)]
-"""Of a config's field: what `parse_operations` reads."""
+"""Type of a config's field with text that `parse_operations` reads."""
 
 
 def draw_per_group(operations: tuple[str, ...], groups: int, generator: torch.Generator) -> Draw:
-    """An operation and numbers for each group, all independent."""
+    """For each group an independent operation and independent random numbers."""
     chosen = torch.randint(len(operations), (groups,), generator=generator).tolist()
     return Draw(operations=tuple(operations[i] for i in chosen), numbers=torch.rand(groups, 3, generator=generator))
 
 
 def draw_one_operation(operations: tuple[str, ...], groups: int, generator: torch.Generator) -> Draw:
-    """One operation for all groups, numbers for each: the field's non-siamese mode when a group is one image."""
+    """One operation for all groups with independent random numbers per group; with groups of one image the non-siamese mode."""
     chosen = operations[int(torch.randint(len(operations), (1,), generator=generator))]
     return Draw(operations=(chosen,) * groups, numbers=torch.rand(groups, 3, generator=generator))
 
@@ -87,10 +89,10 @@ def augment(images: Tensor, draw: Draw) -> Tensor:
 
     Args:
         images: (G, B, C, H, W), standardised.
-        draw: for G groups.
+        draw: operations and random numbers for G groups.
 
     Returns:
-        (G, B, C, H, W); pixels that come from outside the image are 0.
+        (G, B, C, H, W); pixels from outside of the image are 0.
     """
     parts, places = [], []
     for kind in ("color", "cutout", "geometric"):
@@ -113,7 +115,7 @@ def augment(images: Tensor, draw: Draw) -> Tensor:
 
 
 def augment_each(images: Tensor, operations: tuple[str, ...], generator: torch.Generator) -> Tensor:
-    """(N, C, H, W) images under one drawn operation with parameters of their own; unchanged if there is no operation."""
+    """Augment (N, C, H, W) images with one random operation, its parameters drawn per image; unchanged without operations."""
     if not operations:
         return images
     draw = draw_one_operation(operations, len(images), generator)
@@ -142,7 +144,7 @@ def _cutout_mask(numbers: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
 
 
 def _outside(numbers: Tensor, extent: int) -> Tensor:
-    """(G, extent): whether a row or column lies outside the drawn square."""
+    """(G, extent): whether a row or column is outside of the square."""
     side = int(0.5 * extent + 0.5)
     centre = (numbers * (extent + 1 - side % 2)).floor()
     place = torch.arange(extent) - (centre - side // 2).unsqueeze(1)
@@ -169,14 +171,14 @@ def _matrices(operations: list[str], numbers: Tensor, size: tuple[int, int] | to
 
 
 def _whole_pixels(numbers: Tensor, extent: int) -> Tensor:
-    """Shifts of a crop: whole pixels up to an eighth of the extent, either way."""
+    """Shifts of a crop: whole pixels, up to an eighth of the extent in both directions."""
     reach = int(0.125 * extent + 0.5)
     return (numbers * (2 * reach + 1)).floor() - reach
 
 
 def _affine(images: Tensor, matrices: Tensor) -> Tensor:
     groups, batch, channels, height, width = images.shape
-    # A group's images share one map, so they travel as channels of one image: the grid is built once per group.
+    # A group's images share one affine map, so they are handled as channels of one image: one grid per group.
     merged = images.reshape(groups, batch * channels, height, width)
     grid = functional.affine_grid(matrices, [groups, batch * channels, height, width], align_corners=False)
     moved = functional.grid_sample(merged, grid, mode="bilinear", padding_mode="zeros", align_corners=False)

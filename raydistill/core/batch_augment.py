@@ -1,7 +1,7 @@
-"""DC-Bench's augmentations: whole batches of bytes under one draw, by torchvision.
+"""DC-Bench's augmentations: torchvision transforms of whole batches, with the same random numbers for all images of a batch.
 
-A batch is brought to pixels, clipped, rounded to bytes, transformed as one tensor and brought back, as DC-Bench does it. Numbers
-come from the caller's generator: torchvision draws from the global one, which is seeded inside a fork and is left as it was.
+A batch is converted to pixels, clipped, rounded to bytes, transformed as one tensor and preprocessed again, as in DC-Bench.
+torchvision draws from the global generator; it is seeded here from the caller's generator, and its state is restored afterwards.
 
 Source: Cui et al., "DC-Bench: Dataset Condensation Benchmark", NeurIPS 2022, and its code.
 """
@@ -19,7 +19,7 @@ from raydistill.data.preprocess import Preprocess
 
 
 class Cutout:
-    """Blacks out one square of 16 x 16 pixels, at most half of the image, around a centre drawn for the whole batch."""
+    """Sets a square of 16 x 16 pixels (at most half of the image) to 0, around a random centre that the whole batch shares."""
 
     def __call__(self, images: Tensor) -> Tensor:
         """(B, C, H, W) bytes to bytes."""
@@ -41,7 +41,7 @@ MAKERS: dict[str, Callable[[tuple[int, int]], Callable[[Tensor], Tensor]]] = {
     "imagenet_aug": lambda size: transforms.Compose([*_crop_and_flip(size), transforms.ColorJitter(0.4, 0.4, 0.4, 0.2)]),
     "cifar_aug": lambda size: transforms.Compose([*_crop_and_flip(size), Cutout()]),
 }
-"""By DC-Bench's names, for images of (H, W)."""
+"""Transforms by DC-Bench's names; each is made for images of size (H, W)."""
 
 
 def batch_augmentation(name: str, preprocess: Preprocess, size: tuple[int, int]) -> Augment:
@@ -49,8 +49,8 @@ def batch_augmentation(name: str, preprocess: Preprocess, size: tuple[int, int])
 
     Args:
         name: a key of `MAKERS`.
-        preprocess: of the images.
-        size: (H, W).
+        preprocess: preprocessing of the images.
+        size: (H, W) of the images.
     """
     transform = MAKERS[name](size)
 

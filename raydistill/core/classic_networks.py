@@ -1,11 +1,11 @@
-"""The classic networks that sets are tested on: LeNet, AlexNet, VGG11 and ResNet18, in the field's form for small images.
+"""LeNet, AlexNet, VGG11 and ResNet18 in the form that distillation papers use for small images.
 
 With one input channel LeNet, AlexNet and VGG11 pad their first convolution by 2 more on each side, which makes 28 x 28 digits
-32 x 32. Every published cross-architecture number was made with that, so it is kept. ResNet18 has no such padding.
+32 x 32, as in all published cross-architecture results. ResNet18 has no such padding.
 
-Two things differ from the field's code, and neither changes a network for 28 or 32 pixels: classifiers are sized by the image
-(there they fit 32 pixels alone), and VGG11 and ResNet18 end in a mean over the whole map (there a pool of fixed size). For 64
-pixels the field's code has a stride in the first convolution; here there is none.
+Two differences from the published code do not change a network for 28 or 32 pixels: the size of the classifier follows from the
+image (there it is fixed for 32 pixels), and VGG11 and ResNet18 end in a mean over the whole map (there in a pool of fixed size).
+For 64 pixels the published code has a stride in the first convolution; here there is none.
 
 Shapes: N images, C channels, H x W pixels, K classes.
 
@@ -23,7 +23,7 @@ from raydistill.spaces.network import AlexNetConfig, LeNetConfig, ResNet18Config
 
 
 class LeNet(nn.Module):
-    """Two 5x5 convolutions with ReLU and max pool, then three linear layers; no norm. The embedding has 84 numbers."""
+    """Two 5x5 convolutions with ReLU and max pooling, then three linear layers; no norm. The embedding has 84 values."""
 
     def __init__(self, config: LeNetConfig, shape: Shape, classes: int) -> None:
         del config  # it has no fields
@@ -41,7 +41,7 @@ class LeNet(nn.Module):
         self.classifier = nn.Linear(84, classes)
 
     def features(self, images: Tensor) -> Features:
-        """Both convolutions' activations and the embedding of (N, C, H, W) images."""
+        """Activations of both convolutions, and the embedding, of (N, C, H, W) images."""
         activations, x = _through(self.blocks, images, pooled_after=(0, 1))
         return Features(activations, self.hidden(x.flatten(1)))
 
@@ -70,7 +70,7 @@ class AlexNet(nn.Module):
         self.classifier = nn.Linear(192 * rows * columns, classes)
 
     def features(self, images: Tensor) -> Features:
-        """All convolutions' activations and the pooled last one of (N, C, H, W) images."""
+        """Activations of all convolutions, and as embedding the pooled last activation, of (N, C, H, W) images."""
         activations, x = _through(self.blocks, images, self.POOLED_AFTER)
         return Features(activations, x.flatten(1))
 
@@ -97,7 +97,7 @@ class VGG11(nn.Module):
         self.classifier = nn.Linear(channels, classes)
 
     def features(self, images: Tensor) -> Features:
-        """All convolutions' activations and the (N, 512) embedding of (N, C, H, W) images."""
+        """Activations of all convolutions, and the (N, 512) embedding, of (N, C, H, W) images."""
         activations, x = _through(self.blocks, images, self.POOLED_AFTER)
         return Features(activations, x.mean(dim=(2, 3)))
 
@@ -138,7 +138,7 @@ class ResNet18(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with norm, added to the input, or to its 1x1 projection where the shape changes; then ReLU."""
+    """Two 3x3 convolutions with norm, added to the input, or to its 1x1 projection if the shape changes; then ReLU."""
 
     def __init__(self, norm: str, channels: int, width: int, stride: int) -> None:
         super().__init__()
@@ -163,7 +163,7 @@ def _convolution(channels: int, width: int, size: int, stride: int) -> nn.Conv2d
 
 
 def _through(blocks: nn.ModuleList, images: Tensor, pooled_after: tuple[int, ...]) -> tuple[list[Tensor], Tensor]:
-    """Each block's activation before pooling, and the last one as it leaves; a 2x2 max pool stands after some blocks."""
+    """The activations of all blocks before pooling, and the final output; some blocks are followed by a 2x2 max pool."""
     activations = []
     x = images
     for index, block in enumerate(blocks):

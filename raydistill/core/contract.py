@@ -1,4 +1,4 @@
-"""What every distillation method is given and may raise."""
+"""The interface of distillation methods: their training data, progress reports, checkpoints, and the check for a finite loss."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from raydistill.errors import DivergedError
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TrainPart:
-    """Real training images, the only data a method sees."""
+    """Real training images, the only data that a method receives."""
 
     images: Tensor
     """(N, C, H, W) float32, standardised, on the method's device."""
@@ -34,7 +34,7 @@ class TrainPart:
 
 
 def train_part(splits: Splits, device: torch.device) -> TrainPart:
-    """What a method may see of a data set."""
+    """The train split of a data set, as methods receive it."""
     return TrainPart(
         images=splits.train.images.to(device),
         labels=splits.train.labels,
@@ -44,54 +44,54 @@ def train_part(splits: Splits, device: torch.device) -> TrainPart:
 
 
 class Report(Protocol):
-    """Told after every step, with the number of steps done; steps rise, starting from 0 for the start set."""
+    """Function that a method calls before the first step (step 0, with the initial set) and after every step."""
 
     def __call__(self, step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
-        """Take note.
+        """Report one step.
 
         Args:
-            step: steps done.
-            steps: steps in all.
-            loss: a scalar that may still be on a GPU: reading it waits for the GPU; None before the first step.
-            synthetic: the set as it stands.
-            is_accepted: whether the step changed the set; a method with a gate drops some.
+            step: number of steps done.
+            steps: total number of steps.
+            loss: a scalar that may still be on a GPU (reading it waits for the GPU); None before the first step.
+            synthetic: the current set.
+            is_accepted: whether the step changed the set; some methods reject steps.
         """
 
 
 class Checkpoint(Protocol):
-    """Where a method keeps its state, so that a killed trial continues."""
+    """Where a method saves its state, so that a killed trial can continue."""
 
     def load(self) -> Mapping[str, Tensor] | None:
-        """The state last saved, on the CPU, or None."""
+        """The last saved state, on the CPU, or None."""
 
     def is_due(self) -> bool:
         """Whether it is time to save."""
 
     def save(self, state: Mapping[str, Tensor]) -> None:
-        """Keep a state: images, labels, optimiser and generator states, the step."""
+        """Save a state: images, labels, optimiser and generator states, the step."""
 
 
 class NoCheckpoint:
-    """Keeps no state: for a distillation that starts again after a kill."""
+    """Saves nothing: for a distillation that starts from the beginning after a kill."""
 
     def load(self) -> None:
-        """Nothing was saved."""
+        """Return None, because nothing is saved."""
 
     def is_due(self) -> bool:
-        """It is never time to save."""
+        """Return False: it is never time to save."""
         return False
 
     def save(self, state: Mapping[str, Tensor]) -> None:
-        """Never called.
+        """Must not be called, because `is_due` is always False.
 
         Raises:
-            AssertionError: it was.
+            AssertionError: always.
         """
         raise AssertionError("a checkpoint that is never due was saved")
 
 
 class LossWatch:
-    """Collects losses without waiting for the device, and raises if one of them was not finite."""
+    """Collects losses without waiting for the device, and raises if one of them is not finite."""
 
     def __init__(self, every: int = 25) -> None:
         self._every = every
@@ -99,7 +99,7 @@ class LossWatch:
         self._first_step = 1
 
     def add(self, step: int, loss: Tensor) -> None:
-        """Note the loss of a step; every so many steps, check.
+        """Note the loss of a step, and check the noted losses every `every` steps.
 
         Raises:
             DivergedError: a loss since the last check is not finite.
@@ -111,7 +111,7 @@ class LossWatch:
             self.check()
 
     def check(self) -> None:
-        """Check what was noted since the last check.
+        """Check the losses noted since the last check.
 
         Raises:
             DivergedError: a loss is not finite.

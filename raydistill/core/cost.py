@@ -1,4 +1,4 @@
-"""What training costs: multiply-accumulates by fvcore, and the memory and time that a trial took."""
+"""The cost of training: multiply-accumulates counted by fvcore, and the memory and time of a trial."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from raydistill.core.networks import build_network
 from raydistill.spaces.network import NetworkConfig
 
 with warnings.catch_warnings():
-    # fvcore, unchanged since 2022, calls torch.jit.script as it is imported; what it counts does not depend on that.
+    # fvcore, unchanged since 2022, calls the deprecated torch.jit.script on import; its counts do not depend on that.
     warnings.simplefilter("ignore", FutureWarning)
     from fvcore.nn import FlopCountAnalysis
 
 
 def forward_macs(network: NetworkConfig, shape: tuple[int, int, int], classes: int) -> int:
-    """Multiply-accumulates of one image's forward pass: fvcore's conv and linear entries; norms, ReLU and pooling count 0."""
+    """Multiply-accumulates of one image's forward pass: fvcore's conv and linear counts, without norms, ReLU and pooling."""
     built = build_network(network, shape, classes, torch.device("cpu"))
     analysis = FlopCountAnalysis(built, torch.zeros(1, *shape)).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     counts = analysis.by_operator()
@@ -32,10 +32,10 @@ def forward_macs(network: NetworkConfig, shape: tuple[int, int, int], classes: i
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep freed blocks instead of giving them back to the kernel after each operation.
+    """Let glibc keep freed blocks instead of returning them to the kernel after each operation.
 
-    Tensors of a few hundred kilobytes are otherwise mapped and faulted in anew at every step: on two cores a training step of a
-    ConvNet-2 of width 32 on 64 digits took 7.4 ms without this and 3.5 ms with it. Does nothing where the C library is not glibc.
+    Otherwise tensors of a few hundred kilobytes are mapped again at every step: on two cores a training step of a ConvNet-2 of
+    width 32 on 64 digits takes 7.4 ms without this and 3.5 ms with it. Does nothing if the C library is not glibc.
     """
     if sys.platform != "linux":
         return
@@ -55,7 +55,7 @@ class Stopwatch:
 
     @contextmanager
     def measure(self, activity: str) -> Iterator[None]:
-        """Add the time of the block to an activity."""
+        """Add the time of the `with` block to an activity."""
         self._running[activity] = time.perf_counter()
         try:
             yield
@@ -64,14 +64,14 @@ class Stopwatch:
             self.seconds[activity] = self.seconds.get(activity, 0.0) + elapsed
 
     def so_far(self) -> dict[str, float]:
-        """Seconds by activity, those under way included."""
+        """Seconds by activity, including activities that have not ended."""
         now = time.perf_counter()
         running = {activity: now - started for activity, started in self._running.items()}
         return {name: self.seconds.get(name, 0.0) + running.get(name, 0.0) for name in self.seconds | running}
 
 
 CLEAR_REFS = Path("/proc/self/clear_refs")
-"""Writing 5 makes Linux forget a process's peak; some sandboxes lack it, and then the peak is the process's since its start."""
+"""Writing 5 to it resets a process's peak memory on Linux; where it is missing, the peak is that since the process started."""
 
 
 def reset_peak_memory(device: torch.device) -> None:
@@ -85,7 +85,7 @@ def reset_peak_memory(device: torch.device) -> None:
 def peak_memory_bytes(device: torch.device) -> int:
     """Highest allocated device memory, or on a CPU highest resident memory of the process, since the last reset.
 
-    Off Linux the process's peak since its start.
+    On systems other than Linux the peak since the process started.
     """
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))

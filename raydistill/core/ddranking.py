@@ -1,12 +1,12 @@
-"""DD-Ranking's scores: pure arithmetic on accuracy fractions.
+"""DD-Ranking's scores, computed from accuracy fractions.
 
     HLR = accuracy(full data, hard labels) - accuracy(set, hard labels)
     IOR = accuracy(set, its own labels) - accuracy(random real images, labels of the same kind)
     alpha = w IOR - (1 - w) HLR,   beta = g (set - random, augmented) + (1 - g) (set - random, not augmented)
     LRS and ARS: (e^x - e^-1) / (e - e^-1) of alpha and of beta
 
-A score of 0.2689 is that of random images that lose nothing; 1 is the most and 0 the least. The published package takes percent
-where the formula wants fractions, so its scores leave this range.
+Scores go from 0 to 1; 0.2689 is the score of random images without a loss of accuracy. The published package puts percent into
+the formula, which is defined for fractions, so its scores leave this range.
 
 Source: Li et al., "DD-Ranking: Rethinking the Evaluation of Dataset Distillation", 2025.
 """
@@ -20,17 +20,17 @@ WEIGHT = 0.5
 
 
 def label_robust_score(*, real_hard: float, set_hard: float, set_own: float, random_own: float, weight: float = WEIGHT) -> float:
-    """LRS of accuracy fractions.
+    """LRS, computed from accuracy fractions.
 
     Args:
-        real_hard: of the full data.
-        set_hard: of the set's images with hard labels.
-        set_own: of the set with its own labels.
-        random_own: of as many random real images, with labels of the same kind.
+        real_hard: accuracy of the full data.
+        set_hard: accuracy of the set's images with hard labels.
+        set_own: accuracy of the set with its own labels.
+        random_own: accuracy of equally many random real images, with labels of the same kind.
         weight: w, from 0 to 1.
 
     Raises:
-        ValueError: a value lies outside 0 to 1.
+        ValueError: a value is outside of 0 to 1.
     """
     _check(real_hard, set_hard, set_own, random_own, weight)
     return score(weight * (set_own - random_own) - (1 - weight) * (real_hard - set_hard))
@@ -39,17 +39,17 @@ def label_robust_score(*, real_hard: float, set_hard: float, set_own: float, ran
 def augmentation_robust_score(
     *, set_augmented: float, random_augmented: float, set_plain: float, random_plain: float, weight: float = WEIGHT
 ) -> float:
-    """ARS of accuracy fractions, of networks trained with augmentation and without; `weight` is g.
+    """ARS, computed from accuracy fractions of networks trained with and without augmentation; `weight` is g.
 
     Raises:
-        ValueError: a value lies outside 0 to 1.
+        ValueError: a value is outside of 0 to 1.
     """
     _check(set_augmented, random_augmented, set_plain, random_plain, weight)
     return score(weight * (set_augmented - random_augmented) + (1 - weight) * (set_plain - random_plain))
 
 
 def score(advantage: float) -> float:
-    """Alpha or beta, from -1 to 1, to a score from 0 to 1."""
+    """Convert alpha or beta, from -1 to 1, to a score from 0 to 1."""
     return (math.exp(advantage) - math.exp(-1)) / (math.exp(1) - math.exp(-1))
 
 

@@ -1,4 +1,4 @@
-"""What a set is worth: fresh networks trained on it, read on images that it was not made from."""
+"""Evaluates a set: new networks are trained on it, and their accuracy is measured on images that the set was not made from."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def train_fresh(
     *,
     augment: Augment | None = None,
 ) -> Network:
-    """A network, initialised and trained; arguments as in `train_and_read`, `augment` as in `train`.
+    """Initialise and train a network; arguments as in `train_and_read`, `augment` as in `train`.
 
-    The initialisation is the first that the seed decides, so the same seed starts the same network whatever it learns from.
+    The generator draws the initialisation first, so the same seed gives the same initial network for any training data.
     """
     generator = torch.Generator().manual_seed(seed)
     fresh = build_network(network, splits.shape, len(splits.class_names), device)
@@ -52,20 +52,20 @@ def train_and_read(
     seed: int,
     device: torch.device,
 ) -> list[NDArray[np.bool_]]:
-    """Train one fresh network and read it on several parts.
+    """Train one new network and evaluate it on several splits.
 
     Args:
-        images: (N, C, H, W), standardised; what the network learns from.
+        images: (N, C, H, W) preprocessed training images.
         labels: (N,) classes or (N, K) logits.
-        splits: the data set, for its shape, its classes and whether it may be mirrored.
-        reads: parts to read accuracy on.
+        splits: the data set, for the image shape, the classes and whether images may be mirrored.
+        reads: splits to evaluate on.
         network: architecture.
-        recipe: how it is trained.
-        seed: shapes the initialisation, the batches and the augmentation.
-        device: where it trains.
+        recipe: training recipe.
+        seed: seed of the initialisation, the batches and the augmentation.
+        device: device to train on.
 
     Returns:
-        One (n,) boolean array per part: which of its images the network gets right.
+        One (n,) boolean array per split: which of its images the network classifies correctly.
     """
     fresh = train_fresh(images, labels, splits, network, recipe, seed, device)
     return [is_correct(fresh, part.images.to(device), part.labels.to(device)).numpy() for part in reads]
@@ -80,9 +80,9 @@ def evaluate_set(
     seeds: Sequence[int],
     device: torch.device,
 ) -> NDArray[np.bool_]:
-    """(R, n) booleans: which of a part's n images each of R fresh networks gets right after training on the set.
+    """(R, n) booleans: which of the n images of `part` each of R new networks classifies correctly after training on the set.
 
-    A recipe in epochs counts them over the set. A learned rate, where the set has one, takes the place of the recipe's.
+    The epochs of an `EpochRecipe` are counted over the set. A learned learning rate of the set replaces the recipe's.
     """
     in_steps = with_learned_rate(recipe.for_set(len(synthetic.images)), synthetic)
     rows = [
@@ -92,10 +92,10 @@ def evaluate_set(
 
 
 def network_seeds(purpose: str, data_sha256: str, count: int) -> list[int]:
-    """Seeds of `count` evaluation networks; the same purpose and data give the same ones, so sets are compared on equal terms."""
+    """Seeds of `count` evaluation networks; equal purpose and data give equal seeds, so all sets meet the same networks."""
     return [derive_seed("network", purpose, data_sha256, index) for index in range(count)]
 
 
 def with_learned_rate(recipe: Recipe, synthetic: SyntheticSet) -> Recipe:
-    """The recipe at the set's own learning rate, where it has one."""
+    """The recipe with the set's learned learning rate, if the set has one."""
     return recipe if synthetic.learned_lr is None else replace(recipe, lr=synthetic.learned_lr)

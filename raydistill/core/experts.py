@@ -1,17 +1,17 @@
-"""Expert trajectories: networks trained on the full train part, with their parameters kept along the way; and difficulty scores.
+"""Expert trajectories (parameters saved while networks train on the full train split), and difficulty scores of images.
 
 A snapshot of epoch e is the flat parameter vector (`unroll.flatten`) after e epochs; epoch 0 is the initialisation.
 
-Training is SGD with momentum on cross-entropy at a constant rate. With `rho` above 0 each step is GSAM's, adaptive form:
+Training is SGD with momentum on cross-entropy at a constant learning rate. With `rho` above 0 each step is adaptive GSAM:
 
     g  = gradient at theta,      theta' = theta + rho * theta^2 * g / || |theta| * g ||,      g' = gradient at theta',
     step along  g' - gap_weight * (the part of g that is orthogonal to g').
 
 Symbols: n train images, P parameters, K classes.
 
-Source: trajectories as in MTT (Cazenavette et al., CVPR 2022); GSAM as DATM (Guo et al., ICLR 2024) trains its experts, after
+Source: trajectories as in MTT (Cazenavette et al., CVPR 2022); GSAM as in the experts of DATM (Guo et al., ICLR 2024), after
 Zhuang et al., "Surrogate Gap Minimization Improves Sharpness-Aware Training", ICLR 2022; scores and curriculum as in PAD (Li et
-al., "Prioritize Alignment in Dataset Distillation", 2024), the score being EL2N of Paul et al., NeurIPS 2021.
+al., "Prioritize Alignment in Dataset Distillation", 2024); the score is EL2N of Paul et al., NeurIPS 2021.
 """
 
 from __future__ import annotations
@@ -39,39 +39,39 @@ from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import Config, derive_seed
 
 ONLY_CHOICES: JsonDict = {"only_choices": True}
-"""Marks a field that a range would be ruinous in: each value of it has experts of its own."""
+"""Marks a field that takes no range: every value needs its own experts, so a range would need too many."""
 
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Curriculum(Config):
-    """Which train images an expert sees in which epoch, PAD's FIEX; shares of each class's images, ordered easy to hard."""
+    """The images that an expert is trained on in each epoch (PAD's FIEX), as fractions of each class, ordered easy to hard."""
 
     initial_fraction: float = Field(gt=0, le=1)
-    """IR: easiest share seen in epoch 0."""
+    """IR: fraction of easiest images used in epoch 0."""
     all_from_epoch: int = Field(ge=0)
-    """AEE: the share grows linearly to 1 until this epoch."""
+    """AEE: the fraction grows linearly to 1 until this epoch."""
     drop_epochs: tuple[NonNegativeInt, NonNegativeInt] = Field(strict=False)
-    """R1, R2: after these epochs the easiest images go."""
+    """R1, R2: after these epochs the easiest images are removed."""
     drop_fractions: tuple[Share, Share] = Field(strict=False)
-    """r1, r2: easiest share that is gone after R1, and after R2 (in all, not in addition)."""
+    """r1, r2: fraction of easiest images removed after R1, and in total after R2."""
     score_networks: int = Field(ge=1)
     """Networks whose EL2N scores are averaged."""
     score_epochs: int = Field(ge=1)
-    """Epochs of each before it scores."""
+    """Epochs that each of these networks is trained before it computes scores."""
 
     @model_validator(mode="after")
     def _drops_more_and_more(self) -> Curriculum:
         for name, (first, second) in (("epochs", self.drop_epochs), ("fractions", self.drop_fractions)):
             if first > second:
-                raise ValueError(f"drop_{name} are {first} and {second}; the second drop is of more and comes later: swap them")
+                raise ValueError(f"drop_{name} are {first} and {second}; the second must not be smaller: swap them")
         return self
 
     def span(self, epoch: int) -> tuple[float, float]:
-        """The shares of a class between which an image is seen in an epoch, 0 the easiest, 1 the hardest.
+        """The range of images of a class used in an epoch, as two fractions: 0 is the easiest image, 1 the hardest.
 
-        Source: PAD, section 3.2 (data scheduler); the removal's two steps are those of its published commands.
+        Source: PAD, section 3.2 (data scheduler); the two steps of the removal are those of its published commands.
         """
         if epoch > self.drop_epochs[1]:
             return self.drop_fractions[1], 1.0
@@ -82,32 +82,32 @@ class Curriculum(Config):
         return 0.0, min(1.0, self.initial_fraction + (1 - self.initial_fraction) * epoch / self.all_from_epoch)
 
     def smallest_class(self) -> int:
-        """Images that a class must have so that no epoch is without one of it."""
+        """Number of images that a class needs so that every epoch uses at least one of them."""
         shares = [self.initial_fraction, *(1 - dropped for dropped in self.drop_fractions)]
         return math.ceil(1 / min(shares) - 1e-9)
 
 
 class ExpertFields(Config):
-    """What a person says of the experts, in the section of every method that needs them."""
+    """Settings of the experts, in the section of every method that needs them. "All" below means MTT, DATM and PAD."""
 
     experts: int = Field(default=100, ge=1, json_schema_extra=ONLY_CHOICES)
     """Expert networks; 100 in MTT, DATM and PAD."""
     expert_epochs: int = Field(default=100, ge=1, json_schema_extra=ONLY_CHOICES)
-    """Epochs of each; 100 in DATM and PAD, 50 in MTT."""
+    """Epochs of each expert; 100 in DATM and PAD, 50 in MTT."""
     expert_lr: float = Field(default=0.01, gt=0, json_schema_extra=ONLY_CHOICES)
     """Constant learning rate; 0.01 in all."""
     expert_momentum: float = Field(default=0.0, ge=0, lt=1, json_schema_extra=ONLY_CHOICES)
-    """0 in all: plain SGD's path is one that a student's plain SGD steps can follow."""
+    """0 in all: the student takes plain SGD steps, which can follow a trajectory of plain SGD."""
     expert_batch: int = Field(default=256, ge=1, json_schema_extra=ONLY_CHOICES)
     """Images per step; 256 in all."""
     expert_rho: float = Field(default=0.01, ge=0, json_schema_extra=ONLY_CHOICES)
     """GSAM's radius; 0.01 in DATM's and PAD's commands (2.0 is their scripts' default); 0 is plain SGD, as in MTT."""
     expert_gap_weight: float = Field(default=0.3, ge=0, json_schema_extra=ONLY_CHOICES)
-    """GSAM's alpha, the weight of the surrogate gap; 0.3 in DATM's and PAD's commands; unused where expert_rho is 0."""
+    """GSAM's alpha, the weight of the surrogate gap; 0.3 in DATM's and PAD's commands; unused if expert_rho is 0."""
     expert_seed: int = Field(default=0, ge=0, json_schema_extra=ONLY_CHOICES)
-    """Seed of all experts, apart from the study's, so that studies share them."""
+    """Seed of all experts; independent of the study's seed, so that studies can share experts."""
     augmentation: str = Field(default="dsa", json_schema_extra=ONLY_CHOICES)
-    """Of experts and students alike: "dsa" (no flip where mirroring changes the class), "none", or names joined by _."""
+    """For experts and students: "dsa" (without flip if mirroring changes the class), "none", or names joined by _."""
 
     @field_validator("augmentation")
     @classmethod
@@ -116,29 +116,29 @@ class ExpertFields(Config):
         return value
 
     def epochs_read(self) -> range:
-        """Epochs whose snapshots the method may read, besides the last, which is always kept."""
+        """Epochs whose snapshots the method may read, apart from the last epoch, whose snapshot is always saved."""
         return range(0)
 
     def curriculum(self) -> Curriculum | None:
-        """What the experts see when; None shows them everything."""
+        """The images of each epoch; None trains on all images in every epoch."""
         return None
 
     def against(self, facts: DataFacts, network: Config) -> Iterator[tuple[str, str]]:
-        """Yield (field, message) for what the data set or the network cannot serve."""
+        """Yield (field, message) for every value that does not fit the data set or the network."""
         del facts
         if getattr(network, "norm", None) == "batch":
-            yield "name", "snapshots hold parameters, and batch norm's running statistics are none: write another network.norm"
+            yield "name", "experts save parameters, but not the running statistics of batch norm: write another network.norm"
 
 
 class ExpertSettings(Config):
-    """Everything that shapes an expert's trajectory. Its hash names the set of experts on the store."""
+    """Everything that an expert's trajectory depends on. Its hash names the set of experts in the store."""
 
     dataset: dict[str, Any]
-    """The data set's section without the path of its files: split and preprocessing are in it."""
+    """The data set's section without the path of its files; includes the split and the preprocessing."""
     data_sha256: str
     network: NetworkConfig
     operations: tuple[str, ...] = Field(strict=False)
-    """Augmentation, as `augment.parse_operations` gives it."""
+    """Augmentation, as returned by `augment.parse_operations`."""
     epochs: int
     lr: float
     momentum: float
@@ -156,7 +156,7 @@ class ExpertSettings(Config):
 
 
 class Experts(Protocol):
-    """Trained experts, as a method reads them."""
+    """Trained experts, as methods use them."""
 
     @property
     def count(self) -> int:
@@ -164,13 +164,13 @@ class Experts(Protocol):
 
     @property
     def epochs(self) -> int:
-        """Epochs that each was trained for; its last snapshot."""
+        """Number of epochs of each expert, which is also the epoch of its last snapshot."""
 
     def snapshot(self, expert: int, epoch: int) -> Tensor:
-        """(P,) float32 on the CPU: an expert's parameters after so many epochs.
+        """(P,) float32 on the CPU: an expert's parameters after `epoch` epochs.
 
         Raises:
-            KeyError: that epoch was not kept.
+            KeyError: the snapshot of that epoch was not saved.
         """
 
 
@@ -180,15 +180,15 @@ def train_expert(
     """Train one expert from scratch.
 
     Args:
-        part: the train part, on the device.
+        part: the train images, on the device.
         settings: see `ExpertSettings`.
-        index: which expert; shapes its seed.
-        kept: epochs whose snapshots are returned; the last epoch's always is.
-        scores: (n,) difficulty of each image, for the curriculum; None without one.
-        device: where it trains.
+        index: number of the expert; its seed depends on it.
+        kept: epochs whose snapshots are returned, in addition to the last epoch.
+        scores: (n,) difficulty of each image, for the curriculum; None without a curriculum.
+        device: device to train on.
 
     Returns:
-        (P,) snapshots on the CPU by epoch, and the accuracy fraction on the train part at the end.
+        (P,) snapshots on the CPU by epoch, and the final accuracy fraction on the train images.
 
     Raises:
         DivergedError: the loss is not finite at the end of an epoch.
@@ -211,13 +211,13 @@ def train_expert(
         if not math.isfinite(value := loss.item()):
             raise DivergedError(epoch + 1, value, what=f"the loss of expert {index} (whose steps are epochs)")
         if epoch + 1 in kept or epoch + 1 == settings.epochs:
-            # A copy: flatten concatenates, so later steps do not reach it.
+            # flatten makes a copy, so later steps do not change the snapshot.
             snapshots[epoch + 1] = flatten(network).cpu()
     return snapshots, float(is_correct(network, part.images, labels).float().mean())
 
 
 def difficulty(part: TrainPart, settings: ExpertSettings, index: int, device: torch.device) -> Tensor:
-    """(n,) EL2N scores by one network after `score_epochs` on all images; higher is harder.
+    """(n,) EL2N scores by one network after `score_epochs` on all images; a higher score means a harder image.
 
     Source: Paul et al., "Deep Learning on a Data Diet", NeurIPS 2021; PAD averages them over networks.
     """
@@ -237,26 +237,32 @@ def el2n(logits: Tensor, labels: Tensor) -> Tensor:
 
 @torch.no_grad()
 def logits_of(parameters: Tensor, network: NetworkConfig, part: TrainPart, images: Tensor) -> Tensor:
-    """(N, K) logits of (N, C, H, W) images under flat parameters, on the images' device."""
+    """(N, K) logits of (N, C, H, W) images by a network with these flat parameters, on the images' device."""
     logits = logits_by_parameters(build_network(network, part.shape, part.classes, torch.device("meta")))
     parameters = parameters.to(images.device)
     return torch.cat([logits(parameters, x) for x in images.split(images_at_once(images))])
 
 
 def easy_to_hard(scores: Tensor, labels: Tensor, classes: int) -> list[Tensor]:
-    """Per class its images' indices, easiest first; equal scores in the order of the images."""
+    """For each class the indices of its images, easiest first; images with equal scores keep their order."""
     members = [torch.nonzero(labels == c).flatten() for c in range(classes)]
     return [own[torch.argsort(scores[own], stable=True)] for own in members]
 
 
 def images_seen(order: list[Tensor], curriculum: Curriculum, epoch: int) -> Tensor:
-    """Indices of the images that an expert sees in an epoch, of classes ordered by `easy_to_hard`; shares round down."""
+    """Indices of the images that an expert is trained on in an epoch.
+
+    Args:
+        order: indices per class, from `easy_to_hard`.
+        curriculum: its fractions are rounded down to whole images.
+        epoch: counted from 0.
+    """
     low, high = curriculum.span(epoch)
     return torch.cat([own[math.floor(low * len(own) + 1e-9) : math.floor(high * len(own) + 1e-9)] for own in order])
 
 
 def _batches(seen: Tensor, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """One pass over the images in random order; the last batch may be short."""
+    """One pass over the images in random order; the last batch may be smaller."""
     yield from seen[torch.randperm(len(seen), generator=generator)].split(batch)
 
 
@@ -273,7 +279,7 @@ def _step(network: Network, batch: tuple[Tensor, Tensor], optimiser: torch.optim
         shifted = torch.autograd.grad(functional.cross_entropy(network(images), labels), parameters)
         with torch.no_grad():
             for parameter, value in zip(parameters, before, strict=True):
-                parameter.copy_(value)  # subtracting the shift again would leave rounding behind
+                parameter.copy_(value)  # subtracting the shift again would leave rounding errors
         gradients = gsam_direction(gradients, shifted, settings.gap_weight)
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
@@ -288,7 +294,7 @@ def gsam_shift(parameters: list[Tensor], gradients: tuple[Tensor, ...], rho: flo
 
 
 def gsam_direction(gradients: tuple[Tensor, ...], shifted: tuple[Tensor, ...], gap_weight: float) -> tuple[Tensor, ...]:
-    """Where GSAM steps: g' - gap_weight * (g - its projection on g'), over all parameters together."""
+    """The direction of a GSAM step: g' - gap_weight * (g - its projection on g'), over all parameters together."""
     inner = torch.stack([(g * s).sum() for g, s in zip(gradients, shifted, strict=True)]).sum()
     square = torch.stack([s.square().sum() for s in shifted]).sum()
     along = inner / (square + 1e-12)

@@ -1,4 +1,4 @@
-"""What all networks share: the features that losses read, the norms, and the average pool.
+"""Parts that all networks share: features, normalisation layers and average pooling.
 
 Shapes: N images, C channels, H x W pixels, E embedding size.
 """
@@ -12,19 +12,19 @@ from torch.nn import functional
 
 
 class Features(NamedTuple):
-    """What the matching losses read."""
+    """The outputs of a network that matching losses compare."""
 
     activations: list[Tensor]
-    """Per spatial block, (N, C, H, W) after ReLU and before pooling; empty for a network without."""
+    """One (N, C, H, W) tensor per spatial block, after ReLU and before pooling; empty if the network has no such blocks."""
     embedding: Tensor
-    """(N, E) input of the classifier."""
+    """(N, E) input of the last linear layer."""
 
 
 def average_pool(x: Tensor) -> Tensor:
-    """(N, C, H // 2, W // 2) means of 2 x 2 pixels; an odd last row or column is left out, as in `nn.AvgPool2d(2)`.
+    """(N, C, H // 2, W // 2) means of 2 x 2 pixels; an odd last row or column is ignored, as in `nn.AvgPool2d(2)`.
 
-    On a CPU PyTorch's own kernel is not vectorised; sums of neighbouring rows, then columns, took 0.30 ms instead of 0.91 ms,
-    forward and backward, for 64 x 32 x 12 x 12 on one core.
+    PyTorch's CPU kernel is not vectorised: adding neighbouring rows, then columns, takes 0.30 ms instead of 0.91 ms, forward and
+    backward, for 64 x 32 x 12 x 12 on one core.
     """
     if x.is_cuda:
         return functional.avg_pool2d(x, 2)
@@ -35,9 +35,9 @@ def average_pool(x: Tensor) -> Tensor:
 
 
 def make_norm(kind: str, channels: int, height: int = 0, width: int = 0) -> nn.Module:
-    """The norm of that name for maps of so many channels; `layer` alone needs their height and width."""
+    """The normalisation layer `kind` for maps with this number of channels; only `layer` needs height and width."""
     if kind == "instance":
-        # The field's "instancenorm": one group per channel with affine weights, no running statistics.
+        # The "instancenorm" of published code: one group per channel with affine weights, no running statistics.
         return nn.GroupNorm(channels, channels)
     if kind == "batch":
         return nn.BatchNorm2d(channels)

@@ -1,4 +1,4 @@
-"""The lossless rule: gap, its interval, and what can be decided at all. Pure arithmetic, no torch.
+"""The rule for lossless: the gap, its confidence bounds, and the smallest margin that can be decided. No torch.
 
 Symbols: F full-data networks, R networks trained on the synthetic set, n images, c confidence.
 """
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 PLANNED_IMAGE_DEVIATION = 0.1
-"""Standard deviation, over images, of the mean difference in correctness that a plan assumes; 0.07 to 0.1 was seen on digits."""
+"""Assumed standard deviation, over images, of the mean difference in correctness; measured on digits: 0.07 to 0.1."""
 PLANNED_NETWORK_DEVIATION = 0.004
-"""Standard deviation of one network's accuracy over seeds that a plan assumes."""
+"""Assumed standard deviation of one network's accuracy over seeds."""
 LARGEST_CHANCE_STEP = 2 * math.sqrt(2) * PLANNED_NETWORK_DEVIATION
 """Two standard deviations of the difference between two networks' accuracies: 1.13 points."""
 
@@ -38,11 +38,11 @@ class GapInterval:
 
 
 class HasGap(Protocol):
-    """A reading, as far as `is_hopeless` looks at it."""
+    """The fields of a `Reading` that `is_hopeless` uses."""
 
     @property
     def fraction(self) -> float:
-        """Part of the distillation done, 0 to 1."""
+        """Fraction of the distillation that is done, 0 to 1."""
 
     @property
     def gap(self) -> float:
@@ -50,31 +50,31 @@ class HasGap(Protocol):
 
 
 def gap_interval(full: NDArray[np.bool_], synthetic: NDArray[np.bool_], confidence: float) -> GapInterval:
-    """The gap with bounds that carry both the networks' and the images' variation.
+    """The gap with bounds that include the variation over networks and over images.
 
-    The variance is the sum of three: of the full-data networks' accuracies over F, of the synthetic networks' over R, and of the
-    per-image mean difference over n. Each image is read by every network, so the sum counts the part that is due to neither alone
-    more than once, which widens the bounds. Degrees of freedom by Welch and Satterthwaite.
+    The variance is the sum of three variances: that of the full-data networks' accuracies over F, that of the synthetic networks'
+    accuracies over R, and that of the mean difference per image over n. Every network classifies every image, so the sum counts
+    their interaction more than once, which widens the bounds. Degrees of freedom by Welch and Satterthwaite.
 
-    A few images on which the sides differ much make the mean skewed, and Student's quantile then falls short on the long side:
-    that side is widened by Johnson's correction. Where all networks of a side agree on each of 300 images and full data is right
-    on 2 % more of them, the upper bound at 95 % holds in 94 % of draws with the correction and in 85 % without.
+    If the two sides differ much on a few images, the distribution of the mean is skewed and Student's quantile is too small on
+    its long side: Johnson's correction widens that side. For example, if all networks of a side agree on each of 300 images and
+    the full data is right on 2 % more of them, the upper 95 % bound holds in 94 % of samples with the correction, 85 % without.
 
-    A half-width below 1 - (1 - c)^(1/n) is raised to that: so many disagreements could have stayed unseen on n images.
+    A half-width below 1 - (1 - c)^(1/n) is raised to that value: such a rate of disagreement can go unseen on n images.
 
     Args:
-        full: (F, n) which images each full-data network gets right; F at least 2.
+        full: (F, n) which images each full-data network classifies correctly; F at least 2.
         synthetic: (R, n) the same for networks trained on the set; R at least 2.
-        confidence: one-sided, of each bound.
+        confidence: one-sided confidence of each bound.
 
     Raises:
-        ValueError: fewer than two networks on a side, or different images.
+        ValueError: fewer than two networks on a side, or different numbers of images.
 
     Source: Johnson, "Modified t tests and confidence intervals for asymmetrical populations", JASA 1978.
     """
     if min(len(full), len(synthetic)) < 2 or full.shape[1] != synthetic.shape[1]:
         raise ValueError(
-            f"networks x images are {full.shape} and {synthetic.shape}; two networks a side and the same images are wanted"
+            f"(networks, images) are {full.shape} and {synthetic.shape}; expected at least two networks each, and the same images"
         )
     images = full.shape[1]
     difference = full.mean(axis=0) - synthetic.mean(axis=0)
@@ -99,7 +99,7 @@ def gap_interval(full: NDArray[np.bool_], synthetic: NDArray[np.bool_], confiden
 
 
 def smallest_margin(images: int, networks: int, confidence: float) -> float:
-    """The half-width at zero gap to plan with: a smaller margin cannot be decided on so many images.
+    """The expected half-width at zero gap: a smaller margin cannot be decided with so many images and networks.
 
     Args:
         images: confirm images.
@@ -111,15 +111,15 @@ def smallest_margin(images: int, networks: int, confidence: float) -> float:
 
 
 def is_admissible(moves_by: float, margin_fraction: float) -> bool:
-    """Whether a recipe trains the baseline to its end: doubling its steps gains less than a quarter of the margin."""
+    """Whether a recipe trains the baseline to convergence: doubling its steps changes it by less than a quarter of the margin."""
     return moves_by < margin_fraction / 4
 
 
 def is_hopeless(readings: Sequence[HasGap], margin_fraction: float) -> bool:
-    """Whether a distillation will not come within the margin, judged by its readings so far.
+    """Whether a distillation is unlikely to come within the margin, judged by its readings so far.
 
-    Learning curves flatten, so a straight line through the start and the latest reading is optimistic. Where even that ends
-    beyond twice the margin the trial is stopped; the second margin allows for the noise of readings with one network.
+    Learning curves flatten, so a straight line through the first and the latest reading is optimistic. If even this line ends
+    above twice the margin, the trial is hopeless; the factor of two allows for the noise of readings with one network.
     """
     if len(readings) < 2:
         return False
@@ -141,5 +141,5 @@ def is_below_start(readings: Sequence[HasGap]) -> bool:
 
 
 def _unseen(images: int, confidence: float) -> float:
-    """The rate of disagreement that shows itself at least once among n images with the stated confidence."""
+    """The rate of disagreement that occurs at least once among n images with the stated confidence."""
     return float(1 - (1 - confidence) ** (1 / images))

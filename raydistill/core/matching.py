@@ -1,4 +1,4 @@
-"""What the matching methods share: siamese draws, class means of real images, model steps between iterations, a kept state.
+"""Parts that the matching methods share: siamese augmentation, class means of real images, model steps, the saved state.
 
 Symbols: K classes, b real images per class, IPC synthetic images per class; images (N, C, H, W).
 """
@@ -20,20 +20,23 @@ from raydistill.core.train import draw_batches
 from raydistill.spaces.data_facts import DataFacts
 
 REAL_CHUNK = 256
-"""Real images in one forward pass: 2,560 at width 128 at once peak at 3.1 GB, in chunks of 256 at 0.8 GB, and run no slower."""
+"""Real images in one forward pass: 2,560 images at width 128 need 3.1 GB at once, and 0.8 GB in chunks of 256 at equal speed."""
 
 AugmentationDraws = Literal["per_class", "per_step"]
-"""One draw for each class, as in the published codes, or one for all classes of a step."""
+"""Random numbers of the augmentation: drawn for each class, as in the published code, or once for all classes of a step."""
 
 
 def larger_than_a_class(batch_real: int, facts: DataFacts) -> Iterator[tuple[str, str]]:
     """Yield (field, message) if the smallest class cannot fill a real batch."""
     if batch_real > facts.smallest_class:
-        yield "batch_real", f"given {batch_real}; the smallest class has {facts.smallest_class} train images: give at most that"
+        yield (
+            "batch_real",
+            f"given {batch_real}; the smallest class has {facts.smallest_class} train images: write at most that number",
+        )
 
 
 def siamese_draw(operations: tuple[str, ...], classes: int, draws: AugmentationDraws, generator: torch.Generator) -> Draw | None:
-    """The augmentation of one iteration, for real and synthetic images alike; None where there is none."""
+    """The augmentation of one iteration, the same for real and synthetic images; None for no augmentation."""
     if not operations:
         return None
     if draws == "per_class":
@@ -43,7 +46,7 @@ def siamese_draw(operations: tuple[str, ...], classes: int, draws: AugmentationD
 
 
 def augment_classes(images: Tensor, draw: Draw | None) -> Tensor:
-    """(K * B, C, H, W) images, class after class, of (K, B, C, H, W) ones, each class under its draw."""
+    """Augment (K, B, C, H, W) images, each class with its own draw; returns (K * B, C, H, W) images, ordered by class."""
     return (augment(images, draw) if draw else images).flatten(0, 1)
 
 
@@ -51,10 +54,17 @@ def augment_classes(images: Tensor, draw: Draw | None) -> Tensor:
 def real_means(
     model: Network, images: Tensor, chosen: Tensor, draw: Draw | None, means: Callable[[Features, int], list[Tensor]]
 ) -> list[Tensor]:
-    """Class means of the (K, b) chosen real images, by `means` of the features of so many classes.
+    """Class means of the features of real images.
 
-    In chunks of whole classes: a norm per sample does not notice. Batch norm takes its statistics over all classes, as the
-    published codes do, and so needs one pass.
+    Works in chunks of whole classes, which does not change the result for normalisation per image. Batch norm computes its
+    statistics over all classes, as in the published code, so it needs a single pass.
+
+    Args:
+        model: network whose features are averaged.
+        images: (N, C, H, W) real images.
+        chosen: (K, b) indices of the images of each class.
+        draw: augmentation; None for none.
+        means: class means of the features, given the features and their number of classes.
     """
     needs_all = any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules())
     classes = len(chosen) if needs_all else max(1, REAL_CHUNK // chosen.shape[1])
@@ -77,7 +87,7 @@ def train_between(
     steps: int,
     batch: int,
 ) -> None:
-    """Plain SGD steps of the model on the synthetic images, augmented as in the distillation but per image."""
+    """Train the model with plain SGD on the synthetic images, with the augmentation of the distillation but drawn per image."""
     model.requires_grad_(True)
     optimiser = torch.optim.SGD(model.parameters(), lr=lr)
     batches = draw_batches(len(images), batch, generator)
@@ -92,7 +102,7 @@ def train_between(
 def state_of(
     done: int, images: Tensor, optimiser: torch.optim.SGD, model: Network, generator: torch.Generator
 ) -> Mapping[str, Tensor]:
-    """All that the iterations after so many depend on."""
+    """The state from which the iterations after the first `done` ones can continue."""
     momentum = optimiser.state[images].get("momentum_buffer")
     return {
         "done": torch.tensor(done),
@@ -106,7 +116,7 @@ def state_of(
 def restore(
     checkpoint: Checkpoint, images: Tensor, optimiser: torch.optim.SGD, model: Network, generator: torch.Generator
 ) -> int:
-    """Put back the state last saved; returns the iterations done, 0 where nothing was saved."""
+    """Restore the last saved state; returns the number of iterations done, 0 if nothing is saved."""
     state = checkpoint.load()
     if state is None:
         return 0

@@ -1,6 +1,6 @@
-"""Networks by config: ConvNet-D and MLP here, the classic ones in `classic_networks`; built and initialised alike.
+"""Builds and initialises networks from their configs: ConvNet-D and MLP are here, the others in `classic_networks`.
 
-Every network gives logits, and by `features` the embedding before its classifier and the activations of its spatial blocks.
+Every network returns logits; `features` returns the embedding before the classifier and the activations of the spatial blocks.
 
 Shapes: N images, C input channels, H x W pixels, K classes, E embedding size.
 
@@ -31,8 +31,8 @@ from raydistill.spaces.network import (
 class ConvNet(nn.Module):
     """Depth blocks of 3x3 convolution, norm, ReLU, 2x2 average pool, then one linear layer.
 
-    With one input channel the first convolution pads by 3, so that 28 x 28 digits become 32 x 32: kept from the field's code,
-    for every published MNIST number was made with it.
+    With one input channel the first convolution pads by 3, so that 28 x 28 digits become 32 x 32, as in the published code: all
+    published MNIST results use it.
     """
 
     def __init__(self, config: ConvNetConfig, shape: Shape, classes: int) -> None:
@@ -105,11 +105,11 @@ def build_network(config: NetworkConfig, shape: Shape, classes: int, device: tor
     """An uninitialised network for (C, H, W) images on a device; call `initialise` before use.
 
     Raises:
-        ValueError: the images are too small for it.
+        ValueError: the images are too small for the network.
     """
     for field, message in config.against(shape):
         raise ValueError(f"network.{field}: {message}")
-    # Built without storage: PyTorch's constructors would draw, in vain, from the global generator.
+    # Built on the meta device, because PyTorch's constructors would otherwise draw from the global generator.
     with torch.device("meta"):
         network: Network = BUILDERS[type(config)](config, shape, classes)
     return network.to_empty(device=device)
@@ -117,10 +117,10 @@ def build_network(config: NetworkConfig, shape: Shape, classes: int, device: tor
 
 @torch.no_grad()
 def initialise(network: Network, generator: torch.Generator) -> None:
-    """Draw fresh parameters in place: PyTorch's layer defaults, from this generator instead of the global one.
+    """Draw new parameters in place: PyTorch's default initialisation, with this generator instead of the global one.
 
     Convolutions and linear layers: uniform within 1 / sqrt(fan-in) (PyTorch's kaiming_uniform with a = sqrt(5)); norms: weight 1,
-    bias 0, running mean 0, running variance 1. Draws happen on the CPU, so every device starts from the same network.
+    bias 0, running mean 0, running variance 1. Numbers are drawn on the CPU, so the network is the same on every device.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):

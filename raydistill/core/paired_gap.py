@@ -1,24 +1,25 @@
-"""The gap between two sides in pairs, with bounds that hold: what a certificate rests on. Pure arithmetic, no torch.
+"""The gap of paired networks with confidence bounds, as certificates use it. Pure arithmetic, no torch.
 
-Pair r trains one network on the full data and one on the set, from the same initialisation; both read the same images. The
-differences D (R, n) in correctness, or in a mean of several networks' correctness, vary for three reasons:
+Pair r is one network trained on the full data and one trained on the set, from the same initialisation; both classify the same
+images. The differences D (R, n) in correctness, or in the mean correctness of several networks, vary for three reasons:
 
     D[r, i] = gap + pair[r] + image[i] + rest[r, i]
 
-Procedure: MOVER (method of variance estimates recovery). Two one-sided bounds are found, each for one source of variation, and
-their distances from the estimate are put together as the sides of a right angle:
+Procedure: MOVER (method of variance estimates recovery). Two one-sided bounds are computed, each for one source of variation, and
+their distances from the estimate are combined as the square root of the sum of squares:
 
     upper = gap + sqrt((image bound - gap)^2 + (t[R - 1, c] * s)^2)
 
-- *Image bound.* Few images may carry the gap, and then neither Student's quantile nor a skewness correction holds: the variance
-  is underestimated in the very draws whose mean is too low. So the means over pairs take the weights of a Bayesian bootstrap
-  (Dirichlet, all ones) with one more image at the worst value, +1. On images that are lost or not it is the bound of Clopper and
-  Pearson. Its quantile is that of a Pearson type III curve with the exact mean, variance and skewness.
-- *Pairs.* s^2 is the variance of the mean over pairs that is the pairs' own: their mean square less the residual one, over n R.
-  The residual is in the image bound already.
+- *Image bound.* If the gap comes from a few images, neither Student's quantile nor a skewness correction is valid: the variance
+  is underestimated in the very samples whose mean is too low. So the means over pairs are weighted by a Bayesian bootstrap
+  (Dirichlet, all ones) with one additional image at the worst value, +1. If every image is either lost or not, this is the bound
+  of Clopper and Pearson. The quantile is that of a Pearson type III distribution with the exact mean, variance and skewness.
+- *Pairs.* s^2 is the part of the variance of the mean that is due to the pairs: their mean square minus the residual mean square,
+  over n R. The residual is already part of the image bound.
 
-`benchmarks/gap_coverage.py` holds it against others in simulation. `lossless.gap_interval`, which steers the search, stays within
-a point of its nominal coverage where images scatter, and falls to 92 % where networks agree and a handful of images is lost.
+`benchmarks/gap_coverage.py` compares it with other bounds in simulation. `lossless.gap_interval`, which the search uses, stays
+within a point of its nominal coverage if the differences are spread over many images, and falls to 92 % if the networks agree and
+only a few images are lost.
 
 Sources: MOVER: Zou and Donner, "Construction of confidence limits about effect measures: a general approach", Statistics in
 Medicine 2008. Image bound: Gaffke, "Three test statistics for a nonparametric one-sided hypothesis on the mean of a nonnegative
@@ -42,19 +43,19 @@ PROCEDURE = (
     "one-sided MOVER bound: images by a Bayesian bootstrap with one more image at the worst value (Gaffke; Clopper and Pearson "
     "where images are lost or not), paired networks by Student's t on their own variance (crossed analysis of variance)"
 )
-"""As a certificate names it."""
+"""Description of the procedure in a certificate."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class DifferenceSums:
-    """All that the bounds need of differences (..., R, n); leading dimensions are repetitions of a simulation."""
+    """Sums over differences (..., R, n), from which the bounds are computed; leading dimensions repeat a simulation."""
 
     rows: Floats
     """(..., R) mean over images of each pair's difference."""
     first: Floats
-    """(...,) sum over images of the mean over pairs; `second` and `third` sum its powers."""
+    """(...,) sum over images of the mean over pairs; `second` and `third` sum its second and third powers."""
     second: Floats
     third: Floats
     squares: Floats
@@ -62,7 +63,7 @@ class DifferenceSums:
     images: int
 
     def negated(self) -> DifferenceSums:
-        """The sums of the differences with their sign turned."""
+        """The sums of the differences with opposite sign."""
         return DifferenceSums(
             rows=-self.rows, first=-self.first, second=self.second, third=-self.third, squares=self.squares, images=self.images
         )
@@ -82,11 +83,11 @@ def sum_differences(differences: Floats) -> DifferenceSums:
 
 
 def paired_gap(full: NDArray[Any], synthetic: NDArray[Any], confidence: float) -> GapInterval:
-    """The gap with one-sided bounds that carry the variation of paired networks and of images.
+    """The gap with one-sided bounds that include the variation over paired networks and over images.
 
     Args:
-        full: (R, n) booleans, or fractions from 0 to 1: what each full-data network gets right.
-        synthetic: (R, n) the same for networks trained on the set; row r starts from the same initialisation as row r of `full`.
+        full: (R, n) booleans, or fractions from 0 to 1: which images each full-data network classifies correctly.
+        synthetic: (R, n) the same for networks trained on the set; row r has the same initialisation as row r of `full`.
         confidence: of each bound.
 
     Raises:
@@ -94,7 +95,7 @@ def paired_gap(full: NDArray[Any], synthetic: NDArray[Any], confidence: float) -
     """
     if full.shape != synthetic.shape or full.ndim != 2 or len(full) < 2:
         raise ValueError(
-            f"pairs x images are {full.shape} and {synthetic.shape}; the same shape with two pairs or more is wanted"
+            f"(pairs, images) are {full.shape} and {synthetic.shape}; expected the same shape twice, with at least two pairs"
         )
     sums = sum_differences(full.astype(np.float64) - synthetic.astype(np.float64))
     gap = float(sums.first) / sums.images
@@ -118,7 +119,7 @@ def upper_bound(sums: DifferenceSums, confidence: float) -> Floats:
 
 
 def image_bound(sums: DifferenceSums, confidence: float) -> Floats:
-    """(...,) upper bounds for these pairs alone, over images: a Dirichlet-weighted mean with one more image at +1."""
+    """(...,) upper bounds over images, for these pairs: a Dirichlet-weighted mean with one additional image at +1."""
     n = sums.images + 1
     mean = (sums.first + 1) / n
     second = sums.second + 1 - n * mean**2
@@ -129,7 +130,7 @@ def image_bound(sums: DifferenceSums, confidence: float) -> Floats:
 
 
 def pair_variance(sums: DifferenceSums) -> Floats:
-    """(...,) variance of the mean over pairs that is the pairs' own, by a crossed analysis of variance; 0 at least."""
+    """(...,) part of the variance of the mean that is due to the pairs, by a crossed analysis of variance; at least 0."""
     pairs, n = sums.rows.shape[-1], sums.images
     gap = sums.first / n
     of_pairs = n * ((sums.rows - gap[..., None]) ** 2).sum(axis=-1)
@@ -139,9 +140,9 @@ def pair_variance(sums: DifferenceSums) -> Floats:
 
 
 def planned_half_width(images: int, pairs: int, confidence: float) -> float:
-    """The bound at zero gap to plan with: a smaller margin is not decided on so many images.
+    """The expected upper bound at zero gap: a smaller margin cannot be decided with so many images and pairs.
 
-    Images and networks scatter as `lossless.smallest_margin` plans them; the networks of a pair independently.
+    Assumes the variation over images and networks of `lossless.smallest_margin`; the networks of a pair are independent.
     """
     steps = np.arange(pairs) - (pairs - 1) / 2
     rows = steps / steps.std(ddof=1) * np.sqrt(2) * PLANNED_NETWORK_DEVIATION

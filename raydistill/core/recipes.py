@@ -1,22 +1,23 @@
-"""Training recipes by name: this project's, which count steps, and published ones, which count epochs.
+"""Training recipes by name: this project's recipes count steps, published recipes count epochs.
 
-Equal *steps*, not epochs: IPC 10 at batch 64 has two batches an epoch, so equal epochs would leave a small set untrained and call
-the difference a loss of information. The published recipes count epochs over the synthetic set. For a set of one size that is
-just a number of steps, epochs x ceil(images / batch), and the full data trained for as many steps is as fair a baseline as with
-a recipe in steps. Over several IPCs it is not: each would be judged after other steps than the baseline's. So a search over IPC
-takes a recipe in steps, and a published one where the IPC is fixed (`compare`, `evaluate`, a search without a range of IPC).
+This project compares sets after equal *steps*, not epochs: IPC 10 at batch 64 has two batches per epoch, so equal epochs would
+leave a small set untrained, and the difference would look like a loss of information. The published recipes count epochs over
+the synthetic set. For a set of fixed size that is a fixed number of steps, epochs x ceil(images / batch), and full data trained
+for the same number of steps is a fair baseline. With several IPCs it is not: each IPC would be evaluated with a different number
+of steps than the baseline. So a search over IPC needs a recipe in steps; a published recipe needs a fixed IPC (`compare`,
+`evaluate`, or a search without a range of IPC).
 
-What is kept of the published loops, and what is not:
+Differences from the published training loops:
 
-- They run epoch + 1 epochs and take the rate x 0.1 after the epoch of index epoch // 2 + 1: `epochs` and `full_rate_epochs` below
-  have the counts as run, 1001 and 502 for "1000 epochs".
-- They build the optimiser anew at the drop, which loses its momentum: kept, for every recipe with a drop.
-- They train on the short last batch of an epoch: not kept. The steps are as many, each on a full batch (a set no larger than a
-  batch is one batch, there as here).
-- A cosine falls there epoch by epoch, here step by step.
-- Their normalisation (published constants) and their random numbers (seeded by the clock) belong to the data set and to the
-  caller here. DATM samples its affine augmentations with `align_corners=True`, here it is False, as in the other codes.
-- A set with a learned rate is trained with that rate in every recipe.
+- They run epoch + 1 epochs and multiply the learning rate by 0.1 after the epoch with index epoch // 2 + 1: `epochs` and
+  `full_rate_epochs` below are the actual counts, 1001 and 502 for "1000 epochs".
+- They create a new optimiser when the rate drops, which resets the momentum: the same here, for every recipe with a drop.
+- They train on the incomplete last batch of an epoch: not here. The number of steps is the same, each on a full batch (a set not
+  larger than a batch is one batch, as in the published code).
+- A cosine schedule changes the rate per epoch there, per step here.
+- Their normalisation (published constants) and random numbers (seeded by the clock) are determined here by the data set and the
+  caller. DATM uses `align_corners=True` in its affine augmentations; here it is False, as in the other published code.
+- A set with a learned learning rate is trained with that rate in every recipe.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from raydistill.data.splits import Splits
 from raydistill.spaces.trial import TrialConfig
 
 Schedule = Literal["cosine", "drop"]
-"""cosine: from lr to 0; drop: x 0.1 on the way, the field's habit, with the momentum forgotten there."""
+"""cosine: from lr to 0; drop: lr, and from a given step on 0.1 x lr with the momentum reset, as is common in published code."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,9 +45,9 @@ class Recipe:
     steps: int
     batch: int
     augmentation: str
-    """As `augment.parse_operations` reads it; drawn anew each step, numbers per image."""
+    """In the form that `augment.parse_operations` reads; one operation is drawn per step, its parameters per image."""
     drop_at_fraction: float = 0.5
-    """Part of the steps before the drop."""
+    """Fraction of the steps before the drop."""
 
     def __str__(self) -> str:
         return (
@@ -55,16 +56,16 @@ class Recipe:
         )
 
     def for_set(self, images: int) -> Recipe:
-        """This recipe: its steps are the same for every number of images."""
+        """This recipe, because its steps do not depend on the number of images."""
         del images
         return self
 
     def doubled(self) -> Recipe:
-        """The same recipe with twice the steps, to see whether it trains to the end."""
+        """The same recipe with twice the steps, to test whether the recipe trains to convergence."""
         return replace(self, name=f"{self.name}, doubled", steps=2 * self.steps)
 
     def images_seen(self, images: int) -> int:
-        """Images that go through the network in one training on a set of so many."""
+        """Number of images that the network processes while it is trained on a set of `images` images."""
         return self.steps * min(self.batch, images)
 
     def rate(self, step: int) -> float:
@@ -77,13 +78,13 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EpochRecipe:
-    """A published recipe: SGD at rate 0.01 with momentum 0.9 for so many epochs over the synthetic set."""
+    """A published recipe: SGD with learning rate 0.01 and momentum 0.9 for a number of epochs over the synthetic set."""
 
     name: str
     epochs: int
-    """As run: one more than the sources name, where their loop has one more."""
+    """Actual number of epochs: one more than the source states, if its loop runs one more."""
     full_rate_epochs: int | None
-    """Epochs before the drop; None is a cosine."""
+    """Epochs before the drop; None means a cosine schedule."""
     batch: int
     augmentation: str
     weight_decay: float = 5e-4
@@ -92,7 +93,7 @@ class EpochRecipe:
         return f"{self.name}: {self.epochs} epochs of batches of {self.batch}, augmentation {self.augmentation}"
 
     def for_set(self, images: int) -> Recipe:
-        """The recipe in steps, for a set of so many images."""
+        """The recipe in steps, for a set of `images` images."""
         return Recipe(
             name=self.name,
             lr=0.01,
@@ -107,38 +108,38 @@ class EpochRecipe:
 
 
 ALL_SIX = "color_crop_cutout_flip_scale_rotate"
-"""With flip, on digits too: DataDAM's code and the report have it, Dataset Condensation's README says to leave it out there."""
+"""Includes flip, also on digits, as in DataDAM's code and the report; Dataset Condensation's README leaves it out for digits."""
 
 IN_STEPS = (
-    # The rate and the schedule: on digits, a ConvNet-2 of width 32 ends at 98.5 % in 400 steps with 0.05 and cosine, and
-    # needs 800 steps with the field's 0.01. A thousand steps: with augmentation 400 to 800 steps still gain 1.6 points there.
+    # Learning rate and schedule: on digits, a ConvNet-2 of width 32 reaches 98.5 % in 400 steps with 0.05 and cosine, and
+    # needs 800 steps with the common 0.01. 1000 steps: with augmentation, going from 400 to 800 steps still gains 1.6 points.
     Recipe(name="default", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=1000, batch=64, augmentation="dsa"),
-    # MNIST's full data gains 0.3 points from 1000 to 2000 steps, so a margin of 1.5 points needs the longer one.
+    # On MNIST the full data gains 0.3 points from 1000 to 2000 steps, so a margin of 1.5 points needs 2000.
     Recipe(name="long", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=2000, batch=64, augmentation="dsa"),
-    # Without augmentation small sets depend on their images alone; half the steps are enough then.
+    # Without augmentation, for small sets; half the steps are enough.
     Recipe(name="plain", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=500, batch=64, augmentation="none"),
 )
 IN_EPOCHS = (
-    # DC's evaluation without augmentation. (Its MNIST rows have 1000 epochs and an augmentation of their own, which is not here.)
+    # DC's evaluation without augmentation. (Its MNIST results use 1000 epochs and another augmentation, which is not included.)
     EpochRecipe(name="dc", epochs=301, full_rate_epochs=152, batch=256, augmentation="none"),
     # DSA's and DM's evaluation, in the code of Dataset Condensation.
     EpochRecipe(name="dsa_dm", epochs=1001, full_rate_epochs=502, batch=256, augmentation="dsa"),
-    # DataDAM's code; the table of its supplement has the rate halved every 15 epochs instead.
+    # DataDAM's code; the table in its supplement instead halves the learning rate every 15 epochs.
     EpochRecipe(name="datadam", epochs=1801, full_rate_epochs=902, batch=64, augmentation=ALL_SIX),
-    # DATM's and PAD's code; the rate is the one learned with the set.
+    # DATM's and PAD's code, which uses the learning rate learned with the set.
     EpochRecipe(name="datm", epochs=1001, full_rate_epochs=502, batch=128, augmentation=ALL_SIX),
-    # DC-Bench, plain and with DSA; its other augmentations transform whole batches of bytes.
+    # DC-Bench, without augmentation and with DSA; its other augmentations are in `batch_augment`.
     EpochRecipe(name="dc_bench", epochs=301, full_rate_epochs=152, batch=256, augmentation="none"),
     EpochRecipe(name="dc_bench_dsa", epochs=1001, full_rate_epochs=502, batch=256, augmentation="dsa"),
-    # The report: its Tables III, IV, VI and VII as they were run, Table V (DC-Bench without augmentation) as it was run, and what
-    # its text specifies for all of them: the recipe of its Table I.
+    # The report: as run for its Tables III, IV, VI and VII, as run for Table V (DC-Bench without augmentation), and as its text
+    # specifies for all of them (the recipe of its Table I).
     EpochRecipe(name="report_as_run", epochs=51, full_rate_epochs=27, batch=256, augmentation=ALL_SIX),
     EpochRecipe(name="report_table_5", epochs=51, full_rate_epochs=27, batch=256, augmentation="none"),
     EpochRecipe(name="report_as_specified", epochs=50, full_rate_epochs=None, batch=256, augmentation="none", weight_decay=0.0),
 )
 
 RECIPES: dict[str, Recipe | EpochRecipe] = {recipe.name: recipe for recipe in (*IN_STEPS, *IN_EPOCHS)}
-"""By name. `for_set` gives any of them in steps."""
+"""All recipes by name; `for_set` converts each to steps."""
 EPOCH_RECIPES = frozenset(recipe.name for recipe in IN_EPOCHS)
 
 
@@ -147,5 +148,5 @@ def _in_words(schedule: Schedule, drop_at_fraction: float) -> str:
 
 
 def recipe_of(config: TrialConfig[Any], splits: Splits) -> Recipe:
-    """The recipe of a config in steps: as many for the full data as for a set of the config's IPC."""
+    """The recipe of a config in steps: the number of steps of a set with the config's IPC, used for the full data too."""
     return RECIPES[config.evaluation.recipe].for_set(config.ipc * len(splits.class_names))

@@ -1,8 +1,8 @@
-"""Soft labels from experts: what trained networks say of an image, kept as logits.
+"""Soft labels from experts: the logits that trained networks give for an image.
 
 Symbols: E experts, K classes, N images.
 
-Source: DATM (Guo et al., ICLR 2024), its initialisation of labels and of images that experts get right.
+Source: DATM (Guo et al., ICLR 2024), initialisation of labels, and of images that experts classify correctly.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from raydistill.spaces.network import NetworkConfig
 
 
 def soft_labels(experts: Experts, network: NetworkConfig, part: TrainPart, images: Tensor, classes: Tensor) -> Tensor:
-    """(N, K) logits of images: the mean over the trained experts that classify the image right.
+    """(N, K) logits of images: the mean over the trained experts that classify the image correctly.
 
-    Where none does (the published loop has no answer to that), it is the mean over all experts with its largest logit and that of
-    the image's own class exchanged: as sure as they are, of the right class.
+    If no expert does (a case that the published code does not handle), it is the mean over all experts, with its largest logit
+    and the logit of the image's class exchanged: equally confident, but in the correct class.
 
     Args:
-        experts: their last snapshots are read.
+        experts: their last snapshots are used.
         network: their architecture.
-        part: the train part, for its shape and classes.
+        part: the train images, for their shape and number of classes.
         images: (N, C, H, W).
         classes: (N,) the images' classes.
     """
@@ -38,11 +38,11 @@ def soft_labels(experts: Experts, network: NetworkConfig, part: TrainPart, image
 def images_classified_right(
     experts: Experts, network: NetworkConfig, part: TrainPart, ipc: int, generator: torch.Generator
 ) -> Tensor:
-    """(K * ipc, C, H, W) random train images of each class that a trained expert classifies right.
+    """(K * ipc, C, H, W) random train images of each class that a trained expert classifies correctly.
 
-    Each class's images are walked in random order, and those that the first expert gets right are taken; if they run out, the
-    second expert is asked about the rest, and so on. What is still missing then is filled in that order with images that no
-    expert gets right.
+    The images of a class are visited in random order, and those that the first expert classifies correctly are taken. If they
+    are too few, the second expert classifies the rest, and so on. If all experts together give too few, the next images in that
+    order are taken, although no expert classifies them correctly.
     """
     remaining = [own[torch.randperm(len(own), generator=generator)] for own in _by_class(part)]
     chosen: list[list[Tensor]] = [[] for _ in remaining]
@@ -64,7 +64,7 @@ def _by_class(part: TrainPart) -> list[Tensor]:
 
 
 def _in_favour_of(classes: Tensor, logits: Tensor) -> Tensor:
-    """The logits with each row's largest exchanged with that of the row's class."""
+    """The logits with the largest of each row and that of the row's class exchanged."""
     rows = torch.arange(len(logits), device=logits.device)
     top = logits.argmax(dim=1)
     exchanged = logits.clone()

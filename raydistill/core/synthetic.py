@@ -1,4 +1,4 @@
-"""A synthetic training set: images, hard or soft labels, a learned rate, and what is needed to use them elsewhere."""
+"""A synthetic training set: images, hard or soft labels, an optional learned learning rate, and its file format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORMAT = "raydistill-set-1"
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class SyntheticSet:
-    """Classes x IPC items, class after class: item j is of class j // ipc."""
+    """IPC images per class, ordered by class: image j belongs to class j // ipc. K is the number of classes."""
 
     images: Tensor
     """(K * IPC, C, H, W) float32, standardised or whitened."""
@@ -27,7 +27,7 @@ class SyntheticSet:
     """(K * IPC,) int64 classes, or (K * IPC, K) float32 logits."""
     ipc: int
     learned_lr: float | None = None
-    """Learning rate that was distilled with the images; None where the recipe's is used."""
+    """Learning rate that was learned together with the images; with None the recipe's learning rate is used."""
 
     @property
     def label_kind(self) -> Literal["hard", "soft"]:
@@ -36,7 +36,7 @@ class SyntheticSet:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of float32 images, of hard labels (one each, two above 256 classes) or float32 logits, and of the rate."""
+        """Bytes of float32 images, of labels (hard: one byte, two above 256 classes; soft: float32) and of the learning rate."""
         classes = len(self.images) // self.ipc
         label_bytes = self.labels.numel() * 4 if self.label_kind == "soft" else self.labels.numel() * (1 if classes <= 256 else 2)
         return self.images.numel() * 4 + label_bytes + (4 if self.learned_lr is not None else 0)
@@ -50,7 +50,7 @@ class SyntheticSet:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """Where a set comes from and how its images are to be read."""
+    """The origin of a set and the preprocessing of its images."""
 
     preprocess: Preprocess
     class_names: tuple[str, ...]
@@ -60,7 +60,7 @@ class Manifest:
 
 
 def hard_labels(classes: int, ipc: int) -> Tensor:
-    """(classes * ipc,) int64: class after class."""
+    """(classes * ipc,) int64, ordered by class."""
     return torch.arange(classes).repeat_interleave(ipc)
 
 
@@ -84,10 +84,10 @@ def encode(synthetic: SyntheticSet, manifest: Manifest) -> bytes:
 
 
 def decode(data: bytes) -> tuple[SyntheticSet, Manifest]:
-    """The set and manifest in a file that `encode` wrote.
+    """The set and manifest in a file written by `encode`.
 
     Raises:
-        ValueError: it is not such a file, or its shapes do not fit together.
+        ValueError: the file is not in this format, or its shapes do not fit together.
     """
     try:
         tensors = load(data)
@@ -108,8 +108,8 @@ def decode(data: bytes) -> tuple[SyntheticSet, Manifest]:
     label_shapes = ((len(images),), (len(images), classes))
     if form != FORMAT or images.ndim != 4 or len(images) != classes * ipc or tuple(labels.shape) not in label_shapes:
         raise ValueError(
-            f"format {form!r}, images {tuple(images.shape)} and labels {tuple(labels.shape)} for {classes} classes of {ipc}; "
-            f"{FORMAT!r} with classes x ipc of each is wanted: make it again"
+            f"format {form!r}, images {tuple(images.shape)} and labels {tuple(labels.shape)} for {classes} classes, IPC {ipc}; "
+            f"expected format {FORMAT!r} with {classes * ipc} images and labels: make the file again"
         )
     return SyntheticSet(images=images, labels=labels, ipc=ipc, learned_lr=None if lr is None else float(lr)), manifest
 
@@ -120,7 +120,7 @@ def sha256(data: bytes) -> str:
 
 
 def _space_text(preprocess: Preprocess) -> dict[str, str]:
-    """What the images are to be inverted with, as metadata; of ZCA the name of its matrices."""
+    """The preprocessing as metadata; for ZCA only the key of its matrices."""
     if isinstance(preprocess, Whiten):
         return {"zca": preprocess.key}
     return {"mean": json.dumps(preprocess.mean), "std": json.dumps(preprocess.std)}
@@ -133,7 +133,7 @@ def _space_of(text: dict[str, str]) -> Preprocess:
 
 
 def _in_fixed_order(data: bytes, metadata: dict[str, str]) -> bytes:
-    """A safetensors file with its metadata keys sorted: the library's own order changes from process to process."""
+    """A safetensors file with sorted metadata keys: the library's own order differs between processes."""
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
     text = json.dumps({"__metadata__": dict(sorted(metadata.items())), **header}, separators=(",", ":")).encode()

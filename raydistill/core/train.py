@@ -1,4 +1,4 @@
-"""One supervised training for full data, features and evaluation, by a recipe (`recipes`) in optimiser steps."""
+"""Supervised training by a recipe in optimiser steps; the same for full data, synthetic sets and feature networks."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from raydistill.core.recipes import Recipe
 
 
 class Augment(Protocol):
-    """What is done to a batch before a network sees it."""
+    """An augmentation of training batches."""
 
     def __call__(self, images: Tensor, *, generator: torch.Generator) -> Tensor:
-        """(B, C, H, W) images to as many others, with numbers from a generator on the CPU."""
+        """Augment (B, C, H, W) images, with random numbers from a generator on the CPU."""
 
 
 def train(
@@ -40,8 +40,8 @@ def train(
         labels: (N,) classes or (N, K) logits, whose softmax is the target.
         recipe: optimiser, schedule, steps, batch.
         generator: on the CPU; draws batches and augmentations.
-        mirror_keeps_class: whether "dsa" may flip.
-        augment: takes the place of the recipe's augmentation.
+        mirror_keeps_class: whether "dsa" may flip images.
+        augment: replaces the recipe's augmentation; None uses the recipe's.
     """
     if augment is None:
         operations = parse_operations(recipe.augmentation, mirror_keeps_class=mirror_keeps_class)
@@ -53,7 +53,7 @@ def train(
     for step in range(recipe.steps):
         rate = recipe.rate(step)
         if recipe.schedule == "drop" and rate < optimiser.param_groups[0]["lr"]:
-            optimiser.state.clear()  # the field's code builds a new optimiser here
+            optimiser.state.clear()  # published code creates a new optimiser here
         for group in optimiser.param_groups:
             group["lr"] = rate
         chosen = next(batches).to(images.device, non_blocking=True)
@@ -64,9 +64,9 @@ def train(
 
 
 def draw_batches(images: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Endless batches of indices: passes over all images in random order, the short last batch of a pass left out.
+    """Endless batches of indices: passes over all images in random order, without the incomplete last batch of a pass.
 
-    With fewer images than a batch, each batch is all of them.
+    With fewer images than a batch, each batch contains all images.
     """
     batch = min(batch, images)
     while True:
@@ -75,14 +75,14 @@ def draw_batches(images: int, batch: int, generator: torch.Generator) -> Iterato
 
 
 def images_at_once(images: Tensor) -> int:
-    """Images in one forward pass: 1,000 up to 32 x 32 pixels, of larger ones as many as have the same number of pixels."""
+    """Images in one forward pass: 1,000 for up to 32 x 32 pixels; for larger images fewer, with the same total of pixels."""
     height, width = images.shape[-2:]
     return max(1, min(1000, 1000 * 32 * 32 // (height * width)))
 
 
 @torch.no_grad()
 def is_correct(network: Network, images: Tensor, labels: Tensor, chunk: int | None = None) -> Tensor:
-    """(N,) booleans on the CPU: which images the network classifies as labelled; batch norm in evaluation mode."""
+    """(N,) booleans on the CPU: which images the network classifies correctly; the network is set to evaluation mode."""
     network.eval()
     chunk = chunk or images_at_once(images)
     return torch.cat([network(x).argmax(dim=1) == y for x, y in zip(images.split(chunk), labels.split(chunk), strict=True)]).cpu()

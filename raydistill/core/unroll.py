@@ -1,18 +1,18 @@
-"""Student steps on synthetic data, and the gradient of where they lead with respect to images, labels and learning rate.
+"""Training steps of a student on synthetic data, and the gradient of a loss of its final parameters through these steps.
 
 A student starts from parameters theta_0 and takes N plain SGD steps on batches of the synthetic set:
 
     theta_{i+1} = theta_i - alpha * g_i,    g_i = d/dtheta  cross_entropy(f_theta(A_i(X_i)), softmax(Y_i))  at theta_i
 
-and a loss L reads theta_N. Three ways to the gradient of L:
+and a loss L is computed from theta_N. Three ways to compute the gradient of L with respect to images X, labels Y and alpha:
 
-- `full`: backward through all steps at once. Exact; keeps every step's activations, so memory grows with N.
+- `full`: backward through all steps at once. Exact; stores every step's activations, so memory grows with N.
 - `recompute`: the same gradient by the chain rule, step by step from the last to the first. With lambda_N = dL/dtheta_N,
       dL/dX_i = -alpha * d(g_i . lambda_{i+1})/dX_i   (and so for Y_i),    dL/dalpha = -sum_i g_i . lambda_{i+1},
       lambda_i = lambda_{i+1} - alpha * d(g_i . lambda_{i+1})/dtheta_i.
-  Exact; keeps N + 1 parameter vectors and one step's activations, and computes each g_i twice.
-- `tesla`: the last line left out, so that lambda_i = lambda_N for all i: each theta_i counts as a constant, although it depends
-  on the batches before it. Not the gradient of L (tests/core/test_unroll.py shows by how much); memory does not depend on N.
+  Exact; stores N + 1 parameter vectors and one step's activations, and computes each g_i twice.
+- `tesla`: without the last line, so that lambda_i = lambda_N for all i: each theta_i is treated as a constant, although it
+  depends on the earlier batches. An approximation (tests/core/test_unroll.py measures its error); memory does not grow with N.
 
 Symbols: P parameters, K classes, B images of a step, N steps.
 
@@ -37,7 +37,7 @@ FinalLoss = Callable[[Tensor], Tensor]
 
 
 class Batch(NamedTuple):
-    """What one student step learns from."""
+    """The augmented training batch of one student step."""
 
     images: Tensor
     """(B, C, H, W)."""
@@ -48,7 +48,7 @@ class Batch(NamedTuple):
 
 
 class StudentStep(NamedTuple):
-    """Which items of the synthetic set a step takes, and how they are augmented."""
+    """The images of the synthetic set that a step uses, and their augmentation."""
 
     chosen: Tensor
     """(B,) distinct indices."""
@@ -56,7 +56,7 @@ class StudentStep(NamedTuple):
 
 
 class Unroll(NamedTuple):
-    """N student steps, drawn beforehand."""
+    """The start of N student steps, with all random choices already made."""
 
     student: StudentLoss
     """Loss of a step, from `student_loss`."""
@@ -76,20 +76,20 @@ class Unrolled(NamedTuple):
 
     loss: Tensor
     images: Tensor
-    """As the images."""
+    """(M, C, H, W) gradient with respect to the images."""
     logits: Tensor
-    """As the logits."""
+    """(M, K) gradient with respect to the logits."""
     lr: Tensor
-    """Scalar."""
+    """Gradient with respect to the learning rate, a scalar."""
 
 
 def flatten(network: nn.Module) -> Tensor:
-    """(P,) copy of all parameters, shallow to deep: of each block's convolution and norm weight and bias, then the classifier."""
+    """(P,) copy of all parameters, first to last layer: weight and bias of each convolution and norm, then the classifier."""
     return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
 
 
 def student_loss(network: nn.Module) -> StudentLoss:
-    """A network's cross-entropy as a function of (P,) flat parameters and a batch; its own parameters are left alone."""
+    """A network's cross-entropy as a function of (P,) flat parameters and a batch; the network's own parameters do not change."""
     logits = logits_by_parameters(network)
 
     def loss(parameters: Tensor, batch: Batch) -> Tensor:
@@ -116,9 +116,9 @@ def unrolled_gradient(kind: GradientKind, unroll: Unroll, final: FinalLoss) -> U
     """The loss `final(theta_N)` and its gradient with respect to images, logits and lr.
 
     Args:
-        kind: how; see the head of this file.
-        unroll: where the student starts and what it learns from.
-        final: (P,) parameters after the last step to a scalar.
+        kind: how to compute the gradient; see the top of this file.
+        unroll: the student's start and its steps.
+        final: loss of the (P,) parameters after the last step, a scalar.
     """
     return {"full": _full, "recompute": _recompute, "tesla": _tesla}[kind](unroll, final)
 
@@ -159,14 +159,14 @@ def _tesla(unroll: Unroll, final: FinalLoss) -> Unrolled:
 
 
 def _slope(unroll: Unroll, theta: Tensor, step: StudentStep) -> Tensor:
-    """(P,) g_i, a constant."""
+    """(P,) g_i, detached from the graph."""
     theta = theta.detach().requires_grad_()
     batch = Batch(unroll.images[step.chosen], unroll.logits[step.chosen], step.draw)
     return torch.autograd.grad(unroll.student(theta, batch), theta)[0]
 
 
 def _from_the_end(unroll: Unroll, final: FinalLoss, theta: Tensor) -> tuple[Unrolled, Tensor]:
-    """The loss with gradients of zero to add to, and (P,) lambda_N."""
+    """The loss with gradients initialised to zero, and (P,) lambda_N."""
     theta = theta.detach().requires_grad_()
     loss = final(theta)
     (adjoint,) = torch.autograd.grad(loss, theta)
@@ -175,7 +175,7 @@ def _from_the_end(unroll: Unroll, final: FinalLoss, theta: Tensor) -> tuple[Unro
 
 
 def _step_back(unroll: Unroll, theta: Tensor, step: StudentStep, adjoint: Tensor, totals: Unrolled, *, is_exact: bool) -> Tensor:
-    """Add a step's share to the gradient in `totals`.
+    """Add the contribution of one step to the gradients in `totals`.
 
     Returns:
         (P,) d(g_i . lambda_{i+1})/dtheta_i if `is_exact`, else g_i.

@@ -1,9 +1,9 @@
-"""Real images that stay bytes until they are looked at, so that 224 x 224 images train in bounded memory.
+"""Real images stored as bytes and converted to floats on use, so that training on 224 x 224 images needs less memory.
 
-A quarter of the memory of floats, on the CPU and on a GPU. Everything takes real images as one float tensor and picks batches
-from it, so this is a tensor: picking (indexing, slicing, splitting) and moving work on the bytes, anything else first makes
-floats of what is left. A picked batch has the very bits that the float tensor would have had, because standardisation treats
-every value by itself.
+They need a quarter of the memory of floats, on the CPU and on a GPU. All code takes real images as one float tensor and selects
+batches from it, so this class is a tensor: selecting images (indexing, slicing, splitting) and moving them works on the bytes;
+every other operation first converts to floats. A selected batch is bit for bit equal to the batch from a float tensor, because
+standardisation treats every value by itself.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ aten = torch.ops.aten
 
 
 class ByteImages(Tensor):
-    """(N, C, H, W) standardised float32 images, held as bytes."""
+    """(N, C, H, W) standardised float32 images, stored as bytes."""
 
     stored: Tensor
     """(N, C, H, W) uint8."""
     white: int
     channel_mean: Tensor
-    """(1, C, 1, 1) float32; on the device, because making it there would wait for all work queued on a GPU."""
+    """(1, C, 1, 1) float32, kept on the device: creating it there at each use would wait for all work queued on a GPU."""
     channel_std: Tensor
 
     @staticmethod
@@ -49,15 +49,15 @@ class ByteImages(Tensor):
     def __torch_dispatch__(  # type: ignore[override]
         cls, func: Callable[..., Any], types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Pick from the bytes or move them; anything else is done with floats.
+        """Select or move images as bytes; do every other operation on floats.
 
         Raises:
-            TypeError: it would change the images.
+            TypeError: the operation would change the images in place.
         """
         options = dict(kwargs or {})
         if args and isinstance(args[0], ByteImages):
             if func._schema.is_mutable:  # type: ignore[attr-defined]
-                raise TypeError(f"{func} would change real images, which are held as bytes; work on a clone")
+                raise TypeError(f"{func} would change real images in place, which are stored as bytes; change a clone instead")
             if func is aten.index.Tensor and _picks_images(args[1]):
                 return args[0]._as_floats(func(args[0].stored, args[1]))
             if func is aten.select.int and args[1] == 0:
@@ -73,7 +73,7 @@ class ByteImages(Tensor):
         return ByteImages(stored, self.white, self.channel_mean, self.channel_std)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        """How it travels to another process."""
+        """How the images are pickled for another process."""
         return ByteImages, (self.stored, self.white, self.channel_mean, self.channel_std)
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
@@ -81,17 +81,17 @@ class ByteImages(Tensor):
 
 
 def byte_images(stored: Tensor, white: int, preprocess: Standardise) -> ByteImages:
-    """(N, C, H, W) bytes as the images that `preprocess` makes of them."""
+    """(N, C, H, W) bytes as images that are standardised with `preprocess`."""
     return ByteImages(stored, white, *preprocess.tensors(torch.float32, stored.device))
 
 
 def _picks_images(indices: Sequence[Tensor | None]) -> bool:
-    """Whether indices pick whole images, in any arrangement; further ones would pick channels or pixels."""
+    """Whether indices select whole images, in any shape; more than one index would select channels or pixels."""
     return len(indices) == 1 and indices[0] is not None and (indices[0].dtype != torch.bool or indices[0].ndim == 1)
 
 
 def _keeps_bytes(func: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]) -> bool:
-    """Whether what comes out is whole images again."""
+    """Whether the result of an operation consists of whole images."""
     if func is aten.split.Tensor:
         return len(args) == 2 or args[2] == 0
     if func in (aten.slice.Tensor, aten.index_select.default):

@@ -1,7 +1,7 @@
-"""CIFAR-10 and CIFAR-100 in torchvision's layout, every file held against its published checksum.
+"""CIFAR-10 and CIFAR-100 in torchvision's layout; every file is verified against its published checksum.
 
-Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. The published files are pickles. torchvision
-reads them, and only after their MD5 sums were found to be the published ones: these very bytes, whose content is known.
+Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. The published files are pickles, which can run
+code when they are read. So torchvision reads them only after their MD5 sums are found equal to the published ones.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from raydistill.data.published import checked_bytes, root_folder, see_to_files
 from raydistill.data.raw import RawDataset, RawPart
 
 SIZES = {"select": 2500, "confirm": 5000}
-"""Of 50,000. What decides is confirmed on 5,000 (standard error 0.5 points at 85 %, 0.7 at 55 %); what steers is read on half as
-many, so that train keeps 42,500: here, unlike on MNIST, each thousand train images still counts."""
+"""Of 50,000 images. The verdict needs 5,000 confirm images (standard error 0.5 points at 85 % accuracy, 0.7 at 55 %); the search
+needs only half as many select images, so that 42,500 remain for training: unlike on MNIST, more train images still help here."""
 
 
 def _sums(published: type[CIFAR10]) -> dict[str, str]:
@@ -29,25 +29,25 @@ CIFAR100_FILES = {f"{CIFAR100.base_folder}/{name}": md5 for name, md5 in _sums(C
 
 
 def load_cifar10(data_root: Path | None) -> RawDataset:
-    """50,000 training images, split into 42,500 train, 2,500 select, 5,000 confirm; the 10,000 test images stay in their file.
+    """50,000 training images, split into 42,500 train, 2,500 select, 5,000 confirm; the 10,000 test images are not read.
 
     Args:
-        data_root: folder that holds or shall hold `cifar-10-batches-py/`; None means `~/.cache/raydistill`.
+        data_root: folder of `cifar-10-batches-py/`, created if missing; None means `~/.cache/raydistill`.
 
     Raises:
-        DataError: a file is missing and may not or cannot be downloaded, or is damaged.
+        DataError: a file is damaged, or missing while the download is forbidden or fails.
     """
     return _load(CIFAR10, "CIFAR-10", root_folder(data_root))
 
 
 def load_cifar100(data_root: Path | None) -> RawDataset:
-    """As CIFAR-10, with 100 classes (the fine labels): 425 train, 25 select and 50 confirm images each.
+    """Like CIFAR-10, with 100 classes (the fine labels): 425 train, 25 select and 50 confirm images per class.
 
     Args:
-        data_root: folder that holds or shall hold `cifar-100-python/`; None means `~/.cache/raydistill`.
+        data_root: folder of `cifar-100-python/`, created if missing; None means `~/.cache/raydistill`.
 
     Raises:
-        DataError: a file is missing and may not or cannot be downloaded, or is damaged.
+        DataError: a file is damaged, or missing while the download is forbidden or fails.
     """
     return _load(CIFAR100, "CIFAR-100", root_folder(data_root))
 
@@ -70,6 +70,6 @@ def _load(published: type[CIFAR10], title: str, root: Path) -> RawDataset:
 
 
 def _part(read: CIFAR10) -> RawPart:
-    # torchvision holds (N, H, W, C).
+    # torchvision stores (N, H, W, C).
     images = np.ascontiguousarray(read.data.transpose(0, 3, 1, 2))
     return RawPart(images=images, labels=np.array(read.targets, dtype=np.int64))

@@ -1,8 +1,8 @@
-"""Data files behind a URI, copied to this node's own disk before they are read.
+"""Copies data files from a URI to this node's own disk before they are read.
 
-A data set with published sums names its files, and no other is copied; each is held against its MD5. Of a folder of images all
-files are copied, and held against their hashes as they arrived; the source is listed each time, and what changed there is copied
-again. A damaged copy is replaced. Processes of one node take turns by a lock of the kernel.
+Of a data set with published checksums only the named files are copied, and each is verified against its MD5. Of a folder of
+images all files are copied, and each copy is verified against the hash of what was read from the source; the source is listed
+each time, and changed files are copied again. A damaged copy is replaced. A kernel lock lets only one process of a node copy.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from raydistill.storage.store import Store
 
 
 def local_folder(data_root: DataRoot, files: Mapping[str, str], folder: str | None) -> Path | None:
-    """The folder of data files on this machine: `data_root` itself, or the copy of what is behind a URI.
+    """The folder of the data files on this machine: `data_root` itself, or the local copy of the files at a URI.
 
     Args:
-        data_root: as a person gave it.
-        files: path below it to published MD5, of what the data set reads.
-        folder: below it, read whole; None where there is none.
+        data_root: a folder, a URI, or None for the default folder.
+        files: path below the data root to published MD5, for every file that the data set reads.
+        folder: folder below the data root that is copied completely; None for no folder.
 
     Raises:
-        DataError: a file is missing at the source, or is not the published one there.
-        StoreError: the source cannot be read, or the cache not written.
+        DataError: a file is missing at the source, or does not have the published MD5.
+        StoreError: the source cannot be read, or the cache cannot be written.
     """
     if data_root is None or isinstance(data_root, Path):
         return data_root
@@ -50,17 +50,19 @@ def _copy_published(source: Store, copy: Store, name: str, md5: str) -> None:
         return
     data = source.read_or_none(name)
     if data is None:
-        raise DataError(f"{source.path(name)} is missing; put it there, or name another place with --data-root")
+        raise DataError(f"{source.path(name)} is missing; put it there, or give another folder or URI with --data-root")
     if _md5(data) != md5:
-        raise DataError(f"{source.path(name)} is damaged: its MD5 is {_md5(data)}, published is {md5}; put it there again")
+        raise DataError(
+            f"{source.path(name)} is damaged: its MD5 is {_md5(data)}, the published MD5 is {md5}; put it there again"
+        )
     copy.write(name, data)
 
 
 def _copy_folder(source: Store, copy: Store) -> None:
-    """Make the copy's files those of the source; `.copied.json` holds their stamps at the source and their hashes."""
+    """Make the copy equal to the source; `.copied.json` holds each file's stamp at the source and its hash."""
     stamps = source.stamps()
     if not stamps:
-        raise DataError(f"{source.root} holds no files; put them there, or name another place with --data-root")
+        raise DataError(f"{source.root} contains no files; put them there, or give another folder or URI with --data-root")
     written = copy.read_or_none(".copied.json")
     known: dict[str, list[str]] = json.loads(written) if written is not None else {}
     for name in known.keys() - stamps.keys():
@@ -71,7 +73,7 @@ def _copy_folder(source: Store, copy: Store) -> None:
 
 
 def _copied(source: Store, copy: Store, name: str, stamp: str, known: list[str] | None) -> str:
-    """The hash of a file's copy, made anew unless the one that is there is whole and of this stamp."""
+    """The hash of a file's copy; copies the file again unless the copy is intact and has this stamp."""
     there = copy.read_or_none(name) if known is not None and known[0] == stamp else None
     if there is not None and known is not None and hashlib.sha256(there).hexdigest() == known[1]:
         return known[1]

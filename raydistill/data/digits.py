@@ -11,11 +11,11 @@ from raydistill.data.raw import RawDataset, RawPart
 
 
 def load_raw_digits(data_root: Path | None) -> RawDataset:
-    """1,797 real 8x8 images that lie inside scikit-learn's wheel.
+    """1,797 real 8x8 images that are part of scikit-learn.
 
     Published without splits: the seeded, stratified split is 797 train, 250 select, 300 confirm, 450 test.
     """
-    del data_root  # nothing to find: the images are part of scikit-learn
+    del data_root  # not needed: the images are part of scikit-learn
     pixels, labels = load_digits(return_X_y=True)
     part = RawPart(images=pixels.reshape(-1, 1, 8, 8).astype(np.uint8), labels=labels.astype(np.int64))
     return RawDataset(

@@ -1,4 +1,4 @@
-"""Image files of a person's own data: read as bytes, brought to one size, refused with the file's name and a reason."""
+"""Reads the image files of the user's own data as bytes of one size; a file that cannot be used is named with the reason."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def read_images(paths: Sequence[Path], size: int | None, like: Path | None = Non
 
     Args:
         paths: at least one.
-        size: height and width; larger images are scaled by their shorter side and cut in the middle. None takes the size of the
-            first image for all.
-        like: the image that all must be like, where it is not the first of them.
+        size: height and width; larger images are scaled by their shorter side and centre-cropped. With None all images must have
+            the size of the first.
+        like: the image whose channels and size all images must have; None means the first of `paths`.
 
     Raises:
-        DataError: a file is no image, has transparency or more than 8 bits, is too small, or differs from the first in its
-            channels or (without `size`) in its size; the file is named.
+        DataError: a file is not an image, has transparency or more than 8 bits, is too small, or differs from the first in its
+            channels or (without `size`) in its size; the message names the file.
     """
     model = like or paths[0]
     first = _read_image(model, size)
@@ -35,34 +35,37 @@ def read_images(paths: Sequence[Path], size: int | None, like: Path | None = Non
         image = _read_image(path, size)
         if image.shape != first.shape:
             raise DataError(
-                f"{path} has {_in_words(image)}, {model} has {_in_words(first)}; all images must be alike: convert one sort"
+                f"{path} has {_in_words(image)}, but {model} has {_in_words(first)}; all images must have the same channels and "
+                "size: convert one of the two kinds"
             )
         images[place] = image
     return images
 
 
 def _read_image(path: Path, size: int | None) -> NDArray[np.uint8]:
-    """(C, H, W) bytes, turned as the file's orientation says."""
+    """(C, H, W) bytes, rotated as the file's orientation says."""
     try:
         with Image.open(path) as opened:
             mode = opened.mode
             if opened.has_transparency_data:
-                raise DataError(f"{path} has transparency, whose colour nobody knows; save it without an alpha channel")
+                raise DataError(f"{path} has transparency, so its colours are not defined; save it without an alpha channel")
             if mode not in GREY_MODES + COLOUR_MODES:
-                raise DataError(f"{path} has pixels of the kind {mode}; 8 bits of grey or colour are wanted: convert it")
+                raise DataError(
+                    f"{path} has pixels of mode {mode}; allowed are grey or colour with 8 bits per channel: convert it"
+                )
             image = ImageOps.exif_transpose(opened).convert("L" if mode in GREY_MODES else "RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} is no image that can be read ({error}); take it out or replace it") from error
+        raise DataError(f"{path} cannot be read as an image ({error}); remove or replace it") from error
     pixels = np.asarray(image if size is None else _of_size(image, size, path))
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
 def _of_size(image: Image.Image, size: int, path: Path) -> Image.Image:
-    """The middle square of an image scaled by its shorter side; an image of the size itself is left as it is."""
+    """Scale an image by its shorter side and crop the central square; an image of the right size is returned unchanged."""
     if min(image.size) < size:
         width, height = image.size
         raise DataError(
-            f"{path} has {width} x {height} pixels, below the size {size}; enlarging would invent pixels: give a smaller size"
+            f"{path} has {width} x {height} pixels, smaller than size {size}; images are not enlarged: write a smaller size"
         )
     if image.size == (size, size):
         return image

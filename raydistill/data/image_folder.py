@@ -1,9 +1,8 @@
-"""A folder of images in class folders, with a test part of its own or without.
+"""A folder of images with one folder per class, with or without a test split of its own.
 
-`path/train/<class>/*` and `path/test/<class>/*`, or `path/<class>/*`. Classes are in the order of their folders' names, images in
-the order of their files' names. Names that begin with a dot are the operating system's and left out; anything else that does not
-belong is an error, because what is left out silently is missed late. Classes may differ in size: the split keeps their shares,
-and the smallest class bounds the IPC.
+`path/train/<class>/*` and `path/test/<class>/*`, or `path/<class>/*`. Classes are sorted by folder name, images by file name.
+Names that begin with a dot are ignored; every other unexpected file is an error, because ignoring it could leave out data.
+Classes may differ in size: the split keeps their proportions, and the smallest class limits the IPC.
 """
 
 from __future__ import annotations
@@ -20,36 +19,36 @@ from raydistill.errors import DataError
 from raydistill.spaces.sections import ImageFolderConfig
 
 DEFAULT_TEST_FRACTION = 0.2
-"""Where no test part is set apart: a confirm part of a tenth then leaves 0.6 of the images to train on."""
+"""For a folder without test/: with the default select and confirm splits of a tenth each, 0.6 of the images are left to train."""
 
 
 def load_image_folder(config: ImageFolderConfig, data_root: Path | None) -> RawDataset:
-    """The images of a folder, as large as the config says.
+    """The images of a folder, scaled to the size in the config.
 
-    Without a stated share, a tenth is select and a tenth confirm, as on MNIST: from a few thousand images on the confirm part
-    decides margins of 2 points, and a space whose margin it cannot decide is refused before anything is trained.
+    By default a tenth of the images is select and a tenth is confirm. With a few thousand images the confirm split can decide
+    margins of 2 points; a search space with a margin that it cannot decide is refused before anything is trained.
 
     Args:
-        config: where it lies, the size, and the shares of the parts.
-        data_root: what a relative path is below; None means `~/.cache/raydistill`.
+        config: path, size, and the fractions of the splits.
+        data_root: folder to which a relative path refers; None means `~/.cache/raydistill`.
 
     Raises:
-        DataError: the folder has not this form, or a class is too small, or a file is no image; named.
+        DataError: the folder does not have this layout, a class is too small, or a file is not an image; the message names it.
     """
     folder = root_folder(data_root) / Path(config.path).expanduser()
     if not folder.is_dir():
-        raise DataError(f"{folder} is no folder; give dataset.path in full, or below --data-root")
+        raise DataError(f"{folder} is not a folder; give dataset.path as an absolute path, or relative to --data-root")
     parts = {name for name in ("train", "test") if (folder / name).is_dir()}
     if len(parts) == 1:
-        raise DataError(f"{folder} has {parts.pop()}/ alone; give it train/ and test/, or put the class folders into it directly")
+        raise DataError(f"{folder} has only {parts.pop()}/; add both train/ and test/, or put the class folders directly into it")
     sizes = {"select": config.select_fraction, "confirm": config.confirm_fraction}
     if parts:
         _refuse_others(folder, config)
         classes, test = _classes(folder / "train"), _classes(folder / "test")
         if set(classes) != set(test):
             raise DataError(
-                f"{folder / 'train'} and {folder / 'test'} differ in the classes {', '.join(sorted(set(classes) ^ set(test)))}; "
-                "give both the same class folders"
+                f"only one of {folder / 'train'} and {folder / 'test'} has the classes "
+                f"{', '.join(sorted(set(classes) ^ set(test)))}; both must have the same class folders"
             )
     else:
         classes, test = _classes(folder), None
@@ -70,26 +69,26 @@ def load_image_folder(config: ImageFolderConfig, data_root: Path | None) -> RawD
 def _refuse_others(folder: Path, config: ImageFolderConfig) -> None:
     others = [entry.name for entry in _entries(folder) if entry.name not in ("train", "test")]
     if others:
-        raise DataError(f"{folder} has {', '.join(others)} beside train/ and test/; move them away, or into one of these")
+        raise DataError(f"{folder} has {', '.join(others)} beside train/ and test/; remove them, or move them into one of these")
     if config.test_fraction is not None:
-        raise DataError(f"test_fraction is {config.test_fraction}, and {folder} has test/: take test_fraction out")
+        raise DataError(f"test_fraction is {config.test_fraction}, but {folder} has test/: remove test_fraction")
 
 
 def _classes(folder: Path) -> dict[str, list[Path]]:
-    """The files of each class, both in order of their names."""
+    """The files of each class; classes and files are sorted by name."""
     classes = {}
     for entry in _entries(folder):
         if not entry.is_dir():
-            raise DataError(f"{entry} lies beside the class folders; every image belongs into the folder of its class: move it")
+            raise DataError(f"{entry} is beside the class folders; every image must be in the folder of its class: move it")
         classes[entry.name] = _entries(entry)
         for file in classes[entry.name]:
             if not file.is_file():
-                raise DataError(f"{file} is no file; a class folder holds images and nothing else: move it away")
+                raise DataError(f"{file} is not a file; a class folder may contain only images: remove it")
         if not classes[entry.name]:
-            raise DataError(f"{entry} is an empty class; put images into it, or delete the folder")
+            raise DataError(f"{entry} is an empty class folder; put images into it, or delete it")
     if len(classes) < 2:
         found = f"one class ({', '.join(classes)})" if classes else "no class folders"
-        raise DataError(f"{folder} has {found}; two classes or more are wanted: give each its folder of images")
+        raise DataError(f"{folder} has {found}; expected at least two classes: make one folder of images per class")
     return classes
 
 
@@ -98,14 +97,14 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _refuse_small(classes: dict[str, list[Path]], sizes: dict[str, float], folder: Path) -> None:
-    """Refuse classes that cannot have an image in every part."""
+    """Refuse classes that are too small to have an image in every split."""
     least = math.ceil(round(1 / min(*sizes.values(), 1 - sum(sizes.values())), 6))
     for name, files in classes.items():
         if len(files) < least:
             shares = ", ".join(f"{part} {fraction:g}" for part, fraction in sizes.items())
             raise DataError(
-                f"{folder / name} has {len(files)} images, too few for an image in every part ({shares}); {least} are wanted: "
-                "add images, raise the fractions, or take the class out"
+                f"{folder / name} has {len(files)} images, too few for an image in every split ({shares}); expected at least "
+                f"{least}: add images, raise the fractions, or remove the class"
             )
 
 

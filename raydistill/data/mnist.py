@@ -1,8 +1,8 @@
-"""MNIST and FashionMNIST in torchvision's layout, every file held against its published checksum.
+"""MNIST and FashionMNIST in torchvision's layout; every file is verified against its published checksum.
 
 Sources: LeCun, Bottou, Bengio, Haffner, Proceedings of the IEEE 1998; Xiao, Rasul, Vollgraf, "Fashion-MNIST", 2017. MNIST is
-read from its unpacked files, whose MD5 sums are published; of FashionMNIST only the sums of the packed files are, so those are
-read. torchvision leaves both kinds in the folder.
+read from its unpacked files, whose MD5 sums are published. For FashionMNIST only the sums of the gzip files are published, so
+these are read. torchvision keeps both kinds of files in the folder.
 """
 
 from __future__ import annotations
@@ -28,32 +28,33 @@ FASHION_MD5: dict[str, str] = dict(FashionMNIST.resources)
 FILES = {f"MNIST/raw/{name}": md5 for name, md5 in MD5.items()}
 FASHION_FILES = {f"FashionMNIST/raw/{name}": md5 for name, md5 in FASHION_MD5.items()}
 SIZES = {"select": 5000, "confirm": 5000}
-"""As many as the published test images, halved: at 99 % accuracy 5,000 images leave a standard error of 0.14 points, at 92 %
-(FashionMNIST) one of 0.38, and the 50,000 that remain train as well as 60,000."""
+"""Together as many as the published test images. With 5,000 images the standard error is 0.14 points at 99 % accuracy and 0.38
+points at 92 % (FashionMNIST); the remaining 50,000 images train about as well as 60,000."""
 
 
 def load_mnist(data_root: Path | None) -> RawDataset:
-    """60,000 training digits, split into 50,000 train, 5,000 select, 5,000 confirm; the 10,000 test digits stay in their files.
+    """60,000 training digits, split into 50,000 train, 5,000 select, 5,000 confirm; the 10,000 test digits are not read.
 
     Args:
-        data_root: folder that holds or shall hold `MNIST/raw/`; None means `~/.cache/raydistill`.
+        data_root: folder of `MNIST/raw/`, created if missing; None means `~/.cache/raydistill`.
 
     Raises:
-        DataError: a file is missing and may not or cannot be downloaded, or is damaged.
+        DataError: a file is damaged, or missing while the download is forbidden or fails.
     """
     return _load("MNIST", data_root, MD5, MNIST, tuple("0123456789"), mirror_keeps_class=False)
 
 
 def load_fashion_mnist(data_root: Path | None) -> RawDataset:
-    """60,000 grey pictures of clothing, split as MNIST.
+    """60,000 grey images of clothing, split like MNIST.
 
-    A mirrored garment is the same garment, though DC and DM leave out flips only for digits by name; so "dsa" flips here too.
+    A mirrored garment belongs to the same class, so the augmentation "dsa" flips images here. The code of DC and DM leaves out
+    flips only for data sets of digits.
 
     Args:
-        data_root: folder that holds or shall hold `FashionMNIST/raw/`; None means `~/.cache/raydistill`.
+        data_root: folder of `FashionMNIST/raw/`, created if missing; None means `~/.cache/raydistill`.
 
     Raises:
-        DataError: a file is missing and may not or cannot be downloaded, or is damaged.
+        DataError: a file is damaged, or missing while the download is forbidden or fails.
     """
     return _load("FashionMNIST", data_root, FASHION_MD5, FashionMNIST, tuple(FashionMNIST.classes), mirror_keeps_class=True)
 
@@ -91,5 +92,5 @@ def _read(folder: Path, part: str, sums: dict[str, str]) -> RawPart:
 
 
 def _values(data: bytes, name: str) -> bytes:
-    """The file in the idx format: a header of 16 bytes before images and of 8 before labels, then a byte per value."""
+    """The content in idx format: a header (16 bytes for images, 8 bytes for labels), then one byte per value."""
     return gzip.decompress(data) if name.endswith(".gz") else data

@@ -1,6 +1,6 @@
-"""Invertible preprocessing, fitted on the train part: standardisation per channel, and ZCA whitening.
+"""Invertible preprocessing, fitted on the train split: standardisation per channel, and ZCA whitening.
 
-Both fits start from whole sums of bytes, which are exact in any order: they do not change with the number of threads.
+Both fits start from integer sums of bytes, which are exact in any order, so they do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class Standardise:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Whiten:
-    """Subtract each pixel's mean and decorrelate all pixels of an image, turned back so that it still looks like one (ZCA).
+    """ZCA whitening: subtract each pixel's mean and decorrelate the pixels, such that the result still resembles the image.
 
-    The value is a name; the matrices, 75 MB for 3 x 32 x 32, lie once per user in `zca.FOLDER` under that name and not in every
-    set. They can be made again from the data.
+    Holds only the key of the matrices (75 MB for 3 x 32 x 32), which are stored once per user in `zca.FOLDER` and not in every
+    set. They can be computed again from the data.
     """
 
     key: str
@@ -73,7 +73,7 @@ Preprocess = Standardise | Whiten
 
 
 def fit(kind: str, images: NDArray[np.uint8], white: int) -> Preprocess:
-    """The preprocessing of a kind (standardise or zca) for (N, C, H, W) images whose largest value is `white`.
+    """Fit the preprocessing (`kind`: standardise or zca) to (N, C, H, W) images whose largest possible value is `white`.
 
     Raises:
         DataError: a channel is constant, or the images are too large to be whitened.
@@ -90,11 +90,11 @@ def fit_standardise(images: NDArray[np.uint8], white: int) -> Standardise:
     values = (np.arange(256, dtype=np.float32) / np.float32(white)).astype(np.float64)
     mean, std = [], []
     for channel in range(images.shape[1]):
-        # A histogram instead of float64 copies: a fit on 224 x 224 images then needs no memory of its own.
+        # A histogram instead of float64 copies keeps the memory small, also for 224 x 224 images.
         counts = sum(np.bincount(image.ravel(), minlength=256) for image in images[:, channel])
         share = counts / images[:, channel].size
         mean.append(float(share @ values))
         std.append(float(np.sqrt(share @ (values - mean[-1]) ** 2)))
         if np.count_nonzero(counts) == 1:
-            raise DataError("a colour channel has the same value in every train image; drop the channel or check the data")
+            raise DataError("a colour channel has the same value in every train image; remove the channel or check the data")
     return Standardise(mean=tuple(mean), std=tuple(std))

@@ -1,4 +1,4 @@
-"""Files of published data sets: found or downloaded, and held against their published checksums before anything is read."""
+"""Files of published data sets: downloads missing files, and verifies the published checksums before anything is read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from raydistill.storage.node_cache import cache_folder
 
 
 def root_folder(data_root: Path | None) -> Path:
-    """The folder of the data files; None means the cache folder, `~/.cache/raydistill` unless the environment names another."""
+    """The folder of the data files; None means the cache folder, by default `~/.cache/raydistill` (see `cache_folder`)."""
     return data_root.expanduser() if data_root is not None else cache_folder()
 
 
@@ -20,34 +20,34 @@ def see_to_files(title: str, folder: Path, names: Collection[str], download: Cal
     """Download a data set if a file of it is missing.
 
     Args:
-        title: the data set as a person names it.
-        folder: where its files lie.
-        names: of the files.
-        download: puts them there.
+        title: name of the data set for messages.
+        folder: folder of its files.
+        names: names of its files.
+        download: downloads the files into the folder.
 
     Raises:
-        DataError: a file is missing and may not or cannot be downloaded.
+        DataError: a file is missing, and the download is forbidden or fails.
     """
     missing = [name for name in names if not (folder / name).is_file()]
     if not missing:
         return
-    wanted = f"{title} files are missing: put {', '.join(missing)} into {folder}, or name another folder with --data-root"
+    remedy = f"{title} files are missing: put {', '.join(missing)} into {folder}, or give another folder with --data-root"
     if os.environ.get("RAYDISTILL_OFFLINE") == "1":
-        raise DataError(f"{wanted}; RAYDISTILL_OFFLINE=1 forbids the download")
+        raise DataError(f"{remedy}; RAYDISTILL_OFFLINE=1 forbids the download")
     try:
         download()
     except (OSError, RuntimeError) as error:
-        raise DataError(f"{wanted}; the download failed: {error}") from error
+        raise DataError(f"{remedy}; the download failed: {error}") from error
 
 
 def checked_bytes(path: Path, md5: str) -> bytes:
     """The bytes of a file.
 
     Raises:
-        DataError: they are not the published ones.
+        DataError: the file does not have the published MD5.
     """
     data = path.read_bytes()
     found = hashlib.md5(data, usedforsecurity=False).hexdigest()
     if found != md5:
-        raise DataError(f"{path} is damaged: its MD5 is {found}, published is {md5}; delete it and fetch it again")
+        raise DataError(f"{path} is damaged: its MD5 is {found}, the published MD5 is {md5}; delete it and download it again")
     return data

@@ -24,13 +24,13 @@ class RawDataset:
     """What a data set function returns."""
 
     search: RawPart
-    """The published training images, or all images where none are set apart for testing."""
+    """The published training images, or all images if no test split is published."""
     load_test: Callable[[], RawPart] | None
-    """Loads the published test images; None where the test part is split off `search`."""
+    """Loads the published test images; None if the test split is taken from `search`."""
     sizes: Mapping[str, int]
-    """Images of each part to split off `search`, in the order select, confirm[, test]; the rest is train."""
+    """Number of images of each split taken from `search`, in the order select, confirm[, test]; the rest is train."""
     white: int
     """Largest pixel value."""
     class_names: tuple[str, ...]
     mirror_keeps_class: bool
-    """Whether a mirrored image is still of its class."""
+    """Whether a mirrored image still belongs to its class."""

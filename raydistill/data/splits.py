@@ -1,7 +1,7 @@
-"""Data sets, their split into train, select and confirm, and the one door to the test split.
+"""Data sets, their split into train, select and confirm, and `open_test`, the only function that returns test images.
 
-`DATASETS` maps a name to a function that loads the published parts; everything else is shared. A new data set is one function
-and one line. A folder of a person's own images is the one that is told more than its name (`ImageFolderConfig`).
+`DATASETS` maps a name to a function that loads the published images; everything else is shared. A new data set is one function
+and one line. Only a folder of the user's own images needs more settings than a name (`ImageFolderConfig`).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class LabelledImages:
     """Preprocessed images with their classes."""
 
     images: Tensor
-    """(N, C, H, W) float32; large ones are `ByteImages`."""
+    """(N, C, H, W) float32; images of large data sets are `ByteImages`."""
     labels: Tensor
     """(N,) int64."""
 
@@ -58,19 +58,19 @@ class LabelledImages:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Splits:
-    """What a search may see of a data set; the test split is not in it."""
+    """The images of a data set that a search may use; the test split is not among them."""
 
     train: LabelledImages
     select: LabelledImages
-    """Read by trials, to choose."""
+    """Images on which trials are evaluated and compared."""
     confirm: LabelledImages
-    """Read for a named winner only."""
+    """Images on which only candidates for the winner are evaluated."""
     preprocess: Preprocess
     class_names: tuple[str, ...]
     mirror_keeps_class: bool
-    """Whether a mirrored image is still of its class; false for digits."""
+    """Whether a mirrored image still belongs to its class; false for digits."""
     train_bytes: int
-    """Bytes of the train part as published: one per pixel and channel, one per label."""
+    """Bytes of the train split as published: one per pixel and channel, one per label."""
     sha256: str
     """Hash of the raw train, select and confirm images, labels and their split."""
 
@@ -98,15 +98,15 @@ NAMES = (*DATASETS, "image_folder")
 FILES = {"mnist": MNIST_FILES, "fashion_mnist": FASHION_FILES, "cifar10": CIFAR10_FILES, "cifar100": CIFAR100_FILES}
 """Files below the data root, each with its published MD5."""
 LARGEST_FLOATS_BYTES = 2**28
-"""Data sets whose images would take more as floats stay bytes: CIFAR, MHIST. MNIST (0.18 GiB) does not."""
+"""Data sets whose images would need more memory as floats are stored as bytes: CIFAR and MHIST, but not MNIST (0.18 GiB)."""
 
 
 @functools.lru_cache(maxsize=2)
 def load_splits(config: DatasetConfig, data_root: DataRoot = None) -> Splits:
-    """The train, select and confirm parts of a data set, preprocessed as fitted on the train part; kept per process.
+    """The train, select and confirm splits of a data set, preprocessed (fitted on the train split); cached per process.
 
     Raises:
-        DataError: files are missing or damaged, or a part has no image of some class.
+        DataError: files are missing or damaged, or a split has no image of some class.
     """
     raw = load_raw(config, data_root)
     indices = _split(raw, config)
@@ -129,7 +129,7 @@ def load_splits(config: DatasetConfig, data_root: DataRoot = None) -> Splits:
 
 
 def data_facts(config: DatasetConfig, data_root: DataRoot = None) -> DataFacts:
-    """What a search space is checked against.
+    """The sizes of a data set that a search space is checked against.
 
     Raises:
         DataError: files are missing or damaged.
@@ -139,7 +139,7 @@ def data_facts(config: DatasetConfig, data_root: DataRoot = None) -> DataFacts:
 
 
 def count_test_images(config: DatasetConfig, data_root: DataRoot = None) -> int:
-    """How many images the test split has, 0 where there is none; their number alone leaves this function, so nothing is opened.
+    """Number of images in the test split, 0 if there is none. Only the number is returned, so this does not count as an opening.
 
     Raises:
         DataError: files are missing or damaged.
@@ -149,20 +149,20 @@ def count_test_images(config: DatasetConfig, data_root: DataRoot = None) -> int:
 
 
 def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: DataRoot = None) -> LabelledImages:
-    """The test split, preprocessed as fitted on the train part. The only door to it; the opening is logged before it opens.
+    """The test split, preprocessed as fitted on the train split. Only this function returns test images; each call is logged.
 
     Args:
         config: the data set and its split.
-        reason: why it is opened; kept in the log.
-        log: where `test_openings/` gets one JSON file per opening.
+        reason: why the test split is opened; stored in the log.
+        log: store in which `test_openings/` gets one JSON file per opening.
         data_root: folder or URI of the data files.
 
     Raises:
-        ValueError: no reason is given.
+        ValueError: the reason is blank.
         DataError: files are missing or damaged.
     """
     if not reason.strip():
-        raise ValueError("the test split is opened without a reason; give one: it is kept in the log of openings")
+        raise ValueError("the reason for opening the test split is blank; give one: it is stored in the log of openings")
     opened_at = datetime.now(UTC)
     entry = {
         "opened_at": opened_at.isoformat(),
@@ -185,7 +185,7 @@ def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: Data
 
 
 def load_raw(config: DatasetConfig, data_root: DataRoot) -> RawDataset:
-    """A data set as published, whole but for its test part.
+    """A data set as published, without its test images.
 
     Raises:
         DataError: files are missing or damaged.
@@ -197,7 +197,7 @@ def load_raw(config: DatasetConfig, data_root: DataRoot) -> RawDataset:
 
 
 def _whole_folder(config: DatasetConfig) -> str | None:
-    """The folder below the data root that a data set without published sums is made of; None where there is none."""
+    """The folder below the data root of a data set without published checksums; None for other data sets and absolute paths."""
     if isinstance(config, ImageFolderConfig):
         path = Path(config.path).expanduser()
         return None if path.is_absolute() else config.path
@@ -205,7 +205,7 @@ def _whole_folder(config: DatasetConfig) -> str | None:
 
 
 def _split(raw: RawDataset, config: DatasetConfig) -> dict[str, NDArray[np.int64]]:
-    """Seeded, stratified indices per part name; what no part takes is train."""
+    """Seeded, stratified indices per split name; images that are in no other split are in train."""
     rest, labels = np.arange(len(raw.search.labels)), raw.search.labels
     indices = {}
     for name, size in reversed(list(raw.sizes.items())):
@@ -215,15 +215,15 @@ def _split(raw: RawDataset, config: DatasetConfig) -> dict[str, NDArray[np.int64
             counts = np.bincount(labels, minlength=len(raw.class_names))
             shares = ", ".join(f"{part} {images}" for part, images in raw.sizes.items())
             raise DataError(
-                f"{_in_words(config)}: class {raw.class_names[int(counts.argmin())]} has {counts.min()} images of {len(labels)}, "
-                f"too few for its share of every part ({shares} images); add images, or change the shares"
+                f"{_in_words(config)}: class {raw.class_names[int(counts.argmin())]} has {counts.min()} of {len(labels)} images, "
+                f"too few for every split ({shares} images); add images, or change the fractions"
             ) from error
     indices["train"] = rest
     return {name: np.sort(chosen) for name, chosen in indices.items()}
 
 
 def _in_words(config: DatasetConfig) -> str:
-    """The folder of a person's own images, or the data set's name."""
+    """The path of an image folder, or the data set's name."""
     return config.path if isinstance(config, ImageFolderConfig) else config.name
 
 
@@ -232,8 +232,8 @@ def _refuse_missing_class(name: str, part: RawPart, class_names: tuple[str, ...]
     if counts.min() == 0:
         missing = class_names[int(counts.argmin())]
         raise DataError(
-            f"{_in_words(config)}: the {name} part has no image of class {missing}; give the class more images or the part a "
-            "larger share"
+            f"{_in_words(config)}: the {name} split has no image of class {missing}; add images of this class, or raise the "
+            "fraction of the split"
         )
 
 
@@ -254,15 +254,15 @@ def _hash(raw: RawDataset, indices: dict[str, NDArray[np.int64]]) -> str:
 
 
 def splits_of(config: TrialConfig[Any], data_root: DataRoot) -> Splits:
-    """The data that a config names.
+    """The splits of the data set in a trial's config.
 
     Raises:
-        DataError: the data is not the data of the config.
+        DataError: the data differs from the data for which the config was made.
     """
     splits = load_splits(config.dataset, data_root)
     if splits.sha256 != config.data_sha256:
         raise DataError(
-            f"data set {config.dataset.name} has hash {splits.sha256[:12]}, the trial was made for {config.data_sha256[:12]}: "
-            "put the same data back, or start a new study"
+            f"data set {config.dataset.name} has hash {splits.sha256[:12]}, but the trial was made for "
+            f"{config.data_sha256[:12]}: restore the original data, or start a new study"
         )
     return splits

@@ -1,10 +1,10 @@
-"""The matrices of ZCA whitening: fitted on bytes, kept once per user in a file named by the hash of what shaped them.
+"""The matrices of ZCA whitening: fitted on bytes, stored once per user in a file named by the hash of images and settings.
 
 Symbols: N images, D = C x H x W pixels, S covariance of pixels in 0 to 1, e = EPS. Whitening is (x - mean) V (L + e)^-1/2 V', its
 inverse V (L + e)^1/2 V', where S = V L V'.
 
-Source: Krizhevsky 2009, appendix; e = 0.1 on pixels in 0 to 1, as DataDAM, MTT, DATM and PAD set it. They fit on all published
-train images; here it is the train part alone, so that select and confirm images shape nothing.
+Source: Krizhevsky 2009, appendix; e = 0.1 on pixels in 0 to 1, as in DataDAM, MTT, DATM and PAD. They fit on all published
+train images; here only the train split is used, so that select and confirm images have no influence.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CHUNK = 1000
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Matrices:
-    """One whitening and its inverse."""
+    """The matrices of one whitening and its inverse."""
 
     mean: Tensor
     """(C, H, W) of pixels in 0 to 1."""
@@ -45,7 +45,7 @@ class Matrices:
 
 
 def fit(images: NDArray[np.uint8], white: int) -> str:
-    """The key of the whitening of (N, C, H, W) bytes; its matrices are made if they are not on this machine.
+    """The key of the whitening of (N, C, H, W) bytes; its matrices are computed if they are not on this machine.
 
     Raises:
         DataError: the images are too large.
@@ -54,8 +54,9 @@ def fit(images: NDArray[np.uint8], white: int) -> str:
     if max(height, width) > LARGEST_SIDE:
         values = images[0].size
         raise DataError(
-            f"images of {height} x {width} pixels are to be whitened, which takes a matrix of {values} x {values} values "
-            f"({4 * values**2 / 1e9:.0f} GB); up to {LARGEST_SIDE} x {LARGEST_SIDE} are allowed: write preprocess: standardise"
+            f"whitening images of {height} x {width} pixels needs a matrix of {values} x {values} values "
+            f"({4 * values**2 / 1e9:.0f} GB); at most {LARGEST_SIDE} x {LARGEST_SIDE} pixels are allowed: write preprocess: "
+            "standardise"
         )
     digest = hashlib.sha256(f"zca eps {EPS} white {white} shape {images.shape}".encode())
     digest.update(np.ascontiguousarray(images).data)
@@ -75,13 +76,13 @@ def matrices(key: str) -> Matrices:
     name = f"{key}.safetensors"
     if not Store(FOLDER).exists(name):
         raise DataError(
-            f"the ZCA matrices {key[:12]} are not in {FOLDER}; load the data set of the set, for example with "
-            "raydistill evaluate, and they are made again"
+            f"the ZCA matrices {key[:12]} are not in {FOLDER}; load the data set of this synthetic set, for example with "
+            "raydistill evaluate, which computes them again"
         )
     try:
         return Matrices(**load(Store(FOLDER).read(name)))
     except (SafetensorError, TypeError) as error:
-        raise DataError(f"{FOLDER}/{name} is damaged ({error}); delete it, and it is made again") from error
+        raise DataError(f"{FOLDER}/{name} is damaged ({error}); delete it, and it is computed again") from error
 
 
 def times(images: Tensor, matrix: Tensor) -> Tensor:
@@ -100,7 +101,7 @@ def _decompose(images: NDArray[np.uint8], white: int) -> dict[str, Tensor]:
     products = np.zeros((images[0].size, images[0].size))
     for start in range(0, count, CHUNK):
         rows = images[start : start + CHUNK].reshape(-1, images[0].size).astype(np.float64)
-        # Sums of products of bytes stay whole numbers below 2^53, so no order of summation changes them.
+        # Sums of products of bytes are whole numbers below 2^53, so the order of summation does not change them.
         total += rows.sum(axis=0)
         products += rows.T @ rows
     covariance = (products - np.outer(total, total) / count) / ((count - 1) * float(white) ** 2)

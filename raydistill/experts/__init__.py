@@ -1,13 +1,13 @@
-"""Expert trajectories on the store: `<store>/experts/<key>/`, built once, read by every trial of every study.
+"""Expert trajectories in the store, in `<store>/experts/<key>/`: trained once, shared by the trials of all studies.
 
-The key is the hash of every setting that shapes an expert (`core.experts.ExpertSettings`); how many experts there are and which
-snapshots were kept is not part of it, so a later study that needs more experts adds to what is there, and one that needs more
-snapshots trains the same ones again. Each expert is a job of its own, so that jobs run side by side and a killed build trains
-none twice. A trial never builds experts.
+The key is the hash of all settings on which an expert depends (`core.experts.ExpertSettings`). The number of experts and the
+saved snapshots are not part of it: a later study that needs more experts adds them, and one that needs more snapshots trains the
+same experts again. Each expert is a job of its own, so experts train in parallel, and a killed build does not repeat finished
+ones. A trial never builds experts.
 
-    settings.json               everything that shapes them
-    expert-000.json             hash, epochs, accuracy, seconds, code, versions; written last
+    settings.json               the settings
+    expert-000.json             its row: hash, epochs, accuracy, seconds, code, versions; written last
     expert-000-<hash>.safetensors   epochs (n,) and snapshots (n, P)
-    scores-000.json, scores-000-<hash>.safetensors  difficulty by one network, where a curriculum needs it
+    scores-000.json, scores-000-<hash>.safetensors  difficulty of the images by one network, if a curriculum needs it
     uses/<study>.json           studies whose trials read them
 """

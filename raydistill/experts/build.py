@@ -1,4 +1,4 @@
-"""Training experts and scoring images, one job each."""
+"""Trains experts and networks that score the difficulty of images, one job each."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ from raydistill.storage.store import Store
 
 
 def check_disk(needs: Sequence[ExpertNeed], store: Store, *, rebuild_damaged: bool = False) -> None:
-    """Refuse to begin what the disk cannot hold; a store that is no local folder has no limit that could be asked for.
+    """Check that the disk has space for the missing experts; does nothing for stores that are not local folders.
 
     Raises:
-        StoreError: the disk has too little room for the experts that are missing.
+        StoreError: the disk has too little free space.
     """
     if not store.is_local:
         return
-    wanted = sum(need.size_bytes // need.count * len(missing(need, store, rebuild_damaged=rebuild_damaged)[1]) for need in needs)
+    needed = sum(need.size_bytes // need.count * len(missing(need, store, rebuild_damaged=rebuild_damaged)[1]) for need in needs)
     folder = store.local_path(".")
     free = shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.exists())).free
-    if wanted > free:
+    if needed > free:
         raise StoreError(
-            f"the experts take {wanted / 2**30:.2f} GiB and {folder} has {free / 2**30:.2f} GiB left: take fewer experts or an "
-            "earlier window, give another --store, or make room (raydistill experts prune)"
+            f"the experts need {needed / 2**30:.2f} GiB, but {folder} has {free / 2**30:.2f} GiB free: use fewer experts or an "
+            "earlier window, give another --store, or free space (raydistill experts prune)"
         )
 
 
 def build_scores(config: TrialConfig[Any], index: int, store: Store, data_root: DataRoot = None, *, need: ExpertNeed) -> None:
-    """Train one of the networks that score the images, and write its scores; nothing if they are there.
+    """Train one of the networks that score the images, and write its scores; does nothing if they exist.
 
     Args:
-        config: a trial that reads the set; says what data, threads and device to use.
-        index: which network.
-        store: holds the sets.
+        config: a trial that reads the experts; determines data, threads and device.
+        index: number of the network.
+        store: the store with the expert sets.
         data_root: folder or URI of the data files.
-        need: the set.
+        need: the expert set.
     """
     file = need.file("scores", index)
     if is_whole(store, file, set(), rebuild_damaged=True):
@@ -65,9 +65,9 @@ def build_scores(config: TrialConfig[Any], index: int, store: Store, data_root: 
 
 
 def build_expert(config: TrialConfig[Any], index: int, store: Store, data_root: DataRoot = None, *, need: ExpertNeed) -> None:
-    """Train one expert and write it; nothing if it is there. Arguments as for `build_scores`.
+    """Train one expert and write it; does nothing if it exists. Arguments as for `build_scores`.
 
-    Snapshots that an earlier build kept for another window stay.
+    Snapshots that an earlier build saved for another window are saved again.
     """
     file = need.file("expert", index)
     if is_whole(store, file, need.kept, rebuild_damaged=True):
@@ -77,7 +77,7 @@ def build_expert(config: TrialConfig[Any], index: int, store: Store, data_root: 
 
 
 def train_and_keep(part: TrainPart, index: int, store: Store, need: ExpertNeed, device: torch.device) -> None:
-    """Train one expert on a part and write it; nothing if it is there."""
+    """Train one expert on the given images and write it; does nothing if it exists."""
     file = need.file("expert", index)
     if is_whole(store, file, need.kept, rebuild_damaged=True):
         return
@@ -127,5 +127,5 @@ def _epochs_there(store: Store, file: str) -> set[int]:
     try:
         row = read_row(store, file)
     except StoreError:
-        return set()  # a damaged row is about to be written anew, and names nothing worth keeping
+        return set()  # a damaged row is about to be replaced, so its epochs do not count
     return set() if row is None else set(row.epochs)

@@ -1,4 +1,4 @@
-"""The files of an expert set: rows, tensors held against their hashes, and the set as a method reads it."""
+"""The files of an expert set: a row (JSON) and tensors with a verified hash per expert, and the set as methods read it."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored
 
 IN_MEMORY_BYTES = 2**29
-"""Snapshots that are kept in memory; the published sets of experts are larger, and an iteration needs two of theirs."""
-HOW_TO_REBUILD = "have it built again: raydistill experts build SPACE"
+"""Limit of the snapshots cached in memory; at least two are cached, because each iteration of a method needs two."""
+HOW_TO_REBUILD = "build it again: raydistill experts build SPACE"
 
 
 class ExpertRow(Config):
-    """What is known of one expert, or of one network's scores. Written after its tensors: where it is, they are whole."""
+    """Information about one expert, or about one network's scores. Written after the tensors: if it exists, they are complete."""
 
     epochs: tuple[int, ...] = Field(strict=False)
-    """Whose snapshots the file holds; empty for scores."""
+    """Epochs whose snapshots the file contains; empty for scores."""
     sha256: str
-    """Of the tensors' file."""
+    """Hash of the file of tensors."""
     bytes: int
     train_accuracy_fraction: float | None
-    """At the last epoch, on the train part; null for scores."""
+    """Accuracy on the train split after the last epoch; null for scores."""
     seconds: float
     code_sha256: str
     versions: dict[str, str]
@@ -57,15 +57,15 @@ def read_row(store: Store, file: str) -> ExpertRow | None:
 
 
 def tensors_file(file: str, sha256: str) -> str:
-    """Where an expert's tensors lie. By their hash: an expert that is built anew leaves the file that a running trial reads."""
+    """Name of the file with an expert's tensors; includes their hash, so that a rebuild keeps the file a running trial reads."""
     return f"{file}-{sha256[:12]}.safetensors"
 
 
 def read_tensors(store: Store, file: str, row: ExpertRow) -> dict[str, Tensor]:
-    """The tensors that a row was written for.
+    """The tensors that belong to a row.
 
     Raises:
-        StoreError: they are missing, or not the ones.
+        StoreError: the file is missing or damaged.
     """
     name = tensors_file(file, row.sha256)
     try:
@@ -73,15 +73,15 @@ def read_tensors(store: Store, file: str, row: ExpertRow) -> dict[str, Tensor]:
     except FileNotFoundError as error:
         raise StoreError(f"{store.path(name)} is missing; {HOW_TO_REBUILD}") from error
     if sha256(data) != row.sha256:
-        raise StoreError(f"{store.path(name)} is damaged: its hash is not that of its row; {HOW_TO_REBUILD}")
+        raise StoreError(f"{store.path(name)} is damaged: its hash differs from the one in its JSON file; {HOW_TO_REBUILD}")
     return load(data)
 
 
 def tensors_path(store: Store, file: str, row: ExpertRow) -> Path:
-    """A real file with the tensors, held against its hash: the store's own, or a copy on this node of one that is elsewhere.
+    """Path of a local file with the tensors, after verifying its hash: the file in a local store, or a copy on this node.
 
     Raises:
-        StoreError: as `read_tensors`.
+        StoreError: the file is missing or damaged.
     """
     name = tensors_file(file, row.sha256)
     if store.is_local:
@@ -92,31 +92,31 @@ def tensors_path(store: Store, file: str, row: ExpertRow) -> Path:
     except FileNotFoundError as error:
         raise StoreError(f"{store.path(name)} is missing; {HOW_TO_REBUILD}") from error
     if path is None:
-        raise StoreError(f"{store.path(name)} is damaged: its hash is not that of its row; {HOW_TO_REBUILD}")
+        raise StoreError(f"{store.path(name)} is damaged: its hash differs from the one in its JSON file; {HOW_TO_REBUILD}")
     return path
 
 
 def there(row: ExpertRow | None, file: str) -> ExpertRow:
-    """The row.
+    """The row, which must not be None.
 
     Raises:
-        StoreError: it is None.
+        StoreError: the row is None.
     """
     if row is None:
-        raise StoreError(f"{file} is not built; build the experts first: raydistill experts build SPACE")
+        raise StoreError(f"expert file {file} does not exist; build the experts first: raydistill experts build SPACE")
     return row
 
 
 def missing(need: ExpertNeed, store: Store, *, rebuild_damaged: bool = False) -> tuple[list[int], list[int]]:
-    """Which networks' scores, and which experts, are still to be made.
+    """Numbers of the scoring networks, and of the experts, that are still missing.
 
     Args:
-        need: the set.
-        store: holds the sets.
-        rebuild_damaged: count a damaged one as missing.
+        need: the expert set.
+        store: the store with the expert sets.
+        rebuild_damaged: count damaged files as missing.
 
     Raises:
-        StoreError: one is damaged, and `rebuild_damaged` is not asked for.
+        StoreError: a file is damaged, and `rebuild_damaged` is False.
     """
     scores = [i for i in range(need.score_networks) if not is_whole(store, need.file("scores", i), set(), rebuild_damaged)]
     experts = [i for i in range(need.count) if not is_whole(store, need.file("expert", i), need.kept, rebuild_damaged)]
@@ -124,7 +124,7 @@ def missing(need: ExpertNeed, store: Store, *, rebuild_damaged: bool = False) ->
 
 
 def is_whole(store: Store, file: str, epochs: set[int], rebuild_damaged: bool) -> bool:
-    """Whether a file is there with the snapshots of these epochs; see `missing`."""
+    """Whether a file exists and has the snapshots of these epochs; see `missing`."""
     try:
         row = read_row(store, file)
         if row is None or not epochs <= set(row.epochs):
@@ -138,23 +138,23 @@ def is_whole(store: Store, file: str, epochs: set[int], rebuild_damaged: bool) -
 
 
 def open_experts(config: TrialConfig[Any], splits: Splits, store: Store) -> StoredExperts | None:
-    """The experts that a trial reads; None where its method needs none.
+    """The experts that a trial reads; None if its method needs none.
 
     Raises:
-        StoreError: an expert is missing or lacks an epoch that is needed.
+        StoreError: an expert is missing, or the snapshot of a needed epoch is missing.
     """
     need = need_of(config, splits)
     return None if need is None else StoredExperts(need, store)
 
 
 class StoredExperts:
-    """A built set, as a method reads it."""
+    """The experts of one set, as methods read them."""
 
     def __init__(self, need: ExpertNeed, store: Store) -> None:
         """Open a set.
 
         Raises:
-            StoreError: an expert is missing or lacks an epoch that is needed.
+            StoreError: an expert is missing, or the snapshot of a needed epoch is missing.
         """
         self._need = need
         self._store = store
@@ -175,37 +175,37 @@ class StoredExperts:
 
     @property
     def epochs(self) -> int:
-        """Epochs that each was trained for."""
+        """Number of epochs of each expert."""
         return self._need.settings.epochs
 
     @property
     def sha256(self) -> str:
-        """Hash of all of them: what a trial's result depends on."""
+        """Hash of all experts, on which a trial's result depends."""
         return hashlib.sha256("".join(row.sha256 for row in self._rows).encode()).hexdigest()
 
     @property
     def other_code(self) -> set[str]:
-        """Hashes of code that trained some of them and is not this code."""
+        """Hashes of other versions of the code that trained some of the experts."""
         return {row.code_sha256 for row in self._rows} - {code_sha256()}
 
     @property
     def collapsed(self) -> dict[int, float]:
-        """Experts that ended below half of the median accuracy on the train part, with theirs; a fraction."""
+        """Number and accuracy fraction of each expert whose final accuracy on the train split is below half of the median."""
         accuracies = [row.train_accuracy_fraction or 0.0 for row in self._rows]
         half = statistics.median(accuracies) / 2
         return {index: accuracy for index, accuracy in enumerate(accuracies) if accuracy < half}
 
     def snapshot(self, expert: int, epoch: int) -> Tensor:
-        """(P,) float32 on the CPU.
+        """(P,) float32 on the CPU: an expert's parameters after `epoch` epochs.
 
         Raises:
-            KeyError: that epoch was not kept.
+            KeyError: the snapshot of that epoch was not saved.
             StoreError: the file is damaged.
         """
         return self._load(expert, epoch)
 
     def _read(self, expert: int, epoch: int) -> Tensor:
-        """One snapshot. A file is held against its hash when first read; later only the snapshot is read."""
+        """Read one snapshot. The file's hash is verified at the first read; later reads load only the snapshot."""
         file, row = self._need.file("expert", expert), self._rows[expert]
         if epoch not in row.epochs:
             raise KeyError(epoch)

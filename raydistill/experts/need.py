@@ -1,4 +1,4 @@
-"""Which experts a trial reads, worked out from its config alone."""
+"""The experts that a trial reads, derived from its config."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from raydistill.spaces.sections import derive_seed
 from raydistill.spaces.trial import TrialConfig
 
 FOLDER = "experts"
-"""Of all sets, in the store."""
+"""Folder of all expert sets, in the store."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExpertNeed:
-    """The experts that some trials read."""
+    """The experts that one or more trials read: one expert set."""
 
     settings: ExpertSettings
     count: int
+    """Number of experts."""
     epochs: range
-    """Whose snapshots they may read, besides the last."""
+    """Epochs whose snapshots the trials may read, in addition to the last epoch."""
     parameters: int
-    """P, of one snapshot."""
+    """P, the number of parameters of a network."""
     train_images: int
 
     @property
@@ -42,38 +43,42 @@ class ExpertNeed:
 
     @property
     def size_bytes(self) -> int:
-        """On disk, float32."""
+        """Size on disk, in float32."""
         return self.count * len(self.kept) * self.parameters * 4
 
     def passes(self, experts: int, scores: int) -> int:
-        """Passes over the train part, forward and backward, that train so many experts and scoring networks.
+        """Number of passes (forward and backward) over the train split that training takes.
 
-        Two for an epoch with GSAM. A filtered epoch counts as a whole one.
+        GSAM needs two passes per epoch. An epoch in which a curriculum leaves out images counts as a full one.
+
+        Args:
+            experts: number of experts to train.
+            scores: number of scoring networks to train.
         """
         score_epochs = self.settings.curriculum.score_epochs if self.settings.curriculum else 0
         return (2 if self.settings.rho > 0 else 1) * (experts * self.settings.epochs + scores * score_epochs)
 
     @property
     def score_networks(self) -> int:
-        """Networks that score images for the curriculum."""
+        """Number of networks that score images for the curriculum."""
         return self.settings.curriculum.score_networks if self.settings.curriculum else 0
 
     def file(self, kind: str, index: int) -> str:
-        """Path in the store, without its ending, of an expert (`expert`) or of a network's scores (`scores`)."""
+        """Path in the store, without extension, of an expert (kind `expert`) or of a network's scores (kind `scores`)."""
         return f"{FOLDER}/{self.settings.key}/{kind}-{index:03d}"
 
     def joined(self, other: ExpertNeed) -> ExpertNeed:
-        """What serves both, of the same settings."""
+        """The need that covers this one and another one with the same settings."""
         epochs = [*self.epochs, *other.epochs]
         span = range(min(epochs), max(epochs) + 1) if epochs else range(0)
         return replace(self, count=max(self.count, other.count), epochs=span)
 
 
 def need_of(config: TrialConfig[Any], splits: Splits) -> ExpertNeed | None:
-    """The experts that a trial reads; None where its method needs none.
+    """The experts that a trial reads; None if its method needs none.
 
     Raises:
-        ExpertsError: it reads epochs beyond the last.
+        ExpertsError: the trial reads epochs after the experts' last one.
     """
     if not isinstance(config.method, ExpertFields):
         return None
@@ -82,21 +87,21 @@ def need_of(config: TrialConfig[Any], splits: Splits) -> ExpertNeed | None:
 
 
 def need_for(fields: ExpertFields, network: NetworkConfig, dataset: dict[str, Any], splits: Splits) -> ExpertNeed:
-    """The experts that a method reads, trained on the train part of some data.
+    """The experts that a method reads.
 
     Args:
         fields: the method's settings.
         network: architecture.
-        dataset: names the data and what was done to it.
-        splits: the data.
+        dataset: name, split and preprocessing of the data set.
+        splits: the data; the experts are trained on its train split.
 
     Raises:
-        ExpertsError: it reads epochs beyond the last.
+        ExpertsError: the method reads epochs after the experts' last one.
     """
     if (beyond := fields.epochs_read()) and beyond[-1] > fields.expert_epochs:
         raise ExpertsError(
-            f"trials of this space read experts up to epoch {beyond[-1]}, and method.expert_epochs is {fields.expert_epochs}: "
-            "raise it, or take an earlier window"
+            f"trials of this space read experts up to epoch {beyond[-1]}, but method.expert_epochs is {fields.expert_epochs}: "
+            "raise it, or use an earlier window"
         )
     settings = ExpertSettings(
         dataset=dataset,
@@ -124,7 +129,7 @@ def need_for(fields: ExpertFields, network: NetworkConfig, dataset: dict[str, An
 
 
 def needs_of(configs: Iterable[TrialConfig[Any]], splits: Splits) -> list[ExpertNeed]:
-    """The experts that trials read, one entry per set."""
+    """The experts that trials read, one entry per expert set."""
     joined: dict[str, ExpertNeed] = {}
     for need in filter(None, (need_of(config, splits) for config in configs)):
         key = need.settings.key
@@ -133,10 +138,10 @@ def needs_of(configs: Iterable[TrialConfig[Any]], splits: Splits) -> list[Expert
 
 
 class UntrainedExperts:
-    """Stands in for experts where only time and memory matter: every snapshot is another random network."""
+    """Replaces experts in measurements of time and memory: every snapshot is a different random network."""
 
     def __init__(self, need: ExpertNeed, splits: Splits) -> None:
-        """Take the place of a set."""
+        """Replace the experts of `need`."""
         self._need = need
         self._network = build_network(need.settings.network, splits.shape, len(splits.class_names), torch.device("cpu"))
 
@@ -147,10 +152,10 @@ class UntrainedExperts:
 
     @property
     def epochs(self) -> int:
-        """Epochs that each would be trained for."""
+        """Number of epochs of each replaced expert."""
         return self._need.settings.epochs
 
     def snapshot(self, expert: int, epoch: int) -> Tensor:
-        """(P,) float32 on the CPU."""
+        """(P,) float32 on the CPU: random parameters."""
         initialise(self._network, torch.Generator().manual_seed(derive_seed("untrained", expert, epoch)))
         return flatten(self._network)

@@ -1,4 +1,4 @@
-"""The expert sets on a store: what is there, who uses it, and taking away what nobody does."""
+"""The expert sets in a store: listing them with the studies that use them, and deleting unused ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from raydistill.storage.store import Store
 
 
 class ExpertSet(Config):
-    """A set on the store, as `raydistill experts list` shows it."""
+    """A set of experts in the store, as `raydistill experts list` shows it."""
 
     key: str
     dataset: str
@@ -25,22 +25,22 @@ class ExpertSet(Config):
     experts: int
     epochs: int
     snapshots: int
-    """Of all experts together."""
+    """Number of snapshots of all experts."""
     size_bytes: int
     seconds: float
-    """Training, all of it."""
+    """Total training time."""
     train_accuracy_fraction: float | None
-    """Mean over the experts at their last epoch."""
+    """Mean over the experts after their last epoch."""
     filtered: bool
-    """Whether a curriculum filtered what they saw."""
+    """Whether a curriculum selected their training images."""
     other_code: bool
-    """Whether other code than this trained some of them."""
+    """Whether another version of the code trained some of them."""
     studies: tuple[str, ...] = Field(strict=False)
-    """That use the set and still exist."""
+    """Existing studies that use the set."""
 
 
 def list_sets(store: Store) -> list[ExpertSet]:
-    """The sets on a store, by key.
+    """The expert sets in a store, sorted by key.
 
     Raises:
         StoreError: a file of a set is damaged.
@@ -49,17 +49,18 @@ def list_sets(store: Store) -> list[ExpertSet]:
 
 
 def prune_sets(store: Store, keys: Sequence[str] = ()) -> list[str]:
-    """Delete sets, by default those that no existing study uses; returns their keys.
+    """Delete expert sets, by default those that no existing study uses; returns their keys.
 
     Raises:
-        StoreError: there is no set of a given key.
+        StoreError: there is no set with a given key.
         StudyInUseError: a set is being built.
     """
     found = _keys(store)
     unknown = [key for key in keys if key not in found]
     if unknown:
         raise StoreError(
-            f"no experts {unknown[0]} in {store.path(FOLDER)}; sets: {', '.join(found) or 'none'}: give one of these, or no key"
+            f"no experts with key {unknown[0]} in {store.path(FOLDER)}; existing keys: {', '.join(found) or 'none'}: give one of "
+            "these, or no key"
         )
     chosen = list(keys) or [key for key in found if not _studies(store, key)]
     for key in chosen:
@@ -69,7 +70,7 @@ def prune_sets(store: Store, keys: Sequence[str] = ()) -> list[str]:
 
 
 def note_use(need: ExpertNeed, store: Store, study: str | None) -> None:
-    """Write what shapes a set, and that a study uses it."""
+    """Write the settings of an expert set, and that a study uses it."""
     folder = store.at(FOLDER, need.settings.key)
     folder.write("settings.json", need.settings.model_dump_json(indent=2) + "\n")
     if study is not None:
@@ -92,7 +93,8 @@ def _describe(store: Store, key: str) -> ExpertSet:
     except ValidationError as error:
         cause = error.errors()[0]["msg"]
         raise StoreError(
-            f"{store.path(folder)} is damaged, or of another version ({cause}): raydistill experts prune {key}"
+            f"{store.path(folder)} is damaged, or was written by another version ({cause}); delete it: raydistill experts prune "
+            f"{key}"
         ) from error
     names = [name.removesuffix(".json") for name in store.files(folder) if name.endswith(".json") and name != "settings.json"]
     rows = {name: there(read_row(store, f"{folder}/{name}"), name) for name in names}

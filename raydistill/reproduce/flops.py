@@ -1,8 +1,8 @@
-"""Table I's FLOPs under the report's counting rule, and the honest count beside it.
+"""Table I's FLOPs: by the report's counting rule, and the correct count.
 
-The rule is that of the counter the report used (thop): multiply-accumulates of convolutions and linear layers, and one for each
-output of an average pool; norms and ReLU count nothing. The report counted MNIST on a dummy input of 32 x 32 pixels, though its
-networks were trained on 28 x 28 (the first convolution pads both by 3, so that the dummy runs through maps of 36 x 36).
+The report used thop, which counts multiply-accumulates of convolutions and linear layers, plus one for each output of an average
+pool; norms and ReLU do not count. The report counted MNIST on a dummy input of 32 x 32 pixels, but its networks were trained on
+28 x 28 (the first convolution pads both by 3, so the dummy input has maps of 36 x 36).
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from raydistill.spaces.sections import Config
 CONVNET_3 = ConvNetConfig(name="convnet", depth=3, width=128)
 CONVNET_7 = ConvNetConfig(name="convnet", depth=7, width=32)
 COUNTED = (
-    # data set, network, classes, input that the report counted on, input that its networks saw
+    # data set, network, classes, input on which the report counted, input of its networks
     ("mnist", CONVNET_3, 10, (1, 32, 32), (1, 28, 28)),
     ("mhist", CONVNET_7, 2, (3, 224, 224), (3, 224, 224)),
 )
 
 
 class FlopsRow(Config):
-    """Table I's FLOPs of one data set; one image, forward."""
+    """Table I's FLOPs of one data set, for one image, forward."""
 
     dataset: str
     network: str
     report_flops: str
     counted_input: str
     report_rule: int
-    """Under the report's rule, on the input that it counted on."""
+    """By the report's rule, for the input on which it counted."""
     true_input: str
     true_rule: int
-    """Under the report's rule, on the true input."""
+    """By the report's rule, for the true input."""
     true_macs: int
-    """Multiply-accumulates alone, on the true input; twice as many floating-point operations."""
+    """Only multiply-accumulates, for the true input; the number of floating-point operations is twice as large."""
 
 
 def report_flops() -> list[FlopsRow]:
-    """A row per data set."""
+    """One row per data set."""
     return [
         FlopsRow(
             dataset=dataset,

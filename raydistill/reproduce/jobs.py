@@ -1,7 +1,8 @@
-"""The work behind the tables, as jobs for an executor: experts, sets, and networks that learn from them.
+"""The jobs behind the tables: experts, sets, and networks trained on them.
 
-Everything lies below `<store>/reproduce/<code>/`, named by the hash of the settings that shape it, so tables share what they have
-in common, a killed run continues (a set from its checkpoint, a reading from its last network), and other code starts anew.
+All files are in `<store>/reproduce/<code>/` and named by the hash of their settings. So tables share common results, a killed run
+continues (a set from its checkpoint, an evaluation from its last network), and another version of the code starts from the
+beginning.
 """
 
 from __future__ import annotations
@@ -40,34 +41,34 @@ from raydistill.trial.distillation import StoredCheckpoint
 
 
 class MadeSet(Config):
-    """What is known of a set that was made. Written after the set itself: where it is, the set is whole."""
+    """Information about a distilled set. Written after the set itself: if it exists, the set is complete."""
 
     seconds: float
-    """Of distilling, after the last kill if there was one."""
+    """Seconds of distillation; after an interruption only those since the last start."""
     device: str
     error: str | None = None
-    """Why there is no set."""
+    """Why there is no set, if there is none."""
 
 
 class Outcome(Config):
-    """The networks of one cell and draw, those trained so far."""
+    """The networks of one cell and draw that are trained so far."""
 
     cell: dict[str, Any]
     """The cell's settings."""
     draw: int
     accuracy_fractions: tuple[float, ...] = Field(strict=False)
-    """On the test images, one per network."""
+    """Accuracy on the test images, one per network."""
     train_seconds: tuple[float, ...] = Field(strict=False)
-    """One per network, training alone."""
+    """Seconds of training, one per network."""
     device: str
     versions: dict[str, str]
     error: str | None = None
-    """Why the draw has no set to learn from."""
+    """Why the draw has no set, if it has none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """Where the work is done and kept."""
+    """The store, data root, threads and device of a run."""
 
     store: Store
     data_root: DataRoot
@@ -76,20 +77,20 @@ class Place:
 
     @property
     def folder(self) -> Store:
-        """Of everything that this code made."""
+        """Folder of all results of this version of the code."""
         return self.store.at("reproduce", code_sha256()[:12])
 
     def set_up(self) -> torch.device:
-        """Make this process ready to compute.
+        """Set up this process, and return the device to compute on.
 
         Raises:
-            DeviceError: the device is not there.
+            DeviceError: the device is not available.
         """
         return set_up_process(self.threads, self.device)
 
     @property
     def in_words(self) -> str:
-        """What the times were measured on."""
+        """Description of the device on which times are measured."""
         if self.device == "cuda":
             return torch.cuda.get_device_name()
         return f"cpu ({platform.machine()}, {self.threads} thread{'' if self.threads == 1 else 's'})"
@@ -97,7 +98,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExpertJob:
-    """Trains one expert of a plan."""
+    """Trains one expert that a plan needs."""
 
     plan: SetPlan
     index: int
@@ -105,11 +106,11 @@ class ExpertJob:
 
     @property
     def name(self) -> str:
-        """As a person reads it."""
+        """Name of the job in messages and on the dashboard."""
         return f"expert {self.index}"
 
     def __call__(self) -> None:
-        """Do it; nothing if it is done."""
+        """Train the expert; does nothing if it exists."""
         splits, device = load_official(self.plan.images, self.place.data_root), self.place.set_up()
         need = expert_need(self.plan, splits)
         assert need is not None
@@ -118,7 +119,7 @@ class ExpertJob:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SetJob:
-    """Makes one draw of a set."""
+    """Distils one draw of a set."""
 
     plan: SetPlan
     draw: int
@@ -126,16 +127,16 @@ class SetJob:
 
     @property
     def name(self) -> str:
-        """As a person reads it."""
+        """Name of the job in messages and on the dashboard."""
         return f"{method_name(self.plan)}, IPC {self.plan.ipc}, draw {self.draw}"
 
     @property
     def is_done(self) -> bool:
-        """Whether it is made, or cannot be."""
+        """Whether the set exists, or is known to diverge."""
         return self.place.folder.exists(f"{set_file(self.plan, self.draw)}.json")
 
     def __call__(self) -> None:
-        """Do it; nothing if it is done. A distillation that diverges is an outcome."""
+        """Distil the set; does nothing if that is done. A distillation that diverges counts as done."""
         if self.is_done:
             return
         splits, device = load_official(self.plan.images, self.place.data_root), self.place.set_up()
@@ -163,7 +164,7 @@ class SetJob:
             self.plan.network,
             self.plan.method,
             self.plan.ipc,
-            # The same draw starts every method from the same images.
+            # In the same draw all methods start from the same images.
             generator=torch.Generator().manual_seed(derive_seed("reproduce", "set", self.draw)),
             device=device,
             report=lambda *_, **__: None,
@@ -174,41 +175,41 @@ class SetJob:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ReadingJob:
-    """Trains the networks of one cell and draw, and reads each on the test images."""
+    """Trains the networks of one cell and draw, and evaluates each on the test images."""
 
     cell: Cell
     draw: int
     place: Place
     test: LabelledImages | None
-    """None where nothing is left to read."""
+    """The test images; None if all networks are evaluated."""
 
     @property
     def name(self) -> str:
-        """As a person reads it."""
+        """Name of the job in messages and on the dashboard."""
         source = "full data" if not isinstance(self.cell.source, SetPlan) else method_name(self.cell.source)
         return f"networks on {source}, draw {self.draw}"
 
     @property
     def file(self) -> str:
-        """Where the outcome goes."""
+        """Path of the outcome."""
         return f"networks/{key(self.cell)}-{self.draw}.json"
 
     @property
     def is_done(self) -> bool:
-        """Whether all networks are read, or there is no set to learn from."""
+        """Whether all networks are evaluated, or the draw has no set."""
         so_far = self.read()
         return so_far is not None and (so_far.error is not None or len(so_far.accuracy_fractions) >= self.cell.networks)
 
     def read(self) -> Outcome | None:
-        """The outcome so far.
+        """The outcome so far; None if there is none.
 
         Raises:
             StoreError: the file is damaged.
         """
-        return read_stored(self.place.folder, self.file, Outcome, "delete it to have it made again")
+        return read_stored(self.place.folder, self.file, Outcome, "delete it, and the next run makes it again")
 
     def __call__(self) -> None:
-        """Do what is left of it."""
+        """Train and evaluate the missing networks."""
         if self.is_done:
             return
         splits, device = load_official(self.cell.images, self.place.data_root), self.place.set_up()
@@ -238,7 +239,7 @@ class ReadingJob:
             self._write(outcome)
 
     def _learned_from(self, splits: Splits) -> SyntheticSet:
-        """What the networks learn from; the full data as a set of nominal size, since only its images and labels are read."""
+        """The training data of the networks; for full data the set's IPC has no meaning, only images and labels are used."""
         if not isinstance(self.cell.source, SetPlan):
             return SyntheticSet(images=splits.train.images, labels=splits.train.labels, ipc=splits.smallest_class)
         synthetic, _ = decode(self.place.folder.read(f"{set_file(self.cell.source, self.draw)}.safetensors"))
@@ -264,24 +265,28 @@ class ReadingJob:
 
 
 def expert_need(plan: SetPlan, splits: Splits) -> ExpertNeed | None:
-    """The experts that a plan reads; None where its method needs none."""
+    """The experts that a plan reads; None if its method needs none."""
     if not isinstance(plan.method, ExpertFields):
         return None
     return need_for(plan.method, plan.network, plan.images.model_dump(mode="json"), splits)
 
 
 def read_made(folder: Store, plan: SetPlan, draw: int) -> MadeSet:
-    """What is known of a set."""
-    return read_needed(folder, f"{set_file(plan, draw)}.json", MadeSet, "delete it to have it made again")
+    """Information about a distilled set.
+
+    Raises:
+        StoreError: the file is missing or damaged.
+    """
+    return read_needed(folder, f"{set_file(plan, draw)}.json", MadeSet, "delete it, and the next run makes it again")
 
 
 def set_file(plan: SetPlan, draw: int) -> str:
-    """Path of a set below the code's folder, without its ending."""
+    """Path of a set in the folder of this version of the code, without extension."""
     return f"sets/{key(plan)}-{draw}"
 
 
 def method_name(plan: SetPlan) -> str:
-    """Key in `METHODS`."""
+    """Name of a plan's method, a key of `METHODS`."""
     name: str = plan.method.name  # type: ignore[attr-defined]
     return name
 
@@ -292,7 +297,7 @@ def key(settings: Config) -> str:
 
 
 def distinct_plans(cells: Sequence[Cell]) -> list[tuple[SetPlan, int]]:
-    """Every set that cells read, with its draw, each once."""
+    """All sets of the cells, as (plan, draw), without duplicates."""
     found = {
         (key(cell.source), draw): (cell.source, draw)
         for cell in cells

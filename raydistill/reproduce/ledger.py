@@ -1,11 +1,12 @@
-"""The ledger: every published number that this project could be held against, beside its own, with what differs between the two.
+"""The ledger: published accuracies next to this project's own, with the differences between their protocols.
 
-Published numbers are in `ledger.csv`, in percent as they are printed, for data sets and methods that are here. Own ones come from
-what lies in a store: comparisons, certificates, and the report's tables. A cell that was not run says so.
+Published numbers are in `ledger.csv`, in percent as printed, for the data sets and methods of this project. Own numbers come from
+the comparisons, certificates and tables in a store. A cell without an own number is marked as not run.
 
-All published numbers are of test images, of sets made from all published training images, and of a ConvNet-3 of width 128. Their
-deviations are over networks, in most tables on one set. How a set was made is held against its method's defaults, which are the
-published settings for CIFAR-10 at IPC 10 or thereabouts; what other cells were published with is not listed here.
+All published numbers are accuracies on test images of sets made from all published training images, with a ConvNet-3 of width
+128. Their standard deviations are over networks, in most tables for one set. The settings of an own set are compared with its
+method's defaults, which are the published settings for about CIFAR-10 at IPC 10; the published settings of other cells are not
+listed here.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ from raydistill.storage.versioned import read_stored
 NOT_RUN = "not run"
 MAKE_AGAIN = "make it again, or delete it"
 WHITENED = frozenset({("cifar10", "datm"), ("cifar10", "pad"), ("cifar100", "datm"), ("cifar100", "pad")})
-"""Published with ZCA."""
+"""Pairs of data set and method that are published with ZCA."""
 BATCH_NORM = frozenset({"datadam"})
-"""Published with batch norm in the networks; all else has instance norm."""
+"""Methods that are published with batch norm in the networks; all others with instance norm."""
 
 
 class LedgerCell(Config):
@@ -39,35 +40,35 @@ class LedgerCell(Config):
 
     dataset: str
     method: str
-    """`dsa` is this project's `dc` with augmentation."""
+    """Name of the method; `dsa` is this project's `dc` with augmentation."""
     ipc: int
     accuracy_percent: float
     std_points: float | None
     recipe: str
-    """Evaluation, a name in `RECIPES`; other words where no recipe here is the published one."""
+    """Recipe of the evaluation: a name in `RECIPES`, or other text if this project does not have the published recipe."""
     source: str
 
 
 class OwnValue(Config):
-    """A number of this project, with what shaped it."""
+    """A result of this project, with its settings."""
 
     dataset: str
     method: str
     ipc: int
     accuracy_fraction: float
     std: float | None
-    """Over draws, or over networks where there is one draw."""
+    """Standard deviation over draws, or over networks if there is only one draw; a fraction."""
     runs: str
     network: dict[str, Any]
     recipe: str
     split: str
     preprocess: str
     train_part: str = Field(min_length=1)
-    """Which training images the set was made from."""
+    """Training images from which the set was made, as text."""
     settings: dict[str, Any]
-    """The method's."""
+    """Settings of the method."""
     place: str
-    """Where in the store it is."""
+    """Path of the result in the store."""
 
 
 def render_ledger(store: Store, suffix: str) -> str:
@@ -80,7 +81,7 @@ def render_ledger(store: Store, suffix: str) -> str:
 
 
 def ledger_rows(cells: list[LedgerCell], own: list[OwnValue]) -> list[dict[str, Any]]:
-    """A row per published number and own value of its cell; one without own values where there are none."""
+    """One row for each published number and own value of its cell; a cell without own values has one row."""
     rows = []
     for cell in cells:
         found = [value for value in own if (value.dataset, value.method, value.ipc) == (cell.dataset, cell.method, cell.ipc)]
@@ -99,13 +100,13 @@ def ledger_rows(cells: list[LedgerCell], own: list[OwnValue]) -> list[dict[str, 
 
 
 def differences(cell: LedgerCell, own: OwnValue) -> str:
-    """What differs between the protocols of two numbers, in words."""
+    """The differences between the protocols of a published and an own number, as text."""
     said = []
     norm = "batch" if cell.method in BATCH_NORM else "instance"
     depth, width = (7, 32) if cell.dataset == "mhist" else (3, 128)
-    wanted = {"name": "convnet", "depth": depth, "width": width, "norm": norm}
-    if own.network != wanted:
-        said.append(f"network {_in_words(own.network)} (published {_in_words(wanted)})")
+    published = {"name": "convnet", "depth": depth, "width": width, "norm": norm}
+    if own.network != published:
+        said.append(f"network {_in_words(own.network)} (published {_in_words(published)})")
     if own.recipe != cell.recipe:
         said.append(f"recipe {own.recipe} (published {cell.recipe})")
     if own.split != "test":
@@ -116,12 +117,12 @@ def differences(cell: LedgerCell, own: OwnValue) -> str:
     if own.train_part != "all":
         said.append(f"made from {own.train_part} (published all)")
     if changed := _changed_settings(own.settings):
-        said.append(f"made with {', '.join(changed)}")
+        said.append(f"distilled with {', '.join(changed)}")
     return "; ".join(said) or "none known"
 
 
 def published_cells() -> list[LedgerCell]:
-    """Every published number."""
+    """All published numbers."""
     text = (resources.files("raydistill.reproduce") / "ledger.csv").read_text(encoding="utf-8")
     return [
         LedgerCell(
@@ -138,7 +139,7 @@ def published_cells() -> list[LedgerCell]:
 
 
 def own_values(store: Store) -> list[OwnValue]:
-    """Every number in a store that could stand in a cell.
+    """All results in a store that may belong to a cell.
 
     Raises:
         StoreError: a file is damaged.
@@ -165,7 +166,7 @@ def _compared(store: Store) -> Iterator[OwnValue]:
                 recipe=settings["evaluation"]["recipe"],
                 split=settings["split"],
                 preprocess=settings["dataset"]["preprocess"],
-                train_part="the train part",
+                train_part="the train split",
                 settings=settings["methods"][row.method],
                 place=place,
             )
@@ -190,14 +191,14 @@ def _certified(store: Store) -> Iterator[OwnValue]:
             recipe=config["evaluation"]["recipe"],
             split="test",
             preprocess=config["dataset"]["preprocess"],
-            train_part="the train part",
+            train_part="the train split",
             settings=config["method"],
             place=place,
         )
 
 
 def _reproduced(store: Store) -> Iterator[OwnValue]:
-    """Of the report's tables; a cell's draws together."""
+    """Results of the report's tables; the draws of a cell are combined."""
     for code in store.at("reproduce").folders("."):
         folder = f"reproduce/{code}/networks"
         outcomes: dict[str, list[dict[str, Any]]] = {}
@@ -218,7 +219,7 @@ def _reproduced(store: Store) -> Iterator[OwnValue]:
                 ipc=cell["source"]["ipc"],
                 accuracy_fraction=float(np.mean(means)),
                 std=float(np.std(means, ddof=1)) if len(means) > 1 else None,
-                runs=f"{len(means)} sets, {networks} networks in all",
+                runs=f"{len(means)} sets, {networks} networks in total",
                 network=cell["network"],
                 recipe=cell["recipe"]["name"],
                 split="test",
@@ -242,13 +243,13 @@ def _own_cells(cell: LedgerCell, own: OwnValue | None) -> dict[str, Any]:
 
 
 def _published_name(method: Mapping[str, Any]) -> str:
-    """The method as the literature calls it: gradient matching with augmentation is DSA."""
+    """The method's name in publications: gradient matching with augmentation is DSA."""
     name: str = method["name"]
     return "dsa" if name == "dc" and method["augmentation"] != "none" else name
 
 
 def _changed_settings(settings: Mapping[str, Any]) -> list[str]:
-    """The settings that are not their method's default, beside it; a field without one names the method."""
+    """The settings that differ from their method's defaults, as text with both values."""
     defaults = METHODS[settings["name"]].config.model_fields
     counted = {name: own for name, own in settings.items() if name in defaults and name not in ("name", "expert_seed")}
     pairs = {name: (own, defaults[name].default) for name, own in counted.items()}
@@ -256,7 +257,7 @@ def _changed_settings(settings: Mapping[str, Any]) -> list[str]:
 
 
 def _as_read(default: Any) -> Any:
-    """A default as JSON holds it."""
+    """A default in the form that JSON stores."""
     return list(default) if isinstance(default, tuple) else default
 
 

@@ -1,7 +1,7 @@
-"""MNIST and MHIST as the report had them: all published training images, normalised by the field's constants or not at all.
+"""MNIST and MHIST as in the report: all published training images, normalised with common constants or not at all.
 
-Searches train on a part of the published training images, because they choose on the rest. Nothing is chosen here, so all of them
-are trained on, and the test images are read.
+A search trains on a part of the published training images, because it needs the rest for its choices. Nothing is chosen here, so
+networks are trained on all of them and evaluated on the test images.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from raydistill.storage.data_root import DataRoot
 
 ReportData = Literal["mnist", "mhist"]
 NORMALISED = {"mnist": CONSTANTS["mnist"], "mhist": CONSTANTS["imagenet"]}
-"""What the report's code standardises by."""
+"""The constants with which the report's code standardises."""
 
 
 class OfficialImages(Config):
@@ -32,12 +32,12 @@ class OfficialImages(Config):
 
     dataset: ReportData
     pixels: Literal["standardised", "unit"]
-    """By the field's constants, or from 0 to 1 as they are (the report's Table I)."""
+    """Standardised with common constants, or unchanged from 0 to 1 (the report's Table I)."""
     train_images: int | None = Field(ge=2)
-    """So many of them, evenly spaced in the published order; None means all."""
+    """Number of training images, evenly spaced in the published order; null means all."""
 
     def preprocess(self, channels: int) -> Standardise:
-        """What is done to the pixels."""
+        """The preprocessing of the pixels."""
         if self.pixels == "unit":
             return Standardise(mean=(0.0,) * channels, std=(1.0,) * channels)
         return NORMALISED[self.dataset]
@@ -45,7 +45,7 @@ class OfficialImages(Config):
 
 @functools.lru_cache(maxsize=2)
 def load_official(chosen: OfficialImages, data_root: DataRoot) -> Splits:
-    """The training images as the train part; the select and confirm parts are empty. Kept per process.
+    """The training images as the train split; the select and confirm splits are empty. Cached per process.
 
     Raises:
         DataError: the data is missing or damaged.
@@ -70,13 +70,13 @@ def load_official(chosen: OfficialImages, data_root: DataRoot) -> Splits:
 
 
 def as_trained(test: LabelledImages, opened: Standardise, chosen: OfficialImages, data_root: DataRoot) -> LabelledImages:
-    """The opened test split with the normalisation of the training images, as bytes, which travel in a quarter of the room.
+    """The test split with the normalisation of the training images, stored as bytes, which take a quarter of the space.
 
     Args:
-        test: as `open_test` gives it.
-        opened: what it was standardised by.
+        test: from `open_test`.
+        opened: the standardisation of `test`.
         chosen: the training images.
-        data_root: folder of the data files.
+        data_root: folder or URI of the data files.
     """
     raw = load_raw(DatasetConfig(name=chosen.dataset), data_root)
     stored = torch.cat([(opened.invert(part) * raw.white).round().to(torch.uint8) for part in test.images.split(1000)])

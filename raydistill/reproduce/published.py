@@ -1,20 +1,22 @@
-"""The values of the report's tables, and what is known of how each came about.
+"""The values of the report's tables, and remarks on how each of them was obtained.
 
-Source: the report's Tables I and III to VII; the settings behind them are those of its author's public code (ECE1512H project A,
-commit of 5 November 2024), whose timers divide by a constant of ten: what a network took is worked out here where the code allows
-it. Accuracies are fractions; all are on test images.
+Source: the report's Tables I and III to VII; their settings are those of its author's public code (ECE1512H project A, commit of
+5 November 2024). Its timers divide by a constant of ten; the time per network is computed here from the printed time where the
+code allows it. Accuracies are fractions; all are on test images.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-SHORT_TRAINING = "51 training steps per network, where the field takes 1,001"
-FEW_UPDATES = "10 image updates: the set is close to the images it starts from, so the random-real column says what it adds"
-BELOW_MAJORITY = "the report's value lies below the share of the larger class (63 % of the test images)"
-CONSTANT_POINT = "the report's value has a constant 1.00 point added by its code; without it %s %%"
-OTHER_TRAINING = "the report's text says a cosine over 50 epochs, its code ran 51 with a drop, weight decay and augmentation"
-REPORT_TIMER = "sum over its networks, whose number is not told: not comparable"
+SHORT_TRAINING = "51 training steps per network, where publications use 1,001"
+FEW_UPDATES = "10 image updates: the set is close to its initial images, so compare it with the column of random real images"
+BELOW_MAJORITY = "the report's value is below the share of the larger class (63 % of the test images)"
+CONSTANT_POINT = "the report's code adds a constant 1.00 point to this value; without it %s %%"
+OTHER_TRAINING = (
+    "the report's text says 50 epochs with a cosine schedule, but its code ran 51 with a drop, weight decay and augmentation"
+)
+REPORT_TIMER = "sum over its networks, whose number is not stated, so it is not comparable"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,16 +28,16 @@ class Published:
     row: str
     accuracy_fraction: float
     seconds_printed: float | None = None
-    """As the report prints it."""
+    """Seconds as printed in the report."""
     seconds_per_network: float | None = None
-    """Worked out from it; None where the code does not tell how."""
+    """Seconds per network, computed from the printed value; None if the code does not show how."""
     remarks: tuple[str, ...] = ()
-    """Why another run of the same settings need not give this value."""
+    """Why another run with the settings of the report's code may give a different value."""
     remarks_as_specified: tuple[str, ...] = ()
-    """The same for a run of what the report's text says."""
+    """The same for a run with the settings of the report's text."""
 
 
-SPECIFIED = (OTHER_TRAINING, "the report's text asks for K x T updates, its code made 10")
+SPECIFIED = (OTHER_TRAINING, "the report's text specifies K x T updates, but its code made 10")
 TABLES: tuple[Published, ...] = (
     Published(table=1, dataset="mnist", row="full data", accuracy_fraction=0.9952),
     Published(table=1, dataset="mhist", row="full data", accuracy_fraction=0.8127),
@@ -129,7 +131,7 @@ TABLES: tuple[Published, ...] = (
         row="DC-Bench's evaluation",
         accuracy_fraction=0.8711,
         remarks=(FEW_UPDATES, SHORT_TRAINING),
-        remarks_as_specified=("301 epochs here, as DC-Bench has them; 51 in the report's code", SPECIFIED[1]),
+        remarks_as_specified=("301 epochs here, as in DC-Bench; 51 in the report's code", SPECIFIED[1]),
     ),
     Published(
         table=6,
@@ -184,7 +186,11 @@ TABLES: tuple[Published, ...] = (
         row="DATM, IPC 10",
         accuracy_fraction=0.9055,
         seconds_printed=4.396,
-        remarks=("the report prints the value of its PAD row, which has a constant point in it", FEW_UPDATES, SHORT_TRAINING),
+        remarks=(
+            "the report prints the value of its PAD row, to which its code adds a constant point",
+            FEW_UPDATES,
+            SHORT_TRAINING,
+        ),
         remarks_as_specified=SPECIFIED,
     ),
     Published(
@@ -206,11 +212,11 @@ TITLES = {
     6: "MNIST: DataDAM and PAD at IPC 10",
     7: "MNIST: DATM over IPC",
 }
-"""What each table of the report is about."""
+"""Subject of each table of the report."""
 FLOPS_PRINTED = {"mnist": "61.3M", "mhist": "198M"}
-"""Table I."""
+"""FLOPs as printed in Table I."""
 TABLE_2 = (
-    # symbol, MNIST, MHIST: as the report and its assignment print them
+    # symbol, MNIST, MHIST: as printed in the report and its assignment
     ("K", "100", "200"),
     ("T", "10", "10"),
     ("eta_S", "0.1", "0.1"),

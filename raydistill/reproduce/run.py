@@ -1,4 +1,4 @@
-"""Carries the report's tables out: plans the work, opens the test split once for each data set, runs, and reads the outcomes."""
+"""Repeats the report's tables: plans the jobs, opens the test split once for each data set, runs them, and reads the outcomes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from raydistill.spaces.sections import DatasetConfig
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """Which tables, in which reading, at which scale."""
+    """The requested tables, reading and scale."""
 
     tables: tuple[int, ...]
     reading: Reading
@@ -44,48 +44,48 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Read:
-    """The outcomes of one cell over its draws; fractions."""
+    """The outcomes of one cell over its draws; accuracies are fractions."""
 
     accuracy_fraction: float
     """Mean over draws of the mean over networks."""
     draws_std: float | None
-    """Standard deviation over draws; None for one."""
+    """Standard deviation over draws; None for a single draw."""
     networks_std: float | None
-    """Standard deviation over networks within a draw, pooled; None for one."""
+    """Standard deviation over networks within a draw, pooled; None for a single network."""
     draws: int
     networks: int
-    """In all."""
+    """Total number of networks."""
     train_seconds: float
-    """Mean per network."""
+    """Mean seconds per network."""
     device: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """What was read for one row."""
+    """The own results of one row."""
 
     own: Read | None
-    """None where every draw diverged."""
+    """None if every draw diverged."""
     random: Read | None
     random_soft: Read | None
     distill_seconds: float | None
-    """Mean per set."""
+    """Mean seconds per set."""
     errors: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Results:
-    """What was read for all rows asked."""
+    """The own results of all requested rows."""
 
     asked: Asked
     rows: dict[tuple[int, str, str], Result]
-    """By table, data set and row."""
+    """Results by table, data set and row."""
     missing: dict[str, str]
-    """Why a data set was not read, in words that say how to get it."""
+    """Message for each missing data set, which says how to get it."""
 
 
 def asked_for(tables: str, reading: str, scale: str) -> Asked:
-    """What a person asked for.
+    """Parse the requested tables, reading and scale.
 
     Args:
         tables: numbers joined by commas, or all.
@@ -93,31 +93,31 @@ def asked_for(tables: str, reading: str, scale: str) -> Asked:
         scale: a key of `SCALES`.
 
     Raises:
-        InputError: one of them is unknown; all are named.
+        InputError: one of them is unknown; the message lists all mistakes.
     """
     words = [word.strip() for word in tables.split(",")]
     numbers = list(range(1, 8)) if tables == "all" else [int(word) for word in words if word.isdecimal()]
     mistakes = []
     if not numbers or (tables != "all" and len(numbers) < len(words)) or not set(numbers) <= set(range(1, 8)):
-        mistakes.append(f"table {tables!r}; allowed: 1 to 7, several joined by commas, or all")
+        mistakes.append(f"unknown table {tables!r}; allowed: 1 to 7, several joined by commas, or all")
     if reading not in READINGS:
-        mistakes.append(f"reading {reading!r}; allowed: {', '.join(READINGS)}")
+        mistakes.append(f"unknown reading {reading!r}; allowed: {', '.join(READINGS)}")
     if scale not in SCALES:
-        mistakes.append(f"scale {scale!r}; allowed: {', '.join(SCALES)}")
+        mistakes.append(f"unknown scale {scale!r}; allowed: {', '.join(SCALES)}")
     if mistakes:
         raise InputError("; ".join(mistakes) + ": give one of these")
     return Asked(tables=tuple(dict.fromkeys(numbers)), reading=cast("Reading", reading), scale=SCALES[scale])
 
 
 def run_tables(asked: Asked, place: Place, work: Workplace) -> Results:
-    """Make what is missing of the tables and read the outcomes.
+    """Run the missing jobs of the tables and read the outcomes.
 
-    A data set that is not there leaves its rows out, and the results say how to get it.
+    The rows of a missing data set are left out, and the results say how to get it.
 
     Raises:
-        DeviceError: a GPU is asked for that is not there.
+        DeviceError: the requested GPU is not available.
         DataError: a data set has fewer images than the tables need.
-        StoreError: the store cannot be written, has too little room, or has results of other data.
+        StoreError: the store cannot be written, has too little space, or has results of different data.
     """
     place.store.check_writable()
     rows = {
@@ -146,7 +146,7 @@ def run_tables(asked: Asked, place: Place, work: Workplace) -> Results:
 
 
 def _lacking(images: set[OfficialImages], place: Place) -> dict[str, str]:
-    """Data sets that are not there, and why."""
+    """The missing data sets, with the reason."""
     lacking: dict[str, str] = {}
     for name in sorted({chosen.dataset for chosen in images}):
         try:
@@ -157,10 +157,10 @@ def _lacking(images: set[OfficialImages], place: Place) -> dict[str, str]:
 
 
 def _check_data(images: set[OfficialImages], place: Place) -> None:
-    """Note what data the folder's results are of.
+    """Record the hash of the data in the folder of the results, or compare it with the recorded one.
 
     Raises:
-        StoreError: they are of other data.
+        StoreError: the results are of different data.
     """
     for chosen in sorted(images, key=key):
         name, found = f"data/{key(chosen)}.json", load_official(chosen, place.data_root).sha256
@@ -168,24 +168,24 @@ def _check_data(images: set[OfficialImages], place: Place) -> None:
             place.folder.write_json(name, {"sha256": found})
         elif (noted := place.folder.read_json(name)["sha256"]) != found:
             raise StoreError(
-                f"{place.folder.root} has results of {chosen.dataset} with hash {noted[:12]}, and the data now has {found[:12]}: "
-                "put the same data back, or give another --store"
+                f"{place.folder.root} has results of {chosen.dataset} with hash {noted[:12]}, but the data now has hash "
+                f"{found[:12]}: restore the original data, or give another --store"
             )
 
 
 def _check_classes(plans: Sequence[SetPlan], place: Place) -> None:
-    """Refuse a cut-down copy of a data set before anything is trained on it.
+    """Check that every class has enough images, before anything is trained.
 
     Raises:
-        DataError: a class has fewer images than a set draws of it.
+        DataError: a class has fewer images than a set needs of it.
     """
     for plan in plans:
-        wanted = max(plan.ipc, getattr(plan.method, "batch_real", 0))
+        needed = max(plan.ipc, getattr(plan.method, "batch_real", 0))
         found = load_official(plan.images, place.data_root).smallest_class
-        if found < wanted:
+        if found < needed:
             raise DataError(
-                f"{plan.images.dataset} has a class of {found} training images, and a set of these tables draws {wanted}: "
-                "put the whole data set there"
+                f"{plan.images.dataset} has a class with only {found} training images, but these tables need {needed} per class: "
+                "use the complete data set"
             )
 
 
@@ -194,11 +194,11 @@ def _cells(row: Row) -> list[Cell]:
 
 
 def _make_experts(plans: Sequence[SetPlan], place: Place, work: Workplace) -> None:
-    """Train what is missing of the experts that plans read."""
+    """Train the missing experts that plans read."""
     found: dict[str, tuple[SetPlan, ExpertNeed]] = {}
     for plan in plans:
         need = expert_need(plan, load_official(plan.images, place.data_root))
-        # The plan that reads most epochs serves the others; `random_soft` reads the last alone.
+        # The need with the most epochs covers the others; `random_soft` reads only the last epoch.
         if need is not None and len(need.epochs) >= len(found.get(need.settings.key, (plan, need))[1].epochs):
             found[need.settings.key] = plan, need
     check_disk([need for _, need in found.values()], place.folder)
@@ -211,7 +211,7 @@ def _make_experts(plans: Sequence[SetPlan], place: Place, work: Workplace) -> No
 
 
 def _readings(cells: Sequence[Cell], place: Place, asked: Asked) -> list[ReadingJob]:
-    """A job per cell and draw; the test split is opened only for data sets that have something left to read."""
+    """One job per cell and draw; the test split is opened only for data sets with missing outcomes."""
     opened: dict[OfficialImages, LabelledImages] = {}
     tests: dict[str, tuple[LabelledImages, Standardise]] = {}
     jobs = []
@@ -230,7 +230,7 @@ def _readings(cells: Sequence[Cell], place: Place, asked: Asked) -> list[Reading
 
 
 def _open(dataset: str, place: Place, asked: Asked) -> tuple[LabelledImages, Standardise]:
-    """The test split through its one door, and what it was standardised by."""
+    """Open the test split; returns it with its standardisation."""
     config = DatasetConfig(name=dataset)
     tables = ", ".join(map(str, asked.tables))
     reason = f"reproduce the report's tables {tables}, {asked.reading}, scale {asked.scale.name}"

@@ -1,7 +1,7 @@
-"""How much of the report's size is run.
+"""The scales at which the report's tables are repeated.
 
-`full` is the report's own. Its 100 or 200 networks are shared among five sets, where it had one. `small` is for two cores: its
-numbers say that the way from settings to table works, and nothing of the report's values.
+`full` is the report's size; its 100 or 200 networks are divided among five sets, where the report had one. `small` is for two
+cores: it tests the way from settings to tables, and its numbers cannot be compared with the report's.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from raydistill.reproduce.official import ReportData
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scale:
-    """How much of the report's size is run."""
+    """Sizes of everything that the tables need."""
 
     name: str
     caption: str
     widths: dict[ReportData, int]
-    """Of the ConvNets; the report's are 128 and 32."""
+    """Widths of the ConvNets; 128 and 32 in the report."""
     train_images: dict[ReportData, int | None]
     ipc: dict[ReportData, int]
-    """Of DataDAM and PAD; the report's are 10 and 50."""
+    """IPC of DataDAM and PAD; 10 and 50 in the report."""
     batch_real: dict[ReportData, int]
     inits: dict[ReportData, int]
     """K as specified."""
     model_steps: int
     """zeta_theta as specified."""
     iterations: int
-    """Of PAD and DATM as specified."""
+    """Iterations of PAD and DATM as specified."""
     student_steps: int
     expert_epochs: int
     window: tuple[int, int, int]
@@ -38,13 +38,13 @@ class Scale:
     networks: dict[ReportData, int]
     """Evaluation networks per set."""
     full_networks: int
-    """Networks on the full data."""
+    """Networks trained on the full data."""
     full_epochs: int
 
 
 FULL = Scale(
     name="full",
-    caption="the report's size, its networks shared among 5 sets",
+    caption="the report's size, its networks divided among 5 sets",
     widths={"mnist": 128, "mhist": 32},
     train_images={"mnist": None, "mhist": None},
     ipc={"mnist": 10, "mhist": 50},
@@ -64,8 +64,8 @@ SMALL = Scale(
     name="small",
     caption=(
         "NOT the report's size: ConvNets of width 16 (MNIST) and 8 (MHIST), 10,000 and 400 training images, 3 epochs on them, 64 "
-        "and 32 real images a class and step, K = 3 with 10 model steps, 10 student steps towards experts of 4 epochs, 20 "
-        "iterations of PAD and DATM as specified, IPC 10 on MHIST, 2 sets a row"
+        "and 32 real images per class and step, K = 3 with 10 model steps, 10 student steps with experts of 4 epochs, 20 "
+        "iterations of PAD and DATM as specified, IPC 10 on MHIST, 2 sets per row"
     ),
     widths={"mnist": 16, "mhist": 8},
     train_images={"mnist": 10_000, "mhist": 400},

@@ -1,15 +1,15 @@
-"""What stands behind each row of the report's tables, in two readings.
+"""The settings of each row of the report's tables, in two readings.
 
-As run: the settings of the report's code, to the letter. DataDAM makes ten updates, each with a fresh network with batch norm,
-attention power 1 and all six augmentations, flip included; K is the number of evaluation networks, eta_theta and zeta_theta are
-those of the evaluation. PAD and DATM make ten iterations with the first of the experts, which were trained with momentum and with
-GSAM at its scripts' defaults; PAD's data filter never came into play. The constant point that was added to PAD is not.
+As run: exactly the settings of the report's code. DataDAM makes ten updates, each with a new network with batch norm, attention
+power 1 and all six augmentations, including flip; K is the number of evaluation networks, and eta_theta and zeta_theta belong to
+the evaluation. PAD and DATM make ten iterations with the first expert; the experts are trained with momentum and with GSAM with
+the defaults of its scripts; PAD's data filter has no effect. The constant point that the code adds to PAD's accuracy is left out.
 
-As specified: K x T x zeta, the loop that the report's Table II names: K initialisations, T updates with each, zeta_theta steps of
-the network in between; attention power 4 and instance norm as in DataDAM's paper; flip not on digits; evaluation by the recipe of
-the report's Table I, as its text says; DC-Bench's evaluation as DC-Bench has it. PAD and DATM get as many iterations, K x T. Of
-PAD's filter the report says nothing, so it stays off. Both readings keep the factor 100 of the published code's loss, which
-eta_S = 0.1 was chosen with.
+As specified: the loop of the report's Table II, with K initialisations, T updates with each, and zeta_theta steps of the network
+between updates; attention power 4 and instance norm as in DataDAM's paper; no flip on digits; evaluation with the recipe of the
+report's Table I, as in its text; DC-Bench's evaluation as in DC-Bench. PAD and DATM make K x T iterations. The report does not
+mention PAD's filter, so it is off. Both readings keep the factor 100 in the loss of the published code, for which eta_S = 0.1 was
+chosen.
 """
 
 from __future__ import annotations
@@ -36,29 +36,29 @@ UPDATES_AS_RUN = 10
 
 
 class SetPlan(Config):
-    """A set made from training images."""
+    """A set to be distilled from training images."""
 
     images: OfficialImages
     method: SerializeAsAny[Config]
     network: NetworkConfig
-    """That the method works with."""
+    """The network of the distillation."""
     ipc: int
 
 
 class Cell(Config):
-    """A number of a table: networks trained on sets, or on the training images themselves, and read on the test images."""
+    """A value of a table: networks trained on sets, or on the training images themselves, and evaluated on the test images."""
 
     source: SetPlan | OfficialImages
     network: NetworkConfig
     recipe: Recipe | EpochRecipe
     draws: int
-    """Sets; 1 for the training images."""
+    """Number of sets; 1 for the training images."""
     networks: int
-    """For each draw."""
+    """Number of networks for each draw."""
 
     @property
     def images(self) -> OfficialImages:
-        """The training images behind it."""
+        """The training images of the cell."""
         return self.source if isinstance(self.source, OfficialImages) else self.source.images
 
 
@@ -68,13 +68,13 @@ class Row:
 
     own: Cell
     random: Cell | None = None
-    """Random real images of the same draws, with hard labels, read by the same networks."""
+    """Random real images of the same draws, with hard labels, evaluated with the same networks."""
     random_soft: Cell | None = None
-    """The same with the experts' labels, for methods that learn labels."""
+    """The same with labels by the experts, for methods that learn labels."""
 
 
 def rows_of(table: int, reading: Reading, scale: Scale) -> dict[tuple[str, str], Row]:
-    """The rows of a table by data set and name, as `published.TABLES` names them; none for Table II.
+    """The rows of a table by (data set, row name), with the names of `published.TABLES`; empty for Table II.
 
     Raises:
         KeyError: there is no such table.
@@ -84,7 +84,7 @@ def rows_of(table: int, reading: Reading, scale: Scale) -> dict[tuple[str, str],
 
 
 class _Settings:
-    """Makes cells of one reading at one scale."""
+    """Makes the cells of one reading at one scale."""
 
     def __init__(self, reading: Reading, scale: Scale) -> None:
         self.is_as_run = reading == "as_run"
@@ -150,7 +150,7 @@ class _Settings:
         if name == "pad":
             method: Config = PADConfig.model_validate({"name": "pad", "shallow_fraction": 0.5, "filter_data": False, **fields})
         else:
-            # The report's DATM is TESLA's form, which is not the gradient; nothing it specifies asks for that.
+            # The report's code uses TESLA's approximation of the gradient, but its text does not specify that.
             gradient = "tesla" if self.is_as_run else "recompute"
             method = DATMConfig.model_validate({"name": "datm", "gradient": gradient, **fields})
         return self.plan("mnist", method, "instance", ipc)
@@ -159,7 +159,7 @@ class _Settings:
         return SetPlan(images=self.official(dataset), method=method, network=self.convnet(dataset, norm), ipc=ipc)
 
     def row(self, plan: SetPlan, *, network: NetworkConfig | None = None, recipe: str | None = None) -> Row:
-        """The row of a set: by default read by networks as it was made with, by the reading's recipe."""
+        """The row of a set; by default evaluated with the network of its distillation and the recipe of the reading."""
         chosen = recipe or ("report_as_run" if self.is_as_run else "report_as_specified")
 
         def cell(source: SetPlan) -> Cell:

@@ -1,8 +1,8 @@
-"""The report's tables beside what was read here, as frames and as text.
+"""The report's tables next to own results, as data frames and as text.
 
-Every row has the report's value, the mean and deviations here with the number of sets and networks behind them, random real
-images of the same draws, times per network, and a reason where the two differ. The caption says at which scale, so that nobody
-takes a small run for the report's size.
+Every row has the report's value, the own mean and standard deviations with the numbers of sets and networks, random real images
+of the same draws, times per network, and a reason if the two values differ. The caption states the scale, so that a small run is
+not mistaken for one of the report's size.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from raydistill.reproduce.settings import UPDATES_AS_RUN
 from raydistill.storage.store import Store
 
 IN_CAPTION = ("table", "reading", "scale")
-"""Columns of the CSV that the caption tells a person."""
+"""Columns of the CSV that the other formats show in the caption."""
 NOT_RUN = "not run: "
 K, T, ZETA_S, ZETA_THETA = "K", "T", "zeta_S", "zeta_theta"
 
 
 def render_results(results: Results, suffix: str) -> str:
-    """All tables asked for, as Markdown, CSV or LaTeX."""
+    """All requested tables, as Markdown, CSV or LaTeX."""
     return "\n".join(_render(table, results, suffix) for table in results.asked.tables)
 
 
@@ -40,12 +40,12 @@ def write_results(results: Results, folder: Store) -> None:
 
 
 def render_flops(suffix: str) -> str:
-    """Table I's FLOPs."""
+    """Table I's FLOPs, as Markdown, CSV or LaTeX."""
     return render(frame_of([row.model_dump() for row in report_flops()]), suffix)
 
 
 def result_frame(table: int, results: Results) -> pd.DataFrame:
-    """One row per row of the report's table; fractions and seconds."""
+    """A table of the report with own results, row by row; fractions and seconds."""
     asked = results.asked
     if table == 2:
         return frame_of([{**_where(table, asked), **row} for row in _settings_rows(asked)])
@@ -69,7 +69,7 @@ def result_frame(table: int, results: Results) -> pd.DataFrame:
 
 
 def caption(table: int, results: Results) -> str:
-    """What a table is, at which scale, and what its times were measured on."""
+    """The caption of a table: its subject, reading and scale, and the device on which times were measured."""
     asked = results.asked
     reading = "as run" if asked.reading == "as_run" else "as specified"
     head = f"Table {table} of the report ({TITLES[table]}), {reading}; scale {asked.scale.name}: {asked.scale.caption}."
@@ -77,7 +77,7 @@ def caption(table: int, results: Results) -> str:
     if table == 2 or not devices:
         return head
     on = " and ".join(sorted(devices))
-    times = f"Seconds are of training one network, on {on}; the report's, where its code tells, were on its own device."
+    times = f"Seconds are those of training one network, on {on}; the report's seconds were measured on its author's device."
     return f"{head} Accuracies are on test images. {times}"
 
 
@@ -113,7 +113,7 @@ def _time_cells(published: Published, result: Result | None) -> dict[str, Any]:
 
 
 def _why(published: Published, result: Result | None, results: Results) -> str:
-    """Why ours and the report's differ, or that they do not by more than the runs scatter."""
+    """Why the own and the report's value differ, or that the difference is within the spread of the runs."""
     if published.dataset in results.missing:
         return NOT_RUN + results.missing[published.dataset]
     if result is None or result.own is None:
@@ -134,7 +134,7 @@ def _why(published: Published, result: Result | None, results: Results) -> str:
 
 
 def _settings_rows(asked: Asked) -> list[dict[str, Any]]:
-    """Table II: what the report prints, what its code did with each symbol, and what is run here."""
+    """Table II: the report's printed values, their meaning in its code, and the values of this run."""
     scale = asked.scale
     ours = {dataset: _ours(scale, dataset, is_as_run=asked.reading == "as_run") for dataset in ("mnist", "mhist")}
     return [
@@ -152,14 +152,14 @@ def _settings_rows(asked: Asked) -> list[dict[str, Any]]:
 
 IN_CODE: Mapping[str, str] = {
     K: "number of evaluation networks; no loop over initialisations",
-    T: "image updates in all, each with a new network",
+    T: "total number of image updates, each with a new network",
     "eta_theta": "learning rate of the evaluation",
     ZETA_THETA: "epochs of the evaluation, run as 51; no model steps while distilling",
     "optimiser": "SGD with momentum 0.5 for the images, 0.9 for the evaluation",
-    "minibatch": "real images a class and update, and batch of the evaluation",
+    "minibatch": "real images per class and update, and batch size of the evaluation",
     "network (width)": "with batch norm in Tables III and IV, instance norm elsewhere",
 }
-"""What a symbol of Table II is in the report's code, where that is not what its name says."""
+"""The meaning of a symbol of Table II in the report's code, if it differs from its name."""
 
 
 def _ours(scale: Scale, dataset: Any, *, is_as_run: bool) -> dict[str, str]:

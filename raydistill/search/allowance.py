@@ -1,4 +1,4 @@
-"""What is left of a budget's hours. Both kinds hold for asks alone: trials that run when they are spent run to their end."""
+"""The remaining hours of a budget. When hours or GPU hours are used up, no new trial starts; running trials finish."""
 
 from __future__ import annotations
 
@@ -14,37 +14,38 @@ SPENT_FILE = "spent.json"
 
 
 def check_budget(budget: BudgetConfig, gpus_per_trial: float, seconds: float, what: str) -> None:
-    """Refuse hours and GPU hours that do not hold what must be had of them.
+    """Check that hours and GPU hours are enough for the least work that a search needs.
 
     Args:
-        budget: with `hours` and `gpu_hours`; None is no limit.
-        gpus_per_trial: of each trial.
-        seconds: what must be had takes.
-        what: that, in words that end in a verb.
+        budget: with `hours` and `gpu_hours`; None means no limit.
+        gpus_per_trial: GPUs of each trial.
+        seconds: duration of that work.
+        what: description of that work, with a verb at the end ("... takes").
 
     Raises:
-        BudgetError: the hours or the GPU hours are fewer.
+        BudgetError: the hours or the GPU hours are too few.
     """
-    for name, hours, wanted in (("hours", budget.hours, seconds), ("gpu_hours", budget.gpu_hours, seconds * gpus_per_trial)):
-        if hours is not None and 3600 * hours < wanted:
+    for name, hours, needed in (("hours", budget.hours, seconds), ("gpu_hours", budget.gpu_hours, seconds * gpus_per_trial)):
+        if hours is not None and 3600 * hours < needed:
+            unit = name.replace("gpu_", "GPU ")
             raise BudgetError(
-                f"budget.{name} is {hours:g}, and {what} about {wanted / 3600:.2g}: give at least that, or a cheaper space "
-                "(raydistill plan says what a search takes)"
+                f"budget.{name} is {hours:g}, but {what} about {needed / 3600:.2g} {unit}: raise it at least to that, or use a "
+                "cheaper space (raydistill plan forecasts the time of a search)"
             )
 
 
 class Allowance:
-    """Counts the hours in which a study's trials were run."""
+    """Counts the hours in which a study's trials run."""
 
     def __init__(
         self, budget: BudgetConfig, gpus_per_trial: float, study: Store, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Take up the count where an earlier search left it.
+        """Continue the count of an earlier search.
 
         Args:
-            budget: with `hours` and `gpu_hours`; None is no limit.
-            gpus_per_trial: of each trial.
-            study: the study's folder; keeps `spent.json` where `hours` is given.
+            budget: with `hours` and `gpu_hours`; None means no limit.
+            gpus_per_trial: GPUs of each trial.
+            study: the study's folder; the count is stored in `spent.json` if `hours` is set.
             clock: seconds from any fixed point.
         """
         self._budget = budget
@@ -59,20 +60,20 @@ class Allowance:
         return self._earlier + (0.0 if self._began is None else self._clock() - self._began)
 
     def start(self) -> None:
-        """Count from the first ask on."""
+        """Start counting, at the first proposed trial."""
         if self._began is None:
             self._began = self._clock()
 
     def keep(self) -> None:
-        """Write the count down; a search that is killed loses what came after."""
+        """Save the count; a killed search loses the time since the last save."""
         if self._budget.hours is not None:
             self._study.write_json(SPENT_FILE, {"seconds": self._seconds})
 
     def is_spent(self, records: Iterable[TrialRecord]) -> bool:
-        """Whether no further trial may be asked.
+        """Whether the hours or the GPU hours are used up.
 
         Args:
-            records: of the trials that ended; what they took is the GPU time.
+            records: records of the ended trials, for the GPU time.
         """
         hours, gpu_hours = self._budget.hours, self._budget.gpu_hours
         if hours is not None and self._seconds >= 3600 * hours:

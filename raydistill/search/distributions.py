@@ -1,6 +1,8 @@
-"""Between a search space and Optuna: distributions, values, and the document that a study keeps.
+"""Converts between a search space and Optuna: distributions, values, and the complete document that a study stores.
 
-A parameter's name is its dotted path in the YAML file, so that the dashboard, the table and the file use one word.
+The name of an Optuna parameter is its dotted path in the YAML file, so the dashboard, the tables and the file use the same name.
+A place is a point in the space of hyper-parameters (without IPC): one coordinate from 0 to 1 per number, and one per option of a
+choice.
 """
 
 from __future__ import annotations
@@ -34,21 +36,21 @@ def _distribution(path: str, dimension: Dimension) -> BaseDistribution:
 
 
 def to_parameter(dimension: Dimension, value: Any) -> Any:
-    """A value as Optuna keeps it: a choice that is a list or a section goes as JSON text."""
+    """A value as Optuna stores it: a choice that is a list or a section becomes JSON text."""
     if isinstance(dimension, Choices) and not isinstance(value, bool | int | float | str | None):
         return json.dumps(value)
     return value
 
 
 def from_parameter(dimension: Dimension, parameter: Any) -> Any:
-    """The value behind an Optuna parameter."""
+    """The value of an Optuna parameter; the inverse of `to_parameter`."""
     if isinstance(dimension, Range):
         return parameter
     return next(value for value in dimension.values if to_parameter(dimension, value) == parameter)
 
 
 def middle(dimension: Dimension) -> Any:
-    """The middle of a range, in logarithms where the range is so; the first choice."""
+    """The middle of a range, geometric if the range is logarithmic; the first of a list of choices."""
     if isinstance(dimension, Choices):
         return dimension.values[0]
     low, high = dimension.low, dimension.high
@@ -57,13 +59,13 @@ def middle(dimension: Dimension) -> Any:
 
 
 def parameters(space: SearchSpace, config: TrialConfig[Any]) -> dict[str, Any]:
-    """A trial's place in the space: its Optuna parameters."""
+    """The Optuna parameters of a trial: the values of all ranges, by dotted path."""
     document = config.model_dump(mode="json")
     return {path: to_parameter(dimension, value_at(document, path)) for path, dimension in space.ranges.items()}
 
 
 def field(space: SearchSpace) -> Field:
-    """Where the solver may ask: its hyper-parameters as coordinates of a place, and the range of IPC."""
+    """The domain of the solver: the coordinates of a place, and the range of IPC."""
     ipc = space.ranges.get("ipc")
     fixed = space.template["ipc"]
     lowest, highest = (int(ipc.low), int(ipc.high)) if isinstance(ipc, Range) else (fixed, fixed)
@@ -72,7 +74,7 @@ def field(space: SearchSpace) -> Field:
 
 
 def to_place(space: SearchSpace, chosen: Mapping[str, Any]) -> tuple[float, ...]:
-    """Optuna parameters as a place: a number as its part of the range (of its logarithm), a choice as a 1 among 0s."""
+    """Optuna parameters as a place: a number becomes its position in the range (0 to 1), a choice is one-hot encoded."""
     place: list[float] = []
     for path, dimension in _hyper_parameters(space).items():
         if isinstance(dimension, Choices):
@@ -84,7 +86,7 @@ def to_place(space: SearchSpace, chosen: Mapping[str, Any]) -> tuple[float, ...]
 
 
 def from_place(space: SearchSpace, place: Sequence[float], ipc: int) -> dict[str, Any]:
-    """The Optuna parameters of a place and an IPC."""
+    """The Optuna parameters of a place and an IPC; the inverse of `to_place`."""
     left = list(place)
     chosen: dict[str, Any] = {}
     for path, dimension in _hyper_parameters(space).items():
@@ -108,13 +110,13 @@ def _hyper_parameters(space: SearchSpace) -> dict[str, Dimension]:
 
 
 def any_trial(space: SearchSpace, data_sha256: str) -> TrialConfig[Any]:
-    """A trial config that stands for all: what the baseline reads of it (data, network, evaluation, goal) is common to them."""
+    """A trial config for the baseline, which only uses what all trials share: data, network, evaluation, goal."""
     values = {path: middle(dimension) for path, dimension in space.ranges.items()}
     return space.trial(ask_number=0, values=values, data_sha256=data_sha256)
 
 
 def complete_document(space: SearchSpace) -> dict[str, Any]:
-    """The space with every default written out; reading it gives the same space, whatever the defaults are then."""
+    """The space with all defaults written out, so that it can be read back unchanged even if defaults change later."""
     document: dict[str, Any] = {
         "study": space.study,
         "seed": space.seed,

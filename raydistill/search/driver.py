@@ -1,4 +1,4 @@
-"""One search from start to verdict: checks, baseline, trials, confirmation, result. Run again, it continues."""
+"""Runs one search from start to verdict: checks, baseline, trials, confirmation, result. A repeated call continues it."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ from raydistill.trial.run import LOOK_FRACTIONS
 
 
 def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code_change: bool = False) -> SearchResult:
-    """Search a space, or continue where an earlier search of the study ended, however it ended.
+    """Run a search, or continue an earlier search of the same study, however it ended.
 
     Args:
-        space: what to search, and what for.
-        store: holds studies; this one is `store.at(space.study)`.
-        work: carries trials out; its executor is closed at the end.
-        accept_code_change: continue a study that other code began.
+        space: the search space.
+        store: store of the studies; the folder of this study is `store.at(space.study)`.
+        work: data root, executor and watcher; the executor is closed at the end.
+        accept_code_change: continue a study that another version of the code began.
 
     Raises:
-        StudyInUseError: another search holds the study.
-        StudyMismatchError: the study was begun with another space, other data or other code.
-        BudgetError: the budget's hours do not hold one trial.
+        StudyInUseError: another search is running on the study.
+        StudyMismatchError: the study was started with a different space, different data or different code.
+        BudgetError: the budget's hours are too few for one trial.
         StoreError: the store cannot be written, or a file in it is damaged.
         DataError: the data is missing or damaged.
-        KeyboardInterrupt: what is done is saved; the same call continues.
+        KeyboardInterrupt: finished work is saved; the same call continues.
     """
     store = store.absolute
     study = store.at(space.study)
@@ -70,7 +70,9 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
         work.watcher.baseline_known(baseline)
         if not study.at("trials").folders("."):
             seconds = _reading_seconds(config, baseline, recipe_of(config, splits).steps)
-            check_budget(space.budget, space.resources.gpus_per_trial, seconds, "the networks that read one trial's set take")
+            check_budget(
+                space.budget, space.resources.gpus_per_trial, seconds, "training the networks that evaluate one trial takes"
+            )
         if not baseline.is_admissible:
             work.watcher.note(f"The verdict will be inconclusive: {not_admissible(baseline, space.goal)}")
         prepare_experts(needs, config, store, work, study=space.study, baseline=baseline)
@@ -87,7 +89,7 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
 
 
 def _reading_seconds(config: TrialConfig[Any], baseline: Baseline, steps: int) -> float:
-    """What the networks of one trial take that read its set, at the baseline's seconds a step."""
+    """Seconds of training the networks that evaluate one trial's set, estimated from the baseline's seconds per step."""
     networks = config.evaluation.networks + len(LOOK_FRACTIONS)
     return networks * steps * statistics.median(reading.seconds / reading.steps for reading in baseline.readings)
 
@@ -121,7 +123,7 @@ def _run_trials(solver: Solver, study: Store, work: Workplace) -> list[TrialReco
 
 
 def _confirm(candidates: Sequence[TrialRecord], study: Store, work: Workplace) -> list[Confirmed]:
-    """Confirm candidates in the order given until one falls on images that chose nothing; see `search.ladder`."""
+    """Evaluate candidates on the confirm images, in the given order, until one is not lossless; see `search.ladder`."""
     confirmed: list[Confirmed] = []
     for record in candidates:
         config = read_trial_config(study.read(f"trials/{record.trial_id}/config.json"), method_configs())
@@ -144,6 +146,6 @@ def _conclude(space: SearchSpace, study: Store, baseline: Baseline, confirmed: S
 
 @contextmanager
 def _database() -> Iterator[Path]:
-    """A file for the Optuna study on this machine's own disk; SQLite's locks do not hold on every shared folder."""
+    """A file for the Optuna study on this machine's own disk, because SQLite's locks do not work on every shared folder."""
     with tempfile.TemporaryDirectory(prefix="raydistill-") as folder:
         yield Path(folder) / "study.db"

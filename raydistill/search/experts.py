@@ -1,4 +1,4 @@
-"""Experts, built before the trials that read them: which sets, what they cost, and their networks as jobs side by side."""
+"""Builds the experts before the trials that read them: which sets are needed, their cost, and their training as parallel jobs."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ from raydistill.trial.baseline import Baseline
 
 
 def extreme_trials(space: SearchSpace, data_sha256: str) -> list[TrialConfig[Any]]:
-    """Trials that together read every expert, and every epoch of one, that some trial of the space can read.
+    """Trials that together read every expert, and every epoch, that any trial of the space can read.
 
-    All combinations of choices, each with all ranges at their lower ends and with all at their upper ends: settings of experts
-    are no ranges, and the epochs that are read grow with each field that shapes them. None where the method reads no experts.
+    These are all combinations of choices, each with all ranges at their lower and at their upper ends. That is enough because
+    settings of experts cannot be ranges, and the epochs that are read grow with each field that determines them. Empty if the
+    method reads no experts.
     """
     if not issubclass(space.method_config, ExpertFields):
         return []
@@ -50,11 +51,11 @@ def extreme_trials(space: SearchSpace, data_sha256: str) -> list[TrialConfig[Any
 def plan_experts(
     configs: Sequence[TrialConfig[Any]], store: Store, data_root: DataRoot, *, rebuild_damaged: bool = False
 ) -> list[ExpertNeed]:
-    """The expert sets that trials on the same data read, checked before anything is trained.
+    """The expert sets that trials on the same data read, after checks that need no training.
 
     Raises:
-        ExpertsError: a window is longer than its trajectory.
-        StoreError: an expert is damaged and not to be rebuilt, or the disk has too little room for what is missing.
+        ExpertsError: a trial reads epochs after the experts' last one.
+        StoreError: an expert is damaged and `rebuild_damaged` is False, or the disk has too little space for the missing ones.
     """
     needs = needs_of(configs, splits_of(configs[0], data_root)) if configs else []
     check_disk(needs, store, rebuild_damaged=rebuild_damaged)
@@ -71,16 +72,16 @@ def prepare_experts(
     baseline: Baseline | None = None,
     rebuild_damaged: bool = False,
 ) -> None:
-    """Build what is missing of the sets, and say beforehand what that costs.
+    """Build the missing experts, after reporting what that costs.
 
     Args:
-        needs: as `plan_experts` gives them.
-        config: one of the trials; says what data, threads and device to use.
-        store: holds `experts/` beside the studies.
+        needs: from `plan_experts`.
+        config: one of the trials; determines data, threads and device.
+        store: the store with `experts/`.
         work: runs the jobs, in the stages `difficulty scores` and `experts`.
-        study: noted as a user of the sets.
-        baseline: gives the seconds that a training step takes; None leaves times unsaid.
-        rebuild_damaged: build damaged ones again instead of refusing.
+        study: name of the study, recorded as a user of the sets; None records nothing.
+        baseline: its seconds per step are used to estimate the time; None reports no estimate.
+        rebuild_damaged: rebuild damaged experts instead of raising an error.
 
     Raises:
         StoreError: an expert is damaged.
@@ -101,7 +102,7 @@ def prepare_experts(
 
 @contextmanager
 def _held(need: ExpertNeed, store: Store, watcher: Watcher) -> Iterator[None]:
-    """One search at a time builds a set."""
+    """Lock an expert set, so that only one search at a time builds it."""
     folder = store.at(FOLDER, need.settings.key)
     with ExitStack() as stack:
         try:
@@ -113,15 +114,15 @@ def _held(need: ExpertNeed, store: Store, watcher: Watcher) -> Iterator[None]:
 
 
 def _cost(need: ExpertNeed, experts: int, scores: int, seconds_per_image: float | None) -> str:
-    """What a set is, and what building the rest of it takes, in one sentence."""
+    """One sentence about an expert set and the cost of building the missing experts."""
     size = f"{need.count} networks of {need.settings.epochs} epochs, {need.size_bytes / 1e6:.1f} MB"
     what = f"experts {need.settings.key}: {size}"
     if not experts:
-        return f"{what}; all there"
+        return f"{what}; all exist"
     passes = need.passes(experts, scores)
     scored = f" after {scores} networks that score the images" if scores else ""
     seconds = None if seconds_per_image is None else seconds_per_image * passes * need.train_images
-    time = "" if seconds is None else f", about {seconds:.0f} s in all at the baseline's pace"
+    time = "" if seconds is None else f", about {seconds:.0f} s in total at the baseline's speed"
     return f"{what}; {experts} to train{scored}: {passes} passes over {need.train_images} images{time}"
 
 
@@ -134,12 +135,12 @@ def _tell_of_oddities(need: ExpertNeed, store: Store, watcher: Watcher) -> None:
     experts, key = StoredExperts(need, store), need.settings.key
     if other := experts.other_code:
         watcher.note(
-            f"experts {key} were trained by other code (hash {', '.join(sorted(code[:12] for code in other))}); "
-            f"to have them built anew: raydistill experts prune {key}"
+            f"experts {key} were trained by another version of the code (hash "
+            f"{', '.join(sorted(code[:12] for code in other))}); to train them again: raydistill experts prune {key}"
         )
     if collapsed := experts.collapsed:
         which = ", ".join(f"{index} ({100 * accuracy:.1f} %)" for index, accuracy in collapsed.items())
         watcher.note(
-            f"experts {key}: these ended below half of the others' accuracy on the train part and teach little: {which}; "
-            "a lower method.expert_lr or another method.expert_seed trains others"
+            f"experts {key}: the final accuracy of these experts on the train split is below half of the median, so they help "
+            f"little: {which}; try a lower method.expert_lr or another method.expert_seed"
         )

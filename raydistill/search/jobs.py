@@ -1,4 +1,4 @@
-"""Networks that are trained side by side, outside any trial: a study's baseline, experts, the confirmation of a candidate."""
+"""Jobs that train networks in parallel, outside of trials: the baseline, the experts, the confirmation of a candidate."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from raydistill.trial.confirm import train_confirm_network
 
 
 class Job(Protocol):
-    """Work for an executor, done in another process perhaps; it leaves its result in a file."""
+    """A piece of work that an executor runs, possibly in another process; it writes its result to a file."""
 
     @property
     def name(self) -> str:
-        """As the dashboard shows it."""
+        """Name of the job on the dashboard."""
 
     def __call__(self) -> None:
-        """Do it; nothing if it is done already."""
+        """Run the job; does nothing if its result exists."""
 
 
 class JobRunner(Protocol):
-    """The part of an executor that jobs need."""
+    """The part of an executor that runs jobs."""
 
     def run_jobs(self, jobs: Sequence[Job], watcher: Watcher) -> None:
-        """Run jobs, side by side where it can; `job_done` for each. An error in one is raised."""
+        """Run jobs, in parallel if possible, and call `watcher.job_done` after each. An error in a job is raised."""
 
 
 TrainNetwork = Callable[[TrialConfig[Any], int, Store, DataRoot], None]
@@ -38,15 +38,15 @@ TrainNetwork = Callable[[TrialConfig[Any], int, Store, DataRoot], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkJob:
-    """One network to train; a callable that can be sent to another process."""
+    """Trains one network; can be pickled for another process."""
 
     name: str
     train: TrainNetwork
     index: int
     config_json: str
-    """The trial config as text: a class made for one method does not travel between processes."""
+    """The trial config as text, because the config's class is made at run time and cannot be pickled."""
     store: Store
-    """Where the network's file goes."""
+    """Store of the network's file."""
     data_root: DataRoot
 
     def __call__(self) -> None:
@@ -56,14 +56,14 @@ class NetworkJob:
 
 
 def baseline_jobs(config: TrialConfig[Any], study: Store, data_root: DataRoot) -> list[NetworkJob]:
-    """One job per baseline network that is not trained."""
+    """One job per baseline network that is not trained yet."""
     count = config.evaluation.baseline_networks
     missing = [index for index in range(count) if not study.exists(f"baseline/network-{index}.json")]
     return network_jobs("baseline", train_baseline_network, missing, config, study, data_root)
 
 
 def confirm_jobs(config: TrialConfig[Any], study: Store, data_root: DataRoot) -> list[NetworkJob]:
-    """One job per fresh network that is not trained on a trial's set."""
+    """One job per confirm network that is not trained on the trial's set yet."""
     count = config.evaluation.confirm_networks
     missing = [index for index in range(count) if not study.exists(f"trials/{config.trial_id}/confirm-{index}.json")]
     return network_jobs(f"confirm {config.trial_id}", train_confirm_network, missing, config, study, data_root)
@@ -75,11 +75,11 @@ def network_jobs(
     """One job per network to train.
 
     Args:
-        name: what the networks are for, as the dashboard shows it.
-        train: trains one and writes its file.
-        indices: of the networks.
-        config: a trial that says what they are trained on, and how.
-        store: where their files go.
+        name: purpose of the networks, for the dashboard.
+        train: trains one network and writes its file.
+        indices: numbers of the networks.
+        config: a trial config with the data, the network and the recipe.
+        store: store of the networks' files.
         data_root: folder or URI of the data files.
     """
     return [network_job(f"{name} network {index}", train, index, config, store, data_root) for index in indices]

@@ -1,15 +1,15 @@
-"""Which sets are confirmed, in which order, and what may be claimed: the fixed-sequence test.
+"""Which sets are confirmed, and in which order: the fixed-sequence test.
 
-The order is fixed by the select images alone, before a confirm image is looked at: from the largest candidate down, passing
-over each that reads no better than a smaller one. Each is tested at the full confidence, and the first that falls ends the
-sequence. For a claim to be false, the first of the sequence that is truly lossy must have held, and that one test errs with at
-most 1 - confidence: so does the whole procedure, however many candidates there are, whatever the noise that they share, and
-whether or not the gap falls with IPC. Testing from the smallest up until one holds gives each candidate a chance of its own to
-err.
+The order depends only on the select images and is fixed before any confirm image is used: from the largest candidate down,
+without those whose gap is not smaller than that of a smaller set. Each candidate is tested at the full confidence, and the first
+that is not lossless ends the sequence. A false claim requires that the first truly lossy candidate passes its test, which happens
+with a probability of at most 1 - confidence. So this bound holds for the whole procedure, for any number of candidates, with any
+noise that they share, and whether or not the gap falls with IPC. If candidates were instead tested from the smallest up until
+one passes, each candidate would add a probability of a false claim.
 
-By `raydistill bench solver` no other procedure with that guarantee came as near: one fall forgiven at half the error, bounds that
-hold for all candidates at once (Dunnett), three to six candidates picked by the law. Reading the candidates again with ten more
-networks before they are put in order costs most of a search and gains a few hits in a hundred.
+In `raydistill bench solver` no other procedure with this guarantee found such small sets: allowing one failure at half the error
+probability, simultaneous bounds for all candidates (Dunnett), or three to six candidates chosen by the law. Evaluating the
+candidates again with ten more networks before they are ordered costs most of a search and gains a few hits in a hundred.
 
 Source: Maurer, Hothorn and Lehmacher, "Multiple comparisons in drug clinical trials and preclinical assays: a-priori ordered
 hypotheses", 1995.
@@ -22,19 +22,19 @@ from typing import NamedTuple
 
 
 class Rung(NamedTuple):
-    """A finished trial, as far as the order looks at it."""
+    """A finished trial, with the fields that determine the order."""
 
     ipc: int
     gap: float
     number: int
-    """Place in the order of asks."""
+    """Number of the trial, in the order in which trials are proposed."""
 
 
 def ladder(finished: Iterable[Rung], margin_fraction: float) -> list[Rung]:
     """Candidates in the order of their confirmation, largest IPC first.
 
-    A candidate's reading is within the margin, and no smaller or equal IPC reads as well: a larger set that reads worse would
-    only add a chance to fall.
+    A candidate's gap is within the margin and smaller than that of every candidate with a smaller or equal IPC: a larger set with
+    a larger gap would only add a chance to end the sequence.
 
     Args:
         finished: finished trials.

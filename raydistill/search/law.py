@@ -1,11 +1,11 @@
-"""A model of the gap that knows its shape: pure numpy, no Optuna.
+"""The law of the gap: a Bayesian model of the gap as a function of IPC and hyper-parameters. Pure numpy, no Optuna.
 
-The model: gap(k, h) = floor + b(h) / k^p, with k images per class and b quadratic in the hyper-parameters h. Given p it is linear
-in its coefficients, so that its posterior is a normal distribution in closed form; p is one of a few values, weighed by how well
-each explains the readings. Everything is in units of the margin.
+The model: gap(k, h) = floor + b(h) / k^p, with k images per class and b quadratic in the hyper-parameters h. For a given p it is
+linear in its coefficients, so the posterior is a normal distribution in closed form; p is one of a few values, weighted by how
+well each explains the readings. All gaps are in units of the margin.
 
-Prior means and deviations are wide guesses, in units of the margin and of the size of b that the readings suggest; they were not
-tuned. The misfits below were: between half and twice their values little changes.
+Prior means and deviations are wide guesses, in units of the margin and of the size of b that the readings suggest; they are not
+tuned. The relative errors MISFIT_FINISHED and MISFIT_STOPPED are tuned; half or twice their values change little.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ Array = NDArray[np.float64]
 
 EXPONENTS = (0.35, 0.5, 0.7, 1.0)
 EXPONENT_WEIGHTS = (0.2, 0.5, 0.2, 0.1)
-"""What is believed of p before the first reading; 1/sqrt(k) is what sampling noise gives and what published tables show."""
+"""Prior probabilities of the exponents; 1/sqrt(k) is expected from sampling noise and agrees with published tables."""
 READING_DEVIATION = 0.002
-"""Of a reading: of its networks' mean and of the draw of its set, as a fraction of accuracy."""
+"""Standard deviation of a reading, over networks and over sets of the same config, as a fraction of accuracy."""
 MISFIT_FINISHED, MISFIT_STOPPED = 0.15, 0.3
-"""By what part of the gap the law is off; a stopped trial was read half-way, by one network."""
+"""Error of the law relative to the gap; larger for a stopped trial, which has only a half-way reading by one network."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
-    """What a model is told of one trial."""
+    """One ended trial, as the model uses it."""
 
     number: int
-    """Place in the order of asks."""
+    """Number of the trial, counted from 0 in the order in which trials are proposed."""
     place: tuple[float, ...]
     """Hyper-parameters, each scaled to 0 to 1 (a choice: one 0 or 1 per option)."""
     ipc: int
     gap: float | None
-    """The last reading; None if there is none."""
+    """Gap of the last reading; None if there is none."""
     is_finished: bool
     """Whether the gap is that of the finished set."""
     is_out_of_memory: bool = False
@@ -46,29 +46,29 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Law:
-    """The posterior for one exponent."""
+    """The posterior for one exponent; C is the number of coefficients."""
 
     exponent: float
     log_evidence: float
     mean: Array
-    """(C,) coefficients: floor, then b's."""
+    """(C,) means of the coefficients: the floor, then those of b."""
     root: Array
-    """(C, C) with root @ root.T the covariance."""
+    """(C, C) square root of the covariance, which is root @ root.T."""
     anchor: float
-    """IPC at which k^-p counts as 1."""
+    """IPC at which k^-p is scaled to 1."""
 
 
 class LawModel:
-    """The posterior over laws, given what was seen."""
+    """The posterior over all exponents, given the ended trials."""
 
     def __init__(self, seen: Sequence[Seen], *, ordered: Sequence[bool], margin: float, anchor: float) -> None:
-        """Fit.
+        """Fit the model.
 
         Args:
-            seen: trials; those without a gap are passed over.
-            ordered: per dimension of a place, whether it is a number (and gets a square) or one option of a choice.
+            seen: ended trials; those without a gap are ignored.
+            ordered: per dimension of a place, whether it is a number (with a quadratic term) or one option of a choice.
             margin: in the unit of the gaps; above 0.
-            anchor: any IPC in the middle of the range.
+            anchor: an IPC near the middle of the range.
         """
         self._ordered = np.array(ordered, dtype=bool)
         self._margin = margin
@@ -89,11 +89,11 @@ class LawModel:
         return self.laws[int(np.argmax(self.weights))]
 
     def draw(self, generator: np.random.Generator, heat: float) -> tuple[Law, Array]:
-        """One law from the posterior, and its coefficients.
+        """Sample one law from the posterior; returns it with sampled coefficients.
 
         Args:
-            generator: for the draw.
-            heat: 1 draws from the posterior, less keeps the coefficients nearer to their mean.
+            generator: random numbers.
+            heat: scale of the deviation from the mean; 1 samples from the posterior, less stays nearer to the mean.
         """
         law = self.laws[int(generator.choice(len(self.laws), p=self.weights))]
         return law, law.mean + heat * law.root @ generator.normal(size=len(law.mean))
@@ -103,7 +103,7 @@ class LawModel:
         return self._design(places) @ coefficients[1:]
 
     def floor(self) -> tuple[float, float]:
-        """Mean and standard deviation of the floor: the gap that is left however many images there are."""
+        """Mean and standard deviation of the floor, the gap that remains for a very large IPC; in the unit of the gaps."""
         means = np.array([law.mean[0] for law in self.laws])
         variances = np.array([float(law.root[0] @ law.root[0]) for law in self.laws])
         mean = float(self.weights @ means)
@@ -124,7 +124,7 @@ class LawModel:
         return Law(exponent=exponent, log_evidence=float(evidence), mean=mean + root @ projected, root=root, anchor=anchor)
 
     def _prior(self, size: float) -> tuple[Array, Array]:
-        """Means and standard deviations of the coefficients; `size` is the b that the readings suggest."""
+        """Prior means and standard deviations of the coefficients; `size` is the b that the readings suggest."""
         dimensions, squares = len(self._ordered), int(self._ordered.sum())
         products = squares * (squares - 1) // 2
         mean = np.concatenate([[0.3, size], np.zeros(dimensions), np.full(squares, size / 2), np.zeros(products)])

@@ -1,4 +1,4 @@
-"""Trials one after another in this process: for a debugger, for tests, and for a machine without Ray."""
+"""Runs trials one after another in this process: for debugging, for tests, and for machines without Ray."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from raydistill.trial.run import OnStep, Report, run_trial, tell_nobody
 
 
 class LocalExecutor:
-    """Carries jobs and trials out in this process."""
+    """Runs jobs and trials in this process."""
 
     def require(self, needs: NodeNeeds) -> None:
-        """Nothing: this process is the only node, and looks by itself."""
+        """Do nothing: this process is the only node, and it checks its requirements itself."""
 
     def run_jobs(self, jobs: Sequence[Job], watcher: Watcher) -> None:
-        """Run each job; the first error ends it."""
+        """Run each job; the first error stops the run."""
         for job in jobs:
             job()
             watcher.job_done()
 
     def run_trials(self, solver: Solver, study: Store, data_root: DataRoot, watcher: Watcher) -> None:
-        """Ask, run, tell, until the budget is spent."""
+        """Run the trials that the solver proposes, and report their records to it, until the budget is used up."""
         while (config := solver.ask()) is not None:
             watcher.trial_started(config)
             record = run_to_a_record(config, study, partial(watcher.reading, config), data_root, partial(watcher.step, config))
@@ -39,13 +39,13 @@ class LocalExecutor:
             watcher.trial_ended(record)
 
     def close(self) -> None:
-        """Nothing to let go."""
+        """Do nothing: nothing was started."""
 
 
 def run_to_a_record(
     config: TrialConfig[Any], study: Store, report: Report, data_root: DataRoot, on_step: OnStep = tell_nobody
 ) -> TrialRecord:
-    """As `run_trial`, but a trial that crashes gives its crashed record, so that the search goes on without it.
+    """Like `run_trial`, but a crashed trial returns its record instead of raising, so that the search continues.
 
     Raises:
         StoreError: the study cannot be read or written, so there is no record.

@@ -1,4 +1,4 @@
-"""What every node must have before it works for a study."""
+"""The requirements that every node must meet before it works for a study."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from raydistill.storage.store import Store
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeNeeds:
-    """A store that it sees and may write, and the data of the study."""
+    """A study's folder that the node can read and write, and the study's data."""
 
     study: Store
     dataset: DatasetConfig
@@ -22,5 +22,5 @@ class NodeNeeds:
 
 
 def needs_of_trial(config: TrialConfig[Any], study: Store, data_root: DataRoot) -> NodeNeeds:
-    """What nodes need for work on a trial's data; `study` is where they write."""
+    """The requirements for work on a trial's data; `study` is the folder that nodes write to."""
     return NodeNeeds(study=study, dataset=config.dataset, data_sha256=config.data_sha256, data_root=data_root)

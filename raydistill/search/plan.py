@@ -1,9 +1,9 @@
-"""What a search will take, forecast from a short measured probe before anything of it starts.
+"""Forecasts the time, disk and memory of a search from a short measurement.
 
-The probe runs in this process, at the highest IPC and at the middle one: some steps of the distillation and some steps of the
-recipe, on a set and on the full data; a method that reads experts is given untrained ones. Everything else is multiplication, so
-a forecast is rough: a crowded machine slows the search as it slowed the probe, and nothing is assumed of trials that are stopped
-early, which only shorten it.
+The measurement runs in this process, at the highest IPC and at the middle one: a few steps of the distillation, and a few steps
+of the recipe on a set and on the full data. A method that reads experts gets untrained ones. The rest is multiplication, so the
+forecast is rough: other work on the machine distorts it, and trials that are stopped early, which shorten the search, are not
+taken into account.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from raydistill.trial.distillation import distil
 from raydistill.trial.run import LOOK_FRACTIONS
 
 DISTIL_STEPS, RECIPE_STEPS = 5, 20
-"""Steps that are timed; the first of each is left out, for it holds what is done once."""
+"""Number of timed steps; the first of each is ignored, because it includes work that is done only once."""
 CONFIRMED_CANDIDATES = 3
-"""Candidates that a confirmation is planned for; two to three are usual."""
+"""Assumed number of candidates in the confirmation; two to three are usual."""
 
 
 class Stage(Config):
-    """A part of a search: jobs that run side by side."""
+    """A part of a search: jobs that run in parallel."""
 
     name: str
     jobs: int
@@ -52,47 +52,47 @@ class Stage(Config):
 
 
 class Forecast(Config):
-    """What a search will take."""
+    """The forecast time, disk and memory of a search."""
 
     stages: tuple[Stage, ...]
-    """In their order; trials are of the middle IPC."""
+    """The stages in their order; the time of trials is that at the middle IPC."""
     largest_trial_seconds: float
-    """A trial at the highest IPC."""
+    """Seconds of a trial at the highest IPC."""
     at_once: int
-    """Jobs that run side by side."""
+    """Number of jobs that run in parallel."""
     hours: float
-    """Wall-clock, for all stages; the budget's own hours may end the trials sooner."""
+    """Wall-clock hours of all stages; the budget's hours may end the trials sooner."""
     disk_bytes: int
-    """At most, for the sets, their pictures and a checkpoint of each trial that runs, all at the highest IPC, and the experts."""
+    """Upper limit for the experts, and for sets, pictures and checkpoints of running trials, all at the highest IPC."""
     trial_memory_bytes: int
-    """Peak of a trial at the highest IPC: resident memory of the process, or device memory on a GPU."""
+    """Peak memory of a trial at the highest IPC: resident memory of the process, or device memory on a GPU."""
     trial_memory_of: str
-    """Where that memory is: cpu or cuda."""
+    """Kind of that memory: cpu or cuda."""
 
 
 class _Measured(Config):
     trial: float
     network: float
-    """Seconds to train and read one network on a set."""
+    """Seconds to train one network on a set and to evaluate it."""
     set_bytes: int
 
 
 class _EnoughStepsError(Exception):
-    """The probe has seen what it wanted."""
+    """Ends the measured distillation after enough steps."""
 
 
 def plan_search(space: SearchSpace, data_root: DataRoot, at_once: int | None = None) -> Forecast:
-    """Measure a little, and forecast the whole search.
+    """Measure a few steps, and forecast the whole search.
 
     Args:
-        space: what would be searched.
+        space: the search space.
         data_root: folder or URI of the data files.
-        at_once: jobs side by side; None is the space's `max_concurrent_trials`, or what this machine's cores hold.
+        at_once: jobs in parallel; None means the space's `max_concurrent_trials`, or as many as this machine has cores for.
 
     Raises:
-        BudgetError: the budget's hours or GPU hours do not hold one trial and its confirmation.
+        BudgetError: the budget's hours or GPU hours are too few for one trial and its confirmation.
         DataError: the data is missing or damaged.
-        DivergedError: a loss of the probe is not finite.
+        DivergedError: a measured loss is not finite.
     """
     splits = load_splits(dataset_config(space.template["dataset"]), data_root)
     side_by_side = at_once or space.resources.max_concurrent_trials or _cores_hold(space.resources.cpus_per_trial)
@@ -111,13 +111,13 @@ def plan_search(space: SearchSpace, data_root: DataRoot, at_once: int | None = N
     recipe = recipe_of(config, splits)
     pace = full / recipe.images_seen(len(splits.train.labels))
     stages = (
-        # Once at the recipe's steps and once at twice as many.
+        # Each network trains once with the recipe's steps and once with twice as many.
         Stage(name="baseline", jobs=evaluation.baseline_networks, seconds_each=3 * full),
         *(
             Stage(
                 name="experts",
                 jobs=need.count,
-                # Scoring networks are a small part; they are spread over the experts.
+                # The small cost of the scoring networks is divided among the experts.
                 seconds_each=pace * need.train_images * need.passes(need.count, need.score_networks) / need.count,
             )
             for need in needs
@@ -127,7 +127,7 @@ def plan_search(space: SearchSpace, data_root: DataRoot, at_once: int | None = N
     )
     one = medium.trial + evaluation.confirm_networks * medium.network / side_by_side
     gpus = space.resources.gpus_per_trial
-    check_budget(space.budget, gpus, one, "one trial of the middle IPC with its confirmation takes")
+    check_budget(space.budget, gpus, one, "one trial at the middle IPC with its confirmation takes")
     return Forecast(
         stages=stages,
         largest_trial_seconds=largest.trial,
@@ -147,13 +147,13 @@ def _measure(config: TrialConfig[Any], splits: Splits, device: torch.device) -> 
 
 
 def _probe_distillation(config: TrialConfig[Any], splits: Splits, device: torch.device) -> tuple[SyntheticSet, float]:
-    """A set that was started, and the seconds that the whole distillation would take."""
+    """Run the first steps of a distillation; returns the set so far, and the estimated seconds of the whole distillation."""
     ends: list[float] = []
     seen: list[tuple[int, SyntheticSet]] = []
 
     def on_step(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
         if loss is not None:
-            # Reading the loss waits for a GPU to end the step.
+            # Reading the loss waits until a GPU has finished the step.
             loss.item()
         ends.append(time.perf_counter())
         seen.append((steps, synthetic))
@@ -168,12 +168,12 @@ def _probe_distillation(config: TrialConfig[Any], splits: Splits, device: torch.
         pass
     steps, synthetic = seen[-1]
     times = [end - begin for begin, end in itertools.pairwise(ends)]
-    # A method without steps has made its set before the first report.
+    # A method without steps reports only once, after its set is made.
     return synthetic, steps * statistics.median(times[1:] or times or [0.0])
 
 
 def _network_seconds(config: TrialConfig[Any], images: Tensor, labels: Tensor, splits: Splits, device: torch.device) -> float:
-    """Seconds to train one network by the whole recipe and to read it on the select images."""
+    """Seconds to train one network with the whole recipe and to evaluate it on the select images."""
     recipe = recipe_of(config, splits)
 
     def train(steps: int, read: LabelledImages) -> float:
@@ -188,14 +188,14 @@ def _network_seconds(config: TrialConfig[Any], images: Tensor, labels: Tensor, s
 
 
 def _seconds(work: Callable[[], Any]) -> float:
-    """Seconds of work that ends with its result on the CPU, so that a GPU has done it."""
+    """Seconds of some work; its result must be on the CPU, so that a GPU has finished."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
 
 
 def _trial_at(space: SearchSpace, ipc: int, splits: Splits) -> TrialConfig[Any]:
-    """The trial in the middle of every range but IPC."""
+    """The trial at this IPC, with the middle of every other range."""
     values = {path: ipc if path == "ipc" else middle(dimension) for path, dimension in space.ranges.items()}
     return space.trial(ask_number=0, values=values, data_sha256=splits.sha256)
 

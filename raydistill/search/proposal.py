@@ -1,12 +1,12 @@
-"""The next trial by the law of the gap: pure numpy.
+"""Chooses the next trial with the law of the gap. Pure numpy.
 
-An ask draws one law from the posterior and takes the smallest IPC that is good enough by it, at the place where its b is least
-(Thompson sampling): where the law is uncertain the draws spread, and where it is known they fall together. Good enough means
-that the confirmation would hold: the gap, the half-width of its interval, and a draw of how much the confirm images differ from
-the select images, together within the margin. Every eighth ask leaves twice that difference free, so that the confirmation has
-a safe set to begin with.
+Each proposal samples one law from the posterior. It takes the place (hyper-parameters) where b is smallest by this law, and the
+smallest IPC whose gap is small enough there (Thompson sampling): proposals spread where the law is uncertain, and agree where it
+is known. Small enough means that the confirmation is expected to succeed: the gap, the half-width of its interval, and a sampled
+difference between the confirm and the select images are together within the margin. Every eighth proposal allows for twice the
+standard deviation of this difference, so that the confirmation has a safe set to begin with.
 
-The constants were chosen on 300 made-up problems of `search.simulation`; `raydistill bench solver` races on others.
+The constants were chosen on 300 simulated problems (`search.simulation`); `raydistill bench solver` uses other problems.
 """
 
 from __future__ import annotations
@@ -24,38 +24,38 @@ from raydistill.search.law import Law, LawModel, Seen
 Array = NDArray[np.float64]
 
 EARLY_HEAT, LATE_HEAT = 0.8, 0.2
-"""How far draws of the law stray from its mean, before and after half of the budget."""
+"""Scale of the deviation of sampled laws from the mean, in the first and the second half of the budget (`heat` of `draw`)."""
 WIDEST_STEP = 3.0
-"""Most that a draw's IPC may differ from the IPC by the mean law, as a factor: b may come out near 0 or below by chance."""
+"""Largest factor between the IPC by the sampled law and that by the mean law; a sampled b may be near or below 0 by chance."""
 SPREAD = 0.4
-"""Part of the images' deviation that is drawn anew for each ask."""
+"""Fraction of the images' standard deviation that is sampled for each proposal."""
 SAFE_EVERY, SAFE_DEVIATIONS = 8, 2.0
 ANYWHERE, NEAR_EACH, NEAREST, NEAR_DEVIATION = 256, 48, 4, 0.1
-"""Places looked at for the least b: at random, and around each of the best places read so far."""
+"""Numbers of places among which the smallest b is searched: random ones, and ones near each of the best places so far."""
 ASSUMED_FLOOR = 0.2
-"""Floor, in margins, by which readings at different IPCs are ranked."""
+"""Floor, in margins, that is assumed when gaps at different IPCs are ranked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Aim:
-    """What a search wants, as fractions of accuracy."""
+    """The margin of a search and the expected noise of its confirmation, as fractions of accuracy."""
 
     margin: float
     half_width: float
-    """Of the confirmation's interval, as planned."""
+    """Expected half-width of the confirmation's interval."""
     shift_deviation: float
-    """Of the difference between the gaps of one set on select and on confirm images."""
+    """Standard deviation of the difference between the gaps of one set on the select and on the confirm images."""
 
     @classmethod
     def planned(cls, margin: float, confidence: float, *, select_images: int, confirm_images: int, networks: int) -> Aim:
-        """The aim that a goal and the numbers of images and confirm networks give.
+        """The aim for a goal and given numbers of images and networks.
 
         Args:
             margin: largest gap that is lossless.
-            confidence: one-sided, of the confirmation.
-            select_images: images behind a reading.
-            confirm_images: images behind a confirmation.
-            networks: fresh networks behind a confirmation.
+            confidence: one-sided confidence of the confirmation.
+            select_images: number of select images.
+            confirm_images: number of confirm images.
+            networks: number of confirm networks.
         """
         return cls(
             margin=margin,
@@ -65,18 +65,18 @@ class Aim:
 
     @property
     def target(self) -> float:
-        """Gap at which a confirmation holds half of the time."""
+        """Gap at which a confirmation succeeds with a probability of one half."""
         return self.margin - self.half_width
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Field:
-    """Where a search may ask."""
+    """The domain of a search: the coordinates of a place, and the range of IPC."""
 
     options: tuple[int, ...]
-    """Per hyper-parameter: 1 for a number, else how many options the choice has."""
+    """Per hyper-parameter: 1 for a number, otherwise the number of options of the choice."""
     lowest: int
-    """IPC."""
+    """Lowest IPC; `highest` is the highest."""
     highest: int
 
     @property
@@ -90,20 +90,20 @@ class Field:
         return tuple(0.5 if count == 1 else float(i == 0) for count in self.options for i in range(count))
 
     def anywhere(self, count: int, generator: np.random.Generator) -> Array:
-        """(count, D) places at random."""
+        """(count, D) random places; D is the number of coordinates."""
         columns = [
             generator.uniform(size=(count, 1)) if n == 1 else np.eye(n)[generator.integers(n, size=count)] for n in self.options
         ]
         return np.hstack([np.empty((count, 0)), *columns])
 
     def near(self, place: Sequence[float], count: int, generator: np.random.Generator) -> Array:
-        """(count, D) places around one, with its options."""
+        """(count, D) random places near one, with the same options."""
         steps = generator.normal(0, NEAR_DEVIATION, (count, len(place))) * self.ordered
         return np.clip(np.array(place) + steps, 0, 1)
 
 
 def model_of(seen: Sequence[Seen], field: Field, margin: float) -> LawModel:
-    """The law as trials show it, whatever the order in which they ended."""
+    """The law fitted to ended trials; does not depend on the order in which they ended."""
     anchor = math.sqrt(field.lowest * field.highest)
     return LawModel(sorted(seen, key=lambda s: s.number), ordered=field.ordered, margin=margin, anchor=anchor)
 
@@ -111,15 +111,15 @@ def model_of(seen: Sequence[Seen], field: Field, margin: float) -> LawModel:
 def propose(
     seen: Sequence[Seen], field: Field, aim: Aim, *, number: int, budget: int, generator: np.random.Generator
 ) -> tuple[tuple[float, ...], int]:
-    """The place and the IPC of an ask.
+    """The place and the IPC of the next trial.
 
     Args:
-        seen: trials that ended.
-        field: where to ask; an IPC at which memory ran out, and all above it, are left out.
-        aim: what for.
-        number: of the ask.
-        budget: asks in all.
-        generator: of this ask alone.
+        seen: ended trials.
+        field: domain of the search; an IPC at which memory ran out, and all larger ones, are excluded.
+        aim: margin and expected noise.
+        number: number of the trial.
+        budget: total number of trials.
+        generator: random numbers of this proposal only.
     """
     top = max(field.lowest, min([field.highest, *(s.ipc - 1 for s in seen if s.is_out_of_memory)]))
     if not any(s.gap is not None for s in seen):
@@ -132,22 +132,22 @@ def propose(
     places = np.vstack([field.anywhere(ANYWHERE, generator), *_near_the_best(seen, field, aim.margin, generator)])
     is_safe = number % SAFE_EVERY == SAFE_EVERY - 1
     shift = -SAFE_DEVIATIONS if is_safe else SPREAD * float(generator.normal())
-    wanted = (aim.target + shift * aim.shift_deviation) / aim.margin
+    target = (aim.target + shift * aim.shift_deviation) / aim.margin
     drawn = model.b(coefficients, places)
-    expected = _size(model.likeliest, model.likeliest.mean, model.b(model.likeliest.mean, places), wanted, top)
-    ipc = np.clip(_size(law, coefficients, drawn, wanted, top), expected / WIDEST_STEP, expected * WIDEST_STEP)
+    expected = _size(model.likeliest, model.likeliest.mean, model.b(model.likeliest.mean, places), target, top)
+    ipc = np.clip(_size(law, coefficients, drawn, target, top), expected / WIDEST_STEP, expected * WIDEST_STEP)
     return tuple(places[int(np.argmin(drawn))].tolist()), int(np.clip(round(float(ipc)), field.lowest, top))
 
 
 def _near_the_best(seen: Sequence[Seen], field: Field, margin: float, generator: np.random.Generator) -> list[Array]:
-    """Places around those whose readings suggest the least b, supposing 1/sqrt(k)."""
+    """Places near those whose gaps suggest the smallest b, assuming an exponent of 1/2."""
     b = sorted(((s.gap - ASSUMED_FLOOR * margin) * math.sqrt(s.ipc), s.number, s.place) for s in seen if s.gap is not None)
     return [field.near(place, NEAR_EACH, generator) for _, _, place in b[:NEAREST]]
 
 
-def _size(law: Law, coefficients: Array, b: Array, wanted: float, top: int) -> float:
-    """The IPC at which a law comes down to a gap (in margins) at the place of its least b; at most `top`."""
-    left = wanted - coefficients[0]
+def _size(law: Law, coefficients: Array, b: Array, target: float, top: int) -> float:
+    """The IPC at which a law reaches the gap `target` (in margins) at the place with the smallest b; at most `top`."""
+    left = target - coefficients[0]
     if left <= 0:
         return float(top)
     return min(float(top), float(law.anchor * (max(b.min(), 1e-9) / left) ** (1 / law.exponent)))

@@ -1,4 +1,4 @@
-"""Whether a study may be continued: the same space, the same data, the same code."""
+"""Checks whether a study may be continued: it must have the same space, the same data and the same code."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from raydistill.trial.baseline import read_baseline, read_networks
 
 SPACE_FILE = "search_space.yaml"
 MAY_CHANGE = ("budget.trials", "budget.hours", "budget.gpu_hours", "resources.max_concurrent_trials", "dataset.path")
-"""What shapes no trial; the data itself is held against its hash."""
+"""Keys on which no trial depends. (The data behind `dataset.path` is checked by its hash.)"""
 SECTIONS = ("study", "seed", "dataset", "network", "method", "ipc", "evaluation", "goal", "budget", "resources")
-"""Of a whole space, as `complete_document` writes it."""
+"""Sections of a complete space, as `complete_document` writes it."""
 
 
 def check_resumable(space: SearchSpace, study: Store, *, data_sha256: str, accept_code_change: bool) -> None:
-    """Check that what a study holds was made by this space, this data and this code.
+    """Check that the files of a study were made with this space, this data and this code.
 
     Raises:
-        StudyMismatchError: it was not.
+        StudyMismatchError: they were made with others.
         StoreError: a file of the study is damaged.
     """
     if study.exists(SPACE_FILE):
@@ -37,8 +37,8 @@ def check_resumable(space: SearchSpace, study: Store, *, data_sha256: str, accep
     other_data = used - {data_sha256}
     if other_data:
         raise StudyMismatchError(
-            f"study {study.root} was begun on data with hash {other_data.pop()[:12]}, and data set "
-            f"{space.template['dataset']['name']} now has {data_sha256[:12]}: put the same data back, or give the new search "
+            f"study {study.root} was started on data with hash {other_data.pop()[:12]}, but data set "
+            f"{space.template['dataset']['name']} now has {data_sha256[:12]}: restore the original data, or give the new search "
             "another name (study: ...)"
         )
     baseline = read_baseline(study)
@@ -48,14 +48,14 @@ def check_resumable(space: SearchSpace, study: Store, *, data_sha256: str, accep
     other_code = [code for code in written if code != code_sha256()]
     if other_code and not accept_code_change:
         raise StudyMismatchError(
-            f"study {study.root} holds {len(other_code)} records of other code (hash {other_code[0][:12]}, now "
-            f"{code_sha256()[:12]}), and one study is the work of one code: go back to that code, give the new search another "
-            "name (study: ...), or mix them knowingly with --accept-code-change"
+            f"study {study.root} has {len(other_code)} records of another version of the code (hash {other_code[0][:12]}, now "
+            f"{code_sha256()[:12]}), but a study must use one version: go back to that version, give the new search another name "
+            "(study: ...), or mix versions with --accept-code-change"
         )
 
 
 def stored_document(study: Store) -> dict[str, Any]:
-    """The space that a study was begun with, every default written out.
+    """The search space that a study was started with, with all defaults written out.
 
     Raises:
         StoreError: the file is damaged.
@@ -78,9 +78,9 @@ def _check_space(space: SearchSpace, study: Store) -> None:
         raise StudyMismatchError(
             "\n".join(
                 [
-                    f"study {study.root} was begun with another search space:",
+                    f"study {study.root} was started with a different search space:",
                     *(f"  {change}" for change in changes),
-                    f"Only {', '.join(MAY_CHANGE[:-1])} and {MAY_CHANGE[-1]} may change: go back to these values, or give the "
+                    f"Only {', '.join(MAY_CHANGE[:-1])} and {MAY_CHANGE[-1]} may change: restore the old values, or give the "
                     "new search another name (study: ...)",
                 ]
             )
@@ -97,11 +97,11 @@ def differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator
 
 
 def _leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Values by dotted key; a range is one value."""
+    """Yield (dotted key, value); a range counts as one value."""
     for key, value in document.items():
         path = f"{prefix}{key}"
         if path == "resources.gpus_per_trial":
-            # Only whether a trial computes on a GPU shapes it; how many share one does not.
+            # A trial depends on whether it uses a GPU, but not on how many trials share one.
             yield f"{path} above 0", value > 0
         elif isinstance(value, Mapping) and not {"low", "choices"} & set(value):
             yield from _leaves(value, f"{path}.")

@@ -1,16 +1,15 @@
-"""Asks for trials and is told their records: the smallest IPC whose set the confirmation would call lossless. No Ray.
+"""Proposes trials and receives their records, in search of the smallest IPC whose set the confirmation finds lossless. No Ray.
 
-The next trial is `proposal.propose`'s: a law of the gap is fitted to the trials that ended. An ask depends on the study's seed,
-the ask number, the budget and the records told so far, and on nothing else, so that a search that was killed asks on as if it had
-not been. With several workers, which records are told by the time of an ask depends on the order in which trials end; two
-searches of one seed may then ask differently.
+As in Optuna, `ask` proposes the next trial and `tell` receives its record. `proposal.propose` chooses the trial with a law of the
+gap fitted to the ended trials. A proposal depends only on the study's seed, the number of the trial (ask number), the budget and
+the records received so far, so a search that is killed and restarted continues as if it had not been interrupted. With several
+workers the records received so far depend on the order in which trials end, so two searches with the same seed may differ.
 
-The records are the truth; the Optuna study in `study.db` is a view of them for Optuna's tools, rebuilt when a search starts and
-when it ends, in whatever way it ends. It has one objective, IPC, and one constraint, gap minus margin; its sampler chooses
-nothing.
+The records are authoritative; the Optuna study in `study.db` is a copy for Optuna's tools, rebuilt when a search starts and ends.
+It has one objective, IPC, and one constraint, gap minus margin; its sampler is not used.
 
-`raydistill bench solver` compares this with the published grid, bisection, random search, Optuna's samplers and what Tune does by
-itself, on made-up problems with known truth; the same code is asked there.
+`raydistill bench solver` compares this solver with the published grid, bisection, random search, Optuna's samplers and Ray Tune's
+own search, on simulated problems with a known solution.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ from raydistill.storage.store import Store
 
 
 class Outcome(NamedTuple):
-    """A record in Optuna's words."""
+    """A record in Optuna's terms."""
 
     state: TrialState
     value: float | None
@@ -52,18 +51,18 @@ class Outcome(NamedTuple):
 
 
 class Solver:
-    """The search's memory and its next step. Not for use by two threads."""
+    """Holds the trials of a search and proposes the next one. Not thread-safe."""
 
     def __init__(self, space: SearchSpace, study: Store, *, aim: Aim, data_sha256: str, database: Path) -> None:
-        """Take up a study where its records leave it.
+        """Continue a study from its records.
 
         Args:
-            space: what to search.
+            space: the search space.
             study: the study's folder.
-            aim: what the search wants, as the confirmation will judge it.
-            data_sha256: hash of the split data, for the configs.
-            database: file for the Optuna study on this machine's own disk; replaced. Copied to the study's folder at the start,
-                now and then, and at the end.
+            aim: the margin, and the expected noise of the confirmation.
+            data_sha256: hash of the data with its split, for the configs.
+            database: file for the Optuna study on this machine's own disk; an existing file is replaced. Copied to the study's
+                folder at the start, from time to time, and at the end.
 
         Raises:
             StoreError: a record is damaged.
@@ -88,25 +87,25 @@ class Solver:
 
     @property
     def records(self) -> list[TrialRecord]:
-        """Records of the trials that ended, in the order of asks; a crashed trial of an earlier run has not ended."""
+        """Records of the ended trials, by ask number; a trial that crashed in an earlier run does not count as ended."""
         return [self._records[number] for number in sorted(self._records)]
 
     @property
     def running(self) -> list[TrialConfig[Any]]:
-        """Trials that were asked and not told, in the order of asks."""
+        """Trials that were proposed and whose record is not received yet, by ask number."""
         return [self._configs[number] for number in sorted(self._running)]
 
     @property
     def remaining(self) -> int:
-        """Asks that the budget still holds; none once its hours are spent."""
+        """Number of trials that the budget still allows; 0 once its hours are used up."""
         if self._allowance.is_spent(self._records.values()):
             return 0
         return max(0, self.space.budget.trials - len(self._records) - len(self._running))
 
     def ask(self) -> TrialConfig[Any] | None:
-        """The next trial, or None when the budget is spent; its `config.json` is written before anything can run it.
+        """The next trial, or None if the budget is used up; its `config.json` is written before it can run.
 
-        Trials that an earlier search asked and did not end come first.
+        Trials that an earlier search proposed and did not finish come first.
         """
         if self.remaining == 0:
             return None
@@ -126,7 +125,7 @@ class Solver:
         return config
 
     def tell(self, record: TrialRecord) -> None:
-        """Take in the record of a trial that was asked."""
+        """Receive the record of a proposed trial."""
         trial = self._running.pop(record.ask_number)
         self._records[record.ask_number] = record
         self._allowance.keep()
@@ -139,16 +138,16 @@ class Solver:
         self._snapshot.copy_if_due()
 
     def candidates(self) -> list[TrialRecord]:
-        """Finished trials to confirm, in the order of their confirmation: see `ladder`."""
+        """Finished trials to confirm, in the order of their confirmation; see `ladder`."""
         rungs = [Rung(r.ipc, r.gap, r.ask_number) for r in self._records.values() if r.gap is not None]
         return [self._records[rung.number] for rung in ladder(rungs, self._aim.margin)]
 
     def law(self) -> LawModel:
-        """The law of the gap, as the trials that ended show it."""
+        """The law of the gap, fitted to the ended trials."""
         return model_of(self._seen(), self._field, self._aim.margin)
 
     def close(self) -> None:
-        """Leave a view in which no trial runs: those that were not told wait for the next search."""
+        """Write the Optuna study without running trials; trials without a record wait for the next search."""
         self._allowance.keep()
         self._waiting = sorted({*self._waiting, *self._running})
         self._running.clear()
@@ -185,7 +184,7 @@ class Solver:
         return config
 
     def _rebuild(self) -> tuple[RDBStorage, optuna.Study]:
-        """Write the study anew from the records, put it in place of the old file at once, and open it."""
+        """Write the Optuna study from the records, replace the old file atomically, and open the new one."""
         self._database.parent.mkdir(parents=True, exist_ok=True)
         new = self._database.with_name(f".{self._database.name}.new")
         _delete(new)
@@ -197,7 +196,7 @@ class Solver:
             else:
                 study.enqueue_trial(parameters(self.space, config), user_attrs={"ask_number": number})
         _let_go(storage)
-        # A journal that a killed writer left would be rolled back into the new file.
+        # SQLite would roll the journal of a killed process back into the new file.
         _delete(self._database)
         os.replace(new, self._database)
         storage = _open(self._database)
@@ -213,7 +212,7 @@ class Solver:
             user_attrs={"ask_number": config.ask_number, "trial_id": config.trial_id, **outcome.notes},
             constraints=None if outcome.constraint is None else {"gap": outcome.constraint},
         )
-        # Optuna keeps local times without a zone.
+        # Optuna stores local times without a time zone.
         trial.datetime_start = datetime.fromisoformat(record.started_at).astimezone().replace(tzinfo=None)
         seconds = record.cost.distill_seconds + record.cost.evaluate_seconds if record.cost else 0.0
         trial.datetime_complete = trial.datetime_start + timedelta(seconds=seconds)
@@ -221,7 +220,7 @@ class Solver:
 
 
 def read_outcome(record: TrialRecord, margin_fraction: float) -> Outcome:
-    """How Optuna is told of a record: a stopped trial is PRUNED with its last gap, a failed one FAIL with its cause."""
+    """Convert a record for Optuna: a stopped trial becomes PRUNED with its last gap, a failed one FAIL with its cause."""
     gap = record.readings[-1].gap if record.readings else None
     if record.state == "finished" and gap is not None and math.isfinite(gap):
         return Outcome(TrialState.COMPLETE, float(record.ipc), gap - margin_fraction, {"gap": gap})
@@ -232,7 +231,7 @@ def read_outcome(record: TrialRecord, margin_fraction: float) -> Outcome:
 
 
 def _open(database: Path) -> RDBStorage:
-    # The file was made a moment ago by this Optuna, so that its schema fits need not be looked up.
+    # The file was written a moment ago by this version of Optuna, so its schema needs no check.
     return RDBStorage(f"sqlite:///{database.absolute()}", skip_compatibility_check=True)
 
 

@@ -1,4 +1,4 @@
-"""Sends a search to a running cluster: checked here first, then `raydistill search` as a job on the cluster's head."""
+"""Submits a search to a running cluster: checks it here first, then runs `raydistill search` as a job on the cluster's head."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from raydistill.storage.record import code_sha256
 from raydistill.storage.remote import refuse_credentials
 
 WITHOUT_FILES = ("digits",)
-"""Data sets inside a package, so that a space over them is checked against the data here too."""
+"""Data sets that are part of a package; spaces with other data sets are checked against the data only on the cluster."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Submission:
-    """A search as a job: what runs, and what the dashboard shows with it."""
+    """A search as a job: its command, and the metadata that the dashboard shows."""
 
     space: SearchSpace
     space_file: Path
-    """Goes to the cluster as it is."""
+    """Uploaded to the cluster unchanged."""
     command: str
     metadata: dict[str, str]
 
@@ -45,20 +45,20 @@ def plan_submission(
     overrides: Sequence[str] = (),
     accept_code_change: bool = False,
 ) -> Submission:
-    """Check a search, and say as which job it goes to a cluster.
+    """Check a search, and prepare its submission as a job.
 
     Args:
         space: a YAML file, or the name of a shipped space.
-        store: as every node of the cluster sees it.
-        data_root: folder of the data files, as every node sees it.
+        store: folder or URI of the store, the same on every node.
+        data_root: folder or URI of the data files, the same on every node.
         trials: overrides `budget.trials`.
         overrides: `path.to.field=value`, as `--set` takes them.
-        accept_code_change: continue a study that other code began.
+        accept_code_change: continue a study that another version of the code began.
 
     Raises:
-        SpaceError: the space has mistakes; all are named.
-        InputError: there is no such space, or a folder is not named in full.
-        StoreError: a URI holds credentials.
+        SpaceError: the space has mistakes; the message lists all of them.
+        InputError: there is no such space, or a path is relative.
+        StoreError: a URI contains credentials.
     """
     file = find_space(space)
     budget = [] if trials is None else [f"budget.trials={trials}"]
@@ -77,10 +77,10 @@ def plan_submission(
 
 
 def submit(submission: Submission, dashboard: str, *, allow_unauthenticated: bool) -> str:
-    """Send it; gives the job's submission id.
+    """Submit the job; returns its submission id.
 
     Raises:
-        ClusterError: no cluster answers there, the token is missing or wrong, or nothing is asked for one.
+        ClusterError: no cluster answers at this address, the token is missing or wrong, or the cluster requires no token.
     """
     from raydistill.search.on_ray.submit import submit_job
 
@@ -92,7 +92,7 @@ def submit(submission: Submission, dashboard: str, *, allow_unauthenticated: boo
 
 
 def submitted_lines(submission: Submission, dashboard: str, job: str, store: str, *, allow_unauthenticated: bool) -> str:
-    """What was sent, and how to follow it and end it."""
+    """The lines printed after a submission: the job, and how to follow and stop it."""
     study = submission.space.study
     mode = "" if allow_unauthenticated else "RAY_AUTH_MODE=token "
     at = f"--address {shlex.quote(dashboard)}"
@@ -107,7 +107,7 @@ def submitted_lines(submission: Submission, dashboard: str, job: str, store: str
 
 
 def _known_here() -> Known:
-    """What this installation knows. Data files may lie on the cluster alone, so what depends on them is checked there."""
+    """The names that a space may use. Data files may exist only on the cluster, so checks against them happen there."""
     here = known(None)
 
     def facts(config: DatasetConfig) -> DataFacts:
@@ -119,11 +119,11 @@ def _known_here() -> Known:
 
 
 def _refuse_relative(option: str, given: str, example: str) -> None:
-    """Refuse a path that every machine reads in its own way."""
+    """Refuse a relative path, which means a different folder on every machine."""
     if "://" not in given and not PurePosixPath(given).is_absolute():
         raise InputError(
-            f"{option} {given}; a folder that every node sees is wanted, since nothing of a study may live on one node alone: "
-            f"give its full path or URI, as {example}"
+            f"{option} {given} is a relative path; every node must find the same folder: give an absolute path or a URI, like "
+            f"{example}"
         )
 
 
@@ -133,6 +133,6 @@ def _metadata(space: SearchSpace) -> dict[str, str]:
         "study": space.study,
         "dataset": str(space.template["dataset"]["name"]),
         "method": str(space.template["method"]["name"]),
-        "goal": f"gap within {points(space.goal.margin_fraction)} with {100 * space.goal.confidence:g} % confidence",
+        "goal": f"gap within {points(space.goal.margin_fraction)} at {100 * space.goal.confidence:g} % confidence",
         "commit": commit() or f"code {code_sha256()[:12]}",
     }

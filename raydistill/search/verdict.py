@@ -1,4 +1,4 @@
-"""From records to the verdict: pure reading, no training."""
+"""Derives the verdict of a search from its records; nothing is trained here."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ FLOOR_CONFIDENCE = 0.9
 
 
 class Confirmed(NamedTuple):
-    """A candidate and what the confirm images say of it."""
+    """A candidate (a trial whose gap on the select images is within the margin) and its result on the confirm images."""
 
     record: TrialRecord
     confirmation: Confirmation
 
 
 class Floor(NamedTuple):
-    """The gap that is left however many images there are, by the law fitted to the trials; with its interval."""
+    """The gap at which the curve of gap against IPC, fitted to the trials, levels off, with its confidence interval."""
 
     gap: float
     low: float
-    """Two-sided, at the stated confidence."""
+    """Lower end of the two-sided interval at `confidence`."""
     high: float
     confidence: float
 
 
 class Lossy(NamedTuple):
-    """An IPC that was shown to lose, and how many finished trials speak for that."""
+    """An IPC at which even the best trial has a gap above the margin, and the number of finished trials at that IPC."""
 
     ipc: int
     trials: int
@@ -70,12 +70,12 @@ def conclude(
     """The result of a search.
 
     Args:
-        space: what was searched.
-        baseline: of the full data.
-        records: of all trials.
-        confirmed: candidates in the order in which they were confirmed; the last that is lossless won.
-        label_kind: of the method's sets.
-        floor: of the law fitted to the trials; told where the margin was not reached.
+        space: the search space.
+        baseline: accuracy of networks trained on the full data.
+        records: all trials of the study.
+        confirmed: candidates in the order in which they were confirmed; the last lossless one is the winner.
+        label_kind: whether the method's sets have hard or soft labels.
+        floor: gap at which the fitted curve levels off; part of the result if the margin was not reached.
     """
     winner = next((c for c in reversed(confirmed) if c.confirmation.is_lossless), None)
     finished = [r for r in records if r.gap is not None]
@@ -134,18 +134,18 @@ def so_far(records: Sequence[TrialRecord], baseline: Baseline | None, goal: Goal
 
 
 def largest_lossy(finished: Sequence[TrialRecord], baseline: Baseline, goal: GoalConfig, *, below: int | None) -> Lossy | None:
-    """The largest IPC below a limit at which even the best of enough trials is lossy with the stated confidence.
+    """The largest IPC at which even the best trial is lossy: the lower confidence bound of its gap is above the margin.
 
     Args:
         finished: finished trials.
-        baseline: what their gap is taken to.
-        goal: margin, confidence, and how many trials are enough.
-        below: the limit; None for no limit.
+        baseline: the full-data accuracy from which the gap is measured.
+        goal: margin, confidence, and the number of finished trials that an IPC needs.
+        below: only smaller IPCs are considered; None considers all.
     """
     for ipc in sorted({r.ipc for r in finished if below is None or r.ipc < below}, reverse=True):
         here = [r for r in finished if r.ipc == ipc]
         best = min(here, key=lambda r: (r.gap, r.ask_number))
-        # One network says nothing of the networks' variation, so it proves nothing.
+        # One network shows no variation between networks, so there is no confidence bound.
         if len(here) < goal.lossy_trials or len(best.select_correct) < 2:
             continue
         correct = unpack_bits(best.select_correct, baseline.select_images)
@@ -155,17 +155,16 @@ def largest_lossy(finished: Sequence[TrialRecord], baseline: Baseline, goal: Goa
 
 
 def not_admissible(baseline: Baseline, goal: GoalConfig) -> str:
-    """Why no verdict can be had from this baseline."""
+    """Why this baseline allows no verdict."""
     return (
-        f"the full-data baseline is not trained to its end: twice the recipe's steps change its accuracy by "
-        f"{100 * baseline.doubled_moves_by:+.2f} points, and less than a quarter of the margin "
-        f"({points(goal.margin_fraction / 4)}) is allowed, because an undertrained baseline makes every set look lossless; use a "
-        "recipe with more steps, or more baseline_networks if the change is noise"
+        f"doubling the recipe's steps changes the full-data accuracy by {100 * baseline.doubled_moves_by:+.2f} points; it must "
+        f"change by less than a quarter of the margin ({points(goal.margin_fraction / 4)}), because an undertrained baseline "
+        "makes every set look lossless: use a recipe with more steps, or more baseline_networks if the change is noise"
     )
 
 
 def _lower_side(finished: Sequence[TrialRecord], winner: Confirmed | None, goal: GoalConfig) -> int | None:
-    """The IPC below which lossy ones are looked for: the winner's, else the smallest candidate's, else no limit."""
+    """The IPC below which lossy IPCs are searched: the winner's, otherwise the smallest candidate's, otherwise no limit."""
     if winner is not None:
         return winner.record.ipc
     return min((r.ipc for r in finished if r.gap is not None and r.gap <= goal.margin_fraction), default=None)
@@ -174,8 +173,9 @@ def _lower_side(finished: Sequence[TrialRecord], winner: Confirmed | None, goal:
 def fitted_floor(law: LawModel) -> Floor:
     """The floor of a fitted law, with a two-sided interval.
 
-    On 120 made-up problems of 24 trials the 90 % interval held the true floor in 91 %, and in 10 of the 15 whose floor lies above
-    the margin: what is believed beforehand draws such a floor down, so "would not do" is said late and not rashly.
+    On 120 simulated problems of 24 trials the 90 % interval contained the true floor in 91 %, but only in 10 of the 15 problems
+    whose floor lies above the margin: the prior pulls such a floor down. So "a larger IPC would not help" is reported late rather
+    than too early.
     """
     mean, deviation = law.floor()
     half = float(stats.norm.ppf((1 + FLOOR_CONFIDENCE) / 2)) * deviation
@@ -190,21 +190,21 @@ def _verdict(
         return "inconclusive", not_admissible(baseline, goal)
     winner = next((c for c in reversed(confirmed) if c.confirmation.is_lossless), None)
     if winner is not None:
-        upper = winner.confirmation.interval.upper
-        said = f"the winner's gap on the confirm images is at most {points(upper)} with {100 * goal.confidence:g} % confidence"
-        return "lossless", f"{said}, within the margin of {points(margin)}"
+        bound = f"at most {points(winner.confirmation.interval.upper)} at {100 * goal.confidence:g} % confidence"
+        return "lossless", f"the winner's gap on the confirm images is {bound}, within the margin of {points(margin)}"
     if confirmed:
         upper, ipc = confirmed[-1].confirmation.interval.upper, confirmed[-1].record.ipc
-        bound = f"has a gap of up to {points(upper)} on the confirm images, above the margin of {points(margin)}"
+        candidate = f"the first candidate (IPC {ipc}) is not confirmed: its gap on the confirm images"
+        bound = f"may be as large as {points(upper)} ({100 * goal.confidence:g} % confidence bound)"
         decides = what_would_decide(confirmed[-1].confirmation, baseline, margin)
         return (
             "inconclusive",
-            f"the first candidate to be confirmed (IPC {ipc}) {bound}{_passed_over(records, ipc, margin)}; {decides}",
+            f"{candidate} {bound}, above the margin of {points(margin)}{_passed_over(records, ipc, margin)}; {decides}",
         )
     gaps = [(r.gap, r.ipc) for r in records if r.gap is not None]
     if gaps:
         gap, ipc = min(gaps)
-        closest = f"no trial came within the margin of {points(margin)}; the smallest gap was {points(gap)} at IPC {ipc}"
+        closest = f"no trial's gap is within the margin of {points(margin)}; the smallest is {points(gap)}, at IPC {ipc}"
         return "not_reached", f"{closest}; {_what_the_floor_says(floor, margin)}"
     counts = Counter(record.state for record in records)
     states = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in sorted(counts.items()))
@@ -212,38 +212,37 @@ def _verdict(
 
 
 def _passed_over(records: Sequence[TrialRecord], ipc: int, margin: float) -> str:
-    """What the ladder left out above an IPC, each with a worse reading than a smaller set's; empty if nothing."""
+    """How many larger sets within the margin were left out, because a smaller set has an equal or smaller gap; empty if none."""
     larger = sum(r.gap is not None and r.gap <= margin and r.ipc > ipc for r in records)
-    if not larger:
-        return ""
-    sets = "1 larger set" if larger == 1 else f"{larger} larger sets"
-    return f" ({sets} within the margin left out, with no smaller gap)"
+    skipped = f"{larger} larger {'set' if larger == 1 else 'sets'} within the margin not tested"
+    return f" ({skipped}, because a smaller set has an equal or smaller gap)" if larger else ""
 
 
 def what_would_decide(confirmation: Confirmation, baseline: Baseline, margin: float) -> str:
-    """How many networks on each side, or else how many confirm images, would bring the bound within the margin, at this gap."""
+    """How many networks, or otherwise how many confirm images, would bring the upper bound within the margin at the same gap."""
     interval = confirmation.interval
     room = margin - interval.gap
     if room <= 0:
-        gap = points(interval.gap)
-        return f"the gap itself is {gap}: run more trials or allow a larger IPC; more networks or images would not help"
+        return f"its measured gap is {points(interval.gap)}: run more trials or allow a larger IPC, not more networks or images"
     synthetic, full = confirmation.accuracy_fractions, baseline.confirm_correct.mean(axis=1)
     networks = len(synthetic)
-    # In units of the half-width: what part of its square the networks make, and the images.
+    # The half-width's square is the sum of a part from the networks and a part from the images.
     by_networks = statistics.variance(synthetic) / networks + float(full.var(ddof=1)) / len(full)
     difference = stats.norm.ppf(interval.confidence) ** 2 * by_networks
     by_images = max(0.0, (interval.upper - interval.gap) ** 2 - difference)
     if by_images < room**2:
-        wanted = math.ceil(networks * difference / (room**2 - by_images))
-        if wanted > networks:
-            return f"if the gap stays at {points(interval.gap)}, about {wanted} confirm and baseline networks would decide"
-    wanted = math.ceil(interval.images * (interval.upper - interval.gap) ** 2 / room**2)
-    return f"if the gap stays at {points(interval.gap)}, about {wanted} confirm images (now {interval.images}) would decide"
+        needed = math.ceil(networks * difference / (room**2 - by_images))
+        if needed > networks:
+            what = f"about {needed} confirm_networks and {needed} baseline_networks"
+            return f"if its measured gap of {points(interval.gap)} stays, {what} would confirm it"
+    needed = math.ceil(interval.images * (interval.upper - interval.gap) ** 2 / room**2)
+    what = f"about {needed} confirm images (now {interval.images})"
+    return f"if its measured gap of {points(interval.gap)} stays, {what} would confirm it"
 
 
 def _what_the_floor_says(floor: Floor, margin: float) -> str:
     fitted = (
-        f"the law fitted to the trials predicts a gap of {points(floor.gap)} however large the IPC "
+        f"the curve of gap against IPC fitted to the trials levels off at {points(floor.gap)} "
         f"({100 * floor.confidence:g} % interval {100 * floor.low:.2f} to {points(floor.high)})"
     )
     if floor.low > margin:

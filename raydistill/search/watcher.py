@@ -1,4 +1,4 @@
-"""What a search tells whoever watches it."""
+"""The interface through which a search reports its progress."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from raydistill.trial.baseline import Baseline
 
 
 class Watcher(Protocol):
-    """Receives what happens; every call is made in the driver's process, one after another."""
+    """Receives the progress of a search; all calls are made in the driver's process, one after another."""
 
     def stage(self, name: str, total: int) -> None:
-        """A stage begins: baseline (networks), trials (the budget) or confirmation (networks)."""
+        """A stage of `total` jobs or trials begins, e.g. baseline, experts, trials or confirmation."""
 
     def job_done(self) -> None:
-        """One network of the baseline or of a confirmation is done."""
+        """One job of the current stage is done."""
 
     def baseline_known(self, baseline: Baseline) -> None:
         """The full-data baseline is there, built now or by an earlier search; told once, before the first trial."""
 
     def trial_asked(self, config: TrialConfig[Any]) -> None:
-        """A trial waits for a place to run; where it begins at once this may be left out."""
+        """A trial waits for free resources; may be left out if the trial starts at once."""
 
     def trial_started(self, config: TrialConfig[Any]) -> None:
-        """A trial begins to run, or runs again after its process was lost."""
+        """A trial starts, or runs again after its process was lost."""
 
     def reading(self, config: TrialConfig[Any], reading: Reading) -> None:
-        """A running trial has read its set."""
+        """A running trial has evaluated its set."""
 
     def step(self, config: TrialConfig[Any], step: int, steps: int) -> None:
-        """A running trial is at this image update, of so many; told now and then."""
+        """A running trial has done `step` of `steps` image updates; called now and then."""
 
     def trial_ended(self, record: TrialRecord) -> None:
-        """A trial has its record; those of an earlier run are told first, without a start."""
+        """A trial has its record; trials of an earlier run are reported first, without `trial_started`."""
 
     def note(self, text: str) -> None:
-        """Anything else worth a sentence."""
+        """Any other message, one sentence."""
 
 
 class SilentWatcher:
-    """Reports nothing."""
+    """A watcher that ignores all progress."""
 
     def stage(self, name: str, total: int) -> None:
         """Ignore."""

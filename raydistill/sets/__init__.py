@@ -1,4 +1,4 @@
-"""One set by itself: distilled without a search, evaluated, imported from others, exported to them, run again.
+"""Work on a single set: distilling it without a search, evaluating, importing, exporting and repeating it.
 
-May enter: what is done to a set outside a study. Must not know: certificates, reports, Ray.
+May enter: operations on a set outside of a study. Must not know: certificates, reports, Ray.
 """

@@ -1,4 +1,4 @@
-"""A set in forms that other programs read: PNG files in class folders (torchvision's ImageFolder), and npz."""
+"""Exports a set for other programs: as PNG files in class folders (torchvision's ImageFolder), or as an npz file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FORMATS = ("png", "npz")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Exported:
-    """What was written, and what a reader of it should know."""
+    """The path of an export, and a note about its content."""
 
     path: str
     note: str
@@ -38,49 +38,54 @@ def export_set(set_file: str, out: str | Path, form: str, *, data_root: DataRoot
     """Write a set as PNG files or as an npz file.
 
     Args:
-        set_file: an `images.safetensors` or the folder that holds it.
-        out: a new or empty folder for png, a new file for npz, whose name ends so.
-        form: png (pixels in 8 bits, clipped) or npz (everything, to the last bit).
-        data_root: folder or URI of the data files; a whitened set needs its data to be shown.
+        set_file: an `images.safetensors`, or the folder that contains it.
+        out: a new or empty folder for png, a new file with the suffix .npz for npz.
+        form: png (pixels with 8 bits, clipped) or npz (everything, bit for bit).
+        data_root: folder or URI of the data files; needed to convert a whitened set to pixels.
 
     Raises:
-        InputError: there is no such set or form, or `out` is taken or cannot be written.
-        DataError: the set is whitened and its data is not here.
+        InputError: there is no such set or format, or `out` exists or cannot be written.
+        DataError: the set is whitened, and its data is missing.
     """
     if form not in FORMATS:
         raise InputError(f"unknown format {form!r}; allowed: {', '.join(FORMATS)}: give one of these")
     if "://" in str(out):
-        raise InputError(f"{out} is a URI; an export is written to this machine: give a path, and copy it from there")
+        raise InputError(f"--out {out} is a URI, but an export is written to a local path: give a path, and copy it from there")
     place = Path(out).expanduser()
     if form == "npz" and place.suffix != ".npz":
-        raise InputError(f"{out} does not end in .npz, by which raydistill import knows an export again: give such an --out")
+        raise InputError(f"--out {out} does not end in .npz, which raydistill import expects: give a path that ends in .npz")
     synthetic, manifest, config = read_whole_set_file(set_file)
     try:
         if place.exists() if form == "npz" else place.is_file() or (place.is_dir() and any(place.iterdir())):
-            wanted = "a new file's name" if form == "npz" else "a new or an empty folder"
-            raise InputError(f"{out} is taken; {wanted} is wanted, so that nothing is lost or mixed: give another --out")
+            expected = "the path of a new file" if form == "npz" else "a new or an empty folder"
+            raise InputError(f"--out {out} exists; expected {expected}, so that no file is overwritten: give another --out")
         if form == "npz":
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(to_npz(synthetic, manifest))
-            return Exported(path=str(out), note="images as the set holds them, to the last bit; raydistill import reads it back")
+            return Exported(
+                path=str(out), note="images and labels are bit for bit those of the set; raydistill import reads the file back"
+            )
         return _write_pngs(synthetic, manifest, _preprocess(manifest, config, data_root), place)
     except OSError as error:
         raise InputError(f"cannot write {out}: {error}; give another --out") from error
 
 
 def _preprocess(manifest: Manifest, config: TrialConfig[Any], data_root: DataRoot) -> Preprocess:
-    """What brings the set back to pixels; that of a whitened set comes from its data."""
+    """The preprocessing whose inverse gives the set's pixels; for a whitened set it is computed from the data."""
     if isinstance(manifest.preprocess, Standardise):
         return manifest.preprocess
     found = splits_of(config, data_root).preprocess
     if found != manifest.preprocess:
-        raise DataError(f"the set names the ZCA matrices {manifest.preprocess.key[:12]}, its data has others; import it again")
+        raise DataError(
+            f"the set was whitened with the ZCA matrices {manifest.preprocess.key[:12]}, but its data now gives others; import "
+            "the set again"
+        )
     return found
 
 
 def _write_pngs(synthetic: SyntheticSet, manifest: Manifest, preprocess: Preprocess, out: Path) -> Exported:
     pixels = preprocess.invert(synthetic.images)
-    half_step = 0.5 / 255  # what rounding to 8 bits takes anyway is not called clipping
+    half_step = 0.5 / 255  # values within the rounding error of 8 bits do not count as clipped
     clipped = float(((pixels < -half_step) | (pixels > 1 + half_step)).float().mean())
     images = (pixels.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     for place, image in enumerate(images):
@@ -97,7 +102,7 @@ def _write_pngs(synthetic: SyntheticSet, manifest: Manifest, preprocess: Preproc
         "config": manifest.config,
     }
     (out / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    note = f"pixels in 8 bits; {100 * clipped:.1f} % of the values lay outside black to white and were clipped"
+    note = f"pixels with 8 bits; {100 * clipped:.1f} % of the values were below black or above white and are clipped"
     if synthetic.label_kind == "soft":
         np.save(out / "labels.npy", synthetic.labels.numpy(), allow_pickle=False)
         note += "; the soft labels (logits, in the order of the files' paths) are in labels.npy"
@@ -105,7 +110,7 @@ def _write_pngs(synthetic: SyntheticSet, manifest: Manifest, preprocess: Preproc
 
 
 def class_folder(index: int, name: str) -> str:
-    """A folder's name that sorts in the order of the classes, as ImageFolder numbers them."""
+    """A folder name that sorts in the order of the classes, because ImageFolder numbers classes by name."""
     return f"{index:03d}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}"
 
 
@@ -131,10 +136,10 @@ def to_npz(synthetic: SyntheticSet, manifest: Manifest) -> bytes:
 
 
 def from_npz(data: bytes) -> tuple[SyntheticSet, Manifest]:
-    """The set and manifest in a file that `to_npz` wrote.
+    """The set and manifest in a file written by `to_npz`.
 
     Raises:
-        InputError: it is not such a file.
+        InputError: the file is not in this format.
     """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as read:
@@ -158,6 +163,6 @@ def from_npz(data: bytes) -> tuple[SyntheticSet, Manifest]:
         )
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, TypeError) as error:
         raise InputError(
-            f"not a set in npz form ({type(error).__name__}: {error}); give one that raydistill export wrote"
+            f"not a set in npz format ({type(error).__name__}: {error}); give a file written by raydistill export"
         ) from error
     return synthetic, manifest

@@ -1,8 +1,8 @@
-"""Sets that others published, brought into this project's form: read apart, checked, taken to pixels, and into our own space.
+"""Imports published sets: reads them in a separate process, checks them, and converts them to this project's preprocessing.
 
-Their authors standardise by constants of their own, or whiten by all published train images. Here real images are standardised or
-whitened by the train part alone. So a set goes from its own space to pixels and from there to ours, without clipping: an affine
-map that takes nothing away.
+Their authors standardise with constants of their own, or whiten with all published train images. This project fits its
+preprocessing on the train split only. So a set is converted from its own value space to pixels, and from pixels to this project's
+preprocessing, without clipping: an affine map without loss.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ CONSTANTS = {
     "cifar100": Standardise(mean=(0.5071, 0.4866, 0.4409), std=(0.2673, 0.2564, 0.2762)),
     "imagenet": Standardise(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
 }
-"""What the field standardises by, as in the code of Dataset Condensation. DATM and PAD take CIFAR-10's for CIFAR-100 too."""
+"""Common constants for standardisation, as in the code of Dataset Condensation. DATM and PAD use CIFAR-10's for CIFAR-100 too."""
 SPACES = "pixels, standardised, standardised:NAME or zca"
 OVERRIDABLE = ("network", "evaluation", "dataset", "goal")
-"""Sections that say what an imported set is evaluated with."""
+"""Sections with which an imported set is evaluated, and which `--set` may change."""
 SECONDS = 120.0
-"""Within which a file must have been read."""
+"""Time limit for reading a file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -55,7 +55,7 @@ class Imported:
     synthetic: SyntheticSet
     manifest: Manifest
     notes: tuple[str, ...]
-    """What was found and done, in words."""
+    """Sentences about what was found in the file and how it was converted."""
 
 
 def import_file(
@@ -68,21 +68,21 @@ def import_file(
     overrides: Sequence[str] = (),
     data_root: DataRoot = None,
 ) -> Imported:
-    """A set in a file: an .npz that `raydistill export` wrote, as it was, or what others published; arguments as there.
+    """Import a set: an .npz file written by `raydistill export`, or a published file; arguments as in `import_published`.
 
     Raises:
-        InputError: too much or too little is given; or see `import_published`.
+        InputError: arguments are missing, or not allowed for an .npz file; or see `import_published`.
     """
     if file.suffix == ".npz":
         if dataset or space or labels_file or lr_file or overrides:
-            raise InputError(f"{file} says itself what it is; leave out --dataset, --space, --labels, --lr and --set")
+            raise InputError(f"{file} already contains its settings; remove --dataset, --space, --labels, --lr and --set")
         try:
             synthetic, manifest = from_npz(_existing(file).read_bytes())
         except InputError as error:
             raise InputError(f"{file}: {error}") from error
-        return Imported(synthetic=synthetic, manifest=manifest, notes=(f"{file.name}: as it was exported",))
+        return Imported(synthetic=synthetic, manifest=manifest, notes=(f"{file.name}: unchanged since its export",))
     if not dataset or not space:
-        raise InputError(f"{file} does not say what it was distilled from; give --dataset, and --space {SPACES}")
+        raise InputError(f"{file} does not contain the data set and the value space; give --dataset, and --space {SPACES}")
     return import_published(
         file,
         dataset=dataset,
@@ -104,16 +104,16 @@ def import_published(
     overrides: Sequence[str] = (),
     data_root: DataRoot = None,
 ) -> Imported:
-    """A set that somebody else published as a file of tensors.
+    """Import a set that others published as a file of tensors.
 
     Args:
-        file: images, or images and labels; the forms are in `weights_only`.
-        dataset: what it was distilled from.
-        space: what its images are in: `pixels` (0 to 1), `standardised` (by the constants of its data set),
-            `standardised:NAME` (by those of another), or `zca` (fitted on all published train images).
-        labels_file: classes or soft labels, where `file` holds images alone, as MTT's and DATM's do.
-        lr_file: the learned rate.
-        overrides: `path.to.field=value` of what the set is evaluated with; by default a ConvNet-3 and the default recipe.
+        file: images, or images and labels; `weights_only` lists the supported contents.
+        dataset: data set from which it was distilled.
+        space: value space of its images: `pixels` (0 to 1), `standardised` (with the constants of its data set),
+            `standardised:NAME` (with those of another data set), or `zca` (fitted on all published train images).
+        labels_file: classes or soft labels, if `file` contains only images, as in MTT and DATM.
+        lr_file: the learned learning rate.
+        overrides: `path.to.field=value` for the evaluation; by default a ConvNet-3 and the default recipe.
         data_root: folder or URI of the data files.
 
     Raises:
@@ -128,7 +128,8 @@ def import_published(
     images, labels, ipc, label_note = _check(tensors, splits, file)
     if constants is not None and len(constants.mean) != splits.shape[0]:
         raise InputError(
-            f"space {space!r} has constants for {len(constants.mean)} channels, {dataset} has {splits.shape[0]}: give others"
+            f"--space {space} has constants for {len(constants.mean)} channels, but {dataset} has {splits.shape[0]}: give "
+            "another --space"
         )
     pixels = images if space == "pixels" else (constants or _published_zca(config["dataset"], data_root)).invert(images)
     learned_lr = _learned_lr(tensors.get("lr"), lr_file or file)
@@ -142,16 +143,16 @@ def import_published(
     manifest = manifest_of(trial, splits)
     synthetic = SyntheticSet(images=splits.preprocess.apply(pixels), labels=labels, ipc=ipc, learned_lr=learned_lr)
     low, high, mean = float(pixels.min()), float(pixels.max()), float(pixels.mean())
-    range_note = f"pixels from {low:.2f} to {high:.2f}, mean {mean:.2f} (if far outside 0 to 1, --space is likely another)"
-    rate_note = "no learned rate: the recipe's own" if learned_lr is None else f"learned rate {learned_lr:g}"
+    range_note = f"pixels from {low:.2f} to {high:.2f}, mean {mean:.2f} (if far outside of 0 to 1, --space is probably wrong)"
+    rate_note = "learning rate of the recipe" if learned_lr is None else f"learned learning rate {learned_lr:g}"
     return Imported(synthetic=synthetic, manifest=manifest, notes=(*notes, label_note, rate_note, range_note))
 
 
 def read_published(file: Path) -> tuple[dict[str, Tensor], str]:
-    """The tensors of a published file and where in it they were found, read by another process.
+    """The tensors of a published file, read by another process, and a description of where in the file they were found.
 
     Raises:
-        InputError: there is no such file, it was refused, or it took too long.
+        InputError: there is no such file, it is refused, or reading takes too long.
     """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "set.safetensors")
@@ -159,10 +160,10 @@ def read_published(file: Path) -> tuple[dict[str, Tensor], str]:
         try:
             ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
         except subprocess.TimeoutExpired as error:
-            raise InputError(f"{file} was not read within {SECONDS:g} seconds; it was given up: check the file") from error
+            raise InputError(f"reading {file} took more than {SECONDS:g} seconds and was stopped: check the file") from error
         if ended.returncode:
-            last = (ended.stderr.strip().splitlines() or ["no word"])[-1]
-            ended_how = "" if ended.returncode == REFUSED else f"reading it ended with code {ended.returncode}: "
+            last = (ended.stderr.strip().splitlines() or ["no message"])[-1]
+            ended_how = "" if ended.returncode == REFUSED else f"reading it failed with exit code {ended.returncode}: "
             raise InputError(f"{file} is refused: {ended_how}{last}")
         with safe_open(str(out), framework="pt") as read:
             return {name: read.get_tensor(name) for name in read.keys()}, read.metadata()["place"]
@@ -170,34 +171,34 @@ def read_published(file: Path) -> tuple[dict[str, Tensor], str]:
 
 def _existing(file: Path) -> Path:
     if not file.is_file():
-        raise InputError(f"there is no file {file}; give the file of a published set")
+        raise InputError(f"file {file} does not exist; give the file of a published set")
     return file
 
 
 def _constants(space: str, dataset: str) -> Standardise | None:
-    """The constants that a space names; None for one without."""
+    """The constants of a value space; None for pixels and zca."""
     if space in ("pixels", "zca"):
         return None
     kind, colon, name = space.partition(":")
     name = name if colon else dataset
     if kind != "standardised" or name not in CONSTANTS:
         raise InputError(
-            f"space {space!r}; allowed: pixels, zca, standardised (where the data set is {', '.join(CONSTANTS)}), or "
-            "standardised:NAME with one of these: say what the images are in"
+            f"unknown --space {space}; allowed: pixels, zca, standardised (if the data set is {', '.join(CONSTANTS)}), or "
+            "standardised:NAME with one of these names: give the value space of the images"
         )
     return CONSTANTS[name]
 
 
 def _published_zca(dataset: DatasetConfig, data_root: DataRoot) -> Preprocess:
-    """The whitening that its authors used: fitted on all published train images."""
+    """The whitening that the authors of published sets use: fitted on all published train images."""
     raw = load_raw(dataset, data_root)
     if raw.load_test is None:
-        raise InputError(f"space zca with {dataset.name}, which has no published train images; give another space")
+        raise InputError(f"--space zca for {dataset.name}, which has no published train images; give another --space")
     return Whiten(key=zca.fit(raw.search.images, raw.white))
 
 
 def _read_all(file: Path, labels_file: Path | None, lr_file: Path | None) -> tuple[dict[str, Tensor], list[str]]:
-    """Images, labels and perhaps lr from the files given."""
+    """Images, labels and optionally lr from the given files, with notes."""
     found, place = read_published(file)
     notes = [f"{file.name}: {place}"]
     if "tensor" in found:
@@ -205,19 +206,19 @@ def _read_all(file: Path, labels_file: Path | None, lr_file: Path | None) -> tup
     for name, other in (("labels", labels_file), ("lr", lr_file)):
         if other is not None:
             if name in found:
-                raise InputError(f"{file} has {name} of its own, and {other} was given too; leave one out")
+                raise InputError(f"{file} already contains {name}, but {other} is given too; remove one of them")
             tensors, _ = read_published(other)
             if "tensor" not in tensors:
                 raise InputError(f"{other} is not a single tensor; give the file of the {name}")
             found[name] = tensors["tensor"]
             notes.append(f"{name} from {other.name}")
     if "labels" not in found:
-        raise InputError(f"{file} holds images alone; give the file of their labels with --labels")
+        raise InputError(f"{file} contains only images; give the file of their labels with --labels")
     return found, notes
 
 
 def _config_for(dataset: str, space: str, overrides: Sequence[str], data_root: DataRoot) -> dict[str, Any]:
-    """Data set, network, evaluation and goal that the set goes with, checked as a search space is."""
+    """Data set, network, evaluation and goal of the set, checked like a search space."""
     document = {
         "study": "imported",
         "dataset": {"name": dataset, "preprocess": "zca" if space == "zca" else "standardise"},
@@ -230,7 +231,7 @@ def _config_for(dataset: str, space: str, overrides: Sequence[str], data_root: D
     idle = [override for override in overrides if override.partition("=")[0].partition(".")[0] not in OVERRIDABLE]
     if idle:
         raise InputError(
-            f"--set {idle[0]} changes nothing of an imported set; what can be set: {', '.join(OVERRIDABLE)}: leave it out"
+            f"--set {idle[0]} has no effect on an imported set; allowed sections: {', '.join(OVERRIDABLE)}: remove it"
         )
     checked = load_space(document, overrides, data_root)
     sections = {name: checked.template[name] for name in ("network", "evaluation")}
@@ -238,7 +239,10 @@ def _config_for(dataset: str, space: str, overrides: Sequence[str], data_root: D
 
 
 def _check(tensors: dict[str, Tensor], splits: Splits, file: Path) -> tuple[Tensor, Tensor, int, str]:
-    """Images and labels, class after class; the IPC; and what the labels are.
+    """Check images and labels.
+
+    Returns:
+        Images and labels ordered by class, the IPC, and a note about the labels.
 
     Raises:
         InputError: they do not fit the data set or each other.
@@ -247,36 +251,37 @@ def _check(tensors: dict[str, Tensor], splits: Splits, file: Path) -> tuple[Tens
     classes, shape = len(splits.class_names), splits.shape
     if images.ndim != 4 or tuple(images.shape[1:]) != shape or not images.is_floating_point():
         raise InputError(
-            f"{file} has images {tuple(images.shape)} of {images.dtype}; (N, {', '.join(map(str, shape))}) of floats fit"
+            f"{file}: images have shape {tuple(images.shape)} and type {images.dtype}; expected shape (N, "
+            f"{', '.join(map(str, shape))}) and a floating-point type: check --dataset"
         )
     if len(images) == 0 or len(images) % classes:
-        raise InputError(f"{file} has {len(images)} images for {classes} classes; as many of each class are wanted")
+        raise InputError(f"{file} has {len(images)} images for {classes} classes; expected the same number of images per class")
     if not bool(images.isfinite().all()):
-        raise InputError(f"{file} has images with values that are not finite; ask for a whole file")
+        raise InputError(f"{file} has images with values that are not finite; ask its author for an undamaged file")
     ipc = len(images) // classes
     if labels.shape == (len(images), classes) and labels.is_floating_point():
         return images.float(), *_soft(labels.float(), file, ipc)
     if labels.shape != (len(images),) or labels.is_floating_point() or labels.dtype == torch.bool:
         raise InputError(
-            f"{file} has labels {tuple(labels.shape)} of {labels.dtype} for {len(images)} images; whole numbers "
-            f"({len(images)},) or floats ({len(images)}, {classes}) are wanted"
+            f"{file}: labels have shape {tuple(labels.shape)} and type {labels.dtype}; expected shape ({len(images)},) and whole "
+            f"numbers, or shape ({len(images)}, {classes}) and floats"
         )
-    # The range first: counting a label of 10^12 would take its number of bytes.
+    # Check the range first: bincount allocates memory in proportion to the largest label.
     if int(labels.min()) < 0 or int(labels.max()) >= classes or torch.bincount(labels.long()).tolist() != [ipc] * classes:
-        raise InputError(f"{file} has labels that are not {ipc} of each class from 0 to {classes - 1}; check both files")
+        raise InputError(f"{file} does not have {ipc} labels of each class from 0 to {classes - 1}; check images and labels")
     order = labels.long().argsort(stable=True)
     return images[order].float(), labels.long()[order], ipc, f"hard labels, {ipc} images per class"
 
 
 def _soft(labels: Tensor, file: Path, ipc: int) -> tuple[Tensor, int, str]:
     if not bool(labels.isfinite().all()):
-        raise InputError(f"{file} has soft labels that are not finite; ask for a whole file")
+        raise InputError(f"{file} has soft labels that are not finite; ask its author for an undamaged file")
     are_probabilities = bool((labels >= 0).all()) and torch.allclose(labels.sum(dim=1), torch.ones(len(labels)), atol=1e-4)
     if are_probabilities:
         labels = labels.clamp(min=1e-12).log()
     own_class = float((labels.argmax(dim=1) == hard_labels(labels.shape[1], ipc)).float().mean())
-    kind = "probabilities, kept as their logarithms" if are_probabilities else "logits"
-    order = f"taken to be class after class, where {100 * own_class:.0f} % are largest"
+    kind = "probabilities, stored as their logarithms" if are_probabilities else "logits"
+    order = f"assumed to be ordered by class, which agrees with the largest label of {100 * own_class:.0f} % of the images"
     return labels, ipc, f"soft labels, {ipc} images per class; {kind}; {order}"
 
 
@@ -284,5 +289,5 @@ def _learned_lr(lr: Tensor | None, file: Path) -> float | None:
     if lr is None:
         return None
     if lr.numel() != 1 or not 0 < float(lr) < float("inf"):
-        raise InputError(f"{file} has the learned rate {lr.flatten()[:5].tolist()}; one number above 0 is wanted")
+        raise InputError(f"{file} has the learned learning rate {lr.flatten()[:5].tolist()}; expected one number above 0")
     return float(lr)

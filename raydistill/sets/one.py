@@ -1,4 +1,4 @@
-"""One synthetic set by itself: distilled without a search, saved, and evaluated on real images."""
+"""Distils a single set without a search, saves it, and evaluates it on real images."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from raydistill.storage.store import Store
 from raydistill.trial.distillation import distil, manifest_of
 
 NetworkPurpose = Literal["evaluate", "trial"]
-"""What seeds the networks that read a set: those of a trial are the same in a search and when it is run again."""
+"""Purpose from which the seeds of the evaluation networks are derived; a repeated trial uses the same seeds as in its search."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -46,33 +46,34 @@ class Distilled:
 
     synthetic: SyntheticSet
     start: SyntheticSet
-    """The set that it grew from, before the first step."""
+    """The initial set, before the first step."""
     manifest: Manifest
     config: TrialConfig[Any]
 
 
 class NetworkReading(Config):
-    """Networks of one architecture, trained on one set."""
+    """The accuracies of networks of one architecture, trained on one set."""
 
     network: str
-    """With all its fields, as `--network` takes it."""
+    """The network with all its fields, in the form of `--network`."""
     accuracy_fractions: tuple[float, ...] = Field(strict=False)
     """One per network."""
     parameters: int
-    """Of one network."""
+    """Number of parameters of one network."""
     recipe: str
+    """Name of the recipe."""
     split: str
-    """Whose images the fractions are of."""
+    """Split on which the networks are evaluated."""
 
 
 def only_trial(space: SearchSpace, data_root: DataRoot) -> TrialConfig[Any]:
-    """The one trial of a space without ranges.
+    """The only trial of a space without ranges.
 
     Raises:
-        SpaceError: the space has ranges; all are named.
+        SpaceError: the space has ranges; the message lists all of them.
     """
     mistakes = [
-        Mistake(key=path, message=f"given {_in_words(allowed)}; one set takes one value: add --set {path}=VALUE")
+        Mistake(key=path, message=f"given {_in_words(allowed)}; a single set needs a single value: add --set {path}=VALUE")
         for path, allowed in space.ranges.items()
     ]
     if mistakes:
@@ -88,14 +89,14 @@ def distil_once(
 
     Args:
         config: what to distil.
-        store: holds the experts that the method reads; those that are missing are trained here first.
+        store: store with the experts that the method reads; missing experts are trained first.
         data_root: folder or URI of the data files.
-        on_step: told after every step.
-        watcher: told of the experts.
+        on_step: called after every step.
+        watcher: receives the progress of training experts.
 
     Raises:
         DivergedError: a loss is not finite.
-        StoreError: an expert's file is damaged, or the disk has too little room for the experts.
+        StoreError: an expert's file is damaged, or the disk has too little space for the experts.
     """
     splits = splits_of(config, data_root)
     needs = plan_experts([config], store, data_root)
@@ -106,7 +107,7 @@ def distil_once(
 
     def on_each_step(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
         if step == 0:
-            # Methods update images in place: what is kept must be a copy.
+            # Methods update images in place, so the initial set must be a copy.
             images, labels = synthetic.images.clone(), synthetic.labels.clone()
             started.append(replace(synthetic, images=images, labels=labels))
         if on_step is not None:
@@ -124,7 +125,7 @@ def save_set(distilled: Distilled, folder: Store) -> tuple[str, str]:
 
 
 def write_set(synthetic: SyntheticSet, manifest: Manifest, folder: Store) -> tuple[str, str]:
-    """As `save_set`, of a set that was not distilled here."""
+    """Like `save_set`, for any set and manifest."""
     pixels = manifest.preprocess.invert(synthetic.images.cpu())
     folder.write("images.safetensors", encode(synthetic, manifest))
     folder.write("images.png", grid_png(pixels, columns=synthetic.ipc))
@@ -134,7 +135,7 @@ def write_set(synthetic: SyntheticSet, manifest: Manifest, folder: Store) -> tup
 def compare_with_start(
     distilled: Distilled, data_root: DataRoot, purpose: NetworkPurpose = "evaluate"
 ) -> tuple[list[float], list[float]]:
-    """Accuracy fractions on select images: of networks trained on the set, and of the same ones on the set it grew from."""
+    """Accuracy fractions on the select images of networks trained on the set, and of the same networks on the initial set."""
     splits = splits_of(distilled.config, data_root)
     sets = (distilled.synthetic, distilled.start)
     after, before = (accuracies(one, distilled.config, splits, splits.select, purpose=purpose) for one in sets)
@@ -149,7 +150,7 @@ def evaluate_file(
     recipe: str | None = None,
     architectures: Sequence[str] = (),
 ) -> list[NetworkReading]:
-    """Fresh networks of several architectures trained on a saved set, by default of the set's own; see `raydistill.evaluate`."""
+    """Train new networks on a saved set and evaluate them, by default of the set's architecture; see `raydistill.evaluate`."""
     check_reading(on.split, on.reason, networks)
     synthetic, config = read_set_file(path)
     if recipe is not None and recipe not in RECIPES:
@@ -176,32 +177,32 @@ def evaluate_file(
 
 
 def check_reading(split: str, reason: str | None, networks: int | None) -> None:
-    """Refuse what cannot be read.
+    """Check the arguments of an evaluation.
 
     Raises:
-        InputError: an unknown split, the test split without a reason, or no networks.
+        InputError: the split is unknown, the test split has no reason, the select split has one, or `networks` is below 1.
     """
     if split not in ("select", "test"):
-        raise InputError(f"unknown split {split!r}; allowed: select, test (confirm is for a search's winner): give one of these")
+        raise InputError(f"unknown split {split!r}; allowed: select, test (only a search uses confirm): give one of these")
     if split == "test" and not (reason and reason.strip()):
-        raise InputError("the test split, without a reason; each opening is logged with one: add --reason TEXT, or read select")
+        raise InputError("the test split needs a reason, which is logged at each opening: add --reason TEXT, or use select")
     if split == "select" and reason is not None:
-        raise InputError("a reason, and the select split, whose readings need none; leave --reason out, or add --split test")
+        raise InputError("a reason is given, but the select split needs none: remove --reason, or add --split test")
     if networks is not None and networks < 1:
-        raise InputError(f"given {networks} networks; at least 1 is wanted: leave it out, or give a whole number from 1")
+        raise InputError(f"given {networks} networks; expected a whole number of at least 1")
 
 
 def part_to_read(path: str, config: TrialConfig[Any], splits: Splits, on: ImagesToRead) -> LabelledImages:
-    """The select images, or the test images through their door; as `check_reading` let pass.
+    """The select images, or the test images, whose opening is logged. Call `check_reading` first.
 
     Args:
-        path: of the set that is read.
-        config: of the set.
-        splits: of its data.
-        on: which ones.
+        path: path of the evaluated set.
+        config: config of the set.
+        splits: splits of its data.
+        on: which images.
 
     Raises:
-        InputError: the set lies in a study, and the log is in another store than the study's.
+        InputError: the set is in a study, and the log is not in the study's store.
     """
     if on.split == "select":
         return splits.select
@@ -219,8 +220,8 @@ def accuracies(
     recipe: str | None = None,
     purpose: NetworkPurpose = "evaluate",
 ) -> list[float]:
-    """One accuracy fraction per fresh network, seeded for a purpose; None takes the number and the recipe of the config."""
-    # A set that was made on a GPU is read wherever it is asked for.
+    """One accuracy fraction per new network, seeded for a purpose; None uses the number and the recipe of the config."""
+    # A set that was made on a GPU can also be evaluated on a CPU, and the other way round.
     device = prepare_process(config.model_copy(update={"device": "cuda" if torch.cuda.is_available() else "cpu"}))
     seeds = network_seeds(purpose, splits.sha256, networks or config.evaluation.networks)
     chosen = RECIPES[recipe or config.evaluation.recipe]
@@ -229,20 +230,20 @@ def accuracies(
 
 
 def read_set_file(path: str) -> tuple[SyntheticSet, TrialConfig[Any]]:
-    """The set in an `images.safetensors`, or in the folder of one, and the config that made it.
+    """The set in an `images.safetensors`, or in a folder that contains one, and its config.
 
     Raises:
-        InputError: there is none, or it is damaged.
+        InputError: there is no such file, or it is damaged.
     """
     synthetic, _, config = read_whole_set_file(path)
     return synthetic, config
 
 
 def read_whole_set_file(path: str) -> tuple[SyntheticSet, Manifest, TrialConfig[Any]]:
-    """As `read_set_file`, with the manifest.
+    """Like `read_set_file`, with the manifest.
 
     Raises:
-        InputError: there is none, or it is damaged.
+        InputError: there is no such file, or it is damaged.
     """
     folder, name = find_file(path, SET_FILE)
     try:

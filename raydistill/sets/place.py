@@ -1,4 +1,4 @@
-"""Where a saved set lies, and in which store's log an opening of the test split for it belongs."""
+"""Finds the study of a saved set, and the store in whose log an opening of the test split for this set belongs."""
 
 from __future__ import annotations
 
@@ -27,24 +27,30 @@ class ImagesToRead:
 
 
 def opening_log(path: str, log: str | None) -> Store:
-    """The store in whose log an opening for a set belongs: a certificate looks into that of its study's store alone.
+    """The store in whose log an opening of the test split belongs; for a set in a study that is the study's store.
+
+    A certificate checks only the log of its study's store.
+
+    Args:
+        path: path of the set.
+        log: store given by the user; None means the study's store, or `studies` for a set outside of a study.
 
     Raises:
-        InputError: the set lies in a study, and `log` is another store than the study's.
+        InputError: the set is in a study, and `log` is not the study's store.
     """
     study = _study_around(path)
     if study is None:
         return Store(log or "studies")
     if log is not None and _resolved(Store(log)) != study.parent:
         raise InputError(
-            f"store {log} for {path}, which lies in study {study.root}; its opening is logged in {study.parent.root}, where the "
-            "study's certificate looks for it: give that as --store, or leave it out"
+            f"given store {log} for {path}, which is in study {study.root}; the opening of the test split must be logged in "
+            f"{study.parent.root}, where the study's certificate looks for it: give that as --store, or leave --store out"
         )
     return study.parent
 
 
 def _study_around(path: str) -> Store | None:
-    """The study that a set's file lies in, at any depth; None outside one."""
+    """The study that contains a set's file, at any depth; None if there is none."""
     folder = _resolved(find_file(path, SET_FILE)[0])
     while folder.root != "." and (folder.is_local or "/" in folder.root.partition("://")[2]):
         if folder.exists("search_space.yaml") and folder.exists("trials"):
@@ -54,5 +60,5 @@ def _study_around(path: str) -> Store | None:
 
 
 def _resolved(store: Store) -> Store:
-    """A store by the one path that it has, links followed."""
+    """The store with its real path, with links resolved."""
     return Store(str(store.local_path().resolve())) if store.is_local else Store(store.root.rstrip("/"))

@@ -1,7 +1,8 @@
-"""Sets under the protocols of two public benchmarks: DC-Bench's table, and DD-Ranking's scores.
+"""Evaluates sets with the protocols of two public benchmarks: DC-Bench's table, and DD-Ranking's scores.
 
-What differs from the benchmarks: nothing is chosen on the images that are read (DD-Ranking takes the best epoch and the best of
-five rates on them); both protocols run on every data set and network that is here; random images are drawn anew for each network.
+Differences from the benchmarks: nothing is chosen on the evaluation images (DD-Ranking chooses the best epoch and the best of
+five learning rates on them); both protocols run with all data sets and networks of this project; random images are drawn again
+for each network.
 """
 
 from __future__ import annotations
@@ -35,43 +36,43 @@ from raydistill.spaces.trial import TrialConfig
 
 PROTOCOLS = ("dc_bench", "dd_ranking")
 AUGMENTATIONS = ("none", "dsa", *MAKERS)
-"""DC-Bench's."""
+"""Augmentations of DC-Bench."""
 ARCHITECTURES = ("mlp", "convnet", "alexnet", "resnet18")
-"""DC-Bench's, as far as they are here; `convnet` is the set's own, where that is one."""
+"""Architectures of DC-Bench that this project has; `convnet` is the set's own network, if that is a ConvNet."""
 NETWORKS = 5
-"""Of both benchmarks, for each set."""
+"""Number of networks per accuracy, as in both benchmarks."""
 
 
 class BenchReading(Config):
-    """Networks of one architecture, trained with one augmentation. A cell of DC-Bench's table."""
+    """A cell of DC-Bench's table: networks of one architecture, trained with one augmentation."""
 
     network: str
     augmentation: str
     accuracy_fractions: tuple[float, ...] = Field(strict=False)
     recipe: str
-    """In words."""
+    """The recipe as text."""
     split: str
 
 
 class RankingReading(Config):
-    """DD-Ranking's scores of one set, and the accuracies behind them: one per network, in pairs."""
+    """DD-Ranking's scores of one set, and the accuracies behind them; networks of equal index have the same initialisation."""
 
     label_robust: tuple[float, ...] = Field(strict=False)
-    """LRS."""
+    """LRS, one per network."""
     augmentation_robust: tuple[float, ...] = Field(strict=False)
-    """ARS."""
+    """ARS, one per network."""
     accuracy_fractions: dict[str, tuple[float, ...]]
-    """By what the networks learned from."""
+    """Accuracies by training data, one per network."""
     label_kind: str
     network: str
     recipe: str
-    """In words."""
+    """The recipe as text."""
     split: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Subject:
-    """A saved set, its data, and the images that networks are read on."""
+    """A saved set, its data, and the images on which networks are evaluated."""
 
     synthetic: SyntheticSet
     config: TrialConfig[Any]
@@ -80,11 +81,11 @@ class _Subject:
     device: torch.device
 
     def train(self, images: Tensor, labels: Tensor, network: NetworkConfig, recipe: Recipe, seed: int, **options: Any) -> Network:
-        """A fresh network that has learned from images."""
+        """Train a new network on images."""
         return train_fresh(images, labels, self.splits, network, recipe, seed, self.device, **options)
 
     def read(self, network: Network) -> float:
-        """Accuracy fraction."""
+        """Accuracy fraction of a network on the evaluation images."""
         images, labels = self.part.images.to(self.device), self.part.labels.to(self.device)
         return float(is_correct(network, images, labels).float().mean())
 
@@ -97,17 +98,17 @@ def run_dc_bench(
     augmentations: Sequence[str] = (),
     networks: int | None = None,
 ) -> list[BenchReading]:
-    """DC-Bench's table of one set: a reading per architecture and augmentation, all at its rate of 0.01, a learned one unused.
+    """DC-Bench's table of one set: one cell per architecture and augmentation, always with DC-Bench's learning rate of 0.01.
 
     Args:
-        path: of the set.
-        on: the images that networks are read on.
-        architectures: as `--network` takes them; none means those of `ARCHITECTURES` that the images are large enough for.
-        augmentations: of `AUGMENTATIONS`; none means all.
-        networks: for each cell; None means 5.
+        path: path of the set.
+        on: the images on which networks are evaluated.
+        architectures: in the form of `--network`; empty means all `ARCHITECTURES` for which the images are large enough.
+        augmentations: some of `AUGMENTATIONS`; empty means all.
+        networks: networks per cell; None means 5.
 
     Raises:
-        InputError: an unknown augmentation or network, or as `check_reading` refuses.
+        InputError: an unknown augmentation or network; or see `check_reading`.
     """
     if unknown := [name for name in augmentations if name not in AUGMENTATIONS]:
         near = did_you_mean(unknown[0], AUGMENTATIONS)
@@ -140,23 +141,25 @@ def run_dd_ranking(
     networks: int | None = None,
     recipe: str | None = None,
 ) -> RankingReading:
-    """DD-Ranking's scores of one set; arguments as in `run_dc_bench`, one architecture, by default the set's own.
+    """DD-Ranking's scores of one set, with one architecture.
 
-    The set's own protocol is its labels, its learned rate and the recipe. Random images of a set with soft labels are labelled by
-    a network that learned from the full data; that one, and all others, train for the recipe's steps.
+    The set is evaluated with its own labels, its learned learning rate and the recipe. If its labels are soft, the random images
+    are labelled by a network trained on the full data. All networks train for the recipe's steps.
 
     Args:
-        path: of the set.
-        on: the images that networks are read on.
-        architectures: at most one.
-        networks: for each accuracy; None means 5.
-        recipe: by name; None is the set's own.
+        path: path of the set.
+        on: the images on which networks are evaluated.
+        architectures: at most one; empty means the set's own.
+        networks: networks per accuracy; None means 5.
+        recipe: name of the recipe; None means the set's own.
 
     Raises:
-        InputError: several networks, an unknown recipe, or as `check_reading` refuses.
+        InputError: several networks or an unknown recipe; or see `check_reading`.
     """
     if len(architectures) > 1:
-        raise InputError(f"given networks {', '.join(architectures)}; DD-Ranking's scores are of one: give one, or leave it out")
+        raise InputError(
+            f"given networks {', '.join(architectures)}; DD-Ranking's scores use one network: give only one, or none"
+        )
     if recipe is not None and recipe not in RECIPES:
         raise InputError(f"unknown recipe {recipe!r}; {did_you_mean(recipe, RECIPES)}Allowed: {', '.join(RECIPES)}")
     subject, (network,) = _subject(path, on, architectures, networks, takes_all=False)
@@ -183,7 +186,7 @@ RANDOM_AUGMENTED, RANDOM_PLAIN = "random real images, augmented", "random real i
 
 
 def _ranked_once(subject: _Subject, network: NetworkConfig, own: Recipe, index: int, seed: int) -> dict[str, float]:
-    """The accuracies of networks that start from the same initialisation."""
+    """The accuracies of networks with the same initialisation, by training data."""
     synthetic, splits = subject.synthetic, subject.splits
     augmented = own if own.augmentation != "none" else dataclasses.replace(own, augmentation="dsa")
     plain = dataclasses.replace(own, augmentation="none")
@@ -202,7 +205,7 @@ def _ranked_once(subject: _Subject, network: NetworkConfig, own: Recipe, index: 
 
     row = {REAL: subject.read(real), SET_AUGMENTED: of_set(augmented), SET_PLAIN: of_set(plain)}
     is_hard_at_own_rate = synthetic.label_kind == "hard" and synthetic.learned_lr is None
-    # A hard set without a rate of its own was trained so already.
+    # For hard labels and the recipe's learning rate this accuracy is already computed.
     row[SET_HARD] = (
         row[_by(own, SET_AUGMENTED, SET_PLAIN)]
         if is_hard_at_own_rate
@@ -212,7 +215,7 @@ def _ranked_once(subject: _Subject, network: NetworkConfig, own: Recipe, index: 
 
 
 def _by(own: Recipe, augmented: str, plain: str) -> str:
-    """Which of two readings the set's own recipe is."""
+    """The one of two names that belongs to the set's own recipe."""
     return plain if own.augmentation == "none" else augmented
 
 
@@ -237,9 +240,9 @@ def _augmentation_robust(row: dict[str, float]) -> float:
 def _subject(
     path: str, on: ImagesToRead, architectures: Sequence[str], networks: int | None, *, takes_all: bool
 ) -> tuple[_Subject, list[NetworkConfig]]:
-    """The set and the architectures it is read through; everything is checked before the test split is opened.
+    """The set and the architectures to evaluate it with; everything is checked before the test split is opened.
 
-    Where none is named, all of DC-Bench's that fit, or the set's own alone.
+    Without given architectures: all of DC-Bench's that fit if `takes_all`, otherwise the set's own.
     """
     check_reading(on.split, on.reason, networks)
     synthetic, config = read_set_file(path)
@@ -253,7 +256,7 @@ def _subject(
 
 
 def _that_fit(config: TrialConfig[Any], splits: Splits) -> list[str]:
-    """Names of DC-Bench's architectures that the images are large enough for."""
+    """Names of DC-Bench's architectures for which the images are large enough."""
     fitting = []
     for name in ARCHITECTURES:
         try:
@@ -265,7 +268,7 @@ def _that_fit(config: TrialConfig[Any], splits: Splits) -> list[str]:
 
 
 def _dc_bench_recipe(augmentation: str, subject: _Subject) -> tuple[Recipe, dict[str, Any]]:
-    """DC-Bench's recipe with an augmentation, in steps, and what `train_fresh` is given besides."""
+    """DC-Bench's recipe with an augmentation, in steps, and additional arguments for `train_fresh`."""
     named = RECIPES["dc_bench" if augmentation == "none" else "dc_bench_dsa"]
     recipe = named.for_set(len(subject.synthetic.images))
     if augmentation not in MAKERS:

@@ -1,4 +1,4 @@
-"""A trial distilled again from its folder in a study, and whether the same set comes out."""
+"""Repeats a trial from its folder in a study, and compares the new set with the original."""
 
 from __future__ import annotations
 
@@ -23,39 +23,40 @@ from raydistill.storage.store import Store
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rerun:
-    """A trial's set beside the set that came out when it was run again."""
+    """Comparison of a trial's set with the set of its repetition."""
 
     is_same_set: bool
-    """Images, labels and learned rate, to the last bit."""
+    """Whether images, labels and learned learning rate are bit for bit equal."""
     is_same_reading: bool
-    """Each network's accuracy is that of the trial's record."""
+    """Whether each network's accuracy equals the one in the trial's record."""
     recorded_accuracy_fractions: tuple[float, ...]
     then_by: str
-    """Code and version of torch that made the trial."""
+    """Versions of the code and of torch at the original trial."""
     then_device: str
     now_by: str
+    """The same for the repetition."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class EarlierTrial:
-    """A trial of a study, as its folder tells it."""
+    """A trial of a study, read from its folder."""
 
     config: TrialConfig[Any]
     record: TrialRecord | None
-    """None where it has not ended."""
+    """None if the trial has not ended."""
     folder: Store
 
     @property
     def store(self) -> Store:
-        """That of its study, which holds the experts."""
+        """The store of its study, which also contains the experts."""
         return self.folder.absolute.parent.parent.parent
 
     def compare(self, again: SyntheticSet, accuracy_fractions: Sequence[float]) -> Rerun | None:
-        """Whether a set that was distilled again is the trial's; None where the trial left no set.
+        """Compare a repeated set with the trial's; None if the trial has no set.
 
         Args:
-            again: the set.
-            accuracy_fractions: of networks seeded as the trial's, trained on it and read on the select images.
+            again: the repeated set.
+            accuracy_fractions: accuracy on the select images of networks trained on it with the trial's seeds.
         """
         record = self.record
         if record is None or record.final is None or not self.folder.exists("images.safetensors"):
@@ -76,17 +77,20 @@ class EarlierTrial:
 def to_distil(
     given: str | Path | Mapping[str, Any], overrides: Sequence[str], store: str | Path | None, data_root: DataRoot
 ) -> tuple[TrialConfig[Any], Store, EarlierTrial | None]:
-    """What a space without ranges, or a trial's folder, says to distil; the store of its experts; and the trial, where it is one.
+    """What to distil: a space without ranges, or a trial that is repeated from its folder.
 
     Args:
         given: a space, or the folder of a trial.
-        overrides: of a space.
-        store: with the experts; None is that of the trial, and `studies` for a space.
+        overrides: `path.to.field=value`; only for a space.
+        store: store with the experts; None means the trial's store, and `studies` for a space.
         data_root: folder or URI of the data files.
 
+    Returns:
+        The trial config, the store of its experts, and the earlier trial (None for a space).
+
     Raises:
-        SpaceError: the space has mistakes, or ranges are left.
-        InputError: there is no such space, or as `earlier_trial` refuses.
+        SpaceError: the space has mistakes or ranges.
+        InputError: there is no such space; or see `earlier_trial`.
     """
     trial = earlier_trial(given, overrides)
     if trial is not None:
@@ -95,11 +99,11 @@ def to_distil(
 
 
 def earlier_trial(given: str | Path | Mapping[str, Any], overrides: Sequence[str]) -> EarlierTrial | None:
-    """The trial in a folder or behind a URI; None if no trial lies there, as where a space is named.
+    """The trial in a folder or at a URI; None if there is no trial, for example because a space is given.
 
     Raises:
-        InputError: its config is damaged, or overrides are given, which would make it another trial.
-        StoreError: its record is damaged.
+        InputError: the trial's config is damaged, or overrides are given, which would change the trial.
+        StoreError: the trial's record is damaged.
     """
     if isinstance(given, Mapping) or ("://" not in str(given) and not Path(given).expanduser().is_dir()):
         return None
@@ -109,13 +113,13 @@ def earlier_trial(given: str | Path | Mapping[str, Any], overrides: Sequence[str
         return None
     if overrides:
         raise InputError(
-            f"given {', '.join(overrides)} for the trial {folder.root}, which is run again as it was: leave --set out, or distil "
-            "a space with it"
+            f"given --set {', '.join(overrides)} for the trial {folder.root}, which is repeated unchanged: remove --set, or "
+            "distil a space with it"
         )
     try:
         config = read_trial_config(data, method_configs())
     except ValueError as error:
-        raise InputError(f"{folder.path('config.json')} is damaged ({error}); give the folder of a whole trial") from error
+        raise InputError(f"{folder.path('config.json')} is damaged ({error}); give the folder of an undamaged trial") from error
     absolute = folder.absolute
     record = read_record(absolute.parent.parent, config.trial_id)
     return EarlierTrial(config=config, record=record, folder=absolute)

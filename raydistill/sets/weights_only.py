@@ -1,12 +1,11 @@
-"""Reads a file of tensors that others published, in a process of its own: `python -m raydistill.sets.weights_only FILE OUT`.
+"""Reads a published file of tensors in a process of its own: `python -m raydistill.sets.weights_only FILE OUT`.
 
-The one place that opens such a file. Only tensors and plain numbers are read from it (torch's weights-only mode); a file that
-asks for anything else, which is how code would get in, is refused before it runs. What is found goes to OUT as safetensors, with
-a line of metadata; why it is refused goes to stderr, with exit code 3.
+Only this module opens such files. Only tensors and plain numbers are read (torch's weights-only mode); a file with anything else,
+which could run code, is refused. The tensors are written to OUT as safetensors, with a line of metadata; the reason for a refusal
+goes to stderr, with exit code 3.
 
-Known forms: a tensor or a number; (images, labels); a mapping with `images`, `labels` and perhaps `lr`, a tensor or a number;
-DC's, DM's and DataDAM's mapping whose `data` lists (images, labels) per evaluation, the first of them before any distillation, so
-that the last is the set.
+Supported contents: a tensor or a number; (images, labels); a mapping with `images`, `labels` and optionally `lr` (a tensor or a
+number); the mapping of DC, DM and DataDAM, whose `data` lists (images, labels) for each evaluation: the last entry is the set.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 REFUSED = 3
-"""Exit code for a file that is not what it should be."""
-# Accuracies that DC's files hold beside the images. They build numbers and types, and under numpy 1's names too.
+"""Exit code for a file that is refused."""
+# DC's files also contain accuracies as numpy scalars. These names create only numbers and types; two belong to numpy 1 and 2.
 NUMPY: list[Any] = [
     np.dtype,
     np.dtypes.Float64DType,
@@ -37,20 +36,23 @@ NUMPY: list[Any] = [
 
 
 class RefusedError(Exception):
-    """The file is not a set that can be read without risk; the text says why."""
+    """The file cannot be read safely as a set; the message says why."""
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
-    """The tensors of a set, and where in the file they were found.
+    """The tensors of a set, and a description of where in the file they were found.
 
     Raises:
-        RefusedError: it is no such file, or holds code.
+        RefusedError: the content is not supported, or the file contains code.
     """
     found, place = _tensors_of(_load(path))
     for name, tensor in found.items():
         size = tensor.numel() * tensor.element_size()
         if tensor.layout != torch.strided or tensor.is_quantized or size > path.stat().st_size:
-            raise RefusedError(f"its {name} claim {size} bytes, more than the file has, or are not plain; ask for plain tensors")
+            raise RefusedError(
+                f"entry {name!r} is not a plain tensor, or claims {size} bytes, more than the file has; ask its author for a "
+                "file of plain tensors"
+            )
     return {name: tensor.detach().contiguous().clone() for name, tensor in found.items()}, place
 
 
@@ -59,21 +61,21 @@ def _load(path: Path) -> Any:
         with torch.serialization.safe_globals(NUMPY):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        # Whatever a hostile file makes the reader raise; the message is all that leaves this process.
-        wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if wanted:
+        # A hostile file may cause any error; only the message leaves this process.
+        code = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if code:
             raise RefusedError(
-                f"it holds code or objects ({wanted[1]}) that a set does not need; nothing of it was run: ask its author for a "
+                f"it contains code or objects ({code[1]}) that a set does not need; none of it was run: ask its author for a "
                 "file of plain tensors"
             ) from error
-        if type(error).__name__ == "UnpicklingError":  # torch's own words end in advice to read the file without this safety
+        if type(error).__name__ == "UnpicklingError":  # torch's own message advises to read the file without this protection
             raise RefusedError(
-                "it is no file of tensors as torch.save writes them by itself (it may hold code, or be pickled otherwise), and "
-                "nothing of it was run; ask its author for a file of plain tensors"
+                "it is not a file of plain tensors written by torch.save (it may contain code, or be another kind of pickle); "
+                "none of it was run: ask its author for a file of plain tensors"
             ) from error
         raise RefusedError(
-            f"it is no file of tensors ({type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else 'empty'}); "
-            "give a .pt that torch.save wrote"
+            f"it is not a file of tensors ({type(error).__name__}: "
+            f"{str(error).splitlines()[0][:200] if str(error) else 'empty'}); give a .pt file written by torch.save"
         ) from error
 
 
@@ -84,11 +86,14 @@ def _tensors_of(loaded: Any) -> tuple[dict[str, Tensor], str]:
         return _pair(loaded["data"][-1]), f"the last of {len(loaded['data'])} entries"
     if isinstance(loaded, Mapping) and isinstance(loaded.get("images"), Tensor):
         names = [name for name in ("images", "labels", "lr") if loaded.get(name) is not None]
-        return {name: _tensor(name, loaded[name]) for name in names}, "by name"
+        return {name: _tensor(name, loaded[name]) for name in names}, "images and labels by name"
     if isinstance(loaded, list | tuple):
-        return _pair(loaded), "a pair"
+        return _pair(loaded), "a pair of images and labels"
     keys = f" with the keys {', '.join(map(str, loaded))}" if isinstance(loaded, Mapping) else ""
-    raise RefusedError(f"it holds a {type(loaded).__name__}{keys}; a tensor, (images, labels), or 'data' listing such are known")
+    raise RefusedError(
+        f"it contains a {type(loaded).__name__}{keys}; supported: a tensor, (images, labels), a mapping with images and labels, "
+        "or a mapping whose 'data' lists (images, labels)"
+    )
 
 
 def _is_number(value: Any) -> bool:
@@ -96,27 +101,27 @@ def _is_number(value: Any) -> bool:
 
 
 def _tensor(name: str, value: Any) -> Tensor:
-    """An entry as a tensor; the learned rate may be a plain number."""
+    """An entry as a tensor; the learned learning rate may be a plain number."""
     if isinstance(value, Tensor) or (name == "lr" and _is_number(value)):
         return torch.as_tensor(value)
-    raise RefusedError(f"its {name} are a {type(value).__name__}; a tensor is wanted: ask for plain tensors")
+    raise RefusedError(f"entry {name!r} is a {type(value).__name__}; expected a tensor: ask its author for plain tensors")
 
 
 def _pair(entry: Any) -> dict[str, Tensor]:
     if not isinstance(entry, list | tuple) or len(entry) != 2 or not all(isinstance(part, Tensor) for part in entry):
-        raise RefusedError("its entries are not (images, labels); give the tensors in files of their own")
+        raise RefusedError("its entries are not (images, labels); give images and labels as two separate files")
     return {"images": entry[0], "labels": entry[1]}
 
 
 def _bound_memory(path: Path) -> None:
-    """Let this process take four times the file and 1 GiB beyond what it has: a packed file may claim to be far larger."""
+    """Limit this process's memory to its present use, four times the file and 1 GiB: a packed file may claim to be far larger."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + 4 * path.stat().st_size + 2**30
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def main() -> None:
-    """Read the first argument, write the second."""
+    """Read the file in the first argument, and write the one in the second."""
     source, out = sys.argv[1:]
     _bound_memory(Path(source))
     try:

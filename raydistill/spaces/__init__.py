@@ -1,5 +1,5 @@
-"""What a person writes, and how it is read: the sections of a search space, its ranges, and its mistakes in one message.
+"""Search spaces: their sections and ranges, how they are read from YAML, and the one message that lists all mistakes in them.
 
-May enter: a field of a space, its check, its unit in words. Must not know: torch, stores, or anything of the package but
+May enter: a field of a search space, its check, its unit in words. Must not import: torch, or any module of the package except
 `errors`.
 """

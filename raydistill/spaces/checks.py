@@ -1,4 +1,4 @@
-"""What a search space asks for, against what its data can serve. A leaf: each check gives the mistakes that it finds."""
+"""Checks a search space against its data set, for example that every class has as many images as the largest IPC."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from raydistill.spaces.sections import Config, EvaluationConfig, GoalConfig
 from raydistill.spaces.space import Choices, Range
 
 SmallestMargin = Callable[[int, int, float], float]
-"""(confirm images, confirm networks, confidence) to the smallest margin that can be decided."""
+"""(confirm images, confirm networks, confidence) to the smallest margin that they can decide, as a fraction."""
 
 
 class ChecksData(Protocol):
-    """A method's config may offer this, to refuse values that the data set or the network cannot serve."""
+    """A method's config may have this function, to refuse values that do not fit the data set or the network."""
 
     def against(self, facts: DataFacts, network: NetworkConfig) -> Iterator[tuple[str, str]]:
         """Yield (field, message) for each value that does not fit."""
 
 
 def check_ipc(fixed: int | None, ranges: Mapping[str, Range | Choices], facts: DataFacts) -> Iterator[Mistake]:
-    """Every class must have as many images as the largest IPC: the upper end of its range if it has one, else its fixed value."""
+    """Every class must have at least as many images as the largest IPC: the upper end of its range, or its fixed value."""
     ipc = ranges.get("ipc")
     key, top = ("ipc.high", ipc.high) if isinstance(ipc, Range) else ("ipc", fixed)
     if top is not None and top > facts.smallest_class:
-        message = f"given {top}; the smallest class has {facts.smallest_class} train images: give at most that"
+        message = f"given {top}; the smallest class has {facts.smallest_class} train images: write at most that number"
         yield Mistake(key=key, message=message)
 
 
@@ -42,8 +42,9 @@ def check_margin(
         decided_by = f"{facts.confirm_images} confirm images and {evaluation.confirm_networks} networks"
         yield Mistake(
             key="goal.margin_fraction",
-            message=f"given {goal.margin_fraction}; {decided_by} can decide no margin below {least:.4f} (the half-width at "
-            f"confidence {goal.confidence}): raise it, or {_what_would_decide(goal, evaluation, smallest_margin)}",
+            message=f"given {goal.margin_fraction}; with {decided_by} the gap is known to ±{least:.4f} at best (confidence "
+            f"{goal.confidence}), so no smaller margin can be decided: write a larger one, or "
+            f"{_what_would_decide(goal, evaluation, smallest_margin)}",
         )
 
 
@@ -60,20 +61,20 @@ def check_method(
     facts: DataFacts,
     network: NetworkConfig,
 ) -> Iterator[Mistake]:
-    """The data and the network must serve the method, at every end of its ranges.
+    """The method's values must fit the data and the network, at both ends of every range.
 
     Args:
-        config: the method's, which may be a `ChecksData`.
-        values: its fields, with every range at its lower end.
-        ranges: of the whole space, by dotted path.
-        facts: of the data.
-        network: every trial's.
+        config: the method's config class; checked only if it has `against` (see `ChecksData`).
+        values: the method's fields, with every range at its lower end.
+        ranges: all ranges of the space, by dotted path.
+        facts: sizes of the data set.
+        network: the network of every trial.
     """
     if not hasattr(config, "against"):
         return
     found = [(path.removeprefix("method."), end) for path, r in ranges.items() if path != "ipc" for end in ends(r)]
     trials = [{**values, field: end} for field, end in found]
-    # All upper ends at once: what must fit together (a window into its trajectory) is largest there.
+    # All upper ends at once: fields that limit each other (a window and the length of its trajectory) are largest there.
     trials.append({**values, **dict(found)})
     methods = [cast(ChecksData, config.model_validate(trial)) for trial in trials]
     for field, message in dict.fromkeys(row for method in methods for row in method.against(facts, network)):
@@ -81,12 +82,12 @@ def check_method(
 
 
 def _what_would_decide(goal: GoalConfig, evaluation: EvaluationConfig, smallest_margin: SmallestMargin) -> str:
-    """How many confirm images, or else that more networks, would decide a margin."""
+    """How many confirm images would decide the margin, or, if no number of images would, that more networks are needed."""
     margin, confidence = goal.margin_fraction, goal.confidence
     if smallest_margin(MOST_IMAGES, evaluation.confirm_networks, confidence) > margin:
-        return f"take more than {evaluation.confirm_networks} confirm_networks, for no number of images is enough"
+        return f"set confirm_networks above {evaluation.confirm_networks}: no number of images is enough"
     candidates = range(1, MOST_IMAGES + 1)
     place = bisect.bisect_left(
         candidates, True, key=lambda n: smallest_margin(n, evaluation.confirm_networks, confidence) <= margin
     )
-    return f"take a data set with at least {candidates[place]} confirm images"
+    return f"use a data set with at least {candidates[place]} confirm images"

@@ -1,21 +1,19 @@
-"""The facts of a data set that a search space is checked against, and the error of data that cannot be had.
-
-A leaf, so that data sets, methods and the reader of a space may all name them.
-"""
+"""Sizes of a data set that a search space is checked against. Imports nothing, so that every module may use it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 MOST_IMAGES = 10**7
-"""More confirm images than any data set has."""
+"""Upper limit of the search for a number of confirm images; larger than any data set."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataFacts:
-    """What a space is checked against before anything starts."""
+    """Sizes of a data set that a search space is checked against before anything starts."""
 
     smallest_class: int
+    """Train images of the smallest class."""
     confirm_images: int
     shape: tuple[int, int, int] | None = None
-    """(C, H, W) of one image; None leaves the network's size unchecked."""
+    """(C, H, W) of one image; with None the size of the network is not checked."""

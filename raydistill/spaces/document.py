@@ -1,4 +1,4 @@
-"""A search space as text: the YAML document, the line of each key, and overrides. A leaf."""
+"""A search space as text: the YAML document, the line of each key, and the `--set` overrides."""
 
 from __future__ import annotations
 
@@ -12,15 +12,23 @@ from raydistill.spaces.sections import set_at
 
 
 def load(text: str) -> tuple[dict[str, Any] | None, dict[str, int], list[Mistake]]:
-    """The document, the line of each dotted key, and the mistakes of its form."""
+    """Parse YAML text.
+
+    Returns:
+        The document (None if it cannot be parsed), the line number of each dotted key, and the mistakes found so far.
+    """
     try:
         document = yaml.safe_load(text)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         lines = {} if error.problem_mark is None else {"file": error.problem_mark.line + 1}
-        return None, lines, [Mistake(key="file", message=f"is not YAML: {error.problem}: mend it there or on the line above")]
+        return (
+            None,
+            lines,
+            [Mistake(key="file", message=f"is not valid YAML: {error.problem}: correct this line or the one above")],
+        )
     except yaml.YAMLError as error:
-        return None, {}, [Mistake(key="file", message=f"is not YAML: {' '.join(str(error).split())}")]
+        return None, {}, [Mistake(key="file", message=f"is not valid YAML: {' '.join(str(error).split())}")]
     if not isinstance(document, dict):
         return None, {}, [Mistake(key="file", message="is not a YAML mapping: write 'study: ...' and the other keys")]
     lines = {}
@@ -41,19 +49,20 @@ def _note_lines(node: yaml.Node | None, prefix: str, lines: dict[str, int], mist
 
 
 def apply(overrides: Sequence[str], document: dict[str, Any], lines: dict[str, int]) -> list[Mistake]:
-    """Put the overrides into the document; what they set is no longer on a line of the file (line 0)."""
+    """Apply the overrides to the document; a key that they set has line 0, because it no longer comes from the file."""
     mistakes = []
     for override in overrides:
         path, equals, value = override.partition("=")
         if not equals or not all(path.split(".")):
-            mistakes.append(Mistake(key="--set", message=f"given {override!r}; path.to.field=value is wanted"))
+            mistakes.append(Mistake(key="--set", message=f"given {override!r}; expected path.to.field=value"))
             continue
         try:
             set_at(document, path, yaml.safe_load(value))
         except (AttributeError, TypeError):
-            mistakes.append(Mistake(key="--set", message=f"given {override!r}; its path leads through a plain value: shorten it"))
+            message = f"given {override!r}; a part of its path is a plain value, not a section: shorten the path"
+            mistakes.append(Mistake(key="--set", message=message))
         except yaml.YAMLError:
-            mistakes.append(Mistake(key="--set", message=f"given {override!r}; {value!r} is not YAML: quote it or mend it"))
+            mistakes.append(Mistake(key="--set", message=f"given {override!r}; {value!r} is not valid YAML: quote or correct it"))
         else:
             for key in [key for key in lines if key.startswith(f"{path}.")]:
                 del lines[key]

@@ -1,4 +1,4 @@
-"""The words for what is wrong in a search space: what was given, what is allowed, what to do. A leaf."""
+"""The words of error messages about a search space: what was given, what is allowed, what to do."""
 
 from __future__ import annotations
 
@@ -19,35 +19,41 @@ def listed(names: Collection[str]) -> str:
 
 
 def unknown(name: str, allowed: Collection[str], what: str) -> str:
-    """That a name is not known, with the nearest that is."""
+    """The message for an unknown name: the most similar allowed name, then all allowed names."""
     near = difflib.get_close_matches(name, allowed, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"unknown {what} {name!r}; {hint}Allowed: {listed(allowed)}"
 
 
 def text_for_number(text: str, whole: bool = False) -> str:
-    """That text stands where a number belongs, with the number as YAML reads it."""
+    """The message for text where a number is expected, with the number in a form that YAML reads as a number."""
     try:
         number = float(text)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        return f"given the text {text!r} where a {'whole ' if whole else ''}number belongs: write digits"
+        return f"given the text {text!r}; expected a {'whole ' if whole else ''}number: write digits"
     plain = str(int(number)) if whole and number == int(number) else re.sub(r"^(-?\d+)e", r"\1.0e", repr(number))
     if "e" in text.lower():
-        return f"{text!r} is text to YAML, whose numbers have a dot before the e and a sign behind it: write {plain}"
-    return f"given the text {text!r} where a number belongs: write {plain} without quotes"
+        return f"YAML reads {text!r} as text, because it expects a dot before the e and a sign after it: write {plain}"
+    return f"given the text {text!r}; expected a number: write {plain} without quotes"
 
 
 def shown(value: Any) -> str:
-    """A value as YAML has it, on one line."""
+    """A value as YAML writes it, on one line."""
     if isinstance(value, str):
         return repr(value)
     return yaml.safe_dump(value, default_flow_style=True, width=math.inf).removesuffix("\n").removesuffix("\n...")
 
 
 def explain(row: dict[str, Any], model: Any, names: Sequence[str]) -> str:
-    """A pydantic error row in the three parts of our messages: given, allowed, what to do."""
+    """The message for one pydantic error: what was given, what is allowed, what to do.
+
+    Args:
+        row: an entry of `ValidationError.errors()`.
+        model: the config class, or a union of config classes, that refused the value.
+        names: the path of keys to the value.
+    """
     kind, given, context = row["type"], row["input"], row.get("ctx", {})
     if kind == "extra_forbidden":
         return unknown(names[-1], _fields(model, row["loc"]), "key")
@@ -61,9 +67,9 @@ def explain(row: dict[str, Any], model: Any, names: Sequence[str]) -> str:
         return f"given {shown(given)}; allowed: {context['expected']}"
     if kind in ("float_type", "int_type") and isinstance(given, str):
         return text_for_number(given, whole=kind == "int_type")
-    wanted = {"int_type": "a whole number", "float_type": "a number", "finite_number": "a finite number", "string_type": "text"}
-    if kind in wanted:
-        return f"given {shown(given)}; {wanted[kind]} is wanted"
+    expected = {"int_type": "a whole number", "float_type": "a number", "finite_number": "a finite number", "string_type": "text"}
+    if kind in expected:
+        return f"given {shown(given)}; expected {expected[kind]}"
     if kind == "value_error":
         return str(context["error"])
     bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}

@@ -1,4 +1,4 @@
-"""The network's section of a search space: the architectures, what each of them takes, and the images that it refuses."""
+"""The network's section of a search space: the architectures, their fields, and the image sizes that each of them accepts."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ Shape = tuple[int, int, int]
 class ConvNetConfig(Config):
     name: Literal["convnet"]
     depth: int = Field(default=3, ge=1, le=8)
-    """Blocks of convolution, norm, ReLU, average pool; the D of ConvNet-D."""
+    """Number of blocks (convolution, normalisation, ReLU, average pooling); the D of ConvNet-D."""
     width: int = Field(default=128, ge=1)
     """Channels of every block."""
     norm: Literal["instance", "batch", "layer", "group", "none"] = "instance"
-    """DataDAM's paper says instance, its code runs batch; instance has no running state, so it is the default."""
+    """Normalisation. DataDAM's paper says instance, its code uses batch; instance is the default, as it has no running state."""
 
     @model_validator(mode="after")
     def _groups_are_whole(self) -> ConvNetConfig:
         if self.norm == "group" and self.width % 4:
-            raise ValueError(f"width is {self.width}; norm group has 4 groups of equal width: write a multiple of 4")
+            raise ValueError(f"width is {self.width}; norm: group has 4 groups of equal width: write a multiple of 4")
         return self
 
     @property
     def spatial_blocks(self) -> int:
-        """Maps that `features` gives; what attention matching can compare."""
+        """Number of feature maps that `features` returns and that attention matching can compare."""
         return self.depth
 
     def against(self, shape: Shape) -> Iterator[tuple[str, str]]:
         """Yield (field, message) where the images are too small for the depth."""
         if self.depth > (deepest := self.deepest(shape)):
-            yield "depth", f"given {self.depth}; images of {shape[1]} x {shape[2]} pixels allow {deepest}: give at most that"
+            yield "depth", f"given {self.depth}; images of {shape[1]} x {shape[2]} pixels allow at most {deepest}: lower it"
 
     def deepest(self, shape: Shape) -> int:
-        """Largest depth that (C, H, W) images allow: each block's pooling halves a map of at least 2 x 2.
+        """Largest depth for (C, H, W) images: each block's pooling halves its map, which must be at least 2 x 2.
 
         With one channel the first convolution pads by 3 instead of 1, which adds 4 pixels.
         """
@@ -54,7 +54,7 @@ class MLPConfig(Config):
     spatial_blocks: ClassVar[int] = 0
 
     def against(self, shape: Shape) -> Iterator[tuple[str, str]]:
-        """Yield nothing: images of every size will do."""
+        """Yield nothing: images of every size are accepted."""
         yield from ()
 
 
@@ -63,7 +63,7 @@ class LeNetConfig(Config):
     spatial_blocks: ClassVar[int] = 2
 
     def against(self, shape: Shape) -> Iterator[tuple[str, str]]:
-        """Yield a message where nothing would be left of an image."""
+        """Yield (field, message) if the images are so small that pooling leaves nothing of them."""
         yield from _too_small(self.name, shape, 12 if shape[0] == 1 else 16)
 
 
@@ -72,29 +72,29 @@ class AlexNetConfig(Config):
     spatial_blocks: ClassVar[int] = 5
 
     def against(self, shape: Shape) -> Iterator[tuple[str, str]]:
-        """Yield a message where nothing would be left of an image."""
+        """Yield (field, message) if the images are so small that pooling leaves nothing of them."""
         yield from _too_small(self.name, shape, 4 if shape[0] == 1 else 8)
 
 
 class VGG11Config(Config):
     name: Literal["vgg11"]
     norm: Literal["instance", "batch"] = "instance"
-    """The field's "VGG11" and "VGG11BN"."""
+    """Called VGG11 (instance) and VGG11BN (batch) in the literature."""
     spatial_blocks: ClassVar[int] = 8
 
     def against(self, shape: Shape) -> Iterator[tuple[str, str]]:
-        """Yield a message where nothing would be left of an image."""
+        """Yield (field, message) if the images are so small that pooling leaves nothing of them."""
         yield from _too_small(self.name, shape, 28 if shape[0] == 1 else 32)
 
 
 class ResNet18Config(Config):
     name: Literal["resnet18"]
     norm: Literal["instance", "batch"] = "instance"
-    """The field's "ResNet18" and "ResNet18BN"."""
+    """Called ResNet18 (instance) and ResNet18BN (batch) in the literature."""
     spatial_blocks: ClassVar[int] = 4
 
     def against(self, shape: Shape) -> Iterator[tuple[str, str]]:
-        """Yield a message where the last maps have one pixel, which instance norm turns to 0 whatever it is."""
+        """Yield (field, message) if the last maps have one pixel, which instance norm always turns into 0."""
         if self.norm == "instance":
             yield from _too_small("resnet18 with instance norm", shape, 9, ", or norm: batch")
 
@@ -110,5 +110,5 @@ NETWORKS: dict[str, type[Config]] = {
 
 def _too_small(who: str, shape: Shape, side: int, other: str = "") -> Iterator[tuple[str, str]]:
     if min(shape[1:]) < side:
-        given = f"{who} with {shape[0]}-channel images of {shape[1]} x {shape[2]} pixels"
-        yield "name", f"{given}; it needs {side} x {side}: take another network{other}"
+        given = f"given {who} for {shape[0]}-channel images of {shape[1]} x {shape[2]} pixels"
+        yield "name", f"{given}; it needs at least {side} x {side}: use another network{other}"

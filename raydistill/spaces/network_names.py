@@ -1,7 +1,7 @@
-"""Networks as a person names them on one line: `mlp`, `resnet18:norm=batch`, `convnet:depth=2:width=32`.
+"""Networks written on one line, as options of a command: `mlp`, `resnet18:norm=batch`, `convnet:depth=2:width=32`.
 
-A name with its options joined by colons, each as `--set` writes it. Commas part networks, and no character needs quotes in a
-shell, which the YAML form `{name: convnet, depth: 2}` would.
+A name, then options as key=value, joined by colons; commas separate networks. Unlike the YAML form `{name: convnet, depth: 2}`,
+this needs no quotes in a shell.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from raydistill.spaces.network import NETWORKS, NetworkConfig, Shape
 
 
 def parse_networks(texts: Sequence[str], own: NetworkConfig, shape: Shape) -> list[NetworkConfig]:
-    """The networks named, in order, each once.
+    """Parse network texts, in order, without duplicates.
 
     Args:
         texts: names, with or without options.
-        own: the network of the set. Its name stands for it with all its fields, which options replace one by one; any other
-            name stands for that network's defaults.
+        own: the network of the synthetic set. Its name means this network with all its fields, which options replace one by
+            one; any other name means that network with its defaults.
         shape: (C, H, W) of the images.
 
     Raises:
-        InputError: a name or an option is wrong, or the images are too small; all mistakes together.
+        InputError: a name or an option is wrong, or the images are too small; the message lists all mistakes.
     """
     found, mistakes = [], []
     for text in dict.fromkeys(texts):
@@ -44,7 +44,7 @@ def parse_networks(texts: Sequence[str], own: NetworkConfig, shape: Shape) -> li
 
 
 def network_text(network: NetworkConfig) -> str:
-    """The network with all its fields, in the form that `parse_networks` reads."""
+    """The network with all its fields as text that `parse_networks` reads."""
     options = network.model_dump(exclude={"name"})
     return ":".join([network.name, *(f"{key}={value}" for key, value in options.items())])
 
@@ -58,9 +58,9 @@ def _parse(text: str, own: NetworkConfig) -> NetworkConfig:
     for option in options:
         key, equals, value = option.partition("=")
         if not equals:
-            raise ValueError(f"option {option!r}; options are key=value, joined by colons: write e.g. convnet:depth=2:width=32")
+            raise ValueError(f"option {option!r}; expected key=value, joined by colons: write e.g. convnet:depth=2:width=32")
         if key not in allowed:
-            raise ValueError(unknown(key, allowed, "option") if allowed else f"option {key!r}; {name} has none: leave it out")
+            raise ValueError(unknown(key, allowed, "option") if allowed else f"option {key!r}; {name} has no options: remove it")
         try:
             fields[key] = yaml.safe_load(value)
         except yaml.YAMLError:
@@ -69,5 +69,5 @@ def _parse(text: str, own: NetworkConfig) -> NetworkConfig:
         return TypeAdapter(NetworkConfig).validate_python(fields)
     except ValidationError as error:
         rows = [(row, [str(part) for part in row["loc"] if part not in NETWORKS]) for row in error.errors()]
-        told = [" ".join([*names, explain(cast("dict[str, Any]", row), NetworkConfig, names)]) for row, names in rows]
-        raise ValueError("; ".join(told)) from error
+        messages = [" ".join([*names, explain(cast("dict[str, Any]", row), NetworkConfig, names)]) for row, names in rows]
+        raise ValueError("; ".join(messages)) from error

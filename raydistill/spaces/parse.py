@@ -1,7 +1,7 @@
 """Reads a search space from YAML and reports every mistake in it at once.
 
-A leaf beside `config`: the names that a space may use (methods, data sets, recipes) are handed in as `Known`. Its ranges are
-read in `space_ranges`; what it asks for is held against its data in `space_checks`.
+The names that a space may use (methods, data sets, recipes) are passed in as `Known`, so this module imports none of them.
+`ranges` reads the ranges; `checks` compares the space with its data set.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ STUDY_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """The names and checks of the layers above, so that this module need not import them."""
+    """The names that a space may use and the checks that need other modules, so that this module does not import them."""
 
     methods: Mapping[str, type[Config]]
     datasets: Collection[str]
     recipes: Collection[str]
     data_facts: Callable[[DatasetConfig], DataFacts]
-    """Loads the data; raises DataError."""
+    """Loads the data set and returns its sizes; raises DataError."""
     smallest_margin: SmallestMargin
     epoch_recipes: Collection[str] = ()
-    """Recipes whose steps follow from the size of a set, so that they need one IPC."""
+    """Recipes whose number of steps depends on the size of the set; they allow only one IPC."""
 
 
 def read_space(path: Path, known: Known, overrides: Sequence[str] = ()) -> SearchSpace:
-    """The checked search space in a YAML file, after `path.to.field=value` overrides.
+    """Read and check the search space in a YAML file, after applying `path.to.field=value` overrides.
 
     Raises:
-        SpaceError: anything in it is wrong; all mistakes together.
+        SpaceError: the file has mistakes; the message lists all of them.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -67,7 +67,7 @@ def read_space(path: Path, known: Known, overrides: Sequence[str] = ()) -> Searc
 
 
 def parse_space(text: str, known: Known, *, source: str = "search space", overrides: Sequence[str] = ()) -> SearchSpace:
-    """As `read_space`, from text; `source` is the name used in messages."""
+    """Like `read_space`, for YAML text; messages name it as `source`."""
     document, lines, mistakes = load(text)
     if document is None:
         raise SpaceError(source, mistakes, lines)
@@ -80,7 +80,7 @@ def parse_space(text: str, known: Known, *, source: str = "search space", overri
 
 
 class _SpaceParser:
-    """Walks one document, adding to a list of mistakes; `parse` gives the space if the list stayed empty."""
+    """Reads one document and adds to a list of mistakes; `parse` returns the space if that list stays empty."""
 
     def __init__(self, document: dict[str, Any], known: Known, mistakes: list[Mistake]) -> None:
         self.document = document
@@ -92,14 +92,15 @@ class _SpaceParser:
         study = self._study()
         seed = self.document.get("seed", 0)
         if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-            self._add("seed", f"given {shown(seed)}; a whole number from 0 is wanted: write 0")
+            self._add("seed", f"given {shown(seed)}; expected a whole number of at least 0: write 0")
         goal = self._fixed("goal", GoalConfig)
         budget = self._fixed("budget", BudgetConfig)
         resources = self._fixed("resources", ResourcesConfig, {})
         dataset = self._dataset()
         if budget and budget.gpu_hours is not None and resources and resources.gpus_per_trial == 0:
             self._add(
-                "budget.gpu_hours", f"given {budget.gpu_hours}, and resources.gpus_per_trial is 0, so none is spent: give hours"
+                "budget.gpu_hours",
+                f"given {budget.gpu_hours}, but resources.gpus_per_trial is 0, so no GPU hours are used: write budget.hours",
             )
         evaluation = self._fixed("evaluation", EvaluationConfig, {})
         network = self._network()
@@ -143,22 +144,22 @@ class _SpaceParser:
     def _study(self) -> str:
         study = self.document.get("study", "")
         if "study" in self.document and not (isinstance(study, str) and STUDY_NAME.fullmatch(study)):
-            allowed = "up to 64 small letters, digits, '.', '_' and '-', the first a letter or digit"
-            self._add("study", f"given {shown(study)}; {allowed}, are allowed: it names a folder")
+            allowed = "allowed are up to 64 lower-case letters, digits, '.', '_' and '-', starting with a letter or digit"
+            self._add("study", f"given {shown(study)}; {allowed}, because it becomes a folder name")
         if study in TAKEN_NAMES:
             kept = ", ".join(TAKEN_NAMES)
-            self._add("study", f"given {shown(study)}; a store keeps {kept} beside its studies: take another name")
+            self._add("study", f"given {shown(study)}; the store uses the names {kept} itself: choose another name")
         return str(study)
 
     def _fixed(self, section: str, model: type[ConfigT], default: Any = None) -> ConfigT | None:
         """A section that takes no ranges."""
         if section not in self.document and default is None:
             return None
-        why = "this must be one value, for every trial is judged by it: write a value"
+        why = "this must be a single value, because all trials share it: write one value"
         return cast("ConfigT | None", self._validate(model, self.document.get(section, default), section, no_ranges=why))
 
     def _dataset(self) -> DatasetConfig | None:
-        """The data set's section, whose keys depend on its name."""
+        """The data set's section; its keys depend on the data set's name."""
         raw = self.document.get("dataset")
         name = raw.get("name") if isinstance(raw, dict) else None
         if isinstance(name, str) and not self._is_known("dataset.name", name, self.known.datasets, "data set"):
@@ -168,7 +169,7 @@ class _SpaceParser:
     def _network(self) -> NetworkConfig | None:
         if "network" not in self.document:
             return None
-        why = "the baseline belongs to one network: write a value, and a study per network"
+        why = "the baseline is trained with one network: write one value, and use one study per network"
         return cast("NetworkConfig | None", self._validate(NetworkConfig, self.document["network"], "network", no_ranges=why))
 
     def _method(self) -> type[Config] | None:
@@ -176,7 +177,7 @@ class _SpaceParser:
             return None
         raw = self.document["method"]
         if not isinstance(raw, dict) or "name" not in raw:
-            given = "has no name" if isinstance(raw, dict) else f"given {shown(raw)}; a section with a name is wanted"
+            given = "has no name" if isinstance(raw, dict) else f"given {shown(raw)}; expected a section with a name"
             self._add("method", f"{given}: add 'name: ...', one of {listed(self.known.methods)}")
             return None
         if not self._is_known("method.name", raw["name"], self.known.methods, "method"):
@@ -184,7 +185,7 @@ class _SpaceParser:
         return self.known.methods[raw["name"]]
 
     def _method_values(self, model: type[Config], ranges: dict[str, Range | Choices]) -> dict[str, Any] | None:
-        """The method's fixed values with every range at its lower end; each end is checked by the model."""
+        """The method's fixed values, with every range at its lower end; both ends of every range are checked."""
         raw = self.document["method"]
         found: dict[str, Range | Choices] = {}
         base = dict(raw)
@@ -196,7 +197,9 @@ class _SpaceParser:
                 continue
             parsed = self._range(path, value, whole=is_whole(model, field))
             if isinstance(parsed, Range) and takes_only_choices(model, field):
-                self._add(path, "a range; each value has experts of its own, trained beforehand: write one value, or choices")
+                self._add(
+                    path, "a range; every value needs its own experts, trained before the trials: write one value or choices"
+                )
                 parsed = None
             if parsed is None:
                 base.pop(field, None)
@@ -210,7 +213,7 @@ class _SpaceParser:
                 self._validate(model, {**base, path.removeprefix("method."): end}, "method", only=path)
         wrong = {mistake.key for mistake in self.mistakes[before:]}
         ranges.update({path: parsed for path, parsed in found.items() if path not in wrong})
-        if wrong:  # what is right is still held against the data, so that one message names all mistakes
+        if wrong:  # the correct fields are still checked against the data, so that one message lists all mistakes
             valid = _model_or_none(model, {field: value for field, value in base.items() if f"method.{field}" not in wrong})
         return None if valid is None else cast("dict[str, Any]", valid.model_dump())
 
@@ -221,7 +224,7 @@ class _SpaceParser:
         if isinstance(raw, dict):
             parsed = self._range("ipc", raw, whole=True)
             if isinstance(parsed, Choices):
-                self._add("ipc", "choices; IPC is an ordered number: write {low: .., high: .., log: true}")
+                self._add("ipc", "choices; IPC takes a range instead: write {low: .., high: .., log: true}")
                 return None
             if parsed is None:
                 return None
@@ -233,7 +236,7 @@ class _SpaceParser:
             self._add("ipc", text_for_number(raw, whole=True))
             return None
         if not isinstance(raw, int) or isinstance(raw, bool) or raw < 1:
-            self._add("ipc", f"given {shown(raw)}; a whole number from 1 is wanted, or {{low: .., high: .., log: true}}")
+            self._add("ipc", f"given {shown(raw)}; expected a whole number of at least 1, or {{low: .., high: .., log: true}}")
             return None
         return raw
 
@@ -243,10 +246,18 @@ class _SpaceParser:
         return parsed
 
     def _validate(self, model: Any, raw: Any, section: str, *, only: str | None = None, no_ranges: str | None = None) -> Any:
-        """The section as a model, or None and its mistakes (of the key `only`); `no_ranges` says why it takes no ranges."""
+        """Return the section as a model, or None after adding its mistakes.
+
+        Args:
+            model: config class, or a union of them.
+            raw: the section as read from YAML.
+            section: its key.
+            only: add only mistakes of this dotted key; None adds all.
+            no_ranges: why the section takes no ranges; None allows them.
+        """
         if not isinstance(raw, dict):
             example = "{name: " + f"{raw}, ..}}" if isinstance(raw, str) else "key: value"
-            self._add(section, f"given {shown(raw)}; a section of keys is wanted: write {example}")
+            self._add(section, f"given {shown(raw)}; expected a section with keys: write {example}")
             return None
         ranges = [path for path, _ in ranges_in(raw, section)] if no_ranges else []
         for path in ranges:
@@ -274,8 +285,8 @@ class _SpaceParser:
         is_known = self._is_known("evaluation.recipe", name, self.known.recipes, "recipe")
         if is_known and name in self.known.epoch_recipes and "ipc" in ranges:
             in_steps = listed(set(self.known.recipes) - set(self.known.epoch_recipes))
-            why = "counts epochs, so that each IPC would be judged after other steps than the baseline"
-            self._add("evaluation.recipe", f"{name!r} {why}: write one of {in_steps}, or one IPC")
+            why = "counts epochs, so every IPC would be evaluated with a different number of steps than the baseline"
+            self._add("evaluation.recipe", f"{name!r} {why}: write one of {in_steps}, or a single IPC")
 
     def _against_data(
         self,
@@ -305,4 +316,4 @@ def _model_or_none(model: type[Config], values: Mapping[str, Any]) -> Config | N
     try:
         return model.model_validate(dict(values))
     except ValidationError:
-        return None  # its mistakes are named already
+        return None  # its mistakes are in the list already

@@ -1,4 +1,4 @@
-"""The ranges in a search space: where they stand, how they are read, which fields take them. A leaf."""
+"""The ranges in a search space: finding them, reading them, and which fields take them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from raydistill.spaces.space import Choices, Range
 
 
 def ranges_in(raw: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (dotted path, section) of every range and list of choices in a part of the document."""
+    """Yield (dotted path, section) for every range and list of choices in a part of the document."""
     if not isinstance(raw, dict):
         return
     if {"low", "high", "choices", "log"} & set(raw):
@@ -26,7 +26,7 @@ def ranges_in(raw: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def read_range(path: str, raw: dict[str, Any], *, whole: bool) -> tuple[Range | Choices | None, list[Mistake]]:
-    """A range or choices as written, or None and the mistakes in it; a `whole` range has whole ends."""
+    """Read a range or a list of choices; None with its mistakes if there are any. A `whole` range has whole numbers as ends."""
     if "choices" in raw:
         mistakes = list(_mistakes_in_choices(path, raw))
         return None if mistakes else Choices(values=tuple(raw["choices"])), mistakes
@@ -35,7 +35,7 @@ def read_range(path: str, raw: dict[str, Any], *, whole: bool) -> tuple[Range | 
 
 
 def ends(parsed: Range | Choices) -> tuple[Any, ...]:
-    """The values that stand for all of a range: its two ends, or every choice."""
+    """The values with which a range is checked: its two ends, or every choice."""
     return parsed.values if isinstance(parsed, Choices) else (parsed.low, parsed.high)
 
 
@@ -46,7 +46,7 @@ def is_whole(model: type[BaseModel], field: str) -> bool:
 
 
 def takes_only_choices(model: type[BaseModel], field: str) -> bool:
-    """Whether a field takes choices but no interval."""
+    """Whether a field takes a list of choices but no {low, high}."""
     extra = model.model_fields[field].json_schema_extra
     return isinstance(extra, dict) and bool(extra.get("only_choices"))
 
@@ -61,10 +61,10 @@ def _mistakes_of_form(path: str, raw: dict[str, Any], whole: bool) -> Iterator[M
         elif isinstance(raw[key], str):
             yield Mistake(key=f"{path}.{key}", message=text_for_number(raw[key], whole))
         elif not _is_number(raw[key], whole):
-            wanted = f"a {'whole' if whole else 'finite'} number is wanted"
-            yield Mistake(key=f"{path}.{key}", message=f"given {shown(raw[key])}; {wanted}")
+            expected = f"expected a {'whole' if whole else 'finite'} number"
+            yield Mistake(key=f"{path}.{key}", message=f"given {shown(raw[key])}; {expected}")
     if not isinstance(raw.get("log", False), bool):
-        yield Mistake(key=f"{path}.log", message=f"given {shown(raw['log'])}; true or false is wanted")
+        yield Mistake(key=f"{path}.log", message=f"given {shown(raw['log'])}; expected true or false")
 
 
 def _is_number(value: Any, whole: bool) -> bool:
@@ -76,17 +76,17 @@ def _mistakes_of_order(path: str, raw: dict[str, Any]) -> Iterator[Mistake]:
     if low > high:
         yield Mistake(key=path, message=f"low {low} is above high {high}: swap them")
     elif low == high:
-        yield Mistake(key=path, message=f"low and high are both {low}: write the plain value {low}")
+        yield Mistake(key=path, message=f"low and high are both {low}: write {low} instead of a range")
     elif raw.get("log", False) and low <= 0:
-        yield Mistake(key=f"{path}.low", message=f"given {low}; a logarithmic range starts above 0")
+        yield Mistake(key=f"{path}.low", message=f"given {low}; a logarithmic range must start above 0")
 
 
 def _mistakes_in_choices(path: str, raw: dict[str, Any]) -> Iterator[Mistake]:
     values = raw["choices"]
     for key in raw:
         if key != "choices":
-            yield Mistake(key=f"{path}.{key}", message="does not go with choices: take it out")
+            yield Mistake(key=f"{path}.{key}", message="not allowed together with choices: remove it")
             return
     if not isinstance(values, list) or len(values) < 2 or len({repr(v) for v in values}) < len(values):
-        message = f"given {shown(values)}; a list of two or more different values is wanted"
+        message = f"given {shown(values)}; expected a list of two or more different values"
         yield Mistake(key=f"{path}.choices", message=message)

@@ -1,4 +1,4 @@
-"""A checked search space, which gives the configs of its trials."""
+"""A checked search space, from which the configs of its trials are made."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Choices:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchSpace:
-    """A checked search space: a trial's fixed values, its ranges by dotted path, and what the search is after."""
+    """A checked search space: fixed values, ranges by dotted path, goal, budget and resources."""
 
     study: str
     seed: int
     template: Mapping[str, Any]
-    """Nested values of one trial; a range's place holds its lower end or first choice."""
+    """Nested values of one trial; a field with a range holds its lower end or first choice."""
     ranges: Mapping[str, Range | Choices]
     method_config: type[Config]
     goal: GoalConfig
@@ -46,15 +46,15 @@ class SearchSpace:
         """The config of one trial.
 
         Args:
-            ask_number: place in the order of asks.
-            values: chosen value by dotted path, one per range.
-            data_sha256: hash of the split data.
+            ask_number: number of the trial, counted from 0 in the order in which the solver proposes trials.
+            values: the chosen value of each range, by dotted path.
+            data_sha256: hash of the data set with its split.
 
         Raises:
-            ValueError: `values` does not name exactly the ranges.
+            ValueError: the keys of `values` are not the ranges.
         """
         if set(values) != set(self.ranges):
-            raise ValueError(f"values for {sorted(values)}; the space has ranges for {sorted(self.ranges)}: give exactly those")
+            raise ValueError(f"values for {sorted(values)}; the space has ranges for {sorted(self.ranges)}: pass exactly those")
         chosen = json.loads(json.dumps(dict(self.template)))
         for path, value in values.items():
             set_at(chosen, path, value)

@@ -1,4 +1,4 @@
-"""The config of one trial: everything that shapes its result, what names it, and how it is read back from its folder."""
+"""The config of one trial: everything that its result depends on, the trial's id, and reading it back from its folder."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MethodT = TypeVar("MethodT", bound=Config)
 
 
 class TrialConfig(Config, Generic[MethodT]):
-    """Everything that shapes one trial's result. Its hash is the trial's name."""
+    """Everything that the result of a trial depends on. Its hash is the trial's id."""
 
     seed: int = Field(ge=0)
     """Derived from the study's seed and the ask number."""
     ask_number: int = Field(default=0, ge=0)
-    """Place of this trial in the order in which the solver asked."""
+    """Number of the trial, counted from 0 in the order in which the solver proposes trials."""
     dataset: Annotated[ImageFolderConfig | DatasetConfig, Field(union_mode="left_to_right")]
     data_sha256: str
-    """Hash of the images, labels and split that the trial reads."""
+    """Hash of the images, labels and split."""
     network: NetworkConfig
     method: MethodT
     ipc: int = Field(ge=1)
@@ -35,24 +35,24 @@ class TrialConfig(Config, Generic[MethodT]):
     cpus_per_trial: int = Field(default=1, ge=1)
     """CPU cores and torch threads."""
     device: Literal["cpu", "cuda"] = "cpu"
-    """Where the trial computes: cuda when the space gives it a share of a GPU."""
+    """Device of the trial: cuda if `gpus_per_trial` is above 0."""
 
     @property
     def trial_id(self) -> str:
-        """First 12 hex digits of the SHA-256 of the canonical JSON of all fields but the folder that the data lies in.
+        """First 12 hex digits of the SHA-256 of the canonical JSON of all fields except the path of the data folder.
 
-        What is in that folder counts by its hash; where it lies on one machine does not, so that a study moves with its data.
+        The content of that folder counts through `data_sha256`; its path does not, so that a study can move with its data.
         """
         fields = self.model_dump(mode="json")
         fields["dataset"].pop("path", None)
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
 
     def canonical_json(self) -> str:
-        """The config as JSON with sorted keys: the same config gives the same text."""
+        """The config as JSON with sorted keys: equal configs give equal text."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A parametrised generic has no importable name, so what travels to another process is the method's type and the JSON.
+        # A parametrised generic class cannot be imported by name, so it is pickled as the method's class and the JSON.
         return _trial_from_json, (type(self.method), self.canonical_json())
 
 
@@ -64,11 +64,14 @@ def read_trial_config(data: str | bytes, methods: Mapping[str, type[Config]]) ->
     """The trial config in a `config.json`.
 
     Raises:
-        ValueError: it is not a trial config of a known method.
+        ValueError: the text is not the config of a trial with a known method.
     """
     raw = json.loads(data)
     method = raw.get("method") if isinstance(raw, dict) else None
     name = method.get("name") if isinstance(method, dict) else None
     if not isinstance(name, str) or name not in methods:
-        raise ValueError(f"config of method {name!r}; known methods: {listed(methods)}: use the version that wrote it")
+        raise ValueError(
+            f"config of the unknown method {name!r}; known methods: {listed(methods)}: use the version of raydistill that wrote "
+            "it"
+        )
     return TrialConfig[methods[name]].model_validate_json(data)  # type: ignore[valid-type]

@@ -1,4 +1,4 @@
-"""Where studies lie: files on a folder or a URI, locks and leases, a node's cache, and the records that are the only truth.
+"""Storage of studies: files in a folder or at a URI, locks and leases, each node's cache, and the records of trials.
 
-May enter: what reads and writes files of a study. Must not know: torch, networks, what a number in a record means for a verdict.
+May enter: code that reads and writes files of a study. Must not know: torch, networks, or how a verdict follows from a record.
 """

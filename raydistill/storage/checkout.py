@@ -1,4 +1,4 @@
-"""The commit that the running code is of, for people; what is compared is `record.code_sha256`."""
+"""The git commit of the running code, for information only; code versions are compared by `record.code_sha256`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 @functools.cache
 def commit() -> str | None:
-    """The commit of the checkout that this package lies in, ending in `-dirty` where files differ from it; else None."""
+    """The commit of the git checkout that contains this package, with `-dirty` if files differ from it; None outside of one."""
     return commit_of(Path(__file__).parents[2])
 
 
 def commit_of(checkout: Path) -> str | None:
-    """The commit that a folder is a checkout of; None where it is none, or git is not installed."""
+    """The commit of a git checkout; None if the folder is not a checkout or git is not installed."""
     git = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     if not (checkout / ".git").exists() or not shutil.which("git"):
         return None

@@ -1,4 +1,4 @@
-"""Where the files of data sets lie: a folder that every node sees under the same path, or a URI that each copies from."""
+"""The data root, which holds the files of data sets: a folder that all nodes share, or a URI from which each node copies."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 from raydistill.storage.remote import refuse_credentials
 
 DataRoot = Path | str | None
-"""A folder; a URI as `s3://bucket/data` or `file:///shared/data`, copied to each node's own cache; None is the default folder."""
+"""A folder; a URI like `s3://bucket/data` or `file:///shared/data`, copied to each node's cache; None is the default folder."""
 
 
 def as_data_root(given: str | Path | None) -> DataRoot:
-    """A folder as an absolute path, because a worker's folder is another; a URI as it is.
+    """A folder as an absolute path, because workers run in other folders; a URI unchanged.
 
     Raises:
-        StoreError: the URI holds credentials.
+        StoreError: the URI contains credentials.
     """
     if given is None:
         return None

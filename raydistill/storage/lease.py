@@ -1,14 +1,16 @@
-"""A lease on a study whose store knows no locks: the object `.lock`, renewed by a thread, taken over when it has ended.
+"""A lease on a study whose store has no locks: the object `.lock`, renewed by a thread, taken over after it has expired.
 
-**Clocks.** No two machines' clocks are compared. How old a lease is, is measured by the store's clock alone: the stamp of the
-object against that of another that the asker has just written. A holder counts the seconds since its last renewal was *sent* by
-its own clock of running time (which goes on while a machine sleeps), and stops writing 15 seconds before the lease ends.
+**Clocks.** The clocks of two machines are never compared. The age of a lease is measured with the store's clock alone: its
+modification time is compared with that of an object that the asking process has just written. The holder measures the seconds
+since it *sent* its last renewal with its own monotonic clock (which also counts while the machine sleeps), and stops writing 15
+seconds before the lease expires.
 
-**Atomic where the store is.** On S3 a lease is made, renewed and taken over by conditional writes (If-None-Match, If-Match): of
-two that try, one wins. Other stores are written and read back `SETTLE_SECONDS` later: two that take a free lease may both believe
-to hold it if the write of one reaches the store more than that after its look; the first renewal of the loser tells it.
+**Atomicity.** On S3 a lease is created, renewed and taken over with conditional writes (If-None-Match, If-Match): if two
+processes try, one succeeds. On other stores a process writes the lease and reads it back `SETTLE_SECONDS` later: two processes
+that take a free lease may both believe that they hold it, if one write reaches the store later than that. The process that lost
+notices at its first renewal.
 
-What a search that lost its lease still has running in other processes are trials, which write what anyone's would be.
+Trials of a search that lost its lease may still run in other processes; they write the same files as the trials of any search.
 """
 
 from __future__ import annotations
@@ -31,18 +33,18 @@ FILE = ".lock"
 LEASE_SECONDS = 60.0
 RENEW_SECONDS = 15.0
 STOP_SECONDS = 45.0
-"""Since the last renewal that succeeded; what is left to the end of the lease is for a write that is on its way."""
+"""After this time without a successful renewal the holder stops writing; the rest of the lease covers a write under way."""
 POLL_SECONDS = 2.0
 SETTLE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """A lease as it lies in the store."""
+    """A lease as read from the store."""
 
     holder: str
     expires_at: str
-    """By the holder's clock; for people."""
+    """By the holder's clock; for messages only."""
     version: str
     """Changes with every renewal."""
     modified: datetime
@@ -50,17 +52,17 @@ class Found:
 
 
 class LeaseFile:
-    """The object of a lease; written only in place of the version that was seen."""
+    """The object of a lease; a write replaces only the version that was read before."""
 
     def __init__(self, store: Store) -> None:
         """The lease on a folder."""
         self.store = store
 
     def read(self) -> Found | None:
-        """What lies there, or None.
+        """The lease in the store, or None.
 
         Raises:
-            StoreError: it is no lease, or the store cannot be read.
+            StoreError: the file is not a lease, or the store cannot be read.
         """
         with self.store.reading(FILE) as (filesystem, path):
             try:
@@ -76,14 +78,14 @@ class LeaseFile:
             row = json.loads(content)
             return Found(holder=row["holder"], expires_at=row["expires_at"], version=version, modified=modified)
         except (ValueError, KeyError, TypeError) as error:
-            # As a study's folder brings it along that was searched on a disk and copied here.
+            # For example the lock file of a study that was searched in a local folder and then copied here.
             raise StoreError(
-                f"{self.store.path(FILE)} is no lease of a search; if no search of the study runs, delete it and run the same "
-                "command again"
+                f"{self.store.path(FILE)} is not the lease of a search; if no search of the study is running, delete the file "
+                "and run the same command again"
             ) from error
 
     def write(self, content: str, instead_of: str | None) -> str | None:
-        """Write in place of a version (None: of nothing); gives the new version, or None if something else lies there.
+        """Replace a version (None: create the object); returns the new version, or None if the store holds another version.
 
         Raises:
             StoreError: the store cannot be written.
@@ -108,14 +110,14 @@ class LeaseFile:
         except failures(filesystem) as error:
             cause: Any = error.__cause__
             code = getattr(cause, "response", {}).get("Error", {}).get("Code")
-            # Not there any longer, replaced, or being replaced at this moment.
+            # Deleted, replaced, or being replaced at this moment.
             if code in ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"):
                 return None
             said = without_credentials(str(error))
-            raise StoreError(f"cannot write {self.store.path(FILE)}: {said}; give a place that can be written") from None
+            raise StoreError(f"cannot write {self.store.path(FILE)}: {said}; give a folder or URI that can be written") from None
 
     def now(self) -> datetime:
-        """The store's time, which is the stamp of an object written now."""
+        """The store's time: the modification time of an object written now."""
         name = f"{FILE}-now-{uuid.uuid4().hex}"
         self.store.write(name, b"")
         with self.store.reading(name) as (filesystem, path):
@@ -124,20 +126,20 @@ class LeaseFile:
         return now
 
     def delete(self) -> None:
-        """Let the lease go."""
+        """Release the lease."""
         self.store.delete(FILE)
 
 
 def running_time() -> float:
-    """Seconds from a fixed point, those in which the machine slept included."""
+    """Seconds from a fixed point, including those in which the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Lease:
-    """A lease that is held."""
+    """A lease, from the view of the process that takes and holds it."""
 
     def __init__(self, file: LeaseFile, holder: str, clock: Callable[[], float] = running_time) -> None:
-        """Hold nothing yet; see `take`."""
+        """Prepare a lease that is not held yet; see `take`."""
         self._file = file
         self._holder = holder
         self._token = uuid.uuid4().hex
@@ -147,7 +149,7 @@ class Lease:
         self._lost_to: str | None = None
 
     def take(self, instead_of: str | None) -> bool:
-        """Write the lease in place of a version; False if another was quicker."""
+        """Write the lease, replacing a version; False if another process was faster."""
         sent_at = self._clock()
         expires_at = datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS)
         row = {"holder": self._holder, "token": self._token, "expires_at": expires_at.isoformat(timespec="milliseconds")}
@@ -158,34 +160,34 @@ class Lease:
         return True
 
     def renew(self) -> None:
-        """Renew it, or note who has it now.
+        """Renew the lease, or note which process holds it now.
 
         Raises:
-            StoreError: the store cannot be written, this time.
+            StoreError: the store cannot be written at the moment.
         """
         if self._lost_to is None and not self.take(self._version):
             found = self._file.read()
-            self._lost_to = found.holder if found else "nobody: its object was deleted"
+            self._lost_to = found.holder if found else "an unknown process (its lease file was deleted)"
 
     def check(self) -> None:
-        """Before a write.
+        """Check, before a write, that the lease is still held.
 
         Raises:
-            StudyInUseError: the lease is lost, or so old that another may take it.
+            StudyInUseError: the lease is lost, or so old that another process may take it.
         """
         store = self._file.store.root
-        again = "nothing more is written; run the same command again when it is free: it continues from the records"
+        again = "nothing more is written; run the same command again when the study is free: it continues from the records"
         if self._lost_to is not None:
             raise StudyInUseError(f"study {store} was taken over from this search by {self._lost_to}; {again}")
         age = self._clock() - self._renewed_at
         if age > STOP_SECONDS:
             raise StudyInUseError(
-                f"study {store} is held by a lease that this search could not renew for {age:.0f} s (it ends after "
-                f"{LEASE_SECONDS:.0f} s), so that another may take it over; {again}"
+                f"the lease of this search on study {store} could not be renewed for {age:.0f} s (it expires after "
+                f"{LEASE_SECONDS:.0f} s), so another search may take the study over; {again}"
             )
 
     def let_go(self) -> None:
-        """Delete it, if it is still ours."""
+        """Delete the lease if this process still holds it."""
         try:
             self.check()
         except StudyInUseError:
@@ -201,12 +203,12 @@ def acquire(
     clock: Callable[[], float] = running_time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Take a lease: at once where none lies there or the one that does has ended; else wait until one of these is so.
+    """Take a lease: at once if there is none or if it has expired, otherwise after waiting for that.
 
-    A holder that is seen to renew lives, and is waited for `wait_seconds` more.
+    A holder that renews its lease is alive; from then on the wait is `wait_seconds` long.
 
     Raises:
-        StudyInUseError: its holder lives.
+        StudyInUseError: the holder is alive.
     """
     first: str | None = None
     alive_since: float | None = None
@@ -224,26 +226,26 @@ def acquire(
             if lease.take(found.version):
                 return
             continue
-        left = f"its lease was renewed {max(age, 0):.0f} s ago and ends in {LEASE_SECONDS - age:.0f} s unless it is renewed again"
+        left = f"its lease was renewed {max(age, 0):.0f} s ago and expires in {LEASE_SECONDS - age:.0f} s unless renewed again"
         if first is None:
             first = found.version
-            tell(f"{file.store.root} is held by {found.holder}: {left}; waiting until it is renewed, let go or ended")
+            tell(f"{file.store.root} is held by {found.holder}: {left}; waiting until it is renewed, released or expired")
         if alive_since is None and found.version != first:
             alive_since = clock()
         if alive_since is not None and clock() - alive_since >= wait_seconds:
             raise StudyInUseError(
-                f"study {file.store.root} is in use by {found.holder}; {left} (at {found.expires_at} by its own clock): wait for "
-                "it or end it, then run the same command again"
+                f"study {file.store.root} is in use by {found.holder}; {left} (at {found.expires_at} by its own clock): wait "
+                "until it ends or stop it, then run the same command again"
             )
         sleep(POLL_SECONDS)
 
 
 @contextmanager
 def leased(file: LeaseFile, holder: str, wait_seconds: float, tell: Callable[[str], object]) -> Iterator[Lease]:
-    """Hold a lease, and renew it in a thread.
+    """Take a lease and renew it in a thread until the end of the `with` block.
 
     Raises:
-        StudyInUseError: another lives and holds it.
+        StudyInUseError: another live process holds it.
         StoreError: the store cannot be read or written.
     """
     lease = Lease(file, holder)
@@ -264,4 +266,4 @@ def _keep(lease: Lease, is_over: threading.Event) -> None:
         try:
             lease.renew()
         except StoreError:
-            continue  # tried again; `check` counts the seconds, and speaks before the lease ends
+            continue  # the next renewal tries again; `check` raises before the lease expires

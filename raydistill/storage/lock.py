@@ -1,7 +1,7 @@
-"""One search at a time: a kernel's lock on a local folder, a lease elsewhere.
+"""Allows one search per study at a time: a kernel lock on a local folder, a lease on other stores.
 
-On NFS the kernel's lock holds between machines with NFSv4, and with NFSv3 where its lock service runs; mounted with `nolock`, or
-through a file system of user space, it holds on one machine alone.
+On NFS the kernel lock works between machines with NFSv4, and with NFSv3 if its lock service runs. On a mount with `nolock`, or
+on a FUSE file system, it works only within one machine.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ __all__ = ["StudyInUseError", "holder_of", "study_lock"]
 
 
 def _nobody(text: str) -> None:
-    """Told and forgotten."""
+    """Ignore the message."""
 
 
 @contextmanager
 def study_lock(store: Store, wait_seconds: float = 5.0, tell: Callable[[str], object] = _nobody) -> Iterator[Store]:
-    """Hold a study, or another folder, for one process; gives the store to write it through.
+    """Lock a study, or another folder, for this process; yields the store through which it must be written.
 
-    Of a local folder the lock is the kernel's (flock): a killed process lets go of it at once, so a lock that is left behind is
-    taken over without waiting. Elsewhere it is a lease: one that is left behind is waited for until it ends.
+    A local folder is locked with the kernel's flock, which is released when its process ends, even if it is killed. Other stores
+    are locked with a lease: the lease of a killed process must expire before it can be taken over.
 
     Args:
         store: the folder.
-        wait_seconds: how long a holder that lives is waited for.
-        tell: told of a wait.
+        wait_seconds: how long to wait for another live process to release the lock.
+        tell: called with a message if this process has to wait for a lease.
 
     Raises:
-        StudyInUseError: another live process holds it, named; or, on a write, this one has lost its lease.
+        StudyInUseError: another live process holds the lock; or, at a write, this process has lost its lease.
         StoreError: the store cannot be read or written.
     """
     holder = f"process {os.getpid()} on {socket.gethostname()}"
@@ -51,9 +51,9 @@ def study_lock(store: Store, wait_seconds: float = 5.0, tell: Callable[[str], ob
 
 
 def holder_of(store: Store) -> str | None:
-    """The process that holds a folder now, in words; None if none does. Takes nothing and writes nothing.
+    """A description of the process that holds the lock on a folder; None if no process does. Does not change the lock.
 
-    A lease is believed until the end that it states, by the clocks of this machine and of its holder.
+    A lease counts until the expiry time that it states, compared with the clock of this machine.
 
     Raises:
         StoreError: the store cannot be read.
@@ -79,7 +79,7 @@ def _kernel_lock(store: Store, holder: str, wait_seconds: float) -> Iterator[Non
         path.parent.mkdir(parents=True, exist_ok=True)
         opened = path.open("a+")
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error}; give a place that can be written") from error
+        raise StoreError(f"cannot write {path}: {error}; give a folder or URI that can be written") from error
     with opened as file:
         deadline = time.monotonic() + wait_seconds
         while True:
@@ -91,7 +91,7 @@ def _kernel_lock(store: Store, holder: str, wait_seconds: float) -> Iterator[Non
                     file.seek(0)
                     other = file.read().strip() or "another process"
                     raise StudyInUseError(
-                        f"study {store.root} is in use by {other}; wait for it or end it, then run the same command again"
+                        f"study {store.root} is in use by {other}; wait until it ends or stop it, then run the same command again"
                     ) from None
                 time.sleep(0.1)
         file.seek(0)

@@ -1,4 +1,4 @@
-"""Copies of files of a shared store on a node's own disk, each held against a hash whenever a process first reads it."""
+"""Copies of files of a shared store on a node's own disk; a process verifies the hash of a copy when it first reads it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from raydistill.storage.store import Store
 
 
 def cache_folder() -> Path:
-    """`RAYDISTILL_CACHE`, or `raydistill` in `XDG_CACHE_HOME`, or `~/.cache/raydistill`; made when something is written."""
+    """`RAYDISTILL_CACHE`, or `raydistill` in `XDG_CACHE_HOME`, or `~/.cache/raydistill`; created at the first write."""
     own = os.environ.get("RAYDISTILL_CACHE")
     if own:
         return Path(own).expanduser().absolute()
@@ -18,13 +18,13 @@ def cache_folder() -> Path:
 
 
 def cached(source: Store, name: str, sha256: str) -> Path | None:
-    """The path of a copy with this hash, made where there is none or a damaged one; None if the source has another hash.
+    """The path of the local copy with this hash; a missing or damaged copy is made again. None if the source has another hash.
 
-    Two processes may make it at once: each writes the whole file, and the last one stays.
+    Two processes may copy at the same time: each writes the whole file, and the later one replaces the earlier.
 
     Raises:
         FileNotFoundError: the source has no such file.
-        StoreError: the source cannot be read, or the cache not written.
+        StoreError: the source cannot be read, or the cache cannot be written.
     """
     cache = Store(str(cache_folder()))
     copy = f"files/{sha256}{Path(name).suffix}"

@@ -1,7 +1,4 @@
-"""What a trial leaves behind: one frozen, versioned record, written once, read by everything else.
-
-A leaf beside `config` and `store`.
-"""
+"""The files of a study, as frozen, versioned values: the record of a trial, its progress, and the result of the search."""
 
 from __future__ import annotations
 
@@ -27,22 +24,22 @@ from raydistill.storage.versioned import read_stored
 PROGRESS_FILE = "progress.json"
 State = Literal["finished", "pruned", "diverged", "out_of_memory", "crashed"]
 FINAL_STATES: frozenset[str] = frozenset({"finished", "pruned", "diverged", "out_of_memory"})
-"""States that a resumed search leaves alone; a crashed trial is run again from its checkpoint."""
+"""States that a resumed search does not run again; a crashed trial continues from its checkpoint."""
 
 
 class Reading(Config):
-    """Accuracy on the select images at one point of a distillation."""
+    """A measurement at one step of a distillation: the accuracy of networks trained on the current set, on the select images."""
 
     step: int
     """Image updates done."""
     fraction: float
-    """Part of the distillation done, 0 to 1."""
+    """Fraction of the distillation that is done, 0 to 1."""
     accuracy_fractions: tuple[float, ...] = Field(strict=False)
     """One per network, 0 to 1."""
     gap: float
-    """Full-data accuracy minus the mean of these."""
+    """Full-data accuracy minus the mean of `accuracy_fractions`."""
     loss: float | None
-    """The method's own loss at that step; null before the first."""
+    """The method's loss at that step; null before the first step."""
 
     @property
     def accuracy_fraction(self) -> float:
@@ -51,34 +48,34 @@ class Reading(Config):
 
 
 class Progress(Config):
-    """How far a running trial is: `progress.json`, written at each reading and every 20 seconds, removed when the trial ends."""
+    """Progress of a running trial: `progress.json`, written at each reading and every 20 seconds, removed when the trial ends."""
 
     step: int
     """Image updates done."""
     steps: int
-    """Image updates in all; 0 before the first is known."""
+    """Total number of image updates; 0 until it is known."""
     readings: tuple[Reading, ...] = Field(strict=False)
     seconds: dict[str, float]
-    """By activity, over all processes of the trial."""
+    """Seconds by activity, over all processes of the trial."""
     experts_sha256: str | None
-    """Hash of the experts that the method reads; null where it reads none."""
+    """Hash of the experts that the method reads; null if it reads none."""
 
 
 class Cost(Config):
-    """What a trial took and what its set saves."""
+    """Time and memory of a trial, and the cost of training on its set."""
 
     distill_seconds: float
     evaluate_seconds: float
     peak_memory_bytes: int
     """Highest resident memory of the process, or allocated device memory on a GPU."""
     train_macs: int
-    """Multiply-accumulates (fvcore, conv and linear, forward) to train one network on the set once by the recipe."""
+    """Multiply-accumulates (fvcore, conv and linear, forward) of training one network on the set with the recipe."""
     epoch_macs: int
     """Multiply-accumulates (forward) of one pass over the set."""
 
 
 class TrialRecord(Config):
-    """The result of one trial. Written by `run_trial`, or by the driver for a process that was lost."""
+    """The result of one trial. Written by `run_trial`, or by the driver if the trial's process was lost."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -88,24 +85,24 @@ class TrialRecord(Config):
     config: dict[str, Any]
     """The `TrialConfig`, as JSON."""
     readings: tuple[Reading, ...] = Field(default=(), strict=False)
-    """At the start set, on the way, and (for a finished trial) at the end."""
+    """At the initial set, during the distillation, and (for a finished trial) at the end."""
     select_correct: tuple[str, ...] = Field(default=(), strict=False)
-    """Per network of the final reading: which select images it got right, packed bits in hex (`pack_bits`)."""
+    """Per network of the final reading: which select images it classifies correctly, as packed bits in hex (`pack_bits`)."""
     images: int = 0
     """Images in the set."""
     set_bytes: int = 0
-    """Bytes of images, labels and learned rate, without headers."""
+    """Bytes of images, labels and learned learning rate, without file headers."""
     label_kind: Literal["hard", "soft"] = "hard"
     images_sha256: str | None = None
     """Hash of `images.safetensors`."""
     experts_sha256: str | None = None
-    """Hash of the experts that the method read; null where it reads none."""
+    """Hash of the experts that the method read; null if it reads none."""
     cost: Cost | None = None
     error: str | None = None
-    """Cause of a state other than finished; a traceback where there is one."""
+    """Cause of a state other than finished; the traceback if there is one."""
     code_sha256: str
     commit: str | None = None
-    """Of the checkout that the code is of, `-dirty` where files differ from it; null outside one. Nothing is compared by it."""
+    """Git commit of the code, with `-dirty` if files differ from it; null outside of a checkout. For information only."""
     versions: dict[str, str]
     device: str
     host: str
@@ -119,7 +116,7 @@ class TrialRecord(Config):
 
     @property
     def ask_number(self) -> int:
-        """Place in the order of asks."""
+        """Number of the trial, counted from 0 in the order in which the solver proposes trials."""
         return int(self.config["ask_number"])
 
     @property
@@ -134,7 +131,7 @@ class TrialRecord(Config):
 
 
 class GapBounds(Config):
-    """A gap with its one-sided bounds, as fractions; what `lossless.gap_interval` gives, as a part of a file."""
+    """A gap with its one-sided bounds, as fractions: the result of `lossless.gap_interval` in a file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, from_attributes=True, use_attribute_docstrings=True)
 
@@ -148,7 +145,7 @@ class GapBounds(Config):
 
 
 class SearchResult(Config):
-    """What a search found: `result.json`. The verdict speaks of the confirm images, never of test."""
+    """The result of a search: `result.json`. The verdict is about the confirm images, never about the test split."""
 
     record_version: Literal[1] = 1
     study: str
@@ -157,39 +154,41 @@ class SearchResult(Config):
     label_kind: Literal["hard", "soft"]
     verdict: Literal["lossless", "not_reached", "inconclusive"]
     reason: str
-    """The verdict in one sentence."""
+    """Why this is the verdict, in one sentence, with gaps in points."""
     split: Literal["confirm"] = "confirm"
     smallest_lossless_ipc: int | None
     winner_trial_id: str | None
     largest_lossy_ipc: int | None
-    """Largest IPC below the winner at which even the best trial's lower bound is above the margin; null if none is shown."""
+    """Largest IPC below the winner's at which even the best trial's lower bound is above the margin; null if there is none."""
     largest_lossy_trials: int | None
     """Finished trials at that IPC."""
     largest_ipc_tried: int | None
     closest_gap: float | None
     """Smallest gap of a finished trial, on the select images."""
     floor_gap: float | None = None
-    """Where the margin was not reached: the gap that the law fitted to the trials leaves at any IPC."""
+    """If the verdict is not_reached: the gap at which the curve of gap against IPC, fitted to the trials, levels off."""
     floor_gap_low: float | None = None
-    """Ends of its two-sided 90 % interval."""
+    """Lower end of its two-sided 90 % interval; `floor_gap_high` is the upper end."""
     floor_gap_high: float | None = None
     margin_fraction: float
     confidence: float
     gap_interval: GapBounds | None
-    """The winner's, on the confirm images."""
+    """The winner's gap on the confirm images."""
     confirmed_candidates: int
-    """Candidates that were read on the confirm images, from the largest down until one fell: one error for all of them."""
+    """Candidates evaluated on the confirm images, from the largest IPC down until one is not lossless. Because the order is
+    fixed, the probability of an error holds for all of them together."""
     baseline_accuracy_fraction: tuple[float, ...] = Field(strict=False)
-    """Of the full-data networks, on the select images, one per seed."""
+    """Accuracy of each full-data network on the select images, one per seed."""
     baseline_admissible: bool
+    """Whether doubling the recipe's steps changes the baseline by less than a quarter of the margin."""
     trials: dict[str, int]
     """Trials by state."""
     compression_images: float | None
-    """Train images over images in the winner's set."""
+    """Number of train images divided by the number of images in the winner's set."""
     compression_bytes: float | None
-    """Bytes of the train part over bytes of the winner's set."""
+    """Bytes of the train split divided by the bytes of the winner's set."""
     seconds: float
-    """Distilling and evaluating, over all trials."""
+    """Seconds of distilling and evaluating, over all trials."""
 
 
 def pack_bits(correct: NDArray[np.bool_]) -> tuple[str, ...]:
@@ -201,11 +200,11 @@ def unpack_bits(rows: Sequence[str], images: int) -> NDArray[np.bool_]:
     """The (R, n) booleans that `pack_bits` packed; n is `images`.
 
     Raises:
-        ValueError: a row is of another number of images, as far as whole bytes tell.
+        ValueError: a row has another number of bytes than `images` bits need.
     """
     other = [4 * len(row) for row in rows if len(row) != 2 * math.ceil(images / 8)]
     if other:
-        raise ValueError(f"{other[0]} bits for {images} images: they are of other images")
+        raise ValueError(f"{other[0]} bits for {images} images: they belong to a different set of images")
     bits = [np.unpackbits(np.frombuffer(bytes.fromhex(row), dtype=np.uint8), count=images) for row in rows]
     return np.array(bits, dtype=np.bool_).reshape(len(rows), images)
 
@@ -224,21 +223,21 @@ def read_record(study: Store, trial_id: str) -> TrialRecord | None:
     name = f"trials/{trial_id}/record.json"
     record = read_stored(study, name, TrialRecord, "restore it, or delete it to run the trial again")
     if record is not None and record.trial_id != trial_id:
-        raise StoreError(f"{study.path(name)} belongs to trial {record.trial_id}; delete it to run trial {trial_id} again")
+        raise StoreError(f"{study.path(name)} is the record of trial {record.trial_id}; delete it to run trial {trial_id} again")
     return record
 
 
 def read_result(study: Store) -> SearchResult | None:
-    """What the search found, or None while it has not ended.
+    """The result of the search, or None if the search has not ended.
 
     Raises:
         StoreError: the file is damaged.
     """
-    return read_stored(study, "result.json", SearchResult, "run the search again to have it written anew")
+    return read_stored(study, "result.json", SearchResult, "run the search again, which writes it again")
 
 
 def read_progress(study: Store, trial_id: str) -> Progress | None:
-    """How far a trial is that has not ended, or None if it left no word.
+    """The progress of a trial that has not ended, or None if it has written none.
 
     Raises:
         StoreError: the file is damaged.
@@ -248,7 +247,11 @@ def read_progress(study: Store, trial_id: str) -> Progress | None:
 
 
 def read_trials(study: Store, methods: Mapping[str, type[Config]]) -> list[tuple[TrialConfig[Any], TrialRecord | None]]:
-    """Every trial that was asked, in the order of asks, each with its record if it has one."""
+    """Every trial of the study, in the order in which the solver proposed them, each with its record if it has one.
+
+    Raises:
+        StoreError: a trial's config or record is damaged.
+    """
     trials = []
     for trial_id in study.at("trials").folders("."):
         name = f"trials/{trial_id}/config.json"
@@ -258,10 +261,13 @@ def read_trials(study: Store, methods: Mapping[str, type[Config]]) -> list[tuple
         try:
             config = read_trial_config(data, methods)
         except ValueError as error:
-            raise StoreError(f"{study.path(name)} is damaged ({error}); delete the folder to ask the trial again") from error
+            raise StoreError(
+                f"{study.path(name)} is damaged ({error}); delete the trial's folder to run the trial again"
+            ) from error
         if config.trial_id != trial_id:
             raise StoreError(
-                f"{study.path(name)} was changed: its hash is {config.trial_id}; delete the folder to ask the trial again"
+                f"{study.path(name)} was changed after it was written: its hash is {config.trial_id}; delete the trial's folder "
+                "to run the trial again"
             )
         trials.append((config, read_record(study, trial_id)))
     return sorted(trials, key=lambda pair: pair[0].ask_number)
@@ -274,7 +280,7 @@ def code_sha256() -> str:
 
 
 def package_sha256(root: Path) -> str:
-    """Hash of every Python file below a folder, and of where it lies."""
+    """Hash of every Python file below a folder and of its relative path."""
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())
@@ -283,7 +289,7 @@ def package_sha256(root: Path) -> str:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Versions of the packages that shape a number."""
+    """Versions of the packages on which the computed numbers depend."""
     names = ("raydistill", "torch", "torchvision", "numpy", "scikit-learn", "optuna", "ray")
     found = {}
     for name in names:

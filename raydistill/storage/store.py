@@ -1,6 +1,6 @@
-"""A study's folder on any fsspec file system: atomic writes, checked paths, errors in a sentence.
+"""A study's folder on any fsspec file system: atomic writes, checked paths, readable errors.
 
-A leaf. Layout of a study: ``search_space.yaml``, ``trials/<id>/...``, ``baseline/``, ``study.db``, ``result.json``.
+Layout of a study: ``search_space.yaml``, ``trials/<id>/...``, ``baseline/``, ``study.db``, ``result.json``.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ __all__ = ["Store", "StoreError"]
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Files below one root, addressed by relative paths; every write is whole or not at all."""
+    """Files below one root, addressed by relative paths; every write is atomic."""
 
     root: str
     """Local folder or fsspec URI."""
     guard: Callable[[], None] | None = field(default=None, compare=False, repr=False)
-    """Called before every write and deletion; raises where a lease on the study was lost. Stays in this process."""
+    """Called before every write and deletion; raises if the lease on the study is lost. Not pickled with the store."""
 
     def __post_init__(self) -> None:
         refuse_credentials(self.root)
@@ -42,24 +42,24 @@ class Store:
 
     @property
     def absolute(self) -> Store:
-        """The same store by a path that holds in other processes, whatever folder they run in."""
+        """The same store with an absolute path, which is valid in processes with another working directory."""
         return replace(self, root=str(self.local_path(".").absolute())) if self.is_local else self
 
     @property
     def parent(self) -> Store:
-        """The store of the folder that this one lies in."""
+        """The store of the parent folder."""
         return replace(self, root=self.root.rstrip("/").rpartition("/")[0] or ".")
 
     def path(self, *parts: str) -> str:
-        """The full path of a relative one.
+        """The full path of a file or folder in this store, given its relative path.
 
         Raises:
-            StoreError: the path would leave this store.
+            StoreError: the path is absolute or contains `..`.
         """
         relative = PurePosixPath(*parts)
         if relative.is_absolute() or ".." in relative.parts:
-            raise StoreError(f"path {relative} leaves its store {self.root}; give a path below it")
-        # An object store knows no ".": "bucket/study/." would be another key than "bucket/study".
+            raise StoreError(f"path {relative} is outside of the store {self.root}; give a relative path without '..'")
+        # In an object store "bucket/study/." is another key than "bucket/study".
         return f"{self.root.rstrip('/')}/{relative}" if relative.parts else self.root
 
     @property
@@ -74,11 +74,11 @@ class Store:
             StoreError: the store is not a local folder.
         """
         if not self.is_local:
-            raise StoreError(f"store {self.root} is not a local folder; copy the file first")
+            raise StoreError(f"store {self.root} is not a local folder; copy the file to a local folder first")
         return Path(self.path(*parts).removeprefix("file://")).expanduser()
 
     def write(self, name: str, data: bytes | str) -> None:
-        """Write a file atomically and durably: a reader or a power cut sees the old file or the new one.
+        """Write a file atomically and durably: a reader sees the old file or the new one, also after a power cut.
 
         Raises:
             StoreError: the store cannot be written.
@@ -98,14 +98,14 @@ class Store:
         """The bytes of a file.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such file.
             StoreError: the store cannot be read.
         """
         with self.reading(name) as (filesystem, path):
             return bytes(filesystem.cat_file(path))
 
     def read_or_none(self, name: str) -> bytes | None:
-        """The bytes of a file, or None if there is none: one request, where `exists` before `read` makes two.
+        """The bytes of a file, or None if it does not exist: one request instead of two for `exists` and `read`.
 
         Raises:
             StoreError: the store cannot be read.
@@ -124,20 +124,22 @@ class Store:
         try:
             return json.loads(self.read(name))
         except ValueError as error:
-            raise StoreError(f"{self.path(name)} is damaged ({error}); restore it, or delete it to have it made again") from error
+            raise StoreError(
+                f"{self.path(name)} is damaged ({error}); restore it, or delete it so that it is made again"
+            ) from error
 
     def exists(self, name: str) -> bool:
-        """Whether a file or folder is there."""
+        """Whether a file or folder exists."""
         with self.reading(name) as (filesystem, path):
             return bool(filesystem.exists(path))
 
     def delete(self, name: str) -> None:
-        """Remove a file if it is there."""
+        """Remove a file if it exists."""
         with self._changing(name, "delete") as (filesystem, path), suppress(FileNotFoundError):
             filesystem.rm_file(path)
 
     def delete_folder(self, name: str) -> None:
-        """Remove a folder and all that is in it, if it is there."""
+        """Remove a folder and everything in it, if it exists."""
         with self._changing(name, "delete") as (filesystem, path), suppress(FileNotFoundError):
             filesystem.rm(path, recursive=True)
 
@@ -158,7 +160,7 @@ class Store:
         return sorted(PurePosixPath(e["name"]).name for e in entries if e["type"] == kind)
 
     def stamps(self) -> dict[str, str]:
-        """Of every file in this folder and below, by relative path: what changes when the file does."""
+        """A stamp of every file below this folder, by relative path: the ETag, or size and time, which change with the file."""
         with self.reading(".") as (filesystem, path):
             try:
                 found = filesystem.find(path, detail=True)
@@ -172,7 +174,12 @@ class Store:
 
     @contextmanager
     def reading(self, name: str) -> Iterator[tuple[Any, str]]:
-        """The file system and the path in it; what goes wrong, but for a missing file, is told in a sentence."""
+        """Open a file for reading: yields the file system and the path in it.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            StoreError: reading fails for any other reason.
+        """
         filesystem, path = open_file_system(self.path(name))
         try:
             yield filesystem, path
@@ -181,13 +188,13 @@ class Store:
         except failures(filesystem) as error:
             said = without_credentials(str(error))
             raise StoreError(
-                f"cannot read {self.path(name)}: {said}; see to it that this machine reaches it and may read it, or give another "
+                f"cannot read {self.path(name)}: {said}; check the connection and the permission to read it, or give another "
                 "--store"
-            ) from None  # the cause may name an end point with a password in it
+            ) from None  # the cause may contain the URL of an endpoint with a password in it
 
     @contextmanager
     def _changing(self, name: str, verb: str) -> Iterator[tuple[Any, str]]:
-        """The same for a change, which the guard must allow."""
+        """Open a file for a change: like `reading`, after the guard has allowed the change."""
         if self.guard is not None:
             self.guard()
         filesystem, path = open_file_system(self.path(name))
@@ -195,13 +202,13 @@ class Store:
             yield filesystem, path
         except failures(filesystem) as error:
             said = without_credentials(str(error))
-            raise StoreError(f"cannot {verb} {self.path(name)}: {said}; give a place that can be written") from None
+            raise StoreError(f"cannot {verb} {self.path(name)}: {said}; give a folder or URI that can be written") from None
 
     def check_writable(self) -> None:
         """Write and delete a probe file.
 
         Raises:
-            StoreError: it did not work.
+            StoreError: the store cannot be written.
         """
         probe = f".probe-{socket.gethostname()}-{os.getpid()}"
         self.write(probe, b"raydistill")

@@ -1,4 +1,4 @@
-"""Frozen values in JSON files of a store, read back with their errors in a sentence."""
+"""Reads frozen values from JSON files of a store, with readable errors."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def read_stored(store: Store, name: str, model: type[Value], remedy: str) -> Val
     """The value in a file, or None if there is no file.
 
     Args:
-        store: holds the file.
-        name: of the file, in the store.
-        model: what is in it; its `record_version`, where it has one, must be the file's.
-        remedy: what to do about a damaged file, as the end of a sentence.
+        store: the store with the file.
+        name: path of the file in the store.
+        model: class of the value; if it has a `record_version`, the file must have the same version.
+        remedy: what to do about a damaged file, as the end of the error message.
 
     Raises:
         StoreError: the file is damaged, or another version of raydistill wrote it.
@@ -35,8 +35,8 @@ def read_stored(store: Store, name: str, model: type[Value], remedy: str) -> Val
         version, own = _version(data), model.model_fields.get("record_version")
         if own is not None and version not in (None, own.default):
             raise StoreError(
-                f"{store.path(name)} was written by another version of raydistill (record_version {version}, and this one reads "
-                f"{own.default}): it may be whole, so leave it, and use that version"
+                f"{store.path(name)} was written by another version of raydistill (record_version {version}; this version reads "
+                f"{own.default}): keep the file, and use the version of raydistill that wrote it"
             ) from error
         first = error.errors()[0]
         cause = ": ".join(part for part in (".".join(map(str, first["loc"])), first["msg"]) if part)
@@ -44,19 +44,19 @@ def read_stored(store: Store, name: str, model: type[Value], remedy: str) -> Val
 
 
 def read_needed(store: Store, name: str, model: type[Value], remedy: str) -> Value:
-    """As `read_stored`, of a file that was just written.
+    """Like `read_stored`, for a file that must exist.
 
     Raises:
-        StoreError: the same, or the file is missing.
+        StoreError: the file is missing, damaged, or written by another version of raydistill.
     """
     found = read_stored(store, name, model, remedy)
     if found is None:
-        raise StoreError(f"{store.path(name)} is missing; run the same command again to have it made")
+        raise StoreError(f"{store.path(name)} is missing; run the same command again, which makes it")
     return found
 
 
 def _version(data: bytes) -> object:
-    """What a file says of its version; None if it says nothing."""
+    """The `record_version` in a file; None if it has none."""
     try:
         document = json.loads(data)
     except ValueError:

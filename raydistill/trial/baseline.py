@@ -1,8 +1,9 @@
-"""The full-data baseline of a study: what 'as well as the full data' means, built once and kept with the study.
+"""The full-data baseline of a study: the accuracy of networks trained on the full data, from which the gap is measured.
 
-Each network is a job of its own, so that jobs run side by side and a killed search trains none twice. A network is trained at the
-recipe's steps and again at twice as many: the gap is taken to the better of the two, and a recipe that gains from doubling is not
-admissible, because an undertrained baseline makes every set lossless.
+It is built once and stored with the study. Each network is a job of its own, so networks train in parallel, and a killed search
+does not repeat finished ones. A network is trained with the recipe's steps and again with twice as many: the better step count
+becomes the baseline. A recipe that changes much by doubling is not admissible, because an undertrained baseline makes every set
+look lossless.
 """
 
 from __future__ import annotations
@@ -28,50 +29,52 @@ from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored
 
 BUILD_AGAIN = "delete it and baseline/baseline.json, and run the search again, which trains the network again"
-"""What to do about a damaged or missing file of a network."""
+"""Remedy for a damaged file of a network, as part of an error message."""
 
 
 class BaselineReading(Config):
-    """One network trained on the full train part."""
+    """One network trained on the full train split."""
 
     seed: int
     steps: int
     select_correct: str
-    """Which select images it gets right, packed bits in hex."""
+    """Which select images the network classifies correctly, as packed bits in hex (`pack_bits`)."""
     confirm_correct: str
+    """The same for the confirm images."""
     seconds: float
     data_sha256: str | None = None
-    """Of the data that it was trained and read on; null in files from before this was written, and so below."""
+    """Hash of the data; null in files of older versions, as is `code_sha256`."""
     code_sha256: str | None = None
 
 
 BOTH_READINGS = TypeAdapter(tuple[BaselineReading, BaselineReading])
-"""What a network's file holds: at the recipe's steps, and at twice as many."""
+"""Content of a network's file: its reading with the recipe's steps, and with twice as many."""
 
 
 class Baseline(Config):
-    """The better of the two step counts, judged by mean accuracy on the select images. Written to `baseline/baseline.json`."""
+    """The networks with the better of the two step counts, by mean accuracy on the select images: `baseline/baseline.json`."""
 
     record_version: Literal[1] = 1
     recipe: str
-    """The recipe in words."""
+    """The recipe as text."""
     steps: int
-    """Optimiser steps of the networks below."""
+    """Optimiser steps of the networks in `readings`."""
     doubled_moves_by: float
-    """Mean accuracy at doubled steps minus that at the recipe's steps, as a fraction."""
+    """Mean accuracy with doubled steps minus that with the recipe's steps, as a fraction."""
     is_admissible: bool
+    """Whether doubling changes the accuracy by less than a quarter of the margin."""
     accuracy_fractions: tuple[float, ...] = Field(strict=False)
-    """On the select images, one per network."""
+    """Accuracy on the select images, one per network."""
     readings: tuple[BaselineReading, ...] = Field(strict=False)
     select_images: int
     confirm_images: int
     train_images: int
     train_bytes: int
-    """Train part as published: a byte per pixel and channel, one per label."""
+    """Bytes of the train split as published: one per pixel and channel, one per label."""
     train_macs: int
-    """Multiply-accumulates (forward) to train one network on the full data once by the recipe."""
+    """Multiply-accumulates (forward) of training one network on the full data with the recipe."""
     epoch_macs: int
-    """Multiply-accumulates (forward) of one pass over the train part."""
+    """Multiply-accumulates (forward) of one pass over the train split."""
     code_sha256: str
 
     @property
@@ -81,7 +84,7 @@ class Baseline(Config):
 
     @property
     def select_correct(self) -> NDArray[np.bool_]:
-        """(F, n) which select images each network gets right."""
+        """(F, n) which select images each network classifies correctly."""
         return unpack_bits([r.select_correct for r in self.readings], self.select_images)
 
     @property
@@ -91,7 +94,7 @@ class Baseline(Config):
 
 
 def train_baseline_network(config: TrialConfig[Any], index: int, study: Store, data_root: DataRoot = None) -> None:
-    """Train one baseline network at both step counts and write `baseline/network-<index>.json`; nothing if that is there."""
+    """Train one baseline network with both step counts and write `baseline/network-<index>.json`; nothing if it exists."""
     name = network_file(index)
     if study.exists(name):
         return
@@ -127,15 +130,15 @@ def train_baseline_network(config: TrialConfig[Any], index: int, study: Store, d
 
 
 def network_file(index: int) -> str:
-    """Where a baseline network's readings go."""
+    """Path of a baseline network's file, in the study."""
     return f"baseline/network-{index}.json"
 
 
 def read_network(study: Store, index: int) -> tuple[BaselineReading, BaselineReading]:
-    """A baseline network at both step counts.
+    """The readings of a baseline network with both step counts.
 
     Raises:
-        FileNotFoundError: it is not trained.
+        FileNotFoundError: the network is not trained.
         StoreError: its file is damaged.
     """
     name = network_file(index)
@@ -147,7 +150,7 @@ def read_network(study: Store, index: int) -> tuple[BaselineReading, BaselineRea
 
 
 def read_networks(study: Store) -> list[BaselineReading]:
-    """All readings of the baseline networks that a study has, of an unfinished baseline too.
+    """All readings of the baseline networks that are trained so far.
 
     Raises:
         StoreError: a file is damaged.
@@ -158,7 +161,7 @@ def read_networks(study: Store) -> list[BaselineReading]:
 
 
 def finish_baseline(config: TrialConfig[Any], study: Store, data_root: DataRoot = None) -> Baseline:
-    """Put the networks together and write `baseline/baseline.json`."""
+    """Combine the networks and write `baseline/baseline.json`."""
     splits = splits_of(config, data_root)
     recipe = recipe_of(config, splits)
     by_steps: dict[int, list[BaselineReading]] = {recipe.steps: [], 2 * recipe.steps: []}
@@ -198,4 +201,4 @@ def read_baseline(study: Store) -> Baseline | None:
     Raises:
         StoreError: the file is damaged.
     """
-    return read_stored(study, "baseline/baseline.json", Baseline, "delete it to have it built again")
+    return read_stored(study, "baseline/baseline.json", Baseline, "delete it, and the search builds it again")

@@ -1,4 +1,4 @@
-"""The confirmation of a named winner: fresh networks, read on images that chose nothing."""
+"""The confirmation of a candidate: networks with new seeds are evaluated on the confirm images, which the search never used."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from raydistill.trial.baseline import read_baseline
 
 
 class ConfirmReading(Config):
-    """One fresh network. Written to `trials/<id>/confirm-<index>.json`."""
+    """One network trained on a candidate's set. Written to `trials/<id>/confirm-<index>.json`."""
 
     seed: int
     confirm_correct: str
-    """Which confirm images it gets right, packed bits in hex."""
+    """Which confirm images it classifies correctly, as packed bits in hex (`pack_bits`)."""
 
 
 class Confirmation(Config):
-    """What the confirm images say of one trial's set. Written to `trials/<id>/confirmation.json`."""
+    """The result of one trial's set on the confirm images. Written to `trials/<id>/confirmation.json`."""
 
     interval: GapInterval
     is_lossless: bool
     """Whether the gap's upper bound is within the margin."""
     accuracy_fractions: tuple[float, ...] = Field(strict=False)
-    """One per fresh network, on the confirm images."""
+    """Accuracy of each network on the confirm images."""
 
 
 def train_confirm_network(config: TrialConfig[Any], index: int, study: Store, data_root: DataRoot = None) -> None:
-    """Train one fresh network on a trial's set and write `trials/<id>/confirm-<index>.json`; nothing if that is there."""
+    """Train one new network on a trial's set and write `trials/<id>/confirm-<index>.json`; nothing if it exists."""
     name = f"trials/{config.trial_id}/confirm-{index}.json"
     if study.exists(name):
         return
@@ -57,7 +57,7 @@ def train_confirm_network(config: TrialConfig[Any], index: int, study: Store, da
 
 
 def finish_confirmation(config: TrialConfig[Any], study: Store) -> Confirmation:
-    """Put the fresh networks together and write `trials/<id>/confirmation.json`."""
+    """Combine the networks and write `trials/<id>/confirmation.json`."""
     baseline = read_baseline(study)
     if baseline is None:
         raise StoreError(f"{study.root} has no baseline; run the search again to build it")
@@ -79,10 +79,10 @@ def finish_confirmation(config: TrialConfig[Any], study: Store) -> Confirmation:
 
 
 def read_set(study: Store, trial_id: str) -> SyntheticSet:
-    """A finished trial's set, held against the hash in its record.
+    """A finished trial's set, after verifying its hash.
 
     Raises:
-        StoreError: there is no finished record, or the file is not the one that the trial wrote.
+        StoreError: the trial is not finished, or the file is missing or differs from the hash in the record.
     """
     record = read_record(study, trial_id)
     if record is None or record.images_sha256 is None:
@@ -92,10 +92,10 @@ def read_set(study: Store, trial_id: str) -> SyntheticSet:
     if data is None:
         raise StoreError(
             f"{study.path(name)} is missing; restore it, or delete the trial's record.json and run the search again, which "
-            "distils it anew"
+            "distils it again"
         )
     if sha256(data) != record.images_sha256:
         raise StoreError(
-            f"{study.path(name)} is not the file that the trial wrote: its hash differs from the record's; restore it"
+            f"{study.path(name)} has changed: its hash differs from the one in the trial's record; restore the original file"
         )
     return decode(data)[0]

@@ -1,6 +1,6 @@
-"""Distilling one set as a config says, and the checkpoint on a store from which a method that was killed continues.
+"""Distils one set as a config says, with a checkpoint in the store from which a killed distillation continues.
 
-What trials, comparisons, certificates and forecasts share.
+Shared by trials, comparisons, certificates and forecasts.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ def distil(
     checkpoint: Checkpoint,
     experts: Experts | None,
 ) -> SyntheticSet:
-    """The synthetic set of a config: its method, run on the train part alone with a generator seeded by the config.
+    """Distil the synthetic set of a config on the train split, with a generator seeded by the config.
 
     Args:
-        config: what to run.
+        config: the trial's config.
         splits: its data.
-        device: where it computes.
-        report: told after every step.
-        checkpoint: keeps the method's state.
-        experts: as `open_experts` gives them for the config.
+        device: device to compute on.
+        report: called after every step.
+        checkpoint: saves the method's state.
+        experts: from `open_experts`; None if the method needs none.
 
     Raises:
         DivergedError: a loss is not finite.
@@ -75,7 +75,7 @@ def manifest_of(config: TrialConfig[Any], splits: Splits) -> Manifest:
 
 
 class StoredCheckpoint:
-    """A method's state in `<trial>/checkpoint.safetensors`, written every so many seconds."""
+    """Saves a method's state in `<trial>/checkpoint.safetensors`, at most every `every_seconds` seconds."""
 
     def __init__(self, folder: Store, every_seconds: float = CHECKPOINT_SECONDS) -> None:
         self._folder = folder
@@ -83,10 +83,10 @@ class StoredCheckpoint:
         self._saved_at = time.monotonic()
 
     def load(self) -> Mapping[str, Tensor] | None:
-        """The state last saved, on the CPU, or None.
+        """The last saved state, on the CPU, or None.
 
         Raises:
-            StoreError: its file is damaged.
+            StoreError: the file is damaged.
         """
         name = "checkpoint.safetensors"
         data = self._folder.read_or_none(name)
@@ -94,8 +94,8 @@ class StoredCheckpoint:
             return None if data is None else load(data)
         except SafetensorError as error:
             raise StoreError(
-                f"{self._folder.path(name)} is damaged ({error}); delete it and progress.json beside it to run the trial from "
-                "its start"
+                f"{self._folder.path(name)} is damaged ({error}); delete it and the progress.json in the same folder to run the "
+                "trial from its start"
             ) from error
 
     def is_due(self) -> bool:
@@ -103,7 +103,7 @@ class StoredCheckpoint:
         return time.monotonic() - self._saved_at >= self._every_seconds
 
     def save(self, state: Mapping[str, Tensor]) -> None:
-        """Keep a state."""
+        """Save a state."""
         self._folder.write(
             "checkpoint.safetensors", save({name: value.detach().cpu().contiguous() for name, value in state.items()})
         )

@@ -1,10 +1,11 @@
-"""One trial: distil a synthetic set, read it on the select images, leave a record. Knows neither Ray nor Optuna.
+"""Runs one trial: distils a synthetic set, evaluates it on the select images, and writes a record. Knows neither Ray nor Optuna.
 
-A trial reads its set at the start and half-way with one network, and at the end with `evaluation.networks`. The start reading is
-the trial's own control (the draw it started from). The two together show the slope: a trial whose straight-line continuation ends
-beyond twice the margin is stopped there (`lossless.is_hopeless`), and so is one whose set is worse than its start by more than
-chance (`lossless.is_below_start`). One network is enough, because both rules leave room for its noise. The decision is the
-trial's own, so it is the same under Ray, in one process, and after a restart.
+Each evaluation is a `Reading`: networks are trained on the current set, and their accuracy is measured. A trial makes a reading
+at the start and half-way with one network, and at the end with `evaluation.networks` networks. The first reading is that of the
+initial set. After the second the trial may stop: if a straight line through both predicts a final gap above twice the margin
+(`lossless.is_hopeless`), or if the set is worse than the initial one by more than chance (`lossless.is_below_start`). One network
+is enough, because both rules allow for its noise. The trial itself decides this, so the decision is the same under Ray, in one
+process, and after a restart.
 """
 
 from __future__ import annotations
@@ -58,48 +59,48 @@ from raydistill.trial.distillation import CHECKPOINT_SECONDS, StoredCheckpoint, 
 
 Report = Callable[[Reading], None]
 OnStep = Callable[[int, int], None]
-"""Told the image updates done and those in all, every second or so."""
+"""Function called about every second with the number of image updates done and their total."""
 
 LOOK_FRACTIONS = (0.0, 0.5)
-"""Where a trial reads its set on the way, with one network."""
+"""Fractions of the distillation at which a trial makes a reading with one network."""
 TOLD_SECONDS = 1.0
 
 
 def tell_nobody(step: int, steps: int) -> None:
-    """Told of steps, do nothing."""
+    """Ignore the step."""
 
 
 class HopelessError(Exception):
-    """The trial's readings show that it is of no use; the text says why."""
+    """The readings show that it is of no use to go on; the message says why."""
 
 
 def run_trial(
     config: TrialConfig[Any], study: Store, report: Report, data_root: DataRoot = None, on_step: OnStep = tell_nobody
 ) -> TrialRecord:
-    """Run one trial to its record, or give the record it has.
+    """Run one trial and return its record; a trial that has a final record is not run again.
 
-    A trial that was killed continues from its checkpoint and ends, on the same device, with the same bytes.
+    A killed trial continues from its checkpoint and, on the same device, ends with the same bytes.
 
     Args:
-        config: everything that shapes the result.
-        study: the study's folder in its store; needs its baseline, and the store the experts that the method reads.
+        config: the trial's config.
+        study: the study's folder; must have a baseline, and its store must have the experts that the method reads.
         report: called with each reading.
         data_root: folder or URI of the data files.
-        on_step: called with the step, at most once in `TOLD_SECONDS`.
+        on_step: called with the step, at most once every `TOLD_SECONDS` seconds.
 
     Returns:
         The record: finished, pruned, diverged or out of memory.
 
     Raises:
-        StoreError: the study has no baseline, or cannot be written, or the store lacks the method's experts.
-        Exception: anything unforeseen, after a crashed record with its traceback was written.
+        StoreError: the study has no baseline or cannot be written, or the store lacks the method's experts.
+        Exception: any other error, after a crashed record with its traceback is written.
     """
     existing = read_record(study, config.trial_id)
     if existing is not None and existing.state in FINAL_STATES:
         return existing
     baseline = read_baseline(study)
     if baseline is None:
-        raise StoreError(f"{study.root} has no baseline, so no gap can be taken; build it first (raydistill search does)")
+        raise StoreError(f"{study.root} has no baseline to measure the gap from; run raydistill search, which builds it first")
     run = _Run(config, study, report, baseline, on_step)
     try:
         record = run.to_the_end(data_root)
@@ -118,7 +119,7 @@ def run_trial(
 
 
 def crashed_record(config: TrialConfig[Any], error: str) -> TrialRecord:
-    """The record of a trial whose process was lost; for the driver, which alone can know."""
+    """The record of a trial whose process was lost; written by the driver, because the trial itself cannot."""
     return TrialRecord(
         trial_id=config.trial_id,
         state="crashed",
@@ -157,7 +158,7 @@ class _Run:
         self.loss: Tensor | None = None
 
     def to_the_end(self, data_root: DataRoot) -> TrialRecord:
-        """Distil, read, keep the set, and give the finished record."""
+        """Distil and evaluate the set, write it, and return the finished record."""
         self.splits = splits = splits_of(self.config, data_root)
         self.experts = open_experts(self.config, splits, self.store)
         self._take_up()
@@ -181,7 +182,7 @@ class _Run:
         return self.record("finished").model_copy(update=update)
 
     def record(self, state: State, error: str | None = None) -> TrialRecord:
-        """The record of this trial as it stands, without its set."""
+        """The record of this trial so far, without its set."""
         return TrialRecord(
             trial_id=self.config.trial_id,
             state=state,
@@ -199,17 +200,17 @@ class _Run:
         )
 
     def clean_up(self) -> None:
-        """Remove what only a running trial needs."""
+        """Remove the files that only a running trial needs."""
         for name in ("checkpoint.safetensors", PROGRESS_FILE):
             self.folder.delete(name)
 
     def _take_up(self) -> None:
-        """Continue from the readings and seconds of an earlier process, if there was one."""
+        """Take over the readings and seconds of an earlier process, if there was one."""
         progress = read_progress(self.study, self.config.trial_id)
         if progress is None:
             return
         if progress.experts_sha256 != self._experts_sha256:
-            # Experts that were built anew are other networks: half of a distillation by each is neither's.
+            # The experts were rebuilt, so the checkpoint belongs to different networks: start from the beginning.
             self.clean_up()
             return
         self.readings = [reading for reading in progress.readings if reading.fraction < 1]
@@ -231,9 +232,9 @@ class _Run:
 
     def _stop_if_of_no_use(self) -> None:
         if is_hopeless(self.readings, self.config.goal.margin_fraction):
-            raise HopelessError("a straight line through its readings ends beyond twice the margin")
+            raise HopelessError("stopped early: a straight line through its readings ends above twice the margin")
         if is_below_start(self.readings):
-            raise HopelessError("its set is worse than the set that it started from")
+            raise HopelessError("stopped early: its set is worse than the set that it started from")
 
     def _read(self, synthetic: SyntheticSet, step: int, fraction: float, networks: int) -> NDArray[np.bool_]:
         loss = None if self.loss is None else self.loss.item()
@@ -258,7 +259,7 @@ class _Run:
         return correct
 
     def _write_progress(self) -> None:
-        """Write how far the trial is, for a process that takes it up and for whoever watches the study."""
+        """Write the trial's progress, for a process that continues it and for `raydistill status`."""
         progress = Progress(
             step=self.step,
             steps=self.steps,
@@ -274,7 +275,7 @@ class _Run:
         return self.experts.sha256 if self.experts else None
 
     def _cost(self) -> Cost | None:
-        """What the trial took so far; None if it ended before its data was there."""
+        """The cost of the trial so far; None if it ended before its data was loaded."""
         if self.splits is None:
             return None
         macs = forward_macs(self.config.network, self.splits.shape, len(self.splits.class_names))
@@ -296,6 +297,6 @@ class _Run:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    # The CPU allocator has no exception class of its own.
+    # PyTorch's CPU allocator raises a plain RuntimeError.
     is_of_cpu = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or is_of_cpu

@@ -1,4 +1,4 @@
-"""What a person may ask of the comparison of solvers."""
+"""The options of the comparison of solvers."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def test_the_slow_strategy_is_left_out_unless_it_is_named(monkeypatch: pytest.Mo
     [
         ({"strategies": ["lawn"]}, "unknown strategy 'lawn'; did you mean 'law'"),
         ({"confirmations": ["sideways"]}, "unknown confirmation 'sideways'.*Allowed: ascending, descending"),
-        ({"budgets": ["0"]}, "a budget of '0' trials; whole numbers from 1 are allowed, joined by commas: mend --trials"),
-        ({"budgets": ["1.5"]}, "a budget of '1.5' trials"),
+        ({"budgets": ["0"]}, "--trials: given '0'; expected whole numbers of at least 1, joined by commas"),
+        ({"budgets": ["1.5"]}, "--trials: given '1.5'"),
     ],
 )
 def test_what_cannot_be_raced_is_refused(given: dict[str, list[str]], message: str) -> None:

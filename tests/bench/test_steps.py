@@ -1,4 +1,4 @@
-"""Timings: their pieces, and what is refused."""
+"""Timings: their parts, and invalid options."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_an_unknown_case_is_refused() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU whose absence is tested")
 def test_a_device_that_is_not_there_is_refused() -> None:
-    with pytest.raises(DeviceError, match="device 'cuda' is not here; allowed: cpu"):
+    with pytest.raises(DeviceError, match="device 'cuda' is not available; allowed: cpu"):
         run_bench([], device="cuda", threads=1, repetitions=10, evaluation_steps=1, data_root=None)
 
 

@@ -1,4 +1,4 @@
-"""What Ray Tune adds to a trial, taken apart from the trial's own work."""
+"""The overhead of Ray Tune, separated from a trial's own work."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def test_one_measurement_names_what_it_measured() -> None:
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:
-    with pytest.raises(DeviceError, match="device 'tpu' is not here; allowed: cpu, and cuda where there is a GPU"):
+    with pytest.raises(DeviceError, match="device 'tpu' is not available; allowed: cpu, or cuda on a machine with a GPU"):
         time_unrolling([1], [1], width=4, device="tpu", threads=1)
 
 

@@ -322,7 +322,7 @@ def test_a_study_without_its_baseline_is_refused(study: Store) -> None:
 def test_a_set_whose_hash_is_wrong_is_refused(study: Store) -> None:
     name = f"trials/{SearchResult.model_validate_json(study.read('result.json')).winner_trial_id}/images.safetensors"
     study.write(name, study.read(name) + b" ")
-    with pytest.raises(StoreError, match="is not the file that the trial wrote"):
+    with pytest.raises(StoreError, match="has changed: its hash differs from the one in the trial's record"):
         certify(study)
     assert openings(study) == []
 

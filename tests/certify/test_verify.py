@@ -96,7 +96,9 @@ def test_rounding_of_another_machine_is_no_mismatch(tmp_path: Path) -> None:
 
 def test_what_is_no_certificate_is_refused(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("a page")
-    with pytest.raises(InputError, match=r"page.md is no \.json file; give certificate\.json, or the folder that holds it"):
+    with pytest.raises(
+        InputError, match=r"page.md is not a \.json file; give a \.json file, or the folder that contains certificate\.json"
+    ):
         verify_certificate(str(tmp_path / "page.md"))
     with pytest.raises(CertifyError, match=r"no certificate at .*give a certificate\.json that raydistill certify wrote"):
         verify_certificate(str(tmp_path / "certificate.json"))

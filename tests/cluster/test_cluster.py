@@ -191,7 +191,7 @@ def test_the_dashboard_listens_on_loopback_alone(laptop: Laptop, world: World) -
 
 def test_a_search_without_the_token_is_refused(laptop: Laptop) -> None:
     code, said = laptop.fails(laptop.submit, RAY_AUTH_TOKEN="f" * 64)
-    assert (code, "asks for a token, and the one found here is not its own" in said) == (2, True)
+    assert (code, "requires a token, and the token of this machine is a different one" in said) == (2, True)
 
 
 def test_a_search_is_submitted_and_leaves_its_records_in_the_shared_folder(laptop: Laptop, world: World) -> None:

@@ -56,18 +56,18 @@ def test_the_space_itself_named_as_a_method_has_the_overrides(space: SearchSpace
 
 
 def test_an_override_of_a_method_left_out_is_refused(space: SearchSpace) -> None:
-    with pytest.raises(CompareError, match=r"--set method\.steps=4 is about .* datadam, which is not compared \(compared: dm\)"):
+    with pytest.raises(CompareError, match=r"--set method\.steps=4 sets .* datadam, which is not compared \(compared: dm\)"):
         methods_named(space, "digits_datadam", ["dm"], ["network.width=8", "method.steps=4"])
 
 
 @pytest.mark.parametrize("override", ["ipc=7", "ipc.low=2", "budget.trials=3", "study=other"])
 def test_an_override_of_what_a_comparison_does_not_read_is_refused(space: SearchSpace, override: str) -> None:
-    with pytest.raises(CompareError, match=f"--set {override} changes nothing of a comparison"):
+    with pytest.raises(CompareError, match=f"--set {override} has no effect on a comparison"):
         methods_named(space, "digits_datadam", ["datadam"], [override])
 
 
 def test_a_comparison_of_no_method_is_refused(space: SearchSpace) -> None:
-    with pytest.raises(CompareError, match="no method is named; give one or more of --methods"):
+    with pytest.raises(CompareError, match="no method is given; give one or more with --methods"):
         methods_named(space, "digits_datadam", [], [])
 
 
@@ -138,13 +138,13 @@ def test_settings_that_the_data_cannot_serve_are_refused(
     space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compare, "shipped_spaces", dict)
-    with pytest.raises(CompareError, match="method dm, its key batch_real: given 256; the smallest class has 77 train images"):
+    with pytest.raises(CompareError, match="method dm, key batch_real: given 256; the smallest class has 77 train images"):
         plan(space, tmp_path, methods=["dm"])
 
 
 def test_a_network_that_a_method_cannot_use_is_refused(space: SearchSpace, tmp_path: Path) -> None:
     template = {**space.template, "network": {"name": "convnet", "depth": 2, "width": 8, "norm": "batch"}}
-    with pytest.raises(CompareError, match="method dc, its key name: dc passes one class at a time"):
+    with pytest.raises(CompareError, match="method dc, key name: dc passes one class at a time"):
         plan(replace(space, template=template), tmp_path, methods=["dc"])
 
 
@@ -207,7 +207,9 @@ def test_a_damaged_outcome_is_named(space: SearchSpace, tmp_path: Path, text: st
     jobs = plan(space, tmp_path)
     for job in jobs:
         job.store.write(job.file, text)
-    with pytest.raises(StoreError, match=r"compare/outcomes/\S+\.json is damaged \(.*\); delete it to have it made again"):
+    with pytest.raises(
+        StoreError, match=r"compare/outcomes/\S+\.json is damaged \(.*\); delete it, and the next run makes it again"
+    ):
         finish_comparison(jobs)
 
 
@@ -251,7 +253,7 @@ def test_the_test_split_stays_shut_where_every_outcome_is_there(space: SearchSpa
 
 @pytest.mark.parametrize("reason", ["", "  "])
 def test_a_blank_reason_is_refused_and_not_taken_for_none(tmp_path: Path, reason: str) -> None:
-    with pytest.raises(InputError, match="the test split, without a reason; each opening is logged with one"):
+    with pytest.raises(InputError, match="the test split needs a reason, which is logged at each opening"):
         raydistill.compare("digits_datadam", methods=["k_center"], ipc=1, draws=2, store=tmp_path, reason=reason, local=True)
 
 
@@ -297,18 +299,23 @@ def test_a_method_that_never_ends_is_an_error(space: SearchSpace, tmp_path: Path
             error=error,
         )
         job.store.write_json(job.file, outcome.model_dump(mode="json"))
-    with pytest.raises(CompareError, match=r"datadam ended 0 of 2 draws \(the loss is nan at step 3.*set milder rates"):
+    with pytest.raises(
+        CompareError, match=r"datadam: 0 of 2 draws ended with a set \(the loss is nan at step 3.*lower the learning rates"
+    ):
         finish_comparison(jobs)
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"draws": 1}, "needs at least 2: give --draws 10"),
-        ({"ipc": 500}, "the smallest class has 77 train images"),
-        ({"ipc": 0}, "the smallest class has 77 train images"),
-        ({"methods": ["datadm"]}, r"unknown method 'datadm'; allowed: datadam, .*, or a space: datadm is neither a file nor"),
-        ({"methods": ["datadam", "digits_datadam_bilevel"]}, "method datadam with two different settings; .* name it once"),
+        ({"draws": 1}, "needs at least 2: give e.g. --draws 10"),
+        ({"ipc": 500}, "allowed: 1 to 77, the number of train images"),
+        ({"ipc": 0}, "allowed: 1 to 77, the number of train images"),
+        ({"methods": ["datadm"]}, r"unknown method 'datadm'; allowed: datadam, .*, or a search space: datadm is neither"),
+        (
+            {"methods": ["datadam", "digits_datadam_bilevel"]},
+            "method datadam is given twice with different settings; give each method once",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_refused(space: SearchSpace, tmp_path: Path, given: dict[str, Any], message: str) -> None:

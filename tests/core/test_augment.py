@@ -32,7 +32,7 @@ def drawn(operation: str, *numbers: float) -> Draw:
 
 
 def one(image: Tensor, operation: str, *numbers: float) -> Tensor:
-    """A (C, H, W) image under one drawn operation."""
+    """A (C, H, W) image with one operation applied."""
     return augment(image[None, None], drawn(operation, *numbers))[0, 0]
 
 
@@ -49,7 +49,7 @@ def test_dsa_leaves_flip_out_where_mirroring_changes_the_class() -> None:
 
 
 def test_flip_by_name_is_kept_even_where_mirroring_changes_the_class() -> None:
-    """The published code flips digits; who names it wants it."""
+    """The published code flips digits, so flip is used if it is named."""
     assert parse_operations("flip_crop", mirror_keeps_class=False) == ("flip", "crop")
 
 
@@ -57,10 +57,12 @@ def test_none_names_no_operation() -> None:
     assert parse_operations("none", mirror_keeps_class=True) == ()
 
 
-@pytest.mark.parametrize(("text", "unknown"), [("crop_flop", "flop"), ("", ""), ("dsa_crop", "dsa"), ("flop_crup", "flop, crup")])
+@pytest.mark.parametrize(
+    ("text", "unknown"), [("crop_flop", "'flop'"), ("", "''"), ("dsa_crop", "'dsa'"), ("flop_crup", "'flop', 'crup'")]
+)
 def test_an_unknown_operation_is_refused(text: str, unknown: str) -> None:
     with pytest.raises(
-        ValueError, match=rf"augmentation '{text}' names {unknown}; allowed: dsa, none, or of color, crop, cutout"
+        ValueError, match=rf"augmentation '{text}': unknown operation {unknown}; allowed: dsa, none, or names from color, crop"
     ):
         parse_operations(text, mirror_keeps_class=True)
 

@@ -113,8 +113,8 @@ def test_a_residual_block_without_a_residual_gives_its_input() -> None:
 def test_images_that_are_too_small_are_refused_with_the_size_needed(
     name: str, fields: dict[str, str], shape: tuple[int, int, int], needed: int
 ) -> None:
-    pixels = f"{shape[1]} x {shape[2]} pixels; it needs {needed} x {needed}: take another network"
-    with pytest.raises(ValueError, match=rf"network.name: {name}.* {shape[0]}-channel images of {pixels}"):
+    pixels = f"{shape[1]} x {shape[2]} pixels; it needs at least {needed} x {needed}: use another network"
+    with pytest.raises(ValueError, match=rf"network.name: given {name}.* {shape[0]}-channel images of {pixels}"):
         network(name, shape, **fields)
     enough = torch.randn(2, shape[0], needed, needed)
     assert bool(torch.isfinite(started(name, (shape[0], needed, needed), **fields)(enough)).all())

@@ -1,4 +1,4 @@
-"""What every method is given: the watch over its losses, and what stands for a checkpoint."""
+"""The interface of methods: the check for finite losses, and the checkpoint that saves nothing."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_step_is_right_after_a_resume() -> None:
 
 
 def test_losses_are_looked_at_once_in_a_while() -> None:
-    """Reading a loss waits for the GPU: 24 bad ones pass, the 25th is the time to look."""
+    """Reading a loss waits for the GPU, so losses are checked at every 25th step."""
     watch = LossWatch()
     for step in range(1, 25):
         watch.add(step, torch.tensor(float("nan")))

@@ -1,4 +1,4 @@
-"""Evaluation: fresh networks by seed, read image by image, with a learned rate in place of the recipe's."""
+"""Evaluation: new networks by seed, correctness per image, and a learned learning rate that replaces the recipe's."""
 
 from __future__ import annotations
 

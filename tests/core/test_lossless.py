@@ -1,4 +1,4 @@
-"""The lossless rule: the gap and its bounds by hand and by simulation, what can be decided, and what is not worth going on."""
+"""The lossless rule: the gap and its bounds by hand and by simulation, the smallest margin, and hopeless trials."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_more_confidence_is_a_wider_interval() -> None:
     [(bits("11"), bits("11", "11")), (bits("11", "11"), bits("11")), (bits("11", "11"), bits("111", "111"))],
 )
 def test_one_network_or_other_images_are_refused(full: NDArray[np.bool_], synthetic: NDArray[np.bool_]) -> None:
-    with pytest.raises(ValueError, match="two networks a side and the same images are wanted"):
+    with pytest.raises(ValueError, match="expected at least two networks each, and the same images"):
         gap_interval(full, synthetic, 0.95)
 
 

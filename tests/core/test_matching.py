@@ -1,4 +1,4 @@
-"""What matching methods share: draws, chunks, model steps, and the state that a resume needs."""
+"""Parts that matching methods share: draws, chunks, model steps, and the saved state."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_class_is_augmented_as_it_is_among_all() -> None:
 
 @pytest.mark.parametrize(("norm", "passes"), [("instance", 3), ("batch", 1)])
 def test_chunks_of_whole_classes_unless_batch_norm_needs_all(norm: str, passes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three classes of 5 with room for 5 at once."""
+    """Three classes of 5 images, in chunks of 5."""
     monkeypatch.setattr(matching, "REAL_CHUNK", 5)
     seen: list[int] = []
 
@@ -98,11 +98,11 @@ def test_a_model_step_is_plain_sgd_by_hand() -> None:
     assert network.classifier.weight.flatten().tolist() == pytest.approx([0.05, -0.05])
 
 
-def test_a_batch_above_the_smallest_class_is_told() -> None:
+def test_a_batch_above_the_smallest_class_is_reported() -> None:
     facts = DataFacts(smallest_class=5, confirm_images=300)
     assert list(larger_than_a_class(5, facts)) == []
     ((field, message),) = larger_than_a_class(6, facts)
-    assert (field, message) == ("batch_real", "given 6; the smallest class has 5 train images: give at most that")
+    assert (field, message) == ("batch_real", "given 6; the smallest class has 5 train images: write at most that number")
 
 
 class Kept:

@@ -140,7 +140,7 @@ def test_average_pool_is_that_of_pytorch(height: int, width: int) -> None:
 @pytest.mark.parametrize(("shape", "depth", "allowed"), [((1, 8, 8), 4, 3), ((3, 8, 8), 4, 3), (CIFAR, 6, 5), ((3, 4, 64), 3, 2)])
 def test_images_too_small_for_the_depth_are_refused(shape: tuple[int, int, int], depth: int, allowed: int) -> None:
     pixels = f"{shape[1]} x {shape[2]} pixels"
-    with pytest.raises(ValueError, match=f"network.depth: given {depth}; images of {pixels} allow {allowed}: give at most that"):
+    with pytest.raises(ValueError, match=f"network.depth: given {depth}; images of {pixels} allow at most {allowed}: lower it"):
         convnet(shape, depth=depth)
     convnet(shape, depth=allowed)
 

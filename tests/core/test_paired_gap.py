@@ -87,7 +87,7 @@ def test_more_confidence_is_a_wider_interval() -> None:
 
 @pytest.mark.parametrize(("full", "synthetic"), [((1, 9), (1, 9)), ((3, 9), (2, 9)), ((3, 9), (3, 8)), ((9,), (9,))])
 def test_sides_that_are_no_pairs_are_refused(full: tuple[int, ...], synthetic: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="the same shape with two pairs or more is wanted"):
+    with pytest.raises(ValueError, match="expected the same shape twice, with at least two pairs"):
         paired_gap(np.ones(full, dtype=bool), np.ones(synthetic, dtype=bool), 0.95)
 
 

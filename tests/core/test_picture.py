@@ -44,5 +44,5 @@ def test_images_run_from_left_to_right_and_then_down() -> None:
 
 @pytest.mark.parametrize("shape", [(0, 1, 8, 8), (4, 2, 8, 8), (8, 8)])
 def test_what_is_no_set_of_images_is_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="give \\(N, 1 or 3, H, W\\)"):
+    with pytest.raises(ValueError, match="expected \\(N, 1 or 3, H, W\\)"):
         grid_png(torch.zeros(shape), columns=1)

@@ -1,4 +1,4 @@
-"""Recipes: what is published comes out in steps, and the schedules by hand."""
+"""Recipes: published recipes converted to steps, and the schedules by hand."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_recipe_in_steps_is_the_same_for_every_set(name: str) -> None:
 
 
 def test_the_numbers_of_the_projects_own_recipes_stand() -> None:
-    """What is recorded by these names was made with these numbers."""
+    """Existing records refer to these names, so their numbers must not change."""
     own = {"lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4, "schedule": "cosine", "batch": 64}
     for name, steps, augmentation in (("default", 1000, "dsa"), ("long", 2000, "dsa"), ("plain", 500, "none")):
         assert RECIPES[name] == Recipe(name=name, steps=steps, augmentation=augmentation, **own)  # type: ignore[arg-type]
@@ -96,6 +96,6 @@ def test_a_drop_stays_at_its_place_when_the_steps_are_doubled() -> None:
     assert (doubled.steps, doubled.rate(53), doubled.rate(54)) == (102, 0.01, pytest.approx(0.001))
 
 
-def test_half_of_the_steps_is_where_a_drop_stands_unless_told() -> None:
+def test_half_of_the_steps_is_where_a_drop_is_by_default() -> None:
     recipe = replace(RECIPES["plain"].for_set(1), schedule="drop", lr=1.0, steps=4)
     assert [recipe.rate(step) for step in range(4)] == pytest.approx([1.0, 1.0, 0.1, 0.1])

@@ -1,4 +1,4 @@
-"""Picking real images: distinct ones of the right class, k-center and herding by hand."""
+"""Selection of real images: distinct images of the right class, k-center and herding by hand."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_draw_depends_on_its_generator_alone() -> None:
 
 
 def test_more_images_than_the_smallest_class_has_are_refused() -> None:
-    with pytest.raises(ValueError, match="3 images per class asked, the smallest class has 2: ask for at most 2"):
+    with pytest.raises(ValueError, match="given 3 images per class, but the smallest class has 2: use at most 2"):
         ClassBatches(UNEVEN, 3).draw(3, generator())
 
 
@@ -103,7 +103,7 @@ def test_k_center_chooses_no_image_twice_though_they_are_alike() -> None:
 def test_herding_follows_the_mean_with_each_choice() -> None:
     """Points 0, 1, 2, 3, 10 on a line have mean 3.2. First 3, at distance 0.2.
 
-    Two should sum to 6.4: 3.4 is wanted and 2 is nearest (3 is taken; 1 is 2.4 away). Three to 9.6: 4.6 is wanted, 1 is 3.6 away
+    Two should sum to 6.4: 3.4 is missing and 2 is nearest (3 is taken; 1 is 2.4 away). Three to 9.6: 4.6 is wanted, 1 is 3.6 away
     and 10 is 5.4. Four to 12.8: 6.8 is wanted, 10 is 3.2 away and 0 is 6.8. Then 0.
     """
     points = torch.tensor([0.0, 1.0, 2.0, 3.0, 10.0]).view(-1, 1)

@@ -1,4 +1,4 @@
-"""Soft labels of experts whose answers are written by hand."""
+"""Soft labels by experts whose logits are written by hand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NETWORK = MLPConfig(name="mlp", width=1)
 
 
 class Scripted:
-    """Experts that are told apart by the number in their only snapshot."""
+    """Experts that are distinguished by the number in their only snapshot."""
 
     epochs = 7
 
@@ -45,7 +45,7 @@ def part(classes: list[int]) -> TrainPart:
 
 
 def test_only_experts_that_are_right_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of class 0: the first two are right, their mean is (4, 1); the third says class 1 and is not heard."""
+    """Of class 0: the first two are right, their mean is (4, 1); the third predicts class 1 and is ignored."""
     experts = answer(monkeypatch, [[[3.0, 0.0]], [[5.0, 2.0]], [[0.0, 9.0]]])
     train = part([0])
     assert soft_labels(experts, NETWORK, train, train.images, train.labels).tolist() == [[4.0, 1.0]]

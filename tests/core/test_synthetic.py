@@ -182,7 +182,9 @@ def test_a_file_that_is_no_set_is_refused(data: bytes) -> None:
     ids=["format", "ipc", "classes", "hard labels", "soft labels", "images"],
 )
 def test_a_set_whose_parts_do_not_fit_together_is_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match=r"format '.*', images \(.*\) and labels \(.*\) for \d classes of \d; .*: make it again"):
+    with pytest.raises(
+        ValueError, match=r"format '.*', images \(.*\) and labels \(.*\) for \d classes, IPC \d; expected .*: make the file again"
+    ):
         decode(data)
 
 

@@ -224,7 +224,7 @@ def test_flip_is_left_out_of_dsa_for_digits(monkeypatch: pytest.MonkeyPatch) -> 
     assert seen == {("color", "crop", "cutout", "scale", "rotate")}
 
 
-def test_correct_is_told_image_by_image_in_order() -> None:
+def test_correctness_is_returned_image_by_image_in_order() -> None:
     network = fresh()
     images, _ = some_digits(50)
     labels = network(images).argmax(dim=1)

@@ -89,7 +89,7 @@ def test_recomputing_is_exact(batch: int, augmentation: str) -> None:
 
 
 def test_the_tesla_form_is_not_the_gradient() -> None:
-    """It is off by percents after four steps and by more after eight: it lets each step's effect on later slopes go."""
+    """Its error is some percent after four steps and more after eight, because it ignores each step's effect on later ones."""
     off = []
     for steps in (1, 4, 8):
         unroll, target = convnet(steps)

@@ -1,4 +1,4 @@
-"""Images held as bytes: they read as the float tensor would, and stay bytes where images are only picked or moved."""
+"""Images stored as bytes: they give the values of the float tensor, and stay bytes when images are only selected or moved."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_anything_else_is_done_with_floats(compute: Callable[[Tensor], Tensor], 
 
 
 def test_it_is_not_changed_in_place(images: ByteImages, floats: Tensor) -> None:
-    with pytest.raises(TypeError, match="would change real images, which are held as bytes; work on a clone"):
+    with pytest.raises(TypeError, match="would change real images in place, which are stored as bytes; change a clone instead"):
         images.add_(1)
     assert torch.equal(images.clone().add_(1), floats + 1)
     assert torch.equal(torch.zeros(50, 3, 8, 8).copy_(images), floats)

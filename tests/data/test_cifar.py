@@ -1,4 +1,4 @@
-"""CIFAR files in torchvision's layout, made here: found, refused when damaged, asked for when missing."""
+"""CIFAR files in torchvision's layout, made here: found, refused if damaged, reported if missing."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ def test_a_damaged_file_is_named_and_not_unpickled(load: Any, folder: str, root:
             return Path.touch, (root / "exploded",)
 
     (root / folder / name).write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(DataError, match=rf"{folder}/{name} is damaged: its MD5 is [0-9a-f]{{32}}, published is [0-9a-f]{{32}}"):
+    with pytest.raises(
+        DataError, match=rf"{folder}/{name} is damaged: its MD5 is [0-9a-f]{{32}}, the published MD5 is [0-9a-f]{{32}}"
+    ):
         load(root)
     assert not (root / "exploded").exists()
 
@@ -84,7 +86,7 @@ def test_a_damaged_file_is_named_and_not_unpickled(load: Any, folder: str, root:
 @LOADERS
 def test_missing_files_are_named_with_their_folder(load: Any, folder: str, root: Path) -> None:
     (root / folder / "test_1").unlink()
-    with pytest.raises(DataError, match=rf"CIFAR-10+ files are missing: put test_1 into .*{folder}, or name another folder with"):
+    with pytest.raises(DataError, match=rf"CIFAR-10+ files are missing: put test_1 into .*{folder}, or give another folder with"):
         load(root)
 
 

@@ -1,4 +1,4 @@
-"""Data behind a URI: copied once, whole, and mended; from a shared folder and from a bucket."""
+"""Data at a URI: copied once and completely, and copied again if damaged; from a shared folder and from a bucket."""
 
 from __future__ import annotations
 
@@ -61,13 +61,15 @@ def test_a_damaged_copy_is_fetched_again(source: Store) -> None:
 
 def test_a_file_that_is_missing_at_the_source_is_named(source: Store) -> None:
     source.delete("set/b.bin")
-    with pytest.raises(DataError, match=r"data/set/b.bin is missing; put it there, or name another place with --data-root"):
+    with pytest.raises(
+        DataError, match=r"data/set/b.bin is missing; put it there, or give another folder or URI with --data-root"
+    ):
         local_folder(source.root, FILES, None)
 
 
 def test_a_file_that_is_damaged_at_the_source_is_named_and_not_kept(source: Store) -> None:
     source.write("set/b.bin", b"bb")
-    with pytest.raises(DataError, match=r"set/b.bin is damaged: its MD5 is .*, published is .*; put it there again"):
+    with pytest.raises(DataError, match=r"set/b.bin is damaged: its MD5 is .*, the published MD5 is .*; put it there again"):
         local_folder(source.root, FILES, None)
     assert not list(cache_folder().rglob("b.bin"))
 
@@ -85,12 +87,14 @@ def test_a_folder_without_published_sums_is_copied_whole_and_follows_its_source(
 
 
 def test_a_folder_that_is_empty_at_the_source_is_named(source: Store) -> None:
-    with pytest.raises(DataError, match=r"data/none holds no files; put them there, or name another place with --data-root"):
+    with pytest.raises(
+        DataError, match=r"data/none contains no files; put them there, or give another folder or URI with --data-root"
+    ):
         local_folder(source.root, {}, "none")
 
 
 def test_a_folder_that_leaves_the_source_is_refused(source: Store) -> None:
-    with pytest.raises(StoreError, match="leaves its store"):
+    with pytest.raises(StoreError, match="is outside of the store"):
         local_folder(source.root, {}, "../secret")
 
 
@@ -137,5 +141,5 @@ def test_a_data_root_is_an_absolute_path_or_a_uri(monkeypatch: pytest.MonkeyPatc
     assert as_data_root("data") == tmp_path / "data"
     assert as_data_root("s3://bucket/data") == "s3://bucket/data"
     assert as_data_root(None) is None
-    with pytest.raises(StoreError, match="holds credentials"):
+    with pytest.raises(StoreError, match="contains credentials"):
         as_data_root("s3://key:secret@bucket/data")

@@ -83,7 +83,7 @@ def test_a_test_folder_stays_whole_and_the_train_folder_is_split(parted: Path, l
 def test_test_images_are_not_read_before_the_test_part_is_opened(parted: Path, log: Store) -> None:
     (parted / "test" / "cats" / "000.png").write_bytes(b"no")
     load_splits(config(parted))
-    with pytest.raises(DataError, match=r"test/cats/000.png is no image that can be read"):
+    with pytest.raises(DataError, match=r"test/cats/000.png cannot be read as an image"):
         open_test(config(parted), reason="a test", log=log)
 
 
@@ -147,7 +147,7 @@ def test_a_trial_is_named_by_its_images_and_not_by_where_they_lie(flat: Path, tm
 
 
 def test_a_trials_folder_is_still_in_its_config(flat: Path) -> None:
-    """What another process is sent finds the images."""
+    """The pickled config finds the images in another process."""
     from hand_made import trial_config
 
     trial = trial_config(0, 1).model_copy(update={"dataset": config(flat)})
@@ -177,26 +177,26 @@ def nothing(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (only_cats, r"flat has one class \(cats\); two classes or more are wanted: give each its folder of images"),
-        (nothing, r"flat has no class folders; two classes or more are wanted"),
-        (lambda f: (f / "birds").mkdir(), r"flat/birds is an empty class; put images into it, or delete the folder"),
-        (lambda f: (f / "cats/x.png").write_text("no"), r"flat/cats/x.png is no image that can be read \(.*\); take it out"),
-        (lambda f: os.truncate(f / "cats/000.png", 60), r"cats/000.png is no image that can be read"),
-        (lambda f: (f / "cats/more").mkdir(), r"flat/cats/more is no file; a class folder holds images and nothing else"),
-        (lambda f: (f / "notes.txt").write_text(""), r"flat/notes.txt lies beside the class folders; every image belongs into"),
+        (only_cats, r"flat has one class \(cats\); expected at least two classes: make one folder"),
+        (nothing, r"flat has no class folders; expected at least two classes"),
+        (lambda f: (f / "birds").mkdir(), r"flat/birds is an empty class folder; put images into it, or delete it"),
+        (lambda f: (f / "cats/x.png").write_text("no"), r"flat/cats/x.png cannot be read as an image \(.*\); remove"),
+        (lambda f: os.truncate(f / "cats/000.png", 60), r"cats/000.png cannot be read as an image"),
+        (lambda f: (f / "cats/more").mkdir(), r"flat/cats/more is not a file; a class folder may contain only images"),
+        (lambda f: (f / "notes.txt").write_text(""), r"flat/notes.txt is beside the class folders; every image must be in"),
         (
             lambda f: save(f / "dogs/x.png", 5, mode="L"),
             r"flat/dogs/x.png has 1 channel \(grey\) of 8 x 8 pixels, .*flat/cats/000.png has 3 channels \(colour\) of 8 x 8 "
-            "pixels; all images must be alike: convert one sort",
+            "pixels; all images must have the same channels",
         ),
-        (lambda f: save(f / "dogs/x.png", 5, mode="RGBA"), r"flat/dogs/x.png has transparency, whose colour nobody knows"),
-        (lambda f: save(f / "dogs/x.tiff", 5, mode="F"), r"flat/dogs/x.tiff has pixels of the kind F; 8 bits of grey or colour"),
-        (lambda f: save(f / "dogs/x.png", 5, size=(9, 7)), r"flat/dogs/x.png has 9 x 7 pixels, below the size 8; enlarging"),
+        (lambda f: save(f / "dogs/x.png", 5, mode="RGBA"), r"flat/dogs/x.png has transparency, so its colours are not defined"),
+        (lambda f: save(f / "dogs/x.tiff", 5, mode="F"), r"flat/dogs/x.tiff has pixels of mode F; allowed are grey or colour"),
+        (lambda f: save(f / "dogs/x.png", 5, size=(9, 7)), r"flat/dogs/x.png has 9 x 7 pixels, smaller than size 8; images"),
         (
             lambda f: fill(f, {"rare": 9}),
-            r"flat/rare has 9 images, too few for an image in every part \(select 0.1, confirm 0.1, test 0.2\); 10 are wanted",
+            r"flat/rare has 9 images, too few for an image in every split \(.*, test 0.2\); expected at least 10",
         ),
-        (lambda f: (f / "train").mkdir(), r"flat has train/ alone; give it train/ and test/, or put the class folders into it"),
+        (lambda f: (f / "train").mkdir(), r"flat has only train/; add both train/ and test/, or put the class folders directly"),
     ],
 )  # fmt: skip
 def test_a_folder_that_cannot_serve_is_refused(flat: Path, spoil: Callable[[Path], object], message: str) -> None:
@@ -211,17 +211,18 @@ def test_a_test_part_of_other_channels_is_refused(tmp_path: Path, train: str, te
     fill(tmp_path / "train", {"cats": 20, "dogs": 20}, mode=train)
     fill(tmp_path / "test", {"cats": 2, "dogs": 2}, mode=test)
     with pytest.raises(
-        DataError, match=r"test/cats/000.png has . channels? .*train/cats/000.png has . channels? .*must be alike"
+        DataError,
+        match=r"test/cats/000.png has . channels? .*train/cats/000.png has . channels? .*must have the same channels and size",
     ):
         count_test_images(config(tmp_path))
 
 
 @pytest.mark.parametrize(("test_fraction", "wanted"), [(0.3, 10), (0.2, 5)])
 def test_a_class_too_small_for_its_share_of_the_train_part_is_refused(tmp_path: Path, test_fraction: float, wanted: int) -> None:
-    """Three parts of 0.3 leave a tenth to train on: of nine images, none to be sure of."""
+    """Three splits of 0.3 leave a tenth to train on: of nine images possibly none."""
     given = config(tmp_path, select_fraction=0.3, confirm_fraction=0.3, test_fraction=test_fraction)
     fill(tmp_path, {"cats": wanted - 1, "dogs": 12})
-    said = rf"cats has {wanted - 1} images, too few for an image in every part .*; {wanted} are wanted"
+    said = rf"cats has {wanted - 1} images, too few for an image in every split .*; expected at least {wanted}"
     with pytest.raises(DataError, match=said):
         load_image_folder(given, None)
     save(tmp_path / "cats/more.png", 9)
@@ -229,24 +230,28 @@ def test_a_class_too_small_for_its_share_of_the_train_part_is_refused(tmp_path: 
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"nowhere is no folder; give dataset.path in full, or below --data-root"):
+    with pytest.raises(
+        DataError, match=r"nowhere is not a folder; give dataset.path as an absolute path, or relative to --data-root"
+    ):
         load_image_folder(config("nowhere"), tmp_path)
 
 
 def test_train_and_test_have_the_same_classes(parted: Path) -> None:
     fill(parted / "test", {"birds": 2})
-    with pytest.raises(DataError, match=r"parted/train and .*parted/test differ in the classes birds; give both the same class"):
+    with pytest.raises(
+        DataError, match=r"only one of .*parted/train and .*parted/test has the classes birds; both must have the same class"
+    ):
         load_image_folder(config(parted), None)
 
 
 def test_nothing_lies_beside_train_and_test(parted: Path) -> None:
     (parted / "val").mkdir()
-    with pytest.raises(DataError, match=r"parted has val beside train/ and test/; move them away, or into one of these"):
+    with pytest.raises(DataError, match=r"parted has val beside train/ and test/; remove them, or move them into one of these"):
         load_image_folder(config(parted), None)
 
 
 def test_a_test_fraction_beside_a_test_folder_is_refused(parted: Path) -> None:
-    with pytest.raises(DataError, match=r"test_fraction is 0.2, and .*parted has test/: take test_fraction out"):
+    with pytest.raises(DataError, match=r"test_fraction is 0.2, but .*parted has test/: remove test_fraction"):
         load_image_folder(config(parted, test_fraction=0.2), None)
 
 

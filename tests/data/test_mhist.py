@@ -1,4 +1,4 @@
-"""MHIST in its real layout, with small images made here: the data itself is given on application only."""
+"""MHIST in its real layout, with small images made here: the data itself is available on request only."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_parts_have_their_shares_and_the_test_partition_stays_whole(mhist: P
 
 
 @pytest.mark.parametrize("lost", ["annotations.csv", "images", "everything"])
-def test_who_lacks_the_data_is_told_how_to_get_it(mhist: Path, lost: str) -> None:
+def test_missing_data_is_reported_with_how_to_get_it(mhist: Path, lost: str) -> None:
     if lost == "everything":
         mhist.rename(mhist.with_name("elsewhere"))
     else:
@@ -71,8 +71,8 @@ def test_who_lacks_the_data_is_told_how_to_get_it(mhist: Path, lost: str) -> Non
     with pytest.raises(DataError) as caught:
         load_mhist(mhist.parent)
     assert str(caught.value) == (
-        f"{mhist} lacks annotations.csv or images/. MHIST is given on application: sign the agreement at "
-        f"https://bmirds.github.io/MHIST, then put annotations.csv and the unpacked images/ into {mhist}, or name another folder "
+        f"{mhist} lacks annotations.csv or images/. MHIST is available on request only: sign the agreement at "
+        f"https://bmirds.github.io/MHIST, then put annotations.csv and the unpacked images/ into {mhist}, or give another folder "
         "with --data-root"
     )
 
@@ -83,7 +83,7 @@ def test_who_lacks_the_data_is_told_how_to_get_it(mhist: Path, lost: str) -> Non
         (["MHIST_999.png", "HP", "3", "train"], r"annotations.csv:82: image 'MHIST_999.png' is not in .*images; put it there"),
         (["../x.png", "HP", "3", "train"], r"annotations.csv:82: image '../x.png' is not in"),
         (["MHIST_001.png", "TA", "3", "train"], r"annotations.csv:82: unknown label 'TA' of image 'MHIST_001.png'; allowed: HP"),
-        (["MHIST_001.png", "HP", "3", "val"], r"annotations.csv:82: unknown partition 'val'; allowed: train, test: mend the row"),
+        (["MHIST_001.png", "HP", "3", "val"], r"annotations.csv:82: unknown partition 'val'; allowed: train, test: correct"),
         (["MHIST_001.png", "HP", "3", "train"], r"annotations.csv has the image MHIST_001.png in more than one row; keep one"),
     ],
     ids=["no image", "outside", "label", "partition", "twice"],
@@ -97,25 +97,25 @@ def test_a_row_that_cannot_be_right_is_named(mhist: Path, row: list[str], messag
 def test_annotations_that_are_no_text_are_named(mhist: Path) -> None:
     with (mhist / "annotations.csv").open("ab") as file:
         file.write(b"MHIST_\xff.png,HP,3,train\n")
-    with pytest.raises(DataError, match=r"annotations.csv is no table of text in UTF-8 \(.*\); fetch it again"):
+    with pytest.raises(DataError, match=r"annotations.csv is not a CSV file in UTF-8 \(.*\); download it again"):
         load_mhist(mhist.parent)
 
 
 def test_an_image_without_a_row_is_named(mhist: Path) -> None:
     write_annotations(mhist, rows_of(79))
-    with pytest.raises(DataError, match=r"images/MHIST_079.png has no row in .*annotations.csv; move it away, or fetch"):
+    with pytest.raises(DataError, match=r"images/MHIST_079.png has no row in .*annotations.csv; remove it, or download"):
         load_mhist(mhist.parent)
 
 
 def test_missing_columns_are_named(mhist: Path) -> None:
     write_annotations(mhist, [], header=["Image Name", "Label"])
-    with pytest.raises(DataError, match=r"annotations.csv lacks the columns Majority Vote Label, Partition; fetch it again"):
+    with pytest.raises(DataError, match=r"annotations.csv lacks the columns Majority Vote Label, Partition; download it again"):
         load_mhist(mhist.parent)
 
 
 def test_a_partition_of_one_class_is_refused(mhist: Path) -> None:
     write_annotations(mhist, [[name, "HP", count, partition] for name, _, count, partition in rows_of(80)])
-    with pytest.raises(DataError, match=r"annotations.csv has not both classes in train; fetch it again"):
+    with pytest.raises(DataError, match=r"annotations.csv lacks one of the two classes in train; download it again"):
         load_mhist(mhist.parent)
 
 

@@ -1,4 +1,4 @@
-"""MNIST files: found, refused when damaged, asked for when missing; the true ones where this machine has them."""
+"""MNIST files: found, refused if damaged, reported if missing; the real files are used if this machine has them."""
 
 from __future__ import annotations
 
@@ -80,15 +80,15 @@ def test_a_damaged_file_is_named_and_refused(raw: Path, name: str, damage: str) 
     }
     (raw / name).write_bytes(damaged[damage])
     with pytest.raises(
-        DataError, match=rf"raw/{name} is damaged: its MD5 is [0-9a-f]{{32}}, published is [0-9a-f]{{32}}; delete it"
+        DataError, match=rf"raw/{name} is damaged: its MD5 is [0-9a-f]{{32}}, the published MD5 is [0-9a-f]{{32}}; delete it"
     ):
         load_mnist(raw.parents[1])
 
 
 def test_files_of_another_data_set_are_refused(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whole files in the right format with the right names, but not MNIST: the published checksums tell."""
+    """Complete files with the right format and names, but not MNIST: their checksums differ from the published ones."""
     monkeypatch.setattr(mnist, "MD5", MD5)
-    with pytest.raises(DataError, match=f"{TRAIN_IMAGES} is damaged: .*published is 6bbc9ace898e44ae57da46a324031adb"):
+    with pytest.raises(DataError, match=f"{TRAIN_IMAGES} is damaged: .*the published MD5 is 6bbc9ace898e44ae57da46a324031adb"):
         load_mnist(raw.parents[1])
 
 
@@ -97,7 +97,7 @@ def test_missing_files_are_named_with_their_folder_when_offline(raw: Path) -> No
     with pytest.raises(DataError) as caught:
         load_mnist(raw.parents[1])
     text = str(caught.value)
-    assert text.startswith(f"MNIST files are missing: put {TRAIN_LABELS} into {raw}, or name another folder with --data-root")
+    assert text.startswith(f"MNIST files are missing: put {TRAIN_LABELS} into {raw}, or give another folder with --data-root")
     assert text.endswith("RAYDISTILL_OFFLINE=1 forbids the download")
 
 
@@ -199,7 +199,7 @@ def test_the_true_test_part_has_the_published_class_sizes(tmp_path: Path) -> Non
 
 
 @needs_mnist
-def test_the_smallest_true_class_is_told() -> None:
+def test_the_smallest_true_class_is_reported() -> None:
     """Of 60,000 digits the fewest, 5,421, are fives: 5,421 * 50,000 / 60,000 = 4,517.5 of them train."""
     facts = data_facts(DatasetConfig(name="mnist"), ROOT)
     assert facts.smallest_class in (4517, 4518)

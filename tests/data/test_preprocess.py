@@ -63,7 +63,7 @@ def test_what_lies_outside_the_pixel_scale_is_kept() -> None:
 def test_a_constant_channel_is_refused(value: int) -> None:
     images = random_bytes(10, 2, 4, 4)
     images[:, 1] = value
-    with pytest.raises(DataError, match="a colour channel has the same value in every train image; drop the channel or check"):
+    with pytest.raises(DataError, match="a colour channel has the same value in every train image; remove the channel or check"):
         fit_standardise(images, 255)
 
 
@@ -113,7 +113,9 @@ def test_other_images_have_other_matrices(change: str) -> None:
 
 
 def test_matrices_that_are_not_here_are_asked_for() -> None:
-    with pytest.raises(DataError, match=r"the ZCA matrices 0123456789ab are not in .*zca; load the data set of the set"):
+    with pytest.raises(
+        DataError, match=r"the ZCA matrices 0123456789ab are not in .*zca; load the data set of this synthetic set"
+    ):
         Whiten(key="0123456789abcdef").invert(torch.zeros(1, 1, 2, 2))
 
 
@@ -122,15 +124,13 @@ def test_damaged_matrices_are_named(content: bytes | None) -> None:
     Path(zca.FOLDER).mkdir()
     path = Path(zca.FOLDER, "0123456789abcdef.safetensors")
     path.write_bytes(zca.save({"other": torch.zeros(1)}) if content is None else content)
-    with pytest.raises(DataError, match=r"0123456789abcdef.safetensors is damaged \(.*\); delete it, and it is made again"):
+    with pytest.raises(DataError, match=r"0123456789abcdef.safetensors is damaged \(.*\); delete it, and it is computed again"):
         Whiten(key="0123456789abcdef").apply(torch.zeros(1, 1, 2, 2))
 
 
 def test_large_images_are_not_whitened() -> None:
     """224 * 224 * 3 = 150,528 values; their square times 4 bytes is 90.6 GB."""
-    message = (
-        r"images of 224 x 224 pixels are to be whitened, which takes a matrix of 150528 x 150528 values \(91 GB\); up to 64 x 64"
-    )
+    message = r"whitening images of 224 x 224 pixels needs a matrix of 150528 x 150528 values \(91 GB\); at most 64 x 64"
     with pytest.raises(DataError, match=message):
         fit("zca", np.zeros((2, 3, 224, 224), dtype=np.uint8), 255)
 

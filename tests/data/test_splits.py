@@ -1,4 +1,4 @@
-"""Data sets and their splits: sizes, stratification, hashes, and the one door to the test images."""
+"""Data sets and their splits: sizes, stratification, hashes, and the only function that opens the test split."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def log(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[DatasetConfig]:
-    """A colour data set of 60 images in 3 classes with a published test part of 9; images tell their number."""
+    """A colour data set of 60 images in 3 classes with a published test part of 9; each image has its own pixel value."""
 
     def load(data_root: Path | None) -> RawDataset:
         numbers = np.arange(60, dtype=np.uint8).reshape(60, 1, 1, 1)
@@ -94,7 +94,7 @@ def test_test_images_are_counted_without_an_opening(log: Store) -> None:
 
 
 def test_the_four_parts_of_digits_share_no_image_and_leave_none_out(splits: Splits, log: Store) -> None:
-    """The 1,797 published images are all different, so sets of images tell."""
+    """The 1,797 published images are all different, so splits can be compared as sets of images."""
     test = open_test(DIGITS, reason="a test of the split", log=log)
     parts = [rows(part, splits) for part in (splits.train, splits.select, splits.confirm, test)]
     published = {tuple(int(pixel) for pixel in image) for image in load_digits().data}
@@ -156,7 +156,7 @@ def test_another_seed_gives_another_split_and_another_hash(splits: Splits) -> No
 
 
 def test_the_hash_of_the_digits_is_that_of_other_machines(splits: Splits) -> None:
-    """It is part of every trial's id: a library that splits otherwise must be noticed."""
+    """The hash is part of every trial's id, so a library that splits differently must be noticed."""
     assert splits.sha256.startswith("ebda1db3573e")
 
 
@@ -178,7 +178,7 @@ def test_splits_are_kept_for_the_process(splits: Splits) -> None:
     assert load_splits(DIGITS) is splits
 
 
-def test_the_smallest_class_and_the_confirm_images_are_told(splits: Splits) -> None:
+def test_the_smallest_class_and_the_confirm_images_are_reported(splits: Splits) -> None:
     assert data_facts(DIGITS) == DataFacts(smallest_class=min(counts(splits.train.labels)), confirm_images=300, shape=(1, 8, 8))
 
 
@@ -214,7 +214,7 @@ def test_a_part_without_a_class_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     )
     monkeypatch.setitem(DATASETS, "uneven", lambda data_root: raw)
     with pytest.raises(
-        DataError, match=r"the (train|select|confirm) part has no image of class rare; give the class more images or"
+        DataError, match=r"the (train|select|confirm) split has no image of class rare; add images of this class, or"
     ):
         load_splits(DatasetConfig(name="uneven"))
 
@@ -264,7 +264,7 @@ def test_nothing_is_opened_where_nothing_can_be_logged(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("reason", ["", "  \n"])
 def test_the_test_part_is_not_opened_without_a_reason(reason: str, log: Store) -> None:
-    with pytest.raises(ValueError, match="the test split is opened without a reason; give one: it is kept in the log"):
+    with pytest.raises(ValueError, match="the reason for opening the test split is blank; give one: it is stored in the log"):
         open_test(DIGITS, reason=reason, log=log)
     assert not log.exists("test_openings")
 

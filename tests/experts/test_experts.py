@@ -70,7 +70,7 @@ def need(**method: Any) -> ExpertNeed:
 
 
 class Told(SilentWatcher):
-    """A watcher that keeps what it is told."""
+    """A watcher that records its calls."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -159,7 +159,7 @@ def test_size_by_hand() -> None:
 
 def test_a_window_beyond_the_last_epoch_is_refused() -> None:
     fields = trial().method.model_copy(update={"window_start": 3})
-    with pytest.raises(ExpertsError, match=r"up to epoch 5, and method\.expert_epochs is 4: raise it, or take an earlier window"):
+    with pytest.raises(ExpertsError, match=r"up to epoch 5, but method\.expert_epochs is 4: raise it, or use an earlier window"):
         need_of(trial().model_copy(update={"method": fields}), splits())
 
 
@@ -167,7 +167,7 @@ def test_experts_are_built_once_and_found_by_the_next(once: Built) -> None:
     told = prepare(once.store, trial(lr_images=7.0))
     assert told.stages == {}
     assert "2 networks of 4 epochs" in told.notes[0]
-    assert told.notes[0].endswith("all there")
+    assert told.notes[0].endswith("all exist")
 
 
 def test_what_they_cost_is_said_beforehand(tmp_path: Path) -> None:
@@ -222,9 +222,9 @@ def test_an_epoch_that_was_not_kept_is_not_there(once: Built) -> None:
     [
         (
             "expert-001-*.safetensors",
-            r"expert-001-\w{12}\.safetensors is damaged: its hash is not that of its row; have it built again",
+            r"expert-001-\w{12}\.safetensors is damaged: its hash differs from the one in its JSON file; build it again",
         ),
-        ("expert-001.json", r"expert-001\.json is damaged \(.*\); have it built again: raydistill experts build SPACE"),
+        ("expert-001.json", r"expert-001\.json is damaged \(.*\); build it again: raydistill experts build SPACE"),
     ],
 )
 def test_a_damaged_expert_is_named_never_used_and_rebuilt_on_request(built: Built, file: str, message: str) -> None:
@@ -246,24 +246,24 @@ def test_damage_that_comes_later_is_found_when_it_is_read(built: Built) -> None:
 
 def test_an_expert_whose_tensors_are_gone_is_named(built: Built) -> None:
     tensors(built, 0).unlink()
-    with pytest.raises(StoreError, match=r"expert-000-\w{12}\.safetensors is missing; have it built again"):
+    with pytest.raises(StoreError, match=r"expert-000-\w{12}\.safetensors is missing; build it again"):
         plan_experts([trial()], built.store, None)
 
 
 def test_a_trial_never_builds_experts(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"expert-000 is not built; build the experts first: raydistill experts build SPACE"):
+    with pytest.raises(StoreError, match=r"expert-000 does not exist; build the experts first: raydistill experts build SPACE"):
         open_experts(trial(), splits(), Store(str(tmp_path)))
 
 
 def test_a_trial_does_not_make_do_with_other_epochs(once: Built) -> None:
-    with pytest.raises(StoreError, match=r"expert-000 lacks the snapshots of epochs \[3\]; have it built again"):
+    with pytest.raises(StoreError, match=r"expert-000 lacks the snapshots of epochs \[3\]; build it again"):
         open_experts(trial(window_start=1), splits(), once.store)
 
 
 def test_a_disk_too_small_is_said_before_anything_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(build.shutil, "disk_usage", lambda path: usage._replace(free=1000))
-    with pytest.raises(StoreError, match=r"the experts take 0\.00 GiB and .* has 0\.00 GiB left: take fewer experts"):
+    with pytest.raises(StoreError, match=r"the experts need 0\.00 GiB, but .* has 0\.00 GiB free: use fewer experts"):
         check_disk([need()], Store(str(tmp_path)))
 
 
@@ -273,18 +273,20 @@ def test_the_disk_need_not_hold_what_is_there_already(once: Built, monkeypatch: 
     check_disk([need()], once.store)
 
 
-def test_experts_of_other_code_are_told_of(built: Built) -> None:
+def test_experts_of_other_code_are_reported(built: Built) -> None:
     row = built.folder / "expert-000.json"
     row.write_text(row.read_text().replace(StoredExperts(need(), built.store)._rows[0].code_sha256, "e" * 64))
-    assert any("trained by other code (hash eeeeeeeeeeee)" in note for note in prepare(built.store, trial()).notes)
+    assert any(
+        "trained by another version of the code (hash eeeeeeeeeeee)" in note for note in prepare(built.store, trial()).notes
+    )
 
 
-def test_an_expert_that_collapsed_is_told_of(built: Built) -> None:
-    assert not any("teach little" in note for note in prepare(built.store, trial()).notes)
+def test_an_expert_that_collapsed_is_reported(built: Built) -> None:
+    assert not any("help little" in note for note in prepare(built.store, trial()).notes)
     for index, accuracy in ((0, 0.29), (1, 0.97)):  # their median is 0.63, and half of it lies between them
         path = built.folder / f"expert-00{index}.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), "train_accuracy_fraction": accuracy}))
-    (note,) = [note for note in prepare(built.store, trial()).notes if "teach little" in note]
+    (note,) = [note for note in prepare(built.store, trial()).notes if "help little" in note]
     assert "0 (29.0 %);" in note
     assert "1 (" not in note
 
@@ -334,12 +336,17 @@ def test_a_folder_without_settings_is_no_set(built: Built) -> None:
 
 def test_settings_of_another_version_are_named(built: Built) -> None:
     (built.folder / "settings.json").write_text("{}")
-    with pytest.raises(StoreError, match=rf"is damaged, or of another version \(.*\): raydistill experts prune {built.key}"):
+    with pytest.raises(
+        StoreError,
+        match=rf"is damaged, or was written by another version \(.*\); delete it: raydistill experts prune {built.key}",
+    ):
         list_sets(built.store)
 
 
 def test_an_unknown_key_is_refused(built: Built) -> None:
-    with pytest.raises(StoreError, match=rf"no experts abc in .*; sets: {built.key}: give one of these, or no key"):
+    with pytest.raises(
+        StoreError, match=rf"no experts with key abc in .*; existing keys: {built.key}: give one of these, or no key"
+    ):
         prune_sets(built.store, ["abc"])
 
 

@@ -156,14 +156,14 @@ def test_diverging_images_name_the_step() -> None:
 
 
 def test_an_unknown_operation_is_refused_by_the_config() -> None:
-    with pytest.raises(ValidationError, match="names blur; allowed: dsa"):
+    with pytest.raises(ValidationError, match="unknown operation 'blur'; allowed: dsa"):
         DataDAMConfig(name="datadam", augmentation="crop_blur")
 
 
 @pytest.mark.parametrize(
     ("fields", "network", "message"),
     [
-        ({"batch_real": 90}, NETWORK, "the smallest class has 77 train images: give at most that"),
+        ({"batch_real": 90}, NETWORK, "the smallest class has 77 train images: write at most that number"),
         ({}, MLPConfig(name="mlp"), "depth: 2 or more"),
         ({}, ConvNetConfig(name="convnet", depth=1), "depth: 2 or more"),
     ],

@@ -143,7 +143,7 @@ def test_batch_norm_is_refused(network: NetworkConfig, expected: list[str]) -> N
 
 def test_a_batch_above_the_smallest_class_is_told() -> None:
     ((field, message),) = DCConfig(name="dc").against(DataFacts(smallest_class=77, confirm_images=300), NETWORK)
-    assert (field, message) == ("batch_real", "given 256; the smallest class has 77 train images: give at most that")
+    assert (field, message) == ("batch_real", "given 256; the smallest class has 77 train images: write at most that number")
 
 
 def test_a_mean_over_a_batch_is_what_is_differentiated() -> None:

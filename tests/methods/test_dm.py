@@ -58,7 +58,7 @@ def test_a_network_without_maps_will_do() -> None:
 
 def test_a_batch_above_the_smallest_class_is_told() -> None:
     ((field, message),) = DMConfig(name="dm").against(DataFacts(smallest_class=77, confirm_images=300), NETWORK)
-    assert (field, message) == ("batch_real", "given 256; the smallest class has 77 train images: give at most that")
+    assert (field, message) == ("batch_real", "given 256; the smallest class has 77 train images: write at most that number")
 
 
 def test_diverging_images_name_the_step() -> None:

@@ -258,13 +258,13 @@ FACTS = DataFacts(smallest_class=77, confirm_images=300)
             DATMConfig(name="datm"),
             ConvNetConfig(name="convnet", norm="batch"),
             "name",
-            "batch norm's running statistics are none",
+            "not the running statistics of batch norm",
         ),
         (
             DATMConfig(name="datm"),
             ResNet18Config(name="resnet18", norm="batch"),
             "name",
-            "batch norm's running statistics are none",
+            "not the running statistics of batch norm",
         ),
         (
             PADConfig(name="pad", expert_initial_fraction=0.01),

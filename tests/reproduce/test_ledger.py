@@ -101,9 +101,9 @@ def test_every_difference_of_protocol_is_named() -> None:
     )
 
 
-def test_how_a_set_was_made_is_held_against_the_methods_defaults() -> None:
+def test_how_a_set_was_made_is_compared_with_the_methods_defaults() -> None:
     said = differences(cell(), own(settings={**DM, "random_inits": 30, "init": "noise"}))
-    assert said == "made with random_inits 30 (default 20000), init noise (default real)"
+    assert said == "distilled with random_inits 30 (default 20000), init noise (default real)"
 
 
 def test_a_setting_of_several_numbers_is_no_difference_where_it_is_the_default() -> None:
@@ -167,7 +167,7 @@ def test_comparisons_certificates_and_reproductions_are_found(tmp_path: Path) ->
     assert (certified.method, certified.ipc, certified.split, certified.accuracy_fraction) == ("datadam", 10, "test", 1.0)
     assert reproduced.accuracy_fraction == pytest.approx(0.7)
     assert reproduced.std == pytest.approx(0.02**0.5)
-    assert (reproduced.runs, reproduced.train_part) == ("2 sets, 4 networks in all", "all, starting from noise")
+    assert (reproduced.runs, reproduced.train_part) == ("2 sets, 4 networks in total", "all, starting from noise")
 
 
 def test_a_store_without_results_lists_everything_as_not_run(tmp_path: Path) -> None:

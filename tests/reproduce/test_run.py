@@ -1,4 +1,4 @@
-"""Carrying tables out: what is opened, what is kept, what a second run does, what a missing data set or a lost set leaves."""
+"""Repeating tables: openings of the test split, stored results, a second run, missing data sets and lost sets."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_tables_share_sets_and_networks(tmp_path: Path) -> None:
 def test_a_data_set_that_is_not_there_leaves_its_rows_out_and_says_how_to_get_it(tmp_path: Path) -> None:
     results = run_small(tmp_path, "1,4")
     assert [dataset for _, dataset, _ in results.rows] == ["mnist"]
-    assert "MHIST is given on application" in results.missing["mhist"]
+    assert "MHIST is available on request only" in results.missing["mhist"]
 
 
 @pytest.mark.usefixtures("tiny")
@@ -120,7 +120,7 @@ def test_results_of_other_data_are_refused(tmp_path: Path) -> None:
     run_small(tmp_path, "1")
     (name,) = at(tmp_path).folder.files("data")
     at(tmp_path).folder.write_json(f"data/{name}", {"sha256": "0" * 64})
-    with pytest.raises(StoreError, match=r"has results of mnist with hash 0{12}, .* put the same data back, or give another"):
+    with pytest.raises(StoreError, match=r"has results of mnist with hash 0{12}, .* restore the original data, or give another"):
         run_small(tmp_path, "1")
 
 
@@ -146,14 +146,16 @@ def test_mhist_is_read_where_its_data_is(tmp_path: Path) -> None:
 
 
 def test_a_cut_down_copy_of_a_data_set_is_refused(tmp_path: Path) -> None:
-    """The small scale draws 32 images a class and step; there are 12."""
+    """The small scale needs 32 images per class and step; there are 12."""
     write_mhist(tmp_path)
-    with pytest.raises(DataError, match="mhist has a class of 12 training images, and a set of these tables draws 32: put"):
+    with pytest.raises(
+        DataError, match="mhist has a class with only 12 training images, but these tables need 32 per class: use"
+    ):
         run_small(tmp_path, "4")
 
 
 @pytest.mark.usefixtures("tiny")
-def test_a_set_that_diverged_is_told_and_the_others_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_that_diverged_is_reported_and_the_others_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     distill = METHODS["datadam"].distill
 
     def diverging(*arguments: Any, **options: Any) -> Any:
@@ -172,7 +174,7 @@ def test_a_set_that_diverged_is_told_and_the_others_count(tmp_path: Path, monkey
 def test_a_gpu_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     place = Place(store=Store(str(tmp_path)), data_root=None, threads=1, device="cuda")
-    with pytest.raises(DeviceError, match=r"a GPU is asked for .* and CUDA finds none"):
+    with pytest.raises(DeviceError, match=r"a GPU is requested, but CUDA finds none"):
         run_tables(asked_for("1", "as_run", "small"), place, workplace(Told()))
 
 
@@ -198,10 +200,10 @@ def test_mean_and_deviations_by_hand() -> None:
         (("", "as_run", "small"), r"table ''"),
         (("1", "as_told", "small"), r"reading 'as_told'; allowed: as_run, as_specified"),
         (("1", "as_run", "huge"), r"scale 'huge'; allowed: small, full"),
-        (("0", "x", "y"), r"table '0'.*; reading 'x'.*; scale 'y'"),
+        (("0", "x", "y"), r"unknown table '0'.*; unknown reading 'x'.*; unknown scale 'y'"),
     ],
 )
-def test_what_cannot_be_asked_is_named(given: tuple[str, str, str], message: str) -> None:
+def test_invalid_requests_are_named(given: tuple[str, str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         asked_for(*given)
 

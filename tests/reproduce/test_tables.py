@@ -1,4 +1,4 @@
-"""What the report's tables look like beside ours, with results written by hand."""
+"""The report's tables next to own results, which are written by hand."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ def test_a_difference_without_a_known_reason_says_so() -> None:
 
 
 def test_each_reading_has_its_reasons() -> None:
-    assert "the report's text asks for K x T updates, its code made 10" in row_of(results(reading="as_specified"))["why"]
+    assert "the report's text specifies K x T updates, but its code made 10" in row_of(results(reading="as_specified"))["why"]
 
 
-def test_sets_that_diverged_are_told() -> None:
+def test_sets_that_diverged_are_reported() -> None:
     assert row_of(results(errors=("nan",)))["why"].startswith("1 of the sets diverged")
     lost = row_of(results(own=None, errors=("the loss is nan at step 3", "the loss is nan at step 4")))
     assert lost["why"] == "not run: the loss is nan at step 3; the loss is nan at step 4"

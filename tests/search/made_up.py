@@ -1,4 +1,4 @@
-"""Spaces, records and baselines that no training made, for tests of the search."""
+"""Spaces, records and baselines made without training, for tests of the search."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def write_config(study: Store, config: TrialConfig[Any]) -> None:
 
 
 class Told:
-    """A watcher that remembers."""
+    """A watcher that records its calls."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Clusters that may be used and clusters that may not: without a token, with a wrong one, without authentication, not there."""
+"""Clusters that can and cannot be used: without a token, with a wrong one, without authentication, or not running."""
 
 from __future__ import annotations
 
@@ -135,22 +135,22 @@ def joined(address: str, home: Path, **environment: str) -> str:
 
 
 @guarded
-def test_a_search_without_a_token_is_told_where_it_is_looked_for(started: Cluster, tmp_path: Path) -> None:
+def test_a_search_without_a_token_reports_where_it_is_looked_for(started: Cluster, tmp_path: Path) -> None:
     assert joined(started.gcs, tmp_path) == (
-        f"the cluster at {started.gcs} asks for a token, and none was sent. It is looked for in {LOOKED_FOR}; RAY_AUTH_MODE is "
-        "unset. Put the cluster's token there (that of the machine where `ray up` ran) and set RAY_AUTH_MODE=token"
+        f"the cluster at {started.gcs} requires a token, and none was sent. Ray looks for it in {LOOKED_FOR}; RAY_AUTH_MODE is "
+        "unset. Put the cluster's token there (the one of the machine where `ray up` ran) and set RAY_AUTH_MODE=token"
     )
 
 
 @guarded
-def test_a_search_with_a_wrong_token_is_told_so(started: Cluster, tmp_path: Path) -> None:
+def test_a_search_with_a_wrong_token_is_reported(started: Cluster, tmp_path: Path) -> None:
     said = joined(started.gcs, tmp_path, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN="f" * 64)
-    assert f"asks for a token, and the one found here is not its own. It is looked for in {LOOKED_FOR}" in said
+    assert f"requires a token, and the token of this machine is a different one. Ray looks for it in {LOOKED_FOR}" in said
 
 
 @guarded
-def test_token_mode_without_a_token_is_told_so(started: Cluster, tmp_path: Path) -> None:
-    assert "asks for a token, and none was sent" in joined(started.gcs, tmp_path, RAY_AUTH_MODE="token")
+def test_token_mode_without_a_token_is_reported(started: Cluster, tmp_path: Path) -> None:
+    assert "requires a token, and none was sent" in joined(started.gcs, tmp_path, RAY_AUTH_MODE="token")
 
 
 @guarded
@@ -160,8 +160,8 @@ def test_a_search_with_the_token_joins(started: Cluster, tmp_path: Path) -> None
 
 def test_a_search_where_no_cluster_is_ends_at_once(tmp_path: Path) -> None:
     assert joined("127.0.0.1:1", tmp_path) == (
-        "no Ray cluster answers at 127.0.0.1:1 (UNAVAILABLE); give auto on a node of the cluster, or host:port; to send a search "
-        "from a machine that is no node, write `raydistill submit`"
+        "no Ray cluster answers at 127.0.0.1:1 (UNAVAILABLE); give auto on a node of the cluster, or host:port; to start a "
+        "search from a machine that is not a node of the cluster, use `raydistill submit`"
     )
 
 
@@ -174,7 +174,7 @@ def test_a_cluster_that_starts_here_is_given_time_unless_a_person_has_set_it(no_
 
 
 def test_a_client_address_is_refused() -> None:
-    with pytest.raises(ClusterError, match=r"^--address ray://h:10001; auto on a node of the cluster, or host:port, is wanted;"):
+    with pytest.raises(ClusterError, match=r"^--address ray://h:10001; expected host:port, or auto on a node of the cluster;"):
         join("ray://h:10001")
 
 
@@ -182,7 +182,7 @@ def test_auto_without_ray_on_this_machine_is_refused(no_token: pytest.MonkeyPatc
     """Another Ray may run on this machine, so Ray is made to find no process of one."""
     no_token.setattr(services, "find_gcs_addresses", set)
     no_token.setattr(services, "find_bootstrap_address", lambda _: None)
-    with pytest.raises(ClusterError, match=r"^--address auto finds no Ray on this machine; run the command on a node"):
+    with pytest.raises(ClusterError, match=r"^--address auto: Ray does not run on this machine; run the command on a node"):
         join("auto")
 
 
@@ -192,7 +192,7 @@ def test_a_cluster_that_this_machine_is_no_node_of_is_refused(monkeypatch: pytes
 
     monkeypatch.setattr(access, "check_gcs", lambda _: None)
     monkeypatch.setattr(access.ray, "init", init)
-    with pytest.raises(ClusterError, match=r"^the cluster at h:1 cannot be joined from this machine: no raylet here; to send"):
+    with pytest.raises(ClusterError, match=r"^the cluster at h:1 cannot be joined from this machine: no raylet here; to start"):
         join("h:1")
     with pytest.raises(RuntimeError, match="no raylet here"):
         join("local")
@@ -203,8 +203,8 @@ def test_a_cluster_without_authentication_is_refused(started: Cluster, folder: P
     with pytest.raises(ClusterError) as caught:
         submit_job(started.dashboard, "true", folder, {})
     assert str(caught.value) == (
-        f"the cluster at {started.dashboard} asks for no token: whoever reaches it can run anything on its nodes. Only "
-        "clusters with RAY_AUTH_MODE=token are taken: start it as cluster.yaml does, or give --allow-unauthenticated if you "
+        f"the cluster at {started.dashboard} requires no token: everyone who can reach it can run any code on its nodes. Only "
+        "clusters with RAY_AUTH_MODE=token are accepted: start it as cluster.yaml does, or give --allow-unauthenticated if you "
         "trust everyone who can reach it"
     )
     assert JobSubmissionClient(started.dashboard).list_jobs()[0].submission_id is None
@@ -248,14 +248,14 @@ def finished(client: JobSubmissionClient, job: str) -> str:
 
 @guarded
 def test_a_job_without_a_token_is_refused(started: Cluster, folder: Path, no_token: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ClusterError, match=rf"asks for a token, and none was sent. It is looked for in {LOOKED_FOR}"):
+    with pytest.raises(ClusterError, match=rf"requires a token, and none was sent. Ray looks for it in {LOOKED_FOR}"):
         submit_job(started.dashboard, "true", folder, {})
 
 
 @guarded
 def test_a_job_with_a_wrong_token_is_refused(started: Cluster, folder: Path, no_token: pytest.MonkeyPatch) -> None:
     no_token.setenv("RAY_AUTH_TOKEN", "f" * 64)
-    with pytest.raises(ClusterError, match="asks for a token, and the one found here is not its own"):
+    with pytest.raises(ClusterError, match="requires a token, and the token of this machine is a different one"):
         submit_job(started.dashboard, "true", folder, {})
 
 
@@ -266,25 +266,27 @@ def test_the_token_is_found_in_the_home_folder(tmp_path: Path, no_token: pytest.
     assert token_headers() == {"authorization": f"Bearer {'f' * 64}"}
 
 
-def test_a_variable_that_leads_to_no_token_is_told_of(no_token: pytest.MonkeyPatch) -> None:
+def test_a_variable_that_leads_to_no_token_is_reported(no_token: pytest.MonkeyPatch) -> None:
     no_token.setenv("RAY_AUTH_TOKEN_PATH", "/nowhere")
-    with pytest.raises(ClusterError, match=r"^the token cannot be read \(.*/nowhere\); it is looked for in RAY_AUTH_TOKEN, then"):
+    with pytest.raises(ClusterError, match=r"^the token cannot be read \(.*/nowhere\); Ray looks for it in RAY_AUTH_TOKEN, then"):
         token_headers()
 
 
 def test_an_address_that_ray_would_take_in_place_of_ours_is_refused(folder: Path, no_token: pytest.MonkeyPatch) -> None:
     no_token.setenv("RAY_ADDRESS", "http://elsewhere:8265")
-    with pytest.raises(ClusterError, match=r"^--address http://here:8265, and RAY_ADDRESS is http://elsewhere:8265, which Ray"):
+    with pytest.raises(
+        ClusterError, match=r"^--address is http://here:8265, but RAY_ADDRESS is http://elsewhere:8265, which Ray"
+    ):
         submit_job("http://here:8265", "true", folder, {})
 
 
 @unguarded
-def test_a_cluster_that_does_not_take_the_job_is_told_of(started: Cluster, folder: Path, no_token: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_does_not_take_the_job_is_reported(started: Cluster, folder: Path, no_token: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise RuntimeError("Request failed with status code 500")
 
     no_token.setattr(JobSubmissionClient, "submit_job", refuse)
-    with pytest.raises(ClusterError, match=r"did not take the job: Request failed with status code 500; look at its dashboard"):
+    with pytest.raises(ClusterError, match=r"did not accept the job: Request failed with status code 500; check its dashboard"):
         submit_job(started.dashboard, "true", folder, {}, allow_unauthenticated=True)
 
 
@@ -319,22 +321,22 @@ def test_a_call_that_is_answered_without_a_token_shows_that_there_is_no_authenti
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
-        (200, "<html>", "answers, but not as a dashboard of Ray: give --address http://host:8265"),
-        (200, json.dumps({"jobs": []}), "answers, but not as a dashboard of Ray"),
-        (404, "", "answers with HTTP 404, as no dashboard of Ray does: give --address"),
+        (200, "<html>", "answers, but is not a Ray dashboard: give --address http://host:8265"),
+        (200, json.dumps({"jobs": []}), "answers, but is not a Ray dashboard"),
+        (404, "", "answers with HTTP 404, so it is not a Ray dashboard: give --address"),
     ],
     ids=["a page", "another program", "no such page"],
 )
-def test_what_is_no_dashboard_is_told_of(status: int, body: str, said: str) -> None:
+def test_what_is_no_dashboard_is_reported(status: int, body: str, said: str) -> None:
     with server(status, body) as dashboard, pytest.raises(ClusterError, match=said):
         has_authentication(dashboard)
 
 
-def test_an_address_where_nothing_answers_is_told_of() -> None:
+def test_an_address_where_nothing_answers_is_reported() -> None:
     with pytest.raises(ClusterError, match=r"^nothing answers at http://127.0.0.1:1 \(.*refused\); give --address http://host"):
         has_authentication("http://127.0.0.1:1")
 
 
-def test_an_address_of_another_kind_is_told_of() -> None:
-    with pytest.raises(ClusterError, match=r"^--address 127.0.0.1:8265; the address of a dashboard is wanted: give --address"):
+def test_an_address_of_another_kind_is_reported() -> None:
+    with pytest.raises(ClusterError, match=r"^--address 127.0.0.1:8265; expected the address of a Ray dashboard: give --address"):
         has_authentication("127.0.0.1:8265")

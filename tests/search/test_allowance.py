@@ -1,4 +1,4 @@
-"""Hours: what they count, and that they end the asks and nothing that runs."""
+"""Hours of a budget: what they count, and that they stop new trials but not running ones."""
 
 from __future__ import annotations
 
@@ -80,14 +80,14 @@ def test_gpu_hours_are_the_trials_seconds_times_their_share_failed_ones_too(tmp_
 
 
 @pytest.mark.parametrize(("field", "share"), [("hours", 1.0), ("gpu_hours", 0.25)])
-def test_a_budget_that_holds_less_than_is_wanted_is_refused(field: str, share: float) -> None:
-    """Half an hour is wanted; a quarter of a GPU for as long is an eighth of a GPU hour."""
+def test_a_budget_that_is_too_small_is_refused(field: str, share: float) -> None:
+    """Half an hour is needed; a quarter of a GPU for that time is an eighth of a GPU hour."""
     check_budget(BudgetConfig(trials=1, **{field: 0.5 * share}), 0.25, 1800.0, "a trial takes")
-    with pytest.raises(BudgetError, match=rf"budget.{field} is .*, and a trial takes about {0.5 * share:.2g}: give"):
+    with pytest.raises(BudgetError, match=rf"budget.{field} is .*, but a trial takes about {0.5 * share:.2g} .*hours: raise"):
         check_budget(BudgetConfig(trials=1, **{field: 0.49 * share}), 0.25, 1800.0, "a trial takes")
 
 
-def test_a_trial_that_runs_when_the_hours_are_spent_is_told_and_no_other_is_asked(tmp_path: Path) -> None:
+def test_a_trial_that_runs_when_the_hours_are_spent_is_reported_and_no_other_is_asked(tmp_path: Path) -> None:
     """Each record takes 3 seconds on a whole GPU; 2 seconds are allowed, so that the first end spends them."""
     study = Store(str(tmp_path))
     searched = space("budget.gpu_hours=0.0005", "resources.gpus_per_trial=1", "budget.trials=9")

@@ -1,4 +1,4 @@
-"""What a cluster can hold, by its live nodes and the node types of its autoscaler."""
+"""The capacity of a cluster, from its running nodes and the node types of its autoscaler."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_trial_that_no_node_holds_is_refused() -> None:
     with pytest.raises(ResourcesError) as caught:
         trials_at_once([node(2)], [node(4, 1, count=2)], ResourcesConfig(cpus_per_trial=4, gpus_per_trial=2))
     assert str(caught.value) == (
-        "one trial asks for 4 CPUs and 2 GPUs, and no node holds that; nodes, live or to be started: n (2 CPUs, 0 GPUs), "
+        "a trial needs 4 CPUs and 2 GPUs, but no node has that many; nodes that run or may be started: n (2 CPUs, 0 GPUs), "
         "n (4 CPUs, 1 GPUs). Lower resources.cpus_per_trial or resources.gpus_per_trial, or give the --address of a cluster with "
         "such a node"
     )

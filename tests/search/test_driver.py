@@ -88,7 +88,7 @@ def test_a_search_leaves_what_scripts_rely_on(tmp_path: Path) -> None:
     assert states(tmp_path) == ["COMPLETE", "COMPLETE"]
 
 
-def test_a_watcher_is_told_of_each_stage(tmp_path: Path) -> None:
+def test_each_stage_is_reported_to_the_watcher(tmp_path: Path) -> None:
     told = Told()
     search(tmp_path, watcher=told)
     assert told.all("stage") == [("baseline", 2), ("trials", 2), ("confirmation", 2)]
@@ -188,7 +188,7 @@ def test_a_study_that_cannot_be_written_ends_the_trial_with_that_error(tmp_path:
 
 
 def test_candidates_are_confirmed_from_the_largest_down_until_one_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three rungs; the first two hold, the third falls."""
+    """Three candidates; the first two are confirmed, the third is not."""
     finish = driver.finish_confirmation
     asked: list[int] = []
 
@@ -215,11 +215,13 @@ def test_a_baseline_that_is_not_admissible_is_said_before_the_trials(tmp_path: P
     assert ("confirmation", 2) not in told.all("stage")
     kinds = [kind for kind, _ in told.events]
     assert kinds.index("note") < kinds.index("started")
-    assert told.all("note")[0].startswith("The verdict will be inconclusive: the full-data baseline is not trained to its end")
+    assert told.all("note")[0].startswith("The verdict will be inconclusive: doubling the recipe's steps")
 
 
 def test_hours_that_hold_no_trial_are_refused_when_the_baseline_tells_what_a_network_takes(tmp_path: Path) -> None:
-    with pytest.raises(BudgetError, match=r"budget.hours is 1e-09, and the networks that read one trial's set take about"):
+    with pytest.raises(
+        BudgetError, match=r"budget.hours is 1e-09, but training the networks that evaluate one trial takes about"
+    ):
         search(tmp_path, quick("budget.hours=0.000000001"))
     assert records(tmp_path) == {}
 
@@ -232,7 +234,7 @@ def test_a_second_search_of_a_study_is_refused(tmp_path: Path, monkeypatch: pyte
 
 def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "made-up").write_text("a file where the study's folder belongs")
-    with pytest.raises(StoreError, match=r"cannot write .*give a place that can be written"):
+    with pytest.raises(StoreError, match=r"cannot write .*give a folder or URI that can be written"):
         search(tmp_path)
 
 

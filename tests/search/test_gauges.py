@@ -1,4 +1,4 @@
-"""What Prometheus reads of trials from the metrics endpoint of a real Ray node, and the Grafana dashboard that shows it."""
+"""The metrics of trials at the endpoint of a real Ray node, and the Grafana dashboard that shows them."""
 
 from __future__ import annotations
 

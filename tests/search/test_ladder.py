@@ -1,4 +1,4 @@
-"""The order of confirmation, and the error that it keeps."""
+"""The order of confirmation, and its probability of an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model of the gap: what it learns from readings, worked on laws that are known."""
+"""The law of the gap, fitted to readings of known laws."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_square_root_law_is_found() -> None:
     assert 0 < deviation < 0.002
 
 
-def test_another_exponent_is_told_apart() -> None:
+def test_another_exponent_is_distinguished() -> None:
     model = law_of([seen(i, k, 0.004 + 0.1 / k) for i, k in enumerate((4, 9, 25, 64, 100, 400) * 3)])
     assert model.likeliest.exponent == 1.0
 

@@ -205,7 +205,7 @@ def test_what_a_job_raises_is_raised_here() -> None:
 
 @pytest.mark.usefixtures("cluster")
 def test_a_trial_that_the_machine_cannot_hold_is_refused() -> None:
-    with pytest.raises(ResourcesError, match="one trial asks for 1000 CPUs and 0 GPUs, and no node holds that"):
+    with pytest.raises(ResourcesError, match="a trial needs 1000 CPUs and 0 GPUs, but no node has that many"):
         RayExecutor(None, ResourcesConfig(cpus_per_trial=1000)).run_jobs([failing(AssertionError())], Told())
 
 

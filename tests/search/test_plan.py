@@ -1,4 +1,4 @@
-"""The forecast of a search: what is multiplied, what is refused, what is printed."""
+"""The forecast of a search: its arithmetic, its errors, its output."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_forecast_is_the_measured_pieces_multiplied(monkeypatch: pytest.Monkey
 def test_hours_that_do_not_hold_a_trial_and_its_confirmation_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """240 s and 4 networks of 10 s, one at once: 280 s, 0.078 hours."""
     measured(monkeypatch)
-    with pytest.raises(BudgetError, match=r"budget.hours is 0.07, and one trial .* takes about 0.078: give at least that"):
+    with pytest.raises(BudgetError, match=r"budget.hours is 0.07, but one trial .* takes about 0.078 hours: raise it"):
         plan_search(load_space(SMALL, [*QUICK, "budget.hours=0.07"], None), None, at_once=1)
 
 

@@ -1,4 +1,4 @@
-"""Nodes are looked at before their first work: on a real cluster of two nodes, and by a process itself."""
+"""Nodes are checked before their first work: on a real cluster of two nodes, and by a process itself."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def test_a_node_that_does_not_see_the_store_says_so(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "study")
     said = refusal(question)
     assert said is not None
-    assert said.startswith(f"does not see the study: {tmp_path}/study/.nodes/")
-    assert said.endswith("give a --store that every node sees, a shared folder under the same path or s3://")
+    assert said.startswith(f"cannot read the study: the driver wrote {tmp_path}/study/.nodes/")
+    assert said.endswith("give a --store that all nodes share, a shared folder with the same path or s3://")
 
 
 @pytest.mark.usefixtures("node_number")
@@ -91,7 +91,7 @@ def test_a_node_whose_store_cannot_be_written_says_so(tmp_path: Path, monkeypatc
     monkeypatch.setattr(os, "replace", full)
     said = refusal(question)
     assert said is not None
-    assert said.startswith(f"cannot work for the study: cannot write {tmp_path}/study/.nodes/")
+    assert said.startswith(f"cannot use the store or the data: cannot write {tmp_path}/study/.nodes/")
 
 
 @pytest.mark.usefixtures("node_number")
@@ -99,8 +99,8 @@ def test_a_node_with_other_data_says_so_with_both_hashes(tmp_path: Path) -> None
     wanted = needs(tmp_path, data_sha256="0123456789abcdef")
     said = refusal(pose(wanted))
     assert said is not None
-    assert "has other data: data set digits has hash" in said
-    assert "and 0123456789ab at the driver; put the same files on every node, or give a --data-root that all share" in said
+    assert "has different data: data set digits has hash" in said
+    assert "and 0123456789ab at the driver; put the same files on every node, or give a --data-root that all nodes share" in said
 
 
 @pytest.mark.usefixtures("node_number")
@@ -108,14 +108,14 @@ def test_a_node_without_the_data_says_what_is_missing(tmp_path: Path, monkeypatc
     monkeypatch.setenv("RAYDISTILL_OFFLINE", "1")
     said = refusal(pose(needs(tmp_path, dataset=DatasetConfig(name="mnist"), data_root=tmp_path)))
     assert said is not None
-    assert said.startswith("cannot work for the study: MNIST files are missing")
+    assert said.startswith("cannot use the store or the data: MNIST files are missing")
 
 
 def test_other_code_is_refused_and_both_are_named(tmp_path: Path) -> None:
     asked = Question.model_validate_json(pose(needs(tmp_path)))
     assert other_code(asked, "0.0.9", asked.code_sha256) is None
-    said = f"runs raydistill 0.0.9 (code {'f' * 12}), and the driver raydistill {asked.version} (code {code_sha256()[:12]})"
-    assert other_code(asked, "0.0.9", "f" * 64) == f"{said}: install the same on every node"
+    said = f"runs raydistill 0.0.9 (code {'f' * 12}), but the driver runs raydistill {asked.version} (code {code_sha256()[:12]})"
+    assert other_code(asked, "0.0.9", "f" * 64) == f"{said}: install the same version on every node"
 
 
 def test_a_refused_trial_ends_the_search_and_is_not_told(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_two_nodes_that_share_all_carry_a_search(cluster: Any, tmp_path: Path) -
     finally:
         cluster.remove_node(node)
     assert result.trials["finished"] == 1
-    assert "Nodes with this driver's code: 2; they look at the store and the data" in told.all("note")
+    assert "Nodes with the driver's code: 2; they now check the store and the data" in told.all("note")
     assert not (tmp_path / "made-up/.nodes").exists()
 
 
@@ -157,7 +157,9 @@ def test_a_node_with_other_code_is_refused_before_anything_is_trained(tmp_path: 
     """The driver says that it is another: Ray gives workers of this machine the driver's own path, whatever their node's is."""
     wanted = needs(tmp_path)
     asked = Question.model_validate_json(pose(wanted)).model_copy(update={"code_sha256": "f" * 64})
-    said = rf"^node .* runs raydistill .* \(code {code_sha256()[:12]}\), and the driver raydistill .* \(code f{{12}}\): install"
+    said = (
+        rf"^node .* runs raydistill .* \(code {code_sha256()[:12]}\), but the driver runs raydistill .* \(code f{{12}}\): install"
+    )
     with pytest.raises(NodeError, match=said):
         check_nodes(asked.model_dump_json(), wanted.study, ResourcesConfig(), Told())
 
@@ -175,7 +177,7 @@ def test_a_node_that_sees_another_store_is_refused(cluster: Any, tmp_path: Path,
     node = cluster.add_node(num_cpus=1, env_vars={**bucket.environment, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
     wanted = needs(tmp_path, study=Store(f"{bucket.uri}/study"))
     try:
-        with pytest.raises(NodeError, match=r"^node .* cannot (work for the study|be looked at)?.*cannot read s3://bucket-"):
+        with pytest.raises(NodeError, match=r"^node .* cannot (use the store or the data|be checked)?.*cannot read s3://bucket-"):
             check_nodes(pose(wanted), wanted.study, ResourcesConfig(), Told())
     finally:
         cluster.remove_node(node)

@@ -1,4 +1,4 @@
-"""The next ask: where, and at which IPC."""
+"""The next trial: its place and its IPC."""
 
 from __future__ import annotations
 

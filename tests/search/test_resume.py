@@ -68,13 +68,13 @@ def test_another_space_is_refused_with_every_difference(study: Store) -> None:
     with pytest.raises(StudyMismatchError) as caught:
         check(study, changed)
     assert str(caught.value).splitlines() == [
-        f"study {study.root} was begun with another search space:",
+        f"study {study.root} was started with a different search space:",
         "  goal.margin_fraction: was 0.02, is now 0.03",
         '  ipc: was {"low": 1, "high": 60, "log": false}, is now {"low": 1, "high": 50, "log": false}',
         '  method.init: was {"choices": ["real", "noise"]}, is now "noise"',
         "  resources.gpus_per_trial above 0: was false, is now true",
-        "Only budget.trials, budget.hours, budget.gpu_hours, resources.max_concurrent_trials and dataset.path may change: go "
-        "back to these values, or give the new search another name (study: ...)",
+        "Only budget.trials, budget.hours, budget.gpu_hours, resources.max_concurrent_trials and dataset.path may change: "
+        "restore the old values, or give the new search another name (study: ...)",
     ]
 
 
@@ -92,7 +92,7 @@ def test_a_key_that_one_space_lacks_is_a_difference() -> None:
 
 def test_other_data_is_refused(study: Store) -> None:
     with pytest.raises(
-        StudyMismatchError, match="begun on data with hash dddddddddddd, and data set digits now has eeeeeeeeeeee: put"
+        StudyMismatchError, match="started on data with hash dddddddddddd, but data set digits now has eeeeeeeeeeee: restore"
     ):
         check(study, space(), data_sha256="e" * 64)
 
@@ -102,7 +102,7 @@ def test_other_code_is_refused_unless_it_is_accepted(study: Store) -> None:
     write_config(study, config)
     write_record(study, record(config, gap=0.1, code_sha256="c" * 64))
     with pytest.raises(
-        StudyMismatchError, match=r"holds 1 records of other code \(hash cccccccccccc, now .*--accept-code-change"
+        StudyMismatchError, match=r"has 1 records of another version of the code \(hash cccccccccccc, now .*--accept-code-change"
     ):
         check(study, space())
     check(study, space(), accept_code_change=True)
@@ -111,7 +111,7 @@ def test_other_code_is_refused_unless_it_is_accepted(study: Store) -> None:
 def test_a_baseline_of_other_code_is_refused(study: Store) -> None:
     changed = baseline().model_copy(update={"code_sha256": "c" * 64})
     study.write("baseline/baseline.json", changed.model_dump_json())
-    with pytest.raises(StudyMismatchError, match=r"holds 1 records of other code \(hash cccccccccccc"):
+    with pytest.raises(StudyMismatchError, match=r"has 1 records of another version of the code \(hash cccccccccccc"):
         check(study, space())
 
 
@@ -129,7 +129,7 @@ def test_a_network_of_an_unfinished_baseline_on_other_data_is_refused(tmp_path: 
     study.write_json("baseline/network-1.json", network())
     check(study, space())
     with pytest.raises(
-        StudyMismatchError, match="begun on data with hash dddddddddddd, and data set digits now has eeeeeeeeeeee"
+        StudyMismatchError, match="started on data with hash dddddddddddd, but data set digits now has eeeeeeeeeeee"
     ):
         check(study, space(), data_sha256="e" * 64)
 
@@ -137,7 +137,7 @@ def test_a_network_of_an_unfinished_baseline_on_other_data_is_refused(tmp_path: 
 def test_a_network_of_an_unfinished_baseline_of_other_code_is_refused(tmp_path: Path) -> None:
     study = Store(str(tmp_path / "made-up"))
     study.write_json("baseline/network-0.json", network(code_sha256="c" * 64))
-    with pytest.raises(StudyMismatchError, match=r"holds 2 records of other code \(hash cccccccccccc"):
+    with pytest.raises(StudyMismatchError, match=r"has 2 records of another version of the code \(hash cccccccccccc"):
         check(study, space())
     check(study, space(), accept_code_change=True)
 

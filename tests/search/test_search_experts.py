@@ -147,7 +147,7 @@ def test_a_search_over_an_expert_setting_builds_a_set_for_each_choice(tmp_path: 
 
 
 def test_a_range_over_an_expert_setting_is_refused() -> None:
-    with pytest.raises(SpaceError, match=r"method\.expert_lr: a range; each value has experts of its own.*: write one value"):
+    with pytest.raises(SpaceError, match=r"method\.expert_lr: a range; every value needs its own experts.*: write one value"):
         space(method={"expert_lr": {"low": 0.01, "high": 0.05}})
 
 
@@ -158,6 +158,6 @@ def test_a_window_that_is_too_long_at_its_upper_ends_is_refused() -> None:
 
 
 def test_a_window_too_long_for_one_of_the_choices_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
-    with pytest.raises(ExpertsError, match=r"read experts up to epoch 5, and method\.expert_epochs is 4"):
+    with pytest.raises(ExpertsError, match=r"read experts up to epoch 5, but method\.expert_epochs is 4"):
         search(tmp_path, method={"expert_epochs": {"choices": [6, 4, 8]}})
     assert not list(tmp_path.glob("first/baseline/*"))

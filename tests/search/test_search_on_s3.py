@@ -1,4 +1,4 @@
-"""Whole searches whose store is a bucket on a real S3 server: killed and taken up, certified, tabulated, compared."""
+"""Whole searches whose store is a bucket on a real S3 server: killed and continued, certified, tabulated, compared."""
 
 from __future__ import annotations
 

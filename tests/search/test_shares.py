@@ -1,4 +1,4 @@
-"""Work of two searches at once on one cluster: those that ask for GPUs beside those that do not."""
+"""Jobs of two searches on one cluster at the same time: with and without GPUs."""
 
 from __future__ import annotations
 

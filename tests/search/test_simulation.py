@@ -1,4 +1,4 @@
-"""The made-up problems are what they say, and strategies race on them under one rule."""
+"""Simulated problems have their documented properties, and strategies are compared on them by the same rule."""
 
 from __future__ import annotations
 

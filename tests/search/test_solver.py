@@ -1,4 +1,4 @@
-"""Asks, tells, the order of candidates, and the Optuna view."""
+"""The solver: proposals, records, the order of candidates, and the Optuna study."""
 
 from __future__ import annotations
 

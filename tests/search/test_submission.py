@@ -1,4 +1,4 @@
-"""A search as a job of a cluster: what is checked here, what is sent, what is said."""
+"""A search as a job on a cluster: the checks here, the submitted job, the printed lines."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_dashboard_shows_study_data_set_method_goal_and_commit(monkeypatch: 
         "study": "digits-random",
         "dataset": "digits",
         "method": "random",
-        "goal": "gap within 2.00 points with 95 % confidence",
+        "goal": "gap within 2.00 points at 95 % confidence",
         "commit": "abc-dirty",
     }
 
@@ -57,25 +57,25 @@ def test_a_store_that_each_machine_reads_in_its_own_way_is_refused(store: str) -
     with pytest.raises(InputError) as caught:
         plan_submission("digits_random", store=store)
     assert str(caught.value) == (
-        f"--store {store}; a folder that every node sees is wanted, since nothing of a study may live on one node alone: give "
-        "its full path or URI, as /shared/studies or s3://bucket/studies"
+        f"--store {store} is a relative path; every node must find the same folder: give "
+        "an absolute path or a URI, like /shared/studies or s3://bucket/studies"
     )
 
 
 @pytest.mark.parametrize("where", ["store", "data_root"])
 def test_credentials_in_a_uri_are_not_sent(where: str) -> None:
     given = {"store": "/shared/studies", where: "s3://key:secret@bucket/folder"}
-    with pytest.raises(StoreError, match=r"s3://\*\*\*@bucket/folder holds credentials") as raised:
+    with pytest.raises(StoreError, match=r"s3://\*\*\*@bucket/folder contains credentials") as raised:
         plan_submission("digits_random", **given)
     assert "secret" not in str(raised.value)
 
 
 def test_a_relative_data_root_is_refused() -> None:
-    with pytest.raises(InputError, match=r"--data-root data; a folder that every node sees is wanted"):
+    with pytest.raises(InputError, match=r"--data-root data is a relative path; every node must find the same folder"):
         plan_submission("digits_random", store="/shared/studies", data_root="data")
 
 
-def test_all_mistakes_of_a_space_are_told_before_anything_is_sent(tmp_path: Path) -> None:
+def test_all_mistakes_of_a_space_are_reported_before_anything_is_sent(tmp_path: Path) -> None:
     file = tmp_path / "wrong.yaml"
     file.write_text(yaml.safe_dump({**SMALL, "ipc": 0, "goal": {"margin": 0.02}}))
     with pytest.raises(SpaceError, match="3 mistakes"):
@@ -93,7 +93,7 @@ def test_digits_are_checked_against_their_images() -> None:
         plan_submission("digits_random", store="/shared/studies", overrides=["ipc=80"])
 
 
-def test_a_person_is_told_how_to_follow_the_job_and_how_to_end_it() -> None:
+def test_the_printed_lines_say_how_to_follow_and_stop_the_job() -> None:
     planned = plan_submission("digits_random", store="/shared/studies")
     lines = submitted_lines(planned, "http://127.0.0.1:8265", "raysubmit_1", "/shared/studies", allow_unauthenticated=False)
     assert lines.splitlines()[1:3] == [
@@ -123,4 +123,4 @@ def test_the_command_plans_sends_and_tells(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_submission_that_cannot_be_ends_with_2() -> None:
     result = CliRunner().invoke(app, ["submit", "digits_random", "--store", "studies"])
-    assert (result.exit_code, result.stderr.startswith("Error: --store studies;")) == (2, True)
+    assert (result.exit_code, result.stderr.startswith("Error: --store studies is a relative path;")) == (2, True)

@@ -1,4 +1,4 @@
-"""Between Tune's words and the solver's, without a cluster."""
+"""Events passed between Tune and the solver, without a cluster."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_trial_that_ends_without_a_record_crashed(bridge: Bridge) -> None:
     assert bridge.left == ("crashed", "the trial ended without a record")
 
 
-def test_trials_without_a_place_are_told_of(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trials_without_a_place_are_reported(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two wait and one runs, for 40 seconds."""
     monkeypatch.setattr(waiting_module, "holds_one", lambda _: True)
     trials: list[Any] = [SimpleNamespace(status=status) for status in ("PENDING", "RUNNING", "PENDING")]

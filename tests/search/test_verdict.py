@@ -1,4 +1,4 @@
-"""The rules of the verdict, on made-up records.
+"""The rules of the verdict, with records written by hand.
 
 The baseline has two networks with 98 and 96 of 100 images right, mean 0.97; the margin is 0.02.
 """
@@ -52,12 +52,12 @@ def test_a_confirmed_candidate_is_lossless() -> None:
     assert result.baseline_accuracy_fraction == (0.98, 0.96)
     assert result.trials == {"finished": 3, "pruned": 0, "diverged": 0, "out_of_memory": 0, "crashed": 0}
     assert result.reason == (
-        "the winner's gap on the confirm images is at most 1.80 points with 95 % confidence, within the margin of 2.00 points"
+        "the winner's gap on the confirm images is at most 1.80 points at 95 % confidence, within the margin of 2.00 points"
     )
 
 
 def test_the_last_candidate_that_held_is_the_winner() -> None:
-    """From the largest down: 30 and 20 hold, 10 falls."""
+    """From the largest down: 30 and 20 are confirmed, 10 is not."""
     records = [trial(0, 30, 0.01), trial(1, 20, 0.01), trial(2, 10, 0.01)]
     tried = [confirmed(records[0], 0.015), confirmed(records[1], 0.02), confirmed(records[2], 0.03)]
     result = concluded(records, tried)
@@ -69,18 +69,19 @@ def test_a_first_candidate_that_falls_leaves_it_open() -> None:
     result = concluded(records, [confirmed(records[1], 0.025)])
     assert (result.verdict, result.smallest_lossless_ipc, result.gap_interval) == ("inconclusive", None, None)
     assert result.reason.startswith(
-        "the first candidate to be confirmed (IPC 20) has a gap of up to 2.50 points on the confirm images, above the margin of "
-        "2.00 points; if the gap stays "
+        "the first candidate (IPC 20) is not confirmed: its gap on the confirm images may be as large as 2.50 points "
+        "(95 % confidence bound), above the margin of 2.00 points; if its measured gap of 1.50 points stays, about "
     )
 
 
 def test_larger_sets_that_the_ladder_passed_over_are_counted() -> None:
-    """IPC 24 reads 0.015, worse than IPC 16's 0.01: only 16 is on the ladder. IPC 32 reads 0.03, above the margin."""
+    """IPC 24 has a gap of 0.015, larger than IPC 16's 0.01: only 16 is on the ladder. IPC 32 has 0.03, above the margin."""
     records = [trial(0, 24, 0.015), trial(1, 16, 0.01), trial(2, 32, 0.03)]
     result = concluded(records, [confirmed(records[1], 0.025)])
     assert result.reason.startswith(
-        "the first candidate to be confirmed (IPC 16) has a gap of up to 2.50 points on the confirm images, above the margin of "
-        "2.00 points (1 larger set within the margin left out, with no smaller gap); "
+        "the first candidate (IPC 16) is not confirmed: its gap on the confirm images may be as large as 2.50 points "
+        "(95 % confidence bound), above the margin of 2.00 points "
+        "(1 larger set within the margin not tested, because a smaller set has an equal or smaller gap); "
     )
 
 
@@ -93,28 +94,29 @@ def test_more_networks_decide_where_the_networks_are_what_spreads() -> None:
     """Two full networks, 0.98 and 0.96: variance 2e-4 / 2. Synthetic ones 0.97 and 0.95: the same. With 1.645 the square of the
     half-width is 2.706 * 2e-4 = 5.41e-4, and so its root 0.02326; room for 0.01, or 1e-4: 2 * 5.41 = 10.8 networks."""
     found = what_would_decide(confirmation(0.01, 0.01 + 0.02326, (0.97, 0.95), 100), baseline(), 0.02)
-    assert found == "if the gap stays at 1.00 points, about 11 confirm and baseline networks would decide"
+    assert found == (
+        "if its measured gap of 1.00 points stays, about 11 confirm_networks and 11 baseline_networks would confirm it"
+    )
 
 
 def test_more_images_decide_where_the_images_are_what_spreads() -> None:
     """Synthetic networks agree, the full ones' part is 2.706 * 1e-4 of 9e-4, and the images' alone is above 1e-4: 100 * 9."""
     found = what_would_decide(confirmation(0.01, 0.04, (0.96, 0.96), 100), baseline(), 0.02)
-    assert found == "if the gap stays at 1.00 points, about 900 confirm images (now 100) would decide"
+    assert found == "if its measured gap of 1.00 points stays, about 900 confirm images (now 100) would confirm it"
 
 
 def test_nothing_decides_for_a_set_whose_gap_itself_is_above_the_margin() -> None:
     found = what_would_decide(confirmation(0.03, 0.04, (0.96, 0.96), 100), baseline(), 0.02)
-    assert found == "the gap itself is 3.00 points: run more trials or allow a larger IPC; more networks or images would not help"
+    assert found == "its measured gap is 3.00 points: run more trials or allow a larger IPC, not more networks or images"
 
 
-def test_without_a_candidate_it_is_not_reached_and_the_floor_is_told() -> None:
+def test_without_a_candidate_it_is_not_reached_and_the_floor_is_reported() -> None:
     result = concluded([trial(0, 60, 0.05), trial(1, 40, 0.04), trial(2, 50, 0.3, "pruned")])
     assert (result.verdict, result.closest_gap, result.compression_images) == ("not_reached", 0.04, None)
     assert (result.floor_gap, result.floor_gap_low, result.floor_gap_high) == (0.03, 0.025, 0.035)
     assert result.reason == (
-        "no trial came within the margin of 2.00 points; the smallest gap was 4.00 points at IPC 40; the law fitted to the "
-        "trials predicts a gap of 3.00 points however large the IPC (90 % interval 2.50 to 3.50 points), so a larger IPC would "
-        "not help"
+        "no trial's gap is within the margin of 2.00 points; the smallest is 4.00 points, at IPC 40; the curve of gap against "
+        "IPC fitted to the trials levels off at 3.00 points (90 % interval 2.50 to 3.50 points), so a larger IPC would not help"
     )
 
 
@@ -123,7 +125,7 @@ def test_a_floor_that_may_lie_within_the_margin_leaves_hope_for_a_larger_ipc() -
     assert result.reason.endswith("(90 % interval 1.50 to 4.50 points), so a larger IPC may help")
 
 
-def test_a_lossless_search_tells_no_floor() -> None:
+def test_a_lossless_search_reports_no_floor() -> None:
     records = [trial(0, 20, 0.015)]
     assert concluded(records, [confirmed(records[0], 0.018)]).floor_gap is None
 
@@ -153,8 +155,8 @@ def test_a_baseline_that_is_not_admissible_leaves_it_open() -> None:
     result = concluded(records, [], is_admissible=False)
     assert (result.verdict, result.baseline_admissible) == ("inconclusive", False)
     assert result.reason.startswith(
-        "the full-data baseline is not trained to its end: twice the recipe's steps change its accuracy by +1.00 points, and "
-        "less than a quarter of the margin (0.50 points) is allowed"
+        "doubling the recipe's steps changes the full-data accuracy by +1.00 points; it must change by less than a quarter of "
+        "the margin (0.50 points)"
     )
 
 

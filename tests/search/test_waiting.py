@@ -1,4 +1,4 @@
-"""What is said while trials or networks wait for nodes."""
+"""The messages while trials or networks wait for nodes."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Room:
     return Room(monkeypatch)
 
 
-def test_trials_that_wait_for_the_autoscaler_are_told_of_with_what_they_wait_for(room: Room) -> None:
+def test_trials_that_wait_for_the_autoscaler_are_reported_with_what_they_wait_for(room: Room) -> None:
     assert room.notes_at((0, 3), (31, 3)) == [
-        "trials that wait for nodes: 3; each asks for 1 CPUs and 0.5 GPUs, and no live node holds that yet: it starts when the "
-        "autoscaler has started one (up to 2 of gpu_worker (4 CPUs, 1 GPUs))"
+        "trials that wait for a node: 3; each needs 1 CPUs and 0.5 GPUs, and no running node has that many: the trials start "
+        "when the autoscaler has started a node (up to 2 of gpu_worker (4 CPUs, 1 GPUs))"
     ]
 
 
-def test_trials_that_wait_for_others_to_end_are_told_of(room: Room) -> None:
+def test_trials_that_wait_for_others_to_end_are_reported(room: Room) -> None:
     room.live = [HEAD, GPU]
     assert room.notes_at((0, 1), (31, 1)) == [
-        "trials that wait for nodes: 1; each asks for 1 CPUs and 0.5 GPUs, and the live nodes are busy: it starts when one has "
-        "room and its process is up"
+        "trials that wait for a node: 1; each needs 1 CPUs and 0.5 GPUs, and all running nodes are busy: the trials start when "
+        "a node is free"
     ]
 
 

@@ -73,20 +73,20 @@ def test_npz_is_read_without_this_project(saved: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", [b"", b"no", b"PK\x03\x04"], ids=["empty", "text", "zip"])
 def test_a_damaged_npz_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "set.npz").write_bytes(data)
-    with pytest.raises(InputError, match=r"not a set in npz form \(.*\); give one that raydistill export wrote"):
+    with pytest.raises(InputError, match=r"not a set in npz format \(.*\); give a file written by raydistill export"):
         import_file(tmp_path / "set.npz")
 
 
 def test_an_npz_of_other_arrays_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "set.npz", images=np.zeros(3))
-    with pytest.raises(InputError, match=r"not a set in npz form \(KeyError: .*\)"):
+    with pytest.raises(InputError, match=r"not a set in npz format \(KeyError: .*\)"):
         import_file(tmp_path / "set.npz")
 
 
 def test_an_npz_says_itself_what_it_is(saved: Path, tmp_path: Path) -> None:
     export_set(str(saved), tmp_path / "set.npz", "npz")
     with pytest.raises(
-        InputError, match=r"set.npz says itself what it is; leave out --dataset, --space, --labels, --lr and --set"
+        InputError, match=r"set.npz already contains its settings; remove --dataset, --space, --labels, --lr and --set"
     ):
         import_file(tmp_path / "set.npz", dataset="digits")
 
@@ -100,7 +100,7 @@ def test_png_files_are_the_pixels_as_imagefolder_reads_them(saved: Path, tmp_pat
     found = torch.stack([pil_to_tensor(image)[:1] / 255 for image, _ in folder])
     assert [label for _, label in folder.samples] == synthetic.labels.tolist()
     assert float((found - pixels).abs().max()) <= 0.5 / 255 + 1e-6
-    assert exported.note == "pixels in 8 bits; 0.0 % of the values lay outside black to white and were clipped"
+    assert exported.note == "pixels with 8 bits; 0.0 % of the values were below black or above white and are clipped"
 
 
 def test_pixels_outside_black_and_white_are_clipped_and_counted(saved: Path, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_pixels_outside_black_and_white_are_clipped_and_counted(saved: Path, tmp
     images[1::3] = images[2::3] = 0.0
     change(saved, images=images)
     exported = export_set(str(saved), tmp_path / "png", "png")
-    assert "33.3 % of the values lay outside black to white and were clipped" in exported.note
+    assert "33.3 % of the values were below black or above white and are clipped" in exported.note
     image = ImageFolder(tmp_path / "png")[0][0]
     assert image.getextrema() == ((255, 255),) * 3
     about = json.loads((tmp_path / "png" / "about.json").read_text())
@@ -142,7 +142,9 @@ def test_a_whitened_set_is_shown_in_pixels(tmp_path: Path, monkeypatch: pytest.M
 
 def test_matrices_of_other_data_are_refused(saved: Path, tmp_path: Path) -> None:
     change(saved, preprocess=Whiten(key="0123456789abcdef"))
-    with pytest.raises(DataError, match="the set names the ZCA matrices 0123456789ab, its data has others; import it again"):
+    with pytest.raises(
+        DataError, match="the set was whitened with the ZCA matrices 0123456789ab, but its data now gives others; import"
+    ):
         export_set(str(saved), tmp_path / "png", "png")
 
 
@@ -157,12 +159,10 @@ def test_an_unknown_format_is_refused(saved: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_there_is_not_mixed_with(saved: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        InputError, match=r"set is taken; a new or an empty folder is wanted, so that nothing is lost or mixed: give"
-    ):
+    with pytest.raises(InputError, match=r"set exists; expected a new or an empty folder, so that no file is overwritten: give"):
         export_set(str(saved), saved, "png")
     (tmp_path / "taken.npz").write_text("keep")
-    with pytest.raises(InputError, match=r"taken.npz is taken; a new file's name is wanted"):
+    with pytest.raises(InputError, match=r"taken.npz exists; expected the path of a new file"):
         export_set(str(saved), tmp_path / "taken.npz", "npz")
     assert (tmp_path / "taken.npz").read_text() == "keep"
 
@@ -170,8 +170,8 @@ def test_what_is_there_is_not_mixed_with(saved: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("out", "form", "message"),
     [
-        ("thesis.txt", "npz", r"thesis.txt does not end in .npz, by which raydistill import knows an export again"),
-        ("s3://bucket/x", "png", r"s3://bucket/x is a URI; an export is written to this machine"),
+        ("thesis.txt", "npz", r"thesis.txt does not end in .npz, which raydistill import expects"),
+        ("s3://bucket/x", "png", r"s3://bucket/x is a URI, but an export is written to a local path"),
         ("/proc/nope/x", "png", r"cannot write /proc/nope/x: .*; give another --out"),
         ("/proc/nope/x.npz", "npz", r"cannot write /proc/nope/x.npz: .*; give another --out"),
     ],
@@ -183,12 +183,12 @@ def test_a_place_that_cannot_serve_is_refused(saved: Path, out: str, form: str, 
 
 def test_an_npz_of_others_is_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "foreign.npz", images=np.zeros(3))
-    with pytest.raises(InputError, match=r"foreign.npz: not a set in npz form \(KeyError"):
+    with pytest.raises(InputError, match=r"foreign.npz: not a set in npz format \(KeyError"):
         import_file(tmp_path / "foreign.npz")
 
 
 def test_the_functions_of_the_package_export_and_import(saved: Path, tmp_path: Path) -> None:
-    assert "to the last bit" in raydistill.export_set(saved, tmp_path / "set.npz", form="npz")
+    assert "bit for bit" in raydistill.export_set(saved, tmp_path / "set.npz", form="npz")
     imported = raydistill.import_set(tmp_path / "set.npz", out=tmp_path / "again")
     assert torch.equal(imported.images, read(saved)[0].images)
     assert (tmp_path / "again/images.safetensors").read_bytes() == (saved / "images.safetensors").read_bytes()

@@ -65,7 +65,7 @@ def test_the_authors_constants_are_undone(tmp_path: Path) -> None:
 def test_what_lies_outside_black_and_white_is_kept(tmp_path: Path) -> None:
     imported = take(file(tmp_path, images=3 * PIXELS - 1, labels=LABELS))
     torch.testing.assert_close(pixels_of(imported), 3 * PIXELS - 1)
-    assert re.match(r"pixels from -1.00 to (1.99|2.00), mean 0.[45]\d \(if far outside 0 to 1", imported.notes[-1])
+    assert re.match(r"pixels from -1.00 to (1.99|2.00), mean 0.[45]\d \(if far outside of 0 to 1", imported.notes[-1])
 
 
 def test_a_whitened_set_is_taken_from_its_authors_whitening_to_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def test_a_whitened_set_is_taken_from_its_authors_whitening_to_ours(tmp_path: Pa
 def test_whitening_takes_published_train_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zca, "FOLDER", str(tmp_path / "zca"))
     load_splits.cache_clear()
-    with pytest.raises(InputError, match="space zca with digits, which has no published train images; give another space"):
+    with pytest.raises(InputError, match="--space zca for digits, which has no published train images; give another --space"):
         take(file(tmp_path, images=PIXELS, labels=LABELS), "zca")
 
 
@@ -108,7 +108,7 @@ def test_logits_are_kept_as_they_are(tmp_path: Path) -> None:
     logits = 3.0 * torch.nn.functional.one_hot(LABELS.clamp(min=1), 10)
     imported = take(file(tmp_path, images=PIXELS, labels=logits))
     assert imported.notes[1].endswith(
-        "soft labels, 2 images per class; logits; taken to be class after class, where 90 % are largest"
+        "logits; assumed to be ordered by class, which agrees with the largest label of 90 % of the images"
     )
     assert torch.equal(imported.synthetic.labels, logits)
     assert imported.synthetic.label_kind == "soft"
@@ -118,7 +118,7 @@ def test_probabilities_become_logits_of_the_same_softmax(tmp_path: Path) -> None
     probabilities = torch.randn(20, 10).softmax(dim=1)
     imported = take(file(tmp_path, images=PIXELS, labels=probabilities))
     torch.testing.assert_close(imported.synthetic.labels.softmax(dim=1), probabilities)
-    assert "probabilities, kept as their logarithms" in imported.notes[1]
+    assert "probabilities, stored as their logarithms" in imported.notes[1]
 
 
 def test_labels_and_rate_come_from_files_of_their_own(tmp_path: Path) -> None:
@@ -128,12 +128,12 @@ def test_labels_and_rate_come_from_files_of_their_own(tmp_path: Path) -> None:
     imported = take(images, labels_file=labels, lr_file=lr)
     assert imported.synthetic.learned_lr == pytest.approx(0.02)
     assert imported.notes[:3] == ("images.pt: as made", "labels from labels.pt", "lr from lr.pt")
-    assert "learned rate 0.02" in imported.notes
+    assert "learned learning rate 0.02" in imported.notes
 
 
 @pytest.mark.parametrize("override", ["seed=7", "ipc=3", "method.name=datadam"])
 def test_an_override_that_would_change_nothing_is_refused(tmp_path: Path, override: str) -> None:
-    with pytest.raises(InputError, match=f"--set {override} changes nothing of an imported set; .*: leave it out"):
+    with pytest.raises(InputError, match=f"--set {override} has no effect on an imported set; .*: remove it"):
         take(file(tmp_path, images=PIXELS, labels=LABELS), overrides=[override])
 
 
@@ -153,23 +153,23 @@ def test_an_imported_set_is_saved_evaluated_and_exported(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
-        ({"images": PIXELS}, r"set.pt holds images alone; give the file of their labels with --labels"),
-        ({"images": PIXELS[:, :, :4], "labels": LABELS}, r"set.pt has images \(20, 1, 4, 8\) of torch.float32; "),
-        ({"images": PIXELS[0], "labels": LABELS}, r"set.pt has images \(1, 8, 8\) of torch.float32"),
-        ({"images": PIXELS.long(), "labels": LABELS}, r"set.pt has images \(20, 1, 8, 8\) of torch.int64"),
-        ({"images": PIXELS[:19], "labels": LABELS[:19]}, r"set.pt has 19 images for 10 classes; as many of each"),
+        ({"images": PIXELS}, r"set.pt contains only images; give the file of their labels with --labels"),
+        ({"images": PIXELS[:, :, :4], "labels": LABELS}, r"set.pt: images have shape \(20, 1, 4, 8\) and type torch.float32; "),
+        ({"images": PIXELS[0], "labels": LABELS}, r"set.pt: images have shape \(1, 8, 8\) and type torch.float32"),
+        ({"images": PIXELS.long(), "labels": LABELS}, r"set.pt: images have shape \(20, 1, 8, 8\) and type torch.int64"),
+        ({"images": PIXELS[:19], "labels": LABELS[:19]}, r"set.pt has 19 images for 10 classes; expected the same number"),
         ({"images": PIXELS[:0], "labels": LABELS[:0]}, r"set.pt has 0 images for 10 classes"),
         ({"images": PIXELS / 0, "labels": LABELS}, r"set.pt has images with values that are not finite"),
-        ({"images": PIXELS, "labels": LABELS[:10]}, r"set.pt has labels \(10,\) of torch.int64 for 20 images; whole numbers"),
-        ({"images": PIXELS, "labels": LABELS.float()}, r"set.pt has labels \(20,\) of torch.float32 for 20 images"),
-        ({"images": PIXELS, "labels": torch.zeros(20, 9)}, r"set.pt has labels \(20, 9\) of .* or floats \(20, 10\) are wanted"),
+        ({"images": PIXELS, "labels": LABELS[:10]}, r"set.pt: labels have shape \(10,\) .*; expected shape \(20,\) and whole"),
+        ({"images": PIXELS, "labels": LABELS.float()}, r"set.pt: labels have shape \(20,\) and type torch.float32"),
+        ({"images": PIXELS, "labels": torch.zeros(20, 9)}, r"set.pt: labels have shape \(20, 9\) .* shape \(20, 10\) and floats"),
         ({"images": PIXELS, "labels": torch.full((20, 10), torch.nan)}, r"set.pt has soft labels that are not finite"),
-        ({"images": PIXELS, "labels": LABELS + 1}, r"set.pt has labels that are not 2 of each class from 0 to 9"),
-        ({"images": PIXELS, "labels": LABELS - 1}, r"set.pt has labels that are not 2 of each class"),
-        ({"images": PIXELS, "labels": LABELS * 10**12}, r"set.pt has labels that are not 2 of each class"),
-        ({"images": PIXELS, "labels": LABELS.clamp(max=8)}, r"set.pt has labels that are not 2 of each class"),
-        ({"images": PIXELS, "labels": LABELS, "lr": torch.tensor(-1.0)}, r"set.pt has the learned rate \[-1.0\]; one"),
-        ({"images": PIXELS, "labels": LABELS, "lr": torch.ones(2)}, r"set.pt has the learned rate \[1.0, 1.0\]"),
+        ({"images": PIXELS, "labels": LABELS + 1}, r"set.pt does not have 2 labels of each class from 0 to 9"),
+        ({"images": PIXELS, "labels": LABELS - 1}, r"set.pt does not have 2 labels of each class"),
+        ({"images": PIXELS, "labels": LABELS * 10**12}, r"set.pt does not have 2 labels of each class"),
+        ({"images": PIXELS, "labels": LABELS.clamp(max=8)}, r"set.pt does not have 2 labels of each class"),
+        ({"images": PIXELS, "labels": LABELS, "lr": torch.tensor(-1.0)}, r"set.pt has the learned learning rate \[-1.0\]; exp"),
+        ({"images": PIXELS, "labels": LABELS, "lr": torch.ones(2)}, r"set.pt has the learned learning rate \[1.0, 1.0\]"),
     ],
 )  # fmt: skip
 def test_a_set_that_does_not_fit_is_refused(tmp_path: Path, tensors: dict[str, Tensor], message: str) -> None:
@@ -179,19 +179,23 @@ def test_a_set_that_does_not_fit_is_refused(tmp_path: Path, tensors: dict[str, T
 
 @pytest.mark.parametrize("space", ["standardised", "standardised:digits", "whitened", "pixels:mnist"])
 def test_an_unknown_space_is_refused(tmp_path: Path, space: str) -> None:
-    with pytest.raises(InputError, match=rf"space '{space}'; allowed: pixels, zca, standardised \(where .* mnist, .*: say what"):
+    with pytest.raises(
+        InputError, match=rf"unknown --space {space}; allowed: pixels, zca, standardised \(if .* mnist, .*: give the value"
+    ):
         take(file(tmp_path, images=PIXELS, labels=LABELS), space)
 
 
 def test_constants_of_another_number_of_channels_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="space 'standardised:cifar10' has constants for 3 channels, digits has 1: give others"):
+    with pytest.raises(
+        InputError, match="space standardised:cifar10 has constants for 3 channels, but digits has 1: give another"
+    ):
         take(file(tmp_path, images=PIXELS, labels=LABELS), "standardised:cifar10")
     assert all(len(space.mean) == len(space.std) for space in CONSTANTS.values())
 
 
 def test_labels_given_twice_are_refused(tmp_path: Path) -> None:
     both = file(tmp_path, images=PIXELS, labels=LABELS)
-    with pytest.raises(InputError, match=r"set.pt has labels of its own, and .*labels.pt was given too; leave one out"):
+    with pytest.raises(InputError, match=r"set.pt already contains labels, but .*labels.pt is given too; remove one"):
         take(both, labels_file=file(tmp_path, "labels.pt", tensor=LABELS))
 
 
@@ -201,11 +205,13 @@ def test_a_file_of_labels_holds_one_tensor(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"there is no file .*nowhere.pt; give the file of a published set"):
+    with pytest.raises(InputError, match=r"file .*nowhere.pt does not exist; give the file of a published set"):
         take(tmp_path / "nowhere.pt")
 
 
 @pytest.mark.parametrize(("dataset", "space"), [("", "pixels"), ("digits", "")])
 def test_data_set_and_space_must_be_said(tmp_path: Path, dataset: str, space: str) -> None:
-    with pytest.raises(InputError, match=r"set.pt does not say what it was distilled from; give --dataset, and --space pixels,"):
+    with pytest.raises(
+        InputError, match=r"set.pt does not contain the data set and the value space; give --dataset, and --space pixels,"
+    ):
         take(file(tmp_path, images=PIXELS, labels=LABELS), space, dataset)

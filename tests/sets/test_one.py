@@ -56,14 +56,15 @@ def test_ranges_that_are_left_are_named_together() -> None:
         raydistill.distill(SMALL)
     assert str(caught.value).splitlines() == [
         "study tiny has 2 mistakes:",
-        "  study tiny: ipc: given a range from 1 to 60; one set takes one value: add --set ipc=VALUE",
-        "  study tiny: method.lr_images: given a range from 0.1 to 10; one set takes one value: add --set method.lr_images=VALUE",
+        "  study tiny: ipc: given a range from 1 to 60; a single set needs a single value: add --set ipc=VALUE",
+        "  study tiny: method.lr_images: given a range from 0.1 to 10; a single set needs a single value: add --set "
+        "method.lr_images=VALUE",
     ]
 
 
 def test_choices_that_are_left_are_named() -> None:
     document: dict[str, Any] = {**SMALL, "ipc": 3, "method": {"name": "datadam", "init": {"choices": ["real", "noise"]}}}
-    with pytest.raises(SpaceError, match=r"method.init: given the choices real, noise; one set takes one value"):
+    with pytest.raises(SpaceError, match=r"method.init: given the choices real, noise; a single set needs a single value"):
         raydistill.distill(document)
 
 
@@ -139,7 +140,7 @@ def test_several_architectures_have_no_accuracies_in_common(saved: Path) -> None
         (["mpl", "lenet"], r"network 'mpl': unknown name 'mpl'; did you mean 'mlp'\?.*; network 'lenet': lenet with 1-channel"),
     ],
 )
-def test_networks_that_cannot_be_had_are_refused_together(saved: Path, network: Any, message: str) -> None:
+def test_invalid_networks_are_refused_together(saved: Path, network: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         raydistill.evaluate(saved, network=network)
 
@@ -186,7 +187,9 @@ def test_an_opening_for_a_set_outside_a_study_is_logged_in_studies(
 
 def test_another_store_than_that_of_the_sets_study_is_refused(of_a_study: Path, tmp_path: Path) -> None:
     given: dict[str, Any] = {"split": "test", "reason": "a look", "networks": 1}
-    with pytest.raises(InputError, match=r"store .*/other for .*, which lies in study .*: give that as --store, or leave it out"):
+    with pytest.raises(
+        InputError, match=r"store .*/other for .*, which is in study .*: give that as --store, or leave --store out"
+    ):
         raydistill.evaluate(of_a_study, store=tmp_path / "other", **given)
     assert not (tmp_path / "other").exists()
     raydistill.evaluate(of_a_study, store=tmp_path / "elsewhere", **given)
@@ -194,12 +197,14 @@ def test_another_store_than_that_of_the_sets_study_is_refused(of_a_study: Path, 
 
 
 def test_a_reason_to_read_the_select_split_is_refused(saved: Path) -> None:
-    with pytest.raises(InputError, match=r"a reason, and the select split, .* leave --reason out, or add --split test"):
+    with pytest.raises(
+        InputError, match=r"a reason is given, but the select split needs none: remove --reason, or add --split test"
+    ):
         raydistill.evaluate(saved, reason="a look")
 
 
 def test_the_test_split_stays_shut_without_a_reason(saved: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="the test split, without a reason; each opening is logged with one: add --reason TEXT"):
+    with pytest.raises(InputError, match="the test split needs a reason, which is logged at each opening: add --reason TEXT"):
         raydistill.evaluate(saved, split="test", reason=" ", store=tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
@@ -215,13 +220,13 @@ def test_an_unknown_recipe_suggests_the_nearest(saved: Path) -> None:
 
 
 def test_less_than_one_network_is_refused(saved: Path) -> None:
-    with pytest.raises(InputError, match="given 0 networks; at least 1 is wanted"):
+    with pytest.raises(InputError, match="given 0 networks; expected a whole number of at least 1"):
         raydistill.evaluate(saved, networks=0)
 
 
 def test_a_missing_set_is_named(tmp_path: Path) -> None:
     (tmp_path / "images.png").write_bytes(b"")
-    with pytest.raises(InputError, match=r"images.png is no .safetensors file; give images.safetensors, or the folder"):
+    with pytest.raises(InputError, match=r"images.png is not a .safetensors file; give a .safetensors file, or the folder"):
         raydistill.evaluate(tmp_path / "images.png")
     with pytest.raises(InputError, match=r"no set at .*/nowhere/images.safetensors; give an images.safetensors, or the folder"):
         raydistill.evaluate(tmp_path / "nowhere")

@@ -78,7 +78,7 @@ def test_dc_bench_has_300_epochs_without_augmentation_and_1000_with(real_set: st
 
 
 def fixed_accuracies(monkeypatch: pytest.MonkeyPatch, **fractions: float) -> list[dict[str, Any]]:
-    """Networks that read as told by what they learned from; keeps what each was trained with."""
+    """Networks whose accuracy is given by their training data; records how each was trained."""
     trained: list[dict[str, Any]] = []
 
     def train(subject: Any, images: Any, labels: Any, network: Any, recipe: Any, seed: int, **_: Any) -> str:
@@ -136,7 +136,7 @@ def test_random_images_are_drawn_anew_for_each_network(real_set: str, monkeypatc
 
 def test_the_test_split_opens_for_a_protocol_with_a_reason_alone(real_set: str, tmp_path: Path) -> None:
     log = Store(str(tmp_path / "log"))
-    with pytest.raises(InputError, match="the test split, without a reason"):
+    with pytest.raises(InputError, match="the test split needs a reason"):
         run_dd_ranking(real_set, ImagesToRead(split="test", log=log.root))
     given: dict[str, Any] = {"architectures": ["mlp"], "augmentations": ["none"], "networks": 1}
     run_dc_bench(real_set, ImagesToRead(split="test", reason="a test", log=log.root), **given)
@@ -156,7 +156,7 @@ def protocol(path: str, name: str, **changes: Any) -> str:
         ("dc_bench", {"augmentations": ["randaugment"]}, r"unknown augmentation 'randaugment'; did you mean 'randaug'\?"),
         ("dc_bench", {"networks": 0}, r"given 0 networks"),
         ("dd_ranking", {"augmentations": ["dsa"]}, r"augmentations dsa are dc_bench's; leave them out"),
-        ("dd_ranking", {"architectures": ["mlp", "lenet"]}, r"given networks mlp, lenet; DD-Ranking's scores are of one"),
+        ("dd_ranking", {"architectures": ["mlp", "lenet"]}, r"given networks mlp, lenet; DD-Ranking's scores use one network"),
         ("dd_ranking", {"recipe": "plian"}, r"unknown recipe 'plian'; did you mean 'plain'\?"),
     ],
 )

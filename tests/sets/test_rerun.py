@@ -85,7 +85,7 @@ def test_the_command_says_whether_the_set_came_out(ended: Store, tmp_path: Path)
     assert f"\n{said}\nNext:\n" in result.stdout
 
 
-def test_another_set_is_told_with_both_codes(ended: Store) -> None:
+def test_another_set_is_reported_with_both_codes(ended: Store) -> None:
     synthetic = read_set_file(ended.root)[0]
     said = line(ended, dataclasses.replace(synthetic, images=synthetic.images + 1), [0.5])
     assert said.startswith("The set differs from the trial's: the trial was made with commit abc-dirty, torch ")
@@ -105,13 +105,13 @@ def test_the_experts_of_a_trial_are_those_of_its_store(ended: Store, tmp_path: P
 
 
 def test_a_trial_takes_no_overrides(ended: Store) -> None:
-    with pytest.raises(InputError, match=r"given ipc=4 for the trial .*, which is run again as it was: leave --set out, or"):
+    with pytest.raises(InputError, match=r"given --set ipc=4 for the trial .*, which is repeated unchanged: remove --set, or"):
         raydistill.distill(ended.root, overrides=["ipc=4"])
 
 
 def test_a_damaged_trial_is_refused(ended: Store) -> None:
     ended.write("config.json", "{}")
-    with pytest.raises(InputError, match=r"config\.json is damaged .*; give the folder of a whole trial"):
+    with pytest.raises(InputError, match=r"config\.json is damaged .*; give the folder of an undamaged trial"):
         raydistill.distill(ended.root)
 
 

@@ -1,4 +1,4 @@
-"""A space against its data: sizes, margins and networks that the images cannot serve."""
+"""Checks of a space against its data: sizes, margins and networks that do not fit the images."""
 
 from __future__ import annotations
 
@@ -17,40 +17,47 @@ def test_an_ipc_as_large_as_the_smallest_class_is_taken() -> None:
 
 
 @pytest.mark.parametrize("given", ["200", "{low: 10, high: 200}", "{choices: [200, 10]}"])
-def test_a_real_batch_above_the_smallest_class_is_told_with_the_largest_allowed(given: str) -> None:
+def test_a_real_batch_above_the_smallest_class_is_reported_with_the_largest_allowed(given: str) -> None:
     (line,) = mistakes(LR, f"  batch_real: {given}\n")
-    assert line == "x.yaml:7: method.batch_real: given 200; the smallest class has 77 train images: give at most that"
+    assert line == "x.yaml:7: method.batch_real: given 200; the smallest class has 77 train images: write at most that number"
 
 
 @pytest.mark.parametrize("momentum", ["2.0", "{low: 0.1, high: 2.0}"])
 def test_a_mistake_in_one_field_hides_none_that_the_data_shows_in_another(momentum: str) -> None:
     first, second = mistakes(LR, f"  batch_real: 200\n  momentum_images: {momentum}\n")
-    assert first == "x.yaml:7: method.batch_real: given 200; the smallest class has 77 train images: give at most that"
+    assert first == "x.yaml:7: method.batch_real: given 200; the smallest class has 77 train images: write at most that number"
     assert second.startswith("x.yaml:8: method.momentum_images: given 2.0; ")
 
 
-def test_a_margin_that_the_confirm_images_cannot_decide_is_told_with_the_smallest() -> None:
+def test_a_margin_that_the_confirm_images_cannot_decide_is_reported_with_the_smallest() -> None:
     """300 images and 10 networks: 1.645 * sqrt(0.1^2 / 300 + 2 * 0.004^2 / 10) = 1.645 * 0.006044 = 0.0099.
 
     (0.009 / 1.64485)^2 = 2.994e-5; less the networks' 3.2e-6 it leaves 2.674e-5 to 0.01 / n, so n is 374.
     """
     (line,) = mistakes("0.02", "0.009")
     assert line == (
-        "x.yaml:9: goal.margin_fraction: given 0.009; 300 confirm images and 10 networks can decide no margin below 0.0099 "
-        "(the half-width at confidence 0.95): raise it, or take a data set with at least 374 confirm images"
+        "x.yaml:9: goal.margin_fraction: given 0.009; with 300 confirm images and 10 networks the gap is known to ±0.0099 at "
+        "best (confidence 0.95), so no smaller margin can be decided: write a larger one, or use a data set with at least 374 "
+        "confirm images"
     )
 
 
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        ("{name: lenet}", "name: lenet with 1-channel images of 8 x 8 pixels; it needs 12 x 12: take another network"),
-        ("{name: resnet18}", "name: resnet18 with instance norm with 1-channel images of 8 x 8 pixels; it needs 9 x 9: take"),
+        (
+            "{name: lenet}",
+            "name: given lenet for 1-channel images of 8 x 8 pixels; it needs at least 12 x 12: use another network",
+        ),
+        (
+            "{name: resnet18}",
+            "name: given resnet18 with instance norm for 1-channel images of 8 x 8 pixels; it needs at least 9 x 9: use",
+        ),
         ("{name: resnet18, norm: layer}", "norm: given 'layer'; allowed: 'instance' or 'batch'"),
         ("{name: alexnet, norm: batch}", "norm: unknown key 'norm'; Allowed: name"),
     ],
 )
-def test_a_network_that_the_images_or_its_fields_do_not_allow_is_told(network: str, message: str) -> None:
+def test_a_network_that_the_images_or_its_fields_do_not_allow_is_reported(network: str, message: str) -> None:
     (line,) = mistakes(NETWORK, f"network: {network}\n")
     assert line.startswith(f"x.yaml:4: network.{message}")
 
@@ -62,22 +69,22 @@ def test_datadam_takes_every_network_with_maps_to_compare() -> None:
 def test_a_margin_that_no_number_of_images_decides_asks_for_networks() -> None:
     """10 networks alone: 1.645 * sqrt(2 * 0.004^2 / 10) = 0.0029."""
     (line,) = mistakes("0.02", "0.002")
-    assert line.endswith("raise it, or take more than 10 confirm_networks, for no number of images is enough")
+    assert line.endswith("write a larger one, or set confirm_networks above 10: no number of images is enough")
 
 
 @pytest.mark.parametrize("network", ["{name: mlp}", "{name: convnet, depth: 1}"])
-def test_datadam_without_a_block_to_compare_is_told(network: str) -> None:
+def test_datadam_without_a_block_to_compare_is_reported(network: str) -> None:
     (line,) = mistakes(NETWORK, f"network: {network}\n")
     assert line.startswith("x.yaml:6: method.name: datadam compares attention maps of all blocks but the last: write network")
 
 
-def test_a_depth_that_the_images_do_not_allow_is_told_with_the_largest() -> None:
+def test_a_depth_that_the_images_do_not_allow_is_reported_with_the_largest() -> None:
     """8 pixels are padded to 12, which can be halved three times."""
     (line,) = mistakes("depth: 2", "depth: 4")
-    assert line == "x.yaml:4: network.depth: given 4; images of 8 x 8 pixels allow 3: give at most that"
+    assert line == "x.yaml:4: network.depth: given 4; images of 8 x 8 pixels allow at most 3: lower it"
 
 
-def test_data_that_cannot_be_had_is_a_mistake_of_the_dataset() -> None:
+def test_missing_data_is_a_mistake_of_the_dataset() -> None:
     def broken(config: DatasetConfig) -> DataFacts:
         raise DataError("MNIST files are missing: put them there")
 

@@ -1,4 +1,4 @@
-"""Networks named on one line: defaults, the set's own, and what is told about mistakes."""
+"""Networks written on one line: defaults, the set's own network, and the messages about mistakes."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ def test_what_is_written_is_read_again(network: NetworkConfig) -> None:
     ("text", "message"),
     [
         ("resnet", r"network 'resnet': unknown name 'resnet'; did you mean 'resnet18'\? Allowed: alexnet, convnet, lenet"),
-        ("convnet:depth", r"network 'convnet:depth': option 'depth'; options are key=value, joined by colons: write e.g."),
+        ("convnet:depth", r"network 'convnet:depth': option 'depth'; expected key=value, joined by colons: write e.g."),
         ("convnet:dept=3", r"unknown option 'dept'; did you mean 'depth'\? Allowed: depth, norm, width"),
         ("convnet:name=mlp", r"unknown option 'name'; "),
-        ("lenet:norm=batch", r"option 'norm'; lenet has none: leave it out"),
-        ("convnet:depth=two", r"depth given the text 'two' where a whole number belongs"),
-        ("convnet:depth=[2", r"depth given the text '\[2' where a whole number belongs"),
-        ("convnet:width=6:norm=group", r"width is 6; norm group has 4 groups"),
+        ("lenet:norm=batch", r"option 'norm'; lenet has no options: remove it"),
+        ("convnet:depth=two", r"depth given the text 'two'; expected a whole number"),
+        ("convnet:depth=[2", r"depth given the text '\[2'; expected a whole number"),
+        ("convnet:width=6:norm=group", r"width is 6; norm: group has 4 groups"),
         ("vgg11:norm=layer", r"norm given 'layer'; allowed: 'instance' or 'batch'"),
-        ("convnet:depth=8", r"network 'convnet:depth=8': given 8; images of 28 x 28 pixels allow 5: give at most that"),
+        ("convnet:depth=8", r"network 'convnet:depth=8': given 8; images of 28 x 28 pixels allow at most 5: lower it"),
     ],
 )
-def test_mistakes_are_told_with_the_text_and_what_is_allowed(text: str, message: str) -> None:
+def test_mistakes_are_reported_with_the_text_and_what_is_allowed(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         parse_networks([text], OWN, MNIST)
 

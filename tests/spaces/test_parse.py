@@ -1,4 +1,4 @@
-"""Reading a space: what a person gets wrong, and the one message that names all of it with place and remedy."""
+"""Reading a search space: mistakes, and the one message that lists all of them with line and remedy."""
 
 from __future__ import annotations
 
@@ -24,14 +24,17 @@ def test_space_without_mistakes_has_its_ranges_by_path() -> None:
 def test_a_folder_of_images_does_not_leave_the_data_root_by_the_way_up(path: str) -> None:
     (mistake,) = mistakes("{name: digits}", f"{{name: image_folder, path: {path}, size: 8}}")
     assert mistake == (
-        f"x.yaml:3: dataset.path: given {path!r}; a folder below the data root, or a full path, is wanted: write it without '..'"
+        f"x.yaml:3: dataset.path: given {path!r}; expected a folder below the data root, or an absolute path: write it without "
+        "'..'"
     )
 
 
 @pytest.mark.parametrize("name", ["..", "../other", "a/b", "/tmp", "~", "s3:x", ".hidden"])
 def test_a_study_names_a_folder_of_its_store_and_nothing_else(name: str) -> None:
     (mistake,) = mistakes("study: small", f"study: '{name}'")
-    assert mistake.startswith(f"x.yaml:1: study: given {name!r}; up to 64 small letters, digits, '.', '_' and '-'")
+    assert mistake.startswith(
+        f"x.yaml:1: study: given {name!r}; allowed are up to 64 lower-case letters, digits, '.', '_' and '-'"
+    )
 
 
 def test_what_is_not_written_takes_its_default() -> None:
@@ -70,7 +73,7 @@ def test_five_mistakes_come_in_one_message_in_the_order_of_the_file(tmp_path: Pa
         f"{path} has 5 mistakes:",
         f"  {path}:2: sed: unknown key 'sed'; did you mean 'seed'? Allowed: budget, dataset, evaluation, goal, ipc, method, ",
         f"  {path}:3: dataset.name: unknown data set 'digit'; did you mean 'digits'? Allowed: ",
-        f"  {path}:7: method.lr_images: '1e-3' {IS_TEXT}: write 0.001",
+        f"  {path}:7: method.lr_images: YAML reads '1e-3' {IS_TEXT}: write 0.001",
         f"  {path}:8: method.mmd_weight: given -0.1; must be at least 0",
         f"  {path}:9: ipc: low 60 is above high 1: swap them",
     ]
@@ -81,7 +84,9 @@ def test_five_mistakes_come_in_one_message_in_the_order_of_the_file(tmp_path: Pa
 def test_mistakes_are_there_to_be_read_one_by_one() -> None:
     with pytest.raises(SpaceError) as caught:
         parse("seed: 0", "seed: -1")
-    assert [(m.key, m.message) for m in caught.value.mistakes] == [("seed", "given -1; a whole number from 0 is wanted: write 0")]
+    assert [(m.key, m.message) for m in caught.value.mistakes] == [
+        ("seed", "given -1; expected a whole number of at least 0: write 0")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +101,7 @@ def test_mistakes_are_there_to_be_read_one_by_one() -> None:
         ("high: 60", "hi: 60", "x.yaml:8: ipc.hi: unknown key 'hi'; did you mean 'high'? Allowed: high, log, low"),
     ],
 )
-def test_an_unknown_key_is_told_with_the_nearest_and_the_allowed(old: str, new: str, expected: str) -> None:
+def test_an_unknown_key_is_reported_with_the_nearest_and_the_allowed(old: str, new: str, expected: str) -> None:
     assert mistakes(old, new)[0].startswith(expected)
 
 
@@ -113,7 +118,7 @@ def test_an_unknown_key_is_told_with_the_nearest_and_the_allowed(old: str, new: 
         ),
     ],
 )
-def test_a_misspelt_name_is_told_with_the_nearest(old: str, new: str, expected: str) -> None:
+def test_a_misspelt_name_is_reported_with_the_nearest(old: str, new: str, expected: str) -> None:
     (line,) = mistakes(old, new)
     assert line.startswith(expected)
 
@@ -126,21 +131,21 @@ def test_method_name_may_not_be_a_range() -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ("1e-3", f"'1e-3' {IS_TEXT}: write 0.001"),
-        ("1e-7", f"'1e-7' {IS_TEXT}: write 1.0e-07"),
-        ("1.25e3", f"'1.25e3' {IS_TEXT}: write 1250.0"),
-        ("'0.1'", "given the text '0.1' where a number belongs: write 0.1 without quotes"),
-        ("fast", "given the text 'fast' where a number belongs: write digits"),
-        ("inf", "given the text 'inf' where a number belongs: write digits"),
-        ("true", "given true; a number is wanted"),
-        ("null", "given null; a number is wanted"),
-        ("[1.0, 2.0]", "given [1.0, 2.0]; a number is wanted"),
-        (".inf", "given .inf; a finite number is wanted"),
+        ("1e-3", f"YAML reads '1e-3' {IS_TEXT}: write 0.001"),
+        ("1e-7", f"YAML reads '1e-7' {IS_TEXT}: write 1.0e-07"),
+        ("1.25e3", f"YAML reads '1.25e3' {IS_TEXT}: write 1250.0"),
+        ("'0.1'", "given the text '0.1'; expected a number: write 0.1 without quotes"),
+        ("fast", "given the text 'fast'; expected a number: write digits"),
+        ("inf", "given the text 'inf'; expected a number: write digits"),
+        ("true", "given true; expected a number"),
+        ("null", "given null; expected a number"),
+        ("[1.0, 2.0]", "given [1.0, 2.0]; expected a number"),
+        (".inf", "given .inf; expected a finite number"),
         ("-1.0", "given -1.0; must be above 0"),
         ("0", "given 0; must be above 0"),
     ],
 )
-def test_a_rate_that_is_no_positive_number_is_told(given: str, expected: str) -> None:
+def test_a_rate_that_is_no_positive_number_is_reported(given: str, expected: str) -> None:
     assert mistakes(LR, f"  lr_images: {given}\n") == [f"x.yaml:7: method.lr_images: {expected}"]
 
 
@@ -152,36 +157,36 @@ def test_the_remedies_for_text_are_numbers_to_yaml(text: str, number: float) -> 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ("1e2", f"'1e2' {IS_TEXT}: write 100"),
-        ("ten", "given the text 'ten' where a whole number belongs: write digits"),
-        ("1.5", "given 1.5; a whole number is wanted"),
-        ("false", "given false; a whole number is wanted"),
+        ("1e2", f"YAML reads '1e2' {IS_TEXT}: write 100"),
+        ("ten", "given the text 'ten'; expected a whole number: write digits"),
+        ("1.5", "given 1.5; expected a whole number"),
+        ("false", "given false; expected a whole number"),
         ("0", "given 0; must be at least 1"),
     ],
 )
-def test_a_count_that_is_no_whole_number_is_told(given: str, expected: str) -> None:
+def test_a_count_that_is_no_whole_number_is_reported(given: str, expected: str) -> None:
     assert mistakes(LR, f"  random_inits: {given}\n") == [f"x.yaml:7: method.random_inits: {expected}"]
 
 
-def test_an_unknown_augmentation_is_told() -> None:
+def test_an_unknown_augmentation_is_reported() -> None:
     (line,) = mistakes(LR, "  augmentation: dsb\n")
-    assert line.startswith("x.yaml:7: method.augmentation: augmentation 'dsb' names dsb; allowed: dsa, none")
+    assert line.startswith("x.yaml:7: method.augmentation: augmentation 'dsb': unknown operation 'dsb'; allowed: dsa, none")
 
 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ("{choices: [1, 10]}", "ipc: choices; IPC is an ordered number: write {low: .., high: .., log: true}"),
+        ("{choices: [1, 10]}", "ipc: choices; IPC takes a range instead: write {low: .., high: .., log: true}"),
         ("{low: 0, high: 10}", "ipc.low: given 0; must be at least 1"),
-        ("0", "ipc: given 0; a whole number from 1 is wanted, or {low: .., high: .., log: true}"),
-        ("true", "ipc: given true; a whole number from 1 is wanted, or {low: .., high: .., log: true}"),
-        ("", "ipc: given null; a whole number from 1 is wanted, or {low: .., high: .., log: true}"),
-        ("1e1", f"ipc: '1e1' {IS_TEXT}: write 10"),
-        ("100", "ipc: given 100; the smallest class has 77 train images: give at most that"),
-        ("{low: 1, high: 78}", "ipc.high: given 78; the smallest class has 77 train images: give at most that"),
+        ("0", "ipc: given 0; expected a whole number of at least 1, or {low: .., high: .., log: true}"),
+        ("true", "ipc: given true; expected a whole number of at least 1, or {low: .., high: .., log: true}"),
+        ("", "ipc: given null; expected a whole number of at least 1, or {low: .., high: .., log: true}"),
+        ("1e1", f"ipc: YAML reads '1e1' {IS_TEXT}: write 10"),
+        ("100", "ipc: given 100; the smallest class has 77 train images: write at most that number"),
+        ("{low: 1, high: 78}", "ipc.high: given 78; the smallest class has 77 train images: write at most that number"),
     ],
 )
-def test_an_ipc_that_cannot_be_is_told(given: str, expected: str) -> None:
+def test_an_invalid_ipc_is_reported(given: str, expected: str) -> None:
     """The stratified digits have 77 train images in their smallest class."""
     assert mistakes(IPC, f"ipc: {given}\n") == [f"x.yaml:8: {expected}"]
 
@@ -189,8 +194,8 @@ def test_an_ipc_that_cannot_be_is_told(given: str, expected: str) -> None:
 def test_a_recipe_in_epochs_needs_one_ipc() -> None:
     (line,) = mistakes("budget:", "evaluation: {recipe: dsa_dm}\nbudget:")
     assert line.endswith(
-        "evaluation.recipe: 'dsa_dm' counts epochs, so that each IPC would be judged after other steps than the baseline: "
-        "write one of default, long, plain, or one IPC"
+        "evaluation.recipe: 'dsa_dm' counts epochs, so every IPC would be evaluated with a different number of steps than the "
+        "baseline: write one of default, long, plain, or a single IPC"
     )
     assert parse("budget:", "evaluation: {recipe: dsa_dm}\nbudget:", "ipc=10").template["evaluation"]["recipe"] == "dsa_dm"
 
@@ -198,7 +203,7 @@ def test_a_recipe_in_epochs_needs_one_ipc() -> None:
 def test_a_name_that_the_store_uses_itself_is_refused() -> None:
     (line,) = mistakes("study: small", "study: experts")
     assert line.endswith(
-        "study: given 'experts'; a store keeps compare, experts, test_openings beside its studies: take another name"
+        "study: given 'experts'; the store uses the names compare, experts, test_openings itself: choose another name"
     )
 
 
@@ -211,10 +216,10 @@ def test_a_name_that_the_store_uses_itself_is_refused() -> None:
         ("0.02", "0.02, confidence: 1.0", "goal.confidence: given 1.0; must be below 1"),
         ("trials: 12", "trials: 0", "budget.trials: given 0; must be at least 1"),
         ("trials: 12", "trials: 12, hours: 0.0", "budget.hours: given 0.0; must be above 0"),
-        ("trials: 12", "trials: 12, gpu_hours: 1.0", "gpu_hours: given 1.0, and resources.gpus_per_trial is 0, so none is spent"),
+        ("trials: 12", "trials: 12, gpu_hours: 1.0", "gpu_hours: given 1.0, but resources.gpus_per_trial is 0, so no GPU hours"),
     ],
 )
-def test_a_goal_or_budget_that_makes_no_sense_is_told(old: str, new: str, message: str) -> None:
+def test_a_goal_or_budget_that_makes_no_sense_is_reported(old: str, new: str, message: str) -> None:
     assert any(message in line for line in mistakes(old, new))
 
 
@@ -226,37 +231,38 @@ def test_a_goal_or_budget_that_makes_no_sense_is_told(old: str, new: str, messag
         ("{margin_fraction: 0.02}", "{}", "x.yaml:9: goal.margin_fraction: missing: add it"),
         ("name: convnet, ", "", "x.yaml:4: network.name: missing: add it"),
         ("  name: datadam\n", "", "x.yaml:5: method: has no name: add 'name: ...', one of "),
-        ("{name: digits}", "digits", "x.yaml:3: dataset: given 'digits'; a section of keys is wanted: write {name: digits, ..}"),
-        ("{trials: 12}", "12", "x.yaml:10: budget: given 12; a section of keys is wanted: write key: value"),
-        (NETWORK, "network:\n", "x.yaml:4: network: given null; a section of keys is wanted: write key: value"),
+        ("{name: digits}", "digits", "x.yaml:3: dataset: given 'digits'; expected a section with keys: write {name: digits, ..}"),
+        ("{trials: 12}", "12", "x.yaml:10: budget: given 12; expected a section with keys: write key: value"),
+        (NETWORK, "network:\n", "x.yaml:4: network: given null; expected a section with keys: write key: value"),
         (
             "method:\n  name: datadam\n" + LR,
             "method: datadam\n",
-            "x.yaml:5: method: given 'datadam'; a section with a name is wanted: add",
+            "x.yaml:5: method: given 'datadam'; expected a section with a name: add",
         ),
-        ("method:\n  name: datadam\n" + LR, "method:\n", "x.yaml:5: method: given null; a section with a name is wanted: add"),
-        ("name: digits", "name: 7", "x.yaml:3: dataset.name: given 7; text is wanted"),
-        ("seed: 0", "seed: true", "x.yaml:2: seed: given true; a whole number from 0 is wanted: write 0"),
+        ("method:\n  name: datadam\n" + LR, "method:\n", "x.yaml:5: method: given null; expected a section with a name: add"),
+        ("name: digits", "name: 7", "x.yaml:3: dataset.name: given 7; expected text"),
+        ("seed: 0", "seed: true", "x.yaml:2: seed: given true; expected a whole number of at least 0: write 0"),
         ("{trials: 12}", "{trials: 0}", "x.yaml:10: budget.trials: given 0; must be at least 1"),
         ("0.02", "2", "x.yaml:9: goal.margin_fraction: given 2; must be below 1"),
         ("depth: 2", "depth: 9", "x.yaml:4: network.depth: given 9; must be at most 8"),
         ("budget:", "resources: {gpus_per_trial: 1.5}\nbudget:", "x.yaml:10: resources: gpus_per_trial is 1.5; above 1 only"),
-        ("width: 8", "width: 6, norm: group", "x.yaml:4: network: width is 6; norm group has 4 groups"),
+        ("width: 8", "width: 6, norm: group", "x.yaml:4: network: width is 6; norm: group has 4 groups"),
         ("width: 8", "norm: instanse", "x.yaml:4: network.norm: given 'instanse'; allowed: 'instance', 'batch'"),
     ],
 )
-def test_what_is_missing_or_out_of_bounds_is_told(old: str, new: str, expected: str) -> None:
+def test_what_is_missing_or_out_of_bounds_is_reported(old: str, new: str, expected: str) -> None:
     (line,) = mistakes(old, new)
     assert line.startswith(expected)
 
 
 @pytest.mark.parametrize("name", ["../x", "..", "/tmp/x", "a/b", "", "Small", "-x", "7.5 x", "x" * 65, "7", "null"])
-def test_a_study_name_that_is_no_plain_folder_name_is_told(name: str) -> None:
+def test_a_study_name_that_is_no_plain_folder_name_is_reported(name: str) -> None:
     quoted = name if name in ("7", "null") else f'"{name}"'
     (line,) = mistakes("study: small", f"study: {quoted}")
     assert line.startswith("x.yaml:1: study: given ")
     assert line.endswith(
-        "up to 64 small letters, digits, '.', '_' and '-', the first a letter or digit, are allowed: it names a folder"
+        "allowed are up to 64 lower-case letters, digits, '.', '_' and '-', starting with a letter or digit, because it becomes "
+        "a folder name"
     )
 
 
@@ -272,32 +278,32 @@ def test_a_plain_folder_name_is_a_study_name(name: str) -> None:
         (LR, LR + "  lr_images: 1.0\n", "x.yaml:8: method.lr_images: given twice (also on line 7): keep one"),
     ],
 )
-def test_a_key_given_twice_is_told_with_both_lines(old: str, new: str, expected: str) -> None:
+def test_a_key_given_twice_is_reported_with_both_lines(old: str, new: str, expected: str) -> None:
     assert mistakes(old, new) == [expected]
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("study: [", "x.yaml:1: file: is not YAML: expected the node content, but found '<stream end>': mend it"),
-        ("a: 1\nb: c: d\n", "x.yaml:2: file: is not YAML: mapping values are not allowed here: mend it"),
+        ("study: [", "x.yaml:1: file: is not valid YAML: expected the node content, but found '<stream end>': correct this line"),
+        ("a: 1\nb: c: d\n", "x.yaml:2: file: is not valid YAML: mapping values are not allowed here: correct this line"),
         ("- a\n", "x.yaml: file: is not a YAML mapping: write 'study: ...' and the other keys"),
         ("", "x.yaml: file: is not a YAML mapping: write 'study: ...' and the other keys"),
-        ("\x00", "x.yaml: file: is not YAML: unacceptable character"),
+        ("\x00", "x.yaml: file: is not valid YAML: unacceptable character"),
     ],
 )
-def test_a_file_that_is_not_a_yaml_mapping_is_told(text: str, expected: str) -> None:
+def test_a_file_that_is_not_a_yaml_mapping_is_reported(text: str, expected: str) -> None:
     with pytest.raises(SpaceError) as caught:
         parse_space(text, known(None), source="x.yaml")
     assert str(caught.value).splitlines()[1].strip().startswith(expected)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SpaceError, match=r"none.yaml: file: cannot be read: .*No such file"):
         read_space(tmp_path / "none.yaml", known(None))
 
 
-def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_reported(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SpaceError, match=r"file: cannot be read: .*can't decode"):
         read_space(tmp_path / "x.yaml", known(None))
@@ -326,20 +332,20 @@ def test_an_override_replaces_a_value() -> None:
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("ipc", "x.yaml: --set: given 'ipc'; path.to.field=value is wanted"),
-        ("=5", "x.yaml: --set: given '=5'; path.to.field=value is wanted"),
-        ("method..init=noise", "x.yaml: --set: given 'method..init=noise'; path.to.field=value is wanted"),
-        ("seed.x=1", "x.yaml: --set: given 'seed.x=1'; its path leads through a plain value: shorten it"),
-        ("ipc=[", "x.yaml: --set: given 'ipc=['; '[' is not YAML: quote it or mend it"),
-        ("ipc=500", "--set: ipc: given 500; the smallest class has 77 train images: give at most that"),
-        ("ipc.high=500", "--set: ipc.high: given 500; the smallest class has 77 train images: give at most that"),
-        ("ipc=", "--set: ipc: given null; a whole number from 1 is wanted, or {low: .., high: .., log: true}"),
-        ("method.lr_images=1e-3", "--set: method.lr_images: '1e-3' is text to YAML"),
+        ("ipc", "x.yaml: --set: given 'ipc'; expected path.to.field=value"),
+        ("=5", "x.yaml: --set: given '=5'; expected path.to.field=value"),
+        ("method..init=noise", "x.yaml: --set: given 'method..init=noise'; expected path.to.field=value"),
+        ("seed.x=1", "x.yaml: --set: given 'seed.x=1'; a part of its path is a plain value, not a section: shorten the path"),
+        ("ipc=[", "x.yaml: --set: given 'ipc=['; '[' is not valid YAML: quote or correct it"),
+        ("ipc=500", "--set: ipc: given 500; the smallest class has 77 train images: write at most that number"),
+        ("ipc.high=500", "--set: ipc.high: given 500; the smallest class has 77 train images: write at most that number"),
+        ("ipc=", "--set: ipc: given null; expected a whole number of at least 1, or {low: .., high: .., log: true}"),
+        ("method.lr_images=1e-3", "--set: method.lr_images: YAML reads '1e-3' as text"),
         ("method.lr_imges=1.0", "--set: method.lr_imges: unknown key 'lr_imges'; did you mean 'lr_images'?"),
         ("study=../x", "--set: study: given '../x'"),
     ],
 )
-def test_a_bad_override_is_told_as_such(override: str, expected: str) -> None:
+def test_a_bad_override_is_reported_as_such(override: str, expected: str) -> None:
     (line,) = mistakes("", "", override)
     assert line.startswith(expected)
 
@@ -357,7 +363,7 @@ def test_a_folder_of_images_has_keys_of_its_own(tmp_path: Path) -> None:
 def test_mistakes_in_a_folder_of_images_are_named_together() -> None:
     assert mistakes("{name: digits}", "{name: image_folder, size: '8', test_fraction: 0.5, selct_fraction: 0.1}") == [
         "x.yaml:3: dataset.path: missing: add it",
-        "x.yaml:3: dataset.size: given the text '8' where a number belongs: write 8 without quotes",
+        "x.yaml:3: dataset.size: given the text '8'; expected a number: write 8 without quotes",
         "x.yaml:3: dataset.test_fraction: given 0.5; must be at most 0.3",
         "x.yaml:3: dataset.selct_fraction: unknown key 'selct_fraction'; did you mean 'select_fraction'? Allowed: "
         "confirm_fraction, mirror_keeps_class, name, path, preprocess, select_fraction, size, split_seed, test_fraction",

@@ -1,4 +1,4 @@
-"""Ranges and choices in a space: what they become, and what is wrong in them."""
+"""Ranges and choices in a search space: how they are read, and mistakes in them."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ def test_choices_keep_their_order() -> None:
     ("given", "expected"),
     [
         ("low: 1.0, high: 0.5", "method.lr_images: low 1.0 is above high 0.5: swap them"),
-        ("low: 1.0, high: 1.0", "method.lr_images: low and high are both 1.0: write the plain value 1.0"),
-        ("low: 0, high: 1.0, log: true", "method.lr_images.low: given 0; a logarithmic range starts above 0"),
+        ("low: 1.0, high: 1.0", "method.lr_images: low and high are both 1.0: write 1.0 instead of a range"),
+        ("low: 0, high: 1.0, log: true", "method.lr_images.low: given 0; a logarithmic range must start above 0"),
         ("low: 0, high: 1.0", "method.lr_images: given 0; must be above 0"),
         ("low: -1, high: 1.0", "method.lr_images: given -1; must be above 0"),
         ("low: 1.0", "method.lr_images.high: missing: a range is {low: .., high: .., log: true|false}"),
-        ("low: 1e-3, high: 1.0", f"method.lr_images.low: '1e-3' {IS_TEXT}: write 0.001"),
-        ("low: true, high: 1.0", "method.lr_images.low: given true; a finite number is wanted"),
-        ("low: 1.0, high: .inf", "method.lr_images.high: given .inf; a finite number is wanted"),
-        ("low: 1.0, high: 2.0, log: 1", "method.lr_images.log: given 1; true or false is wanted"),
-        ("choices: [1.0, 2.0], low: 3.0", "method.lr_images.low: does not go with choices: take it out"),
-        ("choices: [1.0]", "method.lr_images.choices: given [1.0]; a list of two or more different values is wanted"),
-        ("choices: [1.0, 1.0]", "method.lr_images.choices: given [1.0, 1.0]; a list of two or more different values is wanted"),
-        ("choices: 1.0", "method.lr_images.choices: given 1.0; a list of two or more different values is wanted"),
+        ("low: 1e-3, high: 1.0", f"method.lr_images.low: YAML reads '1e-3' {IS_TEXT}: write 0.001"),
+        ("low: true, high: 1.0", "method.lr_images.low: given true; expected a finite number"),
+        ("low: 1.0, high: .inf", "method.lr_images.high: given .inf; expected a finite number"),
+        ("low: 1.0, high: 2.0, log: 1", "method.lr_images.log: given 1; expected true or false"),
+        ("choices: [1.0, 2.0], low: 3.0", "method.lr_images.low: not allowed together with choices: remove it"),
+        ("choices: [1.0]", "method.lr_images.choices: given [1.0]; expected a list of two or more different values"),
+        ("choices: [1.0, 1.0]", "method.lr_images.choices: given [1.0, 1.0]; expected a list of two or more different values"),
+        ("choices: 1.0", "method.lr_images.choices: given 1.0; expected a list of two or more different values"),
         ("choices: [1.0, -2.0, 3.0]", "method.lr_images: given -2.0; must be above 0"),
     ],
 )
-def test_a_range_that_is_none_is_told(given: str, expected: str) -> None:
+def test_an_invalid_range_is_reported(given: str, expected: str) -> None:
     assert mistakes(LR, f"  lr_images: {{{given}}}\n") == [f"x.yaml:7: {expected}"]
 
 
 def test_range_of_a_whole_field_takes_whole_ends() -> None:
     assert mistakes(LR, "  random_inits: {low: 1.5, high: 1e2}\n") == [
-        "x.yaml:7: method.random_inits.low: given 1.5; a whole number is wanted",
-        f"x.yaml:7: method.random_inits.high: '1e2' {IS_TEXT}: write 100",
+        "x.yaml:7: method.random_inits.low: given 1.5; expected a whole number",
+        f"x.yaml:7: method.random_inits.high: YAML reads '1e2' {IS_TEXT}: write 100",
     ]
 
 
-def test_a_choice_that_the_field_does_not_know_is_told() -> None:
+def test_a_choice_that_the_field_does_not_know_is_reported() -> None:
     (line,) = mistakes(LR, "  init: {choices: [real, nois]}\n")
     allowed = "'real', 'noise', 'k_center', 'k_means', 'k_means_medoids', 'k_means_features' or 'k_means_medoids_features'"
     assert line == f"x.yaml:7: method.init: given 'nois'; allowed: {allowed}"
@@ -65,14 +65,14 @@ def test_a_choice_that_the_field_does_not_know_is_told() -> None:
         ("budget:", "resources: {cpus_per_trial: {low: 1, high: 2}}\nbudget:", "10: resources.cpus_per_trial"),
     ],
 )
-def test_a_range_where_every_trial_needs_one_value_is_told(old: str, new: str, key: str) -> None:
+def test_a_range_where_every_trial_needs_one_value_is_reported(old: str, new: str, key: str) -> None:
     (line,) = mistakes(old, new)
-    assert line == f"x.yaml:{key}: a range; this must be one value, for every trial is judged by it: write a value"
+    assert line == f"x.yaml:{key}: a range; this must be a single value, because all trials share it: write one value"
 
 
 def test_ranges_and_other_mistakes_of_one_section_come_together() -> None:
     lines = mistakes(NETWORK, "network: {name: convnet, depth: {low: 2, high: 3}, width: {low: 8, high: 9}, nrom: batch}\n")
-    why = "a range; the baseline belongs to one network: write a value, and a study per network"
+    why = "a range; the baseline is trained with one network: write one value, and use one study per network"
     assert sorted(line.partition(";")[0] for line in lines) == [
         "x.yaml:4: network.depth: a range",
         "x.yaml:4: network.nrom: unknown key 'nrom'",

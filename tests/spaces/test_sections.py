@@ -1,4 +1,4 @@
-"""Configs as values: a trial's name is its content, a space gives trials, seeds depend on their parts."""
+"""Configs as values: a trial's id depends on its content, a space makes trials, seeds depend on their parts."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_trial_leaves_the_space_as_it_was() -> None:
     [{}, {"ipc": 5}, {"ipc": 5, "method.lr_images": 0.5, "method.random_inits": 3}, {"ipc": 5, "lr_images": 0.5}],
 )
 def test_values_that_are_not_exactly_the_ranges_are_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"the space has ranges for \['ipc', 'method.lr_images'\]: give exactly those"):
+    with pytest.raises(ValueError, match=r"the space has ranges for \['ipc', 'method.lr_images'\]: pass exactly those"):
         space().trial(ask_number=0, values=values, data_sha256=SHA)
 
 
@@ -140,11 +140,14 @@ def test_config_survives_json() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("{}", "config of method None; known methods: "),
-        ("[]", "config of method None; known methods: "),
-        ('{"method": "datadam"}', "config of method None; known methods: "),
-        ('{"method": {"name": "old"}}', "config of method 'old'; known methods: .*: use the version that wrote it"),
-        ('{"method": {"name": ["old"]}}', "config of method"),
+        ("{}", "config of the unknown method None; known methods: "),
+        ("[]", "config of the unknown method None; known methods: "),
+        ('{"method": "datadam"}', "config of the unknown method None; known methods: "),
+        (
+            '{"method": {"name": "old"}}',
+            "config of the unknown method 'old'; known methods: .*: use the version of raydistill that wrote it",
+        ),
+        ('{"method": {"name": ["old"]}}', "config of the unknown method"),
         ("{", "Expecting property name"),
     ],
 )
@@ -207,10 +210,10 @@ def test_configs_cannot_be_changed() -> None:
         (lambda: DataDAMConfig(name="datadam", lr_images=float("inf")), "finite number"),
         (lambda: DataDAMConfig.model_validate({"name": "datadam", "lr_images": "0.1"}), "valid number"),
         (lambda: DataDAMConfig.model_validate({"name": "datadam", "lr": 0.1}), "Extra inputs are not permitted"),
-        (lambda: ResourcesConfig(gpus_per_trial=1.5), "gpus_per_trial is 1.5; above 1 only whole numbers: write a whole number"),
+        (lambda: ResourcesConfig(gpus_per_trial=1.5), "gpus_per_trial is 1.5; above 1 only whole numbers are allowed: round it"),
         (
             lambda: ConvNetConfig(name="convnet", width=30, norm="group"),
-            "width is 30; norm group has 4 groups of equal width: write a multiple of 4",
+            "width is 30; norm: group has 4 groups of equal width: write a multiple of 4",
         ),
     ],
 )

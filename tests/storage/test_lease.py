@@ -19,7 +19,7 @@ START = datetime(2026, 11, 24, tzinfo=UTC)
 
 @dataclass
 class World:
-    """A clock that stands still until somebody sleeps, and what happens when it has been moved."""
+    """A fake clock that advances only while a process sleeps, with events at given times."""
 
     seconds: float = 1000.0
     happens: dict[float, object] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class World:
 
 @dataclass
 class FakeFile:
-    """A lease object whose store's clock is an hour ahead of everybody's."""
+    """A lease object in a store whose clock is an hour ahead of all others."""
 
     world: World
     store: Store = field(default_factory=lambda: Store("memory://lease/study"))
@@ -91,7 +91,7 @@ def test_a_free_study_is_held_at_once(file: FakeFile) -> None:
 
 
 def test_a_lease_that_ended_long_ago_is_taken_over_at_once(file: FakeFile) -> None:
-    """Renewed at second 900, now is 1000: older than 60 s by the store's clock, whatever hour it shows."""
+    """Renewed at second 900, now is 1000: older than 60 s by the store's clock, although that clock is an hour ahead."""
     file.content, file.written_at = "a", 900.0
     _, told = take(file)
     assert (file.world.seconds, told) == (1000.0, [])
@@ -103,8 +103,8 @@ def test_the_lease_of_a_killed_search_is_waited_for_until_it_ends(file: FakeFile
     _, told = take(file)
     assert file.world.seconds == 1040.0
     assert told == [
-        "memory://lease/study is held by a: its lease was renewed 20 s ago and ends in 40 s unless it is renewed again; "
-        "waiting until it is renewed, let go or ended"
+        "memory://lease/study is held by a: its lease was renewed 20 s ago and expires in 40 s unless renewed again; "
+        "waiting until it is renewed, released or expired"
     ]
 
 
@@ -113,8 +113,8 @@ def test_a_holder_that_renews_is_named_with_the_end_of_its_lease(file: FakeFile)
     file.content, file.written_at = "a", 995.0
     file.world.happens = {1005.0: lambda: file.put("a again")}
     said = (
-        r"^study memory://lease/study is in use by a; its lease was renewed 4 s ago and ends in 56 s unless it is renewed again "
-        r"\(at noon by its own clock\): wait for it or end it, then run the same command again$"
+        r"^study memory://lease/study is in use by a; its lease was renewed 4 s ago and expires in 56 s unless renewed again "
+        r"\(at noon by its own clock\): wait until it ends or stop it, then run the same command again$"
     )
     with pytest.raises(StudyInUseError, match=said):
         take(file, wait_seconds=4.0)
@@ -129,7 +129,7 @@ def test_a_study_that_its_holder_lets_go_is_taken(file: FakeFile) -> None:
 
 
 def test_of_two_that_try_one_takes_it(file: FakeFile) -> None:
-    """Both see it free; the second write finds the first one's object."""
+    """Both processes find the lease free; the second write fails because the first has created the object."""
     first, second = Lease(file, "1", file.world.clock), Lease(file, "2", file.world.clock)
     assert first.take(None)
     assert not second.take(None)
@@ -144,7 +144,8 @@ def test_a_renewed_lease_may_be_written_for_45_seconds_more(file: FakeFile) -> N
     lease.check()
     file.world.seconds = 1056.0
     with pytest.raises(
-        StudyInUseError, match=r"lease that this search could not renew for 46 s \(it ends after 60 s\).*continues"
+        StudyInUseError,
+        match=r"lease of this search on study .* could not be renewed for 46 s \(it expires after 60 s\).*continues",
     ):
         lease.check()
 
@@ -154,7 +155,7 @@ def test_a_store_that_is_down_leaves_the_lease_as_old_as_it_was(file: FakeFile) 
     file.is_down, file.world.seconds = True, 1046.0
     with pytest.raises(StoreError, match="down"):
         lease.renew()
-    with pytest.raises(StudyInUseError, match="could not renew for 46 s"):
+    with pytest.raises(StudyInUseError, match="could not be renewed for 46 s"):
         lease.check()
 
 
@@ -178,11 +179,14 @@ def store(request: pytest.FixtureRequest, tmp_path: os.PathLike[str], monkeypatc
 
 
 @pytest.mark.parametrize("content", ["", "process 1 on a host\n", "[]", "{}"])
-def test_a_lock_that_is_no_lease_is_told(store: Store, content: str) -> None:
+def test_a_lock_that_is_no_lease_is_reported(store: Store, content: str) -> None:
     """The lock of a folder that was copied here: empty, or with the name of the process that held it."""
     store.write(".lock", content)
     with (
-        pytest.raises(StoreError, match=r"/study/.lock is no lease of a search; if no search of the study runs, delete it and"),
+        pytest.raises(
+            StoreError,
+            match=r"/study/.lock is not the lease of a search; if no search of the study is running, delete the file and",
+        ),
         study_lock(store),
     ):
         pass

@@ -85,11 +85,11 @@ def test_a_damaged_record_is_named_with_what_to_do(study: Store, data: bytes) ->
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"record_version": 2}, r"written by another version of raydistill \(record_version 2, and this one reads 1\): it may"),
+        ({"record_version": 2}, r"written by another version of raydistill \(record_version 2; this version reads 1\): keep"),
         ({"state": "done"}, r"record.json is damaged \(state: "),
         ({"images": "many"}, r"record.json is damaged \(images: "),
         ({"extra": 1}, r"record.json is damaged \(extra: Extra inputs are not permitted\)"),
-        ({"trial_id": "0123456789ab"}, "record.json belongs to trial 0123456789ab"),
+        ({"trial_id": "0123456789ab"}, "record.json is the record of trial 0123456789ab"),
     ],
 )
 def test_a_record_of_another_version_form_or_trial_is_refused(study: Store, changes: dict[str, Any], message: str) -> None:
@@ -128,7 +128,7 @@ def test_no_rows_are_no_rows_of_so_many_images() -> None:
 
 @pytest.mark.parametrize("images", [7, 8, 17, 90])
 def test_bits_of_other_images_are_refused(images: int) -> None:
-    """Padded to 90 images they would read as networks that get the last 75 wrong."""
+    """Padded to 90 images they would look like networks that are wrong on the last 75."""
     rows = pack_bits(np.ones((2, 15), dtype=np.bool_))
     with pytest.raises(ValueError, match=f"16 bits for {images} images"):
         unpack_bits(rows, images)
@@ -165,14 +165,16 @@ def test_a_config_that_was_changed_is_refused(by_hand: HandMade) -> None:
     name = f"trials/{by_hand.trial(5)}/config.json"
     config = by_hand.study.read_json(name)
     by_hand.study.write_json(name, {**config, "ipc": 6})
-    with pytest.raises(StoreError, match=r"config.json was changed: its hash is [0-9a-f]{12}; delete the folder to ask"):
+    with pytest.raises(
+        StoreError, match=r"config.json was changed after it was written: its hash is [0-9a-f]{12}; delete the trial's folder"
+    ):
         read_trials(by_hand.study, method_configs())
 
 
 @pytest.mark.parametrize("data", ["", "{}", '{"method": {"name": "datadam"}}'])
 def test_a_damaged_config_is_named_with_what_to_do(by_hand: HandMade, data: str) -> None:
     by_hand.study.write(f"trials/{by_hand.trial(5)}/config.json", data)
-    with pytest.raises(StoreError, match=r"config.json is damaged \((.|\n)*\); delete the folder to ask the trial again"):
+    with pytest.raises(StoreError, match=r"config.json is damaged \((.|\n)*\); delete the trial's folder to run the trial again"):
         read_trials(by_hand.study, method_configs())
 
 

@@ -1,4 +1,4 @@
-"""A store at s3://: what goes wrong is told in a sentence within seconds, and nothing secret is in it."""
+"""A store at s3://: errors are reported in one sentence within seconds, without credentials."""
 
 from __future__ import annotations
 
@@ -41,19 +41,23 @@ def nobody_listens(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 @pytest.mark.usefixtures("bucket")
-def test_a_bucket_that_does_not_exist_is_told_by_the_command() -> None:
+def test_a_bucket_that_does_not_exist_is_reported_by_the_command() -> None:
     ended = search("s3://no-such-bucket/studies")
     assert ended.returncode == 2
     assert "Error: cannot write s3://no-such-bucket/studies/" in ended.stderr
-    assert "The specified bucket does not exist; give a place that can be written" in ended.stderr
+    assert "The specified bucket does not exist; give a folder or URI that can be written" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_an_end_point_that_does_not_answer_is_told(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, nobody_listens: str) -> None:
+def test_an_end_point_that_does_not_answer_is_reported(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, nobody_listens: str
+) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{nobody_listens}")
-    with pytest.raises(StoreError, match=r"^cannot write s3://bucket-.*Could not connect to the endpoint URL.*; give a place"):
+    with pytest.raises(
+        StoreError, match=r"^cannot write s3://bucket-.*Could not connect to the endpoint URL.*; give a folder or URI"
+    ):
         Store(f"{bucket.uri}/other").check_writable()
-    with pytest.raises(StoreError, match=r"^cannot read s3://bucket-.*see to it that this machine reaches it and may"):
+    with pytest.raises(StoreError, match=r"^cannot read s3://bucket-.*check the connection and the permission"):
         Store(f"{bucket.uri}/other").read("x")
 
 
@@ -98,7 +102,7 @@ def test_a_password_in_an_end_point_is_in_no_message(
     assert "hidden" not in str(caught.value)
 
 
-def test_missing_credentials_are_told(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_credentials_are_reported(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
@@ -112,7 +116,7 @@ def test_missing_credentials_are_told(bucket: Bucket, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("uri", ["s3://key:secret@bucket/studies", "sftp://me:secret@host/studies"])
 def test_a_uri_with_credentials_is_refused_without_repeating_them(uri: str) -> None:
     with pytest.raises(
-        StoreError, match=r"^(s3|sftp)://\*\*\*@.* holds credentials, and a URI is written .*: name the place alone, and give the"
+        StoreError, match=r"^(s3|sftp)://\*\*\*@.* contains credentials, but URIs are written .*: remove them, and set"
     ) as caught:
         Store(uri)
     assert "secret" not in str(caught.value)
@@ -120,7 +124,7 @@ def test_a_uri_with_credentials_is_refused_without_repeating_them(uri: str) -> N
 
 @pytest.mark.parametrize("key", ["X-Amz-Signature", "AWSAccessKeyId", "sas-token"])
 def test_a_signed_uri_is_refused_without_repeating_its_signature(key: str) -> None:
-    with pytest.raises(StoreError, match=rf"^https://host/x\?{key}=\*\*\*&v=1 holds credentials") as caught:
+    with pytest.raises(StoreError, match=rf"^https://host/x\?{key}=\*\*\*&v=1 contains credentials") as caught:
         Store(f"https://host/x?{key}=hunter2&v=1")
     assert "hunter2" not in str(caught.value)
 
@@ -130,14 +134,17 @@ def test_a_question_mark_alone_is_no_signature(root: str) -> None:
     assert Store(root).root == root
 
 
-def test_credentials_that_the_server_does_not_know_are_told(bucket: Bucket) -> None:
-    with strict(bucket), pytest.raises(StoreError, match=r"^cannot write s3://bucket-.*; give a place that can be written"):
+def test_credentials_that_the_server_does_not_know_are_reported(bucket: Bucket) -> None:
+    with (
+        strict(bucket),
+        pytest.raises(StoreError, match=r"^cannot write s3://bucket-.*; give a folder or URI that can be written"),
+    ):
         Store(f"{bucket.uri}/studies").check_writable()
 
 
 @contextmanager
 def strict(bucket: Bucket) -> Iterator[None]:
-    """moto lets everybody in until it is told to look; from then on it knows nobody."""
+    """moto accepts all credentials until authentication is switched on; then it knows none."""
 
     def let_in(actions: str) -> None:
         headers = {"Content-Type": "text/plain"}

@@ -1,4 +1,4 @@
-"""The store: whole writes, paths that stay inside, remote file systems, and one search at a time."""
+"""The store: atomic writes, paths inside of the store, remote file systems, and one search at a time."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_folders_are_listed_in_order_without_the_files(store: Store) -> None:
 
 
 def test_the_folders_of_the_root_go_by_a_dot(store: Store) -> None:
-    """An object store knows no ".", so "bucket/study/." would be a key that nobody wrote."""
+    """In an object store "bucket/study/." is another key than "bucket/study"."""
     store.write("trials/a/record.json", "1")
     assert store.at("trials").folders(".") == ["a"]
 
@@ -136,18 +136,18 @@ def test_a_writable_store_is_left_without_a_probe(store: Store) -> None:
 
 @pytest.mark.parametrize("parts", [("..",), ("a", "..", "b"), ("a/../../b",), ("/etc/passwd",), ("a", "/etc/passwd")])
 def test_a_path_that_leaves_the_store_is_refused(local: Store, parts: tuple[str, ...]) -> None:
-    with pytest.raises(StoreError, match=r"leaves its store .*study; give a path below it"):
+    with pytest.raises(StoreError, match=r"is outside of the store .*study; give a relative path without"):
         local.path(*parts)
 
 
 @pytest.mark.parametrize("call", ["read", "exists", "delete", "folders", "at"])
 def test_no_call_leaves_the_store(local: Store, call: str) -> None:
-    with pytest.raises(StoreError, match="leaves its store"):
+    with pytest.raises(StoreError, match="is outside of the store"):
         getattr(local, call)("../other")
 
 
 def test_no_write_leaves_the_store(local: Store, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="leaves its store"):
+    with pytest.raises(StoreError, match="is outside of the store"):
         local.write("../other", "1")
     assert not (tmp_path / "other").exists()
 
@@ -169,7 +169,7 @@ def test_a_folder_and_a_file_uri_are_local(root: str, is_local: bool) -> None:
 
 
 def test_a_remote_file_has_no_local_path() -> None:
-    with pytest.raises(StoreError, match="store memory://x is not a local folder; copy the file first"):
+    with pytest.raises(StoreError, match="store memory://x is not a local folder; copy the file to a local folder first"):
         Store("memory://x").local_path("study.db")
 
 
@@ -183,7 +183,9 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     local.write("record.json", "old")
     with monkeypatch.context() as patched:
         patched.setattr(os, broken, fail)
-        with pytest.raises(StoreError, match=r"cannot write .*record.json: .*No space left on device; give a place that can"):
+        with pytest.raises(
+            StoreError, match=r"cannot write .*record.json: .*No space left on device; give a folder or URI that can"
+        ):
             local.write("record.json", "new")
     assert local.read("record.json") == b"old"
     assert os.listdir(local.root) == ["record.json"]
@@ -221,10 +223,10 @@ def test_files_of_a_study_can_be_read_by_others(local: Store) -> None:
     assert local.local_path("x").stat().st_mode & 0o777 == 0o644
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     """The store would have to lie below a file; permissions would not stop root."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match=r"cannot write .*file/study/.probe-.*; give a place that can be written"):
+    with pytest.raises(StoreError, match=r"cannot write .*file/study/.probe-.*; give a folder or URI that can be written"):
         Store(str(tmp_path / "file" / "study")).check_writable()
 
 
@@ -238,7 +240,7 @@ def test_json_without_a_meaning_is_refused(local: Store, number: float) -> None:
 @pytest.mark.parametrize("damaged", [b'{"a": 1', b"", b"\xff\xfe"])
 def test_damaged_json_is_named_with_what_to_do(local: Store, damaged: bytes) -> None:
     local.write("x.json", damaged)
-    with pytest.raises(StoreError, match=r"x.json is damaged \(.*\); restore it, or delete it to have it made again"):
+    with pytest.raises(StoreError, match=r"x.json is damaged \(.*\); restore it, or delete it so that it is made again"):
         local.read_json("x.json")
 
 
@@ -248,10 +250,10 @@ def test_a_file_that_another_node_wrote_is_seen_although_the_folder_was_listed_b
     assert not filesystem.dircache.use_listings_cache
 
 
-def test_a_lock_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_lock_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(StoreError, match=r"cannot write .*file/study/\.lock: .*; give a place that can be written"),
+        pytest.raises(StoreError, match=r"cannot write .*file/study/\.lock: .*; give a folder or URI that can be written"),
         study_lock(Store(str(tmp_path / "file" / "study"))),
     ):
         pass
@@ -285,7 +287,7 @@ def test_a_study_in_use_is_refused_and_its_holder_named(local: Store) -> None:
     with running(HOLD, local.root, wait_for="held") as holder:
         with (
             pytest.raises(
-                StudyInUseError, match=rf"study .*study is in use by process {holder.pid} on .*; wait for it or end it"
+                StudyInUseError, match=rf"study .*study is in use by process {holder.pid} on .*; wait until it ends or stop it"
             ),
             study_lock(local, wait_seconds=0.2),
         ):

@@ -87,8 +87,8 @@ def test_a_trial_leaves_its_set_a_picture_and_a_record(study: Store) -> None:
     assert not study.exists(f"trials/{config.trial_id}/progress.json")
 
 
-def test_steps_are_told_and_the_last_one_told_is_on_the_store(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With no time between them every step is told, and what is on the store then is the step before."""
+def test_steps_are_reported_and_the_last_one_told_is_on_the_store(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a minimum interval every step is reported, and the store then has the progress of the step before."""
     monkeypatch.setattr(trial, "TOLD_SECONDS", 0.0)
     monkeypatch.setattr(trial, "CHECKPOINT_SECONDS", 0.0)
     config = trial_config()
@@ -138,7 +138,7 @@ def test_a_hopeless_trial_is_stopped_half_way_and_says_so(study: Store) -> None:
     assert record.state == "pruned"
     assert [reading.fraction for reading in record.readings] == [0.0, 0.5]
     assert record.error is not None
-    assert "beyond twice the margin" in record.error
+    assert "above twice the margin" in record.error
     assert record.gap is None
 
 
@@ -252,7 +252,9 @@ def test_a_damaged_checkpoint_is_named_with_what_to_do(tmp_path: Path) -> None:
     assert checkpoint.load() is None
     checkpoint.save({"images": torch.ones(50)})
     folder.write("checkpoint.safetensors", folder.read("checkpoint.safetensors")[:100])
-    with pytest.raises(StoreError, match=r"checkpoint\.safetensors is damaged \(.*\); delete it and progress\.json beside it"):
+    with pytest.raises(
+        StoreError, match=r"checkpoint\.safetensors is damaged \(.*\); delete it and the progress\.json in the same folder"
+    ):
         checkpoint.load()
 
 
@@ -262,12 +264,12 @@ def test_threads_are_those_of_the_config(study: Store, restored_threads: None) -
 
 
 def test_a_trial_without_a_baseline_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="has no baseline, so no gap can be taken"):
+    with pytest.raises(StoreError, match="has no baseline to measure the gap from"):
         run_trial(trial_config(), Store(str(tmp_path)), lambda reading: None)
 
 
 def test_other_data_than_the_configs_is_refused(study: Store) -> None:
-    with pytest.raises(DataError, match="put the same data back, or start a new study"):
+    with pytest.raises(DataError, match="restore the original data, or start a new study"):
         run_trial(trial_config(data_sha256="0" * 64), study, lambda reading: None)
 
 
@@ -305,7 +307,7 @@ def test_a_baseline_network_is_trained_once(study: Store, monkeypatch: pytest.Mo
 
 def test_a_damaged_baseline_is_named(study: Store) -> None:
     study.write("baseline/baseline.json", "{}")
-    with pytest.raises(StoreError, match=r"baseline\.json is damaged .* delete it to have it built again"):
+    with pytest.raises(StoreError, match=r"baseline\.json is damaged .* delete it, and the search builds it again"):
         baseline.read_baseline(study)
 
 
@@ -338,7 +340,7 @@ def test_confirmation_refuses_a_set_that_was_changed(study: Store) -> None:
     run_trial(config, study, lambda reading: None)
     name = f"trials/{config.trial_id}/images.safetensors"
     study.write(name, study.read(name) + b" ")
-    with pytest.raises(StoreError, match="is not the file that the trial wrote"):
+    with pytest.raises(StoreError, match="has changed: its hash differs from the one in the trial's record"):
         confirm.train_confirm_network(config, 0, study)
 
 

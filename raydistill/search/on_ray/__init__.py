@@ -1,4 +1,4 @@
-"""Trials and networks on Ray: the only folder that imports it."""
+"""Runs trials and networks on Ray. No other folder imports Ray."""
 
 from raydistill.errors import ClusterError, NodeError, ResourcesError
 from raydistill.search.on_ray.executor import RayExecutor

@@ -1,6 +1,6 @@
-"""Joins a cluster, or says why not: it is not there, it asks for a token, ours is not its own.
+"""Joins a cluster, or reports why that fails: there is no cluster, or the token is missing or wrong.
 
-Asked before Ray is, which tries for twenty seconds and then says only that it could not connect.
+This is checked before `ray.init`, which tries for twenty seconds and then reports only that it cannot connect.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ PATIENCE = {
     "RAY_agent_register_timeout_ms": "300000",
     "RAY_worker_register_timeout_seconds": "300",
 }
-"""Environment of a cluster that starts here, unless a person has set it: how long its processes may take to come up.
+"""Environment of a cluster that is started here, unless the user has set it: how long its processes may take to start.
 
-Ray's own 30 to 100 seconds are not enough on a machine whose cores are all at work: it gives up and leaves half a cluster behind.
+Ray's own 30 to 100 seconds are too short on a machine whose cores are all busy: Ray gives up and leaves half a cluster running.
 """
-SUBMIT = "to send a search from a machine that is no node, write `raydistill submit`"
+SUBMIT = "to start a search from a machine that is not a node of the cluster, use `raydistill submit`"
 
 
 def join(address: str) -> BaseContext:
     """Start a cluster on this machine (`local`), or join the one at an address.
 
     Raises:
-        ClusterError: it is not there, refuses our token, or cannot be joined from this machine.
+        ClusterError: there is no cluster, it refuses the token, or it cannot be joined from this machine.
     """
     if address == "local":
         be_patient()
@@ -64,17 +64,17 @@ def be_patient() -> None:
 
 
 def check_gcs(address: str) -> None:
-    """Ask the cluster that `ray.init(address)` would join whether it is there and takes our token.
+    """Check that the cluster that `ray.init(address)` would join exists and accepts the token.
 
     Raises:
-        ClusterError: it is not, or does not.
+        ClusterError: there is no cluster, or it refuses the token.
     """
     if "://" in address:
-        raise ClusterError(f"--address {address}; auto on a node of the cluster, or host:port, is wanted; {SUBMIT}")
+        raise ClusterError(f"--address {address}; expected host:port, or auto on a node of the cluster; {SUBMIT}")
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     try:
         if address == "auto":
-            # As ray.init does: a token that is found is used where the cluster is found too, but not for a stated address.
+            # Like ray.init: a token found on this machine is used for the address auto, but not for a given address.
             maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
         gcs = canonicalize_bootstrap_address_or_die(address)
         with init_grpc_channel(gcs) as channel:
@@ -82,8 +82,8 @@ def check_gcs(address: str) -> None:
             stub.CheckAlive(CheckAliveRequest(), timeout=WAIT_SECONDS)
     except ConnectionError as error:
         raise ClusterError(
-            f"--address {address} finds no Ray on this machine; run the command on a node of the cluster, or give host:port; "
-            f"{SUBMIT}"
+            f"--address {address}: Ray does not run on this machine; run the command on a node of the cluster, or give "
+            f"host:port; {SUBMIT}"
         ) from error
     except AuthenticationError as error:
         raise ClusterError(refused(address, is_token_sent=_is_token_used())) from error
@@ -97,12 +97,12 @@ def check_gcs(address: str) -> None:
 
 
 def refused(address: str, *, is_token_sent: bool) -> str:
-    """What to say where a token is missing or wrong."""
-    cause = "the one found here is not its own" if is_token_sent else "none was sent"
+    """The message for a missing or wrong token."""
+    cause = "the token of this machine is a different one" if is_token_sent else "none was sent"
     return (
-        f"the cluster at {address} asks for a token, and {cause}. It is looked for in {TOKEN_PLACES}; RAY_AUTH_MODE is "
-        f"{os.environ.get('RAY_AUTH_MODE', 'unset')}. Put the cluster's token there (that of the machine where `ray up` ran) and "
-        "set RAY_AUTH_MODE=token"
+        f"the cluster at {address} requires a token, and {cause}. Ray looks for it in {TOKEN_PLACES}; RAY_AUTH_MODE is "
+        f"{os.environ.get('RAY_AUTH_MODE', 'unset')}. Put the cluster's token there (the one of the machine where `ray up` ran) "
+        "and set RAY_AUTH_MODE=token"
     )
 
 
@@ -112,10 +112,10 @@ def _is_token_used() -> bool:
 
 
 def token_headers() -> dict[str, str]:
-    """The header with the token that Ray finds on this machine now; empty where there is none.
+    """The HTTP header with the token that Ray finds on this machine; empty if there is none.
 
     Raises:
-        ClusterError: a variable points to a token that cannot be read.
+        ClusterError: an environment variable names a token file that cannot be read.
     """
     loader = AuthenticationTokenLoader.instance()
     loader.reset_cache()
@@ -124,7 +124,7 @@ def token_headers() -> dict[str, str]:
     except AuthenticationError as error:
         cause = str(error).partition(". ")[0]
         raise ClusterError(
-            f"the token cannot be read ({cause}); it is looked for in {TOKEN_PLACES}: put it there, or unset what leads elsewhere"
+            f"the token cannot be read ({cause}); Ray looks for it in {TOKEN_PLACES}: put it there, or unset the variable"
         ) from error
 
 
@@ -135,22 +135,22 @@ def has_authentication(dashboard: str) -> bool:
         dashboard: its address, `http://host:port`.
 
     Raises:
-        ClusterError: no dashboard of Ray answers there.
+        ClusterError: no Ray dashboard answers at the address.
     """
-    how = "give --address http://host:8265; `ray dashboard cluster.yaml` brings a cluster's to http://127.0.0.1:8265"
+    how = "give --address http://host:8265; `ray dashboard cluster.yaml` makes a cluster's available at http://127.0.0.1:8265"
     if not dashboard.startswith(("http://", "https://")):
-        raise ClusterError(f"--address {dashboard}; the address of a dashboard is wanted: {how}")
+        raise ClusterError(f"--address {dashboard}; expected the address of a Ray dashboard: {how}")
     try:
         with urllib.request.urlopen(f"{dashboard.rstrip('/')}/api/jobs/", timeout=WAIT_SECONDS) as answer:
             jobs = json.load(answer)
     except urllib.error.HTTPError as error:
         if error.code == 401:
             return True
-        raise ClusterError(f"{dashboard} answers with HTTP {error.code}, as no dashboard of Ray does: {how}") from error
+        raise ClusterError(f"{dashboard} answers with HTTP {error.code}, so it is not a Ray dashboard: {how}") from error
     except ValueError as error:
-        raise ClusterError(f"{dashboard} answers, but not as a dashboard of Ray: {how}") from error
+        raise ClusterError(f"{dashboard} answers, but is not a Ray dashboard: {how}") from error
     except OSError as error:
         raise ClusterError(f"nothing answers at {dashboard} ({getattr(error, 'reason', error)}); {how}") from error
     if not isinstance(jobs, list):
-        raise ClusterError(f"{dashboard} answers, but not as a dashboard of Ray: {how}")
+        raise ClusterError(f"{dashboard} answers, but is not a Ray dashboard: {how}")
     return False

@@ -1,4 +1,4 @@
-"""What a cluster can hold: live nodes, and node types that its autoscaler may start."""
+"""The capacity of a cluster: running nodes, and node types that its autoscaler may start."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from raydistill.errors import ResourcesError
 from raydistill.spaces.sections import ResourcesConfig
 
 HEAD = "node:__internal_head__"
-"""The resource that Ray gives to the head node alone."""
+"""A resource that Ray assigns only to the head node."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeShape:
-    """One kind of node, and how many there are or may be."""
+    """A type of node, and the number of such nodes that run or may be started."""
 
     name: str
     cpus: float
@@ -27,12 +27,12 @@ class NodeShape:
     count: int
 
     def trials(self, resources: ResourcesConfig) -> int:
-        """Trials that all nodes of this kind hold at once."""
+        """Number of trials that all nodes of this type can run at the same time."""
         by_cpu = int(self.cpus // resources.cpus_per_trial)
         share = resources.gpus_per_trial
         if share == 0:
             return self.count * by_cpu
-        # A share lies within one GPU: two thirds do not go into two halves.
+        # A fraction of a GPU must be on one GPU: a trial with two thirds of a GPU cannot use halves of two.
         by_gpu = int(self.gpus // share) if share >= 1 else int(self.gpus) * int(1 / share + 1e-9)
         return self.count * min(by_cpu, by_gpu)
 
@@ -41,26 +41,26 @@ class NodeShape:
 
 
 def trials_at_once(live: Sequence[NodeShape], startable: Sequence[NodeShape], resources: ResourcesConfig) -> int:
-    """How many trials the cluster can hold at once, grown to its limit.
+    """Number of trials that the cluster can run at the same time, when the autoscaler has started all nodes.
 
     Raises:
-        ResourcesError: not one.
+        ResourcesError: no node has the resources for a trial.
     """
     now = sum(shape.trials(resources) for shape in live)
     grown = sum(shape.trials(resources) for shape in startable)
     if now == 0 and grown == 0:
         kinds = ", ".join(dict.fromkeys(str(shape) for shape in (*live, *startable))) or "none"
         raise ResourcesError(
-            f"one trial asks for {resources.cpus_per_trial} CPUs and {resources.gpus_per_trial:g} GPUs, and no node holds that; "
-            f"nodes, live or to be started: {kinds}. Lower resources.cpus_per_trial or resources.gpus_per_trial, or give the "
+            f"a trial needs {resources.cpus_per_trial} CPUs and {resources.gpus_per_trial:g} GPUs, but no node has that many; "
+            f"nodes that run or may be started: {kinds}. Lower resources.cpus_per_trial or resources.gpus_per_trial, or give the "
             "--address of a cluster with such a node"
         )
-    # A live node may be one of those that the autoscaler started, so the two are not added.
+    # A running node may be one that the autoscaler started, so the two numbers are not added.
     return max(now, grown)
 
 
 def live_nodes() -> list[NodeShape]:
-    """The cluster's live nodes."""
+    """The cluster's running nodes."""
     return [
         NodeShape(
             name=node["NodeManagerAddress"], cpus=node["Resources"].get("CPU", 0), gpus=node["Resources"].get("GPU", 0), count=1
@@ -73,8 +73,8 @@ def live_nodes() -> list[NodeShape]:
 def startable_nodes() -> list[NodeShape]:
     """Node types that the cluster's autoscaler may start.
 
-    From the GCS where something reports them there. Ray 2.60's own autoscaler does not: `ray up` leaves its configuration in the
-    head's home folder, so a task without CPUs reads it there.
+    Read from the GCS if they are reported there. Ray 2.60's own autoscaler does not report them, but `ray up` stores its
+    configuration in the head node's home folder, where a task without CPUs reads it.
     """
     reported = ray._private.state.state.get_cluster_config()
     if reported is not None and reported.node_group_configs:
@@ -87,13 +87,13 @@ def startable_nodes() -> list[NodeShape]:
 
 
 def read_bootstrap_config() -> str | None:
-    """The configuration with which `ray up` started this head, or None."""
+    """The configuration with which `ray up` started this head node, or None."""
     path = Path("~/ray_bootstrap_config.yaml").expanduser()
     return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
 def node_types(bootstrap_config: str | None) -> list[NodeShape]:
-    """The node types in a configuration as `ray up` completes it; those that it never starts are left out."""
+    """The node types in a configuration that `ray up` has completed, without those that it never starts."""
     if bootstrap_config is None:
         return []
     config: Mapping[str, Any] = yaml.safe_load(bootstrap_config)
@@ -110,5 +110,5 @@ def _worker_types(types: Mapping[str, Mapping[str, Any]], limit: int) -> Iterabl
 
 
 def _finite(count: int) -> int:
-    """Ray writes no limit as -1."""
+    """Replace -1, which means no limit to Ray, by a large number."""
     return 1000 if count == -1 else count

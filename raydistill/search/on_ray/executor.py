@@ -1,4 +1,4 @@
-"""Starts or joins a Ray cluster and carries a search out on it."""
+"""Starts or joins a Ray cluster and runs a search on it."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ from raydistill.storage.store import Store
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Ctrl-C is ours: Tune's own handler would end its loop as if all were done.
+    # On Ctrl-C Tune's own handler would end its loop as if all trials were done.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    # The records are the log.
+    # The records replace Tune's result logs.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    # A lost process is told through the watcher, in a line.
+    # The watcher reports a lost process in one line.
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    # The newer output prints a table of its own whatever the verbosity.
+    # The newer output prints its own table at every verbosity.
     "RAY_AIR_NEW_OUTPUT": "0",
 }
-"""Environment of Ray, unless a person has set it."""
+"""Environment variables for Ray; values that the user has set are kept."""
 
 LOOK_SECONDS = 5.0
-"""How often it is looked whether jobs wait for nodes."""
+"""Interval at which the executor checks whether jobs wait for nodes."""
 
 
 class RayExecutor:
-    """Carries jobs and trials out on Ray; starts or joins the cluster when it is first used."""
+    """Runs jobs and trials on Ray; starts or joins the cluster at its first use."""
 
     def __init__(self, address: str | None, resources: ResourcesConfig) -> None:
         """Prepare.
 
         Args:
-            address: of a running cluster; None takes RAY_ADDRESS, which a submitted job finds set, or starts one on this machine.
-            resources: of one trial, and how many at once.
+            address: of a running cluster; None means RAY_ADDRESS (set in a submitted job), or a new cluster on this machine.
+            resources: resources of one trial, and the number of trials at the same time.
         """
         self._address = address
         self._resources = resources
@@ -61,17 +61,17 @@ class RayExecutor:
         self._startable: list[NodeShape] = []
 
     def require(self, needs: NodeNeeds) -> None:
-        """Have every node of a cluster that was not started here looked at before its first work."""
+        """Have every node checked before its first work, unless the cluster is started here."""
         self._needs = needs
 
     def run_jobs(self, jobs: Sequence[Job], watcher: Watcher) -> None:
-        """Run jobs side by side as tasks with a trial's resources.
+        """Run jobs in parallel, as tasks with the resources of a trial.
 
         Raises:
-            ClusterError: the cluster is not there, or may not be used.
-            ResourcesError: no node can hold one.
-            NodeError: a node has other code, or does not see the store or the data.
-            Exception: what a job raised.
+            ClusterError: there is no cluster, or it refuses the token.
+            ResourcesError: no node has the resources for a job.
+            NodeError: a node has another version of the code, or cannot read the store or the data.
+            Exception: the error that a job raised.
         """
         self._start(watcher)
         task = ray.remote(num_cpus=self._resources.cpus_per_trial, num_gpus=self._resources.gpus_per_trial)(_call)
@@ -79,22 +79,22 @@ class RayExecutor:
         waiting = Waiting("networks", self._resources, self._startable, watcher)
         while running:
             ended, running = ray.wait(running, timeout=LOOK_SECONDS)
-            # Ray does not say cheaply which tasks run, but where no node holds one, all wait.
+            # Ray has no cheap way to tell which tasks run; but if no node has the resources, all of them wait.
             waiting.look(0 if ended or holds_one(self._resources) else len(running))
             for done in ended:
                 try:
                     ray.get(done)
                 except RayTaskError as error:
-                    # The task's traceback is in the error; what it raised is what a caller can act on.
+                    # Raise the job's own error, which callers handle; the task's traceback stays attached as its cause.
                     raise error.cause from error
                 watcher.job_done()
 
     def run_trials(self, solver: Solver, study: Store, data_root: DataRoot, watcher: Watcher) -> None:
-        """Run trials through Tune until the solver gives no more.
+        """Run trials through Tune until the solver proposes no more.
 
         Raises:
-            ResourcesError: no node can hold one.
-            NodeError: a node has other code, or does not see the store or the data.
+            ResourcesError: no node has the resources for a trial.
+            NodeError: a node has another version of the code, or cannot read the store or the data.
             StoreError: the study cannot be read or written.
         """
         at_once = self._start(watcher)
@@ -103,7 +103,7 @@ class RayExecutor:
         run_with_tune(solver, study, data_root, watcher, self._resources, at_once, waiting, self._question)
 
     def close(self) -> None:
-        """Leave the cluster; one that was started here ends."""
+        """Leave the cluster; a cluster that was started here is shut down."""
         if self._is_ours:
             ray.shutdown()
             self._is_ours = False
@@ -113,12 +113,12 @@ class RayExecutor:
             self._needs.study.delete_folder(FOLDER)
 
     def _start(self, watcher: Watcher) -> int:
-        """Be on a cluster that can hold a trial; gives how many it holds at once."""
+        """Start or join a cluster; returns the number of trials that it can run at the same time."""
         if self._at_once is not None:
             return self._at_once
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)
-        # Tune warns that results it was told not to write cannot be read.
+        # Tune warns about missing results, although writing them is disabled.
         logging.getLogger("ray.tune").setLevel(logging.ERROR)
         address = self._address or os.environ.get("RAY_ADDRESS") or "local"
         if not ray.is_initialized():

@@ -1,9 +1,8 @@
-"""What a running trial tells Prometheus, through Ray's metrics endpoint of the node that it runs on.
+"""The metrics of a running trial for Prometheus, through the Ray metrics endpoint of its node.
 
 Each gauge is exported as `ray_raydistill_<name>`. Its tags are study, method and the trial's ask number; Ray adds node and
-process. A trial has a process of its own, and one more if that was lost, so that a study leaves at most twice `budget.trials`
-series per gauge. A series lives as long as the process: Ray exports it every 10 seconds, and forgets it 20 seconds after the last
-export.
+process. A trial has a process of its own, and one more if that was lost, so a study creates at most twice `budget.trials` series
+per gauge. A series ends with its process: Ray exports it every 10 seconds, and drops it 20 seconds after the last export.
 """
 
 from __future__ import annotations
@@ -20,20 +19,20 @@ PREFIX = "raydistill_"
 TAGS = ("study", "method", "trial")
 GAUGES = {
     "accuracy_fraction": "Mean accuracy on the select images at the last reading, 0 to 1",
-    "gap": "Full-data accuracy minus that, as a fraction",
-    "ipc": "Images per class of the set that is distilled",
+    "gap": "Full-data accuracy minus the accuracy at the last reading, as a fraction",
+    "ipc": "Images per class of the set being distilled",
     "step": "Image updates done",
-    "seconds": "Seconds since the trial began in this process",
-    "gpu_memory_bytes": "Most device memory that the trial has held; absent on a CPU",
+    "seconds": "Seconds since the trial started in this process",
+    "gpu_memory_bytes": "Peak device memory of the trial; absent on a CPU",
 }
-"""Name, without the prefix, to its description."""
+"""Description by name, without the prefix."""
 
 
 class TrialGauges:
     """The gauges of the trial that runs in this process."""
 
     def __init__(self, study: str, config: TrialConfig[Any]) -> None:
-        """Set what is known before the trial begins."""
+        """Create the gauges, and set the values that are known before the trial begins."""
         self._is_on_gpu = config.device == "cuda"
         tags = {"study": study, "method": config.method.name, "trial": str(config.ask_number)}
         self._gauges = {name: Gauge(PREFIX + name, text, tag_keys=TAGS) for name, text in GAUGES.items()}
@@ -42,12 +41,12 @@ class TrialGauges:
         self._gauges["ipc"].set(config.ipc)
 
     def reading(self, reading: Reading) -> None:
-        """Set what a reading says."""
+        """Set accuracy and gap."""
         self._gauges["accuracy_fraction"].set(reading.accuracy_fraction)
         self._gauges["gap"].set(reading.gap)
 
     def step(self, step: int, seconds: float) -> None:
-        """Set how far the trial is."""
+        """Set the progress of the trial."""
         self._gauges["step"].set(step)
         self._gauges["seconds"].set(seconds)
         if self._is_on_gpu:

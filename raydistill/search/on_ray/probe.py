@@ -1,6 +1,7 @@
-"""Whether nodes can work for a study: the driver's code, a store that both see, the study's data.
+"""Checks that nodes meet a study's requirements: the driver's code, a shared store, the study's data.
 
-Asked of every live node before its first work, and by each process of a trial or a job as its first act, for nodes join later.
+The driver checks every running node before its first work. Each process of a trial or a job checks its own node first, because
+nodes may join later.
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ from raydistill.storage.record import code_sha256, versions
 from raydistill.storage.store import Store
 
 FOLDER = ".nodes"
-"""In the study while a search runs: what the driver wrote for nodes to read, and what they wrote back."""
+"""Folder in the study while a search runs: the file that the driver writes for nodes to read, and their answers."""
 VERSION_SECONDS = 120.0
 LOOK_SECONDS = 900.0
-"""A node may have to copy the data first."""
+"""Long, because a node may have to copy the data first."""
 
 
 class Question(Config):
-    """What a node is asked; travels as JSON."""
+    """The requirements that a node checks; sent as JSON."""
 
     number: str
-    """Names the driver's file, and is what it holds."""
+    """Name and content of the driver's file."""
     study: str
     dataset: dict[str, Any]
     data_sha256: str
@@ -46,7 +47,7 @@ class Question(Config):
 
 
 def pose(needs: NodeNeeds) -> str:
-    """Write the file that every node must see, and give the question as JSON.
+    """Write the file that every node must be able to read; returns the question as JSON.
 
     Raises:
         StoreError: the study cannot be written.
@@ -65,44 +66,45 @@ def pose(needs: NodeNeeds) -> str:
 
 
 def check_nodes(question: str, study: Store, resources: ResourcesConfig, watcher: Watcher) -> None:
-    """Ask every live node that can hold a trial, all at once.
+    """Check every running node that has the resources for a trial, all in parallel.
 
     Raises:
-        NodeError: one has other code, or does not see the store or the data, or does not answer; named.
+        NodeError: a node has another version of the code, cannot read the store or the data, or does not answer; the message
+            names the node.
     """
     nodes = [node for node in ray.nodes() if node["Alive"] and _holds_one(node, resources)]  # type: ignore[no-untyped-call]
     asked = Question.model_validate_json(question)
     for node, found in zip(nodes, _answers(nodes, _code(), (), VERSION_SECONDS), strict=True):
         if said := other_code(asked, *found):
             raise NodeError(f"node {_name(node)} {said}")
-    watcher.note(f"Nodes with this driver's code: {len(nodes)}; they look at the store and the data")
+    watcher.note(f"Nodes with the driver's code: {len(nodes)}; they now check the store and the data")
     for node, refused in zip(nodes, _answers(nodes, _refusal_to_driver, (question,), LOOK_SECONDS), strict=True):
         if refused is not None:
             raise NodeError(f"node {_name(node)} {refused}")
         if study.read_or_none(f"{FOLDER}/{asked.number}-{node['NodeID']}") != asked.number.encode():
             raise NodeError(
-                f"node {_name(node)} wrote into its {study.root}, and the driver does not see it there: give a --store that all "
-                "nodes share, a shared folder or s3://"
+                f"node {_name(node)} wrote a file into {study.root}, but the driver does not find it there: give a --store that "
+                "all nodes share, a shared folder or s3://"
             )
 
 
 def other_code(asked: Question, version: str, code: str) -> str | None:
-    """What is wrong with a node's package, or None."""
+    """Why a node's version of raydistill is wrong, or None."""
     if code == asked.code_sha256:
         return None
     return (
-        f"runs raydistill {version} (code {code[:12]}), and the driver raydistill {asked.version} (code "
-        f"{asked.code_sha256[:12]}): install the same on every node"
+        f"runs raydistill {version} (code {code[:12]}), but the driver runs raydistill {asked.version} (code "
+        f"{asked.code_sha256[:12]}): install the same version on every node"
     )
 
 
 @functools.cache
 def refusal(question: str, is_probe: bool = False) -> str | None:
-    """Look from this process; why its node cannot work for the study, or None. Once per process and question.
+    """Check the requirements from this process; returns why its node does not meet them, or None. Cached per process.
 
     Args:
-        question: as `pose` gives it.
-        is_probe: answer under the node's own name, where the driver looks.
+        question: from `pose`.
+        is_probe: whether the driver asks, which then reads the answer from a file named after the node.
     """
     asked = Question.model_validate_json(question)
     if said := other_code(asked, _version(), code_sha256()):
@@ -113,17 +115,17 @@ def refusal(question: str, is_probe: bool = False) -> str | None:
     try:
         if study.read_or_none(name) != asked.number.encode():
             return (
-                f"does not see the study: {study.path(name)}, which the driver wrote, is not there; give a --store that every "
-                "node sees, a shared folder under the same path or s3://"
+                f"cannot read the study: the driver wrote {study.path(name)}, but the node does not find it; give a --store that "
+                "all nodes share, a shared folder with the same path or s3://"
             )
         study.write(answer if is_probe else f"{answer}-{uuid.uuid4().hex}", asked.number)
         found = load_splits(dataset_config(asked.dataset), as_data_root(asked.data_root)).sha256
     except (StoreError, DataError) as error:
-        return f"cannot work for the study: {error}"
+        return f"cannot use the store or the data: {error}"
     if found != asked.data_sha256:
         return (
-            f"has other data: data set {asked.dataset['name']} has hash {found[:12]} there and {asked.data_sha256[:12]} at the "
-            "driver; put the same files on every node, or give a --data-root that all share"
+            f"has different data: data set {asked.dataset['name']} has hash {found[:12]} there and {asked.data_sha256[:12]} at "
+            "the driver; put the same files on every node, or give a --data-root that all nodes share"
         )
     return None
 
@@ -133,7 +135,7 @@ def _refusal_to_driver(question: str) -> str | None:
 
 
 def here(refused: str) -> str:
-    """A refusal with this machine's name."""
+    """A refusal, with this machine's name in front."""
     return f"node {socket.gethostname()} {refused}"
 
 
@@ -142,7 +144,7 @@ def _version() -> str:
 
 
 def _code() -> Callable[[], tuple[str, str]]:
-    """A function that travels by value, because a node with other code may not have this module."""
+    """A function that is pickled by value, because a node with another version may not have this module."""
 
     def look() -> tuple[str, str]:
         try:
@@ -155,7 +157,7 @@ def _code() -> Callable[[], tuple[str, str]]:
 
 
 def _answers(nodes: Sequence[dict[str, Any]], function: Callable[..., Any], given: tuple[Any, ...], seconds: float) -> list[Any]:
-    """What a function gives on each node, without waiting for free CPUs."""
+    """The result of a function on each node, without waiting for free CPUs."""
     task = ray.remote(num_cpus=0, max_retries=0)(function)
     running = [
         task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(*given)
@@ -171,7 +173,7 @@ def _answers(nodes: Sequence[dict[str, Any]], function: Callable[..., Any], give
         except RayError as error:
             last = str(error).strip().rpartition("\n")[2]
             raise NodeError(
-                f"node {_name(node)} could not be looked at ({last}); see to it, or take it out of the cluster"
+                f"node {_name(node)} could not be checked ({last}); repair it, or remove it from the cluster"
             ) from error
     return answers
 

@@ -14,39 +14,39 @@ from raydistill.errors import ClusterError
 from raydistill.search.on_ray.access import has_authentication, refused, token_headers
 
 OVERRIDING = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
-"""Variables that Ray's client obeys in place of the address it is given."""
+"""Environment variables that Ray's client uses instead of the given address."""
 
 TALKATIVE = ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")
-"""Loggers that tell of each upload."""
+"""Loggers that report each upload."""
 
 
 def submit_job(
     dashboard: str, command: str, folder: Path, metadata: Mapping[str, str], *, allow_unauthenticated: bool = False
 ) -> str:
-    """The submission id of a job that now runs, or waits to run, on the cluster's head.
+    """Submit a job, which runs on the cluster's head node; returns its submission id.
 
     Args:
         dashboard: address of the cluster's dashboard, `http://host:port`.
-        command: what the job runs, for a shell.
-        folder: goes to the cluster and is the job's working folder there.
+        command: shell command of the job.
+        folder: uploaded to the cluster; the working folder of the job.
         metadata: shown with the job; `job_name` is its name.
-        allow_unauthenticated: take a cluster that asks nobody for a token.
+        allow_unauthenticated: accept a cluster that requires no token.
 
     Raises:
-        ClusterError: no cluster answers there, the token is missing or wrong, or nothing is asked for one.
+        ClusterError: no cluster answers at this address, the token is missing or wrong, or the cluster requires no token.
     """
     for name in OVERRIDING:
         if os.environ.get(name, dashboard) != dashboard:
             raise ClusterError(
-                f"--address {dashboard}, and {name} is {os.environ[name]}, which Ray would take in its place; "
-                f"one of them is wanted: unset {name}, or give its value to --address"
+                f"--address is {dashboard}, but {name} is {os.environ[name]}, which Ray would use instead; "
+                f"unset {name}, or give its value as --address"
             )
     is_guarded = has_authentication(dashboard)
     if not is_guarded and not allow_unauthenticated:
         raise ClusterError(
-            f"the cluster at {dashboard} asks for no token: whoever reaches it can run anything on its nodes. Only clusters with "
-            "RAY_AUTH_MODE=token are taken: start it as cluster.yaml does, or give --allow-unauthenticated if you trust everyone "
-            "who can reach it"
+            f"the cluster at {dashboard} requires no token: everyone who can reach it can run any code on its nodes. Only "
+            "clusters with RAY_AUTH_MODE=token are accepted: start it as cluster.yaml does, or give --allow-unauthenticated if "
+            "you trust everyone who can reach it"
         )
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -58,5 +58,5 @@ def submit_job(
         raise ClusterError(refused(dashboard, is_token_sent=bool(headers))) from error
     except (ConnectionError, RuntimeError) as error:
         raise ClusterError(
-            f"the cluster at {dashboard} did not take the job: {error}; look at its dashboard, then try again"
+            f"the cluster at {dashboard} did not accept the job: {error}; check its dashboard, then try again"
         ) from error

@@ -1,9 +1,9 @@
-"""What runs in a trial's process: the trial, its line in the log for each reading, its gauges, its name on the dashboard.
+"""Code that runs in a trial's process: the trial, a log line for each reading, its gauges, its name on the dashboard.
 
-Every trial has a process of its own. Ray asks for an actor's name (its representation) once, when its process starts, and sends
-it with the answer to that start; a process that ran several trials would go by the first one's name, or by none that helps. To
-start one costs a trial 4.9 s on two cores, nearly all of it imports, where a process that is used again costs 0.07 s
-(`raydistill bench --tune`). In return each trial has its row on the Actors page, its own log, and its memory back for certain.
+Every trial has a process of its own. Ray reads the name of an actor (its repr) only once, when the process starts, so a process
+that ran several trials would keep the first one's name. Starting a process takes 4.9 s per trial on two cores, nearly all of it
+imports; reusing one takes 0.07 s (`raydistill bench --tune`). In return each trial has its own row on the Actors page and its own
+log, and its memory is certainly freed.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from raydistill.storage.record import Reading
 from raydistill.storage.store import Store
 
 REPORT_SECONDS = 10.0
-"""How often the driver is told of a step; the trial waits until it has taken that in."""
+"""Interval of step reports to the driver; the trial waits until the driver has received a report."""
 REFUSED = "refused"
-"""Key of the one report of a trial whose node cannot work for the study."""
+"""Key of the only report of a trial whose node does not meet the study's requirements."""
 
 
 def _run(config: dict[str, Any]) -> None:
@@ -45,7 +45,7 @@ def _run(config: dict[str, Any]) -> None:
 
 
 class _Teller:
-    """Tells the driver, the log and the gauges how far the trial is."""
+    """Reports the trial's progress to the driver, the log and the gauges."""
 
     def __init__(self, study: str, trial: TrialConfig[Any], gauges: TrialGauges) -> None:
         self._study = study
@@ -69,7 +69,7 @@ class _Teller:
 
 
 def log_line(study: str, trial: TrialConfig[Any], reading: Reading, seconds: float) -> str:
-    """A reading as a line of keys and values; accuracy and gap as fractions, seconds since the trial began in this process."""
+    """A reading as a log line of keys and values; accuracy and gap are fractions, seconds count from the process's start."""
     return (
         f"study={study} trial={trial.trial_id} ask_number={trial.ask_number} ipc={trial.ipc} step={reading.step} "
         f"accuracy_fraction={reading.accuracy_fraction:.4f} gap={reading.gap:.4f} seconds={seconds:.1f}"
@@ -77,24 +77,24 @@ def log_line(study: str, trial: TrialConfig[Any], reading: Reading, seconds: flo
 
 
 class DistillTrial(wrap_function(_run, name="distill")):  # type: ignore[misc]
-    """Tune's trainable. Its representation names the trial on the dashboard's Actors page and before each line of its log."""
+    """Tune's trainable. Its repr is the trial's name on the dashboard's Actors page and in front of each line of its log."""
 
     def __repr__(self) -> str:
         return actor_name(json.loads(self.config["trial"]), self.config["trial_id"], self.config["chosen"])
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """CPUs and a share of a GPU for one trial."""
+        """CPUs and GPUs of one trial."""
         return tune.PlacementGroupFactory([{"CPU": config["cpus"], "GPU": config["gpus"]}])
 
 
 def actor_name(trial: Mapping[str, Any], trial_id: str, chosen: Iterable[str]) -> str:
-    """A trial in a line: method, IPC, ask number, id, and the hyper-parameters that differ between the trials of its study.
+    """A one-line name of a trial: method, IPC, ask number, id, and the hyper-parameters that the search varies.
 
     Args:
         trial: a `TrialConfig` as JSON.
-        trial_id: its hash.
-        chosen: dotted paths of the fields that the space leaves open.
+        trial_id: the trial's id.
+        chosen: dotted paths of the fields with a range.
     """
     name = f"{trial['method']['name']} ipc={trial['ipc']} trial {trial['ask_number']} ({trial_id})"
     shown = [f"{path.rpartition('.')[2]}={_short(value_at(trial, path))}" for path in chosen if path != "ipc"]

@@ -1,7 +1,7 @@
-"""One run of Ray Tune: configs out, readings and records back. Tune decides nothing and its results are not read.
+"""One run of Ray Tune, which only distributes trials: it makes no decisions, and its results are not read.
 
-A record in the study is the only result. Early stopping is the trial's own, so no scheduler is used; what Tune writes of the run
-is scratch in a temporary folder.
+The record in the study is the only result of a trial. Trials stop early by themselves, so no scheduler is used; the files that
+Tune writes are in a temporary folder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from raydistill.storage.store import Store
 from raydistill.trial.run import crashed_record
 
 LOST_BEFORE_CRASHED = 1
-"""Times that a trial whose process was lost is run again from its checkpoint; a trial that raised is not."""
+"""How often a trial whose process was lost is run again from its checkpoint; a trial that raised an error is not run again."""
 
 
 def run_with_tune(
@@ -41,20 +41,20 @@ def run_with_tune(
     waiting: Waiting,
     question: str | None,
 ) -> None:
-    """Ask, run on the cluster, tell, until the solver gives no more.
+    """Run the trials that the solver proposes on the cluster, and report their records to it, until it proposes no more.
 
     Args:
-        solver: asked and told in this process.
-        study: the study's folder, seen by every node.
+        solver: proposes trials, in this process.
+        study: the study's folder, which every node can read and write.
         data_root: folder or URI of the data files, on every node.
-        watcher: told what happens.
-        resources: of one trial.
-        at_once: trials at once.
-        waiting: told how many trials wait for a place.
-        question: what each trial's process asks of its node first (`probe.refusal`); None asks nothing.
+        watcher: receives progress.
+        resources: resources of one trial.
+        at_once: number of trials at the same time.
+        waiting: receives the number of trials that wait for resources.
+        question: requirements that each trial's process checks first (`probe.refusal`); None checks nothing.
 
     Raises:
-        NodeError: a node that joined later cannot work for the study.
+        NodeError: a node that joined later does not meet the requirements.
     """
     common = {
         "study": study.root,
@@ -90,19 +90,19 @@ def run_with_tune(
 
 
 class SolverSearcher(Searcher):
-    """Tune's way to ask. Told nothing: `Messenger` tells the solver, because only there the cause of an error is known."""
+    """Passes the solver's proposals to Tune. `Messenger` reports the records, because only it knows the cause of an error."""
 
     def __init__(self, solver: Solver, common: dict[str, Any], watcher: Watcher) -> None:
-        """Ask `solver`, tell `watcher` of each ask; `common` goes into every Tune config."""
+        """Take trials from `solver` and report each to `watcher`; `common` becomes part of every Tune config."""
         super().__init__()
         self.solver = solver
         self.configs: dict[str, TrialConfig[Any]] = {}
-        """By Tune's trial id."""
+        """Config by Tune's trial id."""
         self._common = common
         self._watcher = watcher
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]  # Ray leaves FINISHED out
-        """The next trial as a Tune config, or that there is none."""
+        """The next trial as a Tune config, or `FINISHED`."""
         config = self.solver.ask()
         if config is None:
             return Searcher.FINISHED
@@ -111,42 +111,42 @@ class SolverSearcher(Searcher):
         return {**self._common, "trial_id": config.trial_id, "trial": config.canonical_json()}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing: see `Messenger`."""
+        """Do nothing; see `Messenger`."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: a search continues from its records."""
+        """Do nothing: a search continues from its records."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing: a search continues from its records."""
+        """Do nothing: a search continues from its records."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
 class Messenger(tune.Callback):
-    """Carries what Tune learns of trials to the solver and the watcher.
+    """Passes events of trials from Tune to the solver and the watcher.
 
-    Ends are put off to the end of Tune's step, before the next ask: an error raised there reaches the caller, anywhere else Tune
-    takes it for the trial's.
+    The end of a trial is handled at the end of Tune's step: an error raised there reaches the caller, while anywhere else Tune
+    would treat it as an error of the trial.
     """
 
     def __init__(self, searcher: SolverSearcher, study: Store, watcher: Watcher, waiting: Waiting) -> None:
-        """Tell the searcher's solver, the watcher, and who watches for trials that wait."""
+        """Report to the searcher's solver, the watcher and `waiting`."""
         self._waiting = waiting
         self._searcher = searcher
         self._study = study
         self._watcher = watcher
         self._refused: str | None = None
-        """Why a node cannot work for the study."""
+        """Why a node does not meet the requirements, if one does not."""
         self._ended: list[tuple[TrialConfig[Any], str | None]] = []
-        """With the cause, if Tune says that it was an error."""
+        """Ended trials, each with the cause if Tune reports an error."""
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Pass a start on."""
+        """Report a start."""
         self._watcher.trial_started(self._searcher.configs[trial.trial_id])
 
     def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any) -> None:
-        """Pass a reading or a step on, or remember a refusal."""
+        """Report a reading or a step, or remember that a node refused."""
         if REFUSED in result:
             self._refused = result[REFUSED]
             return
@@ -158,28 +158,28 @@ class Messenger(tune.Callback):
         self._watcher.reading(config, reading)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Say that a trial is run again."""
+        """Report that a trial is run again."""
         config = self._searcher.configs[trial.trial_id]
         self._watcher.note(f"trial {config.ask_number} ({config.trial_id}) is run again from its checkpoint: {_last_line(trial)}")
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Note an end."""
+        """Note the end of a trial."""
         self._ended.append((self._searcher.configs[trial.trial_id], None))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Note an end by error."""
+        """Note the end of a trial by an error."""
         self._ended.append((self._searcher.configs[trial.trial_id], _error_text(trial)))
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Tell the solver of trials that ended, and of those that have no place yet; end the search if a node refused one."""
+        """Report ended and waiting trials; stop the search if a node refused a trial."""
         if self._refused is not None:
-            raise NodeError(self._refused)  # which costs no trial of the budget
+            raise NodeError(self._refused)  # the refused trial does not count in the budget
         self._waiting.look(sum(trial.status == Trial.PENDING for trial in trials))
         while self._ended:
             self._end(*self._ended.pop(0))
 
     def end_what_tune_forgot(self) -> None:
-        """End trials of which Tune gave up without a word."""
+        """Write a crashed record for trials that Tune ended without a report."""
         for config in self._searcher.solver.running:
             self._end(config, "Ray Tune ended the trial without saying why")
 
@@ -189,9 +189,9 @@ class Messenger(tune.Callback):
         self._watcher.trial_ended(record)
 
     def _record(self, config: TrialConfig[Any], cause: str | None) -> TrialRecord:
-        """The trial's own record; if its process was lost, one that says so."""
+        """The trial's own record, or a crashed record if its process was lost."""
         record = read_record(self._study, config.trial_id)
-        # A crashed record beside an error of Tune's is of an earlier search.
+        # If Tune reports an error, an existing crashed record is from an earlier search.
         if record is None or (cause is not None and record.state not in FINAL_STATES):
             record = crashed_record(config, cause or "the trial ended without a record")
             write_record(self._study, record)

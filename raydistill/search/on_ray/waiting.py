@@ -1,4 +1,4 @@
-"""Says that work waits for room on the cluster, so that nobody takes it for hung."""
+"""Reports that work waits for free resources on the cluster, so that the search does not look stuck."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from raydistill.search.watcher import Watcher
 from raydistill.spaces.sections import ResourcesConfig
 
 PATIENCE_SECONDS = 30.0
-"""A worker's process takes up to some ten seconds to start, a machine of a cloud minutes."""
+"""A worker process takes up to about ten seconds to start, a cloud machine minutes."""
 REMINDER_SECONDS = 300.0
 
 
 class Waiting:
-    """Watches how much of one kind of work waits, and tells the watcher when it does so for long."""
+    """Reports to the watcher when jobs or trials wait for a long time."""
 
     def __init__(
         self,
@@ -25,13 +25,13 @@ class Waiting:
         watcher: Watcher,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Watch.
+        """Prepare.
 
         Args:
-            what: the work, as it is named in the plural.
-            resources: that each of it asks for, as a trial does.
+            what: name of the work, in the plural.
+            resources: resources of each job or trial.
             startable: node types that the cluster's autoscaler may start.
-            watcher: told.
+            watcher: receives the messages.
             clock: seconds from any fixed point.
         """
         self._what = what
@@ -42,7 +42,7 @@ class Waiting:
         self._tell_at: float | None = None
 
     def look(self, waiting: int) -> None:
-        """Note that so much waits now; told after `PATIENCE_SECONDS` without an end to it, then now and then."""
+        """Note the number of waiting jobs; reported after `PATIENCE_SECONDS` of waiting, then every `REMINDER_SECONDS`."""
         now = self._clock()
         if waiting == 0:
             self._tell_at = None
@@ -53,15 +53,15 @@ class Waiting:
             self._watcher.note(self._text(waiting))
 
     def _text(self, waiting: int) -> str:
-        asks = f"{self._resources.cpus_per_trial} CPUs and {self._resources.gpus_per_trial:g} GPUs"
+        needs = f"{self._resources.cpus_per_trial} CPUs and {self._resources.gpus_per_trial:g} GPUs"
         if holds_one(self._resources):
-            why = "the live nodes are busy: it starts when one has room and its process is up"
+            why = f"all running nodes are busy: the {self._what} start when a node is free"
         else:
             kinds = ", ".join(f"up to {shape.count} of {shape}" for shape in self._startable)
-            why = f"no live node holds that yet: it starts when the autoscaler has started one ({kinds})"
-        return f"{self._what} that wait for nodes: {waiting}; each asks for {asks}, and {why}"
+            why = f"no running node has that many: the {self._what} start when the autoscaler has started a node ({kinds})"
+        return f"{self._what} that wait for a node: {waiting}; each needs {needs}, and {why}"
 
 
 def holds_one(resources: ResourcesConfig) -> bool:
-    """Whether a live node could hold a trial, if it were empty."""
+    """Whether a running node has the resources for a trial, if nothing else runs on it."""
     return any(shape.trials(resources) > 0 for shape in live_nodes())

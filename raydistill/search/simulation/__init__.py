@@ -1,1 +1,1 @@
-"""Searches of made-up problems with known truth: how solvers are compared without training."""
+"""Searches on simulated problems with a known solution, for the comparison of solvers without training."""

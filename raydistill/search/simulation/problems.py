@@ -1,8 +1,8 @@
-"""Made-up problems: a gap that is known everywhere, and trials that read it as real ones do.
+"""Simulated problems: the gap is known everywhere, and simulated trials measure it with noise, as real trials do.
 
-Gaps, deviations and margins are fractions of accuracy. A cost of 1 is a trial of the smallest certifiable size. Half of the
-problems have the images and classes of digits (some hundred images to read on, 60 a class), half those of MNIST (ten thousand,
-500). Two noises: each network has its own, and each set of images has one that all readings on it share.
+Gaps, standard deviations and margins are fractions of accuracy. A cost of 1 is that of a trial at the smallest IPC that can be
+confirmed. Half of the problems resemble digits (a few hundred select images, up to IPC 60), the other half MNIST (ten thousand,
+up to IPC 500). There are two kinds of noise: each network has its own, and all readings on the same split share one.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ from raydistill.search.proposal import Aim
 Array = NDArray[np.float64]
 
 SHAPES = ("law", "law", "steep", "flat", "plateau", "shifting", "wavy")
-"""The law, floor + b(h) / sqrt(k), and departures from it: other exponents, a plateau in k, a best h that wanders with k (so that
+"""The law, floor + b(h) / sqrt(k), and deviations from it: other exponents, a plateau in k, a best h that changes with k (so that
 the gap at a fixed h may rise with k), waves in k whose phase depends on h."""
 NETWORKS, CONFIRM_NETWORKS, BASELINE_NETWORKS = 3, 10, 10
 CONFIDENCE = 0.95
 UNREACHABLE, DIVERGING, SHORT_OF_MEMORY = 0.15, 0.3, 0.2
-"""Parts of the problems whose floor is above the margin, whose first hyper-parameter diverges when high, whose memory ends."""
+"""Fractions of problems: with a floor above the margin, that diverge at a high first hyper-parameter, with too little memory."""
 CRASHES = 0.03
-"""Part of the trials that are lost for no reason of their own."""
+"""Fraction of trials that crash at random."""
 FIXED_COST = 0.25
-"""Part of a trial's cost that does not grow with IPC."""
+"""Fraction of a trial's cost that does not grow with IPC."""
 HALF_WAY_EXCESS = 1.1
-"""Gap half-way through a distillation over that at its end."""
+"""Ratio of the gap half-way through a distillation to the gap at its end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What a trial shows, and what only the simulation knows."""
+    """The result of a trial, with values that only the simulation knows."""
 
     gap: float | None
-    """The last reading; None for a trial that failed."""
+    """Gap of the last reading; None for a trial that failed."""
     is_finished: bool
     is_out_of_memory: bool
     half_way: float
-    """The one-network reading at half of the trial."""
+    """Gap of the half-way reading with one network."""
     true_gap: float
-    """Of this very set, over all images."""
+    """Gap of this set without noise."""
     cost: float
 
 
 class Problem:
-    """One made-up problem; everything about it follows from its number."""
+    """One simulated problem; its number determines everything about it."""
 
     def __init__(self, number: int) -> None:
         draw = np.random.default_rng([number, 0])
@@ -70,16 +70,16 @@ class Problem:
         )
         self.half_width = float(stats.norm.ppf(CONFIDENCE)) * deviation
         self.smallest_certifiable = self._smallest(self.margin - self.half_width - self.confirm_shift - self.baseline_shift)
-        """The smallest IPC whose best gap, as these confirm images show it, is the half-width within the margin; None if none."""
+        """The smallest IPC whose best gap, measured on the confirm images, plus the half-width is within the margin; or None."""
         self._unit = self.smallest_certifiable or self._scale
 
     @property
     def aim(self) -> Aim:
-        """What a search of it knows of margin and noise."""
+        """The margin and noise, as known to a search."""
         return Aim(margin=self.margin, half_width=self.half_width, shift_deviation=self.image_deviation * math.sqrt(2))
 
     def gap(self, place: Array, ipc: float) -> float:
-        """The true gap, in the mean over sets, at a place and an IPC."""
+        """The true gap at a place and an IPC, averaged over sets."""
         away = place - self.best_at(ipc)
         excess = 1 + float(away @ self._curvature @ away)
         size = ipc
@@ -90,12 +90,12 @@ class Problem:
         return float(self.floor + self._span * (self._scale / size) ** self._exponent * excess)
 
     def best_at(self, ipc: float) -> Array:
-        """The place of the least gap at an IPC (nearly, where the shape is wavy)."""
+        """The place of the smallest gap at an IPC (approximately, for the wavy shape)."""
         highest = min(0.98, self._diverges_above - 0.02)
         return np.clip(self._optimum + self._drift * math.log(ipc / self._scale), 0.02, highest)
 
     def run(self, number: int, place: Array, ipc: int) -> Outcome:
-        """Trial `number`; the same number, place and IPC give the same outcome."""
+        """Run trial `number`; the same number, place and IPC give the same outcome."""
         draw = np.random.default_rng([self.number, 1, number])
         set_noise, half_way_noise, noise, luck = *draw.normal(size=3), draw.uniform()
         true_gap = self.gap(place, ipc) + self.set_deviation * math.sqrt(self._scale / ipc) * set_noise
@@ -104,7 +104,7 @@ class Problem:
         reading = true_gap + shift + self.network_deviation / math.sqrt(NETWORKS) * noise
         is_out_of_memory = ipc > self._memory_limit
         has_failed = is_out_of_memory or luck < CRASHES or bool(place[0] > self._diverges_above)
-        # The trial's own rule: one that is hopeless half-way ends there.
+        # As in a real trial: a hopeless trial stops half-way.
         is_stopped = half_way > 2 * self.margin
         part = 0.1 if is_out_of_memory else 0.5 if has_failed or is_stopped else 1.0
         return Outcome(
@@ -117,19 +117,19 @@ class Problem:
         )
 
     def confirm(self, number: int, true_gap: float) -> float:
-        """The gap that fresh networks and the confirm images read on trial `number`'s set."""
+        """The gap of trial `number`'s set on the confirm images, measured with new networks."""
         draw = np.random.default_rng([self.number, 2, number])
         networks = self.network_deviation / math.sqrt(CONFIRM_NETWORKS) * draw.normal()
         return float(true_gap + self.confirm_shift + self.baseline_shift + networks)
 
     def cost(self, ipc: int) -> float:
-        """Of a whole trial, and of one confirmation: ten fresh networks are about as much work as a trial."""
+        """Cost of a full trial, and of one confirmation, whose ten networks take about as long as a trial."""
         return FIXED_COST + (1 - FIXED_COST) * ipc / self._unit
 
     def _draw_gap(self, draw: np.random.Generator) -> None:
         d = self.dimensions
         self._optimum = draw.uniform(0.1, 0.9, d)
-        # Turned a little out of the axes.
+        # Rotated slightly against the axes.
         turn, _ = np.linalg.qr(np.eye(d) + 0.3 * draw.normal(size=(d, d)))
         self._curvature = turn @ np.diag(draw.uniform(1, 6) * d * draw.dirichlet(np.full(d, 1.5))) @ turn.T
         self._drift = draw.normal(0, 0.12, d) * (self.shape == "shifting")
@@ -151,6 +151,6 @@ class Problem:
         place = self.best_at(ipc)
         if self.shape != "wavy":
             return self.gap(place, ipc)
-        # The waves move the best place a little; a few looks around find it well enough.
+        # The waves shift the best place slightly; a few random places near it are accurate enough.
         looks = np.clip(place + np.random.default_rng(0).normal(0, 0.05, (16, self.dimensions)), 0, 1)
         return min(self.gap(look, ipc) for look in [place, *looks])

@@ -1,4 +1,4 @@
-"""Runs strategies on made-up problems, confirms what they find, and measures it against the truth."""
+"""Runs search strategies on simulated problems, confirms their candidates, and compares the results with the known solutions."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ STRATEGIES: dict[str, Callable[[Task], Strategy]] = {
     "step-down": StepDown,
 }
 NEAR = 1.25
-"""A claim within this factor of the smallest certifiable IPC is a hit."""
+"""A claimed IPC within this factor of the smallest certifiable IPC is a hit."""
 
 
 class Trial(NamedTuple):
-    """A trial that ended."""
+    """An ended trial."""
 
     seen: Seen
     outcome: Outcome
@@ -44,10 +44,10 @@ class Trial(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """What came of one search."""
+    """The result of one search."""
 
     ipc: int | None
-    """Claimed lossless; None if nothing was."""
+    """IPC that is claimed to be lossless; None if there is none."""
     is_false: bool
     """Whether the claimed set's true gap is above the margin."""
     search_cost: float
@@ -55,37 +55,38 @@ class Found:
 
 
 class Score(Config):
-    """A strategy over all problems; a row of the table."""
+    """The results of a strategy over all problems; a row of the table."""
 
     strategy: str
     confirmed: str
-    """Order of the confirmation."""
+    """Order of the confirmation, a key of `CONFIRMATIONS`."""
     trials: int
     """Budget of each search."""
     workers: int
     problems: int
     hit_fraction: float
-    """Of the problems that have a certifiable IPC: those whose claim is within 25 % of the smallest."""
+    """Fraction of the problems with a certifiable IPC whose claim is within 25 % of the smallest certifiable IPC."""
     none_fraction: float
-    """Of the same: those without a claim."""
+    """Fraction of these problems without a claim."""
     ratio: float | None
-    """Claimed IPC over the smallest certifiable one; geometric mean over claims."""
+    """Claimed IPC divided by the smallest certifiable one; geometric mean over claims."""
     off_by: float | None
-    """The same as a factor in either direction."""
+    """The same as a factor above 1, in either direction."""
     false_fraction: float
-    """False claims, over all problems."""
+    """Fraction of false claims, over all problems."""
     false_lower: float
-    """Ends of the two-sided 95 % Clopper-Pearson interval of that."""
+    """Lower end of the two-sided 95 % Clopper-Pearson interval of `false_fraction`; `false_upper` is the upper end."""
     false_upper: float
     search_cost: float
-    """In trials of the smallest certifiable size; median."""
+    """Median cost of a search, in trials at the smallest certifiable IPC."""
     confirm_cost: float
+    """Median cost of the confirmation, in the same unit."""
     seconds: float
-    """Of the simulation."""
+    """Run time of the simulation."""
 
 
 def run_trials(problem: Problem, strategy: Strategy, budget: int, workers: int) -> list[Trial]:
-    """Trials in the order in which they ended; each takes its cost times a random delay."""
+    """Run a search; returns its trials in the order in which they ended. A trial takes its cost times a random factor."""
     ended: list[Trial] = []
     running: list[tuple[float, int, Trial]] = []
     now, number = 0.0, 0
@@ -118,7 +119,7 @@ def _run(problem: Problem, strategy: Strategy, number: int, place: tuple[float, 
 
 
 def descending(problem: Problem, trials: Sequence[Trial]) -> tuple[Trial | None, float]:
-    """The claim by the fixed sequence that a real search tests, and what the confirmations cost."""
+    """The claim by the fixed-sequence test of a real search (from the largest candidate down), and the cost of confirmation."""
     by_number = {trial.seen.number: trial for trial in trials}
     claim, cost = None, 0.0
     for rung in ladder(_rungs(trials), problem.margin):
@@ -130,7 +131,7 @@ def descending(problem: Problem, trials: Sequence[Trial]) -> tuple[Trial | None,
 
 
 def ascending(problem: Problem, trials: Sequence[Trial]) -> tuple[Trial | None, float]:
-    """The claim by confirming from the smallest candidate up until one holds, which bounds no error."""
+    """The claim by confirming from the smallest candidate up until one passes, which does not bound the error, and the cost."""
     by_number = {trial.seen.number: trial for trial in trials}
     cost = 0.0
     for rung in sorted(rung for rung in _rungs(trials) if rung.gap <= problem.margin):
@@ -152,7 +153,7 @@ def _holds(problem: Problem, trial: Trial) -> bool:
 
 
 def race(strategy: str, confirmations: Sequence[str], problems: Sequence[Problem], budget: int, workers: int) -> list[Score]:
-    """A strategy's score per way to confirm, over the same searches."""
+    """A strategy's score for each order of confirmation, over the same searches."""
     began = time.perf_counter()
     found: dict[str, list[Found]] = {name: [] for name in confirmations}
     for problem in problems:
@@ -171,7 +172,7 @@ def race(strategy: str, confirmations: Sequence[str], problems: Sequence[Problem
 
 
 def measure(problems: Sequence[Problem], found: Sequence[Found], **settings: Any) -> Score:
-    """Hits, ratios, false claims and costs of searches, one per problem."""
+    """The score of a strategy, from one search per problem."""
     pairs = [(row.ipc, p.smallest_certifiable) for row, p in zip(found, problems, strict=True) if p.smallest_certifiable]
     ratios = [math.log(ipc / smallest) for ipc, smallest in pairs if ipc is not None]
     wrong = sum(row.is_false for row in found)

@@ -1,4 +1,4 @@
-"""Ways to search, behind one ask and tell; those that need no Optuna."""
+"""Search strategies with a common ask-and-tell interface; those that need no Optuna."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ Place = tuple[float, ...]
 
 
 class Task:
-    """What a strategy may know of a problem."""
+    """The part of a problem that a strategy may know."""
 
     def __init__(self, problem: Problem, budget: int) -> None:
-        """Take the public side of a problem; `budget` counts trials."""
+        """Take the public part of a problem; `budget` is the number of trials."""
         self.field = Field(options=(1,) * problem.dimensions, lowest=problem.lowest, highest=problem.highest)
         self.aim: Aim = problem.aim
         self.budget = budget
         self.seed = problem.number
 
     def generator(self, *parts: int) -> np.random.Generator:
-        """Randomness of a strategy's own."""
+        """Random numbers for the strategy."""
         return np.random.default_rng([self.seed, 3, *parts])
 
 
 class Strategy(Protocol):
-    """A way to search."""
+    """A search strategy."""
 
     def ask(self, number: int) -> tuple[Place, int] | None:
-        """The place and the IPC of trial `number`; None to wait for one that runs, or to end if none does."""
+        """The place and the IPC of trial `number`; None to wait for a running trial, or to end the search if none runs."""
 
     def stops(self, number: int, half_way: float) -> bool:
-        """Whether to end trial `number` at its half-way reading."""
+        """Whether to stop trial `number` after its half-way reading."""
 
     def tell(self, seen: Seen) -> None:
-        """Take in a trial that ended."""
+        """Receive an ended trial."""
 
 
 class Grid:
-    """The published practice: each grid IPC with the default hyper-parameters, largest first."""
+    """As in publications: each IPC of a grid with the default hyper-parameters, largest first."""
 
     def __init__(self, task: Task) -> None:
         self._field = task.field
@@ -55,11 +55,11 @@ class Grid:
         return (self._field.middle, self._left.pop()) if self._left else None
 
     def stops(self, number: int, half_way: float) -> bool:
-        """Never."""
+        """Never stop a trial."""
         return False
 
     def tell(self, seen: Seen) -> None:
-        """Nothing is learnt."""
+        """Ignore the result."""
 
 
 class RandomSearch:
@@ -75,11 +75,11 @@ class RandomSearch:
         return tuple(field.anywhere(1, draw)[0].tolist()), ipc
 
     def stops(self, number: int, half_way: float) -> bool:
-        """Never."""
+        """Never stop a trial."""
         return False
 
     def tell(self, seen: Seen) -> None:
-        """Nothing is learnt."""
+        """Ignore the result."""
 
 
 class Bisection:
@@ -94,7 +94,7 @@ class Bisection:
         self._told: list[Seen] = []
 
     def ask(self, number: int) -> tuple[Place, int] | None:
-        """The next try at the IPC in the middle; None while the last tries there run, and when nothing is left between."""
+        """The next try at the IPC in the middle; None while its last tries run, and when the bracket is empty."""
         if self._asked == self._tries or self._good - self._lossy <= 1:
             return None
         self._asked += 1
@@ -104,11 +104,11 @@ class Bisection:
         return tuple(self._task.field.anywhere(1, self._task.generator(number))[0].tolist()), ipc
 
     def stops(self, number: int, half_way: float) -> bool:
-        """Never."""
+        """Never stop a trial."""
         return False
 
     def tell(self, seen: Seen) -> None:
-        """Move one end of the bracket once a try is good enough, or none of all is."""
+        """Move an end of the bracket when a try is good enough, or when all tries have failed."""
         self._told.append(seen)
         read = [(s.gap, s.number, s) for s in self._told if s.gap is not None]
         is_good = any(s.is_finished and gap <= self._task.aim.target for gap, _, s in read)
@@ -123,22 +123,22 @@ class Bisection:
 
 
 class ByLaw:
-    """The square-root law with Thompson sampling: the very code that a real search runs."""
+    """The law of the gap with Thompson sampling: the code of a real search."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
         self._seen: list[Seen] = []
 
     def ask(self, number: int) -> tuple[Place, int] | None:
-        """As the real solver asks."""
+        """The proposal of the real solver."""
         task = self._task
         generator = task.generator(number)
         return propose(self._seen, task.field, task.aim, number=number, budget=task.budget, generator=generator)
 
     def stops(self, number: int, half_way: float) -> bool:
-        """Never."""
+        """Never stop a trial."""
         return False
 
     def tell(self, seen: Seen) -> None:
-        """Remember."""
+        """Remember the trial."""
         self._seen.append(seen)

@@ -1,4 +1,4 @@
-"""Ways to search that Optuna's samplers choose for, behind the same ask and tell."""
+"""Search strategies that use Optuna's samplers, with the same ask-and-tell interface."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from raydistill.search.law import Seen
 from raydistill.search.simulation.strategies import Place, Task
 
 STEP = 0.8
-"""Factor of the step rule, which raydistill 0.1 shipped."""
+"""Factor of `StepDown`, the rule of raydistill 0.1."""
 ASHA_REDUCTION = 3
-"""Ray's default is 4 with more rungs; with one rung half-way, a third goes on."""
+"""With one rung half-way, a third of the trials continue; Ray's default is 4, with more rungs."""
 PENALTY = 2.0
-"""Objective units, of which the whole log range of IPC is one, per margin of gap beyond the target."""
+"""Penalty per margin of gap above the target; the whole logarithmic range of IPC counts as 1."""
 
 
 class Constrained:
-    """One Optuna study: IPC is made small under the constraint that the gap is good enough."""
+    """One Optuna study that minimises IPC under the constraint that the gap is small enough."""
 
     def __init__(self, task: Task) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -32,7 +32,7 @@ class Constrained:
         self._running: dict[int, optuna.Trial] = {}
 
     def ask(self, number: int) -> tuple[Place, int] | None:
-        """What the sampler says; the first ask is the middle place at the highest IPC, so that a feasible point is seen."""
+        """The sampler's proposal; the first trial is the middle place at the highest IPC, to have a feasible point."""
         fixed = self._fixed(number)
         if fixed:
             self._study.enqueue_trial(fixed)
@@ -41,11 +41,11 @@ class Constrained:
         return tuple(trial.params[f"h{i}"] for i in range(len(self._space) - 1)), trial.params["ipc"]
 
     def stops(self, number: int, half_way: float) -> bool:
-        """Never."""
+        """Never stop a trial."""
         return False
 
     def tell(self, seen: Seen) -> None:
-        """As a constrained study is told: COMPLETE, PRUNED or FAIL, with the constraint."""
+        """Report the trial to Optuna as COMPLETE, PRUNED or FAIL, with the constraint."""
         trial = self._running.pop(seen.number)
         if seen.gap is None:
             self._study.tell(trial, state=TrialState.FAIL)
@@ -67,21 +67,21 @@ class Constrained:
 
 
 class ConstrainedGP(Constrained):
-    """The same with Optuna's Gaussian process; a hundred times slower to ask."""
+    """The same with Optuna's Gaussian process, whose proposals take a hundred times longer."""
 
     def _sampler(self, seed: int) -> BaseSampler:
         return GPSampler(seed=seed, n_startup_trials=5)
 
 
 class StepDown(Constrained):
-    """What raydistill 0.1 shipped: IPC a step below the smallest reading within the margin, the rest by constrained TPE."""
+    """The rule of raydistill 0.1: an IPC one step below the smallest one within the margin, the rest by constrained TPE."""
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         self._smallest: int | None = None
 
     def tell(self, seen: Seen) -> None:
-        """Note the smallest IPC within the margin as well."""
+        """Also remember the smallest IPC within the margin."""
         super().tell(seen)
         if seen.is_finished and seen.gap is not None and seen.gap <= self._task.aim.margin:
             self._smallest = min(self._smallest or seen.ipc, seen.ipc)
@@ -94,10 +94,10 @@ class StepDown(Constrained):
 
 
 class PenalisedWithAsha(Constrained):
-    """What Tune's OptunaSearch and ASHA do with a penalised objective, emulated without Ray.
+    """Tune's OptunaSearch and ASHA with a penalised objective, emulated without Ray.
 
-    TPE with Optuna's defaults; one ASHA rung half-way that lets the best third of what it has seen go on; a trial that ASHA stops
-    is told COMPLETE with its half-way value, as OptunaSearch tells it.
+    TPE with Optuna's defaults; one ASHA rung half-way, at which the best third of the trials so far continue; a trial stopped by
+    ASHA is reported as COMPLETE with its half-way value, as OptunaSearch does.
     """
 
     def __init__(self, task: Task) -> None:
@@ -105,13 +105,13 @@ class PenalisedWithAsha(Constrained):
         self._rung: list[float] = []
 
     def stops(self, number: int, half_way: float) -> bool:
-        """ASHA's rule: not among the best third at the rung so far."""
+        """Stop a trial that is not among the best third at the rung so far."""
         value = self._objective(self._running[number].params["ipc"], half_way)
         self._rung.append(value)
         return sorted(self._rung).index(value) >= max(1, len(self._rung) // ASHA_REDUCTION)
 
     def tell(self, seen: Seen) -> None:
-        """COMPLETE with the last value, whether it is of the finished set or not; FAIL without one."""
+        """Report COMPLETE with the last value, also for a stopped trial; FAIL without a value."""
         trial = self._running.pop(seen.number)
         if seen.gap is None:
             self._study.tell(trial, state=TrialState.FAIL)
