@@ -154,9 +154,7 @@ def _draw_trials(chart: Any, finding: Finding) -> None:
     chart.annotate("lossless", xytext=(0, -4), va="top", **place)
     chart.set_xlabel("images per class (IPC)")
     chart.set_ylabel("gap to the full data (points)")
-    chart.set_title(
-        f"{result.dataset}: {ipc} images per class are as good as the full data, within {margin:g} points", loc="left"
-    )
+    chart.set_title(f"{result.dataset}: {ipc} images per class are confirmed as lossless, within {margin:g} points", loc="left")
     chart.legend(frameon=False, fontsize=9, loc="upper right")
     for side in ("top", "right"):
         chart.spines[side].set_visible(False)
