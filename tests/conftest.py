@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Ray has its workers give way to everything else (nice 15): beside two busy processes on two cores they have a thirtieth of each.
 os.environ.setdefault("RAY_worker_niceness", "0")
+# Read when torch is loaded: threads that wait by spinning keep the cores of a busy machine from those that they wait for.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
