@@ -11,8 +11,8 @@ from jsonschema import Draft7Validator
 from small_space import SPACE
 
 from raydistill.catalogue import described_spaces, known, shipped_spaces, space_schema
+from raydistill.errors import SpaceError
 from raydistill.spaces.data_facts import MOST_IMAGES, DataFacts
-from raydistill.spaces.document import SpaceError
 from raydistill.spaces.parse import Known, parse_space
 from raydistill.spaces.schema import schema_of
 

@@ -155,7 +155,7 @@ def test_a_trial_whose_set_is_worse_than_its_start_is_stopped_half_way_and_says_
     record = run_trial(config, study, lambda reading: None)
     assert record.state == "pruned"
     assert [reading.fraction for reading in record.readings] == [0.0, 0.5]
-    assert record.error == "its set is worse than the set that it started from"
+    assert record.error == "stopped early: its set is worse than the set that it started from"
 
 
 def test_a_stop_that_a_kill_cut_short_is_still_a_stop(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
