@@ -78,9 +78,11 @@ def hanging_up() -> Iterator[tuple[str, list[Any]]]:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        yield f"127.0.0.1:{server.getsockname()[1]}", calls
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join()
+        try:
+            yield f"127.0.0.1:{server.getsockname()[1]}", calls
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 @pytest.mark.usefixtures("nobody_listens")
