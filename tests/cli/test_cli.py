@@ -70,7 +70,7 @@ def test_a_set_is_exported_and_imported_again(small: Path, tmp_path: Path) -> No
     out = tmp_path / "set"
     assert run("distill", str(small), *set_options(FIXED), "--set", "method={name: random}", "--out", str(out)).exit_code == 0
     result = run("export", str(out), "--out", str(tmp_path / "set.npz"), "--format", "npz")
-    assert result.output.startswith(f"Written {tmp_path / 'set.npz'}: images as the set holds them, to the last bit")
+    assert result.output.startswith(f"Written {tmp_path / 'set.npz'}: images and labels are bit for bit those of the set")
     assert result.output.splitlines()[1:] == ["Next:", f"  raydistill import {tmp_path / 'set.npz'} --out {tmp_path / 'set'}"]
     result = run("import", str(tmp_path / "set.npz"), "--out", str(tmp_path / "again"))
     assert result.output.splitlines() == [
@@ -95,7 +95,7 @@ def test_a_published_set_is_imported_with_what_it_is_said_to_be(tmp_path: Path) 
 
 def test_a_file_that_cannot_be_imported_ends_with_2(tmp_path: Path) -> None:
     result = run("import", str(tmp_path / "x.pt"), "--dataset", "digits", "--space", "pixels", "--out", str(tmp_path / "mine"))
-    assert (result.exit_code, "there is no file" in result.stderr) == (2, True)
+    assert (result.exit_code, "does not exist" in result.stderr) == (2, True)
 
 
 def test_shipped_spaces_are_listed() -> None:
@@ -255,7 +255,7 @@ def test_a_search_that_was_interrupted_continues(small: Path, monkeypatch: pytes
     result = run(*words)
     assert result.exit_code == 0, result.output
     assert result.stderr.count("started, IPC") == 1
-    assert "2 finished" in result.stdout
+    assert "ended, 2 of 2 trials" in run("status", "tiny", "--store", str(small.parent / "store")).stdout
 
 
 def test_a_study_of_another_space_is_refused_with_the_differences(small: Path) -> None:
@@ -501,7 +501,7 @@ def test_a_search_is_certified_verified_and_taken_apart(small: Path, monkeypatch
     path.write_text(json.dumps(document))
     edited = run("verify", str(path))
     assert edited.exit_code == 1
-    assert "findings.gap.upper is 0.001, and follows as" in edited.stderr
+    assert "findings.gap.upper is 0.001" in edited.stderr
 
 
 def test_a_study_without_a_candidate_cannot_be_certified(by_hand: HandMade) -> None:

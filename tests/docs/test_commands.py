@@ -34,7 +34,7 @@ def unknown_commands(text: str) -> list[str]:
     complaints = []
     for words in commands_in(text):
         command, name, rest = find_command(words)
-        if command is None and name not in ("COMMAND", "--help", "--version"):
+        if command is None and name not in ("COMMAND", "--help", "--version", "--install-completion"):
             complaints.append(f"raydistill {name}")
         elif command is not None:
             options = {option for parameter in command.params for option in parameter.opts} | {"--help"}

@@ -58,7 +58,7 @@ def test_fields_are_read_from_the_source_as_pydantic_knows_them(file: str, name:
 
 def test_a_key_says_what_it_takes_its_default_and_its_meaning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generate, "ROOT", tmp_path)
-    monkeypatch.setattr(generate, "aliases", lambda: {"Kind": "Literal['a', 'b']"})
+    monkeypatch.setattr(generate, "aliases", lambda: {"Kind": ("Literal['a', 'b']", {}), "Count": ("int", {"ge": "1"})})
     (tmp_path / "x.py").write_text(
         "class XConfig(Config):\n"
         "    name: Literal['x']\n"
@@ -66,11 +66,13 @@ def test_a_key_says_what_it_takes_its_default_and_its_meaning(tmp_path: Path, mo
         '    """K; how\n    many | of them."""\n'
         "    rate: float | None = Field(default=1e-5, gt=0)\n"
         "    kind: Kind\n"
+        "    inits: Count = 3\n"
     )
     assert generate.keys("x.py", "XConfig").splitlines()[2:] == [
         r"| [`steps`](../x.py#XConfig.steps) | whole number from 1 below 50 | `10` | K; how many \| of them. |",
         "| [`rate`](../x.py#XConfig.rate) | number above 0, `null` | `1.0e-05` |  |",
         "| [`kind`](../x.py#XConfig.kind) | `a`, `b` | must be given |  |",
+        "| [`inits`](../x.py#XConfig.inits) | whole number from 1 | `3` |  |",
     ]
 
 
@@ -110,6 +112,9 @@ def test_a_link_to_a_name_that_is_not_there_is_refused() -> None:
         hooks.line_of(ROOT / "raydistill" / "errors.py", "InputErorr")
 
 
+AT = 1 + (ROOT / "raydistill" / "errors.py").read_text(encoding="utf-8").splitlines().index("class RaydistillError(Exception):")
+
+
 @pytest.mark.parametrize(
     ("path", "link", "expected"),
     [
@@ -120,7 +125,7 @@ def test_a_link_to_a_name_that_is_not_there_is_refused() -> None:
         ("docs/files.md", "../README.md", "index.md"),
         ("docs/files.md", "../cluster.yaml", "source/cluster.yaml.md"),
         ("benchmarks/RESULTS.md", "../docs/files.md", "files.md"),
-        ("CONTRIBUTING.md", "raydistill/errors.py#RaydistillError", 'source/raydistill/errors.py.md "line 13"'),
+        ("CONTRIBUTING.md", "raydistill/errors.py#RaydistillError", f'source/raydistill/errors.py.md "line {AT}"'),
     ],
 )
 def test_links_of_the_repository_become_links_of_the_site(path: str, link: str, expected: str) -> None:
@@ -129,6 +134,6 @@ def test_links_of_the_repository_become_links_of_the_site(path: str, link: str, 
 
 def test_a_page_of_a_file_has_all_of_it_with_numbered_lines() -> None:
     page = hooks.source_page("raydistill/errors.py")
-    assert '\n# raydistill/errors.py\n\n~~~~~{.python linenums="1"}\n"""Every error' in page
+    assert '\n# raydistill/errors.py\n\n~~~~~{.python linenums="1"}\n"""All errors' in page
     assert "class VerificationError(FailedError):" in page
     assert "- `digits_datadam.yaml`" in hooks.source_page("search_spaces")

@@ -137,7 +137,10 @@ def test_several_architectures_have_no_accuracies_in_common(saved: Path) -> None
     [
         ([], r"given \[\] as network; give an architecture, as 'mlp', or a list of them, or leave it out for the set's own"),
         ("", "given '' as network; give an architecture"),
-        (["mpl", "lenet"], r"network 'mpl': unknown name 'mpl'; did you mean 'mlp'\?.*; network 'lenet': lenet with 1-channel"),
+        (
+            ["mpl", "lenet"],
+            r"network 'mpl': unknown name 'mpl'; did you mean 'mlp'\?.*; network 'lenet': given lenet for 1-channel",
+        ),
     ],
 )
 def test_invalid_networks_are_refused_together(saved: Path, network: Any, message: str) -> None:
