@@ -74,7 +74,7 @@ def test_a_set_is_exported_and_imported_again(small: Path, tmp_path: Path) -> No
     assert result.output.splitlines()[1:] == ["Next:", f"  raydistill import {tmp_path / 'set.npz'} --out {tmp_path / 'set'}"]
     result = run("import", str(tmp_path / "set.npz"), "--out", str(tmp_path / "again"))
     assert result.output.splitlines() == [
-        "set.npz: as it was exported",
+        "set.npz: unchanged since its export",
         f"Written {tmp_path / 'again'}/images.safetensors",
         f"Written {tmp_path / 'again'}/images.png",
         "Next:",
