@@ -129,7 +129,7 @@ def trained(study: Store) -> None:
                 "baseline/network-1.json", study.read("baseline/network-0.json").replace(b'_correct": "', b'_correct": "ff')
             ),
             StoreError,
-            r"network-\*\.json is damaged \(\d+ bits for 250 images: they are of other images\); restore it",
+            r"network-\*\.json is damaged \(\d+ bits for 250 images: they belong to a different set of images\); restore it",
         ),
         (
             lambda study: cut(study, "certificate/1/networks/herding-0-1.safetensors"),

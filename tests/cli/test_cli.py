@@ -69,10 +69,10 @@ def test_a_set_is_exported_and_imported_again(small: Path, tmp_path: Path) -> No
     out = tmp_path / "set"
     assert run("distill", str(small), *set_options(FIXED), "--set", "method={name: random}", "--out", str(out)).exit_code == 0
     result = run("export", str(out), "--out", str(tmp_path / "set.npz"), "--format", "npz")
-    assert result.output.startswith(f"Written {tmp_path / 'set.npz'}: images as the set holds them, to the last bit")
+    assert result.output.startswith(f"Written {tmp_path / 'set.npz'}: images and labels are bit for bit those of the set")
     result = run("import", str(tmp_path / "set.npz"), "--out", str(tmp_path / "again"))
     assert result.output.splitlines() == [
-        "set.npz: as it was exported",
+        "set.npz: unchanged since its export",
         f"Written {tmp_path / 'again'}/images.safetensors",
         f"Written {tmp_path / 'again'}/images.png",
     ]
@@ -90,7 +90,7 @@ def test_a_published_set_is_imported_with_what_it_is_said_to_be(tmp_path: Path) 
 
 def test_a_file_that_cannot_be_imported_ends_with_2(tmp_path: Path) -> None:
     result = run("import", str(tmp_path / "x.pt"), "--dataset", "digits", "--space", "pixels", "--out", str(tmp_path / "mine"))
-    assert (result.exit_code, "there is no file" in result.stderr) == (2, True)
+    assert (result.exit_code, "x.pt does not exist" in result.stderr) == (2, True)
 
 
 def test_shipped_spaces_are_listed() -> None:
