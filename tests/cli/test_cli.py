@@ -95,7 +95,7 @@ def test_a_published_set_is_imported_with_what_it_is_said_to_be(tmp_path: Path) 
 
 def test_a_file_that_cannot_be_imported_ends_with_2(tmp_path: Path) -> None:
     result = run("import", str(tmp_path / "x.pt"), "--dataset", "digits", "--space", "pixels", "--out", str(tmp_path / "mine"))
-    assert (result.exit_code, "does not exist" in result.stderr) == (2, True)
+    assert (result.exit_code, "x.pt does not exist" in result.stderr) == (2, True)
 
 
 def test_shipped_spaces_are_listed() -> None:
