@@ -132,8 +132,9 @@ class SpaceError(CorrectableError):
     def __init__(self, source: str, mistakes: Sequence[Mistake], lines: Mapping[str, int]) -> None:
         self.mistakes = tuple(mistakes)
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        where = "--set" if mistakes and all(line_of(m.key, lines) == 0 for m in mistakes) else source
         rows = [f"  {_place(source, m.key, lines)}: {m.key}: {m.message}" for m in mistakes]
-        super().__init__("\n".join([f"{source} has {count}:", *rows]))
+        super().__init__("\n".join([f"{where} has {count}:", *rows]))
 
 
 class FailedError(RaydistillError):

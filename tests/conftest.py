@@ -29,6 +29,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in left_out]
 
 
+@pytest.fixture(autouse=True)
+def _no_defaults_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the user's environment says of stores and data is in no command line. The tests of MNIST's files read it before."""
+    for name in ("RAYDISTILL_DATA", "RAYDISTILL_STORE"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def by_hand(tmp_path: Path) -> HandMade:
     """An empty study at `<tmp_path>/store/by-hand`."""

@@ -38,5 +38,6 @@ def mistakes(old: str = "", new: str = "", *overrides: str) -> list[str]:
     with pytest.raises(SpaceError) as caught:
         parse(old, new, *overrides)
     first, *rest = str(caught.value).splitlines()
-    assert first == f"x.yaml has {len(rest)} mistake{'s' * (len(rest) > 1)}:"
+    where = "--set" if all(line.startswith("  --set: ") for line in rest) else "x.yaml"
+    assert first == f"{where} has {len(rest)} mistake{'s' * (len(rest) > 1)}:"
     return [line.strip() for line in rest]

@@ -23,7 +23,7 @@ def build_experts(
     overrides: Sequence[str] = (),
     watcher: Watcher | None = None,
 ) -> list[str]:
-    """Train the experts that a search of a space reads: those that are missing, and damaged ones again.
+    """Train the missing experts that a search of a space reads; retrain damaged ones.
 
     Args:
         space: a YAML file, the name of a shipped space, or the document itself.

@@ -39,7 +39,7 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Find the smallest synthetic training set that is as good as the full data."""
+    """Find the smallest synthetic training set that is as good as the full data, within a margin."""
 
 
 def main() -> None:

@@ -27,7 +27,9 @@ def bench(
     threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
     repetitions: Annotated[int, typer.Option(min=10, help="DataDAM iterations to time.")] = 30,
     evaluation_steps: Annotated[int, typer.Option(min=1, help="Recipe steps to time, scaled up to the whole recipe.")] = 50,
-    tune: Annotated[bool, typer.Option("--tune", help="Time what Ray Tune adds to a trial, instead of the cases.")] = False,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Measure Ray Tune's overhead per trial, instead of running the cases.")
+    ] = False,
     data_root: DataRoot = None,
     suffix: TableFormat = "md",
 ) -> None:

@@ -46,7 +46,7 @@ def build_experts(
     address: Address = None,
     overrides: Overrides = None,
 ) -> None:
-    """Train the experts that a search of the space would read: those that are missing, and damaged ones again."""
+    """Train the missing experts that a search of the space reads; retrain damaged ones."""
     with exit_codes(to_continue()):
         import raydistill
         from raydistill.report.progress import watch

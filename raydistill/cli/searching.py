@@ -24,7 +24,7 @@ from raydistill.cli.common import (
 from raydistill.cli.completion import complete_study
 
 app = typer.Typer()
-Trials = Annotated[int | None, typer.Option(min=1, help="Trials in all, instead of the space's budget.trials.")]
+Trials = Annotated[int | None, typer.Option(min=1, help="Total number of trials, instead of the space's budget.trials.")]
 
 
 @app.command(epilog=example("search digits_datadam --trials 20"))
@@ -38,7 +38,7 @@ def search(
     overrides: Overrides = None,
     accept_code_change: AcceptCodeChange = False,
 ) -> None:
-    """Search a space for the smallest lossless IPC (images per class). Run again, it continues."""
+    """Search a space for the smallest lossless IPC (images per class). Run it again to resume."""
     with exit_codes(to_continue()):
         import raydistill
         from raydistill.report.progress import watch
@@ -101,7 +101,7 @@ def plan(
     space: Space,
     data_root: DataRoot = None,
     at_once: Annotated[
-        int | None, typer.Option("--at-once", min=1, help="Jobs side by side; by default as many as this machine holds.")
+        int | None, typer.Option("--at-once", min=1, help="Number of parallel jobs; by default as many as this machine holds.")
     ] = None,
     trials: Trials = None,
     overrides: Overrides = None,

@@ -39,7 +39,7 @@ def distill(
     ] = None,
     data_root: DataRoot = None,
 ) -> None:
-    """Distil one set without a search: a space with every range fixed by --set, or a trial again from its folder."""
+    """Distil one set without a search: a space with every range fixed by --set, or rerun a trial from its folder."""
     with exit_codes("Interrupted. Nothing was written."):
         from raydistill.report.next_commands import after_distilling, next_lines
         from raydistill.report.progress import PlainWatcher
@@ -132,10 +132,11 @@ def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A published .pt, or an .npz that export wrote.")],
     out: Annotated[str, typer.Option(help="Folder or URI for the set.")],
     dataset: Annotated[
-        str | None, typer.Option(help="Of a .pt: the data set that it was distilled from, for example cifar10.")
+        str | None, typer.Option(help="For a .pt file: the data set that it was distilled from, for example cifar10.")
     ] = None,
     space: Annotated[
-        str | None, typer.Option(help="Of a .pt: what its images are: pixels, standardised, standardised:DATASET, or zca.")
+        str | None,
+        typer.Option(help="For a .pt file: the scale of its pixel values: pixels, standardised, standardised:DATASET, or zca."),
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="File with the labels, if FILE has only images.")] = None,
     lr: Annotated[Path | None, typer.Option(help="File with the learned learning rate.")] = None,
@@ -169,7 +170,7 @@ def import_(
 @app.command(epilog=example("export studies/digits-datadam/winner --out winner-png"))
 def export(
     set_file: Annotated[str, typer.Argument(metavar="SET", help="A set: an images.safetensors, or the folder that holds it.")],
-    out: Annotated[str, typer.Option(help="A new folder for png, a new file NAME.npz for npz.")],
+    out: Annotated[str, typer.Option(help="A new or empty folder for png, a new file NAME.npz for npz.")],
     form: Annotated[
         str, typer.Option("--format", help="png (class folders, as torchvision's ImageFolder reads them) or npz (exact).")
     ] = "png",

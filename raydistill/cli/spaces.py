@@ -24,7 +24,7 @@ def spaces() -> None:
 
 @app.command(epilog=example("schema > schema.json"))
 def schema() -> None:
-    """Print the JSON Schema of a search space, by which editors check and complete YAML files."""
+    """Print the JSON Schema of a search space, that editors use to check and complete YAML files."""
     with exit_codes("Interrupted."):
         from raydistill.catalogue import space_schema
 

@@ -102,7 +102,7 @@ def _write_pngs(synthetic: SyntheticSet, manifest: Manifest, preprocess: Preproc
         "config": manifest.config,
     }
     (out / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    note = f"pixels with 8 bits; {100 * clipped:.1f} % of the values were below black or above white and are clipped"
+    note = f"8-bit pixels; {100 * clipped:.1f} % of the values were below black or above white and are clipped"
     if synthetic.label_kind == "soft":
         np.save(out / "labels.npy", synthetic.labels.numpy(), allow_pickle=False)
         note += "; the soft labels (logits, in the order of the files' paths) are in labels.npy"

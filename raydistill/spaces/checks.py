@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bisect
+import functools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, cast
 
@@ -13,6 +15,8 @@ from raydistill.spaces.ranges import ends
 from raydistill.spaces.sections import Config, EvaluationConfig, GoalConfig
 from raydistill.spaces.space import Choices, Range
 
+MOST_NETWORKS = 1000
+"""More confirm networks than a search trains."""
 SmallestMargin = Callable[[int, int, float], float]
 """(confirm images, confirm networks, confidence) to the smallest margin that they can decide, as a fraction."""
 
@@ -44,7 +48,7 @@ def check_margin(
             key="goal.margin_fraction",
             message=f"given {goal.margin_fraction}; with {decided_by} the gap is known to ±{least:.4f} at best (confidence "
             f"{goal.confidence}), so no smaller margin can be decided: write a larger one, or "
-            f"{_what_would_decide(goal, evaluation, smallest_margin)}",
+            f"{_what_would_decide(goal, evaluation, facts, smallest_margin)}",
         )
 
 
@@ -81,13 +85,29 @@ def check_method(
         yield Mistake(key=f"method.{field}", message=message)
 
 
-def _what_would_decide(goal: GoalConfig, evaluation: EvaluationConfig, smallest_margin: SmallestMargin) -> str:
-    """How many confirm images would decide the margin, or, if no number of images would, that more networks are needed."""
-    margin, confidence = goal.margin_fraction, goal.confidence
-    if smallest_margin(MOST_IMAGES, evaluation.confirm_networks, confidence) > margin:
-        return f"set confirm_networks above {evaluation.confirm_networks}: no number of images is enough"
-    candidates = range(1, MOST_IMAGES + 1)
-    place = bisect.bisect_left(
-        candidates, True, key=lambda n: smallest_margin(n, evaluation.confirm_networks, confidence) <= margin
-    )
-    return f"use a data set with at least {candidates[place]} confirm images"
+def _what_would_decide(goal: GoalConfig, evaluation: EvaluationConfig, facts: DataFacts, smallest_margin: SmallestMargin) -> str:
+    """What to change so that the margin can be decided: networks, else images, else both in equal parts of the variance."""
+    margin, now = goal.margin_fraction, evaluation.confirm_networks
+    enough = functools.partial(_first_that_decides, smallest_margin, confidence=goal.confidence)
+    if (networks := enough(margin, images=facts.confirm_images)) is not None:
+        return f"set confirm_networks to {networks}"
+    if (images := enough(margin, networks=now)) is not None:
+        return f"use a data set with at least {images} confirm images"
+    networks = enough(margin / math.sqrt(2), images=MOST_IMAGES)
+    images = None if networks is None else enough(margin, networks=networks)
+    if images is None:
+        return "take another goal: no practical number of images and networks decides it"
+    return f"use a data set with at least {images} confirm images, and set confirm_networks to {networks}"
+
+
+def _first_that_decides(
+    smallest_margin: SmallestMargin, margin: float, *, confidence: float, images: int | None = None, networks: int | None = None
+) -> int | None:
+    """The smallest number of whichever of images and networks is None that decides a margin; None if none does."""
+
+    def decides(count: int) -> bool:
+        return smallest_margin(images or count, networks or count, confidence) <= margin
+
+    counts = range(1, (MOST_NETWORKS if images else MOST_IMAGES) + 1)
+    place = bisect.bisect_left(counts, True, key=decides)
+    return counts[place] if place < len(counts) else None

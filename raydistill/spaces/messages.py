@@ -18,10 +18,15 @@ def listed(names: Collection[str]) -> str:
     return ", ".join(sorted(names))
 
 
+def nearest(name: str, allowed: Collection[str]) -> str | None:
+    """The most similar allowed name; None if none is similar."""
+    return next(iter(difflib.get_close_matches(name, allowed, n=1)), None)
+
+
 def unknown(name: str, allowed: Collection[str], what: str) -> str:
     """The message for an unknown name: the most similar allowed name, then all allowed names."""
-    near = difflib.get_close_matches(name, allowed, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    near = nearest(name, allowed)
+    hint = f"did you mean {near!r}? " if near else ""
     return f"unknown {what} {name!r}; {hint}Allowed: {listed(allowed)}"
 
 

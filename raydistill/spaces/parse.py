@@ -18,7 +18,7 @@ from raydistill.errors import DataError, Mistake, SpaceError, line_of
 from raydistill.spaces.checks import SmallestMargin, check_ipc, check_margin, check_method, check_network
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.document import apply, load
-from raydistill.spaces.messages import explain, listed, shown, text_for_number, unknown
+from raydistill.spaces.messages import explain, listed, nearest, shown, text_for_number, unknown
 from raydistill.spaces.network import NETWORKS, NetworkConfig
 from raydistill.spaces.ranges import ends, is_whole, ranges_in, read_range, takes_only_choices
 from raydistill.spaces.sections import (
@@ -137,8 +137,9 @@ class _SpaceParser:
         for key in self.document:
             if key not in SECTIONS:
                 self._add(str(key), unknown(str(key), SECTIONS, "key"))
+        misspelt = {nearest(str(key), SECTIONS) for key in self.document if key not in SECTIONS}
         for key in REQUIRED:
-            if key not in self.document:
+            if key not in self.document and key not in misspelt:
                 self._add(key, "missing: add it")
 
     def _study(self) -> str:
@@ -265,7 +266,12 @@ class _SpaceParser:
         try:
             return TypeAdapter(model).validate_python(raw)
         except ValidationError as error:
-            for row in error.errors():
+            rows = error.errors()
+            absent = [str(row["loc"][-1]) for row in rows if row["type"] == "missing"]
+            misspelt = {nearest(str(row["loc"][-1]), absent) for row in rows if row["type"] == "extra_forbidden"}
+            for row in rows:
+                if row["type"] == "missing" and row["loc"][-1] in misspelt:
+                    continue
                 names = [str(part) for part in row["loc"] if part not in NETWORKS]
                 if row["type"] in ("union_tag_invalid", "union_tag_not_found"):
                     names.append("name")

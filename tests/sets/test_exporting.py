@@ -100,7 +100,7 @@ def test_png_files_are_the_pixels_as_imagefolder_reads_them(saved: Path, tmp_pat
     found = torch.stack([pil_to_tensor(image)[:1] / 255 for image, _ in folder])
     assert [label for _, label in folder.samples] == synthetic.labels.tolist()
     assert float((found - pixels).abs().max()) <= 0.5 / 255 + 1e-6
-    assert exported.note == "pixels with 8 bits; 0.0 % of the values were below black or above white and are clipped"
+    assert exported.note == "8-bit pixels; 0.0 % of the values were below black or above white and are clipped"
 
 
 def test_pixels_outside_black_and_white_are_clipped_and_counted(saved: Path, tmp_path: Path) -> None:

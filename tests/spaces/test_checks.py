@@ -66,10 +66,27 @@ def test_datadam_takes_every_network_with_maps_to_compare() -> None:
     assert parse(NETWORK, "network: {name: alexnet}\n").template["network"] == {"name": "alexnet"}
 
 
-def test_a_margin_that_no_number_of_images_decides_asks_for_networks() -> None:
-    """10 networks alone: 1.645 * sqrt(2 * 0.004^2 / 10) = 0.0029."""
+def test_a_margin_that_needs_more_images_and_more_networks_says_how_many_of_both() -> None:
+    """10 networks alone leave 1.645 * sqrt(2 * 0.004^2 / 10) = 0.0029, and 300 images alone 1 - 0.05^(1/300) = 0.0099.
+
+    Half of the variance 0.002^2 / 1.645^2 = 1.478e-6 to networks: 2 * 0.004^2 / R, so R = 44 with 7.27e-7. The rest, 7.51e-7, to
+    images: 0.1^2 / n, so n = 13,313.
+    """
     (line,) = mistakes("0.02", "0.002")
-    assert line.endswith("write a larger one, or set confirm_networks above 10: no number of images is enough")
+    assert line.endswith(
+        "write a larger one, or use a data set with at least 13313 confirm images, and set confirm_networks to 44"
+    )
+
+
+def test_a_margin_that_more_networks_decide_says_how_many() -> None:
+    """300 images with 2 networks: 1.645 * sqrt(0.01 / 300 + 3.2e-5 / 2) = 0.0115; with 5 0.0104, with 6 0.0102, above 0.0099."""
+    (line,) = mistakes("goal: {margin_fraction: 0.02}", "evaluation: {confirm_networks: 2}\ngoal: {margin_fraction: 0.0103}")
+    assert line.endswith("write a larger one, or set confirm_networks to 6")
+
+
+def test_a_margin_that_nothing_practical_decides_says_so() -> None:
+    (line,) = mistakes("0.02", "0.00001")
+    assert line.endswith("take another goal: no practical number of images and networks decides it")
 
 
 @pytest.mark.parametrize("network", ["{name: mlp}", "{name: convnet, depth: 1}"])

@@ -373,3 +373,20 @@ def test_mistakes_in_a_folder_of_images_are_named_together() -> None:
 def test_a_misspelt_name_comes_before_the_keys_that_depend_on_it() -> None:
     (mistake,) = mistakes("{name: digits}", "{name: image_foldr, path: x}")
     assert mistake.startswith("x.yaml:3: dataset.name: unknown data set 'image_foldr'; did you mean 'image_folder'?")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        (
+            "{margin_fraction: 0.02}",
+            "{margin_fracton: 0.02}",
+            "x.yaml:9: goal.margin_fracton: unknown key 'margin_fracton'; did you",
+        ),
+        (IPC, IPC.replace("ipc", "ipcs", 1), "x.yaml:8: ipcs: unknown key 'ipcs'; did you mean 'ipc'?"),
+    ],
+)
+def test_a_misspelt_required_key_is_one_mistake_not_two(old: str, new: str, line: str) -> None:
+    """Adding what is missing beside the misspelt key would give both."""
+    (found,) = mistakes(old, new)
+    assert found.startswith(line)
