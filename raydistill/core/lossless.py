@@ -18,8 +18,6 @@ PLANNED_IMAGE_DEVIATION = 0.1
 """Assumed standard deviation, over images, of the mean difference in correctness; measured on digits: 0.07 to 0.1."""
 PLANNED_NETWORK_DEVIATION = 0.004
 """Assumed standard deviation of one network's accuracy over seeds."""
-LARGEST_CHANCE_STEP = 2 * math.sqrt(2) * PLANNED_NETWORK_DEVIATION
-"""Two standard deviations of the difference between two networks' accuracies: 1.13 points."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,18 +124,6 @@ def is_hopeless(readings: Sequence[HasGap], margin_fraction: float) -> bool:
     first, last = readings[0], readings[-1]
     gained_per_fraction = max(0.0, (first.gap - last.gap) / (last.fraction - first.fraction))
     return last.gap - gained_per_fraction * (1 - last.fraction) > 2 * margin_fraction
-
-
-def is_below_start(readings: Sequence[HasGap]) -> bool:
-    """Whether a distillation made its set worse than the set that it started from, judged by its first reading after the start.
-
-    Both readings have one network, from the same initialisation. Such networks differ by chance, the more the worse the set. So
-    the gap must have grown by more than `LARGEST_CHANCE_STEP` and by more than a third of itself.
-    """
-    if len(readings) != 2:
-        return False
-    start, now = (reading.gap for reading in readings)
-    return now - start > max(LARGEST_CHANCE_STEP, start / 3)
 
 
 def _unseen(images: int, confidence: float) -> float:

@@ -2,10 +2,9 @@
 
 Each evaluation is a `Reading`: networks are trained on the current set, and their accuracy is measured. A trial makes a reading
 at the start and half-way with one network, and at the end with `evaluation.networks` networks. The first reading is that of the
-initial set. After the second the trial may stop: if a straight line through both predicts a final gap above twice the margin
-(`lossless.is_hopeless`), or if the set is worse than the initial one by more than chance (`lossless.is_below_start`). One network
-is enough, because both rules allow for its noise. The trial itself decides this, so the decision is the same under Ray, in one
-process, and after a restart.
+initial set. A straight line through the first two readings predicts the final gap; if it is above twice the margin, the trial is
+stopped half-way (`lossless.is_hopeless`). One network is enough, because the factor of two allows for its noise. The trial itself
+decides this, so the decision is the same under Ray, in one process, and after a restart.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from torch import Tensor
 
 from raydistill.core.cost import Stopwatch, forward_macs, peak_memory_bytes, reset_peak_memory
 from raydistill.core.evaluate import evaluate_set, network_seeds
-from raydistill.core.lossless import is_below_start, is_hopeless
+from raydistill.core.lossless import is_hopeless
 from raydistill.core.picture import grid_png
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
@@ -233,8 +232,6 @@ class _Run:
     def _stop_if_of_no_use(self) -> None:
         if is_hopeless(self.readings, self.config.goal.margin_fraction):
             raise HopelessError("stopped early: a straight line through its readings ends above twice the margin")
-        if is_below_start(self.readings):
-            raise HopelessError("stopped early: its set is worse than the set that it started from")
 
     def _read(self, synthetic: SyntheticSet, step: int, fraction: float, networks: int) -> NDArray[np.bool_]:
         loss = None if self.loss is None else self.loss.item()

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from raydistill.core.lossless import gap_interval, is_admissible, is_below_start, is_hopeless, smallest_margin
+from raydistill.core.lossless import gap_interval, is_admissible, is_hopeless, smallest_margin
 
 
 def bits(*rows: str) -> NDArray[np.bool_]:
@@ -185,25 +185,3 @@ class Point:
 def test_a_line_that_ends_beyond_twice_the_margin_is_hopeless(points: list[tuple[float, float]], hopeless: bool) -> None:
     """Margin 0.02. From 0.30 to 0.18 by half the way the line ends at 0.06, to 0.16 at 0.02. A rising gap is taken as flat."""
     assert is_hopeless([Point(*point) for point in points], 0.02) is hopeless
-
-
-@pytest.mark.parametrize(
-    ("points", "below"),
-    [
-        ([], False),
-        ([(0.0, 0.166)], False),
-        ([(0.0, 0.166), (0.5, 0.278)], True),
-        ([(0.0, 0.166), (0.5, 0.22)], False),
-        ([(0.0, 0.01), (0.5, 0.0215)], True),
-        ([(0.0, 0.01), (0.5, 0.021)], False),
-        ([(0.0, 0.03), (0.5, 0.01)], False),
-        ([(0.0, 0.01), (0.5, 0.02), (1.0, 0.09)], False),
-    ],
-    ids=["nothing", "start", "far worse", "chance of a bad set", "worse", "chance", "better", "the end is kept"],
-)
-def test_a_set_that_is_worse_than_its_start_by_more_than_chance_is_below_it(
-    points: list[tuple[float, float]], below: bool
-) -> None:
-    """Chance is 2 * sqrt(2) * 0.004 = 0.0113: from 0.01 a gap of 0.0215 is more, one of 0.021 is not. From 0.166 it
-    is a third, 0.055: 0.22 is less."""
-    assert is_below_start([Point(*point) for point in points]) is below

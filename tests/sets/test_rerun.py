@@ -32,7 +32,6 @@ def ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The folder of a finished trial, which nothing stops."""
     monkeypatch.setitem(RECIPES, "plain", dataclasses.replace(RECIPES["plain"], steps=30))
     monkeypatch.setattr(trial, "is_hopeless", lambda *_: False)
-    monkeypatch.setattr(trial, "is_below_start", lambda *_: False)
     monkeypatch.setattr(trial, "commit", lambda: "abc-dirty")
     study = Store(str(tmp_path / "store/study"))
     study.write("baseline/baseline.json", baseline().model_dump_json())

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from raydistill.core.lossless import is_below_start
 from raydistill.core.recipes import RECIPES
 from raydistill.data.splits import load_splits
 from raydistill.errors import DataError, DeviceError, DivergedError, StoreError
@@ -30,9 +29,7 @@ from raydistill.trial.run import run_trial
 
 @pytest.fixture(autouse=True)
 def short_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks of forty steps read so unevenly that the other rule would stop most trials; one test sets it back."""
     monkeypatch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=40))
-    monkeypatch.setattr(trial, "is_below_start", lambda readings: False)
 
 
 @pytest.fixture
@@ -142,22 +139,6 @@ def test_a_hopeless_trial_is_stopped_half_way_and_says_so(study: Store) -> None:
     assert record.gap is None
 
 
-def test_a_trial_whose_set_is_worse_than_its_start_is_stopped_half_way_and_says_so(
-    study: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A rate of 1,000 destroys the images; the margin of 0.9 leaves the other rule silent."""
-    config = trial_config(
-        method=DataDAMConfig(name="datadam", random_inits=30, batch_real=16, lr_images=1000.0),
-        goal=GoalConfig(margin_fraction=0.9),
-        ipc=5,
-    )
-    monkeypatch.setattr(trial, "is_below_start", is_below_start)
-    record = run_trial(config, study, lambda reading: None)
-    assert record.state == "pruned"
-    assert [reading.fraction for reading in record.readings] == [0.0, 0.5]
-    assert record.error == "stopped early: its set is worse than the set that it started from"
-
-
 def test_a_stop_that_a_kill_cut_short_is_still_a_stop(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     config = trial_config(goal=GoalConfig(margin_fraction=0.001), ipc=1)
     monkeypatch.setattr(trial, "is_hopeless", lambda readings, margin: len(readings) == 2 and pytest.fail("killed here"))
@@ -205,7 +186,6 @@ def test_a_fault_of_ours_leaves_a_crashed_record_with_its_traceback_and_is_raise
     assert "ZeroDivisionError: a fault" in record.error
     monkeypatch.undo()
     monkeypatch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=40))
-    monkeypatch.setattr(trial, "is_below_start", lambda readings: False)
     assert run_trial(trial_config(), study, lambda reading: None).state == "finished"
 
 
