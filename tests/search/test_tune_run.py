@@ -117,7 +117,7 @@ def test_trials_without_a_place_are_reported(bridge: Bridge, monkeypatch: pytest
     for bridge.now in (0.0, 40.0):
         bridge.messenger.on_step_end(0, trials)
     (note,) = bridge.told.all("note")
-    assert note.startswith("trials that wait for nodes: 2; each asks for 1 CPUs")
+    assert note.startswith("trials that wait for a node: 2; each needs 1 CPUs")
 
 
 def test_trials_that_tune_forgot_are_ended(bridge: Bridge) -> None:
