@@ -291,7 +291,7 @@ def test_an_interrupted_search_says_how_to_go_on_and_leaves_the_cluster_as_it_wa
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate()
     assert process.returncode == 130, output
-    assert "Interrupted. What is done is saved; this continues:" in output
+    assert "Interrupted. Finished work is saved; this continues:" in output
     assert "Traceback" not in output
     assert states(with_baseline) == ["WAITING"]
     assert len(live_nodes()) == 1
