@@ -41,7 +41,7 @@ class Clusters:
 
     @property
     def count(self) -> int:
-        """K."""
+        """Number of clusters, k."""
         return int(self.cluster.max()) + 1
 
 

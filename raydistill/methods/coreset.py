@@ -52,7 +52,7 @@ class KMeansConfig(Config):
 
 
 class KMeansMedoidsConfig(Config):
-    """The real image nearest to the centre of each cluster. On MNIST better than the mean images from IPC 10 on."""
+    """The real image nearest to the centre of each cluster that k-means finds in a class."""
 
     name: Literal["k_means_medoids"]
     space: Literal["pixels", "features"] = "pixels"
