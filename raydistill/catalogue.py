@@ -21,22 +21,27 @@ EDITORS_LINE = "yaml-language-server:"
 """Begins the comment that names a space's schema to editors."""
 
 
-def load_space(source: str | Path | Mapping[str, Any], overrides: Sequence[str], data_root: DataRoot) -> SearchSpace:
+def load_space(
+    source: str | Path | Mapping[str, Any], overrides: Sequence[str], data_root: DataRoot, *, for_search: bool = True
+) -> SearchSpace:
     """Read and check a search space, after applying `path.to.field=value` overrides.
 
     Args:
         source: path of a YAML file, name of a shipped space, or the space as a mapping.
         overrides: e.g. `ipc.high=30`.
         data_root: folder of the data files.
+        for_search: see `parse.parse_space`.
 
     Raises:
         InputError: there is no such space.
         SpaceError: the space has mistakes; the message lists all of them.
     """
     if isinstance(source, Mapping):
-        return parse_space(yaml.safe_dump(dict(source), sort_keys=False), known(data_root), overrides=overrides)
+        return parse_space(
+            yaml.safe_dump(dict(source), sort_keys=False), known(data_root), overrides=overrides, for_search=for_search
+        )
     path = find_space(str(source))
-    return read_space(path, known(data_root), overrides)
+    return read_space(path, known(data_root), overrides, for_search=for_search)
 
 
 def known(data_root: DataRoot) -> Known:
@@ -44,10 +49,12 @@ def known(data_root: DataRoot) -> Known:
     from raydistill.core.lossless import smallest_margin
     from raydistill.core.recipes import EPOCH_RECIPES, RECIPES
     from raydistill.data.splits import NAMES, data_facts
-    from raydistill.methods import method_configs
+    from raydistill.methods import METHODS, method_configs
 
     return Known(
         methods=method_configs(),
+        soft_methods=[name for name, method in METHODS.items() if method.label_kind == "soft"],
+        controls={name: method.control.settings for name, method in METHODS.items() if method.control is not None},
         datasets=NAMES,
         recipes=RECIPES,
         epoch_recipes=EPOCH_RECIPES,

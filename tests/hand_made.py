@@ -21,6 +21,7 @@ SMALL: dict[str, Any] = {
     "method": {"name": "datadam", "random_inits": 2, "lr_images": {"low": 0.1, "high": 10.0, "log": True}},
     "ipc": {"low": 1, "high": 60, "log": True},
     "goal": {"margin_fraction": 0.02},
+    "controls": [],
     "budget": {"trials": 2},
 }
 """A space whose trials take a moment on digits."""

@@ -20,6 +20,7 @@ method:
 ipc: {low: 1, high: 60, log: true}
 goal: {margin_fraction: 0.02}
 budget: {trials: 12}
+controls: []
 """
 LR = "  lr_images: {low: 0.1, high: 10.0, log: true}\n"
 IPC = "ipc: {low: 1, high: 60, log: true}\n"

@@ -38,7 +38,7 @@ def test_an_unknown_space_suggests_the_nearest() -> None:
 
 def test_a_document_is_a_space_too() -> None:
     space = load_space(SMALL, ["ipc.high=30"], None)
-    assert (space.study, sorted(space.ranges), space.template["method"]["random_inits"]) == (
+    assert (space.study, sorted(space.arms[0].ranges), space.arms[0].template["method"]["random_inits"]) == (
         "tiny",
         ["ipc", "method.lr_images"],
         2,

@@ -66,7 +66,7 @@ def compare(
     split: Literal["select", "test"] = "select" if reason is None else "test"
     check_reading(split, reason, None)
     folder = Store(str(store)).absolute
-    checked = load_space(space, overrides, as_data_root(data_root))
+    checked = load_space(space, overrides, as_data_root(data_root), for_search=False)
     work = workplace_for(checked.resources, data_root=data_root, local=local, address=address, watcher=watcher)
     named = methods_named(checked, str(space), methods, overrides)
     jobs = plan_comparison(checked, named, ipc, draws, folder, data_root=work.data_root, split=split)

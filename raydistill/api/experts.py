@@ -52,10 +52,10 @@ def build_experts(
     from raydistill.storage.store import Store
 
     root, folder = as_data_root(data_root), Store(str(store)).absolute
-    checked = load_space(space, overrides, root)
+    checked = load_space(space, overrides, root, for_search=False)
     work = workplace_for(checked.resources, data_root=root, local=local, address=address, watcher=watcher)
     folder.check_writable()
-    configs = extreme_trials(checked, load_splits(dataset_config(checked.template["dataset"]), root).sha256)
+    configs = extreme_trials(checked, load_splits(dataset_config(checked.shared["dataset"]), root).sha256)
     if not configs:
         return []
     needs = plan_experts(configs, folder, root, rebuild_damaged=True)

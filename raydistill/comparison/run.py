@@ -8,7 +8,7 @@ which a distillation with `init: real` starts.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
@@ -28,7 +28,7 @@ from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
 from raydistill.methods.random_soft import RandomSoftConfig, of_the_same_experts
 from raydistill.spaces.sections import Config, dataset_config, derive_seed
-from raydistill.spaces.space import Choices, Range, SearchSpace
+from raydistill.spaces.space import Arm, Choices, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.checkout import commit
 from raydistill.storage.data_root import DataRoot
@@ -136,7 +136,7 @@ def plan_comparison(
             or the IPC is larger than the smallest class.
         DataError: the data is missing or damaged.
     """
-    dataset = dataset_config(space.template["dataset"])
+    dataset = dataset_config(space.shared["dataset"])
     splits = load_splits(dataset, data_root)
     if draws < 2:
         raise CompareError(f"given {draws} draws; a confidence interval needs at least 2: give e.g. --draws 10")
@@ -144,8 +144,9 @@ def plan_comparison(
         raise CompareError(
             f"given --ipc {ipc}; allowed: 1 to {splits.smallest_class}, the number of train images in the smallest class"
         )
-    template = middle_trial(space, splits.sha256)
-    configs = _method_configs(methods, template, data_root)
+    template = middle_trial(space.arms[0], splits.sha256)
+    own = {arm.label: cast("Config", middle_trial(arm, splits.sha256).method) for arm in space.methods}
+    configs = _method_configs(methods, own, template, data_root)
     settings = _settings(template, configs, ipc, split)
     folder = store.at("compare", comparison_key(settings))
     folder.write_json("settings.json", settings)
@@ -186,7 +187,7 @@ def open_where_wanted(jobs: Sequence[CompareJob], reason: str) -> list[CompareJo
 
 
 def methods_named(space: SearchSpace, source: str, methods: Sequence[str], overrides: Sequence[str]) -> list[str]:
-    """The methods to compare; the name of the space itself stands for its own method.
+    """The methods to compare; the name of the space itself stands for its own methods.
 
     Args:
         space: the space of the comparison, with the overrides applied.
@@ -205,14 +206,16 @@ def methods_named(space: SearchSpace, source: str, methods: Sequence[str], overr
         raise CompareError(
             f"--set {unread[0]} has no effect on a comparison, which takes its IPC from --ipc and runs no search: remove it"
         )
-    own: str = space.template["method"]["name"]
-    named = [own if name == source else name for name in methods]
-    idle = [override for override in overrides if override.startswith("method.")]
-    if idle and own not in named:
-        raise CompareError(
-            f"--set {idle[0]} sets the space's own method {own}, which is not compared (compared: {', '.join(named)}); "
-            f"add {own} to --methods, or remove the --set"
-        )
+    own = [arm.label for arm in space.methods]
+    named = [label for name in methods for label in (own if name == source else [name])]
+    for override in overrides:
+        section, _, rest = override.partition("=")[0].partition(".")
+        label = own[0] if section == "method" else rest.partition(".")[0]
+        if section in ("method", "methods") and label in own and label not in named:
+            raise CompareError(
+                f"--set {override} sets the space's own method {label}, which is not compared (compared: {', '.join(named)}); "
+                f"add {label} to --methods, or remove the --set"
+            )
     return named
 
 
@@ -240,23 +243,25 @@ def middle_of(allowed: Range | Choices) -> Any:
     return round(middle) if allowed.whole else middle
 
 
-def middle_trial(space: SearchSpace, data_sha256: str) -> TrialConfig[Any]:
+def middle_trial(arm: Arm, data_sha256: str) -> TrialConfig[Any]:
     """The trial at the middle of every range."""
-    middle = {path: middle_of(allowed) for path, allowed in space.ranges.items()}
-    return space.trial(ask_number=0, values=middle, data_sha256=data_sha256)
+    middle = {path: middle_of(allowed) for path, allowed in arm.ranges.items()}
+    return arm.trial(ask_number=0, values=middle, data_sha256=data_sha256)
 
 
-def _method_configs(names: Sequence[str], template: TrialConfig[Any], data_root: DataRoot) -> dict[str, Config]:
-    """The configs by method name, including the controls."""
+def _method_configs(
+    names: Sequence[str], own: Mapping[str, Config], template: TrialConfig[Any], data_root: DataRoot
+) -> dict[str, Config]:
+    """The configs by method name, including the controls; `own` are those of the space's methods."""
     configs: dict[str, Config] = {}
     for name in dict.fromkeys(names):
-        config = _method_config(name, template, data_root)
+        config = own[name] if name in own else _method_config(name, template, data_root)
         method: str = config.name  # type: ignore[attr-defined]
         if configs.setdefault(method, config) != config:
             raise CompareError(f"method {method} is given twice with different settings; give each method once")
     soft = next((c for name, c in configs.items() if METHODS[name].label_kind == "soft" and name != SOFT_REFERENCE), None)
     is_given = SOFT_REFERENCE not in names and SOFT_REFERENCE in configs  # by a space, not by its bare name
-    if isinstance(soft, ExpertFields) and not is_given and template.method.name != SOFT_REFERENCE:
+    if isinstance(soft, ExpertFields) and not is_given and SOFT_REFERENCE not in own:
         configs[SOFT_REFERENCE] = RandomSoftConfig(name=SOFT_REFERENCE, **of_the_same_experts(soft))
     if REFERENCE not in configs:
         configs[REFERENCE] = METHODS[REFERENCE].config.model_validate({"name": REFERENCE})
@@ -264,14 +269,12 @@ def _method_configs(names: Sequence[str], template: TrialConfig[Any], data_root:
 
 
 def _method_config(name: str, template: TrialConfig[Any], data_root: DataRoot) -> Config:
-    if name == template.method.name:
-        return cast("Config", template.method)
     shipped = f"{template.dataset.name}_{name}" if name in METHODS else name
     if name in METHODS and shipped not in shipped_spaces():
         config = _default_config(name)
     else:
         try:
-            config = middle_trial(load_space(shipped, (), data_root), template.data_sha256).method
+            config = middle_trial(load_space(shipped, (), data_root, for_search=False).arms[0], template.data_sha256).method
         except InputError as error:
             raise CompareError(f"unknown method {name!r}; allowed: {', '.join(METHODS)}, or a search space: {error}") from error
     facts = data_facts(template.dataset, data_root)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.methods import coreset, datadam, datm, dc, dm, pad, random_soft
+from raydistill.methods import coreset, datadam, datm, dc, dm, pad, random_soft, trajectory
 from raydistill.spaces.sections import Config
 
 __all__ = ["METHODS", "Control", "Method", "method_configs"]
@@ -38,6 +38,9 @@ class Method:
 
     Where the config is an `ExpertFields`, `experts` too; see `datm.distill`.
     """
+    images_passed: Callable[[Any, int, int], int] = lambda config, ipc, classes: 0
+    """From a config, IPC and the number of classes: images that pass through a network in one distillation. A race takes it for
+    the cost, because seconds differ from run to run."""
     label_kind: Literal["hard", "soft"] = "hard"
     control: Control | None = None
     """Set for methods that a certificate compares the set with."""
@@ -47,17 +50,17 @@ class Method:
 
 BOTH_KINDS = frozenset({"hard", "soft"})
 METHODS: dict[str, Method] = {
-    "datadam": Method(datadam.DataDAMConfig, datadam.distill, ablations=datadam.ABLATIONS),
-    "datm": Method(datm.DATMConfig, datm.distill, label_kind="soft", ablations=datm.ABLATIONS),
-    "pad": Method(pad.PADConfig, pad.distill, label_kind="soft", ablations=pad.ABLATIONS),
+    "datadam": Method(datadam.DataDAMConfig, datadam.distill, datadam.images_passed, ablations=datadam.ABLATIONS),
+    "datm": Method(datm.DATMConfig, datm.distill, trajectory.images_passed, label_kind="soft", ablations=datm.ABLATIONS),
+    "pad": Method(pad.PADConfig, pad.distill, trajectory.images_passed, label_kind="soft", ablations=pad.ABLATIONS),
     "random_soft": Method(
         random_soft.RandomSoftConfig,
         random_soft.choose,
         label_kind="soft",
         control=Control(label_kinds=frozenset({"soft"}), draws=5, settings=random_soft.of_the_same_experts),
     ),
-    "dm": Method(dm.DMConfig, dm.distill, ablations=dm.ABLATIONS),
-    "dc": Method(dc.DCConfig, dc.distill, ablations=dc.ABLATIONS),
+    "dm": Method(dm.DMConfig, dm.distill, dm.images_passed, ablations=dm.ABLATIONS),
+    "dc": Method(dc.DCConfig, dc.distill, dc.images_passed, ablations=dc.ABLATIONS),
     "random": Method(coreset.RandomConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=5)),
     "k_center": Method(coreset.KCenterConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=1)),
     "herding": Method(coreset.HerdingConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=1)),

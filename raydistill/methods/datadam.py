@@ -128,6 +128,14 @@ Without model steps each random network is kept for T iterations untrained; with
 """
 
 
+def images_passed(config: DataDAMConfig, ipc: int, classes: int) -> int:
+    """Images that pass through a network in one distillation; see `methods.Method`."""
+    iterations = config.random_inits * config.steps_per_init
+    matched = iterations * classes * (config.batch_real + config.image_steps * ipc)
+    between = config.random_inits * (config.steps_per_init - 1) * config.model_steps
+    return matched + between * min(config.batch_model, classes * ipc)
+
+
 def attention_map(features: Tensor, power: float) -> Tensor:
     """Collapse channels into one unit-length spatial map per image.
 

@@ -103,6 +103,14 @@ class DCConfig(Config):
             yield "name", "dc passes one class at a time, and batch norm would use that class's statistics: write norm: instance"
 
 
+def images_passed(config: DCConfig, ipc: int, classes: int) -> int:
+    """Images that pass through a network in one distillation, twice where it is differentiated twice; see `methods.Method`."""
+    iterations = config.random_inits * config.steps_per_init
+    matched = iterations * classes * (config.batch_real + 2 * config.image_steps * ipc)
+    between = config.random_inits * (config.steps_per_init - 1) * config.model_steps
+    return matched + between * min(config.batch_model, classes * ipc)
+
+
 def weight_gradients(model: Network, images: Tensor, label: int, *, keep_graph: bool) -> tuple[Tensor, ...]:
     """Gradients of the mean cross-entropy of images of one class, for every parameter that has rows.
 

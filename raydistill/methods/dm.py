@@ -81,6 +81,11 @@ class DMConfig(Config):
         yield from larger_than_a_class(self.batch_real, facts)
 
 
+def images_passed(config: DMConfig, ipc: int, classes: int) -> int:
+    """Images that pass through a network in one distillation; see `methods.Method`."""
+    return config.random_inits * classes * (config.batch_real + ipc)
+
+
 def mean_embeddings(features: Features, classes: int) -> list[Tensor]:
     """One (K, E) tensor: the mean embedding of each class, of features of K * B images, class after class."""
     return [features.embedding.reshape(classes, -1, features.embedding.shape[1]).mean(dim=1)]

@@ -143,6 +143,11 @@ class _State:
         return SyntheticSet(images=self.images.detach(), labels=self.logits.detach(), ipc=ipc, learned_lr=self.lr.item())
 
 
+def images_passed(config: TrajectoryConfig, ipc: int, classes: int) -> int:
+    """Images that pass through a network in one distillation, twice because steps are differentiated; see `methods.Method`."""
+    return 2 * config.iterations * config.student_steps * min(config.batch_synthetic, classes * ipc)
+
+
 def match_trajectories(
     train: TrainPart,
     network: NetworkConfig,

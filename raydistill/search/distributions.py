@@ -16,15 +16,15 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from raydistill.search.proposal import Field
 from raydistill.spaces.sections import set_at
-from raydistill.spaces.space import Choices, Range, SearchSpace
+from raydistill.spaces.space import Arm, Choices, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
 
 Dimension = Range | Choices
 
 
-def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
+def distributions(arm: Arm) -> dict[str, BaseDistribution]:
     """One distribution per range, by dotted path; IPC is always on a log scale."""
-    return {path: _distribution(path, dimension) for path, dimension in space.ranges.items()}
+    return {path: _distribution(path, dimension) for path, dimension in arm.ranges.items()}
 
 
 def _distribution(path: str, dimension: Dimension) -> BaseDistribution:
@@ -58,25 +58,25 @@ def middle(dimension: Dimension) -> Any:
     return round(centre) if dimension.whole else centre
 
 
-def parameters(space: SearchSpace, config: TrialConfig[Any]) -> dict[str, Any]:
+def parameters(arm: Arm, config: TrialConfig[Any]) -> dict[str, Any]:
     """The Optuna parameters of a trial: the values of all ranges, by dotted path."""
     document = config.model_dump(mode="json")
-    return {path: to_parameter(dimension, value_at(document, path)) for path, dimension in space.ranges.items()}
+    return {path: to_parameter(dimension, value_at(document, path)) for path, dimension in arm.ranges.items()}
 
 
-def field(space: SearchSpace) -> Field:
+def field(arm: Arm) -> Field:
     """The domain of the solver: the coordinates of a place, and the range of IPC."""
-    ipc = space.ranges.get("ipc")
-    fixed = space.template["ipc"]
+    ipc = arm.ranges.get("ipc")
+    fixed = arm.template["ipc"]
     lowest, highest = (int(ipc.low), int(ipc.high)) if isinstance(ipc, Range) else (fixed, fixed)
-    options = tuple(len(d.values) if isinstance(d, Choices) else 1 for d in _hyper_parameters(space).values())
+    options = tuple(len(d.values) if isinstance(d, Choices) else 1 for d in _hyper_parameters(arm).values())
     return Field(options=options, lowest=lowest, highest=highest)
 
 
-def to_place(space: SearchSpace, chosen: Mapping[str, Any]) -> tuple[float, ...]:
+def to_place(arm: Arm, chosen: Mapping[str, Any]) -> tuple[float, ...]:
     """Optuna parameters as a place: a number becomes its position in the range (0 to 1), a choice is one-hot encoded."""
     place: list[float] = []
-    for path, dimension in _hyper_parameters(space).items():
+    for path, dimension in _hyper_parameters(arm).items():
         if isinstance(dimension, Choices):
             place += [float(to_parameter(dimension, value) == chosen[path]) for value in dimension.values]
         else:
@@ -85,18 +85,18 @@ def to_place(space: SearchSpace, chosen: Mapping[str, Any]) -> tuple[float, ...]
     return tuple(place)
 
 
-def from_place(space: SearchSpace, place: Sequence[float], ipc: int) -> dict[str, Any]:
+def from_place(arm: Arm, place: Sequence[float], ipc: int) -> dict[str, Any]:
     """The Optuna parameters of a place and an IPC; the inverse of `to_place`."""
     left = list(place)
     chosen: dict[str, Any] = {}
-    for path, dimension in _hyper_parameters(space).items():
+    for path, dimension in _hyper_parameters(arm).items():
         count = len(dimension.values) if isinstance(dimension, Choices) else 1
         coordinates, left = left[:count], left[count:]
         if isinstance(dimension, Choices):
             chosen[path] = to_parameter(dimension, dimension.values[coordinates.index(max(coordinates))])
         else:
             chosen[path] = _within(dimension, coordinates[0])
-    return {path: ipc if path == "ipc" else chosen[path] for path in space.ranges}
+    return {path: ipc if path == "ipc" else chosen[path] for path in arm.ranges}
 
 
 def _within(dimension: Range, part: float) -> float:
@@ -105,29 +105,42 @@ def _within(dimension: Range, part: float) -> float:
     return round(value) if dimension.whole else min(max(value, low), high)
 
 
-def _hyper_parameters(space: SearchSpace) -> dict[str, Dimension]:
-    return {path: dimension for path, dimension in space.ranges.items() if path != "ipc"}
+def _hyper_parameters(arm: Arm) -> dict[str, Dimension]:
+    return {path: dimension for path, dimension in arm.ranges.items() if path != "ipc"}
 
 
-def any_trial(space: SearchSpace, data_sha256: str) -> TrialConfig[Any]:
+def any_trial(arm: Arm, data_sha256: str) -> TrialConfig[Any]:
     """A trial config for the baseline, which only uses what all trials share: data, network, evaluation, goal."""
-    values = {path: middle(dimension) for path, dimension in space.ranges.items()}
-    return space.trial(ask_number=0, values=values, data_sha256=data_sha256)
+    values = {path: middle(dimension) for path, dimension in arm.ranges.items()}
+    return arm.trial(ask_number=0, values=values, data_sha256=data_sha256)
 
 
 def complete_document(space: SearchSpace) -> dict[str, Any]:
     """The space with all defaults written out, so that it can be read back unchanged even if defaults change later."""
+    first = space.arms[0]
     document: dict[str, Any] = {
         "study": space.study,
         "seed": space.seed,
-        **json.loads(json.dumps(dict(space.template))),
+        **json.loads(json.dumps(space.shared)),
         "goal": space.goal.model_dump(mode="json"),
+        "search": space.search.model_dump(mode="json"),
         "budget": space.budget.model_dump(mode="json"),
         "resources": space.resources.model_dump(mode="json"),
     }
-    for path, dimension in space.ranges.items():
-        set_at(document, path, _as_document(dimension))
-    return document
+    if "ipc" in first.ranges:
+        document["ipc"] = _as_document(first.ranges["ipc"])
+    sections = {arm.label: _method_section(arm) for arm in space.arms}
+    methods = [sections[arm.label] for arm in space.methods]
+    is_short = len(methods) == 1 and "label" not in methods[0]
+    document |= {"method": methods[0]} if is_short else {"methods": methods}
+    return document | {"controls": [sections[arm.label] for arm in space.controls]}
+
+
+def _method_section(arm: Arm) -> dict[str, Any]:
+    section: dict[str, Any] = json.loads(json.dumps(arm.template["method"]))
+    for path, dimension in _hyper_parameters(arm).items():
+        set_at(section, path.removeprefix("method."), _as_document(dimension))
+    return section if arm.label == arm.method else {"label": arm.label, **section}
 
 
 def _as_document(dimension: Dimension) -> dict[str, Any]:

@@ -6,34 +6,37 @@ import statistics
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
-from raydistill.core.recipes import recipe_of
+from raydistill.core.recipes import Recipe, recipe_of
 from raydistill.data.splits import load_splits
 from raydistill.methods import METHODS, method_configs
 from raydistill.search.allowance import check_budget
 from raydistill.search.distributions import any_trial, complete_document
 from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
-from raydistill.search.jobs import baseline_jobs, confirm_jobs
+from raydistill.search.finding import control_at, controls_in_question, find
+from raydistill.search.jobs import baseline_jobs, confirm_jobs, draw_jobs
 from raydistill.search.needs import needs_of_trial
 from raydistill.search.proposal import Aim
-from raydistill.search.resume import SPACE_FILE, check_resumable
+from raydistill.search.resume import SPACE_FILE, as_started, check_resumable
 from raydistill.search.solver import Solver
-from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, not_admissible
+from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, not_admissible, winner_of
 from raydistill.search.winner import name_winner
 from raydistill.search.workplace import Workplace
-from raydistill.spaces.sections import GoalConfig, dataset_config
+from raydistill.spaces.sections import dataset_config
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.spaces.units import points
 from raydistill.storage.lock import study_lock
-from raydistill.storage.record import SearchResult, TrialRecord, read_trials
+from raydistill.storage.record import ControlAt, SearchResult, TrialRecord, read_trials
 from raydistill.storage.store import Store
 from raydistill.trial.baseline import Baseline, finish_baseline, read_baseline
 from raydistill.trial.confirm import finish_confirmation
+from raydistill.trial.draws import gap_of_draws
 from raydistill.trial.run import LOOK_FRACTIONS
 
 
@@ -58,12 +61,13 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
     study = store.at(space.study)
     study.check_writable()
     with study_lock(study, tell=work.watcher.note) as study, closing(work.executor):
-        dataset = dataset_config(space.template["dataset"])
+        space = as_started(space, study)
+        dataset = dataset_config(space.shared["dataset"])
         splits = load_splits(dataset, work.data_root)
         data_sha256 = splits.sha256
         check_resumable(space, study, data_sha256=data_sha256, accept_code_change=accept_code_change)
         study.write(SPACE_FILE, yaml.safe_dump(complete_document(space), sort_keys=False))
-        config = any_trial(space, data_sha256)
+        config = any_trial(space.arms[0], data_sha256)
         work.executor.require(needs_of_trial(config, study, work.data_root))
         needs = plan_experts(extreme_trials(space, data_sha256), store, work.data_root)
         baseline = _build_baseline(config, study, work)
@@ -77,12 +81,13 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
             work.watcher.note(f"The verdict will be inconclusive: {not_admissible(baseline, space.goal)}")
         prepare_experts(needs, config, store, work, study=space.study, baseline=baseline)
         with _database() as database:
-            aim = _aim(space.goal, config, baseline)
-            with closing(Solver(space, study, aim=aim, data_sha256=data_sha256, database=database)) as solver:
-                candidates = _run_trials(solver, study, work)
+            aim = _aim(space, config, baseline)
+            passed = partial(_images_passed, classes=len(splits.class_names), recipe=recipe_of(config, splits))
+            with closing(Solver(space, study, aim=aim, data_sha256=data_sha256, database=database, work=passed)) as solver:
+                _run_trials(solver, study, work)
+                candidates, of_controls = solver.candidates(), solver.candidates(are_controls=True)
                 floor = fitted_floor(solver.law())
-        confirmed = _confirm(candidates, study, work) if baseline.is_admissible else []
-        result = _conclude(space, study, baseline, confirmed, floor)
+        result = _conclude(space, study, baseline, candidates, of_controls, floor, work, data_sha256)
         study.write("result.json", result.model_dump_json(indent=2) + "\n")
         name_winner(study, result)
         return result
@@ -94,14 +99,28 @@ def _reading_seconds(config: TrialConfig[Any], baseline: Baseline, steps: int) -
     return networks * steps * statistics.median(reading.seconds / reading.steps for reading in baseline.readings)
 
 
-def _aim(goal: GoalConfig, config: TrialConfig[Any], baseline: Baseline) -> Aim:
+def _images_passed(config: TrialConfig[Any], *, classes: int, recipe: Recipe) -> float:
+    """Images that pass through a network in a trial: in its distillation, and in the networks that evaluate its set."""
+    networks = config.evaluation.networks + len(LOOK_FRACTIONS)
+    passed = METHODS[config.method.name].images_passed(config.method, config.ipc, classes)
+    return passed + networks * recipe.images_seen(classes * config.ipc)
+
+
+def _aim(space: SearchSpace, config: TrialConfig[Any], baseline: Baseline) -> Aim:
     return Aim.planned(
-        goal.margin_fraction,
-        goal.confidence,
+        space.goal.margin_fraction,
+        _confidence(space, "distilled"),
+        lossy_confidence=space.goal.confidence,
         select_images=baseline.select_images,
         confirm_images=baseline.confirm_images,
-        networks=config.evaluation.confirm_networks,
+        networks=config.evaluation.networks,
+        confirm_networks=config.evaluation.confirm_networks,
     )
+
+
+def _confidence(space: SearchSpace, claim: Literal["distilled", "control", "lossy"]) -> float:
+    """Confidence of the bounds behind a claim; without controls there is only one claim, and it has the whole."""
+    return space.goal.share_of(claim) if space.controls else space.goal.confidence
 
 
 def _build_baseline(config: TrialConfig[Any], study: Store, work: Workplace) -> Baseline:
@@ -113,35 +132,72 @@ def _build_baseline(config: TrialConfig[Any], study: Store, work: Workplace) -> 
     return finish_baseline(config, study, work.data_root)
 
 
-def _run_trials(solver: Solver, study: Store, work: Workplace) -> list[TrialRecord]:
+def _run_trials(solver: Solver, study: Store, work: Workplace) -> None:
     work.watcher.stage("trials", max(solver.space.budget.trials, len(solver.records)))
     for record in solver.records:
         work.watcher.trial_ended(record)
     if solver.remaining > 0:
         work.executor.run_trials(solver, study, work.data_root, work.watcher)
-    return solver.candidates()
 
 
-def _confirm(candidates: Sequence[TrialRecord], study: Store, work: Workplace) -> list[Confirmed]:
+def _conclude(
+    space: SearchSpace,
+    study: Store,
+    baseline: Baseline,
+    candidates: Sequence[TrialRecord],
+    of_controls: Sequence[TrialRecord],
+    floor: Floor,
+    work: Workplace,
+    data_sha256: str,
+) -> SearchResult:
+    """Confirm the candidates of both sides, draw the controls anew where that decides the finding, and write down the result."""
+    records = [record for _, record in read_trials(study, method_configs()) if record is not None]
+    confirmed, controls, controls_at = [], [], []
+    if baseline.is_admissible:
+        confirmed = _confirm(candidates, study, work, _confidence(space, "distilled"))
+        controls = _confirm(of_controls, study, work, _confidence(space, "control"))
+        best, rival = winner_of(confirmed), winner_of(controls)
+        if best is not None and (rival is None or rival.record.ipc > best.record.ipc):
+            configs = controls_in_question(space, records, best.record.ipc, data_sha256)
+            controls_at = _draw_controls(configs, study, work, _confidence(space, "lossy"))
+    finding = find(space, baseline, confirmed, controls, controls_at)
+    label_kind = METHODS[space.methods[0].method].label_kind
+    return conclude(space, baseline, records, confirmed, label_kind, floor, controls=controls, finding=finding)
+
+
+def _confirm(records: Sequence[TrialRecord], study: Store, work: Workplace, confidence: float) -> list[Confirmed]:
     """Evaluate candidates on the confirm images, in the given order, until one is not lossless; see `search.ladder`."""
     confirmed: list[Confirmed] = []
-    for record in candidates:
+    for record in records:
         config = read_trial_config(study.read(f"trials/{record.trial_id}/config.json"), method_configs())
         jobs = confirm_jobs(config, study, work.data_root)
         work.run_stage("confirmation", config.evaluation.confirm_networks, jobs)
-        confirmed.append(Confirmed(record, finish_confirmation(config, study)))
+        confirmed.append(Confirmed(record, finish_confirmation(config, study, confidence)))
         upper, is_lossless = confirmed[-1].confirmation.interval.upper, confirmed[-1].confirmation.is_lossless
         outcome = "confirmed" if is_lossless else "not confirmed, which ends the confirmation"
         bound = f"the upper bound of its gap is {points(upper)}"
-        work.watcher.note(f"trial {record.ask_number} (IPC {record.ipc}) is {outcome}: {bound}")
+        of = f" of {record.arm}" if record.config.get("label") else ""
+        work.watcher.note(f"trial {record.ask_number}{of} (IPC {record.ipc}) is {outcome}: {bound}")
         if not is_lossless:
             break
     return confirmed
 
 
-def _conclude(space: SearchSpace, study: Store, baseline: Baseline, confirmed: Sequence[Confirmed], floor: Floor) -> SearchResult:
-    records = [record for _, record in read_trials(study, method_configs()) if record is not None]
-    return conclude(space, baseline, records, confirmed, METHODS[space.template["method"]["name"]].label_kind, floor)
+def _draw_controls(configs: Sequence[TrialConfig[Any]], study: Store, work: Workplace, confidence: float) -> list[ControlAt]:
+    """Draw each control anew, in the given order, until one is not shown to be lossy; see `search.finding`."""
+    found: list[ControlAt] = []
+    for config in configs:
+        jobs = draw_jobs(config, study, work.data_root)
+        work.run_stage(f"{config.arm} at IPC {config.ipc}", config.evaluation.confirm_networks, jobs)
+        found.append(control_at(config, gap_of_draws(config, study, confidence), config.goal.margin_fraction))
+        interval, is_lossy = found[-1].gap_interval, found[-1].is_lossy
+        outcome = "lossy" if is_lossy else "not shown to be lossy, so distilling is not shown to be needed"
+        work.watcher.note(
+            f"{config.arm} at IPC {config.ipc} is {outcome}: the lower bound of its gap is {points(interval.lower)}"
+        )
+        if not is_lossy:
+            break
+    return found
 
 
 @contextmanager

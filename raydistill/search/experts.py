@@ -20,7 +20,7 @@ from raydistill.experts.sets import note_use
 from raydistill.search.jobs import network_jobs
 from raydistill.search.watcher import Watcher
 from raydistill.search.workplace import Workplace
-from raydistill.spaces.space import Choices, Range, SearchSpace
+from raydistill.spaces.space import Arm, Choices, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.lock import study_lock
@@ -31,21 +31,20 @@ from raydistill.trial.baseline import Baseline
 def extreme_trials(space: SearchSpace, data_sha256: str) -> list[TrialConfig[Any]]:
     """Trials that together read every expert, and every epoch, that any trial of the space can read.
 
-    These are all combinations of choices, each with all ranges at their lower and at their upper ends. That is enough because
-    settings of experts cannot be ranges, and the epochs that are read grow with each field that determines them. Empty if the
-    method reads no experts.
+    These are, for each arm that reads experts, all combinations of choices, each with all ranges at their lower and at their
+    upper ends. That is enough because settings of experts cannot be ranges, and the epochs that are read grow with each field
+    that determines them.
     """
-    if not issubclass(space.method_config, ExpertFields):
-        return []
-    choices = {path: allowed.values for path, allowed in space.ranges.items() if isinstance(allowed, Choices)}
-    ranges = {path: allowed for path, allowed in space.ranges.items() if isinstance(allowed, Range)}
-    ends = [{path: r.low for path, r in ranges.items()}, {path: r.high for path, r in ranges.items()}]
+    return [trial for arm in space.arms if issubclass(arm.method_config, ExpertFields) for trial in _ends(arm, data_sha256)]
+
+
+def _ends(arm: Arm, data_sha256: str) -> Iterator[TrialConfig[Any]]:
+    choices = {path: allowed.values for path, allowed in arm.ranges.items() if isinstance(allowed, Choices)}
+    ranges = {path: allowed for path, allowed in arm.ranges.items() if isinstance(allowed, Range)}
     combinations = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
-    return [
-        space.trial(ask_number=0, values={**end, **combination}, data_sha256=data_sha256)
-        for end in ends
-        for combination in combinations
-    ]
+    for end in ({path: r.low for path, r in ranges.items()}, {path: r.high for path, r in ranges.items()}):
+        for combination in combinations:
+            yield arm.trial(ask_number=0, values={**end, **combination}, data_sha256=data_sha256)
 
 
 def plan_experts(

@@ -13,6 +13,7 @@ from raydistill.storage.data_root import DataRoot
 from raydistill.storage.store import Store
 from raydistill.trial.baseline import train_baseline_network
 from raydistill.trial.confirm import train_confirm_network
+from raydistill.trial.draws import make_draw, missing_draws
 
 
 class Job(Protocol):
@@ -67,6 +68,11 @@ def confirm_jobs(config: TrialConfig[Any], study: Store, data_root: DataRoot) ->
     count = config.evaluation.confirm_networks
     missing = [index for index in range(count) if not study.exists(f"trials/{config.trial_id}/confirm-{index}.json")]
     return network_jobs(f"confirm {config.trial_id}", train_confirm_network, missing, config, study, data_root)
+
+
+def draw_jobs(config: TrialConfig[Any], study: Store, data_root: DataRoot) -> list[NetworkJob]:
+    """One job per draw of a control that is not made yet."""
+    return network_jobs(f"{config.arm} at IPC {config.ipc}", make_draw, missing_draws(config, study), config, study, data_root)
 
 
 def network_jobs(

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,11 @@ EXPONENT_WEIGHTS = (0.2, 0.5, 0.2, 0.1)
 """Prior probabilities of the exponents; 1/sqrt(k) is expected from sampling noise and agrees with published tables."""
 READING_DEVIATION = 0.002
 """Standard deviation of a reading, over networks and over sets of the same config, as a fraction of accuracy."""
-MISFIT_FINISHED, MISFIT_STOPPED = 0.15, 0.3
-"""Error of the law relative to the gap; larger for a stopped trial, which has only a half-way reading by one network."""
+MISFIT_FINISHED, MISFIT_STOPPED, MISFIT_ARMS = 0.15, 0.3, 0.6
+"""Error of the law relative to the gap; larger for a stopped trial, which has only a half-way reading by one network, and for the
+one law of several arms."""
+FLOOR_MEAN, FLOOR_DEVIATION, FLOOR_BETWEEN = 0.3, 0.5, 0.2
+"""Prior mean and deviation of the floor, and its deviation between the arms of a race."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +65,16 @@ class Law:
 class LawModel:
     """The posterior over all exponents, given the ended trials."""
 
-    def __init__(self, seen: Sequence[Seen], *, ordered: Sequence[bool], margin: float, anchor: float) -> None:
+    def __init__(
+        self,
+        seen: Sequence[Seen],
+        *,
+        ordered: Sequence[bool],
+        margin: float,
+        anchor: float,
+        others: Sequence[Seen] = (),
+        misfit: float | None = None,
+    ) -> None:
         """Fit the model.
 
         Args:
@@ -69,15 +82,21 @@ class LawModel:
             ordered: per dimension of a place, whether it is a number (with a quadratic term) or one option of a choice.
             margin: in the unit of the gaps; above 0.
             anchor: an IPC near the middle of the range.
+            others: ended trials of the other arms of a race. The law fitted to them, without their hyper-parameters, is where the
+                prior of this one stands: its floor, and the size of b as if it were one trial of this arm. So an arm begins where
+                the others suggest, and soon stands on its own.
+            misfit: error of the law relative to the gap; None: as the constants say.
         """
+        told = [replace(s, place=()) for s in others if s.gap is not None]
+        self._pool = LawModel(told, ordered=(), margin=margin, anchor=anchor, misfit=MISFIT_ARMS) if told else None
         self._ordered = np.array(ordered, dtype=bool)
         self._margin = margin
         read = [s for s in seen if s.gap is not None]
         places = np.array([s.place for s in read], dtype=float).reshape(len(read), len(ordered))
         ipc = np.array([s.ipc for s in read], dtype=float)
         gaps = np.array([s.gap for s in read], dtype=float) / margin
-        misfit = np.where([s.is_finished for s in read], MISFIT_FINISHED, MISFIT_STOPPED) if read else np.zeros(0)
-        variance = (READING_DEVIATION / margin) ** 2 + (misfit * np.maximum(gaps, 0.0)) ** 2
+        errors = np.array([misfit or (MISFIT_FINISHED if s.is_finished else MISFIT_STOPPED) for s in read])
+        variance = (READING_DEVIATION / margin) ** 2 + (errors * np.maximum(gaps, 0.0)) ** 2
         self.laws = [self._fit(p, anchor, places, ipc, gaps, variance) for p in EXPONENTS]
         weights = np.log(EXPONENT_WEIGHTS) + np.array([law.log_evidence for law in self.laws])
         weights = np.exp(weights - weights.max())
@@ -112,8 +131,10 @@ class LawModel:
 
     def _fit(self, exponent: float, anchor: float, places: Array, ipc: Array, gaps: Array, variance: Array) -> Law:
         features = self._features(exponent, anchor, places, ipc)
-        size = float(np.clip(np.median((gaps - 0.3) / features[:, 1]), 0.2, 50)) if len(gaps) else 1.0
+        floor, deviation_of_floor = self._prior_floor()
+        size = self._size(exponent, (gaps - floor) / features[:, 1])
         mean, deviation = self._prior(size)
+        mean[0], deviation[0] = floor, deviation_of_floor
         scaled = features * deviation / np.sqrt(variance)[:, None]
         residual = (gaps - features @ mean) / np.sqrt(variance)
         precision = np.eye(len(mean)) + scaled.T @ scaled
@@ -123,12 +144,27 @@ class LawModel:
         evidence = -np.log(np.diag(lower)).sum() - (residual @ residual - projected @ projected) / 2
         return Law(exponent=exponent, log_evidence=float(evidence), mean=mean + root @ projected, root=root, anchor=anchor)
 
+    def _prior_floor(self) -> tuple[float, float]:
+        """Prior mean and deviation of the floor, in margins."""
+        if self._pool is None:
+            return FLOOR_MEAN, FLOOR_DEVIATION
+        mean, deviation = (value / self._margin for value in self._pool.floor())
+        return mean, min(FLOOR_DEVIATION, math.hypot(deviation, FLOOR_BETWEEN))
+
+    def _size(self, exponent: float, own: Array) -> float:
+        """The size of b that the readings suggest, in margins at the anchor; `own` has the suggestion of each reading."""
+        sizes = [_clip(np.median(own))] * len(own) if len(own) else []
+        if self._pool is None:
+            return sizes[0] if sizes else 1.0
+        sizes.append(_clip(next(law.mean[1] for law in self._pool.laws if law.exponent == exponent)))
+        return float(np.exp(np.mean(np.log(sizes))))
+
     def _prior(self, size: float) -> tuple[Array, Array]:
-        """Prior means and standard deviations of the coefficients; `size` is the b that the readings suggest."""
+        """Prior means and deviations of the coefficients for a `size` of b, with the floor of a single arm."""
         dimensions, squares = len(self._ordered), int(self._ordered.sum())
         products = squares * (squares - 1) // 2
-        mean = np.concatenate([[0.3, size], np.zeros(dimensions), np.full(squares, size / 2), np.zeros(products)])
-        spread = [0.5, size, *[0.7 * size] * dimensions, *[0.5 * size] * squares, *[0.4 * size] * products]
+        mean = np.concatenate([[FLOOR_MEAN, size], np.zeros(dimensions), np.full(squares, size / 2), np.zeros(products)])
+        spread = [FLOOR_DEVIATION, size, *[0.7 * size] * dimensions, *[0.5 * size] * squares, *[0.4 * size] * products]
         return mean, np.array(spread)
 
     def _features(self, exponent: float, anchor: float, places: Array, ipc: Array) -> Array:
@@ -140,3 +176,7 @@ class LawModel:
         numbers = centred[:, self._ordered]
         rows, columns = np.triu_indices(numbers.shape[1], 1)
         return np.hstack([np.ones((len(places), 1)), centred, numbers**2, numbers[:, rows] * numbers[:, columns]])
+
+
+def _clip(size: float | np.floating[Any]) -> float:
+    return float(np.clip(size, 0.2, 50))

@@ -31,7 +31,7 @@ from raydistill.search.allowance import check_budget
 from raydistill.search.distributions import middle
 from raydistill.search.experts import extreme_trials
 from raydistill.spaces.sections import Config, dataset_config
-from raydistill.spaces.space import Range, SearchSpace
+from raydistill.spaces.space import Arm, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
 from raydistill.trial.distillation import distil
@@ -55,7 +55,8 @@ class Forecast(Config):
     """The forecast time, disk and memory of a search."""
 
     stages: tuple[Stage, ...]
-    """The stages in their order; the time of trials is that at the middle IPC."""
+    """The stages in their order; the time of trials is that at the middle IPC, and a race's trials are divided evenly among its
+    arms, although the search tries some arms more often."""
     largest_trial_seconds: float
     """Seconds of a trial at the highest IPC."""
     at_once: int
@@ -72,6 +73,8 @@ class Forecast(Config):
 
 class _Measured(Config):
     trial: float
+    distil: float
+    """Seconds of making the set."""
     network: float
     """Seconds to train one network on a set and to evaluate it."""
     set_bytes: int
@@ -94,19 +97,20 @@ def plan_search(space: SearchSpace, data_root: DataRoot, at_once: int | None = N
         DataError: the data is missing or damaged.
         DivergedError: a measured loss is not finite.
     """
-    splits = load_splits(dataset_config(space.template["dataset"]), data_root)
+    splits = load_splits(dataset_config(space.shared["dataset"]), data_root)
     side_by_side = at_once or space.resources.max_concurrent_trials or _cores_hold(space.resources.cpus_per_trial)
-    ipc = space.ranges.get("ipc")
-    highest = int(ipc.high) if isinstance(ipc, Range) else int(space.template["ipc"])
+    ipc = space.arms[0].ranges.get("ipc")
+    highest = int(ipc.high) if isinstance(ipc, Range) else int(space.shared["ipc"])
     usual = round(middle(replace(ipc, log=True))) if isinstance(ipc, Range) else highest
-    config = _trial_at(space, highest, splits)
+    config = _trial_at(space.arms[0], highest, splits)
     device = prepare_process(config)
     reset_peak_memory(device)
-    largest = _measure(config, splits, device)
+    largest = [_measure(_trial_at(arm, highest, splits), splits, device) for arm in space.methods]
     memory = peak_memory_bytes(device)
-    medium = _measure(_trial_at(space, usual, splits), splits, device)
+    medium = {arm.label: _measure(_trial_at(arm, usual, splits), splits, device) for arm in space.arms}
     full = _network_seconds(config, splits.train.images, splits.train.labels, splits, device)
     evaluation = config.evaluation
+    network = statistics.mean(measured.network for measured in medium.values())
     needs = needs_of(extreme_trials(space, splits.sha256), splits)
     recipe = recipe_of(config, splits)
     pace = full / recipe.images_seen(len(splits.train.labels))
@@ -122,32 +126,54 @@ def plan_search(space: SearchSpace, data_root: DataRoot, at_once: int | None = N
             )
             for need in needs
         ),
-        Stage(name="trials", jobs=space.budget.trials, seconds_each=medium.trial),
-        Stage(name="confirmation", jobs=CONFIRMED_CANDIDATES * evaluation.confirm_networks, seconds_each=medium.network),
+        *(
+            Stage(
+                name=f"trials of {label}" if space.is_race else "trials",
+                jobs=-(-space.budget.trials // len(medium)),
+                seconds_each=measured.trial,
+            )
+            for label, measured in medium.items()
+        ),
+        Stage(name="confirmation", jobs=CONFIRMED_CANDIDATES * evaluation.confirm_networks, seconds_each=network),
+        *(
+            Stage(
+                name=f"draws of {arm.label}",
+                jobs=evaluation.confirm_networks,
+                seconds_each=medium[arm.label].distil + medium[arm.label].network,
+            )
+            for arm in space.controls
+        ),
     )
-    one = medium.trial + evaluation.confirm_networks * medium.network / side_by_side
+    one = statistics.mean(measured.trial for measured in medium.values()) + evaluation.confirm_networks * network / side_by_side
     gpus = space.resources.gpus_per_trial
     check_budget(space.budget, gpus, one, "one trial at the middle IPC with its confirmation takes")
     return Forecast(
         stages=stages,
-        largest_trial_seconds=largest.trial,
+        largest_trial_seconds=max(measured.trial for measured in largest),
         at_once=side_by_side,
         hours=sum(-(-stage.jobs // side_by_side) * stage.seconds_each for stage in stages) / 3600,
-        disk_bytes=largest.set_bytes * (2 * space.budget.trials + side_by_side) + sum(need.size_bytes for need in needs),
+        disk_bytes=max(measured.set_bytes for measured in largest) * (2 * space.budget.trials + side_by_side)
+        + sum(need.size_bytes for need in needs),
         trial_memory_bytes=memory,
         trial_memory_of=config.device,
     )
 
 
 def _measure(config: TrialConfig[Any], splits: Splits, device: torch.device) -> _Measured:
-    synthetic, distil_seconds = _probe_distillation(config, splits, device)
+    synthetic, distil_seconds, has_steps = _probe_distillation(config, splits, device)
     network = _network_seconds(config, synthetic.images, synthetic.labels, splits, device)
-    networks = config.evaluation.networks + len(LOOK_FRACTIONS)
-    return _Measured(trial=distil_seconds + networks * network, network=network, set_bytes=synthetic.size_bytes)
+    networks = config.evaluation.networks + (len(LOOK_FRACTIONS) if has_steps else 0)
+    return _Measured(
+        trial=distil_seconds + networks * network, distil=distil_seconds, network=network, set_bytes=synthetic.size_bytes
+    )
 
 
-def _probe_distillation(config: TrialConfig[Any], splits: Splits, device: torch.device) -> tuple[SyntheticSet, float]:
-    """Run the first steps of a distillation; returns the set so far, and the estimated seconds of the whole distillation."""
+def _probe_distillation(config: TrialConfig[Any], splits: Splits, device: torch.device) -> tuple[SyntheticSet, float, bool]:
+    """Run the first steps of a distillation.
+
+    Returns:
+        The set so far, the estimated seconds of the whole distillation, and whether it has steps.
+    """
     ends: list[float] = []
     seen: list[tuple[int, SyntheticSet]] = []
 
@@ -162,14 +188,16 @@ def _probe_distillation(config: TrialConfig[Any], splits: Splits, device: torch.
 
     need = need_of(config, splits)
     experts = None if need is None else UntrainedExperts(need, splits)
+    began = time.perf_counter()
     try:
         distil(config, splits, device, on_step, NoCheckpoint(), experts)
     except _EnoughStepsError:
         pass
+    whole = time.perf_counter() - began
     steps, synthetic = seen[-1]
     times = [end - begin for begin, end in itertools.pairwise(ends)]
     # A method without steps reports only once, after its set is made.
-    return synthetic, steps * statistics.median(times[1:] or times or [0.0])
+    return synthetic, steps * statistics.median(times[1:] or times) if steps else whole, steps > 0
 
 
 def _network_seconds(config: TrialConfig[Any], images: Tensor, labels: Tensor, splits: Splits, device: torch.device) -> float:
@@ -194,10 +222,10 @@ def _seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - started
 
 
-def _trial_at(space: SearchSpace, ipc: int, splits: Splits) -> TrialConfig[Any]:
+def _trial_at(arm: Arm, ipc: int, splits: Splits) -> TrialConfig[Any]:
     """The trial at this IPC, with the middle of every other range."""
-    values = {path: ipc if path == "ipc" else middle(dimension) for path, dimension in space.ranges.items()}
-    return space.trial(ask_number=0, values=values, data_sha256=splits.sha256)
+    values = {path: ipc if path == "ipc" else middle(dimension) for path, dimension in arm.ranges.items()}
+    return arm.trial(ask_number=0, values=values, data_sha256=splits.sha256)
 
 
 def _cores_hold(cpus_per_trial: int) -> int:

@@ -32,6 +32,8 @@ SPREAD = 0.4
 SAFE_EVERY, SAFE_DEVIATIONS = 8, 2.0
 ANYWHERE, NEAR_EACH, NEAREST, NEAR_DEVIATION = 256, 48, 4, 0.1
 """Numbers of places among which the smallest b is searched: random ones, and ones near each of the best places so far."""
+LOSSY_FRACTION = 0.15
+"""Part of a budget that is for showing that a smaller IPC is lossy; without it no study shows one."""
 ASSUMED_FLOOR = 0.2
 """Floor, in margins, that is assumed when gaps at different IPCs are ranked."""
 
@@ -45,22 +47,38 @@ class Aim:
     """Expected half-width of the confirmation's interval."""
     shift_deviation: float
     """Standard deviation of the difference between the gaps of one set on the select and on the confirm images."""
+    lossy_width: float
+    """Expected half-width of a reading's interval on the select images: a set is shown lossy if its gap is that far above the
+    margin."""
 
     @classmethod
-    def planned(cls, margin: float, confidence: float, *, select_images: int, confirm_images: int, networks: int) -> Aim:
+    def planned(
+        cls,
+        margin: float,
+        confidence: float,
+        *,
+        lossy_confidence: float,
+        select_images: int,
+        confirm_images: int,
+        networks: int,
+        confirm_networks: int,
+    ) -> Aim:
         """The aim for a goal and given numbers of images and networks.
 
         Args:
             margin: largest gap that is lossless.
             confidence: one-sided confidence of the confirmation.
+            lossy_confidence: one-sided confidence with which a reading shows a set to be lossy.
             select_images: number of select images.
             confirm_images: number of confirm images.
-            networks: number of confirm networks.
+            networks: number of networks of a reading.
+            confirm_networks: number of networks of the confirmation.
         """
         return cls(
             margin=margin,
-            half_width=smallest_margin(confirm_images, networks, confidence),
+            half_width=smallest_margin(confirm_images, confirm_networks, confidence),
             shift_deviation=PLANNED_IMAGE_DEVIATION * math.sqrt(1 / select_images + 1 / confirm_images),
+            lossy_width=smallest_margin(select_images, networks, lossy_confidence),
         )
 
     @property
@@ -102,14 +120,22 @@ class Field:
         return np.clip(np.array(place) + steps, 0, 1)
 
 
-def model_of(seen: Sequence[Seen], field: Field, margin: float) -> LawModel:
+def model_of(seen: Sequence[Seen], field: Field, margin: float, others: Sequence[Seen] = ()) -> LawModel:
     """The law fitted to ended trials; does not depend on the order in which they ended."""
     anchor = math.sqrt(field.lowest * field.highest)
-    return LawModel(sorted(seen, key=lambda s: s.number), ordered=field.ordered, margin=margin, anchor=anchor)
+    return LawModel(sorted(seen, key=lambda s: s.number), ordered=field.ordered, margin=margin, anchor=anchor, others=others)
 
 
 def propose(
-    seen: Sequence[Seen], field: Field, aim: Aim, *, number: int, budget: int, generator: np.random.Generator
+    seen: Sequence[Seen],
+    field: Field,
+    aim: Aim,
+    *,
+    number: int,
+    budget: int,
+    generator: np.random.Generator,
+    others: Sequence[Seen] = (),
+    is_lossy_wanted: bool = True,
 ) -> tuple[tuple[float, ...], int]:
     """The place and the IPC of the next trial.
 
@@ -120,14 +146,19 @@ def propose(
         number: number of the trial.
         budget: total number of trials.
         generator: random numbers of this proposal only.
+        others: ended trials of the other arms of a race.
+        is_lossy_wanted: whether the last part of the budget goes to `propose_lossy`.
     """
     top = max(field.lowest, min([field.highest, *(s.ipc - 1 for s in seen if s.is_out_of_memory)]))
-    if not any(s.gap is not None for s in seen):
+    is_end = is_lossy_wanted and number >= budget - lossy_trials(budget)
+    if is_end and (below := propose_lossy(seen, field, aim, generator)) is not None:
+        return below
+    if not any(s.gap is not None for s in [*seen, *others]):
         place = field.middle if number == 0 else tuple(field.anywhere(1, generator)[0].tolist())
         spread = generator.uniform(math.log(field.lowest), math.log(top))
         middle = math.sqrt(field.lowest * field.highest)
         return place, min(top, round(middle if number == 0 else math.exp(spread)))
-    model = model_of(seen, field, aim.margin)
+    model = model_of(seen, field, aim.margin, others)
     law, coefficients = model.draw(generator, EARLY_HEAT if number < budget / 2 else LATE_HEAT)
     places = np.vstack([field.anywhere(ANYWHERE, generator), *_near_the_best(seen, field, aim.margin, generator)])
     is_safe = number % SAFE_EVERY == SAFE_EVERY - 1
@@ -137,6 +168,38 @@ def propose(
     expected = _size(model.likeliest, model.likeliest.mean, model.b(model.likeliest.mean, places), target, top)
     ipc = np.clip(_size(law, coefficients, drawn, target, top), expected / WIDEST_STEP, expected * WIDEST_STEP)
     return tuple(places[int(np.argmin(drawn))].tolist()), int(np.clip(round(float(ipc)), field.lowest, top))
+
+
+def lossy_trials(budget: int) -> int:
+    """How many trials at the end of a budget are for showing that a smaller IPC is lossy."""
+    return int(LOSSY_FRACTION * budget)
+
+
+def propose_lossy(
+    seen: Sequence[Seen], field: Field, aim: Aim, generator: np.random.Generator
+) -> tuple[tuple[float, ...], int] | None:
+    """The place and the IPC of a trial that is expected to show the largest IPC that can be shown lossy; None if there is none.
+
+    The place is the best one that the law knows, so that the IPC is not lossy for the hyper-parameters alone. The IPC is the
+    largest one, below the smallest reading within the margin, whose gap at that place is expected to be above the margin by the
+    half-width of a reading's interval. Where that IPC was read and is not lossy, it is the next smaller one.
+    """
+    smallest_gap: dict[int, float] = {}
+    for s in seen:
+        if s.is_finished and s.gap is not None:
+            smallest_gap[s.ipc] = min(s.gap, smallest_gap.get(s.ipc, math.inf))
+    candidate = min((ipc for ipc, gap in smallest_gap.items() if gap <= aim.margin), default=field.lowest)
+    edge = aim.margin + aim.lossy_width
+    is_shown = {ipc: gap > edge for ipc, gap in smallest_gap.items() if ipc < candidate}
+    model = model_of(seen, field, aim.margin)
+    law = model.likeliest
+    places = np.vstack([field.middle, field.anywhere(ANYWHERE, generator), *_near_the_best(seen, field, aim.margin, generator)])
+    b = model.b(law.mean, places)
+    expected = math.floor(_size(law, law.mean, b, edge / aim.margin, candidate - 1))
+    ipc = min([expected, *(k - 1 for k, shown in is_shown.items() if not shown)])
+    if ipc < field.lowest or ipc <= max((k for k, shown in is_shown.items() if shown), default=0):
+        return None
+    return tuple(places[int(np.argmin(b))].tolist()), ipc
 
 
 def _near_the_best(seen: Sequence[Seen], field: Field, margin: float, generator: np.random.Generator) -> list[Array]:

@@ -10,6 +10,8 @@ import yaml
 
 from raydistill.errors import StoreError, StudyMismatchError
 from raydistill.search.distributions import complete_document
+from raydistill.spaces.document import label_of
+from raydistill.spaces.sections import SearchConfig
 from raydistill.spaces.space import SearchSpace
 from raydistill.storage.record import code_sha256, read_trials
 from raydistill.storage.store import Store
@@ -18,8 +20,14 @@ from raydistill.trial.baseline import read_baseline, read_networks
 SPACE_FILE = "search_space.yaml"
 MAY_CHANGE = ("budget.trials", "budget.hours", "budget.gpu_hours", "resources.max_concurrent_trials", "dataset.path")
 """Keys on which no trial depends. (The data behind `dataset.path` is checked by its hash.)"""
-SECTIONS = ("study", "seed", "dataset", "network", "method", "ipc", "evaluation", "goal", "budget", "resources")
-"""Sections of a complete space, as `complete_document` writes it."""
+SECTIONS = ("study", "seed", "dataset", "network", "ipc", "evaluation", "goal", "budget", "resources")
+"""Sections of every stored space, beside `method` or `methods`; `controls` and `search` are not in those of older versions."""
+
+
+def as_started(space: SearchSpace, study: Store) -> SearchSpace:
+    """The space, without its default controls where the study was started by a version that had none."""
+    is_older = study.exists(SPACE_FILE) and "controls" not in stored_document(study)
+    return space if space.are_controls_given or not is_older else space.without_controls()
 
 
 def check_resumable(space: SearchSpace, study: Store, *, data_sha256: str, accept_code_change: bool) -> None:
@@ -31,14 +39,14 @@ def check_resumable(space: SearchSpace, study: Store, *, data_sha256: str, accep
     """
     if study.exists(SPACE_FILE):
         _check_space(space, study)
-    trials = read_trials(study, {space.template["method"]["name"]: space.method_config})
+    trials = read_trials(study, {arm.method: arm.method_config for arm in space.arms})
     networks = read_networks(study)
     used = {config.data_sha256 for config, _ in trials} | {network.data_sha256 for network in networks if network.data_sha256}
     other_data = used - {data_sha256}
     if other_data:
         raise StudyMismatchError(
             f"study {study.root} was started on data with hash {other_data.pop()[:12]}, but data set "
-            f"{space.template['dataset']['name']} now has {data_sha256[:12]}: restore the original data, or give the new search "
+            f"{space.shared['dataset']['name']} now has {data_sha256[:12]}: restore the original data, or give the new search "
             "another name (study: ...)"
         )
     baseline = read_baseline(study)
@@ -67,13 +75,16 @@ def stored_document(study: Store) -> dict[str, Any]:
     if not isinstance(stored, dict):
         raise StoreError(f"{study.path(SPACE_FILE)} is damaged (not a mapping); restore it, or start a new study")
     lacking = [section for section in SECTIONS if section not in stored]
+    lacking += [] if {"method", "methods"} & set(stored) else ["method"]
     if lacking:
         raise StoreError(f"{study.path(SPACE_FILE)} is damaged (lacks {', '.join(lacking)}); restore it, or start a new study")
     return stored
 
 
 def _check_space(space: SearchSpace, study: Store) -> None:
-    changes = list(differences(stored_document(study), complete_document(space)))
+    # A study of an older version has no controls, and its trials were chosen by the law.
+    stored = {"controls": [], "search": SearchConfig().model_dump(mode="json"), **stored_document(study)}
+    changes = list(differences(stored, complete_document(space)))
     if changes:
         raise StudyMismatchError(
             "\n".join(
@@ -105,5 +116,8 @@ def _leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield f"{path} above 0", value > 0
         elif isinstance(value, Mapping) and not {"low", "choices"} & set(value):
             yield from _leaves(value, f"{path}.")
+        elif key in ("methods", "controls") and isinstance(value, list):
+            for section in value:
+                yield from _leaves(section, f"{path}.{label_of(section)}.")
         else:
             yield path, value

@@ -1,12 +1,13 @@
 """Proposes trials and receives their records, in search of the smallest IPC whose set the confirmation finds lossless. No Ray.
 
-As in Optuna, `ask` proposes the next trial and `tell` receives its record. `proposal.propose` chooses the trial with a law of the
-gap fitted to the ended trials. A proposal depends only on the study's seed, the number of the trial (ask number), the budget and
-the records received so far, so a search that is killed and restarted continues as if it had not been interrupted. With several
-workers the records received so far depend on the order in which trials end, so two searches with the same seed may differ.
+As in Optuna, `ask` proposes the next trial and `tell` receives its record. An Optuna sampler chooses the trial (`sampler`): a law
+of the gap fitted to the ended trials, or one of Optuna's own. A proposal depends only on the study's seed, the number of the
+trial (ask number), the budget and the records received so far, so a search that is killed and restarted continues as if it had
+not been interrupted. With several workers the records received so far depend on the order in which trials end, so two searches
+with the same seed may differ.
 
 The records are authoritative; the Optuna study in `study.db` is a copy for Optuna's tools, rebuilt when a search starts and ends.
-It has one objective, IPC, and one constraint, gap minus margin; its sampler is not used.
+It has one objective, IPC, and one constraint, gap minus margin.
 
 `raydistill bench solver` compares this solver with the published grid, bisection, random search, Optuna's samplers and Ray Tune's
 own search, on simulated problems with a known solution.
@@ -17,23 +18,23 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from raydistill.search.allowance import Allowance
-from raydistill.search.distributions import distributions, field, from_parameter, from_place, parameters, to_place
+from raydistill.search.distributions import field, from_parameter
 from raydistill.search.ladder import Rung, ladder
-from raydistill.search.law import LawModel, Seen
-from raydistill.search.proposal import Aim, model_of, propose
+from raydistill.search.law import LawModel
+from raydistill.search.proposal import Aim, model_of
+from raydistill.search.sampler import ARM, ENDED, config_parameters, sampler_of, seen_by_arm, suggest
 from raydistill.search.snapshot import Snapshot
-from raydistill.spaces.sections import derive_seed
-from raydistill.spaces.space import SearchSpace
+from raydistill.spaces.space import Arm, SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.record import FINAL_STATES, TrialRecord, read_trials
 from raydistill.storage.store import Store
@@ -53,7 +54,16 @@ class Outcome(NamedTuple):
 class Solver:
     """Holds the trials of a search and proposes the next one. Not thread-safe."""
 
-    def __init__(self, space: SearchSpace, study: Store, *, aim: Aim, data_sha256: str, database: Path) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        study: Store,
+        *,
+        aim: Aim,
+        data_sha256: str,
+        database: Path,
+        work: Callable[[TrialConfig[Any]], float] = lambda config: 0.0,
+    ) -> None:
         """Continue a study from its records.
 
         Args:
@@ -63,6 +73,7 @@ class Solver:
             data_sha256: hash of the data with its split, for the configs.
             database: file for the Optuna study on this machine's own disk; an existing file is replaced. Copied to the study's
                 folder at the start, from time to time, and at the end.
+            work: images that pass through a network in a trial, the cost by which a race chooses; the same for all by default.
 
         Raises:
             StoreError: a record is damaged.
@@ -70,13 +81,12 @@ class Solver:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.space = space
         self._aim = aim
-        self._field = field(space)
+        self._work = work
         self._allowance = Allowance(space.budget, space.resources.gpus_per_trial, study)
         self._folder = study
         self._data_sha256 = data_sha256
         self._database = database
-        self._distributions = distributions(space)
-        trials = read_trials(study, {space.template["method"]["name"]: space.method_config})
+        trials = read_trials(study, {arm.method: arm.method_config for arm in space.arms})
         self._configs = {config.ask_number: config for config, _ in trials}
         self._records = {r.ask_number: r for _, r in trials if r is not None and r.state in FINAL_STATES}
         self._waiting = [number for number in self._configs if number not in self._records]
@@ -114,11 +124,13 @@ class Solver:
             number = self._waiting.pop(0)
         else:
             number = next(n for n in range(len(self._configs) + 1) if n not in self._configs)
-            self._study.enqueue_trial(self._choose(number), user_attrs={"ask_number": number})
-        trial = self._study.ask(self._distributions)
+            self._study.enqueue_trial(self._fixed(number), user_attrs={"ask_number": number})
+        self._study.sampler = sampler_of(self.space, self._aim, number, self._work_at)
+        trial = self._study.ask()
         assert trial.user_attrs["ask_number"] == number
+        arm, chosen = suggest(self.space, trial)
         if number not in self._configs:
-            self._configs[number] = self._write(number, trial.params)
+            self._configs[number] = self._write(number, arm, chosen)
         config = self._configs[number]
         trial.set_user_attr("trial_id", config.trial_id)
         self._running[number] = trial
@@ -137,14 +149,23 @@ class Solver:
         self._study.tell(trial, outcome.value, state=outcome.state)
         self._snapshot.copy_if_due()
 
-    def candidates(self) -> list[TrialRecord]:
-        """Finished trials to confirm, in the order of their confirmation; see `ladder`."""
-        rungs = [Rung(r.ipc, r.gap, r.ask_number) for r in self._records.values() if r.gap is not None]
+    def candidates(self, *, are_controls: bool = False) -> list[TrialRecord]:
+        """Finished trials of the methods, or of the controls, to confirm, in the order of their confirmation; see `ladder`."""
+        side = {arm.label for arm in self.space.arms if arm.is_control == are_controls}
+        rungs = [
+            Rung(record.ipc, record.gap, number)
+            for number, record in self._records.items()
+            if record.gap is not None and self._configs[number].arm in side
+        ]
         return [self._records[rung.number] for rung in ladder(rungs, self._aim.margin)]
 
     def law(self) -> LawModel:
-        """The law of the gap, fitted to the ended trials."""
-        return model_of(self._seen(), self._field, self._aim.margin)
+        """The law of the gap of the arm with the smallest gap, fitted to its ended trials."""
+        seen = seen_by_arm(self.space, self._study.get_trials(deepcopy=False, states=ENDED))
+        gaps = {label: [s.gap for s in trials if s.is_finished and s.gap is not None] for label, trials in seen.items()}
+        best = min(self.space.arms, key=lambda arm: min(gaps[arm.label], default=math.inf))
+        others = [s for label, trials in seen.items() if label != best.label for s in trials]
+        return model_of(seen[best.label], field(best), self._aim.margin, others)
 
     def close(self) -> None:
         """Write the Optuna study without running trials; trials without a record wait for the next search."""
@@ -156,29 +177,21 @@ class Solver:
         _let_go(storage)
         self._snapshot.copy()
 
-    def _choose(self, number: int) -> dict[str, Any]:
-        generator = np.random.default_rng(derive_seed(self.space.seed, "solver", number))
-        budget = self.space.budget.trials
-        place, ipc = propose(self._seen(), self._field, self._aim, number=number, budget=budget, generator=generator)
-        return from_place(self.space, place, ipc)
+    def _fixed(self, number: int) -> dict[str, Any]:
+        """Parameters that no sampler chooses: each arm has one of the first trials, whatever the sampler."""
+        if not self.space.is_race or self.space.search.sampler == "law" or number >= len(self.space.arms):
+            return {}
+        return {ARM: self.space.arms[number].label}
 
-    def _seen(self) -> list[Seen]:
-        return [self._as_seen(self._configs[number], record) for number, record in self._records.items()]
+    def _work_at(self, arm: Arm, chosen: Mapping[str, Any]) -> float:
+        return self._work(self._trial(0, arm, chosen))
 
-    def _as_seen(self, config: TrialConfig[Any], record: TrialRecord) -> Seen:
-        outcome = read_outcome(record, self._aim.margin)
-        return Seen(
-            number=config.ask_number,
-            place=to_place(self.space, parameters(self.space, config)),
-            ipc=config.ipc,
-            gap=outcome.notes.get("gap"),
-            is_finished=outcome.state == TrialState.COMPLETE,
-            is_out_of_memory=record.state == "out_of_memory",
-        )
+    def _trial(self, number: int, arm: Arm, chosen: Mapping[str, Any]) -> TrialConfig[Any]:
+        values = {path: from_parameter(arm.ranges[path], parameter) for path, parameter in chosen.items()}
+        return arm.trial(ask_number=number, values=values, data_sha256=self._data_sha256)
 
-    def _write(self, number: int, chosen: dict[str, Any]) -> TrialConfig[Any]:
-        values = {path: from_parameter(self.space.ranges[path], parameter) for path, parameter in chosen.items()}
-        config = self.space.trial(ask_number=number, values=values, data_sha256=self._data_sha256)
+    def _write(self, number: int, arm: Arm, chosen: Mapping[str, Any]) -> TrialConfig[Any]:
+        config = self._trial(number, arm, chosen)
         text = json.dumps(json.loads(config.canonical_json()), indent=2, sort_keys=True)
         self._folder.write(f"trials/{config.trial_id}/config.json", text + "\n")
         return config
@@ -194,7 +207,7 @@ class Solver:
             if number in self._records:
                 study.add_trial(self._as_frozen(config, self._records[number]))
             else:
-                study.enqueue_trial(parameters(self.space, config), user_attrs={"ask_number": number})
+                study.enqueue_trial(config_parameters(self.space, config)[0], user_attrs={"ask_number": number})
         _let_go(storage)
         # SQLite would roll the journal of a killed process back into the new file.
         _delete(self._database)
@@ -204,11 +217,12 @@ class Solver:
 
     def _as_frozen(self, config: TrialConfig[Any], record: TrialRecord) -> optuna.trial.FrozenTrial:
         outcome = read_outcome(record, self.space.goal.margin_fraction)
+        params, found = config_parameters(self.space, config)
         trial = optuna.trial.create_trial(
             state=outcome.state,
             value=outcome.value,
-            params=parameters(self.space, config),
-            distributions=self._distributions,
+            params=params,
+            distributions=found,
             user_attrs={"ask_number": config.ask_number, "trial_id": config.trial_id, **outcome.notes},
             constraints=None if outcome.constraint is None else {"gap": outcome.constraint},
         )

@@ -131,8 +131,8 @@ def _metadata(space: SearchSpace) -> dict[str, str]:
     return {
         "job_name": f"raydistill:{space.study}",
         "study": space.study,
-        "dataset": str(space.template["dataset"]["name"]),
-        "method": str(space.template["method"]["name"]),
+        "dataset": str(space.shared["dataset"]["name"]),
+        "method": ", ".join(arm.label for arm in space.methods),
         "goal": f"gap within {points(space.goal.margin_fraction)} at {100 * space.goal.confidence:g} % confidence",
         "commit": commit() or f"code {code_sha256()[:12]}",
     }

@@ -16,7 +16,7 @@ from raydistill.search.law import LawModel
 from raydistill.spaces.sections import GoalConfig
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.units import points
-from raydistill.storage.record import GapBounds, SearchResult, State, TrialRecord, unpack_bits
+from raydistill.storage.record import Finding, GapBounds, SearchResult, State, TrialRecord, unpack_bits
 from raydistill.trial.baseline import Baseline
 from raydistill.trial.confirm import Confirmation
 
@@ -66,6 +66,9 @@ def conclude(
     confirmed: Sequence[Confirmed],
     label_kind: Literal["hard", "soft"],
     floor: Floor,
+    *,
+    controls: Sequence[Confirmed] = (),
+    finding: Finding | None = None,
 ) -> SearchResult:
     """The result of a search.
 
@@ -73,36 +76,43 @@ def conclude(
         space: the search space.
         baseline: accuracy of networks trained on the full data.
         records: all trials of the study.
-        confirmed: candidates in the order in which they were confirmed; the last lossless one is the winner.
-        label_kind: whether the method's sets have hard or soft labels.
+        confirmed: candidates of the methods in the order in which they were confirmed; the last lossless one wins.
+        label_kind: whether the methods' sets have hard or soft labels.
         floor: gap at which the fitted curve levels off; part of the result if the margin was not reached.
+        controls: confirmed candidates of the controls; the smaller of the two sides' sets wins, a control's at the same IPC.
+        finding: what the race says.
     """
-    winner = next((c for c in reversed(confirmed) if c.confirmation.is_lossless), None)
-    finished = [r for r in records if r.gap is not None]
-    verdict, reason = _verdict(space.goal, baseline, records, confirmed, floor)
+    winners = [won for side in (controls, confirmed) if (won := winner_of(side)) is not None]
+    winner = min(winners, key=lambda won: won.record.ipc, default=None)
+    won_by_control = winner is not None and winner in controls
+    side = {arm.label for arm in space.arms if arm.is_control == won_by_control}
+    finished = [r for r in records if r.gap is not None and r.arm in side]
+    decisive = [winner] if winner is not None else confirmed or controls
+    verdict, reason = _verdict(space.goal, baseline, records, decisive, floor)
     is_short = verdict == "not_reached"
     lossy = largest_lossy(finished, baseline, space.goal, below=_lower_side(finished, winner, space.goal))
     counts = Counter(record.state for record in records)
     return SearchResult(
         study=space.study,
-        dataset=space.template["dataset"]["name"],
-        method=space.template["method"]["name"],
+        dataset=space.shared["dataset"]["name"],
+        method=", ".join(arm.label for arm in space.methods) if winner is None else winner.record.arm,
         label_kind=label_kind,
         verdict=verdict,
         reason=reason,
+        finding=finding,
         smallest_lossless_ipc=winner.record.ipc if winner else None,
         winner_trial_id=winner.record.trial_id if winner else None,
         largest_lossy_ipc=lossy.ipc if lossy else None,
         largest_lossy_trials=lossy.trials if lossy else None,
         largest_ipc_tried=max((r.ipc for r in records), default=None),
-        closest_gap=min((r.gap for r in finished if r.gap is not None), default=None),
+        closest_gap=min((r.gap for r in records if r.gap is not None), default=None),
         floor_gap=floor.gap if is_short else None,
         floor_gap_low=floor.low if is_short else None,
         floor_gap_high=floor.high if is_short else None,
         margin_fraction=space.goal.margin_fraction,
         confidence=space.goal.confidence,
         gap_interval=GapBounds.model_validate(winner.confirmation.interval) if winner else None,
-        confirmed_candidates=len(confirmed),
+        confirmed_candidates=len(confirmed) + len(controls),
         baseline_accuracy_fraction=baseline.accuracy_fractions,
         baseline_admissible=baseline.is_admissible,
         trials={state: counts[state] for state in get_args(State)},
@@ -110,6 +120,11 @@ def conclude(
         compression_bytes=baseline.train_bytes / winner.record.set_bytes if winner else None,
         seconds=sum(r.cost.distill_seconds + r.cost.evaluate_seconds for r in records if r.cost),
     )
+
+
+def winner_of(confirmed: Sequence[Confirmed]) -> Confirmed | None:
+    """The last candidate that is lossless: the smallest."""
+    return next((c for c in reversed(confirmed) if c.confirmation.is_lossless), None)
 
 
 def so_far(records: Sequence[TrialRecord], baseline: Baseline | None, goal: GoalConfig) -> SoFar:
@@ -188,14 +203,15 @@ def _verdict(
     margin = goal.margin_fraction
     if not baseline.is_admissible:
         return "inconclusive", not_admissible(baseline, goal)
-    winner = next((c for c in reversed(confirmed) if c.confirmation.is_lossless), None)
+    winner = winner_of(confirmed)
     if winner is not None:
-        bound = f"at most {points(winner.confirmation.interval.upper)} at {100 * goal.confidence:g} % confidence"
+        interval = winner.confirmation.interval
+        bound = f"at most {points(interval.upper)} at {100 * interval.confidence:g} % confidence"
         return "lossless", f"the winner's gap on the confirm images is {bound}, within the margin of {points(margin)}"
     if confirmed:
-        upper, ipc = confirmed[-1].confirmation.interval.upper, confirmed[-1].record.ipc
+        interval, ipc = confirmed[-1].confirmation.interval, confirmed[-1].record.ipc
         candidate = f"the first candidate (IPC {ipc}) is not confirmed: its gap on the confirm images"
-        bound = f"may be as large as {points(upper)} ({100 * goal.confidence:g} % confidence bound)"
+        bound = f"may be as large as {points(interval.upper)} ({100 * interval.confidence:g} % confidence bound)"
         decides = what_would_decide(confirmed[-1].confirmation, baseline, margin)
         return (
             "inconclusive",

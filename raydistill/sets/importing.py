@@ -224,6 +224,7 @@ def _config_for(dataset: str, space: str, overrides: Sequence[str], data_root: D
         "dataset": {"name": dataset, "preprocess": "zca" if space == "zca" else "standardise"},
         "network": {"name": "convnet"},
         "method": {"name": "random"},
+        "controls": [],
         "ipc": 1,
         "goal": {"margin_fraction": 0.5},
         "budget": {"trials": 1},
@@ -233,9 +234,9 @@ def _config_for(dataset: str, space: str, overrides: Sequence[str], data_root: D
         raise InputError(
             f"--set {idle[0]} has no effect on an imported set; allowed sections: {', '.join(OVERRIDABLE)}: remove it"
         )
-    checked = load_space(document, overrides, data_root)
-    sections = {name: checked.template[name] for name in ("network", "evaluation")}
-    return {**sections, "dataset": dataset_config(checked.template["dataset"]), "goal": checked.goal}
+    checked = load_space(document, overrides, data_root, for_search=False)
+    sections = {name: checked.shared[name] for name in ("network", "evaluation")}
+    return {**sections, "dataset": dataset_config(checked.shared["dataset"]), "goal": checked.goal}
 
 
 def _check(tensors: dict[str, Tensor], splits: Splits, file: Path) -> tuple[Tensor, Tensor, int, str]:

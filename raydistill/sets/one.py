@@ -67,19 +67,24 @@ class NetworkReading(Config):
 
 
 def only_trial(space: SearchSpace, data_root: DataRoot) -> TrialConfig[Any]:
-    """The only trial of a space without ranges.
+    """The only trial of a space with one method and without ranges; its controls are left out.
 
     Raises:
-        SpaceError: the space has ranges; the message lists all of them.
+        SpaceError: the space has several methods, or ranges; the message lists all of them.
     """
+    arm = space.methods[0]
     mistakes = [
         Mistake(key=path, message=f"given {_in_words(allowed)}; a single set needs a single value: add --set {path}=VALUE")
-        for path, allowed in space.ranges.items()
+        for path, allowed in arm.ranges.items()
     ]
+    if len(space.methods) > 1:
+        labels = ", ".join(arm.label for arm in space.methods)
+        message = f"given {labels}; a single set needs a single method: give a space with one, or --set 'methods=[{{name: ..}}]'"
+        mistakes = [Mistake(key="methods", message=message)]
     if mistakes:
         raise SpaceError(f"study {space.study}", mistakes, {})
-    data = load_splits(dataset_config(space.template["dataset"]), data_root)
-    return space.trial(ask_number=0, values={}, data_sha256=data.sha256)
+    data = load_splits(dataset_config(space.shared["dataset"]), data_root)
+    return arm.trial(ask_number=0, values={}, data_sha256=data.sha256)
 
 
 def distil_once(

@@ -95,7 +95,7 @@ def to_distil(
     trial = earlier_trial(given, overrides)
     if trial is not None:
         return trial.config, Store(str(store)) if store else trial.store, trial
-    return only_trial(load_space(given, overrides, data_root), data_root), Store(str(store or "studies")), None
+    return only_trial(load_space(given, overrides, data_root, for_search=False), data_root), Store(str(store or "studies")), None
 
 
 def earlier_trial(given: str | Path | Mapping[str, Any], overrides: Sequence[str]) -> EarlierTrial | None:

@@ -38,17 +38,23 @@ def check_ipc(fixed: int | None, ranges: Mapping[str, Range | Choices], facts: D
 
 
 def check_margin(
-    goal: GoalConfig, evaluation: EvaluationConfig, facts: DataFacts, smallest_margin: SmallestMargin
+    goal: GoalConfig,
+    evaluation: EvaluationConfig,
+    facts: DataFacts,
+    smallest_margin: SmallestMargin,
+    *,
+    has_controls: bool,
 ) -> Iterator[Mistake]:
-    """The confirm images and networks must be able to decide the margin."""
-    least = smallest_margin(facts.confirm_images, evaluation.confirm_networks, goal.confidence)
+    """The confirm images and networks must be able to decide the margin, at the confidence that a race leaves to a claim."""
+    confidence = goal.share_of("distilled") if has_controls else goal.confidence
+    least = smallest_margin(facts.confirm_images, evaluation.confirm_networks, confidence)
     if goal.margin_fraction < least:
         decided_by = f"{facts.confirm_images} confirm images and {evaluation.confirm_networks} networks"
         yield Mistake(
             key="goal.margin_fraction",
             message=f"given {goal.margin_fraction}; with {decided_by} the gap is known to ±{least:.4f} at best (confidence "
-            f"{goal.confidence}), so no smaller margin can be decided: write a larger one, or "
-            f"{_what_would_decide(goal, evaluation, facts, smallest_margin)}",
+            f"{confidence:g}), so no smaller margin can be decided: write a larger one, or "
+            f"{_what_would_decide(goal.margin_fraction, confidence, evaluation, facts, smallest_margin)}",
         )
 
 
@@ -64,31 +70,36 @@ def check_method(
     ranges: Mapping[str, Range | Choices],
     facts: DataFacts,
     network: NetworkConfig,
+    *,
+    section: str,
 ) -> Iterator[Mistake]:
     """The method's values must fit the data and the network, at both ends of every range.
 
     Args:
         config: the method's config class; checked only if it has `against` (see `ChecksData`).
         values: the method's fields, with every range at its lower end.
-        ranges: all ranges of the space, by dotted path.
+        ranges: the method's ranges, by `method.<field>`.
         facts: sizes of the data set.
         network: the network of every trial.
+        section: dotted path of the method's section, for messages.
     """
     if not hasattr(config, "against"):
         return
-    found = [(path.removeprefix("method."), end) for path, r in ranges.items() if path != "ipc" for end in ends(r)]
+    found = [(path.removeprefix("method."), end) for path, r in ranges.items() for end in ends(r)]
     trials = [{**values, field: end} for field, end in found]
     # All upper ends at once: fields that limit each other (a window and the length of its trajectory) are largest there.
     trials.append({**values, **dict(found)})
     methods = [cast(ChecksData, config.model_validate(trial)) for trial in trials]
     for field, message in dict.fromkeys(row for method in methods for row in method.against(facts, network)):
-        yield Mistake(key=f"method.{field}", message=message)
+        yield Mistake(key=f"{section}.{field}", message=message)
 
 
-def _what_would_decide(goal: GoalConfig, evaluation: EvaluationConfig, facts: DataFacts, smallest_margin: SmallestMargin) -> str:
+def _what_would_decide(
+    margin: float, confidence: float, evaluation: EvaluationConfig, facts: DataFacts, smallest_margin: SmallestMargin
+) -> str:
     """What to change so that the margin can be decided: networks, else images, else both in equal parts of the variance."""
-    margin, now = goal.margin_fraction, evaluation.confirm_networks
-    enough = functools.partial(_first_that_decides, smallest_margin, confidence=goal.confidence)
+    now = evaluation.confirm_networks
+    enough = functools.partial(_first_that_decides, smallest_margin, confidence=confidence)
     if (networks := enough(margin, images=facts.confirm_images)) is not None:
         return f"set confirm_networks to {networks}"
     if (images := enough(margin, networks=now)) is not None:

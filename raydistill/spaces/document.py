@@ -37,7 +37,22 @@ def load(text: str) -> tuple[dict[str, Any] | None, dict[str, int], list[Mistake
     return document, lines, mistakes
 
 
+def label_of(section: Any) -> str | None:
+    """The label of a method or a control in a list: its `label`, its `name`, or itself where only a name is given."""
+    if isinstance(section, dict):
+        section = section.get("label", section.get("name"))
+    return section if isinstance(section, str) else None
+
+
 def _note_lines(node: yaml.Node | None, prefix: str, lines: dict[str, int], mistakes: list[Mistake]) -> None:
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            fields = {key.value: value.value for key, value in item.value} if isinstance(item, yaml.MappingNode) else None
+            path = f"{prefix}{label_of(fields)}"
+            if fields is not None and path not in lines:  # one label twice is a mistake that the parser names
+                lines[path] = item.start_mark.line + 1
+                _note_lines(item, f"{path}.", lines, mistakes)
+        return
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:
@@ -57,10 +72,12 @@ def apply(overrides: Sequence[str], document: dict[str, Any], lines: dict[str, i
             mistakes.append(Mistake(key="--set", message=f"given {override!r}; expected path.to.field=value"))
             continue
         try:
-            set_at(document, path, yaml.safe_load(value))
+            _set(document, path, yaml.safe_load(value))
         except (AttributeError, TypeError):
             message = f"given {override!r}; a part of its path is a plain value, not a section: shorten the path"
             mistakes.append(Mistake(key="--set", message=message))
+        except LookupError as error:
+            mistakes.append(Mistake(key="--set", message=f"given {override!r}; {error.args[0]}"))
         except yaml.YAMLError:
             mistakes.append(Mistake(key="--set", message=f"given {override!r}; {value!r} is not valid YAML: quote or correct it"))
         else:
@@ -68,3 +85,18 @@ def apply(overrides: Sequence[str], document: dict[str, Any], lines: dict[str, i
                 del lines[key]
             lines[path] = 0
     return mistakes
+
+
+def _set(document: dict[str, Any], path: str, value: Any) -> None:
+    """Set the value at a dotted path; a method or a control in a list is named by its label (`methods.dm.lr_images`)."""
+    section, _, rest = path.partition(".")
+    label, _, field = rest.partition(".")
+    entries = document.get(section)
+    if not field or not isinstance(entries, list):
+        set_at(document, path, value)
+        return
+    found = [entry for entry in entries if isinstance(entry, dict) and label_of(entry) == label]
+    if not found:
+        labels = ", ".join(str(label_of(entry)) for entry in entries if isinstance(entry, dict)) or "none"
+        raise LookupError(f"{section} has no section called {label}; it has {labels}: name one of these")
+    set_at(found[0], field, value)

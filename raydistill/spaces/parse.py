@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
 from raydistill.errors import DataError, Mistake, SpaceError, line_of
 from raydistill.spaces.checks import SmallestMargin, check_ipc, check_margin, check_method, check_network
 from raydistill.spaces.data_facts import DataFacts
-from raydistill.spaces.document import apply, load
+from raydistill.spaces.document import apply, label_of, load
 from raydistill.spaces.messages import explain, listed, nearest, shown, text_for_number, unknown
 from raydistill.spaces.network import NETWORKS, NetworkConfig
 from raydistill.spaces.ranges import ends, is_whole, ranges_in, read_range, takes_only_choices
@@ -28,15 +28,33 @@ from raydistill.spaces.sections import (
     EvaluationConfig,
     GoalConfig,
     ResourcesConfig,
+    SearchConfig,
     dataset_model,
 )
-from raydistill.spaces.space import Choices, Range, SearchSpace
+from raydistill.spaces.space import Arm, Choices, Range, SearchSpace
 
-SECTIONS = ("study", "seed", "dataset", "network", "method", "ipc", "evaluation", "goal", "budget", "resources")
-REQUIRED = ("study", "dataset", "network", "method", "ipc", "goal", "budget")
+SECTIONS = (
+    "study",
+    "seed",
+    "dataset",
+    "network",
+    "method",
+    "methods",
+    "controls",
+    "ipc",
+    "evaluation",
+    "goal",
+    "search",
+    "budget",
+    "resources",
+)
+REQUIRED = ("study", "dataset", "network", "ipc", "goal", "budget")
+"""Beside these, one of `method` and `methods`."""
 ConfigT = TypeVar("ConfigT", bound=Config)
 TAKEN_NAMES = ("compare", "experts", "test_openings")
 STUDY_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+LABEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+"""Of a method or a control in a race."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,9 +69,14 @@ class Known:
     smallest_margin: SmallestMargin
     epoch_recipes: Collection[str] = ()
     """Recipes whose number of steps depends on the size of the set; they allow only one IPC."""
+    soft_methods: Collection[str] = ()
+    """Methods whose sets have soft labels; all others have hard ones."""
+    controls: Mapping[str, Callable[[Any], Mapping[str, Any]]] = field(default_factory=dict)
+    """Methods that are controls, in the order in which they are listed: from the config of a method of the same label kind, the
+    fields that the control has in a race with it."""
 
 
-def read_space(path: Path, known: Known, overrides: Sequence[str] = ()) -> SearchSpace:
+def read_space(path: Path, known: Known, overrides: Sequence[str] = (), *, for_search: bool = True) -> SearchSpace:
     """Read and check the search space in a YAML file, after applying `path.to.field=value` overrides.
 
     Raises:
@@ -63,26 +86,55 @@ def read_space(path: Path, known: Known, overrides: Sequence[str] = ()) -> Searc
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SpaceError(str(path), [Mistake(key="file", message=f"cannot be read: {error}")], {}) from error
-    return parse_space(text, known, source=str(path), overrides=overrides)
+    return parse_space(text, known, source=str(path), overrides=overrides, for_search=for_search)
 
 
-def parse_space(text: str, known: Known, *, source: str = "search space", overrides: Sequence[str] = ()) -> SearchSpace:
-    """Like `read_space`, for YAML text; messages name it as `source`."""
+def parse_space(
+    text: str, known: Known, *, source: str = "search space", overrides: Sequence[str] = (), for_search: bool = True
+) -> SearchSpace:
+    """Like `read_space`, for YAML text; messages name it as `source`.
+
+    With `for_search` the space gets the default controls if it names none, and its budget must hold a trial of every arm; a
+    command that makes single sets of a space's methods needs neither.
+    """
     document, lines, mistakes = load(text)
     if document is None:
         raise SpaceError(source, mistakes, lines)
     mistakes += apply(overrides, document, lines)
-    parser = _SpaceParser(document, known, mistakes)
+    parser = _SpaceParser(document, known, mistakes, for_search=for_search)
     space = parser.parse()
     if space is None:
         raise SpaceError(source, sorted(mistakes, key=lambda m: line_of(m.key, lines) or 10**6), lines)
     return space
 
 
+class _Entry(NamedTuple):
+    """The section of a method or a control."""
+
+    path: str
+    """Its dotted path in messages: `method`, `methods.<label>` or `controls.<label>`."""
+    label: str
+    is_control: bool
+    raw: dict[str, Any]
+    """Its fields, without the label."""
+
+
+class _Read(NamedTuple):
+    """An entry whose method is known, with what was read of it."""
+
+    entry: _Entry
+    model: type[Config]
+    values: dict[str, Any] | None
+    """Fixed values, with every range at its lower end; None if they have mistakes."""
+    ranges: dict[str, Range | Choices]
+    """By `method.<field>`."""
+
+
 class _SpaceParser:
     """Reads one document and adds to a list of mistakes; `parse` returns the space if that list stays empty."""
 
-    def __init__(self, document: dict[str, Any], known: Known, mistakes: list[Mistake]) -> None:
+    def __init__(self, document: dict[str, Any], known: Known, mistakes: list[Mistake], *, for_search: bool) -> None:
+        self.for_search = for_search
         self.document = document
         self.known = known
         self.mistakes = mistakes
@@ -104,31 +156,44 @@ class _SpaceParser:
             )
         evaluation = self._fixed("evaluation", EvaluationConfig, {})
         network = self._network()
-        method_config = self._method()
-        ranges: dict[str, Range | Choices] = {}
-        template = {
+        search = self._fixed("search", SearchConfig, {})
+        ipc_ranges: dict[str, Range | Choices] = {}
+        shared = {
             "dataset": dataset.model_dump() if dataset else None,
             "network": network.model_dump() if network else None,
             "evaluation": evaluation.model_dump() if evaluation else None,
-            "ipc": self._ipc(ranges),
-            "method": self._method_values(method_config, ranges) if method_config else None,
+            "ipc": (ipc := self._ipc(ipc_ranges)),
         }
+        read = self._arms()
         if dataset:
-            self._against_data(dataset, network, template, ranges, method_config, goal, evaluation)
+            self._against_data(dataset, network, ipc, ipc_ranges, read, goal, evaluation)
         if evaluation:
-            self._recipe(evaluation.recipe, ranges)
-        if self.mistakes or goal is None or budget is None or resources is None or method_config is None:
+            self._recipe(evaluation.recipe, ipc_ranges)
+        if self.for_search and budget and budget.trials < len(read):
+            names = f"{', '.join(one.entry.label for one in read)}"
+            self._add(
+                "budget.trials",
+                f"given {budget.trials}; each of {names} is tried at least once, which takes {len(read)} trials: write at least "
+                "that number, or name fewer controls (controls: [] for none)",
+            )
+        if self.mistakes or goal is None or budget is None or resources is None or search is None:
             return None
-        return SearchSpace(
-            study=study,
-            seed=seed,
-            template=template,
-            ranges=ranges,
-            method_config=method_config,
-            goal=goal,
-            budget=budget,
-            resources=resources,
-        )
+        arms = [
+            Arm(
+                label=one.entry.label,
+                is_control=one.entry.is_control,
+                study=study,
+                seed=seed,
+                template={**shared, "method": one.values},
+                ranges={**ipc_ranges, **one.ranges},
+                method_config=one.model,
+                goal=goal,
+                budget=budget,
+                resources=resources,
+            )
+            for one in read
+        ]
+        return SearchSpace(arms=tuple(arms), search=search, are_controls_given="controls" in self.document)
 
     def _add(self, key: str, message: str) -> None:
         self.mistakes.append(Mistake(key=key, message=message))
@@ -141,6 +206,8 @@ class _SpaceParser:
         for key in REQUIRED:
             if key not in self.document and key not in misspelt:
                 self._add(key, "missing: add it")
+        if not {"method", "methods"} & {*self.document, *misspelt}:
+            self._add("method", "missing: add it, or methods with a list of them")
 
     def _study(self) -> str:
         study = self.document.get("study", "")
@@ -173,25 +240,130 @@ class _SpaceParser:
         why = "the baseline is trained with one network: write one value, and use one study per network"
         return cast("NetworkConfig | None", self._validate(NetworkConfig, self.document["network"], "network", no_ranges=why))
 
-    def _method(self) -> type[Config] | None:
-        if "method" not in self.document:
-            return None
-        raw = self.document["method"]
-        if not isinstance(raw, dict) or "name" not in raw:
-            given = "has no name" if isinstance(raw, dict) else f"given {shown(raw)}; expected a section with a name"
-            self._add("method", f"{given}: add 'name: ...', one of {listed(self.known.methods)}")
-            return None
-        if not self._is_known("method.name", raw["name"], self.known.methods, "method"):
-            return None
-        return self.known.methods[raw["name"]]
+    def _arms(self) -> list[_Read]:
+        """What was read of each method and each control, without those whose method is not known."""
+        read = [one for entry in self._methods() if (one := self._read(entry)) is not None]
+        kinds = {one.entry.raw["name"] in self.known.soft_methods for one in read}
+        if len(kinds) > 1:
+            soft = [one.entry.label for one in read if one.entry.raw["name"] in self.known.soft_methods]
+            hard = [one.entry.label for one in read if one.entry.label not in soft]
+            message = (
+                f"{listed(soft)} make soft labels and {listed(hard)} hard ones, and the two share no ranking: write one study "
+                "for each kind"
+            )
+            self._add("methods", message)
+        controls = self._controls(read)
+        read += [one for entry in controls if (one := self._read(entry)) is not None]
+        self._labels(read)
+        return read
 
-    def _method_values(self, model: type[Config], ranges: dict[str, Range | Choices]) -> dict[str, Any] | None:
+    def _methods(self) -> list[_Entry]:
+        """The sections of the methods: one in the short form `method`, or a list."""
+        if "methods" not in self.document:
+            raw = self.document.get("method")
+            if "method" in self.document and not isinstance(raw, dict):
+                self._no_name("method", raw)
+            return [self._entry("method", raw, is_control=False)] if isinstance(raw, dict) else []
+        if "method" in self.document:
+            self._add("methods", "given together with method, which is the short form for one of them: keep one of the two")
+        raw = self.document["methods"]
+        if not isinstance(raw, list) or not raw:
+            self._add("methods", f"given {shown(raw)}; expected a list of methods: write [{{name: datadam, ..}}, ..]")
+            return []
+        entries = []
+        for item in raw:
+            if not isinstance(item, dict):
+                self._no_name("methods", item)
+                continue
+            entry = self._entry("methods", item, is_control=False)
+            if entry.raw.get("name") in self.known.controls:
+                self._add(entry.path, f"{entry.raw['name']} is a control: write it under controls")
+                continue
+            entries.append(entry)
+        return entries
+
+    def _controls(self, methods: Sequence[_Read]) -> list[_Entry]:
+        """The sections of the controls: those given, or the default ones for such labels."""
+        is_soft = any(one.entry.raw["name"] in self.known.soft_methods for one in methods)
+        settings = next((one.model.model_validate(one.values) for one in methods if one.values is not None), None)
+        fitting = [name for name in self.known.controls if (name in self.known.soft_methods) == is_soft]
+        if "controls" not in self.document:
+            if not self.for_search or settings is None or any(one.entry.raw["name"] in self.known.controls for one in methods):
+                return []  # a study of one control has no others
+            return [self._entry("controls", self._filled(name, settings), is_control=True) for name in fitting]
+        raw = self.document["controls"]
+        if not isinstance(raw, list):
+            self._add("controls", f"given {shown(raw)}; expected a list: write [{', '.join(fitting)}], or [] for none")
+            return []
+        entries = []
+        for item in raw:
+            section = {"name": item} if isinstance(item, str) else item
+            if not isinstance(section, dict):
+                self._no_name("controls", item)
+                continue
+            name = section.get("name")
+            if isinstance(item, str) and name in fitting and settings is not None:
+                section = self._filled(item, settings)
+            entry = self._entry("controls", section, is_control=True)
+            if name in self.known.methods and name not in self.known.controls:
+                self._add(
+                    entry.path, f"{name} is a method, not a control: write it under methods; controls are {listed(fitting)}"
+                )
+            elif name in self.known.controls and name not in fitting and methods:
+                labels = "soft" if is_soft else "hard"
+                self._add(
+                    entry.path, f"its labels are not {labels}, as those of the methods are: write some of {listed(fitting)}"
+                )
+            else:
+                entries.append(entry)
+        return entries
+
+    def _filled(self, name: str, method: Config) -> dict[str, Any]:
+        """The section of a control beside a method."""
+        return {"name": name, **self.known.controls[name](method)}
+
+    def _entry(self, path: str, raw: dict[str, Any], *, is_control: bool) -> _Entry:
+        label = str(label_of(raw))
+        given = raw.get("label")
+        if given is not None and not (isinstance(given, str) and LABEL.fullmatch(given)):
+            allowed = "expected up to 64 lower-case letters, digits, '_' and '-', starting with a letter or digit"
+            self._add(f"{path}.label", f"given {shown(given)}; {allowed}")
+        fields = {key: value for key, value in raw.items() if key != "label"}
+        return _Entry(path if path == "method" else f"{path}.{label}", label, is_control, fields)
+
+    def _labels(self, read: Sequence[_Read]) -> None:
+        """Every arm needs a name of its own."""
+        labels = [one.entry.label for one in read]
+        for label in dict.fromkeys(label for label in labels if labels.count(label) > 1):
+            path = [one.entry.path for one in read if one.entry.label == label][-1]
+            self._add(
+                path, f"{label} stands for {labels.count(label)} of methods and controls: add 'label: ...' that tells them apart"
+            )
+
+    def _no_name(self, path: str, raw: Any) -> None:
+        given = "has no name" if isinstance(raw, dict) else f"given {shown(raw)}; expected a section with a name"
+        allowed = self.known.controls if path.startswith("controls") else self.known.methods
+        self._add(path, f"{given}: add 'name: ...', one of {listed(allowed)}")
+
+    def _read(self, entry: _Entry) -> _Read | None:
+        """The entry's values and ranges; None if its method is not known."""
+        if "name" not in entry.raw:
+            self._no_name(entry.path.removesuffix(".None"), entry.raw)
+            return None
+        allowed = self.known.controls if entry.is_control else self.known.methods
+        if not self._is_known(f"{entry.path}.name", entry.raw["name"], allowed, "control" if entry.is_control else "method"):
+            return None
+        model = self.known.methods[entry.raw["name"]]
+        ranges: dict[str, Range | Choices] = {}
+        return _Read(entry, model, self._method_values(entry, model, ranges), ranges)
+
+    def _method_values(self, entry: _Entry, model: type[Config], ranges: dict[str, Range | Choices]) -> dict[str, Any] | None:
         """The method's fixed values, with every range at its lower end; both ends of every range are checked."""
-        raw = self.document["method"]
+        section = entry.path
         found: dict[str, Range | Choices] = {}
-        base = dict(raw)
-        for path, value in ranges_in(raw, "method"):
-            field = path.removeprefix("method.")
+        base = dict(entry.raw)
+        for path, value in ranges_in(entry.raw, section):
+            field = path.removeprefix(f"{section}.")
             if field not in model.model_fields:
                 base.pop(field, None)
                 self._add(path, unknown(field, model.model_fields, "key"))
@@ -205,17 +377,17 @@ class _SpaceParser:
             if parsed is None:
                 base.pop(field, None)
                 continue
-            found[path] = parsed
+            found[field] = parsed
             base[field] = ends(parsed)[0]
         before = len(self.mistakes)
-        valid = self._validate(model, base, "method")
-        for path, parsed in found.items():
+        valid = self._validate(model, base, section)
+        for field, parsed in found.items():
             for end in ends(parsed)[1:]:
-                self._validate(model, {**base, path.removeprefix("method."): end}, "method", only=path)
+                self._validate(model, {**base, field: end}, section, only=f"{section}.{field}")
         wrong = {mistake.key for mistake in self.mistakes[before:]}
-        ranges.update({path: parsed for path, parsed in found.items() if path not in wrong})
+        ranges.update({f"method.{field}": parsed for field, parsed in found.items() if f"{section}.{field}" not in wrong})
         if wrong:  # the correct fields are still checked against the data, so that one message lists all mistakes
-            valid = _model_or_none(model, {field: value for field, value in base.items() if f"method.{field}" not in wrong})
+            valid = _model_or_none(model, {field: value for field, value in base.items() if f"{section}.{field}" not in wrong})
         return None if valid is None else cast("dict[str, Any]", valid.model_dump())
 
     def _ipc(self, ranges: dict[str, Range | Choices]) -> int | None:
@@ -298,9 +470,9 @@ class _SpaceParser:
         self,
         dataset: DatasetConfig,
         network: NetworkConfig | None,
-        template: dict[str, Any],
-        ranges: Mapping[str, Range | Choices],
-        method_config: type[Config] | None,
+        ipc: int | None,
+        ipc_ranges: Mapping[str, Range | Choices],
+        read: Sequence[_Read],
         goal: GoalConfig | None,
         evaluation: EvaluationConfig | None,
     ) -> None:
@@ -309,13 +481,15 @@ class _SpaceParser:
         except DataError as error:
             self._add("dataset", str(error))
             return
-        self.mistakes += check_ipc(template["ipc"], ranges, facts)
+        self.mistakes += check_ipc(ipc, ipc_ranges, facts)
         if goal and evaluation:
-            self.mistakes += check_margin(goal, evaluation, facts, self.known.smallest_margin)
+            has_controls = any(one.entry.is_control for one in read)
+            self.mistakes += check_margin(goal, evaluation, facts, self.known.smallest_margin, has_controls=has_controls)
+        for one in read:
+            if network and one.values is not None:
+                self.mistakes += check_method(one.model, one.values, one.ranges, facts, network, section=one.entry.path)
         if network:
             self.mistakes += check_network(network, facts)
-        if network and method_config and template["method"] is not None:
-            self.mistakes += check_method(method_config, template["method"], ranges, facts, network)
 
 
 def _model_or_none(model: type[Config], values: Mapping[str, Any]) -> Config | None:

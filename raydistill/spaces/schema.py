@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from raydistill.spaces.network import NetworkConfig
-from raydistill.spaces.parse import REQUIRED, STUDY_NAME, TAKEN_NAMES, Known
+from raydistill.spaces.parse import LABEL, REQUIRED, STUDY_NAME, TAKEN_NAMES, Known
 from raydistill.spaces.ranges import takes_only_choices
 from raydistill.spaces.sections import (
     BudgetConfig,
@@ -22,6 +22,7 @@ from raydistill.spaces.sections import (
     GoalConfig,
     ImageFolderConfig,
     ResourcesConfig,
+    SearchConfig,
 )
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
@@ -35,6 +36,7 @@ def schema_of(known: Known) -> Schema:
     evaluation = _section(EvaluationConfig, definitions)
     evaluation["properties"]["recipe"]["enum"] = sorted(known.recipes)
     methods = [_method(model, definitions) for _, model in sorted(known.methods.items())]
+    racing = sorted(set(known.methods) - set(known.controls))
     properties = {
         "study": {
             "type": "string",
@@ -51,12 +53,29 @@ def schema_of(known: Known) -> Schema:
         "dataset": _dataset(known, definitions),
         "network": _clean(TypeAdapter(NetworkConfig).json_schema(), definitions),
         "method": {"anyOf": methods, "description": "A distillation method; a field is a value, a range, or choices."},
+        "methods": {
+            "type": "array",
+            "minItems": 1,
+            "items": {"anyOf": [_labelled(_method(known.methods[name], definitions)) for name in racing]},
+            "description": "The methods that race, instead of one under `method`; a method named twice needs labels.",
+        },
+        "controls": {
+            "type": "array",
+            "items": {
+                "anyOf": [
+                    {"type": "string", "enum": sorted(known.controls)},
+                    *(_labelled(_method(known.methods[name], definitions)) for name in sorted(known.controls)),
+                ]
+            },
+            "description": "What the methods have to beat; by default every control with such labels, and [] for none.",
+        },
         "ipc": {
             "anyOf": [{"type": "integer", "minimum": 1}, _range({"type": "integer", "minimum": 1}, {"type": "integer"})],
             "description": "Images per class: a number or a range; at most the train images of the smallest class.",
         },
         "evaluation": evaluation,
         "goal": _section(GoalConfig, definitions),
+        "search": _section(SearchConfig, definitions),
         "budget": _section(BudgetConfig, definitions),
         "resources": _section(ResourcesConfig, definitions),
     }
@@ -66,6 +85,8 @@ def schema_of(known: Known) -> Schema:
         "type": "object",
         "properties": properties,
         "required": list(REQUIRED),
+        "anyOf": [{"required": ["method"]}, {"required": ["methods"]}],
+        "not": {"required": ["method", "methods"]},
         "additionalProperties": False,
         "definitions": definitions,
     }
@@ -85,6 +106,12 @@ def _method(model: type[BaseModel], definitions: Schema) -> Schema:
         if name != "name":
             section["properties"][name] = _open(field, is_interval_allowed=not takes_only_choices(model, name))
     return section
+
+
+def _labelled(section: Schema) -> Schema:
+    """The section with the label that it may have in a list."""
+    label = {"type": "string", "pattern": f"^{LABEL.pattern}$", "description": "Name in the race; by default that of the method."}
+    return {**section, "properties": {"label": label, **section["properties"]}}
 
 
 def _open(field: Schema, *, is_interval_allowed: bool) -> Schema:

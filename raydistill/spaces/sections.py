@@ -77,6 +77,10 @@ class EvaluationConfig(Config):
     """Networks with new seeds, trained on a candidate's set and evaluated on the confirm images."""
 
 
+SHARES: Mapping[str, float] = {"distilled": 0.5, "control": 0.25, "lossy": 0.25}
+"""Parts of the error probability that the claims of a race take."""
+
+
 class GoalConfig(Config):
     margin_fraction: float = Field(gt=0, lt=1)
     """Largest gap (full-data accuracy minus synthetic accuracy) that still counts as lossless."""
@@ -84,6 +88,14 @@ class GoalConfig(Config):
     """One-sided confidence of the bounds of the gap."""
     lossy_trials: int = Field(default=1, ge=1)
     """Finished trials that an IPC needs before it may be called lossy; the report prints their number."""
+
+    def share_of(self, claim: Literal["distilled", "control", "lossy"]) -> float:
+        """One-sided confidence of the bounds behind one of the three claims of a race, which share 1 - `confidence`.
+
+        The smallest lossless distilled set has half of the error probability; the smallest lossless control and the statement
+        that every control is lossy have a quarter each. See `docs/statistics.md`.
+        """
+        return 1 - SHARES[claim] * (1 - self.confidence)
 
 
 class BudgetConfig(Config):
@@ -95,6 +107,12 @@ class BudgetConfig(Config):
     gpu_hours: float | None = Field(default=None, gt=0)
     """GPU hours of ended trials (seconds of distilling and evaluating times `gpus_per_trial`), after which no new trial starts.
     Failed trials count with the time that they used. null means no limit."""
+
+
+class SearchConfig(Config):
+    sampler: Literal["law", "tpe", "gp", "random"] = "law"
+    """What chooses the next trial: the law of the gap, or Optuna's tree-structured Parzen estimator, Gaussian process or random
+    sampler."""
 
 
 class ResourcesConfig(Config):

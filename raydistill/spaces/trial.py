@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from raydistill.spaces.messages import listed
 from raydistill.spaces.network import NetworkConfig
@@ -28,6 +28,8 @@ class TrialConfig(Config, Generic[MethodT]):
     """Hash of the images, labels and split."""
     network: NetworkConfig
     method: MethodT
+    label: str | None = None
+    """Name of the arm in a race of several; left out where it is the method's name."""
     ipc: int = Field(ge=1)
     """Images per class."""
     evaluation: EvaluationConfig
@@ -36,6 +38,18 @@ class TrialConfig(Config, Generic[MethodT]):
     """CPU cores and torch threads."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Device of the trial: cuda if `gpus_per_trial` is above 0."""
+
+    @model_serializer(mode="wrap")
+    def _without_an_empty_label(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        if self.label is None:
+            fields.pop("label", None)
+        return fields
+
+    @property
+    def arm(self) -> str:
+        """Name of its arm in a race."""
+        return self.label or str(self.method.name)  # type: ignore[attr-defined]
 
     @property
     def trial_id(self) -> str:

@@ -115,6 +115,16 @@ class TrialRecord(Config):
         return int(self.config["ipc"])
 
     @property
+    def method(self) -> str:
+        """Name of its method."""
+        return str(self.config["method"]["name"])
+
+    @property
+    def arm(self) -> str:
+        """Name of its arm in a race of several: the label, or the method's name."""
+        return str(self.config.get("label") or self.method)
+
+    @property
     def ask_number(self) -> int:
         """Number of the trial, counted from 0 in the order in which the solver proposes trials."""
         return int(self.config["ask_number"])
@@ -144,6 +154,59 @@ class GapBounds(Config):
     images: int
 
 
+class Smallest(Config):
+    """The smallest set of one side of a race, the methods or the controls, that is shown to be lossless."""
+
+    arm: str
+    trial_id: str
+    ipc: int
+    gap_interval: GapBounds
+    """Its gap on the confirm images, at the side's share of the confidence."""
+    images: int
+    float_bytes: int
+    """Bytes of the set as stored, in float32."""
+    byte_bytes: int
+    """Bytes of the set with one byte per pixel and channel, as the data set itself is published; soft labels stay float32."""
+
+
+class ControlAt(Config):
+    """One control at the IPC of the smallest lossless distilled set: new draws of it, each with a new network."""
+
+    arm: str
+    ipc: int
+    gap_interval: GapBounds
+    """Mean gap over draws and networks, on the confirm images; `networks` counts both, because each network has its own draw."""
+    is_lossy: bool
+    """Whether the gap's lower bound is above the margin."""
+
+
+Claim = Literal["needed", "not_needed", "not_shown", "no_controls"]
+
+
+class Finding(Config):
+    """What a race says: does the smallest set have to be distilled?"""
+
+    claim: Claim
+    """needed: a distilled set is shown lossless and every control of its IPC lossy. not_needed: a control of that IPC or a
+    smaller one is shown lossless. not_shown: neither. no_controls: the study has none."""
+    sentence: str
+    """The claim in one sentence, with IPCs and bounds."""
+    decides: str | None
+    """What would decide a claim that is not shown."""
+    distilled: Smallest | None
+    control: Smallest | None
+    controls_at: tuple[ControlAt, ...] = Field(default=(), strict=False)
+    """In the order of their readings; the first that is not shown lossy ends the list: distilling is then not shown needed."""
+    ratio_images: float | None
+    """Images of the smallest lossless control over those of the smallest lossless distilled set; null without both."""
+    ratio_float_bytes: float | None
+    """The same in bytes as stored; `ratio_byte_bytes` is with one byte per pixel and channel."""
+    ratio_byte_bytes: float | None
+    confidence: float
+    """With at least this probability nothing in the finding is wrong: neither of the two sets is lossy, and, if the claim is
+    needed, no control is lossless there."""
+
+
 class SearchResult(Config):
     """The result of a search: `result.json`. The verdict is about the confirm images, never about the test split."""
 
@@ -151,12 +214,16 @@ class SearchResult(Config):
     study: str
     dataset: str
     method: str
+    """The winner's arm, its method's name where it has no label; without a winner every method of the study."""
     label_kind: Literal["hard", "soft"]
     verdict: Literal["lossless", "not_reached", "inconclusive"]
     reason: str
     """Why this is the verdict, in one sentence, with gaps in points."""
     split: Literal["confirm"] = "confirm"
+    finding: Finding | None = None
+    """Whether the smallest set has to be distilled; null in results of older versions."""
     smallest_lossless_ipc: int | None
+    """Of any arm; a control of the same IPC comes before a distilled set."""
     winner_trial_id: str | None
     largest_lossy_ipc: int | None
     """Largest IPC below the winner's at which even the best trial's lower bound is above the margin; null if there is none."""

@@ -56,8 +56,14 @@ def train_confirm_network(config: TrialConfig[Any], index: int, study: Store, da
     study.write_json(name, ConfirmReading(seed=seed, confirm_correct=pack_bits(correct)[0]).model_dump())
 
 
-def finish_confirmation(config: TrialConfig[Any], study: Store) -> Confirmation:
-    """Combine the networks and write `trials/<id>/confirmation.json`."""
+def finish_confirmation(config: TrialConfig[Any], study: Store, confidence: float) -> Confirmation:
+    """Combine the networks and write `trials/<id>/confirmation.json`.
+
+    Args:
+        config: the trial's config.
+        study: the study's folder.
+        confidence: one-sided confidence of the gap's bounds; in a race each side has a share of the goal's.
+    """
     baseline = read_baseline(study)
     if baseline is None:
         raise StoreError(f"{study.root} has no baseline; run the search again to build it")
@@ -68,7 +74,7 @@ def finish_confirmation(config: TrialConfig[Any], study: Store) -> Confirmation:
         remedy = "delete it and run the search again, which trains the network again"
         rows.append(read_needed(study, name, ConfirmReading, remedy).confirm_correct)
     correct: NDArray[np.bool_] = unpack_bits(rows, baseline.confirm_images)
-    interval = gap_interval(baseline.confirm_correct, correct, config.goal.confidence)
+    interval = gap_interval(baseline.confirm_correct, correct, confidence)
     confirmation = Confirmation(
         interval=interval,
         is_lossless=interval.upper <= config.goal.margin_fraction,

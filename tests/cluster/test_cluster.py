@@ -33,6 +33,7 @@ SPACE = {
     "ipc": {"low": 1, "high": 12},
     "evaluation": {"recipe": "plain", "networks": 2, "baseline_networks": 2, "confirm_networks": 2},
     "goal": {"margin_fraction": 0.5},
+    "controls": [],
     "budget": {"trials": 4},
 }
 

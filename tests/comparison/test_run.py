@@ -75,7 +75,7 @@ def test_a_space_gives_its_methods_settings(space: SearchSpace, tmp_path: Path) 
     """digits_datm has five experts; the middle of its lr_images is the geometric one."""
     jobs = plan(space, tmp_path, methods=["digits_datm"])
     datm = next(job.config.method for job in jobs if job.config.method.name == "datm")
-    shipped = load_space("digits_datm", [], None)
+    shipped = load_space("digits_datm", [], None).arms[0]
     assert datm.experts == shipped.template["method"]["experts"]
     assert datm.lr_images == pytest.approx(middle_of(shipped.ranges["method.lr_images"]))
 
@@ -143,9 +143,9 @@ def test_settings_that_the_data_cannot_serve_are_refused(
 
 
 def test_a_network_that_a_method_cannot_use_is_refused(space: SearchSpace, tmp_path: Path) -> None:
-    template = {**space.template, "network": {"name": "convnet", "depth": 2, "width": 8, "norm": "batch"}}
+    other = with_template(space, network={"name": "convnet", "depth": 2, "width": 8, "norm": "batch"})
     with pytest.raises(CompareError, match="method dc, key name: dc passes one class at a time"):
-        plan(replace(space, template=template), tmp_path, methods=["dc"])
+        plan(other, tmp_path, methods=["dc"])
 
 
 @pytest.mark.parametrize(
@@ -233,8 +233,12 @@ def test_another_comparison_finds_the_same_control_done(
 
 
 def load_other(space: SearchSpace) -> SearchSpace:
-    template = {**space.template, "method": {**space.template["method"], "attention_power": 1.0}}
-    return replace(space, template=template)
+    return with_template(space, method={**space.arms[0].template["method"], "attention_power": 1.0})
+
+
+def with_template(space: SearchSpace, **sections: Any) -> SearchSpace:
+    arm = replace(space.arms[0], template={**space.arms[0].template, **sections})
+    return replace(space, arms=(arm, *space.arms[1:]))
 
 
 def test_test_split_is_opened_once_and_logged(space: SearchSpace, tmp_path: Path) -> None:

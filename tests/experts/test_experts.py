@@ -47,14 +47,15 @@ SMALL: dict[str, Any] = {
     },
     "ipc": 2,
     "goal": {"margin_fraction": 0.1},
+    "controls": [],
     "budget": {"trials": 1},
 }
 PAD: dict[str, Any] = {"name": "pad", "score_networks": 2, "score_epochs": 1}
 
 
 def trial(**method: Any) -> TrialConfig[Any]:
-    space = load_space({**SMALL, "method": {**SMALL["method"], **method}}, [], None)
-    return space.trial(ask_number=0, values={}, data_sha256=splits().sha256)
+    space = load_space({**SMALL, "method": {**SMALL["method"], **method}}, [], None, for_search=False)
+    return space.arms[0].trial(ask_number=0, values={}, data_sha256=splits().sha256)
 
 
 def splits() -> Splits:
@@ -121,8 +122,8 @@ def test_the_key_is_of_what_shapes_an_expert() -> None:
 
 def test_methods_share_experts_of_the_same_settings() -> None:
     fields = {k: v for k, v in SMALL["method"].items() if k in ("experts", "expert_epochs", "expert_batch")}
-    space = load_space({**SMALL, "method": {"name": "random_soft", **fields}}, [], None)
-    control = need_of(space.trial(ask_number=0, values={}, data_sha256=splits().sha256), splits())
+    space = load_space({**SMALL, "method": {"name": "random_soft", **fields}}, [], None, for_search=False)
+    control = need_of(space.arms[0].trial(ask_number=0, values={}, data_sha256=splits().sha256), splits())
     assert control is not None
     assert control.settings.key == need().settings.key
     assert control.kept == {4}
@@ -139,8 +140,8 @@ def test_the_soft_control_reads_the_very_experts_of_its_method(method: dict[str,
 
 
 def test_a_method_without_experts_needs_none(tmp_path: Path) -> None:
-    space = load_space({**SMALL, "method": {"name": "random"}}, [], None)
-    config = space.trial(ask_number=0, values={}, data_sha256=splits().sha256)
+    space = load_space({**SMALL, "method": {"name": "random"}}, [], None, for_search=False)
+    config = space.arms[0].trial(ask_number=0, values={}, data_sha256=splits().sha256)
     assert need_of(config, splits()) is None
     assert open_experts(config, splits(), Store(str(tmp_path))) is None
 

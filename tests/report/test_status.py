@@ -31,6 +31,7 @@ DOCUMENT: dict[str, Any] = {
     "method": {"name": "datadam"},
     "evaluation": {"baseline_networks": 3, "confirm_networks": 4},
     "goal": {"margin_fraction": 0.02},
+    "controls": [],
     "budget": {"trials": 6},
 }
 

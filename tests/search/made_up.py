@@ -40,11 +40,12 @@ method:
   init: {choices: [real, noise]}
 ipc: {low: 1, high: 60}
 goal: {margin_fraction: 0.02}
+controls: []
 budget: {trials: 4}
 """
 
 
-AIM = Aim(margin=0.02, half_width=0.005, shift_deviation=0.004)
+AIM = Aim(margin=0.02, half_width=0.005, shift_deviation=0.004, lossy_width=0.005)
 
 
 def space(*overrides: str, text: str = SPACE) -> SearchSpace:

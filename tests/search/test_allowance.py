@@ -25,7 +25,7 @@ class Clock:
 
 def taken(*seconds: float) -> list[TrialRecord]:
     """Records of failed trials that took so long, a fifth of it to evaluate."""
-    config = space().trial(ask_number=0, values={**VALUES}, data_sha256="d" * 64)
+    config = space().arms[0].trial(ask_number=0, values={**VALUES}, data_sha256="d" * 64)
     costs = [
         Cost(distill_seconds=0.8 * s, evaluate_seconds=0.2 * s, peak_memory_bytes=1, train_macs=1, epoch_macs=1) for s in seconds
     ]

@@ -25,7 +25,7 @@ from raydistill.spaces.space import Choices, Range
 
 
 def test_each_range_becomes_a_distribution_under_its_dotted_path() -> None:
-    assert distributions(space()) == {
+    assert distributions(space().arms[0]) == {
         "method.lr_images": FloatDistribution(0.1, 10.0, log=True),
         "method.random_inits": IntDistribution(10, 20),
         "method.init": CategoricalDistribution(["real", "noise"]),
@@ -34,8 +34,8 @@ def test_each_range_becomes_a_distribution_under_its_dotted_path() -> None:
 
 
 def test_ipc_is_logarithmic_though_the_file_does_not_say_so() -> None:
-    assert space().ranges["ipc"] == Range(low=1, high=60, log=False, whole=True)
-    assert distributions(space())["ipc"] == IntDistribution(1, 60, log=True)
+    assert space().arms[0].ranges["ipc"] == Range(low=1, high=60, log=False, whole=True)
+    assert distributions(space().arms[0])["ipc"] == IntDistribution(1, 60, log=True)
 
 
 def test_the_middle_of_a_range() -> None:
@@ -55,16 +55,16 @@ def test_a_choice_that_is_a_list_goes_as_text_and_comes_back() -> None:
 
 def test_a_trials_parameters_are_its_values_by_path() -> None:
     values = {"method.lr_images": 0.5, "method.random_inits": 12, "method.init": "noise", "ipc": 7}
-    config = space().trial(ask_number=3, values=values, data_sha256="d")
-    assert parameters(space(), config) == values
+    config = space().arms[0].trial(ask_number=3, values=values, data_sha256="d")
+    assert parameters(space().arms[0], config) == values
 
 
 def test_the_kept_document_reads_as_the_same_space() -> None:
     document = complete_document(space())
     again = parse_space(yaml.safe_dump(document), KNOWN)
     assert complete_document(again) == document
-    assert again.ranges == space().ranges
-    assert again.template == space().template
+    assert again.arms[0].ranges == space().arms[0].ranges
+    assert again.arms[0].template == space().arms[0].template
 
 
 def test_the_kept_document_spells_out_defaults() -> None:
@@ -75,28 +75,28 @@ def test_the_kept_document_spells_out_defaults() -> None:
 
 
 def test_any_trial_of_a_space_shares_what_the_baseline_reads() -> None:
-    config = any_trial(space(), "d" * 64)
+    config = any_trial(space().arms[0], "d" * 64)
     assert (config.data_sha256, config.network, config.goal) == ("d" * 64, config.network, space().goal)
     assert config.method.random_inits == 15
 
 
 def test_a_field_has_a_coordinate_per_number_and_one_per_option() -> None:
-    assert field(space()) == Field(options=(1, 1, 2), lowest=1, highest=60)
-    assert field(space("ipc=7")) == Field(options=(1, 1, 2), lowest=7, highest=7)
+    assert field(space().arms[0]) == Field(options=(1, 1, 2), lowest=1, highest=60)
+    assert field(space("ipc=7").arms[0]) == Field(options=(1, 1, 2), lowest=7, highest=7)
 
 
 def test_values_are_parts_of_their_ranges() -> None:
     """log 1 lies half-way from log 0.1 to log 10, 12 a fifth of the way from 10 to 20; noise is the second choice."""
     chosen = {"method.lr_images": 1.0, "method.random_inits": 12, "method.init": "noise", "ipc": 7}
-    assert to_place(space(), chosen) == (pytest.approx(0.5), pytest.approx(0.2), 0.0, 1.0)
+    assert to_place(space().arms[0], chosen) == (pytest.approx(0.5), pytest.approx(0.2), 0.0, 1.0)
 
 
 def test_a_place_comes_back_as_values_within_their_ranges() -> None:
     """0.24 of the way from 10 to 20 is 12.4, a whole number of 12; the larger coordinate is the choice."""
-    chosen = from_place(space(), (0.5, 0.24, 0.0, 1.0), 7)
+    chosen = from_place(space().arms[0], (0.5, 0.24, 0.0, 1.0), 7)
     assert chosen == {"method.lr_images": pytest.approx(1.0), "method.random_inits": 12, "method.init": "noise", "ipc": 7}
-    assert from_place(space(), (1.0, 1.0, 1.0, 0.0), 60)["method.lr_images"] == 10.0
+    assert from_place(space().arms[0], (1.0, 1.0, 1.0, 0.0), 60)["method.lr_images"] == 10.0
 
 
 def test_a_fixed_ipc_is_no_parameter() -> None:
-    assert "ipc" not in from_place(space("ipc=7"), (0.5, 0.5, 1.0, 0.0), 7)
+    assert "ipc" not in from_place(space("ipc=7").arms[0], (0.5, 0.5, 1.0, 0.0), 7)

@@ -22,7 +22,7 @@ from raydistill.search.solver import Solver
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.lock import study_lock
-from raydistill.storage.record import Reading, SearchResult
+from raydistill.storage.record import Reading, SearchResult, TrialRecord
 from raydistill.storage.store import Store
 from raydistill.trial import baseline
 from raydistill.trial import run as trial
@@ -182,7 +182,9 @@ def test_a_crashed_trial_does_not_end_the_search_and_is_tried_by_the_next(
 
 
 def test_a_study_that_cannot_be_written_ends_the_trial_with_that_error(tmp_path: Path) -> None:
-    config = quick().trial(ask_number=0, values={"method.lr_images": 1.0, "method.init": "real", "ipc": 2}, data_sha256="d")
+    config = (
+        quick().arms[0].trial(ask_number=0, values={"method.lr_images": 1.0, "method.init": "real", "ipc": 2}, data_sha256="d")
+    )
     with pytest.raises(StoreError, match="has no baseline"):
         run_to_a_record(config, Store(str(tmp_path)), print, None)
 
@@ -192,12 +194,16 @@ def test_candidates_are_confirmed_from_the_largest_down_until_one_falls(tmp_path
     finish = driver.finish_confirmation
     asked: list[int] = []
 
-    def third_falls(config: TrialConfig[Any], study: Store) -> Any:
+    def third_falls(config: TrialConfig[Any], study: Store, confidence: float) -> Any:
         asked.append(config.ipc)
-        return finish(config, study).model_copy(update={"is_lossless": len(asked) < 3})
+        return finish(config, study, confidence).model_copy(update={"is_lossless": len(asked) < 3})
 
     monkeypatch.setattr(driver, "finish_confirmation", third_falls)
-    monkeypatch.setattr(Solver, "candidates", lambda self: sorted(self.records, key=lambda r: -r.ipc))
+
+    def largest_first(self: Solver, *, are_controls: bool = False) -> list[TrialRecord]:
+        return [] if are_controls else sorted(self.records, key=lambda r: -r.ipc)
+
+    monkeypatch.setattr(Solver, "candidates", largest_first)
     told = Told()
     result = search(tmp_path, quick("budget.trials=4"), told)
     assert asked == sorted(asked, reverse=True)

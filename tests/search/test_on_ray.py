@@ -48,6 +48,7 @@ method:
 ipc: {low: 1, high: 12}
 evaluation: {recipe: plain, networks: 2, baseline_networks: 2, confirm_networks: 2}
 goal: {margin_fraction: 0.5}
+controls: []
 budget: {trials: 3}
 resources: {max_concurrent_trials: 1}
 """
@@ -220,14 +221,16 @@ def test_a_trials_process_is_named_by_what_tells_the_trial_from_the_others() -> 
     """Fields that the space fixes are left out, numbers have three digits, and the id is whole."""
     searched = tiny("method.init={choices: [real, noise]}")
     values = {"method.lr_images": 1.23456, "method.random_inits": 4, "method.init": "noise", "ipc": 12}
-    config = searched.trial(ask_number=3, values=values, data_sha256="d")
+    config = searched.arms[0].trial(ask_number=3, values=values, data_sha256="d")
     process = object.__new__(DistillTrial)
-    process.config = {"trial": config.canonical_json(), "trial_id": config.trial_id, "chosen": sorted(searched.ranges)}
+    process.config = {"trial": config.canonical_json(), "trial_id": config.trial_id, "chosen": sorted(searched.arms[0].ranges)}
     assert repr(process) == f"datadam ipc=12 trial 3 ({config.trial_id}) init=noise lr_images=1.23 random_inits=4"
 
 
 def test_a_reading_is_a_line_of_the_trials_log() -> None:
-    config = tiny().trial(ask_number=3, values={"method.lr_images": 1.0, "method.random_inits": 4, "ipc": 12}, data_sha256="d")
+    config = (
+        tiny().arms[0].trial(ask_number=3, values={"method.lr_images": 1.0, "method.random_inits": 4, "ipc": 12}, data_sha256="d")
+    )
     reading = Reading(step=15, fraction=0.5, accuracy_fractions=(0.95, 0.97), gap=0.02, loss=0.1)
     assert log_line("made-up", config, reading, 2.54) == (
         f"study=made-up trial={config.trial_id} ask_number=3 ipc=12 step=15 accuracy_fraction=0.9600 gap=0.0200 seconds=2.5"

@@ -16,7 +16,7 @@ FIELD = Field(options=(1, 3), lowest=1, highest=100)
 
 
 def ask(seen: list[Seen], number: int, field: Field = FIELD, aim: Aim = AIM) -> tuple[tuple[float, ...], int]:
-    return propose(seen, field, aim, number=number, budget=20, generator=np.random.default_rng(number))
+    return propose(seen, field, aim, number=number, budget=20, generator=np.random.default_rng(number), is_lossy_wanted=False)
 
 
 def law(ipc: int, number: int = 0) -> Seen:
@@ -50,7 +50,7 @@ def test_a_place_is_numbers_within_their_ranges_and_one_option_per_choice() -> N
 def test_asks_gather_where_the_law_meets_the_target() -> None:
     """One place alone, so the law is known: floor 0 and target 0.015, at IPC 64."""
     field = Field(options=(), lowest=1, highest=400)
-    aim = Aim(margin=0.02, half_width=0.005, shift_deviation=0.0)
+    aim = Aim(margin=0.02, half_width=0.005, shift_deviation=0.0, lossy_width=0.005)
     asks = [ask(KNOWN, number, field, aim)[1] for number in range(40, 60)]
     assert float(np.median(asks)) == pytest.approx(64, rel=0.15)
 
@@ -75,7 +75,8 @@ def test_a_field_of_one_ipc_is_asked_there() -> None:
 
 def test_the_planned_aim_has_the_confirmations_half_width() -> None:
     """Images: 0.1 * sqrt(1/250 + 1/300) = 0.0086."""
-    aim = Aim.planned(0.02, 0.95, select_images=250, confirm_images=300, networks=10)
-    assert aim.half_width == smallest_margin(300, 10, 0.95)
+    aim = Aim.planned(0.02, 0.975, lossy_confidence=0.95, select_images=250, confirm_images=300, networks=3, confirm_networks=10)
+    assert aim.half_width == smallest_margin(300, 10, 0.975)
+    assert aim.lossy_width == smallest_margin(250, 3, 0.95)
     assert aim.target == 0.02 - aim.half_width
     assert aim.shift_deviation == pytest.approx(0.00856, abs=1e-5)

@@ -26,7 +26,7 @@ def study(tmp_path: Path) -> Store:
     """A study of the made-up space with one ended trial."""
     store = Store(str(tmp_path / "made-up"))
     store.write("search_space.yaml", yaml.safe_dump(complete_document(space()), sort_keys=False))
-    config = any_trial(space(), DATA)
+    config = any_trial(space().arms[0], DATA)
     write_config(store, config)
     write_record(store, record(config, gap=0.1))
     return store
@@ -98,7 +98,7 @@ def test_other_data_is_refused(study: Store) -> None:
 
 
 def test_other_code_is_refused_unless_it_is_accepted(study: Store) -> None:
-    config = any_trial(space("seed=1"), DATA)
+    config = any_trial(space("seed=1").arms[0], DATA)
     write_config(study, config)
     write_record(study, record(config, gap=0.1, code_sha256="c" * 64))
     with pytest.raises(

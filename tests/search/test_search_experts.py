@@ -39,6 +39,7 @@ SMALL: dict[str, Any] = {
     "ipc": {"low": 1, "high": 4},
     "evaluation": {"recipe": "plain", "networks": 1, "baseline_networks": 2, "confirm_networks": 2},
     "goal": {"margin_fraction": 0.9},
+    "controls": [],
     "budget": {"trials": 2},
 }
 

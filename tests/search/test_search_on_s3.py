@@ -29,6 +29,7 @@ method: {name: datadam, lr_images: {low: 0.1, high: 10.0, log: true}, random_ini
 ipc: {low: 1, high: 12}
 evaluation: {recipe: plain, networks: 2, baseline_networks: 2, confirm_networks: 2}
 goal: {margin_fraction: 0.9}
+controls: []
 budget: {trials: 3}
 """
 

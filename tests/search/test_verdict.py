@@ -23,7 +23,7 @@ FLOOR = Floor(0.03, 0.025, 0.035, 0.9)
 
 def trial(number: int, ipc: int, gap: float | None, state: State = "finished", right: Sequence[int] = ()) -> TrialRecord:
     values = {"method.lr_images": 1.0, "method.random_inits": 10, "method.init": "real", "ipc": ipc}
-    config = SPACE.trial(ask_number=number, values=values, data_sha256="d" * 64)
+    config = SPACE.arms[0].trial(ask_number=number, values=values, data_sha256="d" * 64)
     return record(config, gap, state, select_correct=pack_bits(correct(right)) if right else ())
 
 

@@ -77,7 +77,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_first_step(tmp_pa
 
 
 def test_the_start_is_kept_as_it_was(tmp_path: Path) -> None:
-    config = only_trial(load_space(SMALL, FIXED, None), None)
+    config = only_trial(load_space(SMALL, FIXED, None, for_search=False), None)
     distilled = distil_once(config, Store(str(tmp_path)), None)
     assert distilled.start.images.shape == distilled.synthetic.images.shape
     assert not torch.equal(distilled.start.images, distilled.synthetic.images)

@@ -44,7 +44,7 @@ def real_set(tmp_path: Path) -> str:
 
 
 def write(folder: Path, labels: torch.Tensor | None = None, learned_lr: float | None = None) -> str:
-    config = only_trial(load_space(SMALL, FIXED, None), None)
+    config = only_trial(load_space(SMALL, FIXED, None, for_search=False), None)
     splits = load_splits(config.dataset)
     hard = hard_labels(10, 3)
     images = torch.cat([splits.train.images[splits.train.labels == c][:3] for c in range(10)])

@@ -35,7 +35,7 @@ def ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setattr(trial, "commit", lambda: "abc-dirty")
     study = Store(str(tmp_path / "store/study"))
     study.write("baseline/baseline.json", baseline().model_dump_json())
-    config = only_trial(load_space(SMALL, FIXED, None), None)
+    config = only_trial(load_space(SMALL, FIXED, None, for_search=False), None)
     study.write(f"trials/{config.trial_id}/config.json", config.canonical_json())
     run_trial(config, study, lambda _: None)
     return study.at("trials", config.trial_id)

@@ -13,7 +13,7 @@ from raydistill.spaces.sections import DatasetConfig
 
 
 def test_an_ipc_as_large_as_the_smallest_class_is_taken() -> None:
-    assert parse(IPC, "ipc: 77\n").template["ipc"] == 77
+    assert parse(IPC, "ipc: 77\n").arms[0].template["ipc"] == 77
 
 
 @pytest.mark.parametrize("given", ["200", "{low: 10, high: 200}", "{choices: [200, 10]}"])
@@ -63,7 +63,7 @@ def test_a_network_that_the_images_or_its_fields_do_not_allow_is_reported(networ
 
 
 def test_datadam_takes_every_network_with_maps_to_compare() -> None:
-    assert parse(NETWORK, "network: {name: alexnet}\n").template["network"] == {"name": "alexnet"}
+    assert parse(NETWORK, "network: {name: alexnet}\n").arms[0].template["network"] == {"name": "alexnet"}
 
 
 def test_a_margin_that_needs_more_images_and_more_networks_says_how_many_of_both() -> None:

@@ -14,7 +14,7 @@ from raydistill.spaces.space import Range
 
 
 def test_space_without_mistakes_has_its_ranges_by_path() -> None:
-    assert parse().ranges == {
+    assert parse().arms[0].ranges == {
         "ipc": Range(low=1, high=60, log=True, whole=True),
         "method.lr_images": Range(low=0.1, high=10.0, log=True, whole=False),
     }
@@ -39,16 +39,16 @@ def test_a_study_names_a_folder_of_its_store_and_nothing_else(name: str) -> None
 
 def test_what_is_not_written_takes_its_default() -> None:
     space = parse("seed: 0\n", "")
-    assert (space.seed, space.resources.cpus_per_trial, space.template["evaluation"]["recipe"]) == (0, 1, "default")
+    assert (space.seed, space.resources.cpus_per_trial, space.arms[0].template["evaluation"]["recipe"]) == (0, 1, "default")
 
 
 def test_fixed_values_and_lower_ends_make_the_template() -> None:
-    template = parse("ipc: {low: 1, high: 60, log: true}", "ipc: 7").template
+    template = parse("ipc: {low: 1, high: 60, log: true}", "ipc: 7").arms[0].template
     assert (template["ipc"], template["method"]["lr_images"], template["method"]["mmd_weight"]) == (7, 0.1, 0.01)
 
 
 def test_a_trial_of_a_parsed_space_is_whole() -> None:
-    config = parse().trial(ask_number=3, values={"ipc": 4, "method.lr_images": 2.0}, data_sha256="d" * 64)
+    config = parse().arms[0].trial(ask_number=3, values={"ipc": 4, "method.lr_images": 2.0}, data_sha256="d" * 64)
     assert (config.ipc, config.method.lr_images, config.network.width) == (4, 2.0, 8)
 
 
@@ -71,7 +71,7 @@ def test_five_mistakes_come_in_one_message_in_the_order_of_the_file(tmp_path: Pa
         read_space(path, known(None))
     expected = [
         f"{path} has 5 mistakes:",
-        f"  {path}:2: sed: unknown key 'sed'; did you mean 'seed'? Allowed: budget, dataset, evaluation, goal, ipc, method, ",
+        f"  {path}:2: sed: unknown key 'sed'; did you mean 'seed'? Allowed: budget, controls, dataset, evaluation, goal, ipc, ",
         f"  {path}:3: dataset.name: unknown data set 'digit'; did you mean 'digits'? Allowed: ",
         f"  {path}:7: method.lr_images: YAML reads '1e-3' {IS_TEXT}: write 0.001",
         f"  {path}:8: method.mmd_weight: given -0.1; must be at least 0",
@@ -92,8 +92,8 @@ def test_mistakes_are_there_to_be_read_one_by_one() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("seed: 0", "sed: 0", "x.yaml:2: sed: unknown key 'sed'; did you mean 'seed'? Allowed: budget, dataset"),
-        ("seed: 0", "7: 0", "x.yaml:2: 7: unknown key '7'; Allowed: budget, dataset"),
+        ("seed: 0", "sed: 0", "x.yaml:2: sed: unknown key 'sed'; did you mean 'seed'? Allowed: budget, controls, dataset"),
+        ("seed: 0", "7: 0", "x.yaml:2: 7: unknown key '7'; Allowed: budget, controls, dataset"),
         ("depth: 2", "dept: 2", "x.yaml:4: network.dept: unknown key 'dept'; did you mean 'depth'? Allowed: depth"),
         (LR, "  lr_image: 1.0\n", "x.yaml:7: method.lr_image: unknown key 'lr_image'; did you mean 'lr_images'? Allowed: "),
         ("lr_images", "lr_image", "x.yaml:7: method.lr_image: unknown key 'lr_image'; did you mean 'lr_images'? Allowed: "),
@@ -151,7 +151,7 @@ def test_a_rate_that_is_no_positive_number_is_reported(given: str, expected: str
 
 @pytest.mark.parametrize(("text", "number"), [("1.0e-07", 1e-7), ("0.001", 1e-3), ("1250.0", 1250.0)])
 def test_the_remedies_for_text_are_numbers_to_yaml(text: str, number: float) -> None:
-    assert parse(LR, f"  lr_images: {text}\n").template["method"]["lr_images"] == number
+    assert parse(LR, f"  lr_images: {text}\n").arms[0].template["method"]["lr_images"] == number
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,9 @@ def test_a_recipe_in_epochs_needs_one_ipc() -> None:
         "evaluation.recipe: 'dsa_dm' counts epochs, so every IPC would be evaluated with a different number of steps than the "
         "baseline: write one of default, long, plain, or a single IPC"
     )
-    assert parse("budget:", "evaluation: {recipe: dsa_dm}\nbudget:", "ipc=10").template["evaluation"]["recipe"] == "dsa_dm"
+    assert (
+        parse("budget:", "evaluation: {recipe: dsa_dm}\nbudget:", "ipc=10").arms[0].template["evaluation"]["recipe"] == "dsa_dm"
+    )
 
 
 def test_a_name_that_the_store_uses_itself_is_refused() -> None:
@@ -311,7 +313,11 @@ def test_a_file_that_is_not_text_is_reported(tmp_path: Path) -> None:
 
 def test_override_replaces_a_value() -> None:
     space = parse("", "", "ipc.high=30", "evaluation.networks=5", "method.init=noise")
-    assert (space.ranges["ipc"], space.template["evaluation"]["networks"], space.template["method"]["init"]) == (
+    assert (
+        space.arms[0].ranges["ipc"],
+        space.arms[0].template["evaluation"]["networks"],
+        space.arms[0].template["method"]["init"],
+    ) == (
         Range(low=1, high=30, log=True, whole=True),
         5,
         "noise",
@@ -319,14 +325,14 @@ def test_override_replaces_a_value() -> None:
 
 
 def test_override_replaces_a_range_by_a_value_and_a_value_by_a_range() -> None:
-    assert set(parse("", "", "ipc=5", "method.mmd_weight={low: 0.1, high: 1.0}").ranges) == {
+    assert set(parse("", "", "ipc=5", "method.mmd_weight={low: 0.1, high: 1.0}").arms[0].ranges) == {
         "method.lr_images",
         "method.mmd_weight",
     }
 
 
 def test_an_override_replaces_a_value() -> None:
-    assert parse("", "", "ipc=5").template["ipc"] == 5
+    assert parse("", "", "ipc=5").arms[0].template["ipc"] == 5
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from raydistill.spaces.space import Choices, Range
 
 
 def test_range_of_a_whole_field_is_whole() -> None:
-    ranges = parse(LR, "  random_inits: {low: 30, high: 150}\n").ranges
+    ranges = parse(LR, "  random_inits: {low: 30, high: 150}\n").arms[0].ranges
     assert ranges["method.random_inits"] == Range(low=30, high=150, log=False, whole=True)
 
 
 def test_choices_keep_their_order() -> None:
-    ranges = parse(LR, "  init: {choices: [real, noise, k_center]}\n").ranges
+    ranges = parse(LR, "  init: {choices: [real, noise, k_center]}\n").arms[0].ranges
     assert ranges["method.init"] == Choices(values=("real", "noise", "k_center"))
 
 

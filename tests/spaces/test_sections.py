@@ -20,16 +20,18 @@ from raydistill.spaces.sections import (
     derive_seed,
     set_at,
 )
-from raydistill.spaces.space import Range, SearchSpace
+from raydistill.spaces.space import Arm, Range
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 
 SHA = "d" * 64
 
 
-def space(**changes: Any) -> SearchSpace:
+def space(**changes: Any) -> Arm:
     """IPC and lr_images are ranges, all else is fixed."""
     method = DataDAMConfig(name="datadam", random_inits=3).model_dump()
     fields: dict[str, Any] = {
+        "label": "datadam",
+        "is_control": False,
         "study": "small",
         "seed": 0,
         "template": {
@@ -48,10 +50,10 @@ def space(**changes: Any) -> SearchSpace:
         "budget": BudgetConfig(trials=12),
         "resources": ResourcesConfig(),
     }
-    return SearchSpace(**{**fields, **changes})
+    return Arm(**{**fields, **changes})
 
 
-def trial(ask_number: int = 0, *, of: SearchSpace | None = None, data: str = SHA, **values: Any) -> TrialConfig[Any]:
+def trial(ask_number: int = 0, *, of: Arm | None = None, data: str = SHA, **values: Any) -> TrialConfig[Any]:
     chosen = {"ipc": 5, "method.lr_images": 0.5, **values}
     return (of or space()).trial(ask_number=ask_number, values=chosen, data_sha256=data)
 

@@ -296,7 +296,7 @@ def test_confirmation_reads_fresh_networks_on_the_confirm_images(study: Store) -
     run_trial(config, study, lambda reading: None)
     for index in range(2):
         confirm.train_confirm_network(config, index, study)
-    confirmation = confirm.finish_confirmation(config, study)
+    confirmation = confirm.finish_confirmation(config, study, 0.95)
     assert confirmation.interval.images == 300
     assert confirmation.interval.networks == 2
     assert confirmation.is_lossless == (confirmation.interval.upper <= 0.9)
@@ -309,10 +309,10 @@ def test_a_damaged_confirm_network_is_named(study: Store) -> None:
     run_trial(config, study, lambda reading: None)
     study.write(f"trials/{config.trial_id}/confirm-0.json", "{}")
     with pytest.raises(StoreError, match=r"confirm-0\.json is damaged \(seed: Field required\); delete it and run"):
-        confirm.finish_confirmation(config, study)
+        confirm.finish_confirmation(config, study, 0.95)
     study.delete(f"trials/{config.trial_id}/confirm-0.json")
     with pytest.raises(StoreError, match=r"confirm-0\.json is missing; run the same command again"):
-        confirm.finish_confirmation(config, study)
+        confirm.finish_confirmation(config, study, 0.95)
 
 
 def test_confirmation_refuses_a_set_that_was_changed(study: Store) -> None:
@@ -331,7 +331,7 @@ def test_confirmation_refuses_a_trial_without_a_set(study: Store) -> None:
 
 def test_confirmation_without_a_baseline_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="has no baseline"):
-        confirm.finish_confirmation(trial_config(), Store(str(tmp_path)))
+        confirm.finish_confirmation(trial_config(), Store(str(tmp_path)), 0.95)
 
 
 def test_record_of_a_lost_process_carries_config_and_cause() -> None:

@@ -89,14 +89,14 @@ class DistillTrial(wrap_function(_run, name="distill")):  # type: ignore[misc]
 
 
 def actor_name(trial: Mapping[str, Any], trial_id: str, chosen: Iterable[str]) -> str:
-    """A one-line name of a trial: method, IPC, ask number, id, and the hyper-parameters that the search varies.
+    """A one-line name of a trial: method or label, IPC, ask number, id, and the hyper-parameters that the search varies.
 
     Args:
         trial: a `TrialConfig` as JSON.
         trial_id: the trial's id.
         chosen: dotted paths of the fields with a range.
     """
-    name = f"{trial['method']['name']} ipc={trial['ipc']} trial {trial['ask_number']} ({trial_id})"
+    name = f"{trial.get('label') or trial['method']['name']} ipc={trial['ipc']} trial {trial['ask_number']} ({trial_id})"
     shown = [f"{path.rpartition('.')[2]}={_short(value_at(trial, path))}" for path in chosen if path != "ipc"]
     return " ".join([name, *shown])
 

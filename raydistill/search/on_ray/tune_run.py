@@ -62,7 +62,6 @@ def run_with_tune(
         "question": question,
         "cpus": resources.cpus_per_trial,
         "gpus": resources.gpus_per_trial,
-        "chosen": sorted(solver.space.ranges),
     }
     searcher = SolverSearcher(solver, common, watcher)
     messenger = Messenger(searcher, study, watcher, waiting)
@@ -108,7 +107,8 @@ class SolverSearcher(Searcher):
             return Searcher.FINISHED
         self.configs[trial_id] = config
         self._watcher.trial_asked(config)
-        return {**self._common, "trial_id": config.trial_id, "trial": config.canonical_json()}
+        chosen = sorted(self.solver.space.arm(config.arm).ranges)
+        return {**self._common, "trial_id": config.trial_id, "trial": config.canonical_json(), "chosen": chosen}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Do nothing; see `Messenger`."""

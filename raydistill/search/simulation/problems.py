@@ -76,7 +76,13 @@ class Problem:
     @property
     def aim(self) -> Aim:
         """The margin and noise, as known to a search."""
-        return Aim(margin=self.margin, half_width=self.half_width, shift_deviation=self.image_deviation * math.sqrt(2))
+        deviation = math.hypot(self.image_deviation, self.network_deviation * math.sqrt(1 / NETWORKS + 1 / BASELINE_NETWORKS))
+        return Aim(
+            margin=self.margin,
+            half_width=self.half_width,
+            shift_deviation=self.image_deviation * math.sqrt(2),
+            lossy_width=float(stats.norm.ppf(CONFIDENCE)) * deviation,
+        )
 
     def gap(self, place: Array, ipc: float) -> float:
         """The true gap at a place and an IPC, averaged over sets."""

@@ -1,0 +1,112 @@
+"""Chooses the arm of the next trial of a race, with its place and IPC, by expected gain for its cost. Pure numpy.
+
+Each arm has a law of its own (`law`), and takes its first guess from the others. The first trials give each arm one, the controls
+before the methods: they cost little, and tell the methods where to begin. After that each arm proposes a place and an IPC as in
+`proposal`, by Thompson sampling, and the proposal with the largest gain for its cost is taken. The gain is the logarithm of the
+factor by which it would lower the smallest IPC that its side (the methods, or the controls) has reached. The cost is one share of
+the budget's trials, plus the images that pass through a network relative to the mean over the arms. The controls get at most half
+of the trials, so that a cheap control cannot keep a method from its turn. The last part of the budget shows that a smaller IPC of
+the best method is lossy (`proposal.propose_lossy`).
+
+Seconds are not used, although they are the cost: they differ from run to run, and one seed would then give different studies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from raydistill.search.law import Seen
+from raydistill.search.proposal import Aim, Field, lossy_trials, propose, propose_lossy
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Competitor:
+    """An arm, as the choice sees it."""
+
+    label: str
+    is_control: bool
+    field: Field
+    work: Callable[[tuple[float, ...], int], float]
+    """Images that pass through a network in a trial at this place and IPC."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """The next trial of a race."""
+
+    label: str
+    place: tuple[float, ...]
+    ipc: int
+
+
+def choose(
+    seen: Mapping[str, Sequence[Seen]],
+    competitors: Sequence[Competitor],
+    aim: Aim,
+    *,
+    number: int,
+    budget: int,
+    generator: np.random.Generator,
+) -> Choice:
+    """The next trial.
+
+    Args:
+        seen: ended trials by label; an arm without any may be left out.
+        competitors: the arms, methods before controls; at least one.
+        aim: margin and expected noise.
+        number: number of the trial, from 0.
+        budget: total number of trials.
+        generator: random numbers of this proposal only.
+    """
+    by_label = {c.label: list(seen.get(c.label, ())) for c in competitors}
+
+    def proposal(competitor: Competitor) -> Choice:
+        others = [s for label, trials in by_label.items() if label != competitor.label for s in trials]
+        own = by_label[competitor.label]
+        # The budget is that of all arms; the end of the race is chosen below, and not by each arm for itself.
+        place, ipc = propose(
+            own, competitor.field, aim, number=number, budget=budget, generator=generator, others=others, is_lossy_wanted=False
+        )
+        return Choice(label=competitor.label, place=place, ipc=ipc)
+
+    first = sorted(competitors, key=lambda c: not c.is_control)
+    if number < len(first):
+        return proposal(first[number])
+    if number >= budget - lossy_trials(budget) and (lossy := _lossy(by_label, competitors, aim, generator)) is not None:
+        return lossy
+    from_controls = sum(len(by_label[c.label]) for c in competitors if c.is_control)
+    total = sum(len(trials) for trials in by_label.values())
+    has_methods = any(not c.is_control for c in competitors)
+    in_turn = [c for c in competitors if not (c.is_control and has_methods and 2 * from_controls > total)]
+    proposals = [(c, proposal(c)) for c in in_turn]
+    work = [c.work(p.place, p.ipc) for c, p in proposals]
+    mean = max(sum(work) / len(work), 1e-9)
+    smallest = {side: _smallest(by_label, competitors, aim, side) for side in (True, False)}
+    gains = [math.log(smallest[c.is_control] / p.ipc) for c, p in proposals]
+    worth = [gain / (1 + cost / mean) if gain > 0 else gain for gain, cost in zip(gains, work, strict=True)]
+    return proposals[int(np.argmax(worth))][1]
+
+
+def _smallest(seen: Mapping[str, Sequence[Seen]], competitors: Sequence[Competitor], aim: Aim, is_control: bool) -> int:
+    """The smallest IPC of a side whose gap is small enough for the confirmation; the highest IPC if there is none."""
+    side = [c for c in competitors if c.is_control == is_control]
+    reached = [s.ipc for c in side for s in seen[c.label] if s.is_finished and s.gap is not None and s.gap <= aim.target]
+    return min([*reached, *(c.field.highest for c in side)], default=1)
+
+
+def _lossy(
+    seen: Mapping[str, Sequence[Seen]], competitors: Sequence[Competitor], aim: Aim, generator: np.random.Generator
+) -> Choice | None:
+    """A trial that shows the best method's IPC below to be lossy, or that of the best control where no method is in the race."""
+    side = [c for c in competitors if not c.is_control] or list(competitors)
+    within = [(s.ipc, s.gap, s.number, c) for c in side for s in seen[c.label] if s.is_finished and s.gap is not None]
+    within = [row for row in within if row[1] <= aim.margin]
+    if not within:
+        return None
+    best = min(within, key=lambda row: row[:3])[3]
+    found = propose_lossy(seen[best.label], best.field, aim, generator)
+    return None if found is None else Choice(label=best.label, place=found[0], ipc=found[1])

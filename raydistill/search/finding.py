@@ -1,0 +1,196 @@
+"""The finding of a race: does the smallest lossless set have to be distilled? Nothing is trained here.
+
+Three claims share the error probability 1 - confidence (`GoalConfig.share_of`), so that with a probability of at least
+`confidence` all that the finding says is right, however many methods, controls and IPCs the race has:
+
+1. *The distilled set of IPC k is lossless* (half). Candidates of all methods are one fixed sequence (`ladder`).
+2. *The control of IPC k2 is lossless* (a quarter). The candidates of all controls are another fixed sequence.
+3. *Every control is lossy at k* (a quarter). An intersection-union test: each control's new draws are tested at the whole share,
+   and the statement is made only if all tests succeed. It is false only if some control is lossless there, and then that
+   control's own test succeeded by chance, which has at most the share's probability.
+
+*Distilling is needed* is 1 and 3; *not needed* is 2 with k2 at most k, or without a distilled set. The candidates and their order
+follow from the select images; k follows from the first sequence. Union bound over the three: at most 1 - confidence.
+
+Source: Berger, "Multiparameter hypothesis testing and acceptance sampling", Technometrics 1982 (intersection-union tests).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from raydistill.search.verdict import Confirmed, what_would_decide, winner_of
+from raydistill.spaces.messages import listed
+from raydistill.spaces.sections import GoalConfig
+from raydistill.spaces.space import SearchSpace
+from raydistill.spaces.trial import TrialConfig
+from raydistill.spaces.units import points
+from raydistill.storage.record import Claim, ControlAt, Finding, GapBounds, Smallest, TrialRecord
+from raydistill.trial.baseline import Baseline
+
+
+def find(
+    space: SearchSpace,
+    baseline: Baseline,
+    distilled: Sequence[Confirmed],
+    controls: Sequence[Confirmed],
+    controls_at: Sequence[ControlAt],
+) -> Finding:
+    """The finding.
+
+    Args:
+        space: the search space.
+        baseline: accuracy of networks trained on the full data.
+        distilled: confirmed candidates of the methods, in order.
+        controls: those of the controls.
+        controls_at: controls at the IPC of the smallest lossless distilled set; empty if they were not tested.
+    """
+    goal = space.goal
+    best = _smallest(distilled, baseline)
+    rival = _smallest(controls, baseline)
+    claim = _claim(space, best, rival, controls_at)
+    sentence, decides = _words(claim, goal, baseline, best, rival, distilled, controls, controls_at)
+    ratios = None if best is None or rival is None else _ratios(best, rival)
+    return Finding(
+        claim=claim,
+        sentence=sentence,
+        decides=decides,
+        distilled=best,
+        control=rival,
+        controls_at=tuple(controls_at),
+        ratio_images=ratios and ratios[0],
+        ratio_float_bytes=ratios and ratios[1],
+        ratio_byte_bytes=ratios and ratios[2],
+        confidence=goal.confidence,
+    )
+
+
+def controls_in_question(
+    space: SearchSpace, records: Sequence[TrialRecord], ipc: int, data_sha256: str
+) -> list[TrialConfig[Any]]:
+    """The controls to draw anew at an IPC, each with its best settings so far; the likeliest to be lossless comes first.
+
+    Both follow from readings on the select images.
+    """
+    found = []
+    for arm in space.controls:
+        own = [r for r in records if r.arm == arm.label and r.gap is not None]
+        # The smallest b of the law gap = b / sqrt(IPC): comparable between IPCs.
+        best = min(own, key=lambda r: ((r.gap or 0.0) * math.sqrt(r.ipc), r.ask_number), default=None)
+        template = {**arm.template["method"]} if best is None else best.config["method"]
+        values = {path: ipc if path == "ipc" else template[path.removeprefix("method.")] for path in arm.ranges}
+        expected = math.inf if best is None else (best.gap or 0.0) * math.sqrt(best.ipc)
+        config = arm.trial(ask_number=0, values=values, data_sha256=data_sha256)
+        found.append((expected, config.model_copy(update={"ipc": ipc})))
+    return [config for _, config in sorted(found, key=lambda pair: pair[0])]
+
+
+def control_at(config: TrialConfig[Any], interval: Any, margin_fraction: float) -> ControlAt:
+    """A control's draws as part of a finding; `interval` is a `GapInterval`."""
+    return ControlAt(
+        arm=config.arm,
+        ipc=config.ipc,
+        gap_interval=GapBounds.model_validate(interval),
+        is_lossy=interval.lower > margin_fraction,
+    )
+
+
+def _smallest(confirmed: Sequence[Confirmed], baseline: Baseline) -> Smallest | None:
+    winner = winner_of(confirmed)
+    if winner is None:
+        return None
+    record = winner.record
+    per_image = baseline.train_bytes // baseline.train_images
+    # Soft labels have one float32 per class in place of the published label's byte.
+    labels = record.images * (4 * record.images // record.ipc - 1) if record.label_kind == "soft" else 0
+    return Smallest(
+        arm=record.arm,
+        trial_id=record.trial_id,
+        ipc=record.ipc,
+        gap_interval=GapBounds.model_validate(winner.confirmation.interval),
+        images=record.images,
+        float_bytes=record.set_bytes,
+        byte_bytes=record.images * per_image + labels,
+    )
+
+
+def _ratios(best: Smallest, rival: Smallest) -> tuple[float, float, float]:
+    """Of the control to the distilled set: images, bytes as stored, bytes with one per pixel."""
+    return rival.images / best.images, rival.float_bytes / best.float_bytes, rival.byte_bytes / best.byte_bytes
+
+
+def _claim(space: SearchSpace, best: Smallest | None, rival: Smallest | None, controls_at: Sequence[ControlAt]) -> Claim:
+    if not space.controls:
+        return "no_controls"
+    if rival is not None and (best is None or rival.ipc <= best.ipc):
+        return "not_needed"
+    shown = {c.arm for c in controls_at if c.is_lossy}
+    if best is not None and shown == {arm.label for arm in space.controls}:
+        return "needed"
+    return "not_shown"
+
+
+def _words(
+    claim: Claim,
+    goal: GoalConfig,
+    baseline: Baseline,
+    best: Smallest | None,
+    rival: Smallest | None,
+    distilled: Sequence[Confirmed],
+    controls: Sequence[Confirmed],
+    controls_at: Sequence[ControlAt],
+) -> tuple[str, str | None]:
+    """The sentence, and what would decide a claim that is not shown."""
+    if claim == "no_controls":
+        what = "no set is shown to be lossless" if best is None else f"the smallest lossless set is {_described(best)}"
+        return f"{what}; the study has no controls, so whether real images would do as well is not known", None
+    if claim == "not_needed":
+        assert rival is not None
+        other = "no distilled set is" if best is None else f"the smallest distilled set that is, is {_described(best)}"
+        return f"distilling is not needed: {_described(rival)} is lossless, and it learns nothing; {other}", None
+    if claim == "needed":
+        assert best is not None
+        lossy = f"{listed([c.arm for c in controls_at])} are all lossy at IPC {best.ipc}"
+        more = (
+            "no control is shown to be lossless at any IPC tried"
+            if rival is None
+            else f"the best control needs {_described(rival)}"
+        )
+        return f"distilling is needed: {_described(best)} is lossless, {lossy}, and {more}", None
+    if best is None:
+        decides = what_would_decide(distilled[-1].confirmation, baseline, goal.margin_fraction) if distilled else None
+        return "whether distilling is needed is not shown: no set, distilled or not, is shown to be lossless", (
+            decides or "more trials, or a larger highest IPC"
+        )
+    against = next((c for c in controls_at if not c.is_lossy), None)
+    needs = "no control is shown to be lossless" if rival is None else f"the smallest lossless control is {_described(rival)}"
+    if against is None:  # a reading of a control within the margin left nothing to test
+        return f"whether distilling is needed is not shown: {_described(best)} is lossless, and {needs}", (
+            f"confirming a control at IPC {best.ipc} or below: more trials of the controls"
+        )
+    return (
+        f"whether distilling is needed is not shown: {_described(best)} is lossless, {needs}, and {against.arm} at IPC "
+        f"{against.ipc} is not shown to be lossy",
+        _what_would_decide(against, goal),
+    )
+
+
+def _described(smallest: Smallest) -> str:
+    bound = points(smallest.gap_interval.upper)
+    return f"{smallest.arm} at IPC {smallest.ipc} (gap at most {bound})"
+
+
+def _what_would_decide(control: ControlAt, goal: GoalConfig) -> str:
+    """How many draws would show a control to be lossy at the same mean gap."""
+    interval = control.gap_interval
+    room = interval.gap - goal.margin_fraction
+    gap = f"its mean gap over {interval.networks} draws is {points(interval.gap)}"
+    if room <= 0:
+        return f"{gap}, within the margin: more trials of {control.arm} may show it lossless at that IPC"
+    more = ((interval.gap - interval.lower) / room) ** 2
+    draws, images = math.ceil(interval.networks * more), math.ceil(interval.images * more)
+    return (
+        f"{gap}, above the margin: if it stays, about {draws} confirm_networks with {images} confirm images would show it lossy"
+    )
