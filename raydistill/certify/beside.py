@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from raydistill.certify.certificate import PAGE, Certificate, Evidence, Sizes
-from raydistill.certify.evidence import admissibility_of, openings_of, smaller_of
+from raydistill.certify.evidence import admissibility_of, openings_of, race_of, smaller_of
 from raydistill.certify.page import render_page
 from raydistill.core.cost import forward_macs
 from raydistill.core.synthetic import decode, sha256
@@ -117,6 +117,7 @@ def _search(evidence: Evidence, study: Store) -> Iterator[str]:
     if result is None:
         yield "result.json is missing"
         return
+    yield from differences("evidence.race", evidence.race, race_of(result))
     yield from differences("evidence.confirmed_candidates", evidence.confirmed_candidates, result.confirmed_candidates)
     yield from differences("evidence.sizes.search_seconds", evidence.sizes.search_seconds, result.seconds)
 

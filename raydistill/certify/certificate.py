@@ -143,6 +143,8 @@ class Evidence(Config):
     """Of the code that made the set."""
     code_sha256: str
     """Of the code that made this certificate."""
+    race: str | None = None
+    """The finding of the search in a sentence; null where the search had no controls, or was of an older version."""
     search_commit: str | None = None
     """Of the code that made the set, as in a `TrialRecord`."""
     commit: str | None = None
@@ -262,8 +264,8 @@ class Certificate(Config):
 
 def content_sha256(findings: Findings, evidence: Evidence) -> str:
     """Hash of what a certificate says."""
-    # Certificates from before commits were written have no such field, and keep their hash.
-    without = {field for field in ("search_commit", "commit") if getattr(evidence, field) is None}
+    # Certificates from before commits and findings were written have no such fields, and keep their hash.
+    without = {field for field in ("search_commit", "commit", "race") if getattr(evidence, field) is None}
     content = {"findings": findings.model_dump(mode="json"), "evidence": evidence.model_dump(mode="json", exclude=without)}
     return sha256(json.dumps(content, sort_keys=True).encode())
 

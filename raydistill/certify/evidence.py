@@ -16,7 +16,7 @@ from raydistill.core.cost import forward_macs
 from raydistill.core.recipes import recipe_of
 from raydistill.errors import CertifyError, StoreError
 from raydistill.storage.checkout import commit
-from raydistill.storage.record import TrialRecord, unpack_bits, versions
+from raydistill.storage.record import SearchResult, TrialRecord, unpack_bits, versions
 from raydistill.storage.store import Store
 from raydistill.trial.baseline import BUILD_AGAIN, Baseline, read_network
 
@@ -42,6 +42,7 @@ def gather_evidence(study: Store, candidate: Candidate, plan: Plan, read: SplitR
         experts_sha256=candidate.record.experts_sha256,
         search_code_sha256=candidate.record.code_sha256,
         code_sha256=plan.code_sha256,
+        race=race_of(candidate.result),
         search_commit=candidate.record.commit,
         commit=commit(),
         versions=versions(),
@@ -94,6 +95,12 @@ def admissibility_of(study: Store, baseline: Baseline, networks: int, steps: int
     readings = [reading for index in range(networks) for reading in read_network(study, index)]
     by_steps = {s: tuple(r.select_correct for r in readings if r.steps == s) for s in (steps, 2 * steps)}
     return Admissibility(at_recipe=by_steps[steps], at_doubled=by_steps[2 * steps], select_images=baseline.select_images)
+
+
+def race_of(result: SearchResult) -> str | None:
+    """What the search says of distilling, if it had controls."""
+    finding = result.finding
+    return None if finding is None or finding.claim == "no_controls" else finding.sentence
 
 
 def smaller_of(records: Sequence[TrialRecord], certified_ipc: int) -> tuple[SmallerIpc, ...]:

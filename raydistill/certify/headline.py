@@ -15,7 +15,8 @@ from raydistill.report.words import points
 
 def write_headline(evidence: Evidence, findings: Findings) -> tuple[str, ...]:
     """The sentences, the claim first."""
-    return (_claim(evidence, findings), *_what_weakens_it(evidence, findings), _lower_side(findings))
+    race = [] if evidence.race is None else [f"The search, on its confirm images: {evidence.race}."]
+    return (_claim(evidence, findings), *race, *_what_weakens_it(evidence, findings), _lower_side(findings))
 
 
 def _claim(evidence: Evidence, findings: Findings) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raydistill.certify.certificate import ArmFinding, Certificate, Evidence, Findings
+from raydistill.methods import METHODS
 from raydistill.report.words import duration, percent, points
 from raydistill.storage.record import GapBounds
 
@@ -39,14 +40,20 @@ def render_page(certificate: Certificate) -> str:
 def _test(findings: Findings, evidence: Evidence) -> str:
     config = evidence.config
     network = ", ".join([config["network"]["name"], *(f"{k} {v}" for k, v in config["network"].items() if k != "name")])
+    of_each = f"{len(evidence.seeds)} each, with seeds that chose nothing, network by network from the same initialisation"
     return (
         f"Networks ({network}) were trained from scratch on the full train part ({evidence.sizes.train_images} images), on the "
-        f"distilled set ({evidence.sizes.set_images} images) and on controls of the same size: {len(evidence.seeds)} each, with "
-        f"seeds that chose nothing, network by network from the same initialisation. Recipe {evidence.recipe.words}; on the full "
-        f"data {evidence.recipe.full_steps} steps. All were trained before the {evidence.test_images} test images were opened. "
+        f"{_made(evidence)} set ({evidence.sizes.set_images} images) and on controls of the same size: {of_each}. Recipe "
+        f"{evidence.recipe.words}; on the full data {evidence.recipe.full_steps} steps. All were trained before the "
+        f"{evidence.test_images} test images were opened. "
         f"*Lossless* means: the gap in accuracy to the full data is at most the margin of {points(findings.margin_fraction)}, "
         f"with {100 * findings.confidence:g} % confidence over new networks and new images."
     )
+
+
+def _made(evidence: Evidence) -> str:
+    """How the set was made, in a word."""
+    return "control's" if METHODS[evidence.config["method"]["name"]].control is not None else "distilled"
 
 
 def _arms(findings: Findings) -> str:

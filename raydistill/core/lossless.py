@@ -126,6 +126,14 @@ def is_hopeless(readings: Sequence[HasGap], margin_fraction: float) -> bool:
     return last.gap - gained_per_fraction * (1 - last.fraction) > 2 * margin_fraction
 
 
+def is_worse_than_start(readings: Sequence[HasGap], margin_fraction: float) -> bool:
+    """Whether a distillation makes its set worse: the latest gap is above that of the initial set by more than the margin.
+
+    Both readings train the same network from the same initialisation. Below such a rise the difference may be their noise.
+    """
+    return len(readings) > 1 and readings[0].fraction == 0 and readings[-1].gap - readings[0].gap > margin_fraction
+
+
 def _unseen(images: int, confidence: float) -> float:
     """The rate of disagreement that occurs at least once among n images with the stated confidence."""
     return float(1 - (1 - confidence) ** (1 / images))

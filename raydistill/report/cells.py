@@ -31,6 +31,7 @@ def measured_cells(record: TrialRecord | None) -> dict[str, Any]:
         "accuracy_fraction_mean": float(np.mean(accuracies)) if accuracies else None,
         "accuracy_fraction_std": sample_std(accuracies),
         "gap": final.gap if final else None,
+        "gain_over_start": _gain_over_start(record) if record else None,
         "seconds": seconds_of(record) if cost else None,
         "distill_seconds": cost.distill_seconds if cost else None,
         "evaluate_seconds": cost.evaluate_seconds if cost else None,
@@ -47,6 +48,12 @@ def measured_cells(record: TrialRecord | None) -> dict[str, Any]:
         "host": record.host if record else None,
         "started_at": record.started_at if record else None,
     }
+
+
+def _gain_over_start(record: TrialRecord) -> float | None:
+    """How far the gap of a finished set is below that of its start, which one network read; none without such a reading."""
+    first = record.readings[0] if record.readings else None
+    return first.gap - record.gap if record.gap is not None and first is not None and first.fraction == 0 else None
 
 
 def seconds_of(record: TrialRecord | None) -> float:

@@ -15,6 +15,7 @@ from raydistill.core.experts import ExpertFields
 from raydistill.errors import StoreError
 from raydistill.methods import method_configs
 from raydistill.report.next_commands import command, more_trials
+from raydistill.report.summary import finding_rows
 from raydistill.report.tables import StudyRecords, read_study
 from raydistill.report.tally import Bracket, bracket_of, bracket_words, state_words, step_words
 from raydistill.report.words import duration, points
@@ -24,7 +25,7 @@ from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
 from raydistill.spaces.sections import Config, GoalConfig
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.lock import holder_of
-from raydistill.storage.record import TrialRecord, read_progress
+from raydistill.storage.record import Finding, TrialRecord, read_progress
 from raydistill.storage.store import Store
 
 Stage = Literal["baseline", "experts", "trials", "confirmation", "ended"]
@@ -76,6 +77,8 @@ class StudyStatus(Config):
     verdict: str | None
     reason: str | None
     """The verdict in one sentence."""
+    finding: Finding | None = None
+    """Whether the smallest set has to be distilled; null before the verdict."""
     smallest_lossless_ipc: int | None = None
     """By the verdict, and so below; null before it."""
     largest_lossy_ipc: int | None = None
@@ -120,6 +123,7 @@ def read_status(study: Store) -> StudyStatus:
         seconds_left=None if holder is None else _seconds_left(records, running, space["budget"]["trials"]),
         verdict=result.verdict if result else None,
         reason=result.reason if result else None,
+        finding=result.finding if result else None,
         smallest_lossless_ipc=result.smallest_lossless_ipc if result else None,
         largest_lossy_ipc=result.largest_lossy_ipc if result else None,
         winner=study.path(WINNER_FOLDER) if result and study.exists(WINNER_FILE) else None,
@@ -130,7 +134,8 @@ def read_status(study: Store) -> StudyStatus:
 
 def status_lines(status: StudyStatus, now: datetime) -> str:
     """The status in lines of a name and a value, as a person reads it."""
-    rows = [
+    rows = finding_rows(status.finding) if status.finding else []
+    rows += [
         ("Study", f"{status.study} in {status.root}"),
         ("Search", _search_words(status)),
         ("Stage", _stage_words(status)),
@@ -191,7 +196,8 @@ def _stage(study: Store, space: Mapping[str, Any], found: StudyRecords) -> tuple
     budget = max(space["budget"]["trials"], len(ended))
     if found.baseline is None:
         return "baseline", _count(study, "baseline", "network-"), evaluation["baseline_networks"]
-    if not found.trials and issubclass(method_configs()[space["method"]["name"]], ExpertFields):
+    methods = [space["method"]] if "method" in space else space["methods"]
+    if not found.trials and any(issubclass(method_configs()[method["name"]], ExpertFields) for method in methods):
         return "experts", None, None
     confirming = [r for r in ended if r.state == "finished" and _is_being_confirmed(study, r.trial_id)]
     if len(ended) == len(found.trials) and (confirming or len(ended) == budget):

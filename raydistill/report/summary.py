@@ -12,7 +12,7 @@ from raydistill.report.tables import comparison_frame, read_study, write_tables
 from raydistill.report.words import accuracy_line, duration, points
 from raydistill.search.plan import Forecast
 from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
-from raydistill.storage.record import SearchResult
+from raydistill.storage.record import Finding, SearchResult, Smallest
 from raydistill.storage.store import Store
 from raydistill.trial.baseline import Baseline
 
@@ -21,7 +21,8 @@ def end_of_search(study: Store, result: SearchResult) -> str:
     """Write the study's tables; lines of a name and a value: what was found and where it lies."""
     records = read_study(study, method_configs())
     write_tables(study, records)
-    rows = [
+    rows = finding_rows(result.finding) if result.finding else []
+    rows += [
         ("Baseline", _baseline(records.baseline) if records.baseline else "none was built"),
         ("Recipe", records.baseline.recipe if records.baseline else ""),
         ("Margin", points(result.margin_fraction)),
@@ -41,6 +42,25 @@ def end_of_search(study: Store, result: SearchResult) -> str:
         ("Optuna study", study.path("study.db")),
     ]
     return aligned(rows)
+
+
+def finding_rows(finding: Finding) -> list[tuple[str, str]]:
+    """The finding of a race in lines of a name and a value: the sentence, what would decide it, both sides, and their ratio."""
+    rows = [("Finding", finding.sentence)]
+    rows += [("To decide it", finding.decides)] if finding.decides else []
+    for side, smallest in (("distilled set", finding.distilled), ("control", finding.control)):
+        rows += [(f"Smallest lossless {side}", _smallest_words(smallest))] if smallest else []
+    if finding.ratio_images is not None and finding.ratio_float_bytes is not None and finding.ratio_byte_bytes is not None:
+        in_bytes = f"{finding.ratio_float_bytes:.2f} in bytes as stored, {finding.ratio_byte_bytes:.2f} with one byte per pixel"
+        rows.append(("Control over distilled set", f"{finding.ratio_images:.2f} in images, {in_bytes}"))
+    return rows
+
+
+def _smallest_words(smallest: Smallest) -> str:
+    interval = smallest.gap_interval
+    sure = f"at most {points(interval.upper)} with {100 * interval.confidence:g} % confidence"
+    size = f"{smallest.images} images, {smallest.float_bytes} bytes as stored, {smallest.byte_bytes} with one byte per pixel"
+    return f"{smallest.arm}, IPC {smallest.ipc}: gap {points(interval.gap)}, {sure}; {size}"
 
 
 def distilled_summary(after: Sequence[float], before: Sequence[float], paths: Sequence[str]) -> str:
@@ -92,8 +112,10 @@ def _smallest(result: SearchResult) -> str:
     sure = ""
     if result.gap_interval is not None:
         gap, bound = points(result.gap_interval.gap), points(result.gap_interval.upper)
-        sure = f"; gap {gap}, at most {bound} with {100 * result.confidence:g} % confidence on {result.split} images"
-    return f"{result.smallest_lossless_ipc} (trial {result.winner_trial_id}{sure})"
+        confidence = f"{100 * result.gap_interval.confidence:g} % confidence"
+        sure = f"; gap {gap}, at most {bound} with {confidence} on {result.split} images"
+    of = f"{result.method}, " if result.finding and result.finding.claim != "no_controls" else ""
+    return f"{result.smallest_lossless_ipc} ({of}trial {result.winner_trial_id}{sure})"
 
 
 def _lossy(result: SearchResult) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from raydistill.comparison.rows import Comparison, Row
+from raydistill.core.lossless import gap_interval
 from raydistill.errors import StoreError
 from raydistill.experts.sets import ExpertSet
 from raydistill.report.cells import config_cells, measured_cells, sample_std, seconds_of
@@ -21,7 +22,7 @@ from raydistill.report.rendering import FORMATS, frame_of, render
 from raydistill.sets.one import NetworkReading
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.record import SearchResult, TrialRecord, read_result, read_trials
+from raydistill.storage.record import SearchResult, TrialRecord, read_result, read_trials, unpack_bits
 from raydistill.storage.store import Store
 from raydistill.trial.baseline import Baseline, read_baseline
 
@@ -78,20 +79,24 @@ def trial_frame(records: StudyRecords) -> pd.DataFrame:
 
 
 def ipc_frame(records: StudyRecords) -> pd.DataFrame:
-    """One row per IPC: its trials, the seconds of all of them, and the finished one with the smallest gap (`trial_id`).
+    """One row per IPC, and per arm in a race: its trials, their seconds, and the finished one with the smallest gap (`trial_id`).
 
+    `gap_low` and `gap_high` are the one-sided bounds of that gap at the goal's confidence, over networks and select images.
     MACs saved are those of the full data minus those of that trial's set: for one training by the recipe, with equal steps for
     both, and for one pass over the data.
     """
-    at_ipc: dict[int, list[TrialRecord | None]] = {}
+    arms = list(dict.fromkeys(config.arm for config, _ in records.trials))
+    at_ipc: dict[tuple[str, int], list[TrialRecord | None]] = {}
     for config, record in records.trials:
-        at_ipc.setdefault(config.ipc, []).append(record)
+        at_ipc.setdefault((config.arm, config.ipc), []).append(record)
     rows = []
-    for ipc, asked in sorted(at_ipc.items()):
+    for (arm, ipc), asked in sorted(at_ipc.items(), key=lambda item: (arms.index(item[0][0]), item[0][1])):
         finished = [record for record in asked if record and record.gap is not None]
         best = min(finished, key=lambda record: record.gap or 0.0, default=None)
         measured = measured_cells(best)
-        row = {"ipc": ipc, "trials": len(asked), "finished": len(finished), "best_gap": measured["gap"]}
+        of: dict[str, Any] = {"arm": arm} if len(arms) > 1 else {}
+        row = of | {"ipc": ipc, "trials": len(asked), "finished": len(finished), "best_gap": measured["gap"]}
+        row |= _gap_bounds(records.baseline, best)
         row |= {name: measured[name] for name in ("accuracy_fraction_mean", "accuracy_fraction_std")}
         row |= {"seconds": sum(seconds_of(record) for record in asked)}
         row |= {name: measured[name] for name in ("images", "set_bytes", "train_macs", "epoch_macs")}
@@ -184,6 +189,14 @@ def _study_cells(records: StudyRecords) -> dict[str, Any]:
         "compression_bytes": result.compression_bytes if result else None,
         "trial_id": result.winner_trial_id if result else None,
     }
+
+
+def _gap_bounds(baseline: Baseline | None, best: TrialRecord | None) -> dict[str, float | None]:
+    if baseline is None or best is None or min(len(best.select_correct), len(baseline.readings)) < 2:
+        return {"gap_low": None, "gap_high": None}
+    correct = unpack_bits(best.select_correct, baseline.select_images)
+    interval = gap_interval(baseline.select_correct, correct, best.config["goal"]["confidence"])
+    return {"gap_low": interval.lower, "gap_high": interval.upper}
 
 
 def _macs_saved(baseline: Baseline | None, best: TrialRecord | None) -> dict[str, int | None]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from raydistill.methods import METHODS
 from raydistill.report.words import duration, points
 from raydistill.search.verdict import so_far
 from raydistill.spaces.sections import Config, GoalConfig
@@ -24,6 +25,8 @@ class Bracket(Config):
     """Smallest IPC at which a finished trial reads within the margin; null if there is none."""
     candidate_gap: float | None = None
     """The smallest gap there."""
+    candidate_arm: str | None = None
+    """Its arm; null where the study has one arm."""
     candidate_trial_id: str | None = None
     closest_ipc: int | None = None
     """IPC of the finished trial with the smallest gap; null while none has finished."""
@@ -33,6 +36,11 @@ class Bracket(Config):
     bound of the best one's gap above the margin. Null if none is."""
     lossy_gap: float | None = None
     """The smallest gap there."""
+    control_ipc: int | None = None
+    """Smallest IPC at which a control of a race reads within the margin; null if none does, or there is no control."""
+    control_gap: float | None = None
+    """The smallest gap there."""
+    control_arm: str | None = None
     baseline_admissible: bool = True
     """Whether the full-data baseline is trained to its end; if not, the verdict is inconclusive whatever the trials read."""
 
@@ -50,17 +58,27 @@ class Running(NamedTuple):
 
 def bracket_of(records: Iterable[TrialRecord], baseline: Baseline | None, goal: GoalConfig) -> Bracket:
     """What the verdict would say of the trials that ended; without a baseline no IPC is shown to be lossy."""
-    records = list(records)
-    found = so_far(records, baseline, goal)
+    ended = list(records)
+    controls = [record for record in ended if METHODS[record.method].control is not None]
+    methods = [record for record in ended if METHODS[record.method].control is None]
+    # A study of a control alone has no other side.
+    side, rivals = (methods, controls) if methods else (controls, [])
+    found = so_far(side, baseline, goal)
     candidate, closest, lossy = found.candidate, found.closest, found.lossy
+    rival = so_far(rivals, None, goal).candidate
+    is_race = len({record.arm for record in ended}) > 1
     return Bracket(
         candidate_ipc=candidate.ipc if candidate else None,
         candidate_gap=candidate.gap if candidate else None,
+        candidate_arm=candidate.arm if candidate and is_race else None,
+        control_ipc=rival.ipc if rival else None,
+        control_gap=rival.gap if rival else None,
+        control_arm=rival.arm if rival else None,
         candidate_trial_id=candidate.trial_id if candidate else None,
         closest_ipc=closest.ipc if closest else None,
         closest_gap=closest.gap if closest else None,
         lossy_ipc=lossy.ipc if lossy else None,
-        lossy_gap=min(r.gap for r in records if r.gap is not None and r.ipc == lossy.ipc) if lossy else None,
+        lossy_gap=min(r.gap for r in side if r.gap is not None and r.ipc == lossy.ipc) if lossy else None,
         baseline_admissible=baseline is None or baseline.is_admissible,
     )
 
@@ -74,7 +92,11 @@ def bracket_words(bracket: Bracket) -> str:
     if bracket.candidate_ipc is None or bracket.candidate_gap is None:
         within = f"no IPC within the margin (smallest gap {points(bracket.closest_gap)} at IPC {bracket.closest_ipc})"
     else:
-        within = f"IPC {bracket.candidate_ipc} within the margin (gap {points(bracket.candidate_gap)}, not confirmed)"
+        of = "" if bracket.candidate_arm is None else f" of {bracket.candidate_arm}"
+        within = f"IPC {bracket.candidate_ipc}{of} within the margin (gap {points(bracket.candidate_gap)}, not confirmed)"
+    if bracket.control_ipc is not None and bracket.control_gap is not None:
+        rival = f"the control {bracket.control_arm} within it at IPC {bracket.control_ipc} (gap {points(bracket.control_gap)})"
+        within = f"{within}; {rival}"
     if bracket.lossy_ipc is None or bracket.lossy_gap is None:
         return f"{within}; no {'' if bracket.candidate_ipc is None else 'smaller '}IPC shown to be lossy"
     return f"{within}; IPC {bracket.lossy_ipc} shown to be lossy (gap {points(bracket.lossy_gap)})"

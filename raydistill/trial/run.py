@@ -3,8 +3,9 @@
 Each evaluation is a `Reading`: networks are trained on the current set, and their accuracy is measured. A trial makes a reading
 at the start and half-way with one network, and at the end with `evaluation.networks` networks. The first reading is that of the
 initial set. A straight line through the first two readings predicts the final gap; if it is above twice the margin, the trial is
-stopped half-way (`lossless.is_hopeless`). One network is enough, because the factor of two allows for its noise. The trial itself
-decides this, so the decision is the same under Ray, in one process, and after a restart.
+stopped half-way (`lossless.is_hopeless`). One network is enough, because the factor of two allows for its noise. A set that has
+become worse than its start by more than the margin is stopped too (`lossless.is_worse_than_start`). The trial itself decides
+this, so the decision is the same under Ray, in one process, and after a restart.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from torch import Tensor
 
 from raydistill.core.cost import Stopwatch, forward_macs, peak_memory_bytes, reset_peak_memory
 from raydistill.core.evaluate import evaluate_set, network_seeds
-from raydistill.core.lossless import is_hopeless
+from raydistill.core.lossless import is_hopeless, is_worse_than_start
 from raydistill.core.picture import grid_png
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
@@ -35,6 +36,7 @@ from raydistill.data.splits import Splits, splits_of
 from raydistill.errors import DivergedError, StoreError
 from raydistill.experts.files import StoredExperts, open_experts
 from raydistill.spaces.trial import TrialConfig
+from raydistill.spaces.units import points
 from raydistill.storage.checkout import commit
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import (
@@ -232,6 +234,9 @@ class _Run:
     def _stop_if_of_no_use(self) -> None:
         if is_hopeless(self.readings, self.config.goal.margin_fraction):
             raise HopelessError("stopped early: a straight line through its readings ends above twice the margin")
+        if is_worse_than_start(self.readings, self.config.goal.margin_fraction):
+            start, now = points(self.readings[0].gap), points(self.readings[-1].gap)
+            raise HopelessError(f"stopped early: its gap rose from {start} at the start to {now}, by more than the margin")
 
     def _read(self, synthetic: SyntheticSet, step: int, fraction: float, networks: int) -> NDArray[np.bool_]:
         loss = None if self.loss is None else self.loss.item()
