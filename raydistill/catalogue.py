@@ -54,6 +54,7 @@ def known(data_root: DataRoot) -> Known:
     return Known(
         methods=method_configs(),
         soft_methods=[name for name, method in METHODS.items() if method.label_kind == "soft"],
+        expert_labelled={name: f"{name}_soft" for name in METHODS if f"{name}_soft" in METHODS},
         controls={name: method.control.settings for name, method in METHODS.items() if method.control is not None},
         datasets=NAMES,
         recipes=RECIPES,

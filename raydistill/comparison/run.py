@@ -26,7 +26,7 @@ from raydistill.data.splits import LabelledImages, data_facts, load_splits, open
 from raydistill.errors import CompareError, DivergedError, InputError
 from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
-from raydistill.methods.random_soft import RandomSoftConfig, of_the_same_experts
+from raydistill.methods.soft_coreset import RandomSoftConfig, of_the_same_experts
 from raydistill.spaces.sections import Config, dataset_config, derive_seed
 from raydistill.spaces.space import Arm, Choices, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.methods import coreset, datadam, datm, dc, dm, pad, random_soft, trajectory
+from raydistill.methods import coreset, datadam, datm, dc, dm, pad, soft_coreset, trajectory
 from raydistill.spaces.sections import Config
 
 __all__ = ["METHODS", "Control", "Method", "method_configs"]
@@ -48,17 +48,21 @@ class Method:
     """By the name of a term: from a config, the fields that turn the term off; empty where the config does not use it."""
 
 
+def _soft_control(config: type[Config], draws: int = 1) -> Method:
+    control = Control(label_kinds=frozenset({"soft"}), draws=draws, settings=soft_coreset.of_the_same_experts)
+    return Method(config, soft_coreset.choose, label_kind="soft", control=control)
+
+
 BOTH_KINDS = frozenset({"hard", "soft"})
 METHODS: dict[str, Method] = {
     "datadam": Method(datadam.DataDAMConfig, datadam.distill, datadam.images_passed, ablations=datadam.ABLATIONS),
     "datm": Method(datm.DATMConfig, datm.distill, trajectory.images_passed, label_kind="soft", ablations=datm.ABLATIONS),
     "pad": Method(pad.PADConfig, pad.distill, trajectory.images_passed, label_kind="soft", ablations=pad.ABLATIONS),
-    "random_soft": Method(
-        random_soft.RandomSoftConfig,
-        random_soft.choose,
-        label_kind="soft",
-        control=Control(label_kinds=frozenset({"soft"}), draws=5, settings=random_soft.of_the_same_experts),
-    ),
+    "random_soft": _soft_control(soft_coreset.RandomSoftConfig, draws=5),
+    "k_center_soft": _soft_control(soft_coreset.KCenterSoftConfig),
+    "herding_soft": _soft_control(soft_coreset.HerdingSoftConfig),
+    "k_means_soft": _soft_control(soft_coreset.KMeansSoftConfig),
+    "k_means_medoids_soft": _soft_control(soft_coreset.KMeansMedoidsSoftConfig),
     "dm": Method(dm.DMConfig, dm.distill, dm.images_passed, ablations=dm.ABLATIONS),
     "dc": Method(dc.DCConfig, dc.distill, dc.images_passed, ablations=dc.ABLATIONS),
     "random": Method(coreset.RandomConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=5)),

@@ -59,6 +59,13 @@ class KMeansMedoidsConfig(Config):
     """As for `k_means`."""
 
 
+def start_of(config: RandomConfig | KCenterConfig | HerdingConfig | KMeansConfig | KMeansMedoidsConfig) -> str:
+    """Which `core.selection.Start`, or key of its `CORESETS`, a control's images are; with soft labels they are the same."""
+    name = config.name.removesuffix("_soft")
+    how = "real" if name == "random" else name
+    return f"{how}_features" if getattr(config, "space", None) == "features" else how
+
+
 def choose(
     train: TrainPart,
     network: NetworkConfig,
@@ -75,10 +82,7 @@ def choose(
     A killed choice starts again: it is one draw, or one training.
     """
     del checkpoint
-    how: str = "real" if isinstance(config, RandomConfig) else config.name
-    if isinstance(config, (KMeansConfig, KMeansMedoidsConfig)) and config.space == "features":
-        how += "_features"
-    images = starting_images(how, train, network, ipc, generator)
+    images = starting_images(start_of(config), train, network, ipc, generator)
     synthetic = SyntheticSet(images=images, labels=hard_labels(train.classes, ipc).to(device), ipc=ipc)
     report(0, 0, None, synthetic)
     return synthetic

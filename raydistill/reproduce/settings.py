@@ -24,7 +24,7 @@ from raydistill.methods.coreset import RandomConfig
 from raydistill.methods.datadam import DataDAMConfig
 from raydistill.methods.datm import DATMConfig
 from raydistill.methods.pad import PADConfig
-from raydistill.methods.random_soft import RandomSoftConfig, of_the_same_experts
+from raydistill.methods.soft_coreset import RandomSoftConfig, of_the_same_experts
 from raydistill.reproduce.official import OfficialImages, ReportData
 from raydistill.reproduce.scales import Scale
 from raydistill.spaces.network import ConvNetConfig, MLPConfig, NetworkConfig

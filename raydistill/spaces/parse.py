@@ -71,6 +71,8 @@ class Known:
     """Recipes whose number of steps depends on the size of the set; they allow only one IPC."""
     soft_methods: Collection[str] = ()
     """Methods whose sets have soft labels; all others have hard ones."""
+    expert_labelled: Mapping[str, str] = field(default_factory=dict)
+    """By a control with hard labels: the control of the same images with soft labels by experts (`labels: experts`)."""
     controls: Mapping[str, Callable[[Any], Mapping[str, Any]]] = field(default_factory=dict)
     """Methods that are controls, in the order in which they are listed: from the config of a method of the same label kind, the
     fields that the control has in a race with it."""
@@ -301,6 +303,7 @@ class _SpaceParser:
             if not isinstance(section, dict):
                 self._no_name("controls", item)
                 continue
+            section = self._with_expert_labels(section, settings)
             name = section.get("name")
             if isinstance(item, str) and name in fitting and settings is not None:
                 section = self._filled(item, settings)
@@ -317,6 +320,34 @@ class _SpaceParser:
             else:
                 entries.append(entry)
         return entries
+
+    def _with_expert_labels(self, section: dict[str, Any], method: Config | None) -> dict[str, Any]:
+        """The section with `labels: experts` as the control with soft labels that it means.
+
+        Its experts are those of the race's method where that reads experts, otherwise those that the section gives.
+        """
+        if "labels" not in section:
+            return section
+        rest = {key: value for key, value in section.items() if key != "labels"}
+        name, path = str(section.get("name")), f"controls.{label_of(section)}"
+        if section["labels"] != "experts":
+            self._add(
+                f"{path}.labels", f"given {shown(section['labels'])}; allowed: experts; leave it out for the images' own labels"
+            )
+        elif name not in self.known.expert_labelled:
+            self._add(f"{path}.labels", f"{name} has no such form; controls that have: {listed(self.known.expert_labelled)}")
+        else:
+            soft = self.known.expert_labelled[name]
+            is_read = method is not None and "experts" in type(method).model_fields
+            if not is_read and "experts" not in rest:
+                why = "experts, but no method of the race reads experts and this section names none"
+                self._add(
+                    f"{path}.labels",
+                    f"{why}: add experts: 10, expert_epochs: 20 and what else they need, or race a method like datm",
+                )
+            filled = self._filled(soft, method) if method is not None and is_read else {}
+            return {**filled, **rest, "name": soft}
+        return rest
 
     def _filled(self, name: str, method: Config) -> dict[str, Any]:
         """The section of a control beside a method."""

@@ -64,7 +64,7 @@ def schema_of(known: Known) -> Schema:
             "items": {
                 "anyOf": [
                     {"type": "string", "enum": sorted(known.controls)},
-                    *(_labelled(_method(known.methods[name], definitions)) for name in sorted(known.controls)),
+                    *(_control(known, name, definitions) for name in sorted(known.controls)),
                 ]
             },
             "description": "What the methods have to beat; by default every control with such labels, and [] for none.",
@@ -108,10 +108,20 @@ def _method(model: type[BaseModel], definitions: Schema) -> Schema:
     return section
 
 
-def _labelled(section: Schema) -> Schema:
-    """The section with the label that it may have in a list."""
+def _control(known: Known, name: str, definitions: Schema) -> Schema:
+    """A control's section; one that has a form with soft labels takes `labels: experts`, and the fields of those experts."""
+    section = _method(known.methods[name], definitions)
+    if name not in known.expert_labelled:
+        return _labelled(section)
+    soft = _method(known.methods[known.expert_labelled[name]], definitions)["properties"]
+    labels = {"type": "string", "enum": ["experts"], "description": "Soft labels by experts, in place of the images' own."}
+    return _labelled({**section, "properties": {**soft, **section["properties"]}}, labels=labels)
+
+
+def _labelled(section: Schema, **more: Schema) -> Schema:
+    """The section with the label that it may have in a list, and more fields that it has there."""
     label = {"type": "string", "pattern": f"^{LABEL.pattern}$", "description": "Name in the race; by default that of the method."}
-    return {**section, "properties": {"label": label, **section["properties"]}}
+    return {**section, "properties": {"label": label, **more, **section["properties"]}}
 
 
 def _open(field: Schema, *, is_interval_allowed: bool) -> Schema:

@@ -52,7 +52,7 @@ SHORT: dict[str, list[dict[str, Any]]] = {
         {**EXPERTS, **TRAJECTORY, "init": "noise", "gradient": "tesla", "gate": 1.0},
     ],
     "pad": [{**EXPERTS, **TRAJECTORY, "score_networks": 1, "score_epochs": 1, "expert_all_from_epoch": 2}],
-    "random_soft": [EXPERTS],
+    **{f"{name}_soft": [EXPERTS] for name in ("random", "k_center", "herding", "k_means", "k_means_medoids")},
     "dm": [{"random_inits": 6, "batch_real": 8}],
     "k_means": [{}, {"space": "features"}],
     "k_means_medoids": [{}, {"space": "features"}],

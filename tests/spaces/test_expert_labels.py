@@ -1,0 +1,75 @@
+"""`labels: experts`: a control with soft labels, by the experts of the race's method or by its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from raydistill.catalogue import known
+from raydistill.errors import SpaceError
+from raydistill.spaces.parse import parse_space
+from raydistill.spaces.space import SearchSpace
+
+EXPERTS = {"experts": 3, "expert_epochs": 20, "expert_lr": 0.05}
+DATM = {"name": "datm", **EXPERTS, "window_width": 4, "window_growth": 2, "target_epochs": 2}
+
+
+def parse(**sections: Any) -> SearchSpace:
+    document = {
+        "study": "soft",
+        "dataset": {"name": "digits"},
+        "network": {"name": "convnet", "depth": 2, "width": 8},
+        "ipc": {"low": 1, "high": 60},
+        "goal": {"margin_fraction": 0.02},
+        "budget": {"trials": 12},
+    }
+    return parse_space(yaml.safe_dump({**document, **sections}, sort_keys=False), known(None))
+
+
+def refused(**sections: Any) -> str:
+    with pytest.raises(SpaceError) as caught:
+        parse(**sections)
+    return str(caught.value)
+
+
+def test_the_default_controls_of_a_soft_race_have_soft_labels_by_its_experts() -> None:
+    space = parse(method=DATM)
+    names = ["random_soft", "k_center_soft", "herding_soft", "k_means_soft", "k_means_medoids_soft"]
+    assert [arm.label for arm in space.controls] == names
+    sections = [arm.template["method"] for arm in space.controls]
+    assert all({key: section[key] for key in EXPERTS} == EXPERTS for section in sections)
+
+
+def test_a_control_with_expert_labels_takes_the_experts_of_the_method() -> None:
+    space = parse(method=DATM, controls=[{"name": "k_means", "labels": "experts", "space": "features"}])
+    (arm,) = space.controls
+    section = arm.template["method"]
+    assert (arm.label, section["space"], section["experts"]) == ("k_means_soft", "features", 3)
+
+
+def test_a_control_with_experts_of_its_own_keeps_them() -> None:
+    space = parse(method=DATM, controls=[{"name": "random", "labels": "experts", "experts": 7}])
+    assert space.controls[0].template["method"]["experts"] == 7
+
+
+def test_expert_labels_without_experts_are_refused() -> None:
+    said = refused(method={"name": "dm", "batch_real": 16}, controls=[{"name": "random", "labels": "experts"}])
+    assert "controls.random.labels: experts, but no method of the race reads experts and this section names none" in said
+
+
+def test_soft_controls_of_a_method_with_hard_labels_are_refused() -> None:
+    said = refused(method={"name": "dm", "batch_real": 16}, controls=[{"name": "random", "labels": "experts", "experts": 2}])
+    assert "its labels are not hard, as those of the methods are" in said
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"name": "random", "labels": "soft"}, "controls.random.labels: given 'soft'; allowed: experts"),
+        ({"name": "datm", "labels": "experts"}, "controls.datm.labels: datm has no such form"),
+    ],
+)
+def test_other_labels_and_other_methods_are_refused(section: dict[str, Any], message: str) -> None:
+    assert message in refused(method=DATM, controls=[section])
