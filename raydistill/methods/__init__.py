@@ -48,9 +48,9 @@ class Method:
     """By the name of a term: from a config, the fields that turn the term off; empty where the config does not use it."""
 
 
-def _soft_control(config: type[Config], draws: int = 1) -> Method:
-    control = Control(label_kinds=frozenset({"soft"}), draws=draws, settings=soft_coreset.of_the_same_experts)
-    return Method(config, soft_coreset.choose, label_kind="soft", control=control)
+def _beside_experts(draws: int) -> Control:
+    """A control with soft labels, by the experts of the method that it stands beside."""
+    return Control(label_kinds=frozenset({"soft"}), draws=draws, settings=soft_coreset.of_the_same_experts)
 
 
 BOTH_KINDS = frozenset({"hard", "soft"})
@@ -58,11 +58,13 @@ METHODS: dict[str, Method] = {
     "datadam": Method(datadam.DataDAMConfig, datadam.distill, datadam.images_passed, ablations=datadam.ABLATIONS),
     "datm": Method(datm.DATMConfig, datm.distill, trajectory.images_passed, label_kind="soft", ablations=datm.ABLATIONS),
     "pad": Method(pad.PADConfig, pad.distill, trajectory.images_passed, label_kind="soft", ablations=pad.ABLATIONS),
-    "random_soft": _soft_control(soft_coreset.RandomSoftConfig, draws=5),
-    "k_center_soft": _soft_control(soft_coreset.KCenterSoftConfig),
-    "herding_soft": _soft_control(soft_coreset.HerdingSoftConfig),
-    "k_means_soft": _soft_control(soft_coreset.KMeansSoftConfig),
-    "k_means_medoids_soft": _soft_control(soft_coreset.KMeansMedoidsSoftConfig),
+    "random_soft": Method(soft_coreset.RandomSoftConfig, soft_coreset.choose, label_kind="soft", control=_beside_experts(5)),
+    "k_center_soft": Method(soft_coreset.KCenterSoftConfig, soft_coreset.choose, label_kind="soft", control=_beside_experts(1)),
+    "herding_soft": Method(soft_coreset.HerdingSoftConfig, soft_coreset.choose, label_kind="soft", control=_beside_experts(1)),
+    "k_means_soft": Method(soft_coreset.KMeansSoftConfig, soft_coreset.choose, label_kind="soft", control=_beside_experts(1)),
+    "k_means_medoids_soft": Method(
+        soft_coreset.KMeansMedoidsSoftConfig, soft_coreset.choose, label_kind="soft", control=_beside_experts(1)
+    ),
     "dm": Method(dm.DMConfig, dm.distill, dm.images_passed, ablations=dm.ABLATIONS),
     "dc": Method(dc.DCConfig, dc.distill, dc.images_passed, ablations=dc.ABLATIONS),
     "random": Method(coreset.RandomConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=5)),
