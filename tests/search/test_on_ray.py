@@ -237,6 +237,22 @@ def test_a_reading_is_a_line_of_the_trials_log() -> None:
     )
 
 
+@pytest.mark.usefixtures("cluster")
+def test_a_trials_log_holds_its_readings_below_rays_marks(with_baseline: Path) -> None:
+    """Ray marks a log with lines that begin with a colon; nothing else stands there, no empty line either.
+
+    The seed gives the trial an id that no other test of this cluster has: each would have a log that names it.
+    """
+    search(with_baseline, "budget.trials=1", "seed=77")
+    trial_id = records(with_baseline)[0]["trial_id"]
+    logs = Path(ray.nodes()[0]["ObjectStoreSocketName"]).parents[1] / "logs"
+    (log,) = (path for path in logs.glob("worker-*.out") if f"trial={trial_id}" in path.read_text())
+    lines = log.read_text().splitlines()
+    readings = [line for line in lines if not line.startswith(":")]
+    assert lines[0].startswith(":")
+    assert [line.partition(" ask_number")[0] for line in readings] == [f"study=made-up trial={trial_id}"] * 3
+
+
 def test_a_trial_asks_for_its_share() -> None:
     assert DistillTrial.default_resource_request({"cpus": 2, "gpus": 0.5}).bundles == [{"CPU": 2.0, "GPU": 0.5}]
 
