@@ -42,7 +42,7 @@ dataset: {name: digits}
 network: {name: convnet, depth: 2, width: 4}
 method:
   name: datadam
-  lr_images: {low: 0.1, high: 10.0, log: true}
+  lr_images: {low: 0.1, high: 1.0, log: true}
   random_inits: {low: 4, high: 8}
   batch_real: 8
 ipc: {low: 1, high: 12}
@@ -122,8 +122,9 @@ def process_of(config: TrialConfig[Any]) -> int:
     """The number of a trial's process, which Ray knows by the name that `DistillTrial` gives it."""
     rows = ray._private.state.state._connect_and_get_accessor().get_actor_table(None, "ALIVE")
     actors = [gcs_pb2.ActorTableData.FromString(row) for row in rows]
-    (pid,) = [actor.pid for actor in actors if f"({config.trial_id})" in actor.repr_name]
-    return int(pid)
+    # Another test of this cluster may have run the same trial, and its process may still be ending.
+    newest = max((actor for actor in actors if f"({config.trial_id})" in actor.repr_name), key=lambda actor: actor.start_time)
+    return int(newest.pid)
 
 
 class Meeting(Told):
