@@ -1,7 +1,7 @@
 """The picture at the top of README.md, drawn from the folder of a finished search.
 
-    raydistill search digits_datadam --store studies
-    python benchmarks/readme_figure.py studies/digits-datadam docs/images/digits-search.png
+    raydistill search digits --store studies
+    python benchmarks/readme_figure.py studies/digits docs/images/digits-search.png
 
 Needs matplotlib (`pip install '.[docs]'`). Prints the sentence that stands as the picture's alternative text.
 """
@@ -9,6 +9,8 @@ Needs matplotlib (`pip install '.[docs]'`). Prints the sentence that stands as t
 from __future__ import annotations
 
 import argparse
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -18,12 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from raydistill.methods import method_configs
+from raydistill.methods import METHODS, method_configs
 from raydistill.storage.record import SearchResult, TrialRecord, read_result, read_trials
 from raydistill.storage.store import Store
 
 # From the palette of Okabe and Ito, which people with any kind of colour vision tell apart; shapes differ as well.
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#595959"
+OF_METHODS = ("#0072B2", "#009E73", "#CC79A7")
+OF_CONTROLS = ("#E69F00", "#56B4E9", "#000000", "#D55E00", "#595959")
+SHAPES = "osv^Pp"
 PAPER = "#FFFFFF"
 """The picture brings its own ground, so that it reads the same on a light and on a dark page."""
 COLUMNS_OF_STRIP = 20
@@ -93,6 +98,12 @@ def say(finding: Finding) -> str:
     """The finding in one sentence, for who cannot see the picture."""
     result, interval = finding.result, finding.result.gap_interval
     assert interval is not None
+    if result.finding is not None and result.finding.claim != "no_controls":
+        return (
+            f"Gap to the full data against images per class, for {len(finding.finished)} finished and {len(finding.stopped)} "
+            f"stopped trials of methods and controls on {result.dataset}, with a margin of {100 * result.margin_fraction:g} "
+            f"points: {result.finding.sentence}. Below the chart: images of the smallest lossless set."
+        )
     return (
         f"Gap to the full data against images per class, for {len(finding.finished)} finished and {len(finding.stopped)} stopped "
         f"trials on {result.dataset}: {finding.winner.ipc} images per class are confirmed as lossless, with a gap of "
@@ -122,13 +133,8 @@ def _draw_trials(chart: Any, finding: Finding) -> None:
     margin, ipc = 100 * result.margin_fraction, finding.winner.ipc
     chart.axhspan(-100, margin, color=BLUE, alpha=0.08, linewidth=0)
     chart.axhline(margin, color=GREY, linewidth=1, linestyle="--")
-    chart.scatter(
-        [r.ipc for r in finding.finished],
-        [100 * (r.gap or 0) for r in finding.finished],
-        s=46,
-        color=BLUE,
-        label="one trial: one synthetic set",
-    )
+    for label, own, style in _arms(finding):
+        chart.scatter([r.ipc for r in own], [100 * (r.gap or 0) for r in own], s=46, label=label, **style)
     if finding.stopped:
         gaps = [100 * r.readings[-1].gap for r in finding.stopped]
         chart.scatter([r.ipc for r in finding.stopped], gaps, s=46, marker="x", color=GREY, label="one trial, stopped half-way")
@@ -154,10 +160,26 @@ def _draw_trials(chart: Any, finding: Finding) -> None:
     chart.annotate("lossless", xytext=(0, -4), va="top", **place)
     chart.set_xlabel("images per class (IPC)")
     chart.set_ylabel("gap to the full data (points)")
-    chart.set_title(f"{result.dataset}: {ipc} images per class are confirmed as lossless, within {margin:g} points", loc="left")
-    chart.legend(frameon=False, fontsize=9, loc="upper right")
+    is_race = len({record.arm for record in finding.finished}) > 1
+    what = f"{ipc} images per class ({finding.winner.arm})" if is_race else f"{ipc} images per class"
+    chart.set_title(f"{result.dataset}: {what} are lossless, within {margin:g} points", loc="left")
+    chart.legend(frameon=False, fontsize=8, loc="upper right", ncols=2 if is_race else 1)
     for side in ("top", "right"):
         chart.spines[side].set_visible(False)
+
+
+def _arms(finding: Finding) -> Iterator[tuple[str, list[TrialRecord], dict[str, Any]]]:
+    """Label, finished trials and style of each arm: methods are filled, controls hollow."""
+    arms = list(dict.fromkeys(record.arm for record in finding.finished))
+    if len(arms) == 1:
+        yield "one trial: one synthetic set", list(finding.finished), {"color": BLUE}
+        return
+    colours = {True: iter(OF_CONTROLS), False: iter(OF_METHODS)}
+    is_control = {record.arm: METHODS[record.method].control is not None for record in finding.finished}
+    for arm, shape in zip(sorted(arms, key=lambda arm: is_control[arm]), itertools.cycle(SHAPES), strict=False):
+        colour = next(colours[is_control[arm]], GREY)
+        fill = {"facecolors": "none", "edgecolors": colour} if is_control[arm] else {"color": colour}
+        yield arm, [record for record in finding.finished if record.arm == arm], {"marker": shape, **fill}
 
 
 def _lowest(finding: Finding) -> int:
