@@ -139,6 +139,12 @@ def _against_the_choice_of_k(setup: Setup) -> Gaps:
     return lambda generator: gap
 
 
+def _all_three_at_the_margin(setup: Setup) -> Gaps:
+    """Each of the three claims is false by a hair, and none of them needs another to be made."""
+    methods, control = {20: 1.0, 40: 0.0}, {20: FAR, 40: 1.0}
+    return lambda generator: lambda arm, ipc: methods[ipc] if arm in METHODS else control[ipc] if arm == "random" else FAR
+
+
 def _control_like_the_next_smaller_set(arm: str, ipc: int) -> str:
     """If a candidate fails because it loses many of the confirm images, the control at the IPC above loses many too."""
     return f"{2 * ipc if arm in METHODS else ipc}" if arm in (*METHODS, "random") else f"{arm} {ipc}"
@@ -152,6 +158,13 @@ SCENARIOS = (
     Scenario(name="mixed", gaps=_mixed),
     Scenario(
         name="against the choice of k", gaps=_against_the_choice_of_k, select_noise=0.0, kind=_control_like_the_next_smaller_set
+    ),
+    Scenario(
+        name="all three claims at the margin",
+        gaps=_all_three_at_the_margin,
+        ipcs=(20, 40),
+        select_noise=0.0,
+        counts_both=True,
     ),
 )
 
