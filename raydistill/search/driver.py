@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
@@ -18,13 +18,13 @@ from raydistill.methods import METHODS, method_configs
 from raydistill.search.allowance import check_budget
 from raydistill.search.distributions import any_trial, complete_document
 from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
-from raydistill.search.finding import control_at, controls_in_question, find
+from raydistill.search.finding import Evidence, confidence_of, control_at, find, gather
 from raydistill.search.jobs import baseline_jobs, confirm_jobs, draw_jobs
 from raydistill.search.needs import needs_of_trial
 from raydistill.search.proposal import Aim
 from raydistill.search.resume import SPACE_FILE, as_started, check_resumable
 from raydistill.search.solver import Solver
-from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, not_admissible, winner_of
+from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, not_admissible
 from raydistill.search.winner import name_winner
 from raydistill.search.workplace import Workplace
 from raydistill.spaces.sections import dataset_config
@@ -109,18 +109,13 @@ def _images_passed(config: TrialConfig[Any], *, classes: int, recipe: Recipe) ->
 def _aim(space: SearchSpace, config: TrialConfig[Any], baseline: Baseline) -> Aim:
     return Aim.planned(
         space.goal.margin_fraction,
-        _confidence(space, "distilled"),
+        confidence_of(space, "distilled"),
         lossy_confidence=space.goal.confidence,
         select_images=baseline.select_images,
         confirm_images=baseline.confirm_images,
         networks=config.evaluation.networks,
         confirm_networks=config.evaluation.confirm_networks,
     )
-
-
-def _confidence(space: SearchSpace, claim: Literal["distilled", "control", "lossy"]) -> float:
-    """Confidence of the bounds behind a claim; without controls there is only one claim, and it has the whole."""
-    return space.goal.share_of(claim) if space.controls else space.goal.confidence
 
 
 def _build_baseline(config: TrialConfig[Any], study: Store, work: Workplace) -> Baseline:
@@ -152,51 +147,44 @@ def _conclude(
 ) -> SearchResult:
     """Confirm the candidates of both sides, draw the controls anew where that decides the finding, and write down the result."""
     records = [record for _, record in read_trials(study, method_configs()) if record is not None]
-    confirmed, controls, controls_at = [], [], []
+    evidence = Evidence()
     if baseline.is_admissible:
-        confirmed = _confirm(candidates, study, work, _confidence(space, "distilled"))
-        controls = _confirm(of_controls, study, work, _confidence(space, "control"))
-        best, rival = winner_of(confirmed), winner_of(controls)
-        if best is not None and (rival is None or rival.record.ipc > best.record.ipc):
-            configs = controls_in_question(space, records, best.record.ipc, data_sha256)
-            controls_at = _draw_controls(configs, study, work, _confidence(space, "lossy"))
-    finding = find(space, baseline, confirmed, controls, controls_at)
+        evidence = gather(
+            space,
+            records,
+            candidates,
+            of_controls,
+            data_sha256=data_sha256,
+            confirm=partial(_confirm, study=study, work=work),
+            draw=partial(_draw_control, study=study, work=work),
+        )
+    finding = find(space, baseline, evidence)
     label_kind = METHODS[space.methods[0].method].label_kind
+    confirmed, controls = evidence.distilled, evidence.controls
     return conclude(space, baseline, records, confirmed, label_kind, floor, controls=controls, finding=finding)
 
 
-def _confirm(records: Sequence[TrialRecord], study: Store, work: Workplace, confidence: float) -> list[Confirmed]:
-    """Evaluate candidates on the confirm images, in the given order, until one is not lossless; see `search.ladder`."""
-    confirmed: list[Confirmed] = []
-    for record in records:
-        config = read_trial_config(study.read(f"trials/{record.trial_id}/config.json"), method_configs())
-        jobs = confirm_jobs(config, study, work.data_root)
-        work.run_stage("confirmation", config.evaluation.confirm_networks, jobs)
-        confirmed.append(Confirmed(record, finish_confirmation(config, study, confidence)))
-        upper, is_lossless = confirmed[-1].confirmation.interval.upper, confirmed[-1].confirmation.is_lossless
-        outcome = "confirmed" if is_lossless else "not confirmed, which ends the confirmation"
-        bound = f"the upper bound of its gap is {points(upper)}"
-        of = f" of {record.arm}" if record.config.get("label") else ""
-        work.watcher.note(f"trial {record.ask_number}{of} (IPC {record.ipc}) is {outcome}: {bound}")
-        if not is_lossless:
-            break
-    return confirmed
+def _confirm(record: TrialRecord, confidence: float, *, study: Store, work: Workplace) -> Confirmed:
+    """Evaluate a candidate on the confirm images."""
+    config = read_trial_config(study.read(f"trials/{record.trial_id}/config.json"), method_configs())
+    jobs = confirm_jobs(config, study, work.data_root)
+    work.run_stage("confirmation", config.evaluation.confirm_networks, jobs)
+    confirmation = finish_confirmation(config, study, confidence)
+    outcome = "confirmed" if confirmation.is_lossless else "not confirmed, which ends the confirmation"
+    bound = f"the upper bound of its gap is {points(confirmation.interval.upper)}"
+    of = f" of {record.arm}" if record.config.get("label") else ""
+    work.watcher.note(f"trial {record.ask_number}{of} (IPC {record.ipc}) is {outcome}: {bound}")
+    return Confirmed(record, confirmation)
 
 
-def _draw_controls(configs: Sequence[TrialConfig[Any]], study: Store, work: Workplace, confidence: float) -> list[ControlAt]:
-    """Draw each control anew, in the given order, until one is not shown to be lossy; see `search.finding`."""
-    found: list[ControlAt] = []
-    for config in configs:
-        jobs = draw_jobs(config, study, work.data_root)
-        work.run_stage(f"{config.arm} at IPC {config.ipc}", config.evaluation.confirm_networks, jobs)
-        found.append(control_at(config, gap_of_draws(config, study, confidence), config.goal.margin_fraction))
-        interval, is_lossy = found[-1].gap_interval, found[-1].is_lossy
-        outcome = "lossy" if is_lossy else "not shown to be lossy, so distilling is not shown to be needed"
-        work.watcher.note(
-            f"{config.arm} at IPC {config.ipc} is {outcome}: the lower bound of its gap is {points(interval.lower)}"
-        )
-        if not is_lossy:
-            break
+def _draw_control(config: TrialConfig[Any], confidence: float, *, study: Store, work: Workplace) -> ControlAt:
+    """Draw a control anew and evaluate the draws on the confirm images."""
+    jobs = draw_jobs(config, study, work.data_root)
+    work.run_stage(f"{config.arm} at IPC {config.ipc}", config.evaluation.confirm_networks, jobs)
+    found = control_at(config, gap_of_draws(config, study, confidence), config.goal.margin_fraction)
+    outcome = "lossy" if found.is_lossy else "not shown to be lossy, so distilling is not shown to be needed"
+    bound = f"the lower bound of its gap is {points(found.gap_interval.lower)}"
+    work.watcher.note(f"{config.arm} at IPC {config.ipc} is {outcome}: {bound}")
     return found
 
 

@@ -5,23 +5,29 @@ Three claims share the error probability 1 - confidence (`GoalConfig.share_of`),
 
 1. *The distilled set of IPC k is lossless* (half). Candidates of all methods are one fixed sequence (`ladder`).
 2. *The control of IPC k2 is lossless* (a quarter). The candidates of all controls are another fixed sequence.
-3. *Every control is lossy at k* (a quarter). An intersection-union test: each control's new draws are tested at the whole share,
-   and the statement is made only if all tests succeed. It is false only if some control is lossless there, and then that
-   control's own test succeeded by chance, which has at most the share's probability.
+3. *Every control is lossy at k* (a quarter). A fixed sequence over the IPCs of the candidates of 1, from the smallest up to k. At
+   each IPC an intersection-union test: each control's new draws are tested at the whole share, and the sequence goes on only if
+   all of them are lossy. "Every control is lossy" is false only if some control is lossless there, and then that control's own
+   test succeeded by chance, which has at most the share's probability.
 
-*Distilling is needed* is 1 and 3; *not needed* is 2 with k2 at most k, or without a distilled set. The candidates and their order
-follow from the select images; k follows from the first sequence. Union bound over the three: at most 1 - confidence.
+*Distilling is needed* is 1 and 3; *not needed* is 2 with k2 at most k, or without a distilled set. Candidates, their order, and
+the settings of the controls follow from the select images. Union bound over the three: at most 1 - confidence.
 
-Source: Berger, "Multiparameter hypothesis testing and acceptance sampling", Technometrics 1982 (intersection-union tests).
+k itself follows from the confirm images. That is why 3 is a sequence and no single test at k: if the confirm images may choose
+the IPC of the test, each IPC that they may choose adds a probability of a false claim. The sequence has its order in advance, and
+its first IPC at which some control is lossless is one IPC, whatever k turns out to be. See `docs/statistics.md`.
+
+Sources: Berger, "Multiparameter hypothesis testing and acceptance sampling", Technometrics 1982 (intersection-union tests);
+`ladder` for fixed sequences.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 
-from raydistill.search.verdict import Confirmed, what_would_decide, winner_of
+from raydistill.search.verdict import Confirmed, not_admissible, what_would_decide, winner_of
 from raydistill.spaces.messages import listed
 from raydistill.spaces.sections import GoalConfig
 from raydistill.spaces.space import SearchSpace
@@ -31,27 +37,72 @@ from raydistill.storage.record import Claim, ControlAt, Finding, GapBounds, Smal
 from raydistill.trial.baseline import Baseline
 
 
-def find(
+class Evidence(NamedTuple):
+    """What the confirm images say, in the order in which it was asked."""
+
+    distilled: Sequence[Confirmed] = ()
+    """Candidates of the methods; only the last may fail."""
+    controls: Sequence[Confirmed] = ()
+    """Candidates of the controls; only the last may fail."""
+    controls_at: Sequence[ControlAt] = ()
+    """New draws of the controls, IPC by IPC, at most up to that of the smallest lossless distilled set; only the last may not be
+    lossy. Empty where they decide nothing."""
+
+
+def confidence_of(space: SearchSpace, claim: Literal["distilled", "control", "lossy"]) -> float:
+    """Confidence of the bounds behind a claim; without controls there is only one claim, and it has the whole."""
+    return space.goal.share_of(claim) if space.controls else space.goal.confidence
+
+
+def gather(
     space: SearchSpace,
-    baseline: Baseline,
-    distilled: Sequence[Confirmed],
-    controls: Sequence[Confirmed],
-    controls_at: Sequence[ControlAt],
-) -> Finding:
+    records: Sequence[TrialRecord],
+    candidates: Sequence[TrialRecord],
+    of_controls: Sequence[TrialRecord],
+    *,
+    data_sha256: str,
+    confirm: Callable[[TrialRecord, float], Confirmed],
+    draw: Callable[[TrialConfig[Any], float], ControlAt],
+) -> Evidence:
+    """Ask the confirm images in the order that the error probability requires, and no further than a test that fails.
+
+    Args:
+        space: the search space.
+        records: all trials of the study.
+        candidates: those of the methods, in the order of `ladder`.
+        of_controls: those of the controls.
+        data_sha256: hash of the data set with its split.
+        confirm: tests a candidate at a confidence.
+        draw: draws a control anew and tests it at a confidence.
+    """
+    distilled = _until_one_fails(candidates, confirm, confidence_of(space, "distilled"))
+    controls = _until_one_fails(of_controls, confirm, confidence_of(space, "control"))
+    best, rival = winner_of(distilled), winner_of(controls)
+    controls_at: list[ControlAt] = []
+    if best is not None and (rival is None or rival.record.ipc > best.record.ipc):
+        up_to_best = sorted(record.ipc for record in candidates if record.ipc <= best.record.ipc)
+        configs = [config for ipc in up_to_best for config in controls_in_question(space, records, ipc, data_sha256)]
+        for config in configs:
+            controls_at.append(draw(config, confidence_of(space, "lossy")))
+            if not controls_at[-1].is_lossy:
+                break
+    return Evidence(distilled, controls, controls_at)
+
+
+def find(space: SearchSpace, baseline: Baseline, evidence: Evidence) -> Finding:
     """The finding.
 
     Args:
         space: the search space.
         baseline: accuracy of networks trained on the full data.
-        distilled: confirmed candidates of the methods, in order.
-        controls: those of the controls.
-        controls_at: controls at the IPC of the smallest lossless distilled set; empty if they were not tested.
+        evidence: what the confirm images say; empty if the baseline is not admissible.
     """
+    distilled, controls, controls_at = evidence
     goal = space.goal
     best = _smallest(distilled, baseline)
     rival = _smallest(controls, baseline)
     claim = _claim(space, best, rival, controls_at)
-    sentence, decides = _words(claim, goal, baseline, best, rival, distilled, controls, controls_at)
+    sentence, decides = _words(claim, space, baseline, best, rival, distilled, controls_at)
     ratios = None if best is None or rival is None else _ratios(best, rival)
     return Finding(
         claim=claim,
@@ -97,6 +148,17 @@ def control_at(config: TrialConfig[Any], interval: Any, margin_fraction: float) 
     )
 
 
+def _until_one_fails(
+    records: Sequence[TrialRecord], confirm: Callable[[TrialRecord, float], Confirmed], confidence: float
+) -> list[Confirmed]:
+    confirmed: list[Confirmed] = []
+    for record in records:
+        confirmed.append(confirm(record, confidence))
+        if not confirmed[-1].confirmation.is_lossless:
+            break
+    return confirmed
+
+
 def _smallest(confirmed: Sequence[Confirmed], baseline: Baseline) -> Smallest | None:
     winner = winner_of(confirmed)
     if winner is None:
@@ -126,53 +188,55 @@ def _claim(space: SearchSpace, best: Smallest | None, rival: Smallest | None, co
         return "no_controls"
     if rival is not None and (best is None or rival.ipc <= best.ipc):
         return "not_needed"
-    shown = {c.arm for c in controls_at if c.is_lossy}
-    if best is not None and shown == {arm.label for arm in space.controls}:
-        return "needed"
+    if best is not None and all(c.is_lossy for c in controls_at):
+        shown = {c.arm for c in controls_at if c.ipc == best.ipc}
+        if shown == {arm.label for arm in space.controls}:
+            return "needed"
     return "not_shown"
 
 
 def _words(
     claim: Claim,
-    goal: GoalConfig,
+    space: SearchSpace,
     baseline: Baseline,
     best: Smallest | None,
     rival: Smallest | None,
     distilled: Sequence[Confirmed],
-    controls: Sequence[Confirmed],
     controls_at: Sequence[ControlAt],
 ) -> tuple[str, str | None]:
     """The sentence, and what would decide a claim that is not shown."""
+    goal = space.goal
     if claim == "no_controls":
         what = "no set is shown to be lossless" if best is None else f"the smallest lossless set is {_described(best)}"
         return f"{what}; the study has no controls, so whether real images would do as well is not known", None
     if claim == "not_needed":
         assert rival is not None
-        other = "no distilled set is" if best is None else f"the smallest distilled set that is, is {_described(best)}"
-        return f"distilling is not needed: {_described(rival)} is lossless, and it learns nothing; {other}", None
+        other = "no distilled set" if best is None else f"the smallest distilled set, {_described(best)},"
+        shown = f"{other} is shown to be lossless" if best is None else f"{other} is lossless too, and no smaller"
+        return f"distilling is not needed: {_described(rival)} is lossless, and it learns nothing; {shown}", None
+    larger = (
+        "no control is shown to be lossless at any IPC tried"
+        if rival is None
+        else f"the smallest control shown to be lossless is {_described(rival)}"
+    )
     if claim == "needed":
         assert best is not None
-        lossy = f"{listed([c.arm for c in controls_at])} are all lossy at IPC {best.ipc}"
-        more = (
-            "no control is shown to be lossless at any IPC tried"
-            if rival is None
-            else f"the best control needs {_described(rival)}"
-        )
-        return f"distilling is needed: {_described(best)} is lossless, {lossy}, and {more}", None
+        lossy = listed([c.arm for c in controls_at if c.ipc == best.ipc])
+        all_lossy = f"{lossy} {'is' if len(space.controls) == 1 else 'are all'} lossy at IPC {best.ipc}"
+        return f"distilling is needed: {_described(best)} is lossless, {all_lossy}, and {larger}", None
+    unknown = "whether distilling is needed is not shown"
     if best is None:
+        if not baseline.is_admissible:
+            return f"{unknown}: the baseline allows no verdict", not_admissible(baseline, goal)
         decides = what_would_decide(distilled[-1].confirmation, baseline, goal.margin_fraction) if distilled else None
-        return "whether distilling is needed is not shown: no set, distilled or not, is shown to be lossless", (
-            decides or "more trials, or a larger highest IPC"
-        )
+        return f"{unknown}: no set, distilled or not, is shown to be lossless", decides or "more trials, or a larger highest IPC"
     against = next((c for c in controls_at if not c.is_lossy), None)
-    needs = "no control is shown to be lossless" if rival is None else f"the smallest lossless control is {_described(rival)}"
-    if against is None:  # a reading of a control within the margin left nothing to test
-        return f"whether distilling is needed is not shown: {_described(best)} is lossless, and {needs}", (
-            f"confirming a control at IPC {best.ipc} or below: more trials of the controls"
-        )
+    if against is None:
+        return f"{unknown}: {_described(best)} is lossless, and {larger}", f"new draws of every control at IPC {best.ipc}"
+    first = "" if against.ipc == best.ipc else ", the IPC of a smaller candidate, which is tested first,"
     return (
-        f"whether distilling is needed is not shown: {_described(best)} is lossless, {needs}, and {against.arm} at IPC "
-        f"{against.ipc} is not shown to be lossy",
+        f"{unknown}: {_described(best)} is lossless, {larger}, and {against.arm} at IPC {against.ipc}{first} is not shown to be "
+        "lossy",
         _what_would_decide(against, goal),
     )
 

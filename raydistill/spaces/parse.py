@@ -278,8 +278,9 @@ class _SpaceParser:
                 self._no_name("methods", item)
                 continue
             entry = self._entry("methods", item, is_control=False)
-            if entry.raw.get("name") in self.known.controls:
-                self._add(entry.path, f"{entry.raw['name']} is a control: write it under controls")
+            name = entry.raw.get("name")
+            if isinstance(name, str) and name in self.known.controls:
+                self._add(entry.path, f"{name} is a control: write it under controls")
                 continue
             entries.append(entry)
         return entries
@@ -287,7 +288,8 @@ class _SpaceParser:
     def _controls(self, methods: Sequence[_Read]) -> list[_Entry]:
         """The sections of the controls: those given, or the default ones for such labels."""
         is_soft = any(one.entry.raw["name"] in self.known.soft_methods for one in methods)
-        settings = next((one.model.model_validate(one.values) for one in methods if one.values is not None), None)
+        fit = [one for one in methods if (one.entry.raw["name"] in self.known.soft_methods) == is_soft and one.values is not None]
+        settings = fit[0].model.model_validate(fit[0].values) if fit else None
         fitting = [name for name in self.known.controls if (name in self.known.soft_methods) == is_soft]
         if "controls" not in self.document:
             if not self.for_search or settings is None or any(one.entry.raw["name"] in self.known.controls for one in methods):
@@ -308,7 +310,9 @@ class _SpaceParser:
             if isinstance(item, str) and name in fitting and settings is not None:
                 section = self._filled(item, settings)
             entry = self._entry("controls", section, is_control=True)
-            if name in self.known.methods and name not in self.known.controls:
+            if not isinstance(name, str):
+                entries.append(entry)  # reading it names the mistake
+            elif name in self.known.methods and name not in self.known.controls:
                 self._add(
                     entry.path, f"{name} is a method, not a control: write it under methods; controls are {listed(fitting)}"
                 )
@@ -358,7 +362,8 @@ class _SpaceParser:
         given = raw.get("label")
         if given is not None and not (isinstance(given, str) and LABEL.fullmatch(given)):
             allowed = "expected up to 64 lower-case letters, digits, '_' and '-', starting with a letter or digit"
-            self._add(f"{path}.label", f"given {shown(given)}; {allowed}")
+            place = path if path == "method" else f"{path}.{label}"
+            self._add(f"{place}.label", f"given {shown(given)}; {allowed}")
         fields = {key: value for key, value in raw.items() if key != "label"}
         return _Entry(path if path == "method" else f"{path}.{label}", label, is_control, fields)
 
@@ -373,15 +378,21 @@ class _SpaceParser:
 
     def _no_name(self, path: str, raw: Any) -> None:
         given = "has no name" if isinstance(raw, dict) else f"given {shown(raw)}; expected a section with a name"
-        allowed = self.known.controls if path.startswith("controls") else self.known.methods
+        allowed = self._allowed(path)
         self._add(path, f"{given}: add 'name: ...', one of {listed(allowed)}")
+
+    def _allowed(self, path: str) -> list[str]:
+        """Names that a section at this path may have; the short form `method` takes a control too."""
+        if path.startswith("controls"):
+            return list(self.known.controls)
+        return [name for name in self.known.methods if path == "method" or name not in self.known.controls]
 
     def _read(self, entry: _Entry) -> _Read | None:
         """The entry's values and ranges; None if its method is not known."""
         if "name" not in entry.raw:
             self._no_name(entry.path.removesuffix(".None"), entry.raw)
             return None
-        allowed = self.known.controls if entry.is_control else self.known.methods
+        allowed = self._allowed(entry.path)
         if not self._is_known(f"{entry.path}.name", entry.raw["name"], allowed, "control" if entry.is_control else "method"):
             return None
         model = self.known.methods[entry.raw["name"]]

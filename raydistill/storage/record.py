@@ -170,7 +170,7 @@ class Smallest(Config):
 
 
 class ControlAt(Config):
-    """One control at the IPC of the smallest lossless distilled set: new draws of it, each with a new network."""
+    """New draws of a control, each with a new network, at the IPC of the smallest lossless distilled set or of a smaller one."""
 
     arm: str
     ipc: int
@@ -196,7 +196,8 @@ class Finding(Config):
     distilled: Smallest | None
     control: Smallest | None
     controls_at: tuple[ControlAt, ...] = Field(default=(), strict=False)
-    """In the order of their readings; the first that is not shown lossy ends the list: distilling is then not shown needed."""
+    """From the smallest candidate's IPC up to that of the smallest lossless distilled set, at each IPC in the order of their
+    readings; the first that is not shown lossy ends the list: distilling is then not shown needed."""
     ratio_images: float | None
     """Images of the smallest lossless control over those of the smallest lossless distilled set; null without both."""
     ratio_float_bytes: float | None

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from made_up import baseline, record, space, write_config
+from made_up import KNOWN, SPACE, baseline, record, space, write_config
 
 from raydistill.errors import StoreError, StudyMismatchError
+from raydistill.methods import METHODS
 from raydistill.search.distributions import any_trial, complete_document
-from raydistill.search.resume import check_resumable, differences
+from raydistill.search.resume import as_started, check_resumable, differences
+from raydistill.spaces.parse import parse_space
 from raydistill.spaces.space import SearchSpace
 from raydistill.storage.record import code_sha256, write_record
 from raydistill.storage.store import Store
@@ -159,3 +162,41 @@ def test_a_damaged_space_is_named(study: Store, text: str) -> None:
     study.write("search_space.yaml", text)
     with pytest.raises(StoreError, match=r"search_space\.yaml is damaged"):
         check(study, space())
+
+
+def with_default_controls(text: str = SPACE.replace("controls: []\n", "")) -> SearchSpace:
+    settings = {name: method.control.settings for name, method in METHODS.items() if method.control is not None}
+    return parse_space(
+        text, replace(KNOWN, controls=settings, soft_methods=("datm", "pad", "random_soft")), overrides=["budget.trials=6"]
+    )
+
+
+def test_a_study_of_a_version_without_controls_goes_on_without_them(study: Store) -> None:
+    """Its stored space has neither `controls` nor `search`."""
+    stored = complete_document(space())
+    study.write("search_space.yaml", yaml.safe_dump({key: stored[key] for key in stored if key not in ("controls", "search")}))
+    searched = with_default_controls()
+    assert len(searched.controls) == 5
+    started = as_started(searched, study)
+    assert started.controls == ()
+    assert started.arms == searched.methods
+    check(study, started)
+    with pytest.raises(StudyMismatchError, match=r"controls\.random\.name: was not given, is now \"random\""):
+        check(study, searched)
+
+
+def test_controls_that_the_space_names_stay_and_are_refused_in_such_a_study(study: Store) -> None:
+    stored = complete_document(space())
+    study.write("search_space.yaml", yaml.safe_dump({key: stored[key] for key in stored if key != "controls"}))
+    named = with_default_controls(SPACE.replace("controls: []", "controls: [random]"))
+    assert as_started(named, study) == named
+    with pytest.raises(StudyMismatchError, match=r"controls\.random\.name"):
+        check(study, as_started(named, study))
+
+
+def test_a_study_with_controls_and_a_new_one_keep_them(study: Store, tmp_path: Path) -> None:
+    searched = with_default_controls()
+    assert as_started(searched, Store(str(tmp_path / "none"))) == searched
+    study.write("search_space.yaml", yaml.safe_dump(complete_document(searched)))
+    assert as_started(searched, study) == searched
+    check(study, searched)
