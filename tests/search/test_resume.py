@@ -166,9 +166,8 @@ def test_a_damaged_space_is_named(study: Store, text: str) -> None:
 
 def with_default_controls(text: str = SPACE.replace("controls: []\n", "")) -> SearchSpace:
     settings = {name: method.control.settings for name, method in METHODS.items() if method.control is not None}
-    return parse_space(
-        text, replace(KNOWN, controls=settings, soft_methods=("datm", "pad", "random_soft")), overrides=["budget.trials=6"]
-    )
+    soft = [name for name, method in METHODS.items() if method.label_kind == "soft"]
+    return parse_space(text, replace(KNOWN, controls=settings, soft_methods=soft), overrides=["budget.trials=6"])
 
 
 def test_a_study_of_a_version_without_controls_goes_on_without_them(study: Store) -> None:
