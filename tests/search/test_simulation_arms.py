@@ -112,7 +112,8 @@ def test_right_is_the_arm_and_its_ipc() -> None:
 
 
 def test_the_measures_of_two_races() -> None:
-    """Costs of 2 and 8 against 1 and 1: geometric mean 4, sum 5."""
+    """Costs of 2 and 8 against 1 and 1: geometric mean 4, sum 5. Of differences 0 and -1 the mean is -0.5, and the standard
+    deviation 0.5: 1.96 * 0.5 / sqrt(2) = 0.693."""
     races = DECIDABLE[:2]
     told = [found_at(race.best, race.smallest_certifiable) for race in races]
     rows = [dataclasses.replace(told[0], search_cost=2.0), found_at(None, None, cost=8.0)]
@@ -121,6 +122,8 @@ def test_the_measures_of_two_races() -> None:
     assert (score.cost_ratio, score.mean_cost_ratio) == (pytest.approx(4.0), 5.0)
     assert (score.mean_trials, score.control_fraction) == (4.0, 0.25)
     assert score.right_lower < 0.5 < score.right_upper
+    pairs = (score.right_minus_told, score.right_minus_told_lower, score.right_minus_told_upper)
+    assert pairs == pytest.approx((-0.5, -1.193, 0.193), abs=1e-3)
 
 
 def test_a_race_ends_when_its_cost_is_spent() -> None:

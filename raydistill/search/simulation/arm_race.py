@@ -76,6 +76,12 @@ class RaceScore(Config):
     right_lower: float
     """Lower end of the two-sided 95 % Clopper-Pearson interval of `right_fraction`; `right_upper` is the upper end."""
     right_upper: float
+    right_minus_told: float
+    """`right_fraction` minus that of `told` with the same budget."""
+    right_minus_told_lower: float
+    """Lower end of its 95 % interval over problems, in pairs, by the normal distribution; `right_minus_told_upper` is the upper
+    end."""
+    right_minus_told_upper: float
     right_where_method_fraction: float | None
     """`right_fraction` where a method is the best arm."""
     right_where_control_fraction: float | None
@@ -199,6 +205,10 @@ def measure_race(
     pairs = [(p, f) for p, f in zip(problems, found, strict=True) if p.smallest_certifiable is not None]
     rights = [is_right(p, f) for p, f in pairs]
     right = stats.binomtest(sum(rights), max(1, len(rights))).proportion_ci(0.95, method="exact")
+    of_told = [is_right(p, t) for p, t in zip(problems, told, strict=True) if p.smallest_certifiable is not None]
+    differences = [float(r) - float(t) for r, t in zip(rights, of_told, strict=True)]
+    more = statistics.mean(differences) if differences else 0.0
+    half_width = float(stats.norm.ppf(0.975)) * statistics.pstdev(differences or [0.0]) / math.sqrt(max(1, len(differences)))
     wrong = sum(f.is_false for f in found)
     false = stats.binomtest(wrong, len(found)).proportion_ci(0.95, method="exact")
     off = [abs(math.log(f.ipc / p.smallest_certifiable)) for p, f in pairs if f.ipc and p.smallest_certifiable]
@@ -211,6 +221,9 @@ def measure_race(
         right_fraction=sum(rights) / max(1, len(rights)),
         right_lower=float(right.low),
         right_upper=float(right.high),
+        right_minus_told=more,
+        right_minus_told_lower=more - half_width,
+        right_minus_told_upper=more + half_width,
         right_where_method_fraction=statistics.mean(of_methods) if of_methods else None,
         right_where_control_fraction=statistics.mean(of_controls) if of_controls else None,
         arm_fraction=sum(has_right_arm(p, f) for p, f in pairs) / max(1, len(pairs)),
