@@ -146,7 +146,7 @@ class ConstrainedRaceByGP(ConstrainedRace):
     """The same with Optuna's Gaussian process: arm and IPC together, an arm's own hyper-parameters at random, as Optuna does."""
 
     def _sampler(self, seed: int) -> BaseSampler:
-        return GPSampler(seed=seed, n_startup_trials=max(5, len(self._competitors)))
+        return GPSampler(seed=seed, n_startup_trials=max(5, len(self._competitors)), warn_independent_sampling=False)
 
 
 class PenalisedRaceWithAsha(ConstrainedRace, PenalisedWithAsha):
