@@ -85,19 +85,26 @@ def bench_unroll(
 
 @app.command("solver", epilog=example("bench solver --problems 10 --trials 12"))
 def bench_solver(
+    context: typer.Context,
     problems: Annotated[int, typer.Option(min=1, help="Number of made-up problems; the first n are always the same.")] = 210,
     trials: Annotated[str, typer.Option(help="Budgets, separated by commas.")] = "12,24,48",
     workers: Annotated[int, typer.Option(min=1, max=64, help="Trials at once.")] = 1,
     strategies: Annotated[str, typer.Option(help="Separated by commas; by default all but the slow constrained-gp.")] = "",
     confirmations: Annotated[str, typer.Option(help="Orders of the confirmation: descending, ascending.")] = "descending",
+    arms: Annotated[bool, typer.Option("--arms", help="Problems with 3 to 6 methods and controls, not one method.")] = False,
     suffix: TableFormat = "md",
 ) -> None:
     """Compare ways to search on made-up problems with a known answer. Trains nothing."""
     with exit_codes("Interrupted."):
-        from raydistill.bench.solver import bench_solvers
+        from raydistill.bench.solver import bench_races, bench_solvers
         from raydistill.report.rendering import render
         from raydistill.report.tables import score_frame
 
+        if arms:
+            refuse_beside(context, "--arms", "confirmations")
+            races = bench_races(strategies=listed(strategies), problems=problems, budgets=listed(trials), workers=workers)
+            typer.echo(render(score_frame(races), suffix), nl=False)
+            return
         scores = bench_solvers(
             strategies=listed(strategies),
             confirmations=listed(confirmations),

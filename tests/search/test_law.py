@@ -61,3 +61,42 @@ def test_cold_draws_are_the_mean() -> None:
     model = law_of([seen(0, 10, 0.05)])
     law, coefficients = model.draw(np.random.default_rng(0), heat=0.0)
     assert coefficients == pytest.approx(law.mean)
+
+
+def of_arm(own: list[Seen], others: list[Seen]) -> LawModel:
+    return LawModel(own, ordered=[], margin=0.02, anchor=10, others=others)
+
+
+def other_arm(floor: float, b: float) -> list[Seen]:
+    return [seen(i, k, floor + b / k**0.5, (0.2, 0.9)) for i, k in enumerate((4, 9, 25, 64, 100, 400) * 4)]
+
+
+def expected(model: LawModel, ipc: int) -> float:
+    law = model.likeliest
+    return float(0.02 * (law.mean[0] + law.mean[1] * (10 / ipc) ** law.exponent))
+
+
+def test_an_arm_without_trials_begins_at_the_law_of_the_others() -> None:
+    """0.004 + 0.1 / sqrt(25) = 0.024, whatever the places of the others."""
+    assert expected(of_arm([], other_arm(0.004, 0.1)), 25) == pytest.approx(0.024, rel=0.15)
+
+
+def test_an_arm_without_trials_is_less_certain_than_the_others() -> None:
+    told = other_arm(0.004, 0.1)
+    own = law_of([seen(s.number, s.ipc, s.gap) for s in told])
+    assert of_arm([], told).floor()[1] > 2 * own.floor()[1]
+
+
+def test_an_arm_with_trials_stands_on_its_own() -> None:
+    """Its own law is 0.002 + 0.03 / sqrt(k), 0.008 at 25; the others' would be 0.044."""
+    own = [seen(i, k, 0.002 + 0.03 / k**0.5) for i, k in enumerate((4, 9, 25, 64) * 4)]
+    assert expected(of_arm(own, other_arm(0.004, 0.2)), 25) == pytest.approx(0.008, rel=0.1)
+
+
+def test_others_without_a_gap_say_nothing() -> None:
+    assert of_arm([], [seen(0, 10, None)]).floor() == law_of([]).floor()
+
+
+def test_where_the_others_have_a_high_floor_so_has_the_first_guess() -> None:
+    """A floor of 0.03 raises the guess of 0.006."""
+    assert of_arm([], other_arm(0.03, 0.1)).floor()[0] > 2 * law_of([]).floor()[0]

@@ -10,7 +10,7 @@ from made_up import AIM
 
 from raydistill.core.lossless import smallest_margin
 from raydistill.search.law import Seen
-from raydistill.search.proposal import Aim, Field, propose
+from raydistill.search.proposal import Aim, Field, lossy_trials, propose, propose_lossy
 
 FIELD = Field(options=(1, 3), lowest=1, highest=100)
 
@@ -80,3 +80,57 @@ def test_the_planned_aim_has_the_confirmations_half_width() -> None:
     assert aim.lossy_width == smallest_margin(250, 3, 0.95)
     assert aim.target == 0.02 - aim.half_width
     assert aim.shift_deviation == pytest.approx(0.00856, abs=1e-5)
+
+
+ONE = Field(options=(), lowest=1, highest=100)
+
+
+def below(seen: list[Seen], field: Field = ONE) -> tuple[tuple[float, ...], int] | None:
+    return propose_lossy(seen, field, AIM, np.random.default_rng(0))
+
+
+def read(number: int, ipc: int, gap: float) -> Seen:
+    return Seen(number=number, place=(), ipc=ipc, gap=gap, is_finished=True)
+
+
+def test_the_ipc_that_is_to_be_shown_lossy_is_the_largest_that_can_be() -> None:
+    """0.12 / sqrt(k) is at the margin plus 0.005 for k = 23.04, and 36 is the smallest within the margin."""
+    found = below(KNOWN)
+    assert found is not None
+    assert found[1] == pytest.approx(23, abs=2)
+
+
+def test_an_ipc_that_was_read_and_is_not_lossy_is_passed_over() -> None:
+    """At 21, 0.021 is above the margin, but not by 0.005."""
+    found = below([*KNOWN, read(40, 21, 0.021)])
+    assert found is not None
+    assert found[1] <= 20
+
+
+def test_where_the_edge_is_shown_there_is_nothing_to_show() -> None:
+    """At 35, right below the candidate of 36, a gap of 0.03 is lossy."""
+    assert below([*KNOWN, read(40, 35, 0.03)]) is None
+
+
+def test_a_lossless_lowest_ipc_leaves_nothing_to_show() -> None:
+    assert below([read(n, 1, 0.001) for n in range(4)]) is None
+
+
+def test_the_lossy_trial_is_at_the_best_place_known() -> None:
+    """gap = 0.06 * (1 + 4 (x - 0.3)^2) / sqrt(k)."""
+    places = np.random.default_rng(1).uniform(size=40)
+    seen = [
+        Seen(number=i, place=(float(x),), ipc=k, gap=0.06 * (1 + 4 * (x - 0.3) ** 2) / math.sqrt(k), is_finished=True)
+        for i, (x, k) in enumerate(zip(places, (9, 16, 25, 49) * 10, strict=True))
+    ]
+    found = below(seen, Field(options=(1,), lowest=1, highest=100))
+    assert found is not None
+    assert found[0][0] == pytest.approx(0.3, abs=0.1)
+
+
+def test_the_last_part_of_a_budget_is_for_showing_a_smaller_ipc_lossy() -> None:
+    """15 % of 20 are the trials from 17 on."""
+    field, aim = ONE, AIM
+    asks = [propose(KNOWN, field, aim, number=n, budget=20, generator=np.random.default_rng(n))[1] for n in (16, 17, 19)]
+    assert lossy_trials(20) == 3
+    assert asks[0] > 36 > max(asks[1:])

@@ -51,7 +51,11 @@ class Outcome:
 class Problem:
     """One simulated problem; its number determines everything about it."""
 
-    def __init__(self, number: int) -> None:
+    is_distilled = True
+    """Whether a trial distils, so that it has a half-way reading and may be stopped there."""
+
+    def __init__(self, number: int, confidence: float = CONFIDENCE) -> None:
+        """Draw a problem; `confidence` is that of its confirmation."""
         draw = np.random.default_rng([number, 0])
         self.number = number
         self.shape = SHAPES[number % len(SHAPES)]
@@ -68,7 +72,7 @@ class Problem:
         deviation = math.hypot(
             self.image_deviation, self.network_deviation * math.sqrt(1 / CONFIRM_NETWORKS + 1 / BASELINE_NETWORKS)
         )
-        self.half_width = float(stats.norm.ppf(CONFIDENCE)) * deviation
+        self.half_width = float(stats.norm.ppf(confidence)) * deviation
         self.smallest_certifiable = self._smallest(self.margin - self.half_width - self.confirm_shift - self.baseline_shift)
         """The smallest IPC whose best gap, measured on the confirm images, plus the half-width is within the margin; or None."""
         self._unit = self.smallest_certifiable or self._scale
@@ -109,9 +113,9 @@ class Problem:
         half_way = HALF_WAY_EXCESS * true_gap + shift + self.network_deviation * half_way_noise
         reading = true_gap + shift + self.network_deviation / math.sqrt(NETWORKS) * noise
         is_out_of_memory = ipc > self._memory_limit
-        has_failed = is_out_of_memory or luck < CRASHES or bool(place[0] > self._diverges_above)
+        has_failed = is_out_of_memory or luck < CRASHES or bool(np.any(place[:1] > self._diverges_above))
         # As in a real trial: a hopeless trial stops half-way.
-        is_stopped = half_way > 2 * self.margin
+        is_stopped = self.is_distilled and half_way > 2 * self.margin
         part = 0.1 if is_out_of_memory else 0.5 if has_failed or is_stopped else 1.0
         return Outcome(
             gap=None if has_failed else half_way if is_stopped else reading,
@@ -129,7 +133,11 @@ class Problem:
         return float(true_gap + self.confirm_shift + self.baseline_shift + networks)
 
     def cost(self, ipc: int) -> float:
-        """Cost of a full trial, and of one confirmation, whose ten networks take about as long as a trial."""
+        """Cost of a full trial."""
+        return self.reading_cost(ipc)
+
+    def reading_cost(self, ipc: int) -> float:
+        """Cost of one confirmation, whose ten networks take about as long as a trial."""
         return FIXED_COST + (1 - FIXED_COST) * ipc / self._unit
 
     def _draw_gap(self, draw: np.random.Generator) -> None:

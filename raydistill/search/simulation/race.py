@@ -8,7 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from scipy import stats
@@ -31,6 +31,7 @@ STRATEGIES: dict[str, Callable[[Task], Strategy]] = {
     "constrained-gp": ConstrainedGP,
     "step-down": StepDown,
 }
+T = TypeVar("T")
 NEAR = 1.25
 """A claimed IPC within this factor of the smallest certifiable IPC is a hit."""
 
@@ -85,27 +86,61 @@ class Score(Config):
     """Run time of the simulation."""
 
 
-def run_trials(problem: Problem, strategy: Strategy, budget: int, workers: int) -> list[Trial]:
-    """Run a search; returns its trials in the order in which they ended. A trial takes its cost times a random factor."""
-    ended: list[Trial] = []
-    running: list[tuple[float, int, Trial]] = []
+def at_once(
+    start: Callable[[int], T | None],
+    end: Callable[[T], None],
+    cost: Callable[[T], float],
+    *,
+    seed: int,
+    budget: int,
+    workers: int,
+) -> list[T]:
+    """Run trials side by side; returns them in the order in which they ended. A trial takes its cost times a random factor.
+
+    Args:
+        start: starts the trial of a number; None to wait for a running one, or to end if none runs.
+        end: told each trial when it ends.
+        cost: of a trial.
+        seed: of the random factors.
+        budget: number of trials.
+        workers: trials at the same time.
+    """
+    ended: list[T] = []
+    running: list[tuple[float, int, T]] = []
     now, number = 0.0, 0
     while True:
-        while len(running) < workers and number < budget and (asked := strategy.ask(number)) is not None:
-            trial = _run(problem, strategy, number, *asked)
-            delay = float(np.random.default_rng([problem.number, 4, number]).lognormal(0, 0.3))
-            heapq.heappush(running, (now + trial.outcome.cost * delay, number, trial))
+        while len(running) < workers and number < budget and (trial := start(number)) is not None:
+            delay = float(np.random.default_rng([seed, 4, number]).lognormal(0, 0.3))
+            heapq.heappush(running, (now + cost(trial) * delay, number, trial))
             number += 1
         if not running:
             return ended
         now, _, trial = heapq.heappop(running)
-        strategy.tell(trial.seen)
+        end(trial)
         ended.append(trial)
 
 
-def _run(problem: Problem, strategy: Strategy, number: int, place: tuple[float, ...], ipc: int) -> Trial:
+def run_trials(problem: Problem, strategy: Strategy, budget: int, workers: int) -> list[Trial]:
+    """Run a search; returns its trials in the order in which they ended."""
+
+    def start(number: int) -> Trial | None:
+        asked = strategy.ask(number)
+        return None if asked is None else run_trial(problem, strategy.stops, number, *asked)
+
+    return at_once(
+        start,
+        lambda trial: strategy.tell(trial.seen),
+        lambda trial: trial.outcome.cost,
+        seed=problem.number,
+        budget=budget,
+        workers=workers,
+    )
+
+
+def run_trial(problem: Problem, stops: Callable[[int, float], bool], number: int, place: tuple[float, ...], ipc: int) -> Trial:
+    """Run a trial; `stops` says whether the strategy stops it after its half-way reading."""
     outcome = problem.run(number, np.array(place), ipc)
-    if outcome.is_finished and strategy.stops(number, outcome.half_way):
+    if problem.is_distilled and outcome.is_finished and stops(number, outcome.half_way):
         outcome = replace(outcome, gap=outcome.half_way, is_finished=False, cost=outcome.cost / 2)
     seen = Seen(
         number=number,
@@ -123,7 +158,7 @@ def descending(problem: Problem, trials: Sequence[Trial]) -> tuple[Trial | None,
     by_number = {trial.seen.number: trial for trial in trials}
     claim, cost = None, 0.0
     for rung in ladder(_rungs(trials), problem.margin):
-        cost += problem.cost(rung.ipc)
+        cost += problem.reading_cost(rung.ipc)
         if not _holds(problem, by_number[rung.number]):
             break
         claim = by_number[rung.number]
@@ -135,7 +170,7 @@ def ascending(problem: Problem, trials: Sequence[Trial]) -> tuple[Trial | None, 
     by_number = {trial.seen.number: trial for trial in trials}
     cost = 0.0
     for rung in sorted(rung for rung in _rungs(trials) if rung.gap <= problem.margin):
-        cost += problem.cost(rung.ipc)
+        cost += problem.reading_cost(rung.ipc)
         if _holds(problem, by_number[rung.number]):
             return by_number[rung.number], cost
     return None, cost
