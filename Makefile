@@ -15,8 +15,8 @@ export RAY_USAGE_STATS_ENABLED := 0
 help:            ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-demo: $(INSTALLED)  ## install once, then search the embedded digits for their smallest lossless set
-	$(BIN)/raydistill search digits_datadam
+demo: $(INSTALLED)  ## install once, then race two methods against real images on the embedded digits
+	$(BIN)/raydistill search digits
 
 install: $(INSTALLED)  ## install the package into .venv, if pyproject.toml changed since
 
