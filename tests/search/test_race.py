@@ -167,6 +167,27 @@ def test_the_same_history_gives_the_same_asks_after_a_restart(tmp_path: Path, sa
     assert asks(tmp_path / "a", 0) == asks(tmp_path / "b", 6)
 
 
+@pytest.mark.ray
+def test_ray_and_one_process_race_to_the_same_finding(tmp_path: Path) -> None:
+    """A worker does not have this process's short recipe, so both take one that is in the package."""
+    from raydistill.search.on_ray.executor import RayExecutor
+
+    searched = race("resources.max_concurrent_trials=1", "evaluation.recipe=plain")
+    search(tmp_path / "local", searched)
+    run_search(searched, Store(str(tmp_path / "ray")), workplace(executor=RayExecutor(None, searched.resources)))
+    local, on_ray = (
+        {
+            record["config"]["ask_number"]: (record["trial_id"], record["images_sha256"], record["readings"])
+            for path in (tmp_path / where).glob("race/trials/*/record.json")
+            for record in [json.loads(path.read_text())]
+        }
+        for where in ("local", "ray")
+    )
+    assert local == on_ray
+    findings = [json.loads((tmp_path / where / "race" / "result.json").read_text())["finding"] for where in ("local", "ray")]
+    assert findings[0] == findings[1]
+
+
 def test_a_study_of_an_older_version_continues_without_controls(tmp_path: Path) -> None:
     """Such a study's space names no controls and no sampler."""
     alone = [line for line in SPACE.splitlines() if "long" not in line]
