@@ -211,9 +211,12 @@ def _words(
         return f"{what}; the study has no controls, so whether real images would do as well is not known", None
     if claim == "not_needed":
         assert rival is not None
-        other = "no distilled set" if best is None else f"the smallest distilled set, {_described(best)},"
-        shown = f"{other} is shown to be lossless" if best is None else f"{other} is lossless too, and no smaller"
-        return f"distilling is not needed: {_described(rival)} is lossless, and it learns nothing; {shown}", None
+        other = (
+            "no distilled set is shown to be lossless"
+            if best is None
+            else f"the smallest distilled set shown to be lossless is {_described(best)}"
+        )
+        return f"distilling is not needed: {_described(rival)} is lossless, and it learns nothing; {other}", None
     larger = (
         "no control is shown to be lossless at any IPC tried"
         if rival is None
