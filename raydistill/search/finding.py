@@ -36,6 +36,9 @@ from raydistill.spaces.units import points
 from raydistill.storage.record import Claim, ControlAt, Finding, GapBounds, Smallest, TrialRecord
 from raydistill.trial.baseline import Baseline
 
+MOST_MORE = 50
+"""Times as many draws and images as there are, beyond which a number is no advice."""
+
 
 class Evidence(NamedTuple):
     """What the confirm images say, in the order in which it was asked."""
@@ -257,6 +260,8 @@ def _what_would_decide(control: ControlAt, goal: GoalConfig) -> str:
     if room <= 0:
         return f"{gap}, within the margin: more trials of {control.arm} may show it lossless at that IPC"
     more = ((interval.gap - interval.lower) / room) ** 2
+    if more > MOST_MORE:
+        return f"{gap}, so close to the margin that no practical number of draws and images decides it at that IPC"
     draws, images = math.ceil(interval.networks * more), math.ceil(interval.images * more)
     return (
         f"{gap}, above the margin: if it stays, about {draws} confirm_networks with {images} confirm images would show it lossy"

@@ -147,6 +147,11 @@ def test_not_shown_says_which_control_stands_in_the_way_and_what_would_decide() 
     )
     assert finding.decides is not None
     assert finding.decides.startswith("its mean gap over 4 draws is 2.50 points, above the margin: if it stays, about 1")
+    close = found([DATADAM_10], [], [drawn("random", 10, 0.0201)])
+    assert close.decides == (
+        "its mean gap over 4 draws is 2.01 points, so close to the margin that no practical number of draws and images decides "
+        "it at that IPC"
+    )
     within = found([DATADAM_10], [], [drawn("random", 10, 0.018)])
     assert within.decides == (
         "its mean gap over 4 draws is 1.80 points, within the margin: more trials of random may show it lossless at that IPC"
