@@ -25,7 +25,7 @@ SMALL: dict[str, Any] = {
     "budget": {"trials": 2},
 }
 """A space whose trials take a moment on digits."""
-FIXED = ["ipc=3", "method.lr_images=1.0", "evaluation.recipe=plain", "evaluation.networks=2"]
+FIXED = ["ipc=3", "method.lr_images=0.1", "evaluation.recipe=plain", "evaluation.networks=2"]
 """Overrides that leave it without ranges."""
 
 

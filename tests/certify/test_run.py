@@ -374,6 +374,8 @@ def test_controls_follow_from_the_label_kind_of_the_set(study: Store, monkeypatc
     random = METHODS["random"]
     control = Control(label_kinds=frozenset({"soft"}), draws=2, settings=lambda winner: {"power": winner.attention_power})
     monkeypatch.setitem(METHODS, "random_soft", Method(SoftConfig, random.distill, label_kind="soft", control=control))
+    for name in ("k_center_soft", "herding_soft", "k_means_soft", "k_means_medoids_soft"):
+        monkeypatch.delitem(METHODS, name)
     winner = candidate.find_candidate(study, TrialChoice(), None).config
     hard, soft = ([arm.name for arm in plan_arms(winner, kind)] for kind in ("hard", "soft"))  # type: ignore[arg-type]
     assert hard == ["full", "set", *["random"] * 5, "k_center", "herding", "k_means", "k_means_medoids"]

@@ -119,9 +119,11 @@ def test_the_search_of_own_images_in_the_readme_runs(tmp_path: Path, monkeypatch
         for index in range(60):
             pixels = generator.normal(level, 25, (34, 40)).clip(0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / "my_images" / name / f"{index}.png")
-    (line,) = re.findall(r"^raydistill (search image_folder_datadam .*)$", README, flags=re.MULTILINE)
+    (line,) = re.findall(r"^raydistill (search image_folder .*)$", README, flags=re.MULTILINE)
     words = shlex.split(line.replace("/home/me", str(tmp_path)))
-    more = [*SHORT, "budget.trials=1", "ipc.high=3", "method.random_inits.low=2", "method.random_inits.high=3"]
+    shared = [override for override in SHORT if not override.startswith("method.")]
+    methods = [f"methods.{name}.{field}" for name in ("datadam", "dm") for field in ("random_inits=2", "batch_real=8")]
+    more = [*shared, *methods, "budget.trials=3", "ipc.high=3", "controls=[random]"]
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, [*words, "--local", *(word for override in more for word in ("--set", override))])
     assert result.exit_code == 0, result.output
