@@ -50,11 +50,13 @@ def known(data_root: DataRoot) -> Known:
     from raydistill.core.recipes import EPOCH_RECIPES, RECIPES
     from raydistill.data.splits import NAMES, data_facts
     from raydistill.methods import METHODS, method_configs
+    from raydistill.methods.soft_coreset import of_the_same_experts
 
     return Known(
         methods=method_configs(),
         soft_methods=[name for name, method in METHODS.items() if method.label_kind == "soft"],
         expert_labelled={name: f"{name}_soft" for name in METHODS if f"{name}_soft" in METHODS},
+        experts_of=of_the_same_experts,
         controls={name: method.control.settings for name, method in METHODS.items() if method.control is not None},
         datasets=NAMES,
         recipes=RECIPES,

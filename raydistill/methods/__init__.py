@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.methods import coreset, datadam, datm, dc, dm, pad, soft_coreset, trajectory
+from raydistill.methods import coreset, datadam, datm, dc, dm, pad, soft_coreset, soft_distilled, trajectory
 from raydistill.spaces.sections import Config
 
 __all__ = ["METHODS", "Control", "Method", "method_configs"]
@@ -67,6 +67,11 @@ METHODS: dict[str, Method] = {
     ),
     "dm": Method(dm.DMConfig, dm.distill, dm.images_passed, ablations=dm.ABLATIONS),
     "dc": Method(dc.DCConfig, dc.distill, dc.images_passed, ablations=dc.ABLATIONS),
+    "datadam_soft": Method(
+        soft_distilled.DataDAMSoftConfig, soft_distilled.distill_datadam, datadam.images_passed, label_kind="soft"
+    ),
+    "dm_soft": Method(soft_distilled.DMSoftConfig, soft_distilled.distill_dm, dm.images_passed, label_kind="soft"),
+    "dc_soft": Method(soft_distilled.DCSoftConfig, soft_distilled.distill_dc, dc.images_passed, label_kind="soft"),
     "random": Method(coreset.RandomConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=5)),
     "k_center": Method(coreset.KCenterConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=1)),
     "herding": Method(coreset.HerdingConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=1)),

@@ -72,7 +72,9 @@ class Known:
     soft_methods: Collection[str] = ()
     """Methods whose sets have soft labels; all others have hard ones."""
     expert_labelled: Mapping[str, str] = field(default_factory=dict)
-    """By a control with hard labels: the control of the same images with soft labels by experts (`labels: experts`)."""
+    """By a method or control with hard labels: the one whose same images have soft labels by experts (`labels: experts`)."""
+    experts_of: Callable[[Any], Mapping[str, Any]] = lambda method: {}
+    """From the config of a method that reads experts: the fields of the same experts."""
     controls: Mapping[str, Callable[[Any], Mapping[str, Any]]] = field(default_factory=dict)
     """Methods that are controls, in the order in which they are listed: from the config of a method of the same label kind, the
     fields that the control has in a race with it."""
@@ -244,7 +246,7 @@ class _SpaceParser:
 
     def _arms(self) -> list[_Read]:
         """What was read of each method and each control, without those whose method is not known."""
-        read = [one for entry in self._methods() if (one := self._read(entry)) is not None]
+        read = self._read_methods()
         kinds = {one.entry.raw["name"] in self.known.soft_methods for one in read}
         if len(kinds) > 1:
             soft = [one.entry.label for one in read if one.entry.raw["name"] in self.known.soft_methods]
@@ -258,6 +260,19 @@ class _SpaceParser:
         read += [one for entry in controls if (one := self._read(entry)) is not None]
         self._labels(read)
         return read
+
+    def _read_methods(self) -> list[_Read]:
+        """What was read of each method; those with labels by experts take the experts of the first method that reads some."""
+        entries = self._methods()
+        found = [None if "labels" in entry.raw else self._read(entry) for entry in entries]
+        settings = (one.model.model_validate(one.values) for one in found if one is not None and one.values is not None)
+        expert = next((config for config in settings if "experts" in type(config).model_fields), None)
+        for place, entry in enumerate(entries):
+            if "labels" in entry.raw:
+                raw = self._with_expert_labels(entry.path, entry.raw, expert)
+                label = str(raw.get("name")) if entry.label == entry.raw.get("name") else entry.label
+                found[place] = self._read(entry._replace(raw=raw, label=label))
+        return [one for one in found if one is not None]
 
     def _methods(self) -> list[_Entry]:
         """The sections of the methods: one in the short form `method`, or a list."""
@@ -305,7 +320,7 @@ class _SpaceParser:
             if not isinstance(section, dict):
                 self._no_name("controls", item)
                 continue
-            section = self._with_expert_labels(section, settings)
+            section = self._with_expert_labels(f"controls.{label_of(section)}", section, settings)
             name = section.get("name")
             if isinstance(item, str) and name in fitting and settings is not None:
                 section = self._filled(item, settings)
@@ -325,21 +340,21 @@ class _SpaceParser:
                 entries.append(entry)
         return entries
 
-    def _with_expert_labels(self, section: dict[str, Any], method: Config | None) -> dict[str, Any]:
-        """The section with `labels: experts` as the control with soft labels that it means.
+    def _with_expert_labels(self, path: str, section: dict[str, Any], method: Config | None) -> dict[str, Any]:
+        """The section with `labels: experts` as that of the method or control with soft labels that it means.
 
         Its experts are those of the race's method where that reads experts, otherwise those that the section gives.
         """
         if "labels" not in section:
             return section
         rest = {key: value for key, value in section.items() if key != "labels"}
-        name, path = str(section.get("name")), f"controls.{label_of(section)}"
+        name = str(section.get("name"))
         if section["labels"] != "experts":
             self._add(
                 f"{path}.labels", f"given {shown(section['labels'])}; allowed: experts; leave it out for the images' own labels"
             )
         elif name not in self.known.expert_labelled:
-            self._add(f"{path}.labels", f"{name} has no such form; controls that have: {listed(self.known.expert_labelled)}")
+            self._add(f"{path}.labels", f"{name} has no such form; these have one: {listed(self.known.expert_labelled)}")
         else:
             soft = self.known.expert_labelled[name]
             is_read = method is not None and "experts" in type(method).model_fields
@@ -349,7 +364,7 @@ class _SpaceParser:
                     f"{path}.labels",
                     f"{why}: add experts: 10, expert_epochs: 20 and what else they need, or race a method like datm",
                 )
-            filled = self._filled(soft, method) if method is not None and is_read else {}
+            filled = {"name": soft, **self.known.experts_of(method)} if method is not None and is_read else {}
             return {**filled, **rest, "name": soft}
         return rest
 

@@ -56,7 +56,7 @@ def schema_of(known: Known) -> Schema:
         "methods": {
             "type": "array",
             "minItems": 1,
-            "items": {"anyOf": [_labelled(_method(known.methods[name], definitions)) for name in racing]},
+            "items": {"anyOf": [_entry(known, name, definitions) for name in racing]},
             "description": "The methods that race, instead of one under `method`; a method named twice needs labels.",
         },
         "controls": {
@@ -64,7 +64,7 @@ def schema_of(known: Known) -> Schema:
             "items": {
                 "anyOf": [
                     {"type": "string", "enum": sorted(known.controls)},
-                    *(_control(known, name, definitions) for name in sorted(known.controls)),
+                    *(_entry(known, name, definitions) for name in sorted(known.controls)),
                 ]
             },
             "description": "What the methods have to beat; by default every control with such labels, and [] for none.",
@@ -108,8 +108,11 @@ def _method(model: type[BaseModel], definitions: Schema) -> Schema:
     return section
 
 
-def _control(known: Known, name: str, definitions: Schema) -> Schema:
-    """A control's section; one that has a form with soft labels takes `labels: experts`, and the fields of those experts."""
+def _entry(known: Known, name: str, definitions: Schema) -> Schema:
+    """The section of a method or a control in a list.
+
+    One that has a form with soft labels takes `labels: experts`, and the fields of those experts.
+    """
     section = _method(known.methods[name], definitions)
     if name not in known.expert_labelled:
         return _labelled(section)

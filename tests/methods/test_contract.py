@@ -53,6 +53,8 @@ SHORT: dict[str, list[dict[str, Any]]] = {
     ],
     "pad": [{**EXPERTS, **TRAJECTORY, "score_networks": 1, "score_epochs": 1, "expert_all_from_epoch": 2}],
     **{f"{name}_soft": [EXPERTS] for name in ("random", "k_center", "herding", "k_means", "k_means_medoids")},
+    **{f"{name}_soft": [{**EXPERTS, "random_inits": 4, "batch_real": 8}] for name in ("datadam", "dm")},
+    "dc_soft": [{**EXPERTS, "random_inits": 2, "steps_per_init": 2, "model_steps": 2, "batch_real": 8}],
     "dm": [{"random_inits": 6, "batch_real": 8}],
     "k_means": [{}, {"space": "features"}],
     "k_means_medoids": [{}, {"space": "features"}],

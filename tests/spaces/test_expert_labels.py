@@ -54,6 +54,25 @@ def test_a_control_with_experts_of_its_own_keeps_them() -> None:
     assert space.controls[0].template["method"]["experts"] == 7
 
 
+def test_a_method_with_expert_labels_races_with_soft_labels_by_the_same_experts() -> None:
+    dm = {"name": "dm", "labels": "experts", "batch_real": 16, "lr_images": {"low": 0.1, "high": 10.0, "log": True}}
+    space = parse(methods=[dm, DATM])
+    labels = [arm.label for arm in space.methods]
+    assert labels == ["dm_soft", "datm"]
+    section = space.arm("dm_soft").template["method"]
+    assert (section["name"], section["batch_real"], section["experts"], section["expert_epochs"]) == ("dm_soft", 16, 3, 20)
+    assert set(space.arm("dm_soft").ranges) == {"ipc", "method.lr_images"}
+    assert {arm.label for arm in space.controls} >= {"random_soft", "k_means_soft"}
+
+
+def test_a_method_alone_with_expert_labels_brings_its_experts() -> None:
+    space = parse(method={"name": "datadam", "labels": "experts", "experts": 4, "expert_epochs": 5})
+    assert space.arms[0].label == "datadam_soft"
+    assert {arm.template["method"]["experts"] for arm in space.arms} == {4}
+    said = refused(method={"name": "datadam", "labels": "experts"})
+    assert "method.labels: experts, but no method of the race reads experts and this section names none" in said
+
+
 def test_expert_labels_without_experts_are_refused() -> None:
     said = refused(method={"name": "dm", "batch_real": 16}, controls=[{"name": "random", "labels": "experts"}])
     assert "controls.random.labels: experts, but no method of the race reads experts and this section names none" in said
