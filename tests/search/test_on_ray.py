@@ -173,7 +173,7 @@ def test_a_lost_process_is_run_again_to_the_same_record(with_baseline: Path, loc
     told = Kills(1)
     search(with_baseline, "budget.trials=1", watcher=told)
     assert records(with_baseline)[0] == records(locally)[0]
-    (note,) = [note for note in told.all("note") if note.startswith("trial 0")]
+    (note,) = [note for note in told.all("note") if note.startswith("trial 0") and "is run again" in note]
     assert "is run again from its checkpoint" in note
 
 

@@ -60,7 +60,9 @@ def bridge(tmp_path: Path) -> Iterator[Bridge]:
 
 
 def test_an_ask_goes_out_as_text_and_then_there_is_no_more(bridge: Bridge) -> None:
-    assert bridge.suggested == {"cpus": 1, "trial_id": bridge.config.trial_id, "trial": bridge.config.canonical_json()}
+    chosen = ["ipc", "method.init", "method.lr_images", "method.random_inits"]
+    trial = bridge.config.canonical_json()
+    assert bridge.suggested == {"cpus": 1, "trial_id": bridge.config.trial_id, "trial": trial, "chosen": chosen}
     assert bridge.searcher.suggest("t1") == "FINISHED"
     assert bridge.told.all("asked") == [0]
 
