@@ -1,4 +1,4 @@
-"""Chooses the arm of the next trial of a race, with its place and IPC, by expected gain for its cost. Pure numpy.
+"""Chooses the arm of the next trial, with its place and IPC, by expected gain for its cost. Pure numpy.
 
 Each arm has a law of its own (`law`), and takes its first guess from the others. The first trials give each arm one, the controls
 before the methods: they cost little, and tell the methods where to begin. After that each arm proposes a place and an IPC as in
@@ -69,10 +69,7 @@ def choose(
     def proposal(competitor: Competitor) -> Choice:
         others = [s for label, trials in by_label.items() if label != competitor.label for s in trials]
         own = by_label[competitor.label]
-        # The budget is that of all arms; the end of the race is chosen below, and not by each arm for itself.
-        place, ipc = propose(
-            own, competitor.field, aim, number=number, budget=budget, generator=generator, others=others, is_lossy_wanted=False
-        )
+        place, ipc = propose(own, competitor.field, aim, number=number, budget=budget, generator=generator, others=others)
         return Choice(label=competitor.label, place=place, ipc=ipc)
 
     first = sorted(competitors, key=lambda c: not c.is_control)
@@ -87,6 +84,14 @@ def choose(
     gains = [math.log(smallest / p.ipc) for p in proposals]
     worth = [gain / (1 + cost / mean) if gain > 0 else gain for gain, cost in zip(gains, work, strict=True)]
     return proposals[int(np.argmax(worth))]
+
+
+def choose_alone(
+    seen: Sequence[Seen], field: Field, aim: Aim, number: int, budget: int, generator: np.random.Generator
+) -> Choice:
+    """The next trial of a single arm, without a label; arguments as in `choose`."""
+    alone = Competitor(label="", is_control=False, field=field, work=lambda place, ipc: 0.0)
+    return choose({"": seen}, [alone], aim, number=number, budget=budget, generator=generator)
 
 
 def _smallest(seen: Mapping[str, Sequence[Seen]], competitors: Sequence[Competitor], aim: Aim) -> int:

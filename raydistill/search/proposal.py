@@ -135,7 +135,6 @@ def propose(
     budget: int,
     generator: np.random.Generator,
     others: Sequence[Seen] = (),
-    is_lossy_wanted: bool = True,
 ) -> tuple[tuple[float, ...], int]:
     """The place and the IPC of the next trial.
 
@@ -147,12 +146,8 @@ def propose(
         budget: total number of trials.
         generator: random numbers of this proposal only.
         others: ended trials of the other arms of a race.
-        is_lossy_wanted: whether the last part of the budget goes to `propose_lossy`.
     """
     top = max(field.lowest, min([field.highest, *(s.ipc - 1 for s in seen if s.is_out_of_memory)]))
-    is_end = is_lossy_wanted and number >= budget - lossy_trials(budget)
-    if is_end and (below := propose_lossy(seen, field, aim, generator)) is not None:
-        return below
     if not any(s.gap is not None for s in [*seen, *others]):
         place = field.middle if number == 0 else tuple(field.anywhere(1, generator)[0].tolist())
         spread = generator.uniform(math.log(field.lowest), math.log(top))

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from raydistill.search.arm_choice import Competitor, choose
 from raydistill.search.distributions import distributions, field, from_place, parameters, to_place
 from raydistill.search.law import Seen
-from raydistill.search.proposal import Aim, propose
+from raydistill.search.proposal import Aim
 from raydistill.spaces.sections import derive_seed
 from raydistill.spaces.space import Arm, SearchSpace
 from raydistill.spaces.trial import TrialConfig
@@ -94,7 +94,7 @@ def sampler_of(space: SearchSpace, aim: Aim, number: int, work: Work) -> BaseSam
 
 
 class LawSampler(BaseSampler):
-    """The law of the gap, fitted to the study's ended trials: `proposal.propose` for one arm, `arm_choice.choose` for a race."""
+    """The law of the gap, fitted to the study's ended trials: `arm_choice.choose`, for one arm or several."""
 
     def __init__(self, space: SearchSpace, aim: Aim, number: int, work: Work) -> None:
         """A sampler for trial `number`; see `sampler_of`."""
@@ -114,11 +114,6 @@ class LawSampler(BaseSampler):
         space, number, budget = self._space, self._number, self._space.budget.trials
         generator = np.random.default_rng(derive_seed(space.seed, "solver", number))
         seen = seen_by_arm(space, study.get_trials(deepcopy=False, states=ENDED))
-        if not space.is_race:
-            arm = space.arms[0]
-            trials = seen[arm.label]
-            place, ipc = propose(trials, field(arm), self._aim, number=number, budget=budget, generator=generator)
-            return from_place(arm, place, ipc)
         competitors = [
             Competitor(label=arm.label, is_control=arm.is_control, field=field(arm), work=self._work_of(arm))
             for arm in space.arms
@@ -126,7 +121,8 @@ class LawSampler(BaseSampler):
         choice = choose(seen, competitors, self._aim, number=number, budget=budget, generator=generator)
         arm = space.arm(choice.label)
         chosen = from_place(arm, choice.place, choice.ipc)
-        return {ARM: arm.label, **{parameter_name(space, arm, path): value for path, value in chosen.items()}}
+        named = {parameter_name(space, arm, path): value for path, value in chosen.items()}
+        return {ARM: arm.label, **named} if space.is_race else named
 
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
         """Never: a parameter that the law does not know is an error of the caller."""

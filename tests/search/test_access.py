@@ -54,6 +54,9 @@ else:
 TOKEN = "0123456789abcdef" * 4
 LOOKED_FOR = "RAY_AUTH_TOKEN, then the file that RAY_AUTH_TOKEN_PATH names, then ~/.ray/auth_token"
 
+PATIENCE_SECONDS = 300
+"""For the part of a cluster that takes jobs; it comes up within seconds on a quiet machine."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cluster:
@@ -229,12 +232,16 @@ def test_a_job_runs_in_the_folder_that_was_sent_and_is_named(
 
 
 def submitted(*arguments: Any, **options: Any) -> str:
-    """A job of a cluster that has just been started: on a busy machine the part of it that takes jobs comes up last."""
+    """A job of a cluster that has just been started: on a busy machine the part of it that takes jobs comes up last.
+
+    It never comes up where another cluster of this machine holds its port, 52365: the last error says so then.
+    """
+    until = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             return submit_job(*arguments, **options)
         except ClusterError as error:
-            if "No available agent to submit job, please try again later" not in str(error):
+            if "No available agent to submit job, please try again later" not in str(error) or time.monotonic() > until:
                 raise
         time.sleep(0.2)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Protocol
 
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
 
-from raydistill.search.arm_choice import Choice, Competitor, choose
+from raydistill.search.arm_choice import Choice, Competitor, choose, choose_alone
 from raydistill.search.law import Seen
-from raydistill.search.proposal import Field, propose
+from raydistill.search.proposal import Field
 from raydistill.search.simulation.arms import Arm, RaceProblem
 from raydistill.search.simulation.strategies import Task
 from raydistill.search.simulation.with_optuna import Constrained, PenalisedWithAsha
@@ -82,9 +83,8 @@ class Told:
     def choose(self, number: int) -> Choice:
         """The proposal of a search with one arm."""
         task, best = self._task, self._best
-        generator = task.generator(number)
-        place, ipc = propose(self._seen, best.field, best.aim, number=number, budget=task.budget, generator=generator)
-        return Choice(label=best.label, place=place, ipc=ipc)
+        alone = choose_alone(self._seen, best.field, best.aim, number, task.budget, task.generator(number))
+        return replace(alone, label=best.label)
 
     def stops(self, number: int, half_way: float) -> bool:
         """Never stop a trial."""

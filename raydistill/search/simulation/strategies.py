@@ -7,8 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
+from raydistill.search.arm_choice import choose_alone
 from raydistill.search.law import Seen
-from raydistill.search.proposal import Aim, Field, propose
+from raydistill.search.proposal import Aim, Field
 from raydistill.search.simulation.problems import Problem
 
 PUBLISHED_GRID = (1, 10, 50, 100, 500, 1000)
@@ -132,8 +133,8 @@ class ByLaw:
     def ask(self, number: int) -> tuple[Place, int] | None:
         """The proposal of the real solver."""
         task = self._task
-        generator = task.generator(number)
-        return propose(self._seen, task.field, task.aim, number=number, budget=task.budget, generator=generator)
+        found = choose_alone(self._seen, task.field, task.aim, number, task.budget, task.generator(number))
+        return found.place, found.ipc
 
     def stops(self, number: int, half_way: float) -> bool:
         """Never stop a trial."""
