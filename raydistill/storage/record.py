@@ -18,6 +18,7 @@ from pydantic import ConfigDict, Field
 from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig, read_trial_config
+from raydistill.spaces.units import points
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored
 
@@ -139,6 +140,13 @@ class TrialRecord(Config):
         """Gap of the finished set; None unless finished."""
         return self.final.gap if self.final else None
 
+    def __repr__(self) -> str:
+        """The trial in a line; `model_dump` has everything."""
+        gap = "" if self.gap is None else f", gap {points(self.gap)}"
+        return f"TrialRecord({self.trial_id}: {self.arm} at IPC {self.ipc}, {self.state.replace('_', ' ')}{gap})"
+
+    __str__ = __repr__
+
 
 class GapBounds(Config):
     """A gap with its one-sided bounds, as fractions: the result of `lossless.gap_interval` in a file."""
@@ -207,6 +215,12 @@ class Finding(Config):
     """With at least this probability nothing in the finding is wrong: neither of the two sets is lossy, and, if the claim is
     needed, no control is lossless there."""
 
+    def __repr__(self) -> str:
+        """The sentence; `model_dump` has everything."""
+        return f"Finding({self.claim}: {self.sentence})"
+
+    __str__ = __repr__
+
 
 class SearchResult(Config):
     """The result of a search: `result.json`. The verdict is about the confirm images, never about the test split."""
@@ -257,6 +271,20 @@ class SearchResult(Config):
     """Bytes of the train split divided by the bytes of the winner's set."""
     seconds: float
     """Seconds of distilling and evaluating, over all trials."""
+
+    @property
+    def in_short(self) -> str:
+        """The verdict in a few words."""
+        verdict = self.verdict.replace("_", " ")
+        if self.smallest_lossless_ipc is not None:
+            return f"{verdict} at IPC {self.smallest_lossless_ipc} ({self.method})"
+        return verdict if self.largest_ipc_tried is None else f"{verdict} up to IPC {self.largest_ipc_tried}"
+
+    def __repr__(self) -> str:
+        """The result in a line; `model_dump` has everything."""
+        return f"SearchResult({self.study}: {self.in_short}; {sum(self.trials.values())} trials)"
+
+    __str__ = __repr__
 
 
 def pack_bits(correct: NDArray[np.bool_]) -> tuple[str, ...]:

@@ -1,0 +1,60 @@
+"""The scales of a chart: where a value lies between its two ends, and which values are written beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+LOG_STEPS = (1, 2, 5)
+MOST_TICKS = 7
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Axis:
+    """A scale from `low` to `high`."""
+
+    low: float
+    high: float
+    log: bool
+    ticks: tuple[float, ...]
+
+    def part(self, value: float) -> float:
+        """Where a value lies, 0 at the lower end and 1 at the upper."""
+        low, high, own = (math.log(v) if self.log else v for v in (self.low, self.high, value))
+        return (own - low) / (high - low)
+
+
+def log_axis(values: Iterable[float], *, room: float = 0.06) -> Axis:
+    """A logarithmic scale around positive values.
+
+    Args:
+        values: what is to be shown; one at least.
+        room: part of the length that is left free at each end.
+    """
+    found = list(values)
+    low, high = math.log(min(found)), math.log(max(found))
+    free = max((high - low) * room, math.log(1.3))
+    ends = math.exp(low - free), math.exp(high + free)
+    decades = range(math.floor(math.log10(ends[0])), math.ceil(math.log10(ends[1])) + 1)
+    steps = LOG_STEPS if len(decades) <= 4 else (1,)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    return Axis(low=ends[0], high=ends[1], log=True, ticks=tuple(t for t in ticks if ends[0] <= t <= ends[1]))
+
+
+def linear_axis(values: Iterable[float], *, room: float = 0.06) -> Axis:
+    """An even scale around values; `room` as in `log_axis`."""
+    found = list(values)
+    low, high = min(found), max(found)
+    free = (high - low) * room or abs(high) * 0.1 or 1.0
+    low, high = low - free, high + free
+    rough = (high - low) / MOST_TICKS
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return Axis(low=low, high=high, log=False, ticks=tuple(round(number * step, 10) for number in range(first, last + 1)))
+
+
+def plain(value: float) -> str:
+    """A number beside an axis, without needless digits."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"
