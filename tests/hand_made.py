@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from raydistill.methods.datadam import DataDAMConfig
+from raydistill.methods.configs.datadam import DataDAMConfig
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import DatasetConfig, EvaluationConfig, GoalConfig
 from raydistill.spaces.trial import TrialConfig

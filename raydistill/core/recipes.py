@@ -45,7 +45,7 @@ class Recipe:
     steps: int
     batch: int
     augmentation: str
-    """In the form that `augment.parse_operations` reads; one operation is drawn per step, its parameters per image."""
+    """In the form that `choices.parse_operations` reads; one operation is drawn per step, its parameters per image."""
     drop_at_fraction: float = 0.5
     """Fraction of the steps before the drop."""
 

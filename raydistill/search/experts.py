@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
-from raydistill.core.experts import ExpertFields
+from raydistill.core.expert_fields import ExpertFields
 from raydistill.core.recipes import Recipe, recipe_of
 from raydistill.data.splits import splits_of
 from raydistill.errors import StudyInUseError

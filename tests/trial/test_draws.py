@@ -15,7 +15,7 @@ from raydistill.core.lossless import gap_interval
 from raydistill.core.recipes import RECIPES
 from raydistill.data.splits import load_splits
 from raydistill.errors import StoreError
-from raydistill.methods.coreset import RandomConfig
+from raydistill.methods.configs.coreset import RandomConfig
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import DatasetConfig, EvaluationConfig, GoalConfig
 from raydistill.spaces.trial import TrialConfig
