@@ -50,7 +50,7 @@ def known(data_root: DataRoot) -> Known:
     from raydistill.core.recipes import EPOCH_RECIPES, RECIPES
     from raydistill.data.splits import NAMES, data_facts
     from raydistill.methods import METHODS, method_configs
-    from raydistill.methods.soft_coreset import of_the_same_experts
+    from raydistill.methods.configs.soft_coreset import of_the_same_experts
 
     return Known(
         methods=method_configs(),

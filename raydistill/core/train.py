@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from raydistill.core.augment import augment_each, parse_operations
+from raydistill.core.augment import augment_each
+from raydistill.core.choices import parse_operations
 from raydistill.core.networks import Network
 from raydistill.core.recipes import Recipe
 
