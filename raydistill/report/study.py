@@ -21,14 +21,13 @@ from raydistill.errors import StoreError
 from raydistill.report.cells import cells_of, measured_cells
 from raydistill.report.rendering import frame_of
 from raydistill.spaces.document import label_of
+from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.lock import holder_of
 from raydistill.storage.record import Finding, Progress, SearchResult, TrialRecord, read_progress, read_record, read_result
 from raydistill.storage.store import Store
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from raydistill.trial.baseline import Baseline
 
 SPACE_FILE = "search_space.yaml"
 
@@ -213,8 +212,6 @@ def read_whole(store: Store) -> Study:
             damaged.append(str(error))
         else:
             asked += [] if trial is None else [trial]
-    from raydistill.trial.baseline import read_baseline
-
     return Study(
         store=store,
         space=space,

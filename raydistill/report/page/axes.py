@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 LOG_STEPS = (1, 2, 5)
-MOST_TICKS = 7
+MOST_TICKS = 9
+MOST_DECADES = 3.5
+"""A longer logarithmic scale has powers of ten alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +39,7 @@ def log_axis(values: Iterable[float], *, room: float = 0.06) -> Axis:
     free = max((high - low) * room, math.log(1.3))
     ends = math.exp(low - free), math.exp(high + free)
     decades = range(math.floor(math.log10(ends[0])), math.ceil(math.log10(ends[1])) + 1)
-    steps = LOG_STEPS if len(decades) <= 4 else (1,)
+    steps = LOG_STEPS if math.log10(ends[1] / ends[0]) <= MOST_DECADES else (1,)
     ticks = [step * 10.0**decade for decade in decades for step in steps]
     return Axis(low=ends[0], high=ends[1], log=True, ticks=tuple(t for t in ticks if ends[0] <= t <= ends[1]))
 

@@ -7,7 +7,7 @@ marks keep their size; upright they are in pixels from the top. No script is nee
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from raydistill.report.page.axes import Axis
 
@@ -109,7 +109,7 @@ class Chart:
     marks: tuple[Mark, ...] = ()
     keys: tuple[Key, ...] = ()
     note: str = ""
-    top: int = field(default=26)
+    top: int = 44
     """Pixels above the area."""
 
 

@@ -326,7 +326,7 @@ def settings_chart(study: Study, arm: str, look: Look, settings: Sequence[Settin
         says=f"{len(trials)} finished trials over {len(settings)} settings; {sum(t.trial_id in within for t in trials)} within.",
         height=LOW - 60,
         left=28,
-        top=34,
+        top=36,
         x_title="",
         y_title="",
         x_ticks=(*ticks, (places[-1], "accuracy (%)")),

@@ -106,8 +106,8 @@ def table_of(caption: str, head: Iterable[str], rows: Iterable[Iterable[Cell | s
 
 def split_sentence(sentence: str) -> tuple[str, str]:
     """The part of a finding up to its colon, with a capital letter, and the rest."""
-    first, _, rest = sentence.partition(": ")
-    return first[:1].upper() + first[1:], rest
+    first, _, rest = sentence.rstrip(".").partition(": ")
+    return first[:1].upper() + first[1:], f"{rest}." if rest else ""
 
 
 @functools.cache

@@ -82,7 +82,7 @@ def _picture(study: Study, trial: Trial, title: str, links: Links) -> Picture | 
 
 
 def first_columns(data: bytes, *, ipc: int, classes: int) -> tuple[bytes, tuple[int, int], int, int] | None:
-    """The upper left of a picture of a row per class: PNG, its size, columns and rows; None where the picture is damaged.
+    """The upper left of a picture of a row per class: PNG, its size, columns and rows; None where it is damaged, or no such grid.
 
     Args:
         data: the PNG.
@@ -95,7 +95,11 @@ def first_columns(data: bytes, *, ipc: int, classes: int) -> tuple[bytes, tuple[
     except (UnidentifiedImageError, OSError):
         return None
     columns, rows = min(ipc, MOST_COLUMNS), min(classes, MOST_ROWS)
-    width, height = ((side - PADDING) // count for side, count in zip(image.size, (ipc, classes), strict=True))
+    (width, right), (height, below) = (
+        divmod(side - PADDING, count) for side, count in zip(image.size, (ipc, classes), strict=True)
+    )
+    if right or below:
+        return None
     cut = image.crop((0, 0, PADDING + columns * width, PADDING + rows * height))
     buffer = BytesIO()
     cut.save(buffer, format="PNG", optimize=True)
