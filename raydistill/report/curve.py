@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from raydistill.core.lossless import gap_interval
 from raydistill.report.study import Study, Trial
+from raydistill.search.verdict import so_far
 from raydistill.spaces.document import label_of
+from raydistill.spaces.sections import GoalConfig
 from raydistill.storage.record import unpack_bits
 
 MOST_POINTS = 12
@@ -116,16 +118,22 @@ class Ends(NamedTuple):
     lossy_ipc: int | None
     """Largest IPC that is shown to be lossy."""
     lossless_ipc: int | None
-    """Smallest IPC that is lossless; while the search runs, that reads within the margin."""
+    """Smallest IPC that is lossless; before the verdict, that reads within the margin."""
     is_provisional: bool
 
 
 def ends_of(study: Study) -> Ends:
-    """The bracket of the verdict; before it, what the readings say so far: nothing is shown to be lossy then."""
-    if study.result is not None and study.holder is None:
+    """The bracket of the verdict; before it, what its rules say of the readings so far."""
+    if study.is_over and study.result is not None:
         return Ends(study.result.largest_lossy_ipc, study.result.smallest_lossless_ipc, False)
-    within = [trial.ipc for trial in within_margin(study)]
-    return Ends(None, min(within, default=None), True)
+    if not study.finished:
+        return Ends(None, None, True)
+    goal = GoalConfig.model_validate(study.asked[0].config["goal"])
+    ended = [trial for trial in study.asked if trial.record is not None]
+    # As `tally.bracket_of`: a study of a control alone has no other side.
+    side = [trial for trial in ended if not trial.is_control] or ended
+    found = so_far([trial.record for trial in side if trial.record is not None], study.baseline, goal)
+    return Ends(found.lossy.ipc if found.lossy else None, found.candidate.ipc if found.candidate else None, True)
 
 
 def within_margin(study: Study) -> list[Trial]:

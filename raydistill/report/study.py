@@ -114,9 +114,14 @@ class Study:
         return str(next((trial.config["dataset"]["name"] for trial in self.asked), self.space["dataset"].get("name", "unknown")))
 
     @property
+    def is_over(self) -> bool:
+        """Whether the search has ended, and has not been taken up again since."""
+        return self.result is not None and self.holder is None and all(trial.record is not None for trial in self.asked)
+
+    @property
     def finding(self) -> Finding | None:
         """Whether the smallest lossless set has to be distilled; None before the verdict, and in results of older versions."""
-        return None if self.result is None else self.result.finding
+        return self.result.finding if self.result is not None and self.is_over else None
 
     @property
     def finished(self) -> tuple[Trial, ...]:
@@ -190,7 +195,7 @@ class Study:
     def __repr__(self) -> str:
         """The study in a line."""
         counts = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in self.states.items()) or "no trial"
-        said = "no verdict yet" if self.result is None else self.result.in_short
+        said = self.result.in_short if self.result is not None and self.is_over else "no verdict yet"
         notes = f", {len(self.damaged)} damaged" if self.damaged else ""
         return f"Study({self.name}: {said}; {counts}{notes})"
 

@@ -15,7 +15,7 @@ from raydistill.storage.record import ControlAt, Smallest
 
 TALL, LOW = 400, 280
 """Pixels of the first chart, and of the others."""
-LEAST_TICK = 6.0
+LEAST_TICK = 7.0
 """Percent between two numbers below an axis."""
 
 
@@ -108,12 +108,10 @@ def _levels(full: float | None, margin: float | None, y: Axis) -> Iterator[Rule]
 
 def _bracket(ends: Ends, x: Axis) -> Iterator[Band]:
     lossy, lossless = ends.lossy_ipc, ends.lossless_ipc
+    word = "within the margin" if ends.is_provisional else "lossless"
     if lossy is not None and lossless is not None:
-        yield Band(
-            start=across(x, lossy), end=across(x, lossless), upright=True, label=f"lossy at {lossy}, lossless at {lossless}"
-        )
+        yield Band(start=across(x, lossy), end=across(x, lossless), upright=True, label=f"lossy at {lossy}, {word} at {lossless}")
     elif lossless is not None:
-        word = "within the margin" if ends.is_provisional else "lossless"
         yield Band(start=across(x, lossless), end=across(x, lossless), upright=True, label=f"{word} at {lossless}")
 
 
@@ -223,7 +221,7 @@ def cost_chart(study: Study, looks: dict[str, Look]) -> Chart | None:
     return Chart(
         name="cost",
         title="Cost against size",
-        says=f"{len(within)} of {len(trials)} sets read within the margin; {len(front)} are on the front.",
+        says=f"{len(within)} of {len(trials)} sets read within the margin; {len(front)} of them on the front.",
         height=LOW,
         x_title="images in the set, log scale",
         y_title="seconds to make and to read, log scale",
@@ -326,7 +324,7 @@ def settings_chart(study: Study, arm: str, look: Look, settings: Sequence[Settin
         says=f"{len(trials)} finished trials over {len(settings)} settings; {sum(t.trial_id in within for t in trials)} within.",
         height=LOW - 60,
         left=28,
-        top=36,
+        top=52,
         x_title="",
         y_title="",
         x_ticks=(*ticks, (places[-1], "accuracy (%)")),

@@ -91,7 +91,7 @@ def _head(study: Study, looks: dict[str, Look]) -> Head:
 
 def _sentence(study: Study) -> str:
     """The finding; what was said instead by older versions; how far a search is that has not ended."""
-    if study.result is None or study.holder is not None:
+    if study.result is None or not study.is_over:
         ended = sum(trial.record is not None for trial in study.asked)
         begun = "The search runs" if study.holder is not None else "The search has not ended"
         return f"{begun}: {_so_far(study)}; {ended} of {len(study.asked)} trials asked so far have ended"
@@ -114,7 +114,7 @@ def _so_far(study: Study) -> str:
 
 def _lead(study: Study) -> Iterator[str]:
     result, finding = study.result, study.finding
-    if result is None or study.holder is not None:
+    if result is None or not study.is_over:
         return
     if finding is not None:
         if finding.decides:
@@ -145,7 +145,7 @@ def _curve_table(curve: Sequence[Point], links: Links) -> Table:
 
 
 def _tiles(study: Study, links: Links) -> Iterator[Fact]:
-    finding, result = study.finding, study.result
+    finding, result = study.finding, study.result if study.is_over else None
     if finding is not None:
         for name, smallest in (
             ("Smallest lossless distilled set", finding.distilled),
@@ -228,11 +228,11 @@ def _commands(study: Study) -> Iterator[dict[str, str]]:
     space = str(study.store.local_path(SPACE_FILE)) if study.store.is_local else f"COPY_OF_{SPACE_FILE}"
     fresh = f"{parent.rstrip('/')}-again"
     yield _command("Search again, from nothing, into another store", "search", space, "--store", fresh)
-    if study.result is None:
+    if not study.is_over:
         yield _command("Go on with this search", "search", space, "--store", parent)
     yield _command("Write this page again", "report", root)
     yield _command("Pictures and tables for a paper", "plots", root)
-    if study.result is not None and study.result.winner_trial_id is not None:
+    if study.result is not None and study.is_over and study.result.winner_trial_id is not None:
         yield _command("Prove the winner on the sealed test split", "certify", root)
 
 
