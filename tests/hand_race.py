@@ -114,7 +114,7 @@ def finding() -> dict[str, Any]:
     side = {"arm": "dm", "trial_id": trial_id(25), "ipc": 13, "gap_interval": gap, "images": 130}
     side |= {"float_bytes": 33410, "byte_bytes": 8450}
     drawn = [
-        {"arm": arm, "ipc": 13, "gap_interval": {**gap, "gap": 0.08, "lower": 0.06}, "is_lossy": True}
+        {"arm": arm, "ipc": 13, "gap_interval": {**gap, "gap": 0.08, "lower": 0.06, "upper": 0.1}, "is_lossy": True}
         for arm in ("k_means", "random")
     ]
     sentence = (

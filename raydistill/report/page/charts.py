@@ -43,7 +43,7 @@ def accuracy_chart(study: Study, curve: Sequence[Point], looks: dict[str, Look])
     if not curve:
         return None
     full, margin, ends = study.baseline_accuracy_fraction, study.margin_fraction, ends_of(study)
-    x = _ipc_axis(study)
+    x = _ipc_axis(study, _ipcs_named(study, ends))
     levels = [] if full is None or margin is None else [full, full - margin]
     shown = [t.accuracy_fraction for t in study.finished if t.accuracy_fraction is not None]
     y = linear_axis([100 * a for a in (*shown, *levels)], room=0.05)
@@ -66,8 +66,17 @@ def accuracy_chart(study: Study, curve: Sequence[Point], looks: dict[str, Look])
     )
 
 
-def _ipc_axis(study: Study) -> Axis:
-    return log_axis([trial.ipc for trial in study.asked])
+def _ipc_axis(study: Study, more: Sequence[int] = ()) -> Axis:
+    return log_axis([*(trial.ipc for trial in study.asked), *more])
+
+
+def _ipcs_named(study: Study, ends: Ends) -> list[int]:
+    """IPCs of the bracket and of the finding: controls are drawn anew where no trial may have been."""
+    finding = study.finding
+    sides = [] if finding is None else [finding.distilled, finding.control, *finding.controls_at]
+    return [
+        ipc for ipc in (ends.lossy_ipc, ends.lossless_ipc, *(side.ipc for side in sides if side is not None)) if ipc is not None
+    ]
 
 
 def _ipc_ticks(x: Axis) -> tuple[tuple[float, str], ...]:
