@@ -71,3 +71,8 @@ def looks_of(arms: Mapping[str, bool]) -> dict[str, Look]:
             is_filled=not is_control,
         )
     return looks
+
+
+def side_step(count: int) -> int:
+    """How far the first, second, third mark at one place stands beside it: 1, -1, 2, -2 and so on."""
+    return (count + 1) // 2 * (1 if count % 2 else -1)

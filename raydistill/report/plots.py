@@ -5,6 +5,7 @@ The same curves, colours and shapes as the page has. Fonts are embedded whole (t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from io import BytesIO
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from raydistill.errors import InputError
 from raydistill.report.curve import Point, cheapest, curve_rows, ends_of, line_of, within_margin
-from raydistill.report.looks import CONFIRMED, MARKERS, Look, looks_of
+from raydistill.report.looks import CONFIRMED, MARKERS, Look, looks_of, side_step
 from raydistill.report.study import Study, Trial
+from raydistill.storage.record import Smallest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,6 +41,8 @@ STYLE = {
     "svg.hashsalt": "raydistill",
     "savefig.dpi": 300,
 }
+BESIDE = 1.04
+"""Factor between what the confirm images say and the trials of the same IPC."""
 GREY = "#595959"
 STATE_MARKERS = {"finished": "o", "pruned": "x", "diverged": "^", "out_of_memory": "s", "crashed": "P"}
 
@@ -141,15 +145,17 @@ def _confirmed(axes: Any, study: Study, full: float | None) -> None:
     finding = study.finding
     if finding is None or full is None:
         return
-    shown = [(side, True) for side in (finding.distilled, finding.control) if side is not None]
     label = "on confirm images"
-    for one, is_set in (*shown, *((drawn, False) for drawn in finding.controls_at)):
-        gap = one.gap_interval  # type: ignore[attr-defined]
+    there: Counter[int] = Counter()
+    for one in (finding.distilled, finding.control, *finding.controls_at):
+        if one is None:
+            continue
+        there[one.ipc] += 1
+        gap, place = one.gap_interval, one.ipc * BESIDE ** side_step(there[one.ipc])
         at, error = 100 * (full - gap.gap), [[100 * (gap.upper - gap.gap)], [100 * (gap.gap - gap.lower)]]
-        face = CONFIRMED[0] if is_set else "white"
-        named = {"label": label} if label else {}
-        axes.errorbar([one.ipc], [at], yerr=error, fmt="D", color=CONFIRMED[0], markerfacecolor=face, capsize=2, **named)  # type: ignore[attr-defined]
-        label = ""
+        face = CONFIRMED[0] if isinstance(one, Smallest) else "white"
+        axes.errorbar([place], [at], yerr=error, fmt="D", color=CONFIRMED[0], markerfacecolor=face, capsize=2, label=label)
+        label = "_nolegend_"
 
 
 def _ipc_axis(axis: Any, set_scale: Callable[[str], Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from raydistill.report.looks import CONFIRMED, MARKERS, OF_CONTROLS, OF_METHODS, looks_of
+from raydistill.report.looks import CONFIRMED, MARKERS, OF_CONTROLS, OF_METHODS, looks_of, side_step
 
 ARMS = {f"m{number}": False for number in range(4)} | {f"c{number}": True for number in range(7)}
 
@@ -38,3 +38,7 @@ def test_every_colour_stands_out_from_its_ground_by_three_to_one(pair: tuple[str
     light, dark = pair
     assert contrast(light, "#FFFFFF") >= 3
     assert contrast(dark, "#14171A") >= 3
+
+
+def test_marks_at_one_place_stand_on_both_sides_of_it() -> None:
+    assert [side_step(count) for count in (1, 2, 3, 4)] == [1, -1, 2, -2]

@@ -28,6 +28,8 @@ class Mark:
     span: tuple[float, float] | None = None
     """Ends of the interval: pixels for an upright one, percent for one that lies."""
     lies: bool = False
+    beside: int = 0
+    """Pixels to the right of its place (to the left below 0), where others stand at the same one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

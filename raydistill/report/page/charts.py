@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from raydistill.report.curve import Ends, Point, Setting, cheapest, ends_of, line_of, placed, within_margin
-from raydistill.report.looks import STATES, Look
+from raydistill.report.looks import STATES, Look, side_step
 from raydistill.report.page.axes import Axis, linear_axis, log_axis, plain
 from raydistill.report.page.chart import Band, Chart, Key, Line, Mark, Rule, across, spread, up
 from raydistill.report.study import Study, Trial
@@ -15,6 +16,8 @@ from raydistill.storage.record import ControlAt, Smallest
 
 TALL, LOW = 400, 280
 """Pixels of the first chart, and of the others."""
+BESIDE = 11
+"""Pixels between what the confirm images say and the trials of the same IPC."""
 LEAST_TICK = 7.0
 """Percent between two numbers below an axis."""
 
@@ -163,16 +166,19 @@ def _confirmed(study: Study, x: Axis, y: Axis) -> Iterator[Mark]:
     full, finding = study.baseline_accuracy_fraction, study.finding
     if full is None or finding is None:
         return
-    for side in (finding.distilled, finding.control):
-        if side is not None:
-            yield _diamond(study, side, f"{side.arm} at IPC {side.ipc}, shown lossless", full, x, y)
-    for drawn in finding.controls_at:
-        shown = "shown lossy" if drawn.is_lossy else "not shown to be lossy"
-        yield _diamond(study, drawn, f"{drawn.arm} at IPC {drawn.ipc}, drawn anew, {shown}", full, x, y)
+    there: Counter[int] = Counter()
+    for one in (finding.distilled, finding.control, *finding.controls_at):
+        if one is not None:
+            there[one.ipc] += 1
+            yield _diamond(study, one, full, x, y, beside=BESIDE * side_step(there[one.ipc]))
 
 
-def _diamond(study: Study, one: Smallest | ControlAt, words: str, full: float, x: Axis, y: Axis) -> Mark:
+def _diamond(study: Study, one: Smallest | ControlAt, full: float, x: Axis, y: Axis, *, beside: int) -> Mark:
     gap = one.gap_interval
+    if isinstance(one, Smallest):
+        words = f"{one.arm} at IPC {one.ipc}, shown lossless"
+    else:
+        words = f"{one.arm} at IPC {one.ipc}, drawn anew, {'shown lossy' if one.is_lossy else 'not shown to be lossy'}"
     bounds = f"gap {points(gap.gap)}, between {points(gap.lower)} and {points(gap.upper)}"
     trial = study.trial(one.trial_id) if isinstance(one, Smallest) else None
     return Mark(
@@ -183,6 +189,7 @@ def _diamond(study: Study, one: Smallest | ControlAt, words: str, full: float, x
         label=f"On the confirm images: {words}; {bounds}, each bound at {100 * gap.confidence:g} % confidence",
         href=None if trial is None else place_of(trial),
         span=_span(study, gap.lower, gap.upper, y),
+        beside=beside,
     )
 
 
