@@ -29,8 +29,11 @@ from typing import Any, Literal
 from raydistill.data.splits import Splits
 from raydistill.spaces.trial import TrialConfig
 
-Schedule = Literal["cosine", "drop"]
-"""cosine: from lr to 0; drop: lr, and from a given step on 0.1 x lr with the momentum reset, as is common in published code."""
+Schedule = Literal["cosine", "drop", "triangle"]
+"""cosine: from lr to 0; drop: lr, and from a given step on 0.1 x lr with the momentum reset, as is common in published code;
+triangle: up to lr in the first fifth of the steps, then down to 0, both in a straight line, as in airbench (Jordan, 2024)."""
+RISE_FRACTION = 0.2
+"""Fraction of the steps in which the rate of a triangle rises."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,11 +51,15 @@ class Recipe:
     """In the form that `augment.parse_operations` reads; one operation is drawn per step, its parameters per image."""
     drop_at_fraction: float = 0.5
     """Fraction of the steps before the drop."""
+    label_smoothing: float = 0.0
+    """Part of each target that is spread evenly over all classes, 0 to 1."""
 
     def __str__(self) -> str:
+        smoothing = f", label smoothing {self.label_smoothing:g}" if self.label_smoothing else ""
         return (
             f"{self.name}: SGD, lr {self.lr:g} ({_in_words(self.schedule, self.drop_at_fraction)}), momentum {self.momentum:g}, "
-            f"weight decay {self.weight_decay:g}, {self.steps} steps of {self.batch} images, augmentation {self.augmentation}"
+            f"weight decay {self.weight_decay:g}{smoothing}, {self.steps} steps of {self.batch} images, "
+            f"augmentation {self.augmentation}"
         )
 
     def for_set(self, images: int) -> Recipe:
@@ -73,6 +80,8 @@ class Recipe:
         progress = step / self.steps
         if self.schedule == "cosine":
             return self.lr * 0.5 * (1 + math.cos(math.pi * progress))
+        if self.schedule == "triangle":
+            return self.lr * min((progress + 1 / self.steps) / RISE_FRACTION, (1 - progress) / (1 - RISE_FRACTION))
         return self.lr if progress < self.drop_at_fraction else 0.1 * self.lr
 
 
@@ -144,7 +153,7 @@ EPOCH_RECIPES = frozenset(recipe.name for recipe in IN_EPOCHS)
 
 
 def _in_words(schedule: Schedule, drop_at_fraction: float) -> str:
-    return "cosine" if schedule == "cosine" else f"x 0.1 after {drop_at_fraction:.3g} of the steps"
+    return f"x 0.1 after {drop_at_fraction:.3g} of the steps" if schedule == "drop" else schedule
 
 
 def recipe_of(config: TrialConfig[Any], splits: Splits) -> Recipe:
