@@ -43,6 +43,6 @@ def _file() -> Path:
     if file is None:
         raise DataError(
             f"the digits are not there: scikit-learn in {', '.join(map(str, folders)) or 'this installation'} has no {FILE}; "
-            "install scikit-learn again"
+            "install it again"
         )
     return file

@@ -28,8 +28,6 @@ def test_an_installation_without_the_digits_is_told_of(
     package = ModuleSpec("sklearn", None, is_package=True)
     package.submodule_search_locations = [str(tmp_path)]
     monkeypatch.setattr(digits, "find_spec", lambda name: package if is_installed else None)
-    where = str(tmp_path) if is_installed else "this installation"
-    with pytest.raises(
-        DataError, match=f"scikit-learn in {where} has no datasets/data/digits.csv.gz; install scikit-learn again"
-    ):
+    where = tmp_path if is_installed else "this installation"
+    with pytest.raises(DataError, match=f"scikit-learn in {where} has no datasets/data/digits.csv.gz; install it again"):
         load_raw_digits(None)
