@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from raydistill.comparison.rows import Comparison, Row
 from raydistill.core.lossless import gap_interval
@@ -25,6 +24,8 @@ from raydistill.storage.record import SearchResult, TrialRecord, read_result, re
 from raydistill.storage.store import Store
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from raydistill.experts.sets import ExpertSet
     from raydistill.sets.one import NetworkReading
 
