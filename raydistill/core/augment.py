@@ -14,14 +14,11 @@ align_corners=False, as in their code (DATM and PAD use True).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from pydantic import AfterValidator
 from torch import Tensor
 from torch.nn import functional
 
-OPERATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
 GEOMETRIC = ("crop", "flip", "scale", "rotate")
 
 
@@ -37,39 +34,6 @@ class Draw:
     def part(self, groups: slice) -> Draw:
         """The draw for some of the groups."""
         return Draw(operations=self.operations[groups], numbers=self.numbers[groups])
-
-
-def parse_operations(text: str, *, mirror_keeps_class: bool) -> tuple[str, ...]:
-    """The operations named in a setting.
-
-    Args:
-        text: "dsa" (all six, without flip if mirroring changes the class), "none", or names joined by "_".
-        mirror_keeps_class: whether a mirrored image of this data set keeps its class.
-
-    Raises:
-        ValueError: an unknown operation.
-    """
-    if text == "none":
-        return ()
-    if text == "dsa":
-        return tuple(name for name in OPERATIONS if name != "flip" or mirror_keeps_class)
-    names = tuple(text.split("_"))
-    unknown = [name for name in names if name not in OPERATIONS]
-    if unknown:
-        raise ValueError(
-            f"augmentation {text!r}: unknown operation {', '.join(map(repr, unknown))}; allowed: dsa, none, or names from "
-            f"{', '.join(OPERATIONS)} joined by '_'"
-        )
-    return names
-
-
-def _checked(text: str) -> str:
-    parse_operations(text, mirror_keeps_class=True)
-    return text
-
-
-AugmentationName = Annotated[str, AfterValidator(_checked)]
-"""Type of a config's field with text that `parse_operations` reads."""
 
 
 def draw_per_group(operations: tuple[str, ...], groups: int, generator: torch.Generator) -> Draw:

@@ -24,10 +24,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from raydistill.data.splits import Splits
 from raydistill.spaces.trial import TrialConfig
+
+if TYPE_CHECKING:
+    from raydistill.data.splits import Splits
 
 Schedule = Literal["cosine", "drop", "triangle"]
 """cosine: from lr to 0; drop: lr, and from a given step on 0.1 x lr with the momentum reset, as is common in published code;
@@ -48,7 +50,7 @@ class Recipe:
     steps: int
     batch: int
     augmentation: str
-    """In the form that `augment.parse_operations` reads; one operation is drawn per step, its parameters per image."""
+    """In the form that `choices.parse_operations` reads; one operation is drawn per step, its parameters per image."""
     drop_at_fraction: float = 0.5
     """Fraction of the steps before the drop."""
     label_smoothing: float = 0.0

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional
 
-from raydistill.core.augment import Draw, augment_each, draw_one_operation, parse_operations
+from raydistill.core.augment import Draw, augment_each, draw_one_operation
 from raydistill.core.augment import augment as augment_groups
+from raydistill.core.choices import parse_operations
 from raydistill.core.networks import Network
 from raydistill.core.recipes import Recipe
 

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from raydistill.comparison.rows import Comparison, Row
 from raydistill.errors import StoreError
-from raydistill.experts.sets import ExpertSet
 from raydistill.report.cells import config_cells, measured_cells, sample_std, seconds_of
 from raydistill.report.rendering import FORMATS, frame_of, render
 from raydistill.search.verdict import select_interval
-from raydistill.sets.one import NetworkReading
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.record import SearchResult, TrialRecord, read_result, read_trials
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import Baseline, read_baseline
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from raydistill.experts.sets import ExpertSet
+    from raydistill.sets.one import NetworkReading
 
 UNFINISHED = "unfinished"
 """State of a trial without a record, verdict of a study without a result."""
@@ -130,6 +133,8 @@ def comparison_frame(comparison: Comparison) -> pd.DataFrame:
 
 def expert_set_frame(sets: Sequence[ExpertSet]) -> pd.DataFrame:
     """One row per set of experts on a store."""
+    from raydistill.experts.sets import ExpertSet
+
     rows = [{**one.model_dump(), "studies": ", ".join(one.studies)} for one in sets]
     return frame_of(rows, list(ExpertSet.model_fields))
 

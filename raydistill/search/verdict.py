@@ -6,19 +6,19 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from scipy import stats
-
-from raydistill.core.lossless import GapInterval, gap_interval
+from raydistill.core.lossless import GapInterval, gap_interval, normal_quantile
 from raydistill.search.ladder import Rung, ladder
 from raydistill.search.law import LawModel
 from raydistill.spaces.sections import EvaluationConfig, GoalConfig
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.units import points
+from raydistill.storage.baseline import Baseline
 from raydistill.storage.record import Finding, GapBounds, SearchResult, State, TrialRecord, unpack_bits
-from raydistill.trial.baseline import Baseline
-from raydistill.trial.confirm import Confirmation
+
+if TYPE_CHECKING:
+    from raydistill.trial.confirm import Confirmation
 
 Verdict = Literal["lossless", "not_reached", "inconclusive"]
 FLOOR_CONFIDENCE = 0.9
@@ -199,7 +199,7 @@ def fitted_floor(law: LawModel) -> Floor:
     than too early.
     """
     mean, deviation = law.floor()
-    half = float(stats.norm.ppf((1 + FLOOR_CONFIDENCE) / 2)) * deviation
+    half = normal_quantile((1 + FLOOR_CONFIDENCE) / 2) * deviation
     return Floor(mean, mean - half, mean + half, FLOOR_CONFIDENCE)
 
 
@@ -250,7 +250,7 @@ def what_would_decide(confirmation: Confirmation, baseline: Baseline, margin: fl
     networks = len(synthetic)
     # The half-width's square is the sum of a part from the networks and a part from the images.
     by_networks = statistics.variance(synthetic) / networks + float(full.var(ddof=1)) / len(full)
-    difference = stats.norm.ppf(interval.confidence) ** 2 * by_networks
+    difference = normal_quantile(interval.confidence) ** 2 * by_networks
     by_images = max(0.0, (interval.upper - interval.gap) ** 2 - difference)
     if by_images < room**2:
         needed = math.ceil(networks * difference / (room**2 - by_images))

@@ -32,7 +32,7 @@ class Config(BaseModel):
 
 class DatasetConfig(Config):
     name: str
-    """Name of the data set: a key of `raydistill.data.splits.DATASETS`, or image_folder (see `ImageFolderConfig`)."""
+    """Name of the data set: a key of `raydistill.data.datasets.DATASETS`, or image_folder (see `ImageFolderConfig`)."""
     split_seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of the stratified split into train, select and confirm (and test, if the data set publishes no test split)."""
     preprocess: Literal["standardise", "zca"] = "standardise"

@@ -38,6 +38,7 @@ from raydistill.errors import DivergedError, StoreError
 from raydistill.experts.files import StoredExperts, open_experts
 from raydistill.spaces.trial import TrialConfig
 from raydistill.spaces.units import points
+from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.checkout import commit
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import (
@@ -56,7 +57,6 @@ from raydistill.storage.record import (
     write_record,
 )
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import Baseline, read_baseline
 from raydistill.trial.distillation import CHECKPOINT_SECONDS, StoredCheckpoint, distil, manifest_of
 
 Report = Callable[[Reading], None]

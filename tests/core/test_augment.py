@@ -9,15 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from raydistill.core.augment import (
-    OPERATIONS,
-    Draw,
-    augment,
-    augment_each,
-    draw_one_operation,
-    draw_per_group,
-    parse_operations,
-)
+from raydistill.core.augment import Draw, augment, augment_each, draw_one_operation, draw_per_group
+from raydistill.core.choices import OPERATIONS, parse_operations
 
 ALL = parse_operations("dsa", mirror_keeps_class=True)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from raydistill.core.augment import OPERATIONS, parse_operations
+from raydistill.core.choices import OPERATIONS, parse_operations
 from raydistill.core.recipes import ALL_SIX, EPOCH_RECIPES, RECIPES, EpochRecipe, Recipe
 
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from raydistill.methods import method_configs
-from raydistill.methods.datadam import DataDAMConfig
+from raydistill.methods.configs.datadam import DataDAMConfig
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import (
     BudgetConfig,

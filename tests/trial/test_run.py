@@ -15,11 +15,12 @@ import torch
 from raydistill.core.recipes import RECIPES
 from raydistill.data.splits import load_splits
 from raydistill.errors import DataError, DeviceError, DivergedError, StoreError
-from raydistill.methods.coreset import RandomConfig
-from raydistill.methods.datadam import DataDAMConfig
+from raydistill.methods.configs.coreset import RandomConfig
+from raydistill.methods.configs.datadam import DataDAMConfig
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import DatasetConfig, EvaluationConfig, GoalConfig
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import read_baseline
 from raydistill.storage.record import Reading, TrialRecord, read_progress, read_record, unpack_bits
 from raydistill.storage.store import Store
 from raydistill.trial import baseline, confirm
@@ -116,7 +117,7 @@ def test_record_counts_images_bytes_and_multiply_accumulates(study: Store) -> No
 
 def test_gap_is_the_baseline_mean_minus_the_mean_of_the_reading(study: Store) -> None:
     record = run_trial(trial_config(), study, lambda reading: None)
-    built = baseline.read_baseline(study)
+    built = read_baseline(study)
     assert built is not None
     assert record.final is not None
     assert record.gap == pytest.approx(built.accuracy_fraction - np.mean(record.final.accuracy_fractions))
@@ -261,7 +262,7 @@ def test_a_gpu_that_is_not_there_is_named(study: Store) -> None:
 
 
 def test_baseline_takes_the_better_of_two_step_counts(study: Store) -> None:
-    built = baseline.read_baseline(study)
+    built = read_baseline(study)
     assert built is not None
     assert built.steps == 80
     assert built.doubled_moves_by > 0
@@ -289,7 +290,7 @@ def test_a_baseline_network_is_trained_once(study: Store, monkeypatch: pytest.Mo
 def test_a_damaged_baseline_is_named(study: Store) -> None:
     study.write("baseline/baseline.json", "{}")
     with pytest.raises(StoreError, match=r"baseline\.json is damaged .* delete it, and the search builds it again"):
-        baseline.read_baseline(study)
+        read_baseline(study)
 
 
 def test_confirmation_reads_fresh_networks_on_the_confirm_images(study: Store) -> None:
