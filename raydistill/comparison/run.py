@@ -91,7 +91,8 @@ class CompareJob:
             seeds = network_seeds("compare", splits.sha256, self.config.evaluation.networks)
             recipe = RECIPES[self.config.evaluation.recipe]
             part = self.test or splits.select
-            correct = evaluate_set(synthetic, splits, part, self.config.network, recipe, seeds, device)
+            at_once = self.config.evaluation.networks_at_once
+            correct = evaluate_set(synthetic, splits, part, self.config.network, recipe, seeds, device, at_once=at_once)
             accuracies = tuple(correct.mean(axis=1).tolist())
         except DivergedError as diverged:
             error = str(diverged)

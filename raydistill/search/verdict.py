@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from raydistill.core.lossless import gap_interval, normal_quantile
+from raydistill.core.lossless import GapInterval, gap_interval, normal_quantile
 from raydistill.search.ladder import Rung, ladder
 from raydistill.search.law import LawModel
-from raydistill.spaces.sections import GoalConfig
+from raydistill.spaces.sections import EvaluationConfig, GoalConfig
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.units import points
 from raydistill.storage.baseline import Baseline
@@ -163,10 +163,16 @@ def largest_lossy(finished: Sequence[TrialRecord], baseline: Baseline, goal: Goa
         # One network shows no variation between networks, so there is no confidence bound.
         if len(here) < goal.lossy_trials or len(best.select_correct) < 2:
             continue
-        correct = unpack_bits(best.select_correct, baseline.select_images)
-        if gap_interval(baseline.select_correct, correct, goal.confidence).lower > goal.margin_fraction:
+        if select_interval(best, baseline).lower > goal.margin_fraction:
             return Lossy(ipc, len(here))
     return None
+
+
+def select_interval(record: TrialRecord, baseline: Baseline) -> GapInterval:
+    """The gap of a finished trial of two networks or more on the select images, with the bounds that its looks leave."""
+    evaluation = EvaluationConfig.model_validate(record.config["evaluation"])
+    correct = unpack_bits(record.select_correct, baseline.select_images)
+    return gap_interval(baseline.select_correct, correct, evaluation.look_confidence(record.config["goal"]["confidence"]))
 
 
 def not_admissible(baseline: Baseline, goal: GoalConfig) -> str:

@@ -15,6 +15,7 @@ import torch
 from raydistill.core.recipes import RECIPES
 from raydistill.data.splits import load_splits
 from raydistill.errors import DataError, DeviceError, DivergedError, StoreError
+from raydistill.methods.configs.coreset import RandomConfig
 from raydistill.methods.configs.datadam import DataDAMConfig
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import DatasetConfig, EvaluationConfig, GoalConfig
@@ -343,3 +344,28 @@ def test_record_of_a_lost_process_carries_config_and_cause() -> None:
 
 def test_diverged_error_is_not_a_fault() -> None:
     assert str(DivergedError(3, float("nan"))) == "the loss is nan at step 3; lower the learning rates"
+
+
+@pytest.mark.parametrize(("margin", "networks"), [(0.9, 2), (1e-6, 2)])
+def test_a_trial_ends_after_the_least_networks_where_its_gap_is_clear_of_the_margin(
+    study: Store, margin: float, networks: int
+) -> None:
+    """Forty steps on one random image per class: the gap is some tens of points, far from both margins."""
+    evaluation = EvaluationConfig(networks=3, least_networks=2, baseline_networks=2, confirm_networks=2)
+    fields = {name: getattr(trial_config(), name) for name in ("seed", "dataset", "data_sha256", "network")}
+    goal = GoalConfig(margin_fraction=margin)
+    config = TrialConfig[RandomConfig](**fields, ipc=1, evaluation=evaluation, goal=goal, method=RandomConfig(name="random"))
+    record = run_trial(config, study, lambda reading: None)
+    assert record.final is not None
+    assert len(record.final.accuracy_fractions) == len(record.select_correct) == networks
+
+
+def test_a_trial_whose_gap_is_at_the_margin_trains_all_its_networks(study: Store) -> None:
+    """The margin is the gap that the same trial reads without an early end."""
+    first = run_trial(trial_config(), study, lambda reading: None)
+    assert first.gap is not None
+    evaluation = EvaluationConfig(networks=3, least_networks=2, baseline_networks=2, confirm_networks=2)
+    record = run_trial(
+        trial_config(evaluation=evaluation, goal=GoalConfig(margin_fraction=first.gap)), study, lambda reading: None
+    )
+    assert len(record.select_correct) == 3
