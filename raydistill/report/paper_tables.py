@@ -5,15 +5,14 @@ r"""The tables of a study for a paper: LaTeX with booktabs, a caption and a labe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-import pandas as pd
-
+from raydistill.report.cells import sample_std
 from raydistill.report.curve import Point, curve_rows, line_of
+from raydistill.report.rendering import latex_tabular, latex_text
 from raydistill.report.study import Study
 from raydistill.storage.record import ControlAt, Smallest
 
-SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {c: f"\\{c}" for c in "_%&#${}"}
 DOCUMENT = r"""\documentclass[twocolumn]{{article}}
 \usepackage[T1]{{fontenc}}
 \usepackage{{booktabs}}
@@ -37,29 +36,24 @@ def tables_for_paper(study: Study) -> Iterator[tuple[str, str]]:
     yield "tables.tex", DOCUMENT.format(inputs="\n".join(f"\\input{{{name}}}" for name in names))
 
 
-def escaped(text: str) -> str:
-    """Text in which LaTeX finds no command."""
-    return "".join(SPECIAL.get(character, character) for character in text)
-
-
 def _sets(study: Study) -> str:
     finding = study.finding
     assert finding is not None
     rows = [_set_row(side, "shown lossless") for side in (finding.distilled, finding.control) if side is not None]
     rows += [_set_row(one, "drawn anew, lossy" if one.is_lossy else "drawn anew, not shown lossy") for one in finding.controls_at]
-    sentence = escaped(finding.sentence[:1].upper() + finding.sentence[1:])
+    sentence = latex_text(finding.sentence[:1].upper() + finding.sentence[1:])
     caption = (
-        f"{escaped(study.dataset)}, confirm images. {sentence}. Gaps to the full data in points, with one-sided bounds; all of "
-        f"it holds at once with {100 * finding.confidence:g}\\,\\% confidence. From {len(study.asked)} trials, of which "
+        f"{latex_text(study.dataset)}, confirm images. {sentence}. Gaps to the full data in points, with one-sided bounds; all "
+        f"of it holds at once with {100 * finding.confidence:g}\\,\\% confidence. From {len(study.asked)} trials, of which "
         f"{len(study.finished)} finished; $n$ counts the networks behind each row."
     )
-    return _table(pd.DataFrame(rows), caption, f"tab:{study.name}-sets")
+    return _table(rows, caption, f"tab:{study.name}-sets")
 
 
 def _set_row(one: Smallest | ControlAt, words: str) -> dict[str, str]:
     gap = one.gap_interval
     bounds = f"{100 * gap.gap:.2f} [{100 * gap.lower:.2f}, {100 * gap.upper:.2f}]"
-    return {"set": escaped(one.arm), "IPC": str(one.ipc), "gap": bounds, "$n$": str(gap.networks), "": words}
+    return {"set": one.arm, "IPC": str(one.ipc), "gap": bounds, "n": str(gap.networks), "": words}
 
 
 def _curve(study: Study, curve: Sequence[Point]) -> str:
@@ -70,29 +64,31 @@ def _curve(study: Study, curve: Sequence[Point]) -> str:
         " Where an arm has more than twelve IPCs, the best of each of twelve equal log steps." if len(rows) < len(curve) else ""
     )
     caption = (
-        f"{escaped(study.dataset)}, select images: the best trial of each arm at each IPC, by gap.{thinned} Accuracy in \\% with "
-        f"the standard deviation over $n$ networks; gap to the full data in points with its one-sided bounds. "
+        f"{latex_text(study.dataset)}, select images: the best trial of each arm at each IPC, by gap.{thinned} Accuracy in \\% "
+        f"with the standard deviation over $n$ networks; gap to the full data in points with its one-sided bounds. "
         f"From {len(study.asked)} trials, of which {len(study.finished)} finished; the best of several is optimistic."
     )
-    return _table(pd.DataFrame(rows), caption, f"tab:{study.name}-curve")
+    return _table(rows, caption, f"tab:{study.name}-curve")
 
 
 def _curve_row(point: Point) -> dict[str, str]:
     record = point.best.record
     assert record is not None
-    accuracies = pd.Series(record.readings[-1].accuracy_fractions)
-    spread = f" ({100 * accuracies.std():.2f})" if len(accuracies) > 1 else ""
+    spread = sample_std(record.readings[-1].accuracy_fractions)
+    of_networks = "" if spread is None else f" ({100 * spread:.2f})"
     bounds = "" if point.low is None or point.high is None else f" [{100 * point.low:.2f}, {100 * point.high:.2f}]"
     return {
-        "arm": escaped(point.arm),
+        "arm": point.arm,
         "IPC": str(point.ipc),
-        "accuracy (std)": f"{100 * point.accuracy_fraction:.2f}{spread}",
+        "accuracy (std)": f"{100 * point.accuracy_fraction:.2f}{of_networks}",
         "gap": f"{100 * point.gap:.2f}{bounds}",
-        "$n$": str(point.networks),
+        "n": str(point.networks),
         "trials": str(point.trials),
     }
 
 
-def _table(frame: pd.DataFrame, caption: str, label: str) -> str:
-    text = str(frame.to_latex(index=False, escape=False, caption=caption, label=label, position="tb"))
-    return text.replace("\\begin{tabular}", "\\centering\\footnotesize\\setlength{\\tabcolsep}{3pt}\n\\begin{tabular}", 1)
+def _table(rows: Sequence[Mapping[str, str]], caption: str, label: str) -> str:
+    """A table to input: the tabular in small letters, below its caption, which is LaTeX already."""
+    tabular = latex_tabular({head: [row[head] for row in rows] for head in rows[0]})
+    above = ["\\begin{table}[tb]", "\\centering\\footnotesize", f"\\caption{{{caption}}}", f"\\label{{{label}}}"]
+    return "\n".join([*above, "\\setlength{\\tabcolsep}{3pt}", tabular + "\\end{table}", ""])

@@ -14,7 +14,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import yaml
 
 from raydistill.errors import StoreError
@@ -27,6 +26,7 @@ from raydistill.storage.record import Finding, Progress, SearchResult, TrialReco
 from raydistill.storage.store import Store
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 SPACE_FILE = "search_space.yaml"
@@ -295,6 +295,9 @@ def _label(section: Any) -> str | None:
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with text, yes or no, and moments as such; lists stay objects."""
+    # Here, because a page has no frame and need not wait for it.
+    import pandas as pd
+
     for column in frame.select_dtypes("object"):
         kinds = {type(cell) for cell in frame[column] if cell is not None}
         if column == "started_at":
