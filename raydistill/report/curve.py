@@ -13,12 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from raydistill.core.lossless import gap_interval
 from raydistill.report.study import Study, Trial
-from raydistill.search.verdict import so_far
+from raydistill.search.verdict import select_interval, so_far
 from raydistill.spaces.document import label_of
 from raydistill.spaces.sections import GoalConfig
-from raydistill.storage.record import unpack_bits
 
 MOST_POINTS = 12
 """Points of one arm's line; more IPCs than that are shown as the best of as many equal steps of the log axis."""
@@ -95,8 +93,7 @@ def _bounds(study: Study, trial: Trial) -> tuple[float, float] | tuple[None, Non
     record, baseline = trial.record, study.baseline
     if record is None or baseline is None or min(len(record.select_correct), len(baseline.readings)) < 2:
         return None, None
-    correct = unpack_bits(record.select_correct, baseline.select_images)
-    interval = gap_interval(baseline.select_correct, correct, float(trial.config["goal"]["confidence"]))
+    interval = select_interval(record, baseline)
     return interval.lower, interval.upper
 
 
@@ -170,7 +167,7 @@ class Setting:
         if self.choices:
             text = _text(value)
             return self.choices.index(text) / max(1, len(self.choices) - 1) if text in self.choices else None
-        if self.low is None or self.high is None or not isinstance(value, int | float):
+        if self.low is None or self.high is None or not isinstance(value, int | float) or (self.log and value <= 0):
             return None
         low, high, own = (math.log(v) if self.log else v for v in (self.low, self.high, float(value)))
         return 0.5 if high == low else min(1.0, max(0.0, (own - low) / (high - low)))

@@ -20,6 +20,7 @@ from raydistill.errors import StoreError
 from raydistill.report.cells import cells_of, measured_cells
 from raydistill.report.rendering import frame_of
 from raydistill.spaces.document import label_of
+from raydistill.spaces.sections import EvaluationConfig, GoalConfig
 from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.lock import holder_of
 from raydistill.storage.record import Finding, Progress, SearchResult, TrialRecord, read_progress, read_record, read_result
@@ -255,8 +256,10 @@ def _read_trial(store: Store, trial_id: str, controls: frozenset[str]) -> Trial 
     try:
         progress = None if record is not None else read_progress(store, trial_id)
         trial = Trial(trial_id=trial_id, config=config, is_control=_arm_of(config) in controls, record=record, progress=progress)
-        needed = trial.ask_number, trial.ipc, config["dataset"]["name"], config["goal"]["margin_fraction"]
-        assert needed
+        read = trial.ask_number, trial.ipc, config["dataset"]["name"]
+        assert read, "read so that whoever shows the trial finds them"
+        GoalConfig.model_validate(config["goal"])
+        EvaluationConfig.model_validate(config["evaluation"])
     except (KeyError, TypeError, ValueError) as error:
         file = store.path("trials", trial_id, "config.json" if record is None else "record.json")
         raise StoreError(f"{file} is damaged (its config: {error}); delete the trial's folder to run the trial again") from error
