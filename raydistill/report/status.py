@@ -28,6 +28,8 @@ from raydistill.storage.lock import holder_of
 from raydistill.storage.record import Finding, TrialRecord, read_progress
 from raydistill.storage.store import Store
 
+VIEWS = ("report.html", "plots/")
+"""What a reader has written into the study, which says nothing of whether its search is alive."""
 Stage = Literal["baseline", "experts", "trials", "confirmation", "ended"]
 
 
@@ -108,6 +110,7 @@ def read_status(study: Store) -> StudyStatus:
     files = _files(study)
     stage, done, total = _stage(files, space, found) if result is None else ("ended", len(records), len(found.trials))
     goal = _goal(study, space)
+    written = [moment for name, moment in files.items() if not name.startswith(VIEWS)]
     return StudyStatus(
         study=space["study"],
         root=study.root,
@@ -128,7 +131,7 @@ def read_status(study: Store) -> StudyStatus:
         smallest_lossless_ipc=result.smallest_lossless_ipc if result else None,
         largest_lossy_ipc=result.largest_lossy_ipc if result else None,
         winner=study.path(WINNER_FOLDER) if result and WINNER_FILE in files else None,
-        last_written=max(files.values()).isoformat() if files else None,
+        last_written=max(written).isoformat() if written else None,
         continue_command=_continue_command(study, space, total if stage == "ended" else None),
     )
 

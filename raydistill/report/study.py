@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from pydantic import ConfigDict, Field, ValidationError
 
 from raydistill.errors import StoreError
 from raydistill.report.cells import cells_of, measured_cells
 from raydistill.report.rendering import frame_of
 from raydistill.spaces.document import label_of
-from raydistill.spaces.sections import EvaluationConfig, GoalConfig
+from raydistill.spaces.sections import Config, EvaluationConfig, GoalConfig
 from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.lock import holder_of
 from raydistill.storage.record import Finding, Progress, SearchResult, TrialRecord, read_progress, read_record, read_result
@@ -31,6 +32,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SPACE_FILE = "search_space.yaml"
+
+
+class _Name(Config):
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+
+
+class _Read(Config):
+    """What is read of a trial's config here and by whoever shows it; its other fields may be of another version."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    ask_number: int
+    ipc: int = Field(ge=1)
+    dataset: _Name
+    method: _Name
+    goal: GoalConfig
+    evaluation: EvaluationConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -254,16 +274,14 @@ def _read_trial(store: Store, trial_id: str, controls: frozenset[str]) -> Trial 
     if config is None:
         return None
     try:
-        progress = None if record is not None else read_progress(store, trial_id)
-        trial = Trial(trial_id=trial_id, config=config, is_control=_arm_of(config) in controls, record=record, progress=progress)
-        read = trial.ask_number, trial.ipc, config["dataset"]["name"]
-        assert read, "read so that whoever shows the trial finds them"
-        GoalConfig.model_validate(config["goal"])
-        EvaluationConfig.model_validate(config["evaluation"])
-    except (KeyError, TypeError, ValueError) as error:
+        _Read.model_validate(config)
+    except ValidationError as error:
+        first = error.errors()[0]
         file = store.path("trials", trial_id, "config.json" if record is None else "record.json")
-        raise StoreError(f"{file} is damaged (its config: {error}); delete the trial's folder to run the trial again") from error
-    return trial
+        cause = f"its config: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise StoreError(f"{file} is damaged ({cause}); delete the trial's folder to run the trial again") from error
+    progress = None if record is not None else read_progress(store, trial_id)
+    return Trial(trial_id=trial_id, config=config, is_control=_arm_of(config) in controls, record=record, progress=progress)
 
 
 def _read_config(store: Store, trial_id: str) -> dict[str, Any] | None:

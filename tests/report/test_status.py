@@ -162,6 +162,14 @@ def test_a_store_elsewhere_tells_who_holds_the_lease_of_a_study(made: HandMade, 
     assert abs(datetime.now(UTC) - datetime.fromisoformat(status.last_written)) < timedelta(hours=1)
 
 
+def test_a_page_that_someone_wrote_is_no_sign_of_a_search(made: HandMade) -> None:
+    before = read_status(made.study).last_written
+    for name in ("report.html", "plots/accuracy.pdf"):
+        made.study.write(name, "")
+        os.utime(made.study.local_path(name), (4e9, 4e9))
+    assert read_status(made.study).last_written == before
+
+
 def test_a_person_reads_a_line_per_fact(made: HandMade) -> None:
     made.trial(9, (0.95,))
     running, waiting = half_way(made, 12), made.trial(14, None)

@@ -64,7 +64,7 @@ def test_a_record_of_another_version_is_left_out_and_named(copy: Path) -> None:
 
 @pytest.mark.parametrize(
     ("config", "cause"),
-    [("{", "Expecting property name"), ("[]", "no section"), ('{"ask_number": 41}', "its config: 'method'")],
+    [("{", "Expecting property name"), ("[]", "no section"), ('{"ask_number": 41}', "its config: ipc: Field required")],
 )
 def test_a_trial_with_a_damaged_config_is_left_out_and_named(copy: Path, config: str, cause: str) -> None:
     folder = copy / "trials" / "ffffffffffff"
