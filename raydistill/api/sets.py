@@ -142,7 +142,9 @@ def import_set(
     dataset: str | None = None,
     space: str | None = None,
     labels: str | Path | None = None,
+    labels_are: Literal["probabilities", "logits"] | None = None,
     lr: str | Path | None = None,
+    entry: int | None = None,
     overrides: Sequence[str] = (),
     data_root: str | Path | None = None,
 ) -> SyntheticSet:
@@ -154,38 +156,71 @@ def import_set(
         dataset: what a .pt was distilled from.
         space: what its images are in: `pixels`, `standardised`, `standardised:DATASET` or `zca`.
         labels: file of the labels, where `file` has only images.
+        labels_are: what soft labels are; None decides it from their values, and refuses a doubtful case.
         lr: file of the learned rate.
+        entry: which set of a file with several, counted from 1; None takes the last. `import_sets` takes all.
         overrides: `path.to.field=value`, of the settings that the set is evaluated with.
         data_root: folder of the data files; None is each data set's own default.
 
     Returns:
-        The set; its images are in this project's space.
+        The set; its images are in this project's space, its labels are classes or logits.
 
     Raises:
-        InputError: a file is missing, refused, or does not fit the data set.
+        InputError: a file is missing, refused, or does not fit the data set; or it is not clear what its soft labels are.
         SpaceError: data set or overrides have mistakes.
         DataError: the data is missing or damaged.
         StoreError: `out` cannot be written.
     """
-    from raydistill.sets.importing import import_file
-    from raydistill.sets.one import write_set
-    from raydistill.storage.store import Store
+    from raydistill.sets.importing import Given, import_into
 
-    folder = None if out is None else Store(str(out))
-    if folder is not None:
-        folder.check_writable()
-    imported = import_file(
-        Path(file).expanduser(),
+    given = Given(
         dataset=dataset,
         space=space,
         labels_file=_as_path(labels),
+        labels_are=labels_are,
         lr_file=_as_path(lr),
-        overrides=overrides,
-        data_root=as_data_root(data_root),
+        overrides=tuple(overrides),
     )
-    if folder is not None:
-        write_set(imported.synthetic, imported.manifest, folder)
+    place = None if out is None else str(out)
+    (imported,), _ = import_into(place, _path(file), given, entry="last" if entry is None else entry, data_root=data_root)
     return imported.synthetic
+
+
+def import_sets(
+    file: str | Path,
+    *,
+    out: str | Path | None = None,
+    dataset: str | None = None,
+    space: str | None = None,
+    labels_are: Literal["probabilities", "logits"] | None = None,
+    overrides: Sequence[str] = (),
+    data_root: str | Path | None = None,
+) -> tuple[SyntheticSet, ...]:
+    """Read every set of a published file, such as the repetitions of an experiment whose mean a paper quotes.
+
+    Args:
+        file: a published .pt that lists its sets, as those of DC, DM and DataDAM do.
+        out: folder or URI; each set goes to `entry-<number>/` in it. None writes nothing.
+        dataset: what they were distilled from.
+        space: what their images are in, as in `import_set`.
+        labels_are: what soft labels are, as in `import_set`.
+        overrides: `path.to.field=value`, of the settings that the sets are evaluated with.
+        data_root: folder of the data files; None is each data set's own default.
+
+    Returns:
+        The sets, in the order of the file.
+
+    Raises:
+        InputError: the file is missing, refused, or does not fit the data set; or it is not clear what its soft labels are.
+        SpaceError: data set or overrides have mistakes.
+        DataError: the data is missing or damaged.
+        StoreError: `out` cannot be written.
+    """
+    from raydistill.sets.importing import Given, import_into
+
+    given = Given(dataset=dataset, space=space, labels_are=labels_are, overrides=tuple(overrides))
+    imported, _ = import_into(None if out is None else str(out), _path(file), given, entry="all", data_root=data_root)
+    return tuple(one.synthetic for one in imported)
 
 
 def export_set(
@@ -211,6 +246,11 @@ def export_set(
     return export(str(set_file), out, form, data_root=as_data_root(data_root)).note
 
 
+def _path(file: str | Path) -> Path:
+    """A file as a path with `~` expanded."""
+    return Path(file).expanduser()
+
+
 def _as_path(file: str | Path | None) -> Path | None:
-    """A file as a path with `~` expanded; None stays None."""
-    return None if file is None else Path(file).expanduser()
+    """Like `_path`; None stays None."""
+    return None if file is None else _path(file)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -139,32 +139,51 @@ def import_(
         typer.Option(help="For a .pt file: the scale of its pixel values: pixels, standardised, standardised:DATASET, or zca."),
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="File with the labels, if FILE has only images.")] = None,
+    labels_are: Annotated[
+        Literal["probabilities", "logits"] | None,
+        typer.Option(help="What soft labels are; by default decided by their values, and refused where these leave a doubt."),
+    ] = None,
     lr: Annotated[Path | None, typer.Option(help="File with the learned learning rate.")] = None,
+    entry: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|all",
+            help="Which set of a file with several, counted from 1; all writes each to a folder of its own. By default the last.",
+        ),
+    ] = None,
     overrides: Overrides = None,
     data_root: DataRoot = None,
 ) -> None:
     """Convert a set that others published to the format of this project. Nothing in the file is executed."""
     with exit_codes("Interrupted. Nothing was written."):
-        from raydistill.report.next_commands import after_distilling, next_lines
-        from raydistill.sets.importing import import_file
-        from raydistill.sets.one import write_set
-        from raydistill.storage.data_root import as_data_root
-        from raydistill.storage.store import Store
+        from raydistill.report.next_commands import after_distilling, command, next_lines
+        from raydistill.sets.importing import Given, import_into
+        from raydistill.sets.place import SET_FILE
 
-        folder = Store(out)
-        folder.check_writable()
-        imported = import_file(
-            file,
+        given = Given(
             dataset=dataset,
             space=space,
             labels_file=labels,
+            labels_are=labels_are,
             lr_file=lr,
-            overrides=overrides or [],
-            data_root=as_data_root(data_root),
+            overrides=tuple(overrides or []),
         )
-        paths = write_set(imported.synthetic, imported.manifest, folder)
-        typer.echo("\n".join([*imported.notes, *(f"Written {path}" for path in paths)]))
-        typer.echo(next_lines(*after_distilling(folder.root, data_root)))
+        imported, written = import_into(out, file, given, entry=_entry(entry), data_root=data_root)
+        for one, paths in zip(imported, written, strict=True):
+            typer.echo("\n".join([*one.notes, *(f"Written {path}" for path in paths)]))
+        folders = [path.removesuffix(f"/{SET_FILE}") for path, _ in written]
+        if entry == "all":
+            typer.echo(next_lines(*(command("evaluate", folder, data_root=data_root) for folder in folders)))
+        else:
+            typer.echo(next_lines(*after_distilling(folders[0], data_root)))
+
+
+def _entry(text: str | None) -> int | Literal["last", "all"]:
+    if text is None or text == "all":
+        return "last" if text is None else "all"
+    if not text.isdecimal() or int(text) < 1:
+        raise typer.BadParameter(f"given {text!r}; allowed: a whole number from 1 on, or all", param_hint="--entry")
+    return int(text)
 
 
 @app.command(epilog=example("export studies/digits-datadam/winner --out winner-png"))

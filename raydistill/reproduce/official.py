@@ -19,7 +19,7 @@ from raydistill.data.datasets import load_raw
 from raydistill.data.preprocess import Standardise
 from raydistill.data.raw import RawDataset
 from raydistill.data.splits import LabelledImages, Splits
-from raydistill.sets.importing import CONSTANTS
+from raydistill.sets.value_spaces import CONSTANTS
 from raydistill.spaces.sections import Config, DatasetConfig
 from raydistill.storage.data_root import DataRoot
 

@@ -1,24 +1,28 @@
-"""Reads a published file of tensors in a process of its own: `python -m raydistill.sets.weights_only FILE OUT`.
+"""Reads a published file of tensors in a process of its own: `python -m raydistill.sets.weights_only FILE ENTRY OUT`.
 
 Only this module opens such files. Only tensors and plain numbers are read (torch's weights-only mode); a file with anything else,
-which could run code, is refused. The tensors are written to OUT as safetensors, with a line of metadata; the reason for a refusal
-goes to stderr, with exit code 3.
+which could run code, is refused. The tensors are written to OUT as safetensors, with metadata; the reason for a refusal goes to
+stderr, with exit code 3.
 
 Supported contents: a tensor or a number; (images, labels); a mapping with `images`, `labels` and optionally `lr` (a tensor or a
-number); the mapping of DC, DM and DataDAM, whose `data` lists (images, labels) for each evaluation: the last entry is the set.
+number); the mapping of DC, DM and DataDAM, whose `data` lists (images, labels) for each repetition of the experiment. ENTRY says
+which of them: a number counted from 1, `last`, or `all`.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import resource
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -39,21 +43,72 @@ class RefusedError(Exception):
     """The file cannot be read safely as a set; the message says why."""
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
-    """The tensors of a set, and a description of where in the file they were found.
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Entry:
+    """One set of a published file."""
+
+    tensors: dict[str, Tensor]
+    """`images`, `labels` and `lr`, as far as they are there; or `tensor` alone."""
+    number: int
+    """Counted from 1."""
+    count: int
+    """Sets in the file."""
+    place: str
+    """Where in the file the set was found."""
+
+
+def read_entries(path: Path, which: str) -> list[Entry]:
+    """The sets of a file that are asked for.
+
+    Args:
+        path: the file.
+        which: a number counted from 1, `last` or `all`.
 
     Raises:
-        RefusedError: the content is not supported, or the file contains code.
+        RefusedError: the content is not supported, the file contains code, or it has no such entry.
     """
-    found, place = _tensors_of(_load(path))
-    for name, tensor in found.items():
-        size = tensor.numel() * tensor.element_size()
-        if tensor.layout != torch.strided or tensor.is_quantized or size > path.stat().st_size:
-            raise RefusedError(
-                f"entry {name!r} is not a plain tensor, or claims {size} bytes, more than the file has; ask its author for a "
-                "file of plain tensors"
-            )
-    return {name: tensor.detach().contiguous().clone() for name, tensor in found.items()}, place
+    found = _sets_of(_load(path))
+    count = len(found)
+    if which.isdecimal() and not 1 <= int(which) <= count:
+        holds = "1 set" if count == 1 else f"{count} sets"
+        raise RefusedError(f"it contains {holds}, and --entry is {which}; allowed: 1 to {count}, or all")
+    numbers = range(1, count + 1) if which == "all" else [count if which == "last" else int(which)]
+    entries = []
+    for number in numbers:
+        tensors, place = found[number - 1]
+        for name, tensor in tensors.items():
+            _check_plain(name, tensor, path)
+        copied = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
+        entries.append(Entry(tensors=copied, number=number, count=count, place=place))
+    return entries
+
+
+def _check_plain(name: str, tensor: Tensor, path: Path) -> None:
+    size = tensor.numel() * tensor.element_size()
+    if tensor.layout != torch.strided or tensor.is_quantized or size > path.stat().st_size:
+        raise RefusedError(
+            f"entry {name!r} is not a plain tensor, or claims {size} bytes, more than the file has; ask its author for a "
+            "file of plain tensors"
+        )
+
+
+def write_entries(entries: list[Entry], out: Path) -> None:
+    """Write sets as one safetensors file, which `read_written` reads."""
+    tensors = {f"{place}/{name}": tensor for place, entry in enumerate(entries) for name, tensor in entry.tensors.items()}
+    about = [{"number": entry.number, "count": entry.count, "place": entry.place} for entry in entries]
+    save_file(tensors, str(out), {"entries": json.dumps(about)})
+
+
+def read_written(path: Path) -> list[Entry]:
+    """The sets in a file that `write_entries` wrote."""
+    with safe_open(str(path), framework="pt") as read:
+        tensors = {name: read.get_tensor(name) for name in read.keys()}
+        about = json.loads(read.metadata()["entries"])
+    split = [(*name.split("/"), tensor) for name, tensor in tensors.items()]
+    return [
+        Entry(tensors={name: tensor for owner, name, tensor in split if owner == str(place)}, **entry)
+        for place, entry in enumerate(about)
+    ]
 
 
 def _load(path: Path) -> Any:
@@ -79,11 +134,17 @@ def _load(path: Path) -> Any:
         ) from error
 
 
-def _tensors_of(loaded: Any) -> tuple[dict[str, Tensor], str]:
+def _sets_of(loaded: Any) -> list[tuple[dict[str, Tensor], str]]:
+    """Every set of a file, with where it was found."""
+    if isinstance(loaded, Mapping) and isinstance(loaded.get("data"), list) and loaded["data"]:
+        count = len(loaded["data"])
+        return [(_pair(pair), f"set {number} of {count}") for number, pair in enumerate(loaded["data"], start=1)]
+    return [_only_set_of(loaded)]
+
+
+def _only_set_of(loaded: Any) -> tuple[dict[str, Tensor], str]:
     if isinstance(loaded, Tensor) or _is_number(loaded):
         return {"tensor": torch.as_tensor(loaded)}, "a single tensor"
-    if isinstance(loaded, Mapping) and isinstance(loaded.get("data"), list) and loaded["data"]:
-        return _pair(loaded["data"][-1]), f"the last of {len(loaded['data'])} entries"
     if isinstance(loaded, Mapping) and isinstance(loaded.get("images"), Tensor):
         names = [name for name in ("images", "labels", "lr") if loaded.get(name) is not None]
         return {name: _tensor(name, loaded[name]) for name in names}, "images and labels by name"
@@ -121,15 +182,15 @@ def _bound_memory(path: Path) -> None:
 
 
 def main() -> None:
-    """Read the file in the first argument, and write the one in the second."""
-    source, out = sys.argv[1:]
+    """Read the file in the first argument, and write the sets of it that the second names to the third."""
+    source, which, out = sys.argv[1:]
     _bound_memory(Path(source))
     try:
-        tensors, place = read_tensors(Path(source))
+        entries = read_entries(Path(source), which)
     except RefusedError as error:
         print(error, file=sys.stderr)
         sys.exit(REFUSED)
-    save_file(tensors, out, {"place": place})
+    write_entries(entries, Path(out))
 
 
 if __name__ == "__main__":

@@ -178,8 +178,12 @@ class ImportedConfig(Config):
     source: str
     """Name of the imported file."""
     source_sha256: str
+    entry: int | None = None
+    """Which set of the file, counted from 1; null where the file holds one, and in sets imported by older versions."""
     space: str
     """Value space of the imported images: pixels, standardised:<data set whose constants were used>, or zca."""
+    labels_are: Literal["probabilities", "logits"] | None = None
+    """What the soft labels of the file were taken for; null for classes, and in sets imported by older versions."""
 
 
 def derive_seed(*parts: int | str) -> int:

@@ -93,6 +93,23 @@ def test_a_published_set_is_imported_with_what_it_is_said_to_be(tmp_path: Path) 
     assert (tmp_path / "mine" / "images.safetensors").is_file()
 
 
+def test_every_set_of_a_published_file_is_imported_and_can_be_evaluated_next(tmp_path: Path) -> None:
+    torch.save({"data": [[torch.rand(10, 1, 8, 8), torch.arange(10)]] * 2}, tmp_path / "set.pt")
+    given = ["import", str(tmp_path / "set.pt"), "--dataset", "digits", "--space", "pixels", "--out", str(tmp_path / "mine")]
+    result = run(*given, "--entry", "all")
+    assert result.exit_code == 0, result.output
+    ends = [f"  raydistill evaluate {tmp_path / 'mine' / name}" for name in ("entry-1", "entry-2")]
+    assert result.output.splitlines()[-3:] == ["Next:", *ends]
+    result = run(*given, "--entry", "3")
+    assert (result.exit_code, "it contains 2 sets, and --entry is 3; allowed: 1 to 2" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("entry", ["0", "first", "-1"])
+def test_an_entry_is_a_number_or_all(tmp_path: Path, entry: str) -> None:
+    result = run("import", "x.pt", "--out", str(tmp_path / "mine"), "--entry", entry)
+    assert (result.exit_code, f"given '{entry}'; allowed: a whole number" in result.stderr) == (2, True)
+
+
 def test_a_file_that_cannot_be_imported_ends_with_2(tmp_path: Path) -> None:
     result = run("import", str(tmp_path / "x.pt"), "--dataset", "digits", "--space", "pixels", "--out", str(tmp_path / "mine"))
     assert (result.exit_code, "x.pt does not exist" in result.stderr) == (2, True)

@@ -21,7 +21,7 @@ from raydistill.data.preprocess import Whiten
 from raydistill.data.splits import load_splits
 from raydistill.errors import DataError, InputError
 from raydistill.sets.exporting import class_folder, export_set, from_npz, to_npz
-from raydistill.sets.importing import import_file
+from raydistill.sets.importing import Given, import_sets
 from raydistill.sets.one import write_set
 from raydistill.storage.store import Store
 
@@ -52,7 +52,7 @@ def test_npz_and_back_gives_the_same_bytes(saved: Path, tmp_path: Path, kind: st
     if kind != "hard":
         change(saved, labels=torch.randn(30, 10), learned_lr=0.125)
     export_set(str(saved), tmp_path / "set.npz", "npz")
-    imported = import_file(tmp_path / "set.npz")
+    (imported,) = import_sets(tmp_path / "set.npz")
     write_set(imported.synthetic, imported.manifest, Store(str(tmp_path / "again")))
     assert (tmp_path / "again/images.safetensors").read_bytes() == (saved / "images.safetensors").read_bytes()
 
@@ -74,21 +74,22 @@ def test_npz_is_read_without_this_project(saved: Path, tmp_path: Path) -> None:
 def test_a_damaged_npz_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "set.npz").write_bytes(data)
     with pytest.raises(InputError, match=r"not a set in npz format \(.*\); give a file written by raydistill export"):
-        import_file(tmp_path / "set.npz")
+        import_sets(tmp_path / "set.npz")
 
 
 def test_an_npz_of_other_arrays_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "set.npz", images=np.zeros(3))
     with pytest.raises(InputError, match=r"not a set in npz format \(KeyError: .*\)"):
-        import_file(tmp_path / "set.npz")
+        import_sets(tmp_path / "set.npz")
 
 
 def test_an_npz_says_itself_what_it_is(saved: Path, tmp_path: Path) -> None:
     export_set(str(saved), tmp_path / "set.npz", "npz")
     with pytest.raises(
-        InputError, match=r"set.npz already contains its settings; remove --dataset, --space, --labels, --lr and --set"
+        InputError,
+        match=r"set.npz already contains its settings, and one set; remove --dataset, --space, --labels, --",
     ):
-        import_file(tmp_path / "set.npz", dataset="digits")
+        import_sets(tmp_path / "set.npz", Given(dataset="digits"))
 
 
 def test_png_files_are_the_pixels_as_imagefolder_reads_them(saved: Path, tmp_path: Path) -> None:
@@ -184,7 +185,7 @@ def test_a_place_that_cannot_serve_is_refused(saved: Path, out: str, form: str, 
 def test_an_npz_of_others_is_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "foreign.npz", images=np.zeros(3))
     with pytest.raises(InputError, match=r"foreign.npz: not a set in npz format \(KeyError"):
-        import_file(tmp_path / "foreign.npz")
+        import_sets(tmp_path / "foreign.npz")
 
 
 def test_the_functions_of_the_package_export_and_import(saved: Path, tmp_path: Path) -> None:

@@ -15,13 +15,16 @@ from torch import Tensor
 
 import raydistill
 from raydistill.data import zca
+from raydistill.data.datasets import load_raw
 from raydistill.data.preprocess import Whiten
 from raydistill.data.splits import load_splits
 from raydistill.errors import InputError
 from raydistill.sets import importing as set_import
 from raydistill.sets.exporting import export_set
-from raydistill.sets.importing import CONSTANTS, Imported, import_file
+from raydistill.sets.importing import Given, Imported, import_sets
 from raydistill.sets.one import read_set_file, write_set
+from raydistill.sets.value_spaces import CONSTANTS
+from raydistill.sets.weights_only import read_entries
 from raydistill.spaces.sections import DatasetConfig
 from raydistill.storage.store import Store
 
@@ -32,16 +35,18 @@ LABELS = torch.arange(10).repeat_interleave(2)
 @pytest.fixture(autouse=True)
 def _read_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Starting a process takes seconds; `test_weights_only` does."""
-    monkeypatch.setattr(set_import, "read_published", lambda file: torch.load(set_import._existing(file), weights_only=True))
+    monkeypatch.setattr(set_import, "read_published", lambda f, which="last": read_entries(set_import._existing(f), str(which)))
 
 
-def file(folder: Path, name: str = "set.pt", place: str = "as made", **tensors: Tensor) -> Path:
-    torch.save((tensors, place), folder / name)
+def file(folder: Path, name: str = "set.pt", **tensors: Tensor) -> Path:
+    """Images and labels by name, or `tensor` alone."""
+    torch.save(tensors.get("tensor", tensors), folder / name)
     return folder / name
 
 
 def take(path: Path, space: str = "pixels", dataset: str = "digits", **given: Any) -> Imported:
-    return import_file(path, dataset=dataset, space=space, **given)
+    (imported,) = import_sets(path, Given(dataset=dataset, space=space, **given))
+    return imported
 
 
 def pixels_of(imported: Imported) -> Tensor:
@@ -80,7 +85,7 @@ def test_a_whitened_set_is_taken_from_its_authors_whitening_to_ours(tmp_path: Pa
         Image.fromarray(generator.integers(0, 256, (4, 4), dtype=np.uint8)).save(path)
     overrides = [f"dataset.path={folder}", "dataset.size=4", "network.depth=2"]
     config = set_import._config_for("image_folder", "zca", overrides, None)["dataset"]
-    raw = set_import.load_raw(config, None)
+    raw = load_raw(config, None)
     pixels = torch.rand(4, 1, 4, 4)
     theirs = Whiten(key=zca.fit(raw.search.images, 255)).apply(pixels)
     imported = take(file(tmp_path, images=theirs, labels=torch.tensor([0, 0, 1, 1])), "zca", "image_folder", overrides=overrides)
@@ -105,20 +110,97 @@ def test_hard_labels_are_brought_in_order(tmp_path: Path) -> None:
 
 def test_logits_are_kept_as_they_are(tmp_path: Path) -> None:
     """All but those of class 0, items 0 and 1, are largest at their own class: 18 of 20."""
-    logits = 3.0 * torch.nn.functional.one_hot(LABELS.clamp(min=1), 10)
+    logits = 3.0 * torch.nn.functional.one_hot(LABELS.clamp(min=1), 10) - 1
     imported = take(file(tmp_path, images=PIXELS, labels=logits))
     assert imported.notes[1].endswith(
         "logits; assumed to be ordered by class, which agrees with the largest label of 90 % of the images"
     )
     assert torch.equal(imported.synthetic.labels, logits)
     assert imported.synthetic.label_kind == "soft"
+    assert imported.manifest.config["method"]["labels_are"] == "logits"
 
 
-def test_probabilities_become_logits_of_the_same_softmax(tmp_path: Path) -> None:
-    probabilities = torch.randn(20, 10).softmax(dim=1)
-    imported = take(file(tmp_path, images=PIXELS, labels=probabilities))
-    torch.testing.assert_close(imported.synthetic.labels.softmax(dim=1), probabilities)
-    assert "probabilities, stored as their logarithms" in imported.notes[1]
+@pytest.mark.parametrize("rounded", ["exact", "half", "bfloat16", "four decimals"])
+def test_probabilities_become_logits_of_the_same_softmax(tmp_path: Path, rounded: str) -> None:
+    """Rounding moves a row's sum away from 1: by up to 0.004 in bfloat16, whose steps below 1 are 2 ** -8."""
+    exact = torch.randn(20, 10, generator=torch.Generator().manual_seed(0)).softmax(dim=1)
+    given = {"exact": exact, "half": exact.half(), "bfloat16": exact.bfloat16(), "four decimals": (exact * 1e4).round() / 1e4}
+    imported = take(file(tmp_path, images=PIXELS, labels=given[rounded]))
+    torch.testing.assert_close(imported.synthetic.labels.softmax(dim=1), exact, atol=0.003, rtol=0)
+    assert "; probabilities, stored as their logarithms; " in imported.notes[1]
+    assert imported.manifest.config["method"]["labels_are"] == "probabilities"
+
+
+PERCENT = 100 * torch.randn(20, 10, generator=torch.Generator().manual_seed(1)).softmax(dim=1)
+DOUBTFUL = {
+    "another sum": PERCENT,
+    "sums that differ": PERCENT[:, :1] + PERCENT,
+    "rounded below 0": PERCENT / 100 - PERCENT.min() / 100 - 1e-3,
+    "one hot times 3": 3.0 * torch.nn.functional.one_hot(LABELS, 10),
+}
+
+
+@pytest.mark.parametrize("case", DOUBTFUL)
+def test_labels_that_may_be_either_are_refused(tmp_path: Path, case: str) -> None:
+    with pytest.raises(
+        InputError,
+        match=r"set.pt: it is not clear whether its soft labels are probabilities or logits: values from .* to .*, rows that sum "
+        r"to .* to .* \(probabilities: .*\): say it with --labels-are probabilities, or --labels-are logits",
+    ):
+        take(file(tmp_path, images=PIXELS, labels=DOUBTFUL[case]))
+
+
+def test_what_the_user_says_of_the_labels_decides(tmp_path: Path) -> None:
+    """In percent: the logarithms differ from those of the fractions by a constant, which softmax takes away."""
+    path = file(tmp_path, images=PIXELS, labels=PERCENT)
+    imported = take(path, labels_are="probabilities")
+    torch.testing.assert_close(imported.synthetic.labels.softmax(dim=1), PERCENT / 100)
+    assert "; probabilities (as --labels-are says), stored as their logarithms; " in imported.notes[1]
+    imported = take(path, labels_are="logits")
+    assert torch.equal(imported.synthetic.labels, PERCENT)
+    assert "; logits (as --labels-are says); " in imported.notes[1]
+
+
+@pytest.mark.parametrize("labels", [torch.randn(20, 10), torch.zeros(20, 10)], ids=["below 0", "all 0"])
+def test_what_cannot_be_probabilities_is_none_whatever_is_said(tmp_path: Path, labels: Tensor) -> None:
+    with pytest.raises(InputError, match=r"set.pt: --labels-are probabilities, but its soft labels go down to .*, or a row"):
+        take(file(tmp_path, images=PIXELS, labels=labels), labels_are="probabilities")
+
+
+def test_classes_are_neither_probabilities_nor_logits(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the labels in .*set.pt are classes, not logits: remove --labels-are"):
+        take(file(tmp_path, images=PIXELS, labels=LABELS), labels_are="logits")
+
+
+def three_repetitions(folder: Path) -> Path:
+    torch.save({"data": [[PIXELS * number / 3, LABELS] for number in (1, 2, 3)]}, folder / "set.pt")
+    return folder / "set.pt"
+
+
+def test_of_several_sets_the_last_is_imported_and_the_others_are_named(tmp_path: Path) -> None:
+    imported = take(three_repetitions(tmp_path))
+    assert imported.notes[0] == "set.pt: set 3 of 3, the last; --entry N takes another, --entry all takes each"
+    torch.testing.assert_close(pixels_of(imported), PIXELS)
+
+
+def test_a_set_of_several_is_imported_by_its_number(tmp_path: Path) -> None:
+    (imported,) = import_sets(three_repetitions(tmp_path), Given(dataset="digits", space="pixels"), entry=2)
+    assert (imported.notes[0], imported.manifest.config["method"]["entry"]) == ("set.pt: set 2 of 3", 2)
+    torch.testing.assert_close(pixels_of(imported), PIXELS * 2 / 3)
+
+
+def test_all_sets_of_a_file_go_to_folders_of_their_own(tmp_path: Path) -> None:
+    found = raydistill.import_sets(three_repetitions(tmp_path), out=tmp_path / "mine", dataset="digits", space="pixels")
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["entry-1", "entry-2", "entry-3"]
+    for number, synthetic in enumerate(found, start=1):
+        saved, config = read_set_file(str(tmp_path / "mine" / f"entry-{number}"))
+        assert (config.method.entry, torch.equal(saved.images, synthetic.images)) == (number, True)
+
+
+def test_the_function_of_the_package_imports_one_of_several(tmp_path: Path) -> None:
+    path = three_repetitions(tmp_path)
+    one, last = (raydistill.import_set(path, dataset="digits", space="pixels", entry=entry) for entry in (1, None))
+    assert float(one.images.max()) < float(last.images.max())
 
 
 def test_labels_and_rate_come_from_files_of_their_own(tmp_path: Path) -> None:
@@ -127,7 +209,7 @@ def test_labels_and_rate_come_from_files_of_their_own(tmp_path: Path) -> None:
     labels, lr = file(tmp_path, "labels.pt", tensor=LABELS), file(tmp_path, "lr.pt", tensor=torch.tensor(0.02))
     imported = take(images, labels_file=labels, lr_file=lr)
     assert imported.synthetic.learned_lr == pytest.approx(0.02)
-    assert imported.notes[:3] == ("images.pt: as made", "labels from labels.pt", "lr from lr.pt")
+    assert imported.notes[:3] == ("images.pt: a single tensor", "labels from labels.pt", "lr from lr.pt")
     assert "learned learning rate 0.02" in imported.notes
 
 

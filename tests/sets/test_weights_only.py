@@ -13,7 +13,7 @@ import torch
 from raydistill.errors import InputError
 from raydistill.sets import importing as set_import
 from raydistill.sets.importing import read_published
-from raydistill.sets.weights_only import RefusedError, read_tensors
+from raydistill.sets.weights_only import RefusedError, read_entries
 
 IMAGES, LABELS = torch.arange(12.0).view(2, 1, 2, 3), torch.tensor([0, 1])
 
@@ -23,13 +23,35 @@ def saved(tmp_path: Path, content: Any, **options: Any) -> Path:
     return tmp_path / "set.pt"
 
 
-def test_of_a_list_of_evaluations_the_last_is_the_set(tmp_path: Path) -> None:
-    """As Dataset Condensation, DM and DataDAM write it: the first entry is the set before it was distilled."""
-    data = [[IMAGES - 1, LABELS], [IMAGES - 2, LABELS], [IMAGES, LABELS]]
-    accuracies = {"ConvNet": [np.float64(0.5), np.float32(0.25)]}
-    found, place = read_tensors(saved(tmp_path, {"data": data, "accs_all_exps": accuracies}))
-    assert torch.equal(found["images"], IMAGES)
-    assert place == "the last of 3 entries"
+def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], str]:
+    """The only set of a file, or the last."""
+    (entry,) = read_entries(path, "last")
+    return entry.tensors, entry.place
+
+
+def repetitions(tmp_path: Path) -> Path:
+    """Three sets in one list, as Dataset Condensation, DM and DataDAM write the repetitions of an experiment."""
+    data = [[IMAGES + number, LABELS] for number in (1, 2, 3)]
+    return saved(tmp_path, {"data": data, "accs_all_exps": {"ConvNet": [np.float64(0.5), np.float32(0.25)]}})
+
+
+@pytest.mark.parametrize(("which", "numbers"), [("last", [3]), ("1", [1]), ("3", [3]), ("all", [1, 2, 3])])
+def test_of_several_sets_those_asked_for_are_read(tmp_path: Path, which: str, numbers: list[int]) -> None:
+    entries = read_entries(repetitions(tmp_path), which)
+    assert [(entry.number, entry.count, entry.place) for entry in entries] == [(n, 3, f"set {n} of 3") for n in numbers]
+    assert all(torch.equal(entry.tensors["images"], IMAGES + entry.number) for entry in entries)
+
+
+@pytest.mark.parametrize("which", ["0", "4"])
+def test_an_entry_that_the_file_does_not_have_is_refused(tmp_path: Path, which: str) -> None:
+    with pytest.raises(RefusedError, match=f"it contains 3 sets, and --entry is {which}; allowed: 1 to 3, or all"):
+        read_entries(repetitions(tmp_path), which)
+
+
+def test_a_file_of_one_set_has_no_second(tmp_path: Path) -> None:
+    assert read_entries(saved(tmp_path, (IMAGES, LABELS)), "1")[0].count == 1
+    with pytest.raises(RefusedError, match="it contains 1 set, and --entry is 2; allowed: 1 to 1, or all"):
+        read_entries(saved(tmp_path, (IMAGES, LABELS)), "2")
 
 
 def test_accuracies_by_the_names_of_numpy_1_are_read(tmp_path: Path) -> None:
@@ -140,9 +162,10 @@ def test_an_entry_of_another_kind_is_refused_and_not_left_out(tmp_path: Path) ->
 
 
 def test_another_process_reads_the_file(tmp_path: Path) -> None:
-    tensors, place = read_published(saved(tmp_path, {"data": [[IMAGES, LABELS], [IMAGES + 1, LABELS]]}))
-    assert torch.equal(tensors["images"], IMAGES + 1)
-    assert place == "the last of 2 entries"
+    entries = read_published(repetitions(tmp_path), "all")
+    assert [entry.place for entry in entries] == ["set 1 of 3", "set 2 of 3", "set 3 of 3"]
+    assert all(torch.equal(entry.tensors["images"], IMAGES + entry.number) for entry in entries)
+    assert torch.equal(entries[0].tensors["labels"], LABELS)
 
 
 def test_another_process_refuses_a_file_with_code(tmp_path: Path) -> None:
