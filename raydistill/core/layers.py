@@ -26,7 +26,7 @@ def average_pool(x: Tensor) -> Tensor:
     PyTorch's CPU kernel is not vectorised: adding neighbouring rows, then columns, takes 0.30 ms instead of 0.91 ms, forward and
     backward, for 64 x 32 x 12 x 12 on one core.
     """
-    if x.is_cuda:
+    if x.device.type != "cpu":
         return functional.avg_pool2d(x, 2)
     n, channels, height, width = x.shape[0], x.shape[1], x.shape[2] // 2, x.shape[3] // 2
     rows = x[:, :, : 2 * height, : 2 * width].reshape(n, channels, height, 2, 2 * width)
