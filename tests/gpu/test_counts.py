@@ -76,20 +76,20 @@ def expert_trained(device: torch.device, steps: int, **changes: Any) -> None:
 
 
 TABLE: dict[str, tuple[Measure, Most]] = {
-    "datadam": (of_method("datadam", MATCHED), Most(0, 21, 148)),
-    "datadam, bilevel": (of_method("datadam", BILEVEL), Most(0, 19, 174)),
-    "dm": (of_method("dm", MATCHED), Most(0, 21, 95)),
-    "dc": (of_method("dc", BILEVEL), Most(0, 12, 1017)),
-    "datm": (of_method("datm", TRAJECTORY), Most(7, 8, 711)),
-    "datm, full": (of_method("datm", {**TRAJECTORY, "gradient": "full"}), Most(7, 6, 608)),
-    "datm, tesla": (of_method("datm", {**TRAJECTORY, "gradient": "tesla"}), Most(7, 8, 661)),
-    "pad": (of_method("pad", TRAJECTORY), Most(7, 8, 717)),
+    "datadam": (of_method("datadam", MATCHED), Most(0, 4, 140)),
+    "datadam, bilevel": (of_method("datadam", BILEVEL), Most(0, 4, 167)),
+    "dm": (of_method("dm", MATCHED), Most(0, 4, 87)),
+    "dc": (of_method("dc", BILEVEL), Most(0, 3, 1019)),
+    "datm": (of_method("datm", TRAJECTORY), Most(2, 2, 712)),
+    "datm, full": (of_method("datm", {**TRAJECTORY, "gradient": "full"}), Most(2, 2, 608)),
+    "datm, tesla": (of_method("datm", {**TRAJECTORY, "gradient": "tesla"}), Most(2, 2, 662)),
+    "pad": (of_method("pad", TRAJECTORY), Most(2, 2, 718)),
     "evaluation": (of_longer(trained), Most(0, 2, 35)),
     "evaluation, no augmentation": (of_longer(partial(trained, augmentation="none")), Most(0, 1, 31)),
     # What torchvision asks for depends on the transform that it draws.
-    **{f"evaluation, {name}": (of_longer(partial(trained, augmentation=name)), Most(14, 7, 100)) for name in MAKERS},
-    "expert": (of_longer(expert_trained), Most(3, 3, 264)),
-    "expert, plain SGD": (of_longer(partial(expert_trained, rho=0.0)), Most(3, 3, 30)),
+    **{f"evaluation, {name}": (of_longer(partial(trained, augmentation=name)), Most(10, 5, 100)) for name in MAKERS},
+    "expert": (of_longer(expert_trained), Most(1, 1, 120)),
+    "expert, plain SGD": (of_longer(partial(expert_trained, rho=0.0)), Most(1, 1, 30)),
 }
 
 
