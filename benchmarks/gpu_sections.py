@@ -20,16 +20,17 @@ import raydistill
 from raydistill.core.contract import NoCheckpoint, TrainPart
 from raydistill.core.cost import forward_macs, keep_freed_memory, peak_memory_bytes, reset_peak_memory
 from raydistill.core.evaluate import evaluate_set, network_seeds
-from raydistill.core.experts import ExpertFields
+from raydistill.core.expert_fields import ExpertFields
 from raydistill.core.matching import augment_classes, siamese_draw
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.recipes import RECIPES
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.core.unroll import flatten
-from raydistill.data.splits import DatasetConfig, load_splits
+from raydistill.data.splits import load_splits
 from raydistill.methods import METHODS, datadam, dm
 from raydistill.spaces.network import ConvNetConfig
+from raydistill.spaces.sections import DatasetConfig
 
 Row = dict[str, Any]
 REPOSITORY = Path(__file__).parent.parent

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from raydistill.methods.datadam import DataDAMConfig
+from raydistill.methods.configs.datadam import DataDAMConfig
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import DatasetConfig, EvaluationConfig, GoalConfig
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import Baseline
 from raydistill.storage.record import Cost, GapBounds, Reading, SearchResult, State, TrialRecord, code_sha256, write_record
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import Baseline
 
 SMALL: dict[str, Any] = {
     "study": "tiny",

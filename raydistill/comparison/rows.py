@@ -13,8 +13,8 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from pydantic import Field
-from scipy import stats
 
+from raydistill.core.lossless import student_quantile
 from raydistill.errors import CompareError
 from raydistill.methods import METHODS
 from raydistill.spaces.sections import Config
@@ -145,5 +145,5 @@ def paired_interval(differences: np.ndarray[Any, np.dtype[np.float64]]) -> tuple
     """Mean difference over draws and its two-sided Student interval at `CONFIDENCE`."""
     mean = float(differences.mean())
     error = float(differences.std(ddof=1)) / math.sqrt(len(differences))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(differences) - 1)) * error
+    half = student_quantile((1 + CONFIDENCE) / 2, len(differences) - 1) * error
     return mean, mean - half, mean + half

@@ -15,16 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
 
 import torch
-from pydantic import AfterValidator
 from torch import Tensor
 from torch.nn import functional
 
 from raydistill.core.placement import moved
 
-OPERATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
 GEOMETRIC = ("crop", "flip", "scale", "rotate")
 KINDS = ("color", "cutout", "geometric")
 """Operations that one computation carries out; the geometric ones differ in their matrices alone."""
@@ -51,39 +48,6 @@ class Draw:
                 rows = [row for row, group in enumerate(own) if group in chosen]
                 placed |= {kind: self.placed[kind][rows[0] : rows[-1] + 1]} if rows else {}
         return Draw(operations=self.operations[groups], numbers=self.numbers[groups], placed=placed)
-
-
-def parse_operations(text: str, *, mirror_keeps_class: bool) -> tuple[str, ...]:
-    """The operations named in a setting.
-
-    Args:
-        text: "dsa" (all six, without flip if mirroring changes the class), "none", or names joined by "_".
-        mirror_keeps_class: whether a mirrored image of this data set keeps its class.
-
-    Raises:
-        ValueError: an unknown operation.
-    """
-    if text == "none":
-        return ()
-    if text == "dsa":
-        return tuple(name for name in OPERATIONS if name != "flip" or mirror_keeps_class)
-    names = tuple(text.split("_"))
-    unknown = [name for name in names if name not in OPERATIONS]
-    if unknown:
-        raise ValueError(
-            f"augmentation {text!r}: unknown operation {', '.join(map(repr, unknown))}; allowed: dsa, none, or names from "
-            f"{', '.join(OPERATIONS)} joined by '_'"
-        )
-    return names
-
-
-def _checked(text: str) -> str:
-    parse_operations(text, mirror_keeps_class=True)
-    return text
-
-
-AugmentationName = Annotated[str, AfterValidator(_checked)]
-"""Type of a config's field with text that `parse_operations` reads."""
 
 
 def draw_per_group(operations: tuple[str, ...], groups: int, generator: torch.Generator) -> Draw:

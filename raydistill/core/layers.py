@@ -23,15 +23,15 @@ class Features(NamedTuple):
 def average_pool(x: Tensor) -> Tensor:
     """(N, C, H // 2, W // 2) means of 2 x 2 pixels; an odd last row or column is ignored, as in `nn.AvgPool2d(2)`.
 
-    PyTorch's CPU kernel is not vectorised: adding neighbouring rows, then columns, takes 0.30 ms instead of 0.91 ms, forward and
-    backward, for 64 x 32 x 12 x 12 on one core.
+    PyTorch's CPU kernel is not vectorised: adding neighbouring rows, then columns, takes a third of its time.
+    `unbind` has a backward pass of one copy; indexing the two halves instead would fill and add a whole tensor for each.
     """
     if x.device.type != "cpu":
         return functional.avg_pool2d(x, 2)
     n, channels, height, width = x.shape[0], x.shape[1], x.shape[2] // 2, x.shape[3] // 2
-    rows = x[:, :, : 2 * height, : 2 * width].reshape(n, channels, height, 2, 2 * width)
-    columns = (rows[:, :, :, 0] + rows[:, :, :, 1]).reshape(n, channels, height, width, 2)
-    return (columns[..., 0] + columns[..., 1]) * 0.25
+    upper, lower = x[:, :, : 2 * height, : 2 * width].reshape(n, channels, height, 2, 2 * width).unbind(3)
+    left, right = (upper + lower).reshape(n, channels, height, width, 2).unbind(-1)
+    return (left + right) * 0.25
 
 
 def make_norm(kind: str, channels: int, height: int = 0, width: int = 0) -> nn.Module:

@@ -5,34 +5,23 @@ Symbols: K classes, b real images per class, IPC synthetic images per class; ima
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Literal
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from raydistill.core.augment import Draw, augment, augment_images, draw_one_operation, draw_per_group, place_steps
+from raydistill.core.choices import AugmentationDraws
 from raydistill.core.contract import Checkpoint
 from raydistill.core.layers import Features
 from raydistill.core.networks import Network
 from raydistill.core.train import draw_batches
-from raydistill.spaces.data_facts import DataFacts
 
-REAL_CHUNK = 256
-"""Real images in one forward pass: 2,560 images at width 128 need 3.1 GB at once, and 0.8 GB in chunks of 256 at equal speed."""
-
-AugmentationDraws = Literal["per_class", "per_step"]
-"""Random numbers of the augmentation: drawn for each class, as in the published code, or once for all classes of a step."""
-
-
-def larger_than_a_class(batch_real: int, facts: DataFacts) -> Iterator[tuple[str, str]]:
-    """Yield (field, message) if the smallest class cannot fill a real batch."""
-    if batch_real > facts.smallest_class:
-        yield (
-            "batch_real",
-            f"given {batch_real}; the smallest class has {facts.smallest_class} train images: write at most that number",
-        )
+REAL_CHUNK = 64
+"""Real images in one forward pass on a CPU: their activations stay in the cache, which saves up to a quarter of the time."""
+REAL_CHUNK_ON_GPU = 1024
+"""The same on other devices: few launches, and 1.3 GB at width 128 with 28 x 28 pixels."""
 
 
 def siamese_draw(operations: tuple[str, ...], classes: int, draws: AugmentationDraws, generator: torch.Generator) -> Draw | None:
@@ -67,7 +56,8 @@ def real_means(
         means: class means of the features, given the features and their number of classes.
     """
     needs_all = any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules())
-    classes = len(chosen) if needs_all else max(1, REAL_CHUNK // chosen.shape[1])
+    chunk = REAL_CHUNK if images.device.type == "cpu" else REAL_CHUNK_ON_GPU
+    classes = len(chosen) if needs_all else max(1, chunk // chosen.shape[1])
     parts: list[list[Tensor]] = []
     for start in range(0, len(chosen), classes):
         part = slice(start, min(start + classes, len(chosen)))

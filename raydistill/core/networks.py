@@ -47,7 +47,7 @@ class ConvNet(nn.Module):
                 nn.Sequential(
                     nn.Conv2d(channels, config.width, kernel_size=3, padding=padding),
                     make_norm(config.norm, config.width, height, width),
-                    nn.ReLU(),
+                    nn.ReLU(inplace=True),  # neither norm nor convolution needs its output for the gradient
                 )
             )
             channels, height, width = config.width, height // 2, width // 2

@@ -5,8 +5,6 @@ Symbols: N images, K classes, E features, b images per class.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
@@ -110,14 +108,6 @@ def herding(features: Tensor, labels: Tensor, classes: int, ipc: int) -> Tensor:
 
 CORESETS = {"k_center": k_center, "herding": herding}
 """Selection by the features of a network trained on the train images, by name."""
-
-
-Start = Literal["real", "noise", "k_center", "k_means", "k_means_medoids", "k_means_features", "k_means_medoids_features"]
-"""Where a distillation starts: random real images, standard normal noise, k-center images, or k-means in each class.
-
-`k_means` takes the mean image of each cluster, `k_means_medoids` the real image nearest to its centre. Clustered are the part's
-images as they are, standardised or whitened; with `_features`, features of a network trained on the part.
-"""
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ Source: full unrolling as in MTT (Cazenavette et al., CVPR 2022) and DATM; `tesl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -30,8 +30,8 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from raydistill.core.augment import Draw, augment_images
+from raydistill.core.choices import GradientKind
 
-GradientKind = Literal["full", "recompute", "tesla"]
 StudentLoss = Callable[[Tensor, "Batch"], Tensor]
 FinalLoss = Callable[[Tensor], Tensor]
 

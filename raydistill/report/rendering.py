@@ -8,11 +8,12 @@ names the unit.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from raydistill.report.cells import measured_cells
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMATS = ("md", "csv", "tex")
 
@@ -57,6 +58,9 @@ FOR_SCRIPTS = frozenset(
 
 def frame_of(rows: Sequence[Mapping[str, Any]], columns_if_empty: Sequence[str] = ()) -> pd.DataFrame:
     """Rows as a frame, cells under their names, whose columns of whole numbers stay whole where cells are missing."""
+    # Here, because `status` prints no table and need not wait for it.
+    import pandas as pd
+
     columns = list(dict.fromkeys(column for row in rows for column in row)) or list(columns_if_empty)
     typed = {}
     for column in columns:
@@ -91,7 +95,10 @@ def render(frame: pd.DataFrame, suffix: str) -> str:
 
 def _for_people(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """The cells as text under headers with units, and the values that are the same in every row of a trial table."""
-    shown = {str(c): list(frame[c]) for c in frame if str(c) not in FOR_SCRIPTS and not (len(frame) and frame[c].isna().all())}
+    import pandas as pd
+
+    columns = {str(c): frame[c] for c in frame if str(c) not in FOR_SCRIPTS and not (len(frame) and frame[c].isna().all())}
+    shown = {c: [None if gap else cell for cell, gap in zip(cells, cells.isna(), strict=True)] for c, cells in columns.items()}
     alike = {}
     if "state" in frame and len(frame) > 1:
         measured = set(measured_cells(None)) - {"label_kind"}
@@ -106,7 +113,7 @@ def _header(column: str) -> str:
 
 
 def _cell(column: str, value: Any) -> str:
-    if pd.api.types.is_scalar(value) and pd.isna(value):
+    if value is None:
         return ""
     if column in IN_PERCENT or column in IN_POINTS:
         return f"{100 * value:.2f}"

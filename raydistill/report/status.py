@@ -11,7 +11,7 @@ from typing import Any, Literal
 import fsspec
 from pydantic import ValidationError
 
-from raydistill.core.experts import ExpertFields
+from raydistill.core.expert_fields import ExpertFields
 from raydistill.errors import StoreError
 from raydistill.methods import method_configs
 from raydistill.report.next_commands import command, more_trials

@@ -230,7 +230,8 @@ def accuracies(
     device = prepare_process(config.model_copy(update={"device": device_at_hand()}))
     seeds = network_seeds(purpose, splits.sha256, networks or config.evaluation.networks)
     chosen = RECIPES[recipe or config.evaluation.recipe]
-    correct = evaluate_set(synthetic.to(device), splits, part, config.network, chosen, seeds, device)
+    at_once = config.evaluation.networks_at_once
+    correct = evaluate_set(synthetic.to(device), splits, part, config.network, chosen, seeds, device, at_once=at_once)
     return [float(row.mean()) for row in correct]
 
 

@@ -10,17 +10,16 @@ import torch
 from torch import Tensor
 
 from raydistill.core.augment import (
-    OPERATIONS,
     Draw,
     augment,
     augment_each,
     augment_images,
     draw_one_operation,
     draw_per_group,
-    parse_operations,
     place,
     place_steps,
 )
+from raydistill.core.choices import OPERATIONS, parse_operations
 
 ALL = parse_operations("dsa", mirror_keeps_class=True)
 

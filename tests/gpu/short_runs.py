@@ -12,7 +12,7 @@ from three_classes import NETWORK, small_part
 from torch import Tensor
 
 from raydistill.core.contract import NoCheckpoint, TrainPart
-from raydistill.core.experts import ExpertFields, ExpertSettings
+from raydistill.core.expert_fields import ExpertFields, ExpertSettings
 from raydistill.core.networks import build_network
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods import METHODS
