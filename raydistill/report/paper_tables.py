@@ -72,7 +72,7 @@ def _curve(study: Study, curve: Sequence[Point]) -> str:
     )
     caption = (
         f"{latex_text(study.dataset)}, select images: the best of $t$ trials of each arm at each IPC, by gap.{thinned} "
-        f"Accuracy in \\% with the standard deviation over $n$ networks; gap to the full data in points with its one-sided bounds. "
+        "Accuracy in \\% with the standard deviation over $n$ networks; gap to the full data in points with its bounds. "
         f"From {len(study.asked)} trials, of which {len(study.finished)} finished; the best of several is optimistic."
     )
     return _table(rows, caption, f"tab:{study.name}-curve")
