@@ -71,8 +71,8 @@ def _curve(study: Study, curve: Sequence[Point]) -> str:
         " Where an arm has more than twelve IPCs, the best of each of twelve equal log steps." if len(rows) < len(curve) else ""
     )
     caption = (
-        f"{latex_text(study.dataset)}, select images: the best of $t$ trials of each arm at each IPC, by gap.{thinned} "
-        "Accuracy in \\% with the standard deviation over $n$ networks; gap to the full data in points with its bounds. "
+        f"{latex_text(study.dataset)}, select images: the best of $t$ trials of each arm at each IPC, by gap.{thinned} Accuracy "
+        f"in \\% with the standard deviation over $n$ networks; gap to the full data in points with its one-sided bounds. "
         f"From {len(study.asked)} trials, of which {len(study.finished)} finished; the best of several is optimistic."
     )
     return _table(rows, caption, f"tab:{study.name}-curve")
