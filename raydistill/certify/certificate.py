@@ -16,6 +16,7 @@ from raydistill.errors import CertifyError
 from raydistill.methods import method_configs
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig, read_trial_config
+from raydistill.spaces.units import points
 from raydistill.storage.record import GapBounds
 from raydistill.storage.store import Store
 
@@ -256,6 +257,14 @@ class Certificate(Config):
     evidence: Evidence
     content_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     """Of findings and evidence as canonical JSON. A checksum, not a signature: it shows accidental changes, not forgery."""
+
+    def __repr__(self) -> str:
+        """The certificate in a line; `to_json` has everything."""
+        evidence, findings = self.evidence, self.findings
+        verdict = findings.verdict.replace("_", " ")
+        return f"Certificate({evidence.study} {evidence.number}: {verdict} at IPC {findings.ipc}, gap {points(findings.gap.gap)})"
+
+    __str__ = __repr__
 
     def to_json(self) -> str:
         """The certificate as a file holds it."""

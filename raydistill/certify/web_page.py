@@ -79,7 +79,7 @@ def _gap_chart(certificate: Certificate, looks: dict[str, Look]) -> Chart:
         y_title="",
         x_ticks=tuple((across(x, tick), plain(tick)) for tick in x.ticks),
         y_ticks=tuple((place, title) for title, place in places.items()),
-        bands=(Band(start=0.0, end=across(x, margin), label=f"within the margin of {points(margin / 100)}", upright=True),),
+        bands=(Band(start=0.0, end=across(x, margin), label=f"within the margin of {points(margin / 100)}"),),
         rules=(Rule(at=across(x, margin), label="", css="margin", upright=True),),
         marks=tuple(
             Mark(

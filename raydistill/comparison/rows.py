@@ -18,6 +18,7 @@ from raydistill.core.lossless import student_quantile
 from raydistill.errors import CompareError
 from raydistill.methods import METHODS
 from raydistill.spaces.sections import Config
+from raydistill.spaces.units import percent
 
 REFERENCE = "random"
 """The control of every method."""
@@ -80,6 +81,13 @@ class Comparison(Config):
     commit: str | None = None
     """Git commit of the code that finished the comparison, as in a `TrialRecord`."""
     versions: dict[str, str]
+
+    def __repr__(self) -> str:
+        """The comparison in a line; `model_dump` has everything."""
+        rows = ", ".join(f"{row.method} {percent(row.accuracy_fraction)}" for row in self.rows)
+        return f"Comparison({rows}; {max((row.draws for row in self.rows), default=0)} draws)"
+
+    __str__ = __repr__
 
 
 def comparison_key(settings: Mapping[str, Any]) -> str:

@@ -39,13 +39,14 @@ def tables_for_paper(study: Study) -> Iterator[tuple[str, str]]:
 def _sets(study: Study) -> str:
     finding = study.finding
     assert finding is not None
-    rows = [_set_row(side, "shown lossless") for side in (finding.distilled, finding.control) if side is not None]
-    rows += [_set_row(one, "drawn anew, lossy" if one.is_lossy else "drawn anew, not shown lossy") for one in finding.controls_at]
+    rows = [_set_row(side, "lossless") for side in (finding.distilled, finding.control) if side is not None]
+    rows += [_set_row(one, "lossy" if one.is_lossy else "open") for one in finding.controls_at]
     sentence = latex_text(finding.sentence[:1].upper() + finding.sentence[1:])
     caption = (
         f"{latex_text(study.dataset)}, confirm images. {sentence}. Gaps to the full data in points, with one-sided bounds; all "
         f"of it holds at once with {100 * finding.confidence:g}\\,\\% confidence. From {len(study.asked)} trials, of which "
-        f"{len(study.finished)} finished; $n$ counts the networks behind each row."
+        f"{len(study.finished)} finished; $n$ counts the networks behind each row. \\emph{{New}}: drawn anew, "
+        f"a network for each draw; \\emph{{open}}: not shown to be lossy."
     )
     return _table(rows, caption, f"tab:{study.name}-sets")
 
@@ -53,7 +54,13 @@ def _sets(study: Study) -> str:
 def _set_row(one: Smallest | ControlAt, words: str) -> dict[str, str]:
     gap = one.gap_interval
     bounds = f"{100 * gap.gap:.2f} [{100 * gap.lower:.2f}, {100 * gap.upper:.2f}]"
-    return {"set": one.arm, "IPC": str(one.ipc), "gap": bounds, "n": str(gap.networks), "": words}
+    return {
+        "set": one.arm if isinstance(one, Smallest) else f"{one.arm}, new",
+        "IPC": str(one.ipc),
+        "gap": bounds,
+        "n": str(gap.networks),
+        "shown": words,
+    }
 
 
 def _curve(study: Study, curve: Sequence[Point]) -> str:
@@ -64,8 +71,8 @@ def _curve(study: Study, curve: Sequence[Point]) -> str:
         " Where an arm has more than twelve IPCs, the best of each of twelve equal log steps." if len(rows) < len(curve) else ""
     )
     caption = (
-        f"{latex_text(study.dataset)}, select images: the best trial of each arm at each IPC, by gap.{thinned} Accuracy in \\% "
-        f"with the standard deviation over $n$ networks; gap to the full data in points with its one-sided bounds. "
+        f"{latex_text(study.dataset)}, select images: the best of $t$ trials of each arm at each IPC, by gap.{thinned} Accuracy "
+        f"in \\% with the standard deviation over $n$ networks; gap to the full data in points with its one-sided bounds. "
         f"From {len(study.asked)} trials, of which {len(study.finished)} finished; the best of several is optimistic."
     )
     return _table(rows, caption, f"tab:{study.name}-curve")
@@ -80,15 +87,15 @@ def _curve_row(point: Point) -> dict[str, str]:
     return {
         "arm": point.arm,
         "IPC": str(point.ipc),
-        "accuracy (std)": f"{100 * point.accuracy_fraction:.2f}{of_networks}",
+        "acc. (std)": f"{100 * point.accuracy_fraction:.2f}{of_networks}",
         "gap": f"{100 * point.gap:.2f}{bounds}",
         "n": str(point.networks),
-        "trials": str(point.trials),
+        "t": str(point.trials),
     }
 
 
 def _table(rows: Sequence[Mapping[str, str]], caption: str, label: str) -> str:
     """A table to input: the tabular in small letters, below its caption, which is LaTeX already."""
     tabular = latex_tabular({head: [row[head] for row in rows] for head in rows[0]})
-    above = ["\\begin{table}[tb]", "\\centering\\footnotesize", f"\\caption{{{caption}}}", f"\\label{{{label}}}"]
-    return "\n".join([*above, "\\setlength{\\tabcolsep}{3pt}", tabular + "\\end{table}", ""])
+    above = ["\\begin{table}[tb]", "\\centering\\scriptsize", f"\\caption{{{caption}}}", f"\\label{{{label}}}"]
+    return "\n".join([*above, "\\setlength{\\tabcolsep}{2pt}", tabular + "\\end{table}", ""])

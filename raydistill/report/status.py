@@ -92,6 +92,13 @@ class StudyStatus(Config):
     """Goes on with the search; one that ended gets twice as many trials. Where the search was given a `--data-root`, it is to be
     added; a space in a remote store is to be copied first."""
 
+    def __repr__(self) -> str:
+        """The status in a line; `status_lines` has it for people, `model_dump` everything."""
+        said = f"{self.stage}, {bracket_words(self.bracket)}" if self.verdict is None else f"{self.verdict.replace('_', ' ')}"
+        return f"StudyStatus({self.study}: {said}; {state_words(self.states)})"
+
+    __str__ = __repr__
+
 
 def read_status(study: Store) -> StudyStatus:
     """Where a study stands.

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -330,13 +329,3 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
         elif kinds == {bool}:
             frame[column] = frame[column].astype("boolean")
     return frame
-
-
-def study_file(study: Study, name: str) -> Path | str:
-    """Where a file of the study lies: a path of this machine, or a URI."""
-    return study.store.local_path(name) if study.store.is_local else study.store.path(name)
-
-
-def settings_of(trial: Trial) -> Iterator[tuple[str, Any]]:
-    """The settings of a trial's method by name, without the method's own name."""
-    yield from ((key, value) for key, value in trial.config["method"].items() if key != "name")

@@ -184,6 +184,11 @@ def _probe_distillation(config: TrialConfig[Any], splits: Splits, device: torch.
         ends.append(time.perf_counter())
         seen.append((steps, synthetic))
         if step == min(DISTIL_STEPS, steps):
+            if steps:
+                # A trial makes a reading while the distillation's tensors are there, and may need the most memory then.
+                images, labels = synthetic.images.detach(), synthetic.labels
+                recipe = replace(recipe_of(config, splits), steps=1)
+                train_and_read(images, labels, splits, [splits.select], config.network, recipe, 0, device)
             raise _EnoughStepsError
 
     need = need_of(config, splits)

@@ -39,5 +39,9 @@ def test_tables_say_what_the_certificate_says(page: str) -> None:
     assert "raydistill verify /study/certificate.json --retrain" in page
 
 
+def test_a_certificate_prints_in_a_line() -> None:
+    assert str(certificate()) == "Certificate(by-hand 1: lossless at IPC 10, gap 0.00 points)"
+
+
 def test_without_smaller_sizes_there_is_no_table_of_them() -> None:
     assert "Smaller sizes" not in certificate_page(Store("/study"), certificate(), "/study/certificate.html")

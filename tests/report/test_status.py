@@ -162,6 +162,13 @@ def test_a_store_elsewhere_tells_who_holds_the_lease_of_a_study(made: HandMade, 
     assert abs(datetime.now(UTC) - datetime.fromisoformat(status.last_written)) < timedelta(hours=1)
 
 
+def test_a_status_prints_in_a_line(made: HandMade) -> None:
+    made.trial(9, (0.95,))
+    assert str(read_status(made.study)).startswith("StudyStatus(by-hand: trials, no IPC within the margin")
+    made.result()
+    assert str(read_status(made.study)) == "StudyStatus(by-hand: lossless; 1 finished)"
+
+
 def test_a_page_that_someone_wrote_is_no_sign_of_a_search(made: HandMade) -> None:
     before = read_status(made.study).last_written
     for name in ("report.html", "plots/accuracy.pdf"):

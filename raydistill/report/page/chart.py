@@ -65,13 +65,12 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Band:
-    """A shaded part, from edge to edge in one direction."""
+    """A shaded part, from top to bottom."""
 
     start: float
+    """Percent from the left, as is `end`."""
     end: float
     label: str
-    upright: bool
-    """From x `start` to `end` in percent; otherwise from y `start` to `end` in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

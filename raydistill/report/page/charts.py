@@ -122,9 +122,9 @@ def _bracket(ends: Ends, x: Axis) -> Iterator[Band]:
     lossy, lossless = ends.lossy_ipc, ends.lossless_ipc
     word = "within the margin" if ends.is_provisional else "lossless"
     if lossy is not None and lossless is not None:
-        yield Band(start=across(x, lossy), end=across(x, lossless), upright=True, label=f"lossy at {lossy}, {word} at {lossless}")
+        yield Band(start=across(x, lossy), end=across(x, lossless), label=f"lossy at {lossy}, {word} at {lossless}")
     elif lossless is not None:
-        yield Band(start=across(x, lossless), end=across(x, lossless), upright=True, label=f"{word} at {lossless}")
+        yield Band(start=across(x, lossless), end=across(x, lossless), label=f"{word} at {lossless}")
 
 
 def _lines(curve: Sequence[Point], looks: dict[str, Look], x: Axis, y: Axis) -> Iterator[Line]:

@@ -6,7 +6,7 @@ import functools
 import importlib.metadata
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ class Head:
     """Files that were left out, a sentence for each."""
     refresh: int | None = None
     """Seconds after which the page of a running study loads itself again."""
-    looks: tuple[Look, ...] = field(default=())
+    looks: tuple[Look, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

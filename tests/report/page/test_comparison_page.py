@@ -46,6 +46,10 @@ def test_the_most_accurate_method_comes_first_and_then_who_is_above_random(tmp_p
     assert "Shown to be above random images, with the whole interval: dm by 5.67 points." in page
 
 
+def test_a_comparison_prints_in_a_line(tmp_path: Path) -> None:
+    assert str(read_comparison(write_comparison(tmp_path))) == "Comparison(dm 96.00 %, random 90.33 %; 3 draws)"
+
+
 def test_without_a_difference_none_is_said_to_be_above(tmp_path: Path) -> None:
     assert "No method is shown to be above random images." in page_of(write_comparison(tmp_path, dm=0.89))
 
