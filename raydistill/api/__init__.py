@@ -10,7 +10,7 @@ from raydistill.api.experts import build_experts
 from raydistill.api.reporting import load_study, write_plots, write_report
 from raydistill.api.reproducing import reproduce
 from raydistill.api.searching import search, status
-from raydistill.api.sets import distill, evaluate, export_set, import_set, import_sets
+from raydistill.api.sets import distill, evaluate, export_set, import_set, import_sets, load_set
 
 __all__ = [
     "ablate",
@@ -22,6 +22,7 @@ __all__ = [
     "export_set",
     "import_set",
     "import_sets",
+    "load_set",
     "load_study",
     "reproduce",
     "search",

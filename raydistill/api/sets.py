@@ -1,4 +1,4 @@
-"""The functions around one set: distil, evaluate, import, export."""
+"""The functions around one set: distil, evaluate, load, import, export."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from raydistill.storage.data_root import as_data_root
 if TYPE_CHECKING:
     from raydistill.core.contract import Report
     from raydistill.core.synthetic import SyntheticSet
+    from raydistill.sets.loaded import LoadedSet
     from raydistill.sets.one import NetworkReading
 
 
@@ -133,6 +134,35 @@ def evaluate(
     architectures = [network] if isinstance(network, str) else network or ()
     readings = evaluate_file(str(set_file), on, networks=networks, recipe=recipe, architectures=architectures)
     return Evaluation(readings=tuple(readings))
+
+
+def load_set(set_file: str | Path, *, data_root: str | Path | None = None) -> LoadedSet:
+    """Open a saved set for PyTorch: images, labels, and a network and an optimiser that train on it as its trial did.
+
+        found = raydistill.load_set("studies/digits/winner")
+        network = found.new_network()
+        optimiser = found.new_optimiser(network)
+        for images, targets in found.batches():
+            optimiser.zero_grad()
+            torch.nn.functional.cross_entropy(network(images), targets).backward()
+            optimiser.step()
+
+    Args:
+        set_file: an `images.safetensors` or the folder that holds it.
+        data_root: folder or URI of the data files, for `select_images` and for recipes that augment; None is each data set's own
+            default.
+
+    Returns:
+        `images` and `labels`, what the labels are (`labels_are`), `mean` and `std`, the learned learning rate
+        (`learned_training_lr`), `recorded_accuracy_fraction`, and `as_torch_dataset()`.
+
+    Raises:
+        InputError: there is no such set, or it is damaged.
+        StoreError: the record of its trial is damaged.
+    """
+    from raydistill.sets.loaded import read_loaded_set
+
+    return read_loaded_set(str(set_file), as_data_root(data_root))
 
 
 def import_set(

@@ -55,7 +55,7 @@ def train(
     network.train()
     batches = draw_batches(len(images), recipe.batch, generator)
     for step in range(recipe.steps):
-        _set_rate(optimiser, recipe, step)
+        set_rate(optimiser, recipe, step)
         chosen = next(batches).to(images.device, non_blocking=True)
         logits = network(augment(images[chosen], generator=generator))
         loss = functional.cross_entropy(logits, targets[chosen], label_smoothing=recipe.label_smoothing)
@@ -96,7 +96,7 @@ def train_together(
     optimiser = torch.optim.SGD(parameters.values(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
     batches = [draw_batches(len(images), recipe.batch, generator) for generator in generators]
     for step in range(recipe.steps):
-        _set_rate(optimiser, recipe, step)
+        set_rate(optimiser, recipe, step)
         chosen = torch.stack([next(own) for own in batches]).to(images.device, non_blocking=True)  # (R, B)
         seen = _augment_together(images[chosen], operations, generators)
         logits = logits_of(parameters, buffers, seen).flatten(0, 1)
@@ -125,7 +125,8 @@ def _augment_together(images: Tensor, operations: tuple[str, ...], generators: S
     return augmented.reshape(images.shape)
 
 
-def _set_rate(optimiser: torch.optim.SGD, recipe: Recipe, step: int) -> None:
+def set_rate(optimiser: torch.optim.Optimizer, recipe: Recipe, step: int) -> None:
+    """Give an optimiser the learning rate of a step, counted from 0; call it before every step, in their order."""
     rate = recipe.rate(step)
     if recipe.schedule == "drop" and rate < optimiser.param_groups[0]["lr"]:
         optimiser.state.clear()  # published code creates a new optimiser here

@@ -38,7 +38,7 @@ def opening_log(path: str, log: str | None) -> Store:
     Raises:
         InputError: the set is in a study, and `log` is not the study's store.
     """
-    study = _study_around(path)
+    study = study_around(path)
     if study is None:
         return Store(log or "studies")
     if log is not None and _resolved(Store(log)) != study.parent:
@@ -49,7 +49,7 @@ def opening_log(path: str, log: str | None) -> Store:
     return study.parent
 
 
-def _study_around(path: str) -> Store | None:
+def study_around(path: str) -> Store | None:
     """The study that contains a set's file, at any depth; None if there is none."""
     folder = _resolved(find_file(path, SET_FILE)[0])
     while folder.root != "." and (folder.is_local or "/" in folder.root.partition("://")[2]):
