@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from raydistill.api.common import SpaceSource
 from raydistill.errors import InputError
+from raydistill.spaces.units import percent
 from raydistill.storage.data_root import as_data_root
 
 if TYPE_CHECKING:
@@ -39,6 +41,14 @@ class Evaluation:
                 "read those of each in readings, as readings[0].accuracy_fractions"
             )
         return self.readings[0].accuracy_fractions
+
+    def __repr__(self) -> str:
+        """Each architecture's mean accuracy in a line; `readings` has everything."""
+        rows = [
+            f"{one.network}: {percent(statistics.mean(one.accuracy_fractions))} over {len(one.accuracy_fractions)} networks"
+            for one in self.readings
+        ]
+        return f"Evaluation({self.readings[0].split} images; {'; '.join(rows)})"
 
 
 def distill(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from raydistill.report.words import percent
+from raydistill.report.words import percent, points
 from raydistill.spaces.sections import Config
 from raydistill.storage.record import GapBounds
 
@@ -73,6 +73,14 @@ class Ablation(Config):
     commit: str | None = None
     """Of that code; null outside a checkout."""
     versions: dict[str, str]
+
+    def __repr__(self) -> str:
+        """The ablation in a line; `model_dump` has everything."""
+        effects = [f"{row.term} {'-' if row.confirm_effect is None else points(row.confirm_effect.gap)}" for row in self.rows]
+        said = ", ".join(effects) or "no term in use"
+        return f"Ablation({self.study}: {self.method} at IPC {self.ipc}; effects on confirm images: {said}; {self.draws} draws)"
+
+    __str__ = __repr__
 
 
 def render_ablation(ablation: Ablation) -> str:

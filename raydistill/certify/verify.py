@@ -36,6 +36,10 @@ class Verification:
     not_checked: tuple[str, ...]
     """What could not be checked, and why."""
 
+    def __repr__(self) -> str:
+        """The verification in a line."""
+        return f"Verification({self.certificate!r} holds; {len(self.checked)} checked, {len(self.not_checked)} not checked)"
+
 
 def verify_certificate(path: str) -> Verification:
     """Check a certificate without opening the test split.

@@ -41,6 +41,12 @@ class SyntheticSet:
         label_bytes = self.labels.numel() * 4 if self.label_kind == "soft" else self.labels.numel() * (1 if classes <= 256 else 2)
         return self.images.numel() * 4 + label_bytes + (4 if self.learned_lr is not None else 0)
 
+    def __repr__(self) -> str:
+        """The set in a line, without its tensors."""
+        rate = "" if self.learned_lr is None else f", learned lr {self.learned_lr:g}"
+        shape, device = tuple(self.images.shape), self.images.device
+        return f"SyntheticSet(IPC {self.ipc}: images {shape}, {self.label_kind} labels{rate}, {self.size_bytes} bytes, {device})"
+
     def to(self, device: torch.device) -> SyntheticSet:
         """The same set on a device."""
         return SyntheticSet(

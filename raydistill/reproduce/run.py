@@ -84,6 +84,12 @@ class Results:
     missing: dict[str, str]
     """Message for each missing data set, which says how to get it."""
 
+    def __repr__(self) -> str:
+        """What was asked for, in a line; `rows` has everything."""
+        missing = f", without data: {', '.join(self.missing)}" if self.missing else ""
+        tables = ", ".join(map(str, self.asked.tables))
+        return f"Results(tables {tables}, {self.asked.reading}, scale {self.asked.scale.name}; {len(self.rows)} rows{missing})"
+
 
 def asked_for(tables: str, reading: str, scale: str) -> Asked:
     """Parse the requested tables, reading and scale.

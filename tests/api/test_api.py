@@ -14,7 +14,9 @@ import pytest
 import raydistill
 from raydistill import api
 from raydistill.api.common import executor_for
+from raydistill.api.sets import Evaluation
 from raydistill.errors import InputError
+from raydistill.sets.one import NetworkReading
 from raydistill.spaces.sections import ResourcesConfig
 
 
@@ -83,3 +85,13 @@ def test_an_attribute_that_is_not_there_is_an_attribute_error() -> None:
 def test_one_process_and_a_cluster_exclude_each_other() -> None:
     with pytest.raises(InputError, match=r"given local and the address auto; .* give one of them"):
         executor_for(ResourcesConfig(), local=True, address="auto")
+
+
+def test_an_evaluation_is_printed_in_a_line() -> None:
+    """The mean of 0.9 and 0.91 is 90.50 %."""
+    readings = tuple(
+        NetworkReading(network=network, accuracy_fractions=(0.9, 0.91), parameters=5, recipe="plain", split="select")
+        for network in ("mlp", "convnet")
+    )
+    said = "Evaluation(select images; mlp: 90.50 % over 2 networks; convnet: 90.50 % over 2 networks)"
+    assert repr(Evaluation(readings=readings)) == said

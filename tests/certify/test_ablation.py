@@ -37,6 +37,10 @@ def test_every_term_in_use_has_a_row_and_the_start_set_the_last(study: Store) ->
     made = ablate(study, told)
     assert [row.term for row in made.rows] == ["attention", "mmd", "augmentation", START]
     assert made.unused == ("model steps",)
+    said = repr(made)
+    assert said == str(made)
+    assert said.startswith(f"Ablation({made.study}: datadam at IPC {made.ipc}; effects on confirm images: attention ")
+    assert said.endswith(" points; 2 draws)")
     assert told.all("stage") == [("ablation", 8)]
     assert json.loads(study.read("ablation.json")) == json.loads(made.model_dump_json())
     assert study.read("ablation.md").decode() == render_ablation(made)

@@ -40,6 +40,8 @@ def test_a_certificate_alone_holds_and_says_what_was_not_checked(tmp_path: Path)
     found = verify_certificate(written(tmp_path, certificate()))
     assert found.checked == ("the verdict, every bound and every sentence follow from the stored per-image correctness",)
     assert found.not_checked == ("set, record, networks and log: no study lies beside the certificate",)
+    assert repr(found) == f"Verification({found.certificate!r} holds; 1 checked, 1 not checked)"
+    assert len(repr(found)) < 150
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,11 @@ def test_size_counts_images_labels_and_rate(soft: bool, learned_lr: float | None
     assert some_set(soft, learned_lr).size_bytes == size
 
 
+def test_a_set_is_printed_in_a_line() -> None:
+    assert repr(some_set()) == "SyntheticSet(IPC 2: images (6, 1, 4, 5), hard labels, 486 bytes, cpu)"
+    assert ", soft labels, learned lr 0.5, 556 bytes" in repr(some_set(soft=True, learned_lr=0.5))
+
+
 @pytest.mark.parametrize(("classes", "size"), [(256, 256 * 5), (257, 257 * 6)])
 def test_a_class_takes_two_bytes_above_256_classes(classes: int, size: int) -> None:
     """One pixel of 4 bytes and one label each."""

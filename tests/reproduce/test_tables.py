@@ -86,6 +86,11 @@ def test_the_time_of_trajectory_methods_is_called_incomparable() -> None:
     assert row_of(given, "DATM, IPC 1")["why"].endswith("not comparable")
 
 
+def test_results_are_printed_in_a_line() -> None:
+    assert repr(results()) == "Results(tables 3, as_run, scale full; 1 rows)"
+    assert repr(results(missing={"mhist": "ask its authors"})).endswith("; 1 rows, without data: mhist)")
+
+
 def test_the_caption_names_reading_scale_split_and_device() -> None:
     said = caption(3, results(scale=SMALL))
     assert said.startswith("Table 3 of the report (MNIST: DataDAM at IPC 10), as run; scale small: NOT the report's size")
