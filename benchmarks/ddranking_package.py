@@ -81,7 +81,7 @@ def exported_set(folder: Path) -> tuple[torch.Tensor, torch.Tensor, Path]:
         Store(str(folder / "set")),
     )
     raydistill.export_set(folder / "set", folder / "set.npz", form="npz")
-    raydistill.export_set(folder / "set", folder / "png")
+    raydistill.export_set(folder / "set", folder / "png", accuracy=False)
     with np.load(folder / "set.npz", allow_pickle=False) as read:
         return torch.from_numpy(read["images"]), torch.from_numpy(read["labels"]), folder / "png"
 

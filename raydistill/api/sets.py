@@ -264,26 +264,33 @@ def import_sets(
 
 
 def export_set(
-    set_file: str | Path, out: str | Path, *, form: Literal["png", "npz"] = "png", data_root: str | Path | None = None
+    set_file: str | Path,
+    out: str | Path,
+    *,
+    form: Literal["hf", "folder", "npz", "png"] = "folder",
+    accuracy: bool = True,
+    data_root: str | Path | None = None,
 ) -> str:
     """Write a set in a form that other programs read.
 
     Args:
         set_file: an `images.safetensors` or the folder that holds it.
-        out: a new or empty folder for png, a new file NAME.npz for npz.
-        form: png (class folders of 8-bit images, as torchvision's ImageFolder reads them) or npz (exact to the last bit).
-        data_root: folder of the data files; the images of a whitened set cannot be made without its data.
+        out: a new or empty folder for hf and folder, a new file NAME.npz for npz.
+        form: hf (a Hugging Face data set: Parquet and a card), folder (class folders of PNG files, as torchvision's ImageFolder
+            reads them), both of 8-bit pixels; or npz (exact to the last bit). `png` is an older name of folder.
+        accuracy: with 8-bit pixels, train the set's networks before and after rounding and clipping, and write both accuracies.
+        data_root: folder of the data files, for the accuracy and for a whitened set; None is each data set's own default.
 
     Returns:
         One sentence that a reader of the export should know.
 
     Raises:
-        InputError: there is no such set or form, or `out` is taken or cannot be written.
-        DataError: the set is whitened, and its data is missing.
+        InputError: there is no such set or form, `out` is taken or cannot be written, or pyarrow, which hf needs, is missing.
+        DataError: the data is missing.
     """
     from raydistill.sets.exporting import export_set as export
 
-    return export(str(set_file), out, form, data_root=as_data_root(data_root)).note
+    return export(str(set_file), out, form, accuracy=accuracy, data_root=as_data_root(data_root)).note
 
 
 def _path(file: str | Path) -> Path:

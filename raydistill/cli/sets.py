@@ -186,22 +186,30 @@ def _entry(text: str | None) -> int | Literal["last", "all"]:
     return int(text)
 
 
-@app.command(epilog=example("export studies/digits-datadam/winner --out winner-png"))
+@app.command(epilog=example("export studies/digits/winner --format hf --out digits-hf"))
 def export(
     set_file: Annotated[str, typer.Argument(metavar="SET", help="A set: an images.safetensors, or the folder that holds it.")],
-    out: Annotated[str, typer.Option(help="A new or empty folder for png, a new file NAME.npz for npz.")],
+    out: Annotated[str, typer.Option(help="A new or empty folder for hf and folder, a new file NAME.npz for npz.")],
     form: Annotated[
-        str, typer.Option("--format", help="png (class folders, as torchvision's ImageFolder reads them) or npz (exact).")
-    ] = "png",
+        str,
+        typer.Option(
+            "--format",
+            help="hf (a Hugging Face data set) or folder (PNG in class folders, as torchvision's ImageFolder reads them), both "
+            "with 8-bit pixels; or npz (exact).",
+        ),
+    ] = "folder",
+    accuracy: Annotated[
+        bool, typer.Option(help="Train the set's networks before and after rounding to 8 bits, and write both accuracies.")
+    ] = True,
     data_root: DataRoot = None,
 ) -> None:
     """Write a set in a format that other programs read."""
-    with exit_codes("Interrupted."):
+    with exit_codes("Interrupted. Nothing was written."):
         from raydistill.report.next_commands import command, next_lines
         from raydistill.sets.exporting import export_set
         from raydistill.storage.data_root import as_data_root
 
-        exported = export_set(set_file, out, form, data_root=as_data_root(data_root))
+        exported = export_set(set_file, out, form, accuracy=accuracy, data_root=as_data_root(data_root))
         typer.echo(f"Written {exported.path}: {exported.note}")
         if form == "npz":
             back = str(Path(exported.path).with_suffix(""))

@@ -23,7 +23,7 @@ from raydistill.core.synthetic import Manifest, SyntheticSet
 from raydistill.data.preprocess import Preprocess
 from raydistill.data.splits import Splits, load_splits
 from raydistill.errors import InputError
-from raydistill.sets.exporting import from_npz
+from raydistill.sets.npz import from_npz
 from raydistill.sets.one import write_set
 from raydistill.sets.published_labels import LabelsAre, order_by_class
 from raydistill.sets.value_spaces import SPACES, constants_of, published_zca

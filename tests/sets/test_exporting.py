@@ -15,17 +15,20 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms.functional import pil_to_tensor
 
 import raydistill
+from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import SyntheticSet, decode, encode
 from raydistill.data import zca
 from raydistill.data.preprocess import Whiten
 from raydistill.data.splits import load_splits
 from raydistill.errors import DataError, InputError
-from raydistill.sets.exporting import class_folder, export_set, from_npz, to_npz
+from raydistill.sets import eight_bit, exporting
+from raydistill.sets.exporting import class_folder, export_set
 from raydistill.sets.importing import Given, import_sets
+from raydistill.sets.npz import from_npz, to_npz
 from raydistill.sets.one import write_set
 from raydistill.storage.store import Store
 
-RANDOM = [*FIXED[:1], "method={name: random}"]
+RANDOM = [FIXED[0], *FIXED[2:], "method={name: random}"]
 
 
 @pytest.fixture
@@ -94,14 +97,17 @@ def test_an_npz_says_itself_what_it_is(saved: Path, tmp_path: Path) -> None:
 
 def test_png_files_are_the_pixels_as_imagefolder_reads_them(saved: Path, tmp_path: Path) -> None:
     """Real digits lie within 0 to 1, so only rounding is lost: at most half of 1 / 255."""
-    exported = export_set(str(saved), tmp_path / "png", "png")
+    exported = export_set(str(saved), tmp_path / "png", "folder", accuracy=False)
     folder = ImageFolder(tmp_path / "png")
     synthetic, manifest = read(saved)
     pixels = manifest.preprocess.invert(synthetic.images)
     found = torch.stack([pil_to_tensor(image)[:1] / 255 for image, _ in folder])
     assert [label for _, label in folder.samples] == synthetic.labels.tolist()
     assert float((found - pixels).abs().max()) <= 0.5 / 255 + 1e-6
-    assert exported.note == "8-bit pixels; 0.0 % of the values were below black or above white and are clipped"
+    assert exported.note == (
+        "8-bit pixels; 0.0 % of the values were below black or above white and are clipped; what that does to accuracy was not "
+        "measured"
+    )
 
 
 def test_pixels_outside_black_and_white_are_clipped_and_counted(saved: Path, tmp_path: Path) -> None:
@@ -110,7 +116,7 @@ def test_pixels_outside_black_and_white_are_clipped_and_counted(saved: Path, tmp
     images[::3] = 100.0
     images[1::3] = images[2::3] = 0.0
     change(saved, images=images)
-    exported = export_set(str(saved), tmp_path / "png", "png")
+    exported = export_set(str(saved), tmp_path / "png", "folder", accuracy=False)
     assert "33.3 % of the values were below black or above white and are clipped" in exported.note
     image = ImageFolder(tmp_path / "png")[0][0]
     assert image.getextrema() == ((255, 255),) * 3
@@ -119,10 +125,77 @@ def test_pixels_outside_black_and_white_are_clipped_and_counted(saved: Path, tmp
     assert (about["ipc"], about["class_names"][:2], about["config"]["dataset"]["name"]) == (3, ["0", "1"], "digits")
 
 
+def test_the_older_name_of_a_format_is_known(saved: Path, tmp_path: Path) -> None:
+    export_set(str(saved), tmp_path / "png", "png", accuracy=False)
+    assert (tmp_path / "png" / "000-0" / "00000.png").is_file()
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thirty steps where the recipe has five hundred."""
+    monkeypatch.setitem(RECIPES, "plain", replace(RECIPES["plain"], steps=30))
+
+
+@pytest.mark.usefixtures("short")
+def test_what_8_bits_cost_is_measured_with_the_same_networks(saved: Path, tmp_path: Path) -> None:
+    """Real digits far above white: clipped, all images are white and teach nothing; by chance one of ten is right."""
+    images = read(saved)[0].images.clone()
+    change(saved, images=images + 100.0)
+    note = export_set(str(saved), tmp_path / "out", "folder").note
+    given = json.loads((tmp_path / "out" / "about.json").read_text())["accuracy_fractions"]
+    assert tuple(given["as_stored"]) == raydistill.evaluate(saved).accuracy_fractions
+    assert (given["split"], given["images"], given["recipe"], len(given["with_8_bits"])) == ("select", 250, "plain", 2)
+    before, after = (100 * sum(given[name]) / 2 for name in ("as_stored", "with_8_bits"))
+    assert after < 30
+    assert note.endswith(
+        f"; accuracy of 2 networks on 250 select images: {before:.2f} % with the set as it is stored, {after:.2f} % with 8-bit "
+        f"pixels ({'+' if after > before else ''}{after - before:.2f} points)"
+    )
+
+
+@pytest.mark.usefixtures("short")
+def test_real_digits_lose_next_to_nothing_to_8_bits(saved: Path, tmp_path: Path) -> None:
+    """Their pixels are sixteenths of white; rounding moves them by at most half of 1 / 255."""
+    export_set(str(saved), tmp_path / "out", "folder")
+    given = json.loads((tmp_path / "out" / "about.json").read_text())
+    before, after = (given["accuracy_fractions"][name] for name in ("as_stored", "with_8_bits"))
+    assert after == pytest.approx(before, abs=0.05)
+    assert given["mean"] == list(read(saved)[1].preprocess.mean)
+
+
+def test_without_its_data_the_accuracy_can_be_left_out(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: Any) -> Any:
+        raise DataError("no data")
+
+    monkeypatch.setattr(eight_bit, "splits_of", missing)
+    with pytest.raises(DataError, match="no data; or leave the accuracy of the 8-bit set out: --no-accuracy"):
+        export_set(str(saved), tmp_path / "out", "folder")
+    assert export_set(str(saved), tmp_path / "out", "folder", accuracy=False).path == str(tmp_path / "out")
+
+
+@pytest.mark.parametrize("form", ["hf", "folder", "npz"])
+def test_an_export_that_fails_leaves_nothing(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    def full(*_: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    for name in ("_write_pngs", "to_npz", "write_card"):
+        monkeypatch.setattr(exporting, name, full)
+    out = tmp_path / "new" / "set.npz"
+    with pytest.raises(InputError, match=r"cannot write .*set.npz: .*No space left on device; give another --out"):
+        export_set(str(saved), out, form, accuracy=False)
+    assert list(out.parent.iterdir()) == []
+
+
+def test_an_empty_folder_is_filled(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "png").mkdir()
+    export_set(str(saved), tmp_path / "png", "folder", accuracy=False)
+    assert len(list((tmp_path / "png").rglob("*.png"))) == 30
+
+
 def test_soft_labels_and_the_rate_lie_beside_the_png_files(saved: Path, tmp_path: Path) -> None:
     logits = torch.randn(30, 10)
     change(saved, labels=logits, learned_lr=0.125)
-    assert "soft labels (logits" in export_set(str(saved), tmp_path / "png", "png").note
+    assert "soft labels (logits" in export_set(str(saved), tmp_path / "png", "folder", accuracy=False).note
     assert np.array_equal(np.load(tmp_path / "png" / "labels.npy", allow_pickle=False), logits.numpy())
     assert json.loads((tmp_path / "png" / "about.json").read_text())["learned_lr"] == 0.125
 
@@ -136,7 +209,7 @@ def test_a_whitened_set_is_shown_in_pixels(tmp_path: Path, monkeypatch: pytest.M
         path.unlink()
     zca.matrices.cache_clear()
     load_splits.cache_clear()
-    export_set(str(tmp_path / "set"), tmp_path / "png", "png")
+    export_set(str(tmp_path / "set"), tmp_path / "png", "folder", accuracy=False)
     pixels = torch.stack([pil_to_tensor(image)[0].float() for image, _ in ImageFolder(tmp_path / "png")])
     assert float((pixels * 16 / 255 - (pixels * 16 / 255).round()).abs().max()) < 0.05
 
@@ -146,7 +219,7 @@ def test_matrices_of_other_data_are_refused(saved: Path, tmp_path: Path) -> None
     with pytest.raises(
         DataError, match="the set was whitened with the ZCA matrices 0123456789ab, but its data now gives others; import"
     ):
-        export_set(str(saved), tmp_path / "png", "png")
+        export_set(str(saved), tmp_path / "png", "folder", accuracy=False)
 
 
 def test_class_folders_sort_as_the_classes_do_and_hold_no_slash() -> None:
@@ -155,7 +228,7 @@ def test_class_folders_sort_as_the_classes_do_and_hold_no_slash() -> None:
 
 
 def test_an_unknown_format_is_refused(saved: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="unknown format 'jpeg'; allowed: png, npz: give one of these"):
+    with pytest.raises(InputError, match="unknown format 'jpeg'; allowed: hf, folder, npz: give one of these"):
         export_set(str(saved), tmp_path / "x", "jpeg")
 
 
@@ -179,7 +252,7 @@ def test_what_is_there_is_not_mixed_with(saved: Path, tmp_path: Path) -> None:
 )
 def test_a_place_that_cannot_serve_is_refused(saved: Path, out: str, form: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        export_set(str(saved), out, form)
+        export_set(str(saved), out, form, accuracy=False)
 
 
 def test_an_npz_of_others_is_named(tmp_path: Path) -> None:
