@@ -65,6 +65,8 @@ def draw(study: Study, kind: str) -> Figure:
     with rc_context(STYLE):
         figure = figure_class(figsize=(COLUMN_INCHES, 0.86 * COLUMN_INCHES), layout="constrained")
         KINDS[kind](figure.subplots(), study)
+    # A notebook shows by itself only figures that pyplot made; of others it asks for their PNG.
+    figure._repr_png_ = lambda: save(figure, "png")
     return figure  # type: ignore[no-any-return]
 
 

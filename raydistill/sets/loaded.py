@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, RandomSampler, TensorDataset
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
 
 from raydistill.core.augment import augment_each
 from raydistill.core.choices import parse_operations
@@ -20,7 +21,7 @@ from raydistill.core.evaluate import with_learned_rate
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.recipes import RECIPES, Recipe
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.core.train import set_rate
+from raydistill.core.train import draw_batches, set_rate
 from raydistill.data.preprocess import Preprocess, Standardise
 from raydistill.data.splits import splits_of
 from raydistill.sets.one import read_whole_set_file
@@ -97,7 +98,9 @@ class LoadedSet:
         return TensorDataset(self.images, self.targets)
 
     def batches(self, seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """The recipe's batches of the data set: passes in random order, augmented as the recipe says, until its steps are done.
+        """The recipe's batches of the data set: passes in random order, until its steps are done.
+
+        Images are augmented and targets smoothed where the recipe says so; smoothed targets are probabilities.
 
         Args:
             seed: of the order and of the augmentation.
@@ -109,15 +112,22 @@ class LoadedSet:
             DataError: the recipe augments, and the data, which says whether images may be mirrored, is missing.
         """
         recipe, dataset, generator = self.recipe, self.as_torch_dataset(), torch.Generator().manual_seed(seed)
-        batch = min(recipe.batch, len(dataset))
-        sampler = RandomSampler(dataset, num_samples=recipe.steps * batch, generator=generator)
-        loader: DataLoader[tuple[Tensor, ...]] = DataLoader(dataset, batch, sampler=sampler, generator=generator)
+        drawn = itertools.islice(draw_batches(len(dataset), recipe.batch, generator), recipe.steps)
+        loader: DataLoader[tuple[Tensor, ...]] = DataLoader(dataset, batch_sampler=[chosen.tolist() for chosen in drawn])
         operations: tuple[str, ...] = ()
         if recipe.augmentation != "none":
             keeps_class = splits_of(self.config, self.data_root).mirror_keeps_class
             operations = parse_operations(recipe.augmentation, mirror_keeps_class=keeps_class)
         for images, targets in loader:
-            yield augment_each(images, operations, generator), targets
+            yield augment_each(images, operations, generator), self._smoothed(targets)
+
+    def _smoothed(self, targets: Tensor) -> Tensor:
+        """Targets with the recipe's label smoothing, as `cross_entropy` has it: a part of each is spread over all classes."""
+        part, classes = self.recipe.label_smoothing, len(self.class_names)
+        if not part:
+            return targets
+        probabilities = functional.one_hot(targets, classes).float() if targets.ndim == 1 else targets
+        return (1 - part) * probabilities + part / classes
 
     def new_network(self, seed: int = 0) -> Network:
         """A network of the trial's architecture, freshly initialised and in training mode."""

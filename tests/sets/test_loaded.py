@@ -10,12 +10,14 @@ import pytest
 import torch
 from documents import fenced, text_of
 from hand_made import SMALL, baseline
+from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
 import raydistill
 from raydistill.catalogue import load_space
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import decode, encode
+from raydistill.core.train import train
 from raydistill.data.preprocess import Whiten
 from raydistill.errors import InputError
 from raydistill.sets.one import only_trial
@@ -102,14 +104,31 @@ def test_the_data_set_is_one_that_torch_loads(saved: Path) -> None:
 
 
 def test_the_batches_are_those_of_the_recipe(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three steps of 64 of 100 images: the first hundred that are drawn are all different."""
+    """Three steps of 64 of 100 images, each a pass of its own without the incomplete last batch: no image twice in one."""
     monkeypatch.setitem(RECIPES, "plain", dataclasses.replace(RECIPES["plain"], steps=3))
     change(saved, images=torch.arange(100.0).view(100, 1, 1, 1).expand(100, 1, 8, 8).clone())
     batches = list(raydistill.load_set(saved).batches())
     assert [tuple(images.shape) for images, _ in batches] == [(64, 1, 8, 8)] * 3
-    drawn = torch.cat([images[:, 0, 0, 0] for images, _ in batches])
-    assert sorted(drawn[:100].tolist()) == list(range(100))
-    assert torch.equal(torch.cat([targets for _, targets in batches]), drawn.long() // 10)
+    for images, targets in batches:
+        drawn = images[:, 0, 0, 0].long()
+        assert len(set(drawn.tolist())) == 64
+        assert torch.equal(targets, drawn // 10)
+
+
+def test_the_loop_trains_as_the_evaluation_does(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the same network, with the same batches: the parameters agree up to rounding."""
+    monkeypatch.setitem(RECIPES, "plain", dataclasses.replace(RECIPES["plain"], steps=20, label_smoothing=0.1))
+    found = raydistill.load_set(saved)
+    ours, theirs = found.new_network(), found.new_network()
+    optimiser = found.new_optimiser(ours)
+    for images, targets in found.batches(seed=5):
+        optimiser.zero_grad()
+        cross_entropy(ours(images), targets).backward()
+        optimiser.step()
+    generator = torch.Generator().manual_seed(5)
+    train(theirs, found.images, found.labels, found.recipe, generator, mirror_keeps_class=False)
+    for own, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(own, other, atol=1e-4, rtol=1e-3)
 
 
 def test_the_batches_are_augmented_where_the_recipe_says_so(saved: Path) -> None:
@@ -122,6 +141,19 @@ def test_the_batches_are_augmented_where_the_recipe_says_so(saved: Path) -> None
         images, _ = next(one.batches())
         known = {tuple(image.flatten().tolist()) for image in found.images}
         assert all(tuple(image.flatten().tolist()) in known for image in images) is is_kept
+
+
+@pytest.mark.parametrize("is_soft", [False, True])
+def test_the_targets_are_smoothed_where_the_recipe_says_so(saved: Path, monkeypatch: pytest.MonkeyPatch, is_soft: bool) -> None:
+    """Their loss is that of `cross_entropy` with the recipe's smoothing on the targets as they are."""
+    if is_soft:
+        change(saved, labels=torch.randn(100, 10))
+    found = raydistill.load_set(saved)
+    _, plain = next(found.batches())
+    monkeypatch.setitem(RECIPES, "plain", dataclasses.replace(RECIPES["plain"], label_smoothing=0.1))
+    _, smoothed = next(found.batches())
+    logits = torch.randn(64, 10)
+    torch.testing.assert_close(cross_entropy(logits, smoothed), cross_entropy(logits, plain, label_smoothing=0.1))
 
 
 def test_the_optimiser_follows_the_schedule_of_the_recipe(saved: Path) -> None:
