@@ -139,12 +139,14 @@ class Study:
 
     @property
     def arms(self) -> dict[str, bool]:
-        """Whether each arm of the race is a control, by its label: methods first, each side in the order of the space."""
+        """Whether each arm of the race is a control, by its label: methods first, each side in the order of the space.
+
+        Those that no trial has tried yet are among them, so that an arm looks the same from its first trial on.
+        """
         in_space = [label_of(section) for section in (*_methods(self.space), *(self.space.get("controls") or []))]
         labels = dict.fromkeys([*filter(None, in_space), *(trial.arm for trial in self.asked)])
         controls = controls_of(self.space)
-        tried = {trial.arm for trial in self.asked}
-        return {label: label in controls for label in sorted(labels, key=lambda label: label in controls) if label in tried}
+        return {label: label in controls for label in sorted(labels, key=lambda label: label in controls)}
 
     def trial(self, trial_id: str) -> Trial | None:
         """The trial of an id; None if there is none that can be read."""

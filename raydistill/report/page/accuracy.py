@@ -9,7 +9,7 @@ from raydistill.report.curve import Ends, Point, ends_of, line_of
 from raydistill.report.looks import Look, side_step
 from raydistill.report.page.axes import Axis, linear_axis, plain
 from raydistill.report.page.chart import Band, Chart, Line, Mark, Rule, across, up
-from raydistill.report.page.marks import css_of, ipc_axis, ipc_ticks, keys_of, place_of, said_of
+from raydistill.report.page.marks import css_of, ipc_axis, ipc_ticks, keys_of, place_of, said_of, those
 from raydistill.report.study import Study
 from raydistill.report.words import percent, points
 from raydistill.storage.record import ControlAt, Smallest
@@ -46,7 +46,7 @@ def accuracy_chart(study: Study, curve: Sequence[Point], looks: dict[str, Look])
         rules=tuple(_levels(full, margin, y)),
         lines=tuple(_lines(curve, looks, x, y)),
         marks=(*_dots(study, curve, looks, x, y), *confirmed),
-        keys=keys_of(study, looks, has_confirmed=bool(confirmed)),
+        keys=keys_of(study, those(looks, study.finished), has_confirmed=bool(confirmed)),
         note=_note(study, curve),
     )
 

@@ -175,7 +175,8 @@ def _bounds(interval: GapBounds) -> str:
 def _mattered(study: Study, looks: dict[str, Look]) -> Iterator[Arm]:
     for arm, look in looks.items():
         settings = settings_searched(study, arm)
-        if all(setting.name == "ipc" for setting in settings):
+        is_tried = any(trial.arm == arm for trial in study.asked)
+        if not is_tried or all(setting.name == "ipc" for setting in settings):
             continue
         trials = placed([trial for trial in study.finished if trial.arm == arm], settings)
         enough = len(trials) >= FEWEST_TRIALS
