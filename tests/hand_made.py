@@ -25,6 +25,20 @@ SMALL: dict[str, Any] = {
     "budget": {"trials": 2},
 }
 """A space whose trials take a moment on digits."""
+STORED: dict[str, Any] = {
+    "study": "by-hand",
+    "seed": 0,
+    "dataset": {"name": "digits"},
+    "network": {"name": "convnet"},
+    "ipc": 10,
+    "resources": {},
+    "method": {"name": "datadam"},
+    "evaluation": {"baseline_networks": 3, "confirm_networks": 4},
+    "goal": {"margin_fraction": 0.02},
+    "controls": [],
+    "budget": {"trials": 6},
+}
+"""What `status` reads of the space that a study was started with."""
 FIXED = ["ipc=3", "method.lr_images=0.1", "evaluation.recipe=plain", "evaluation.networks=2"]
 """Overrides that leave it without ranges."""
 

@@ -6,12 +6,12 @@ again without opening the test split.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from raydistill.core.synthetic import sha256
 from raydistill.errors import CertifyError
 from raydistill.methods import method_configs
 from raydistill.spaces.sections import Config
@@ -267,12 +267,12 @@ def content_sha256(findings: Findings, evidence: Evidence) -> str:
     # Certificates from before commits and findings were written have no such fields, and keep their hash.
     without = {field for field in ("search_commit", "commit", "race") if getattr(evidence, field) is None}
     content = {"findings": findings.model_dump(mode="json"), "evidence": evidence.model_dump(mode="json", exclude=without)}
-    return sha256(json.dumps(content, sort_keys=True).encode())
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def seal_of(arms: tuple[Arm, ...]) -> str:
     """Hash over the parameters of all networks of all arms, in their order."""
-    return sha256("\n".join(h for arm in arms for h in arm.parameters_sha256).encode())
+    return hashlib.sha256("\n".join(h for arm in arms for h in arm.parameters_sha256).encode()).hexdigest()
 
 
 def read_certificate(folder: Store, name: str = CERTIFICATE) -> Certificate:

@@ -118,11 +118,13 @@ def study_frame(studies: Sequence[StudyRecords]) -> pd.DataFrame:
     return frame.sort_values(["dataset", "method", "label_kind", "study"], ignore_index=True)
 
 
-def write_tables(study: Store, records: StudyRecords) -> None:
-    """Write `tables/{trials,ipc}.{md,csv,tex}`."""
-    for name, frame in (("trials", trial_frame(records)), ("ipc", ipc_frame(records))):
+def write_tables(study: Store, records: StudyRecords) -> list[pd.DataFrame]:
+    """Write `tables/{trials,ipc}.{md,csv,tex}`; returns the two frames."""
+    frames = {"trials": trial_frame(records), "ipc": ipc_frame(records)}
+    for name, frame in frames.items():
         for suffix in FORMATS:
             study.write(f"tables/{name}.{suffix}", render(frame, suffix))
+    return list(frames.values())
 
 
 def comparison_frame(comparison: Comparison) -> pd.DataFrame:

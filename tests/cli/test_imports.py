@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hand_made import HandMade, baseline
+from hand_made import STORED, HandMade, baseline
 
 from raydistill.storage.baseline import BaselineReading
 from raydistill.storage.record import Progress
@@ -18,19 +18,6 @@ HEAVY = ("torch", "torchvision", "ray", "optuna", "sklearn", "scipy.stats", "s3f
 """Each takes a tenth of a second to several seconds, or as many hundred megabytes."""
 FOR_TABLES = ("pandas", "scipy.special")
 """A quarter of a second each: frames, and the quantiles of a gap's bounds."""
-DOCUMENT = {
-    "study": "by-hand",
-    "seed": 0,
-    "dataset": {"name": "digits"},
-    "network": {"name": "convnet"},
-    "ipc": 10,
-    "resources": {},
-    "evaluation": {"baseline_networks": 2, "confirm_networks": 2},
-    "goal": {"margin_fraction": 0.02},
-    "controls": [],
-    "budget": {"trials": 6},
-}
-
 RUN = """
 import json, sys
 from raydistill.cli import app
@@ -54,7 +41,7 @@ def loaded_by(*words: str) -> list[str]:
 @pytest.fixture(params=["datadam", "datm"])
 def study(by_hand: HandMade, request: pytest.FixtureRequest) -> str:
     """Trials at several IPCs with bounds of their gaps, one of them running; with `datm` a space whose method reads experts."""
-    by_hand.study.write("search_space.yaml", yaml.safe_dump({**DOCUMENT, "method": {"name": request.param}}))
+    by_hand.study.write("search_space.yaml", yaml.safe_dump({**STORED, "method": {"name": request.param}}))
     reading = BaselineReading(seed=0, steps=9, select_correct="ff" * 32, confirm_correct="ff" * 38, seconds=1.0)
     by_hand.study.write(
         "baseline/baseline.json", baseline().model_copy(update={"readings": (reading, reading)}).model_dump_json()
