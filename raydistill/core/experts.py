@@ -28,6 +28,7 @@ from raydistill.core.augment import augment_images, draw_one_operation, place_st
 from raydistill.core.contract import TrainPart
 from raydistill.core.expert_fields import Curriculum, ExpertSettings
 from raydistill.core.networks import Network, build_network, initialise
+from raydistill.core.placement import moved
 from raydistill.core.train import images_at_once, is_correct
 from raydistill.core.unroll import flatten, logits_by_parameters
 from raydistill.errors import DivergedError
@@ -120,8 +121,8 @@ def el2n(logits: Tensor, labels: Tensor) -> Tensor:
 def logits_of(parameters: Tensor, network: NetworkConfig, part: TrainPart, images: Tensor) -> Tensor:
     """(N, K) logits of (N, C, H, W) images by a network with these flat parameters, on the images' device."""
     logits = logits_by_parameters(build_network(network, part.shape, part.classes, torch.device("meta")))
-    parameters = parameters.to(images.device)
-    return torch.cat([logits(parameters, x) for x in images.split(images_at_once(images))])
+    (there,) = moved([parameters], images.device)
+    return torch.cat([logits(there, x) for x in images.split(images_at_once(images))])
 
 
 def easy_to_hard(scores: Tensor, labels: Tensor, classes: int) -> list[Tensor]:
