@@ -12,7 +12,8 @@ from hand_race import IPCS, record, result, trial_id, write_race, write_trial
 
 import raydistill
 from raydistill.errors import InputError, StoreError
-from raydistill.report.study import Study, read_whole
+from raydistill.report.read import read_whole
+from raydistill.report.study import Study
 from raydistill.storage.lock import study_lock
 from raydistill.storage.store import Store
 
