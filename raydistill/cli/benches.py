@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -60,6 +61,33 @@ def bench(
             data_root=as_data_root(data_root),
         )
         typer.echo(render(timing_frame(timings), suffix), nl=False)
+
+
+@app.command("steps", epilog=example("bench steps --cases dm-mnist-16 --against ../DatasetCondensation"))
+def bench_steps(
+    cases: Annotated[str, typer.Option(help="Cases, separated by commas; by default all, or all that --against has.")] = "",
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Checkout of a published implementation, whose code is run beside ours. Repeatable."),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Torch threads of each side.")] = 1,
+    turns: Annotated[int, typer.Option(min=1, help="Timed turns of each side.")] = 9,
+    suffix: TableFormat = "md",
+) -> None:
+    """Time the image updates of DataDAM, DM, DC and DATM on random images, on a CPU, as shares of what the machine can do.
+
+    With --against, beside the code of DatasetCondensation (DC and DM), DataDAM or DATM: the same work in turn, and their ratio.
+    """
+    with exit_codes("Interrupted."):
+        from raydistill.bench.beside import time_steps
+        from raydistill.bench.published import recognise
+        from raydistill.report.rendering import render
+        from raydistill.report.tables import timing_frame
+
+        for folder in against or []:
+            typer.echo(f"{folder}: {recognise(folder).name}", err=True)
+        rows = time_steps(listed(cases), against=against or [], threads=threads, turns=turns)
+        typer.echo(render(timing_frame(rows), suffix), nl=False)
 
 
 @app.command("unroll", epilog=example("bench unroll --ipc 1,10"))

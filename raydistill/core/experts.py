@@ -17,17 +17,18 @@ al., "Prioritize Alignment in Dataset Distillation", 2024); the score is EL2N of
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from raydistill.core.augment import augment_each
+from raydistill.core.augment import augment_images, draw_one_operation, place_steps
 from raydistill.core.contract import TrainPart
 from raydistill.core.expert_fields import Curriculum, ExpertSettings
 from raydistill.core.networks import Network, build_network, initialise
+from raydistill.core.placement import moved
 from raydistill.core.train import images_at_once, is_correct
 from raydistill.core.unroll import flatten, logits_by_parameters
 from raydistill.errors import DivergedError
@@ -86,8 +87,9 @@ def train_expert(
         seen = torch.arange(len(labels)) if curriculum is None else images_seen(order, curriculum, epoch)
         loss = torch.zeros(())
         for chosen in _batches(seen, settings.batch, generator):
-            batch = augment_each(part.images[chosen.to(device)], settings.operations, generator), labels[chosen.to(device)]
-            loss = _step(network, batch, optimiser, settings)
+            drawn = draw_one_operation(settings.operations, len(chosen), generator) if settings.operations else None
+            ((own, draw),) = place_steps([(chosen, drawn)], part.images)
+            loss = _step(network, (augment_images(part.images[own], draw), labels[own]), optimiser, settings)
         if not math.isfinite(value := loss.item()):
             raise DivergedError(epoch + 1, value, what=f"the loss of expert {index} (whose steps are epochs)")
         if epoch + 1 in kept or epoch + 1 == settings.epochs:
@@ -119,8 +121,8 @@ def el2n(logits: Tensor, labels: Tensor) -> Tensor:
 def logits_of(parameters: Tensor, network: NetworkConfig, part: TrainPart, images: Tensor) -> Tensor:
     """(N, K) logits of (N, C, H, W) images by a network with these flat parameters, on the images' device."""
     logits = logits_by_parameters(build_network(network, part.shape, part.classes, torch.device("meta")))
-    parameters = parameters.to(images.device)
-    return torch.cat([logits(parameters, x) for x in images.split(images_at_once(images))])
+    (there,) = moved([parameters], images.device)
+    return torch.cat([logits(there, x) for x in images.split(images_at_once(images))])
 
 
 def easy_to_hard(scores: Tensor, labels: Tensor, classes: int) -> list[Tensor]:
@@ -148,18 +150,16 @@ def _batches(seen: Tensor, batch: int, generator: torch.Generator) -> Iterator[T
 
 def _step(network: Network, batch: tuple[Tensor, Tensor], optimiser: torch.optim.SGD, settings: ExpertSettings) -> Tensor:
     images, labels = batch
-    parameters = list(network.parameters())
+    parameters: list[Tensor] = list(network.parameters())
     loss = functional.cross_entropy(network(images), labels)
     gradients = torch.autograd.grad(loss, parameters)
     if settings.rho > 0:
         before = [parameter.detach().clone() for parameter in parameters]
         with torch.no_grad():
-            for parameter, shift in zip(parameters, gsam_shift(before, gradients, settings.rho), strict=True):
-                parameter.add_(shift)
+            torch._foreach_add_(parameters, gsam_shift(before, gradients, settings.rho))
         shifted = torch.autograd.grad(functional.cross_entropy(network(images), labels), parameters)
         with torch.no_grad():
-            for parameter, value in zip(parameters, before, strict=True):
-                parameter.copy_(value)  # subtracting the shift again would leave rounding errors
+            torch._foreach_copy_(parameters, before)  # subtracting the shift again would leave rounding errors
         gradients = gsam_direction(gradients, shifted, settings.gap_weight)
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
@@ -169,13 +169,20 @@ def _step(network: Network, batch: tuple[Tensor, Tensor], optimiser: torch.optim
 
 def gsam_shift(parameters: list[Tensor], gradients: tuple[Tensor, ...], rho: float) -> list[Tensor]:
     """The adaptive ascent step, rho * theta^2 * g / || |theta| * g ||, one tensor per parameter."""
-    norm = torch.stack([(p.abs() * g).square().sum() for p, g in zip(parameters, gradients, strict=True)]).sum().sqrt()
-    return [rho * p.square() * g / (norm + 1e-12) for p, g in zip(parameters, gradients, strict=True)]
+    scaled = torch._foreach_mul(torch._foreach_abs(parameters), gradients)
+    norm = _sum_of_all(torch._foreach_mul(scaled, scaled)).sqrt()
+    steps = torch._foreach_mul(torch._foreach_mul(torch._foreach_mul(parameters, parameters), rho), gradients)
+    return list(torch._foreach_div(steps, norm + 1e-12))
 
 
 def gsam_direction(gradients: tuple[Tensor, ...], shifted: tuple[Tensor, ...], gap_weight: float) -> tuple[Tensor, ...]:
     """The direction of a GSAM step: g' - gap_weight * (g - its projection on g'), over all parameters together."""
-    inner = torch.stack([(g * s).sum() for g, s in zip(gradients, shifted, strict=True)]).sum()
-    square = torch.stack([s.square().sum() for s in shifted]).sum()
+    inner = _sum_of_all(torch._foreach_mul(gradients, shifted))
+    square = _sum_of_all(torch._foreach_mul(shifted, shifted))
     along = inner / (square + 1e-12)
-    return tuple(s - gap_weight * (g - along * s) for g, s in zip(gradients, shifted, strict=True))
+    across = torch._foreach_sub(gradients, torch._foreach_mul(shifted, along))
+    return tuple(torch._foreach_sub(shifted, torch._foreach_mul(across, gap_weight)))
+
+
+def _sum_of_all(parts: Sequence[Tensor]) -> Tensor:
+    return torch.stack([part.sum() for part in parts]).sum()

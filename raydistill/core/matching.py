@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from raydistill.core.augment import Draw, augment, augment_each, draw_per_group
+from raydistill.core.augment import Draw, augment, augment_images, draw_one_operation, draw_per_group, place_steps
 from raydistill.core.choices import AugmentationDraws
 from raydistill.core.contract import Checkpoint
 from raydistill.core.layers import Features
@@ -81,9 +81,12 @@ def train_between(
     model.requires_grad_(True)
     optimiser = torch.optim.SGD(model.parameters(), lr=lr)
     batches = draw_batches(len(images), batch, generator)
+    drawn: list[tuple[Tensor, Draw | None]] = []
     for _ in range(steps):
-        chosen = next(batches).to(images.device, non_blocking=True)
-        loss = functional.cross_entropy(model(augment_each(images[chosen], operations, generator)), labels[chosen])
+        chosen = next(batches)
+        drawn.append((chosen, draw_one_operation(operations, len(chosen), generator) if operations else None))
+    for chosen, draw in place_steps(drawn, images):
+        loss = functional.cross_entropy(model(augment_images(images[chosen], draw)), labels[chosen])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

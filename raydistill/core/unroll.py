@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from raydistill.core.augment import Draw, augment
+from raydistill.core.augment import Draw, augment_images
 from raydistill.core.choices import GradientKind
 
 StudentLoss = Callable[[Tensor, "Batch"], Tensor]
@@ -93,7 +93,7 @@ def student_loss(network: nn.Module) -> StudentLoss:
     logits = logits_by_parameters(network)
 
     def loss(parameters: Tensor, batch: Batch) -> Tensor:
-        seen = augment(batch.images.unsqueeze(1), batch.draw).squeeze(1) if batch.draw else batch.images
+        seen = augment_images(batch.images, batch.draw)
         return functional.cross_entropy(logits(parameters, seen), batch.logits.softmax(dim=1))
 
     return loss

@@ -39,7 +39,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from raydistill.core.augment import Draw
+from raydistill.core.augment import Draw, place
 from raydistill.core.choices import parse_operations
 from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
 from raydistill.core.matching import (
@@ -145,6 +145,7 @@ def distill(
             initialise(model, generator)
         chosen = batches.draw(config.batch_real, generator).to(device, non_blocking=True)  # 2
         draw = siamese_draw(operations, train.classes, config.augmentation_draws, generator)
+        draw = draw and place(draw, images)
         real = []
         for c, row in enumerate(chosen):  # 3
             seen = augment_classes(train.images[row].unsqueeze(0), draw and draw.part(slice(c, c + 1)))

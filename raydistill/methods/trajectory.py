@@ -36,11 +36,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from raydistill.core.augment import draw_one_operation
+from raydistill.core.augment import draw_one_operation, place_steps
 from raydistill.core.choices import parse_operations
 from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
 from raydistill.core.experts import Experts
 from raydistill.core.networks import build_network
+from raydistill.core.placement import moved
 from raydistill.core.selection import starting_images
 from raydistill.core.soft_labels import images_classified_right, soft_labels
 from raydistill.core.synthetic import SyntheticSet, hard_labels
@@ -69,8 +70,8 @@ class _State:
     def learned(self) -> dict[str, Tensor]:
         return {"images": self.images, "logits": self.logits, "lr": self.lr}
 
-    def snapshot(self, ipc: int) -> SyntheticSet:
-        return SyntheticSet(images=self.images.detach(), labels=self.logits.detach(), ipc=ipc, learned_lr=self.lr.item())
+    def snapshot(self, ipc: int, rate: float) -> SyntheticSet:
+        return SyntheticSet(images=self.images.detach(), labels=self.logits.detach(), ipc=ipc, learned_lr=rate)
 
 
 def match_trajectories(
@@ -108,8 +109,9 @@ def match_trajectories(
     operations = parse_operations(config.augmentation, mirror_keeps_class=train.mirror_keeps_class)
     watch = LossWatch()
     first, order = _restore(checkpoint, state, generator)
+    rate = state.lr.item()
     if first == 0:
-        report(0, config.iterations, None, state.snapshot(ipc))
+        report(0, config.iterations, None, state.snapshot(ipc, rate))
 
     for iteration in range(first, config.iterations):
         if iteration % experts.count == 0:  # 1
@@ -117,14 +119,13 @@ def match_trajectories(
         expert = int(order[iteration % experts.count])
         span = window_end(config, iteration) - config.window_start
         epoch = config.window_start + int(torch.randint(span, (), generator=generator))
-        start = experts.snapshot(expert, epoch).to(device)
-        target = experts.snapshot(expert, epoch + config.target_epochs).to(device)
-        steps = []  # 2
+        start, target = moved([experts.snapshot(expert, e) for e in (epoch, epoch + config.target_epochs)], device)
+        drawn = []  # 2
         batches = draw_batches(len(state.images), config.batch_synthetic, generator)
         for _ in range(config.student_steps):
             chosen = next(batches)
-            draw = draw_one_operation(operations, len(chosen), generator) if operations else None
-            steps.append(StudentStep(chosen.to(device), draw))
+            drawn.append((chosen, draw_one_operation(operations, len(chosen), generator) if operations else None))
+        steps = [StudentStep(chosen, draw) for chosen, draw in place_steps(drawn, state.images)]
         unroll = Unroll(student, start, state.images, state.logits, state.lr, steps)
         matched = unrolled_gradient(config.gradient, unroll, partial(distance, start=start, target=target, keep=keep))  # 3
         watch.add(iteration + 1, matched.loss)
@@ -133,13 +134,14 @@ def match_trajectories(
             for name, tensor in state.learned.items():
                 tensor.grad = getattr(matched, name)
                 state.optimisers[name].step()
-            _check_rate(iteration + 1, state.lr.item())
-        report(iteration + 1, config.iterations, matched.loss, state.snapshot(ipc), is_accepted=is_accepted)
+            rate = state.lr.item()
+            _check_rate(iteration + 1, rate)
+        report(iteration + 1, config.iterations, matched.loss, state.snapshot(ipc, rate), is_accepted=is_accepted)
         if checkpoint.is_due() and iteration + 1 < config.iterations:
             watch.check()
             checkpoint.save(_to_save(iteration + 1, state, order, generator))
     watch.check()
-    return state.snapshot(ipc)
+    return state.snapshot(ipc, rate)
 
 
 def window_end(config: TrajectoryConfig, iteration: int) -> int:
@@ -177,7 +179,7 @@ def _start(
     logits = soft_labels(experts, network, train, images, hard_labels(train.classes, ipc))
     if config.init == "noise":
         images = starting_images("noise", train, network, ipc, generator)
-    lr = torch.tensor(config.lr_student, device=images.device)
+    lr = torch.full((), config.lr_student, device=images.device)
     optimisers = {
         "images": torch.optim.SGD([images], lr=config.lr_images, momentum=config.momentum_images),
         "logits": torch.optim.SGD([logits], lr=config.lr_labels, momentum=config.momentum_labels),
