@@ -51,8 +51,19 @@ class _Norm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, rstd = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[:3]
-        return *_NormBackward.apply(g, x, weight, mean, rstd, wanted), None
+        arguments = g, x, weight, mean, rstd, ctx.needs_input_grad[:3]
+        # Without a graph to keep, PyTorch's operation alone is faster.
+        slopes = _NormBackward.apply(*arguments) if torch.is_grad_enabled() else _first_derivative(*arguments)
+        return *slopes, None
+
+
+def _first_derivative(
+    g: Tensor, x: Tensor, weight: Tensor, mean: Tensor, rstd: Tensor, wanted: tuple[bool, bool, bool]
+) -> tuple[Tensor | None, ...]:
+    images, channels, height, width = x.shape
+    return torch.ops.aten.native_group_norm_backward(  # type: ignore[no-any-return]
+        g.contiguous(), x.contiguous(), mean, rstd, weight, images, channels, height * width, channels, list(wanted)
+    )
 
 
 class _NormBackward(torch.autograd.Function):
@@ -60,20 +71,16 @@ class _NormBackward(torch.autograd.Function):
     def forward(
         ctx: Any, g: Tensor, x: Tensor, weight: Tensor, mean: Tensor, rstd: Tensor, wanted: tuple[bool, bool, bool]
     ) -> tuple[Tensor | None, ...]:
-        images, channels, height, width = x.shape
-        g = g.contiguous()
         ctx.save_for_backward(g, x, weight, mean, rstd)
         ctx.set_materialize_grads(False)
-        return torch.ops.aten.native_group_norm_backward(  # type: ignore[no-any-return]
-            g, x.contiguous(), mean, rstd, weight, images, channels, height * width, channels, list(wanted)
-        )
+        return _first_derivative(g, x, weight, mean, rstd, wanted)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, u: Tensor | None, a: Tensor | None, b: Tensor | None) -> tuple[Tensor | None, ...]:
         shaped, *saved = ctx.saved_tensors
         x, weight, mean, r = saved
-        g, x = shaped.flatten(2), x.contiguous().flatten(2)
+        g, x = shaped.contiguous().flatten(2), x.contiguous().flatten(2)
         u = torch.zeros_like(g) if u is None else u.contiguous().flatten(2)
         pixels = g.shape[2]
         rw = r * weight
@@ -86,13 +93,13 @@ class _NormBackward(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             on_x = slant * r
             rest = -rw * v1 - on_x * mean if b is None else b - rw * v1 - on_x * mean
-            to_g = _plus(rest, (u, rw), (x, on_x)).view_as(shaped)
+            to_g = _plus(rest, (u, rw), (x, on_x)).view(shaped.shape)
         if ctx.needs_input_grad[1]:
             mean_q = slant * m1 - rw * m2 * v1
             mean_qz = slant * m2 - rw * m2 * v2
             on_x = -r.square() * (mean_qz + rw * common)
             rest = -r * mean_q - on_x * mean
-            to_x = _plus(rest, (u, -r * rw * m2), (g, r * slant), (x, on_x)).view_as(shaped)
+            to_x = _plus(rest, (u, -r * rw * m2), (g, r * slant), (x, on_x)).view(shaped.shape)
         if ctx.needs_input_grad[2]:
             to_weight = (r * common).sum(dim=0) * pixels
         return to_g, to_x, to_weight, None, None, None
