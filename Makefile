@@ -35,7 +35,7 @@ SETTINGS ?= all
 test-portable: $(WITH_DEV)  ## the tests with other CPU kernels and thread counts, and on a busy machine; some: SETTINGS="avx2 busy"
 	$(BIN)/python .ci/suite.py $(SETTINGS)
 
-test-browser: $(WITH_DEV)  ## the tests that look at Ray's dashboard, with Debian's Chromium (apt-get install chromium)
+test-browser: $(WITH_DEV)  ## the tests that look at Ray's dashboard and at the page of a study, with Debian's Chromium (apt-get install chromium)
 	$(BIN)/python -m pytest -m browser
 
 test-cluster: $(WITH_DEV)  ## three hosts out of namespaces, from `ray up` to `ray down`: as root, with the packages that CONTRIBUTING.md names

@@ -26,7 +26,7 @@ from PIL import Image
 import raydistill
 from raydistill.core.synthetic import Manifest, SyntheticSet, hard_labels
 from raydistill.data.preprocess import Standardise
-from raydistill.methods.coreset import RandomConfig
+from raydistill.methods.configs.coreset import RandomConfig
 from raydistill.sets.one import write_set
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import DatasetConfig, EvaluationConfig, GoalConfig

@@ -46,8 +46,8 @@ from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.parse import parse_space
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import Baseline, BaselineReading
 from raydistill.storage.record import ControlAt, Finding, Reading, TrialRecord, pack_bits
-from raydistill.trial.baseline import Baseline, BaselineReading
 from raydistill.trial.confirm import Confirmation
 
 METHODS = ("datadam", "dm", "dc")

@@ -1,10 +1,13 @@
-"""All benchmarks that need a GPU, in less than ten minutes: timings, the report's Table II setting, a comparison, a search.
+"""All that needs a GPU, in at most nine minutes; each row is written as soon as it is measured.
 
-    python benchmarks/gpu.py --out DIR --data-root DIR            # on a GPU, MNIST
-    python benchmarks/gpu.py --out DIR --scale small              # on a CPU, digits: tests the script
+    python benchmarks/gpu.py --out DIR --data-root DIR            # on a GPU; without MNIST's files, what needs them is not run
+    python benchmarks/gpu.py --out DIR --rehearse                 # on a CPU, tiny: tests the script
 
-Writes DIR/steps.json (each step's command, seconds, exit code and output), each step's own files, and DIR/rows.md, the lines for
-RESULTS.md. If a step fails or exceeds its time limit, the next one still runs, and the exit code is 1.
+Writes DIR/rows.jsonl, a line per row; DIR/<section>.txt, what a section printed; and DIR/rows.md, the tables for RESULTS.md. Each
+section is a process of its own, so that one that fails or runs past its limit leaves the next ones alone; it is then a row that
+says so, and the exit code is 1. What cannot be run here (no Ray, no files, no time left) is a row that says why.
+
+On a machine without the network, carry the packages that the first row names as missing.
 """
 
 from __future__ import annotations
@@ -17,163 +20,191 @@ import platform
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).parent.parent
-TABLE_2 = ("method.random_inits=100", "method.steps_per_init=10", "method.lr_images=0.1", "method.lr_model=0.01")
-TABLE_2 += ("method.model_steps=50", "method.mmd_weight=0.01", "ipc=10")
-TINY = ("method.random_inits=3", "method.batch_real=8", "network.width=4", "evaluation.recipe=plain", "evaluation.networks=2")
+BUDGET_SECONDS = 540.0
+ALWAYS = ("torch", "torchvision", "numpy", "pydantic", "fvcore", "safetensors", "sklearn", "scipy", "yaml", "fsspec")
+"""Modules without which nothing of raydistill runs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
-    """One command and its time limit."""
+class Section:
+    """A part of the script."""
 
     name: str
-    arguments: tuple[str, ...]
     limit_seconds: float
+    needs: tuple[str, ...] = ()
+    """Modules beside those that everything needs."""
+    needs_mnist: bool = False
 
 
-def plan(scale: str, out: Path, data_root: Path | None) -> list[Step]:
-    """The steps; the sum of their time limits is below ten minutes."""
-    data = ("--data-root", str(data_root)) if data_root else ()
-    store = ("--store", str(out / "studies"))
-    if scale == "small":
-        lossy = ("evaluation.baseline_networks=2", "evaluation.confirm_networks=2", "goal.margin_fraction=0.1", "ipc.high=10")
-        digits = _sets((*TINY, "method.lr_images=1.0", "method.mmd_weight=0.01"))
-        return [
-            Step(name="bench", arguments=("bench", "--cases", "digits", "--repetitions", "10"), limit_seconds=60),
-            Step(
-                name="table-2",
-                arguments=("distill", "digits_datadam", *digits, "--set", "ipc=2", "--out", str(out / "table-2")),
-                limit_seconds=60,
-            ),
-            Step(
-                name="compare-plain",
-                arguments=(
-                    "compare",
-                    "digits_datadam",
-                    "--methods",
-                    "datadam",
-                    "--ipc",
-                    "2",
-                    "--draws",
-                    "2",
-                    *store,
-                    *digits,
-                    "--local",
-                ),
-                limit_seconds=60,
-            ),
-            Step(
-                name="search",
-                arguments=("search", "digits_datadam", "--trials", "2", *store, *_sets((*TINY, *lossy)), "--local"),
-                limit_seconds=60,
-            ),
-        ]
-    has_ray = importlib.util.find_spec("ray") is not None
-    compare = ("compare", "mnist_datadam", "--methods", "datadam,random,k_center", "--ipc", "10", "--draws", "10", *store, *data)
-    # One update per network, with the learning rate in the middle of its range; 300 updates per draw.
-    single = ("method.steps_per_init=1", "method.random_inits=300", "method.lr_images=1.0")
-    in_process = () if has_ray else ("--local",)
-    return [
-        Step(name="bench", arguments=("bench", "--device", "cuda", "--repetitions", "100", *data), limit_seconds=60),
-        Step(
-            name="table-2",
-            arguments=("distill", "mnist_datadam", *_sets(TABLE_2), "--out", str(out / "table-2"), *data),
-            limit_seconds=120,
-        ),
-        Step(
-            name="compare-plain",
-            arguments=(*compare, *_sets((*single, "evaluation.recipe=plain")), *in_process),
-            limit_seconds=140,
-        ),
-        Step(
-            name="compare-default",
-            arguments=(*compare, *_sets((*single, "evaluation.recipe=default")), *in_process),
-            limit_seconds=140,
-        ),
-        Step(
-            name="search",
-            arguments=("search", "mnist_datadam", "--trials", "8", *store, *data, *in_process),
-            limit_seconds=135,
-        ),
-    ]
+SECTIONS = (
+    Section(name="placement", limit_seconds=70),
+    Section(name="steps", limit_seconds=110),
+    Section(name="networks", limit_seconds=50),
+    Section(name="table_2", limit_seconds=90, needs_mnist=True),
+    Section(name="sharing", limit_seconds=80, needs_mnist=True),
+    Section(name="sharing_on_ray", limit_seconds=60, needs=("ray", "optuna", "pandas", "rich"), needs_mnist=True),
+    Section(name="race", limit_seconds=240, needs=("optuna", "pandas", "rich"), needs_mnist=True),
+)
+"""In the order in which they are run; each takes what is left of the budget, up to its limit."""
 
 
-def run(step: Step, out: Path) -> dict[str, object]:
-    """Run a step; its output is written to a file and included in the result."""
-    log = out / f"{step.name}.txt"
-    command = [sys.executable, "-m", "raydistill", *step.arguments]
-    started = time.monotonic()
-    with log.open("w") as file:
-        try:
-            code = subprocess.run(
-                command, stdout=file, stderr=subprocess.STDOUT, timeout=step.limit_seconds, cwd=out, check=False
-            ).returncode
-        except subprocess.TimeoutExpired:
-            code = 124
-    return {
-        **asdict(step),
-        "command": " ".join(["raydistill", *step.arguments]),
-        "exit_code": code,
-        "seconds": round(time.monotonic() - started, 1),
-        "output": log.read_text(errors="replace")[-20_000:],
-    }
+class Rows:
+    """The rows, on the disk as soon as they are known."""
+
+    def __init__(self, out: Path) -> None:
+        self.path = out / "rows.jsonl"
+
+    def write(self, section: str, state: str, **values: Any) -> None:
+        """Append a row; state is done, failed or not run."""
+        with self.path.open("a") as file:
+            file.write(json.dumps({"section": section, "state": state, **values}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def read(self) -> list[dict[str, Any]]:
+        """All rows so far."""
+        return [json.loads(line) for line in self.path.read_text().splitlines()]
 
 
-def where() -> dict[str, str]:
-    """Device, versions, commit and date of the run."""
+def missing(modules: tuple[str, ...]) -> list[str]:
+    """Those that are not installed."""
+    return [name for name in modules if importlib.util.find_spec(name) is None]
+
+
+def why_not(section: Section, given: argparse.Namespace, seconds_left: float) -> str | None:
+    """Why a section cannot be run here and now, or None."""
+    if absent := missing((*ALWAYS, *section.needs)):
+        return f"no {', no '.join('Ray' if name == 'ray' else name for name in absent)}"
+    if given.rehearse:
+        return "a rehearsal starts no Ray" if "ray" in section.needs else None
+    if not has_gpu():
+        return "no GPU"
+    if section.needs_mnist and given.data_root is None:
+        return "no MNIST files: give --data-root"
+    if seconds_left < 20:
+        return f"{max(0.0, seconds_left):.0f} s of the {BUDGET_SECONDS:.0f} s are left"
+    return None
+
+
+def has_gpu() -> bool:
+    """Whether PyTorch is there and finds a GPU."""
+    if missing(("torch",)):
+        return False
     import torch
-    import torchvision
 
+    return torch.cuda.is_available()
+
+
+def where() -> dict[str, Any]:
+    """Device, versions, commit, date, and what is missing."""
+    device = f"cpu ({platform.machine()}, {os.cpu_count()} cores)"
+    if has_gpu():
+        import torch
+
+        device = torch.cuda.get_device_name()
+    versions = {"python": platform.python_version()}
+    for name in ("torch", "torchvision", "ray", "optuna"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "none"
     git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     return {
-        "device": torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else f"cpu ({platform.machine()}, {os.cpu_count()} cores)",
-        "versions": f"python {platform.python_version()}, torch {torch.__version__}, torchvision {torchvision.__version__}",
+        "device": device,
+        "versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
         "commit": git.stdout.strip() or "unknown",
         "date": datetime.now(UTC).date().isoformat(),
+        "missing": missing((*ALWAYS, "optuna", "pandas", "rich", "ray")),
     }
 
 
-def as_markdown(header: dict[str, str], steps: list[dict[str, object]]) -> str:
-    """The lines for RESULTS.md."""
-    lines = [", ".join(f"{name} {value}" for name, value in header.items()), ""]
-    for step in steps:
-        lines += [f"### {step['name']}", "", f"`{step['command']}` ({step['seconds']} s, exit code {step['exit_code']})", ""]
-        lines += ["```", str(step["output"])[-3000:].strip(), "```", ""]
+def run_section(section: Section, given: argparse.Namespace, limit: float, rows: Rows) -> None:
+    """Run a section as a process that writes its own rows; a row says if it fails or runs past its limit."""
+    command = [sys.executable, str(Path(__file__)), "--out", str(given.out), "--section", section.name]
+    command += ["--data-root", str(given.data_root)] if given.data_root else []
+    with (given.out / f"{section.name}.txt").open("w") as log:
+        try:
+            code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, timeout=limit, check=False).returncode
+        except subprocess.TimeoutExpired:
+            rows.write(section.name, "failed", reason=f"it ran past its limit of {limit:.0f} s")
+            return
+    if code != 0:
+        said = (given.out / f"{section.name}.txt").read_text(errors="replace").strip().rpartition("\n")[2]
+        rows.write(section.name, "failed", reason=f"exit code {code}: {said}")
+
+
+def measure(name: str, given: argparse.Namespace, rows: Rows) -> None:
+    """Measure a section in this process, and write its rows."""
+    sys.path[:0] = [str(REPOSITORY), str(Path(__file__).parent)]
+    import gpu_sections
+
+    setting = gpu_sections.setting_of(is_rehearsal=given.rehearse, out=given.out, data_root=given.data_root)
+    for values in getattr(gpu_sections, name)(setting):
+        rows.write(name, "done", **values)
+        print(json.dumps(values), flush=True)
+
+
+def as_markdown(rows: list[dict[str, Any]]) -> str:
+    """The tables for RESULTS.md: one for each section, with a column for each value that a row of it has."""
+    first, *rest = rows
+    lines = [", ".join(f"{name} {value}" for name, value in first.items() if name not in ("section", "state")), ""]
+    for section in dict.fromkeys(row["section"] for row in rest):
+        own = [{key: value for key, value in row.items() if key != "section"} for row in rest if row["section"] == section]
+        columns = list(dict.fromkeys(key for row in own for key in row))
+        lines += [f"### {section}", "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+        lines += [f"| {' | '.join(cells(row, columns))} |" for row in own] + [""]
     return "\n".join(lines)
 
 
+def cells(row: Mapping[str, Any], columns: list[str]) -> Iterator[str]:
+    """A row's values as text; four digits of a fraction."""
+    for column in columns:
+        value = row.get(column, "")
+        yield f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def main() -> int:
-    """Run all steps; returns 0 if all exit codes are 0."""
+    """Run all sections that can be run; returns 1 if one failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--scale", choices=("small", "full"), default="full")
     parser.add_argument("--data-root", type=Path)
-    parser.add_argument("--only", default="", help="names of steps, joined by commas")
+    parser.add_argument("--rehearse", action="store_true", help="tiny, on the CPU, all in this process")
+    parser.add_argument("--only", default="", help="names of sections, joined by commas")
+    parser.add_argument("--section", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    out = given.out.absolute()
-    out.mkdir(parents=True, exist_ok=True)
+    given.out = given.out.absolute()
+    given.data_root = given.data_root and given.data_root.absolute()
+    given.out.mkdir(parents=True, exist_ok=True)
+    rows = Rows(given.out)
+    if given.section:
+        measure(given.section, given, rows)
+        return 0
+    started = time.monotonic()
+    rows.path.write_text("")
+    rows.write("where", "done", **where())
     chosen = [name for name in given.only.split(",") if name]
-    steps: list[dict[str, object]] = []
-    header = where()
-    for step in plan(given.scale, out, given.data_root.absolute() if given.data_root else None):
-        if chosen and step.name not in chosen:
+    for section in SECTIONS:
+        left = BUDGET_SECONDS - (time.monotonic() - started)
+        reason = why_not(section, given, left)
+        if chosen and section.name not in chosen:
             continue
-        steps.append(run(step, out))
-        print(f"{step.name}: exit code {steps[-1]['exit_code']}, {steps[-1]['seconds']} s", flush=True)
-        (out / "steps.json").write_text(json.dumps({**header, "steps": steps}, indent=2))
-        (out / "rows.md").write_text(as_markdown(header, steps))
-    return int(any(step["exit_code"] != 0 for step in steps))
-
-
-def _sets(overrides: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(word for override in overrides for word in ("--set", override))
+        if reason is not None:
+            rows.write(section.name, "not run", reason=reason)
+        elif given.rehearse:
+            measure(section.name, given, rows)
+        else:
+            run_section(section, given, min(section.limit_seconds, left), rows)
+        (given.out / "rows.md").write_text(as_markdown(rows.read()))
+    print((given.out / "rows.md").read_text())
+    return int(any(row["state"] == "failed" for row in rows.read()))
 
 
 if __name__ == "__main__":

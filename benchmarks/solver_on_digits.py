@@ -37,9 +37,10 @@ from raydistill.search.watcher import SilentWatcher
 from raydistill.spaces.sections import dataset_config
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.record import TrialRecord
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import Baseline, finish_baseline, read_baseline
+from raydistill.trial.baseline import finish_baseline
 from raydistill.trial.confirm import finish_confirmation
 from raydistill.trial.run import run_trial
 

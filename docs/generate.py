@@ -117,7 +117,7 @@ def _in_words(annotation: str, bounds: dict[str, str]) -> str:
 def aliases() -> dict[str, tuple[str, dict[str, str]]]:
     """Names that the package gives to types of fields, each with its type and bounds: `GradientKind` to `Literal[...]`."""
     found: dict[str, tuple[str, dict[str, str]]] = {}
-    for path in [file for room in ("core", "methods") for file in sorted((ROOT / "raydistill" / room).glob("*.py"))]:
+    for path in [file for room in ("core", "methods") for file in sorted((ROOT / "raydistill" / room).rglob("*.py"))]:
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
                 continue
@@ -164,17 +164,17 @@ def fields(file: str, name: str) -> str:
     return _table(("field", "meaning"), ((f"[`{f.name}`](../{file}#{name}.{f.name})", f.meaning) for f in found))
 
 
-def docstring(file: str) -> str:
-    """The text at the top of a module; the keys in its tables are linked to where they are defined."""
-    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
-    text = ast.get_docstring(tree)
+def docstring(file: str, *, settings: str) -> str:
+    """The text at the top of a module; the keys in its tables are linked to where they are defined, in another."""
+    text = ast.get_docstring(ast.parse((ROOT / file).read_text(encoding="utf-8")))
     assert text, file
+    tree = ast.parse((ROOT / settings).read_text(encoding="utf-8"))
     configs = [node for node in _classes(tree) if node.name.endswith("Config")]
     places = {field.name: f"{node.name}.{field.name}" for node in configs for field in fields_of(node)}
 
     def linked(match: re.Match[str]) -> str:
         place = places.get(match.group(1))
-        return f"[`{match.group(1)}`](../{file}#{place})" if place else match.group(0)
+        return f"[`{match.group(1)}`](../{settings}#{place})" if place else match.group(0)
 
     lines = [_escaped(line) for line in text.split("\n")]
     return "\n".join(re.sub(r"`(\w+)`", linked, re.sub(r" +\|", " |", line)) if line.startswith("|") else line for line in lines)
@@ -195,9 +195,9 @@ def methods() -> str:
     parts = [_table(("`name`", "what it does", "labels", "file"), rows)]
     for stem in dict.fromkeys(["trajectory", *(stem for stem, _, _ in registered.values())]):
         configs = [config for place, config, _ in registered.values() if place == stem]
-        parts += [f"## {stem}", docstring(f"raydistill/methods/{stem}.py")]
+        parts += [f"## {stem}", docstring(f"raydistill/methods/{stem}.py", settings=f"raydistill/methods/configs/{stem}.py")]
         for config in configs or ["TrajectoryConfig"]:
-            parts += _own_keys(f"raydistill/methods/{stem}.py", config)
+            parts += _own_keys(f"raydistill/methods/configs/{stem}.py", config)
     return "\n\n".join(parts)
 
 
@@ -209,7 +209,7 @@ def registered_methods() -> dict[str, tuple[str, str, str]]:
     found = {}
     for name, entry in zip(entries.keys, entries.values, strict=True):
         assert isinstance(entry, ast.Call)
-        stem, config = ast.unparse(entry.args[0]).split(".")
+        _, stem, config = ast.unparse(entry.args[0]).split(".")
         kinds = [ast.literal_eval(word.value) for word in entry.keywords if word.arg == "label_kind"]
         found[ast.literal_eval(name or entry)] = (stem, config, kinds[0] if kinds else "hard")
     return found

@@ -29,10 +29,13 @@ from raydistill.api import (
     evaluate,
     export_set,
     import_set,
+    load_study,
     reproduce,
     search,
     status,
     verify,
+    write_plots,
+    write_report,
 )
 
 __all__ = [
@@ -46,10 +49,13 @@ __all__ = [
     "evaluate",
     "export_set",
     "import_set",
+    "load_study",
     "reproduce",
     "search",
     "status",
     "verify",
+    "write_plots",
+    "write_report",
 ]
 
 

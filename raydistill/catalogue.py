@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import functools
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,9 @@ from typing import Any
 import yaml
 
 from raydistill.errors import InputError
+from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.parse import Known, parse_space, read_space
+from raydistill.spaces.sections import DatasetConfig
 from raydistill.spaces.space import SearchSpace
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.store import Store
@@ -48,9 +49,14 @@ def known(data_root: DataRoot) -> Known:
     """The methods, data sets, recipes and checks of this installation."""
     from raydistill.core.lossless import smallest_margin
     from raydistill.core.recipes import EPOCH_RECIPES, RECIPES
-    from raydistill.data.splits import NAMES, data_facts
+    from raydistill.data.datasets import NAMES
     from raydistill.methods import METHODS, method_configs
-    from raydistill.methods.soft_coreset import of_the_same_experts
+    from raydistill.methods.configs.soft_coreset import of_the_same_experts
+
+    def facts_of(config: DatasetConfig) -> DataFacts:
+        from raydistill.data.splits import data_facts
+
+        return data_facts(config, data_root)
 
     return Known(
         methods=method_configs(),
@@ -61,7 +67,7 @@ def known(data_root: DataRoot) -> Known:
         datasets=NAMES,
         recipes=RECIPES,
         epoch_recipes=EPOCH_RECIPES,
-        data_facts=functools.partial(data_facts, data_root=data_root),
+        data_facts=facts_of,
         smallest_margin=smallest_margin,
     )
 

@@ -14,17 +14,25 @@ if TYPE_CHECKING:
     from s3_server import Bucket
 
 
+ON_PRETEND_GPU = Path(__file__).parent / "gpu"
+
 # Ray has its workers give way to everything else (nice 15): beside two busy processes on two cores they have a thirtieth of each.
 os.environ.setdefault("RAY_worker_niceness", "0")
 # Read when torch is loaded: threads that wait by spinning keep the cores of a busy machine from those that they wait for.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+ONLY_WHEN_ASKED_FOR = ("cluster", "pretend_gpu")
+"""Marks of tests that need root and make networks, and of those that need a process of their own."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave tests marked `cluster` out unless they are asked for: they need root, and make networks."""
-    if "cluster" in config.option.markexpr:
-        return
-    left_out = [item for item in items if item.get_closest_marker("cluster")]
+    """Leave tests with some marks out unless they are asked for."""
+    for item in items:
+        if item.path.is_relative_to(ON_PRETEND_GPU):
+            item.add_marker("pretend_gpu")
+    marks = [mark for mark in ONLY_WHEN_ASKED_FOR if mark not in config.option.markexpr]
+    left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in marks)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 

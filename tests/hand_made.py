@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from raydistill.methods.datadam import DataDAMConfig
+from raydistill.methods.configs.datadam import DataDAMConfig
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import DatasetConfig, EvaluationConfig, GoalConfig
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import Baseline
 from raydistill.storage.record import Cost, GapBounds, Reading, SearchResult, State, TrialRecord, code_sha256, write_record
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import Baseline
 
 SMALL: dict[str, Any] = {
     "study": "tiny",
@@ -25,6 +25,20 @@ SMALL: dict[str, Any] = {
     "budget": {"trials": 2},
 }
 """A space whose trials take a moment on digits."""
+STORED: dict[str, Any] = {
+    "study": "by-hand",
+    "seed": 0,
+    "dataset": {"name": "digits"},
+    "network": {"name": "convnet"},
+    "ipc": 10,
+    "resources": {},
+    "method": {"name": "datadam"},
+    "evaluation": {"baseline_networks": 3, "confirm_networks": 4},
+    "goal": {"margin_fraction": 0.02},
+    "controls": [],
+    "budget": {"trials": 6},
+}
+"""What `status` reads of the space that a study was started with."""
 FIXED = ["ipc=3", "method.lr_images=0.1", "evaluation.recipe=plain", "evaluation.networks=2"]
 """Overrides that leave it without ranges."""
 

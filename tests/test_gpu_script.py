@@ -1,36 +1,117 @@
-"""The script for a GPU works on a CPU at small size, so that it works the first time it meets a GPU."""
+"""The script for a GPU works on a CPU at tiny sizes, so that it works the first time it meets a GPU."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
+import torch
+
+from raydistill.catalogue import load_space
 
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "gpu.py"
 
 
+@pytest.fixture
+def benchmarks(monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, ModuleType]:
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    import gpu
+    import gpu_sections
+
+    return gpu, gpu_sections
+
+
+def given(out: Path, **options: Any) -> argparse.Namespace:
+    return argparse.Namespace(**{"out": out, "data_root": None, "rehearse": False, **options})
+
+
+def read(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "rows.jsonl").read_text().splitlines()]
+
+
 @pytest.mark.slow
-def test_every_step_of_the_small_scale_ends_well(tmp_path: Path) -> None:
-    ended = subprocess.run(
-        [sys.executable, str(SCRIPT), "--out", str(tmp_path), "--scale", "small"], capture_output=True, text=True
-    )
-    written = json.loads((tmp_path / "steps.json").read_text())
-    failed = {step["name"]: step["output"] for step in written["steps"] if step["exit_code"] != 0}
-    assert not failed
+def test_a_rehearsal_measures_every_section_but_rays(tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, str(SCRIPT), "--out", str(tmp_path), "--rehearse"], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-    assert [step["name"] for step in written["steps"]] == ["bench", "table-2", "compare-plain", "search"]
-    assert "above random" in (tmp_path / "rows.md").read_text()
+    rows = read(tmp_path)
+    states = {row["section"]: row["state"] for row in rows}
+    assert states == {
+        "where": "done",
+        "placement": "done",
+        "steps": "done",
+        "networks": "done",
+        "table_2": "done",
+        "sharing": "done",
+        "sharing_on_ray": "not run",
+        "race": "done",
+    }
+    assert all(row["images_per_second"] > 0 for row in rows if row["section"] == "steps" and "matrix" not in row["what"])
+    assert "| sharing_on_ray |" not in (tmp_path / "rows.md").read_text()
+    assert "| not run | a rehearsal starts no Ray |" in (tmp_path / "rows.md").read_text()
 
 
-def test_the_full_scale_fits_ten_minutes_and_reads_no_file() -> None:
-    sys.path.insert(0, str(SCRIPT.parent))
-    try:
-        import gpu
-    finally:
-        sys.path.remove(str(SCRIPT.parent))
-    steps = gpu.plan("full", Path("out"), Path("data"))
-    assert sum(step.limit_seconds for step in steps) <= 600
-    assert {step.arguments[0] for step in steps} == {"bench", "distill", "compare", "search"}
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU whose absence is tested")
+def test_without_a_gpu_every_section_says_so(
+    benchmarks: tuple[ModuleType, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu, _ = benchmarks
+    monkeypatch.setattr(sys, "argv", ["gpu.py", "--out", str(tmp_path)])
+    assert gpu.main() == 0
+    first, *rest = read(tmp_path)
+    assert first["device"].startswith("cpu")
+    assert [(row["section"], row["state"], row["reason"]) for row in rest] == [
+        (section.name, "not run", "no GPU") for section in gpu.SECTIONS
+    ]
+
+
+def test_what_cannot_be_run_says_why(
+    benchmarks: tuple[ModuleType, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu, _ = benchmarks
+    monkeypatch.setattr(gpu, "has_gpu", lambda: True)
+    sections = {section.name: section for section in gpu.SECTIONS}
+    assert gpu.why_not(sections["steps"], given(tmp_path), 500.0) is None
+    assert gpu.why_not(sections["table_2"], given(tmp_path), 500.0) == "no MNIST files: give --data-root"
+    assert gpu.why_not(sections["steps"], given(tmp_path), 5.4) == "5 s of the 540 s are left"
+    monkeypatch.setattr(gpu.importlib.util, "find_spec", lambda name: None if name in ("ray", "fvcore") else name)
+    assert gpu.why_not(sections["sharing_on_ray"], given(tmp_path), 500.0) == "no fvcore, no Ray"
+
+
+@pytest.mark.parametrize(
+    ("code", "limit", "reason"),
+    [
+        ("raise ValueError('broken')", 60.0, "exit code 1: ValueError: broken"),
+        ("import time; time.sleep(60)", 0.5, "it ran past its limit of 0 s"),
+    ],
+)
+def test_a_section_that_fails_is_a_row(
+    code: str,
+    limit: float,
+    reason: str,
+    benchmarks: tuple[ModuleType, ModuleType],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu, _ = benchmarks
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    monkeypatch.setattr(gpu, "__file__", str(script))
+    gpu.run_section(gpu.SECTIONS[0], given(tmp_path), limit, gpu.Rows(tmp_path))
+    assert read(tmp_path) == [{"section": "placement", "state": "failed", "reason": reason}]
+
+
+def test_the_settings_of_the_full_size_have_no_mistakes(benchmarks: tuple[ModuleType, ModuleType]) -> None:
+    """Digits stand for MNIST, whose files are not everywhere. The limits of the sections before the race leave it a minute."""
+    gpu, sections = benchmarks
+    digits = ("dataset={name: digits}", "budget.trials=12", "ipc.high=50")
+    load_space("mnist", [*sections.RACE, *digits, "methods=[{name: dm, batch_real: 8}]"], None)
+    load_space("mnist_datadam", [*sections.TABLE_2, *digits[:2], "method.batch_real=8"], None, for_search=False)
+    *before, race = gpu.SECTIONS
+    assert race.name == "race"
+    assert sum(section.limit_seconds for section in before) <= gpu.BUDGET_SECONDS - 60

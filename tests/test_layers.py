@@ -317,7 +317,7 @@ def test_a_module_may_be_imported_upwards_in_words_only() -> None:
     assert upward_imports({**SAMPLE, "raydistill.errors": '"""Read by `raydistill.core.train`."""\n'}) == []
 
 
-@pytest.mark.parametrize("module", ["raydistill", "raydistill.cli"])
+@pytest.mark.parametrize("module", ["raydistill", "raydistill.cli", "raydistill.methods"])
 def test_importing_it_loads_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'torch', 'ray', 'optuna', 'pandas', 'sklearn'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -7,6 +7,7 @@ at once. What a caller can correct is raised as an error of `raydistill.errors`,
 from raydistill.api.certifying import ablate, certify, verify
 from raydistill.api.comparing import compare
 from raydistill.api.experts import build_experts
+from raydistill.api.reporting import load_study, write_plots, write_report
 from raydistill.api.reproducing import reproduce
 from raydistill.api.searching import search, status
 from raydistill.api.sets import distill, evaluate, export_set, import_set
@@ -20,8 +21,11 @@ __all__ = [
     "evaluate",
     "export_set",
     "import_set",
+    "load_study",
     "reproduce",
     "search",
     "status",
     "verify",
+    "write_plots",
+    "write_report",
 ]

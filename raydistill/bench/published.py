@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from raydistill.bench.work import CLASSES, Spent, StepCase, Turn, random_part
-from raydistill.core.augment import parse_operations
+from raydistill.core.choices import parse_operations
 from raydistill.errors import InputError
 
 Code = Mapping[str, ModuleType]

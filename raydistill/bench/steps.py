@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from raydistill.core.augment import parse_operations
+from raydistill.core.choices import parse_operations
 from raydistill.core.contract import NoCheckpoint, TrainPart
 from raydistill.core.cost import keep_freed_memory, peak_memory_bytes, reset_peak_memory
 from raydistill.core.evaluate import train_and_read
@@ -31,7 +31,8 @@ from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.data.splits import LabelledImages, Splits, load_splits
 from raydistill.errors import DeviceError, InputError
 from raydistill.methods import datadam
-from raydistill.methods.datadam import DataDAMConfig, class_means, matching_loss
+from raydistill.methods.configs.datadam import DataDAMConfig
+from raydistill.methods.datadam import class_means, matching_loss
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import Config, DatasetConfig
 from raydistill.storage.data_root import DataRoot

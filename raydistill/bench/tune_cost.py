@@ -14,10 +14,10 @@ from raydistill.search.on_ray import RayExecutor
 from raydistill.search.workplace import Workplace
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import Baseline
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import Reading, TrialRecord
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import Baseline
 
 TINY = (
     "network.width=4",

@@ -18,10 +18,11 @@ from typing import get_args
 
 import torch
 
-from raydistill.core.augment import draw_one_operation, parse_operations
+from raydistill.core.augment import draw_one_operation
+from raydistill.core.choices import GradientKind, parse_operations
 from raydistill.core.cost import keep_freed_memory, peak_memory_bytes, reset_peak_memory
 from raydistill.core.networks import build_network, initialise
-from raydistill.core.unroll import GradientKind, StudentStep, Unroll, flatten, student_loss, unrolled_gradient
+from raydistill.core.unroll import StudentStep, Unroll, flatten, student_loss, unrolled_gradient
 from raydistill.errors import DeviceError
 from raydistill.methods.trajectory import distance
 from raydistill.spaces.network import ConvNetConfig

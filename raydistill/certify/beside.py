@@ -13,9 +13,9 @@ from raydistill.certify.page import render_page
 from raydistill.core.cost import forward_macs
 from raydistill.core.synthetic import decode, sha256
 from raydistill.methods import method_configs
+from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.record import TrialRecord, read_record, read_result, read_trials
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import Baseline, read_baseline
 
 TOLERANCE = 1e-9
 """Between a stored number and the same one computed on another machine, whose mathematical library may round differently."""

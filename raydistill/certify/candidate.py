@@ -11,10 +11,10 @@ from raydistill.data.splits import Splits, count_test_images, splits_of
 from raydistill.errors import CertifyError
 from raydistill.methods import method_configs
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import SearchResult, TrialRecord, code_sha256, read_result, read_trials
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import Baseline, read_baseline
 from raydistill.trial.confirm import read_set
 
 

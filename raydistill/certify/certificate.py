@@ -6,16 +6,17 @@ again without opening the test split.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from raydistill.core.synthetic import sha256
 from raydistill.errors import CertifyError
 from raydistill.methods import method_configs
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig, read_trial_config
+from raydistill.spaces.units import points
 from raydistill.storage.record import GapBounds
 from raydistill.storage.store import Store
 
@@ -257,6 +258,14 @@ class Certificate(Config):
     content_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     """Of findings and evidence as canonical JSON. A checksum, not a signature: it shows accidental changes, not forgery."""
 
+    def __repr__(self) -> str:
+        """The certificate in a line; `to_json` has everything."""
+        evidence, findings = self.evidence, self.findings
+        verdict = findings.verdict.replace("_", " ")
+        return f"Certificate({evidence.study} {evidence.number}: {verdict} at IPC {findings.ipc}, gap {points(findings.gap.gap)})"
+
+    __str__ = __repr__
+
     def to_json(self) -> str:
         """The certificate as a file holds it."""
         return self.model_dump_json(indent=2) + "\n"
@@ -267,12 +276,12 @@ def content_sha256(findings: Findings, evidence: Evidence) -> str:
     # Certificates from before commits and findings were written have no such fields, and keep their hash.
     without = {field for field in ("search_commit", "commit", "race") if getattr(evidence, field) is None}
     content = {"findings": findings.model_dump(mode="json"), "evidence": evidence.model_dump(mode="json", exclude=without)}
-    return sha256(json.dumps(content, sort_keys=True).encode())
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def seal_of(arms: tuple[Arm, ...]) -> str:
     """Hash over the parameters of all networks of all arms, in their order."""
-    return sha256("\n".join(h for arm in arms for h in arm.parameters_sha256).encode())
+    return hashlib.sha256("\n".join(h for arm in arms for h in arm.parameters_sha256).encode()).hexdigest()
 
 
 def read_certificate(folder: Store, name: str = CERTIFICATE) -> Certificate:

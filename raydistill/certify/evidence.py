@@ -15,10 +15,10 @@ from raydistill.certify.reading import SplitReading
 from raydistill.core.cost import forward_macs
 from raydistill.core.recipes import recipe_of
 from raydistill.errors import CertifyError, StoreError
+from raydistill.storage.baseline import BUILD_AGAIN, Baseline, read_network
 from raydistill.storage.checkout import commit
 from raydistill.storage.record import SearchResult, TrialRecord, unpack_bits, versions
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import BUILD_AGAIN, Baseline, read_network
 
 
 def gather_evidence(study: Store, candidate: Candidate, plan: Plan, read: SplitReading, earlier: tuple[Earlier, ...]) -> Evidence:

@@ -96,7 +96,8 @@ def _smaller(evidence: Evidence, row: SmallerIpc, goal: GoalConfig) -> SmallerFi
     if len(row.best_correct) >= 2:
         doubled = evidence.recipe.full_steps > evidence.recipe.steps
         full = unpack_bits(found.at_doubled if doubled else found.at_recipe, found.select_images)
-        interval = gap_interval(full, unpack_bits(row.best_correct, found.select_images), goal.confidence)
+        confidence = evidence.trial.evaluation.look_confidence(goal.confidence)
+        interval = gap_interval(full, unpack_bits(row.best_correct, found.select_images), confidence)
         gap = GapBounds.model_validate(interval)
     is_lossy = gap is not None and finished >= goal.lossy_trials and gap.lower > goal.margin_fraction
     stopped = sum(row.trials.values()) - finished

@@ -14,7 +14,7 @@ from safetensors.torch import load
 from raydistill.certify.arms import Plan
 from raydistill.certify.certificate import Arm
 from raydistill.core.networks import build_network
-from raydistill.core.process import prepare_process
+from raydistill.core.process import device_at_hand, prepare_process
 from raydistill.core.train import is_correct
 from raydistill.data.splits import LabelledImages, open_test, splits_of
 from raydistill.spaces.trial import TrialConfig
@@ -57,7 +57,7 @@ def read_on_test(
     """
     splits = splits_of(winner, data_root)
     # Networks that were trained on a GPU are read where the command runs, which on a cluster is a node without one.
-    device_kind = "cuda" if winner.device == "cuda" and torch.cuda.is_available() else "cpu"
+    device_kind = device_at_hand() if winner.device == "cuda" else "cpu"
     device = prepare_process(winner.model_copy(update={"device": device_kind}))
     part = open_test(winner.dataset, reason=reason, log=log, data_root=data_root)
     on_device = part.to(device)

@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from raydistill.cli import benches, certifying, comparing, experts, reproducing, searching, sets, spaces
+from raydistill.cli import benches, certifying, comparing, experts, reporting, reproducing, searching, sets, spaces
 from raydistill.cli.common import example
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, epilog=example("search digits_datadam"))
-for part in (searching, spaces, sets, comparing, certifying, reproducing):
+for part in (searching, reporting, spaces, sets, comparing, certifying, reproducing):
     app.add_typer(part.app)
 app.add_typer(
     experts.app,

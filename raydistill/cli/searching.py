@@ -118,7 +118,8 @@ def plan(
         from raydistill.report.summary import forecast_lines
         from raydistill.search.plan import plan_search
 
-        typer.echo(forecast_lines(plan_search(checked, as_data_root(data_root), at_once)))
+        forecast = plan_search(checked, as_data_root(data_root), at_once, lambda text: typer.echo(text, err=True))
+        typer.echo(forecast_lines(forecast))
         typer.echo(next_lines(command("search", space, data_root=data_root, trials=trials, set=overrides)))
 
 
@@ -153,13 +154,12 @@ def tables(
         from raydistill.catalogue import find_study
         from raydistill.methods import method_configs
         from raydistill.report.rendering import render
-        from raydistill.report.tables import ipc_frame, read_study, study_frame, trial_frame, write_tables
+        from raydistill.report.tables import read_study, study_frame, write_tables
 
         folders = [find_study(study, store) for study in studies]
         read = [read_study(folder, method_configs()) for folder in folders]
-        for folder, records in zip(folders, read, strict=True):
-            write_tables(folder, records)
-        frames = [trial_frame(read[0]), ipc_frame(read[0])] if len(read) == 1 else [study_frame(read)]
+        written = [write_tables(folder, records) for folder, records in zip(folders, read, strict=True)]
+        frames = written[0] if len(read) == 1 else [study_frame(read)]
         typer.echo("\n".join(render(frame, suffix) for frame in frames), nl=False)
 
 

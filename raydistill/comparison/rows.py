@@ -13,11 +13,12 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from pydantic import Field
-from scipy import stats
 
+from raydistill.core.lossless import student_quantile
 from raydistill.errors import CompareError
 from raydistill.methods import METHODS
 from raydistill.spaces.sections import Config
+from raydistill.spaces.units import percent
 
 REFERENCE = "random"
 """The control of every method."""
@@ -80,6 +81,13 @@ class Comparison(Config):
     commit: str | None = None
     """Git commit of the code that finished the comparison, as in a `TrialRecord`."""
     versions: dict[str, str]
+
+    def __repr__(self) -> str:
+        """The comparison in a line; `model_dump` has everything."""
+        rows = ", ".join(f"{row.method} {percent(row.accuracy_fraction)}" for row in self.rows)
+        return f"Comparison({rows}; {max((row.draws for row in self.rows), default=0)} draws)"
+
+    __str__ = __repr__
 
 
 def comparison_key(settings: Mapping[str, Any]) -> str:
@@ -145,5 +153,5 @@ def paired_interval(differences: np.ndarray[Any, np.dtype[np.float64]]) -> tuple
     """Mean difference over draws and its two-sided Student interval at `CONFIDENCE`."""
     mean = float(differences.mean())
     error = float(differences.std(ddof=1)) / math.sqrt(len(differences))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(differences) - 1)) * error
+    half = student_quantile((1 + CONFIDENCE) / 2, len(differences) - 1) * error
     return mean, mean - half, mean + half

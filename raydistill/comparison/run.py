@@ -19,14 +19,14 @@ from raydistill.comparison.rows import REFERENCE, SOFT_REFERENCE, Comparison, Ou
 from raydistill.core.contract import NoCheckpoint
 from raydistill.core.cost import Stopwatch
 from raydistill.core.evaluate import evaluate_set, network_seeds
-from raydistill.core.experts import ExpertFields
+from raydistill.core.expert_fields import ExpertFields
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
 from raydistill.data.splits import LabelledImages, data_facts, load_splits, open_test, splits_of
 from raydistill.errors import CompareError, DivergedError, InputError
 from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
-from raydistill.methods.soft_coreset import RandomSoftConfig, of_the_same_experts
+from raydistill.methods.configs.soft_coreset import RandomSoftConfig, of_the_same_experts
 from raydistill.spaces.sections import Config, dataset_config, derive_seed
 from raydistill.spaces.space import Arm, Choices, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
@@ -91,7 +91,8 @@ class CompareJob:
             seeds = network_seeds("compare", splits.sha256, self.config.evaluation.networks)
             recipe = RECIPES[self.config.evaluation.recipe]
             part = self.test or splits.select
-            correct = evaluate_set(synthetic, splits, part, self.config.network, recipe, seeds, device)
+            at_once = self.config.evaluation.networks_at_once
+            correct = evaluate_set(synthetic, splits, part, self.config.network, recipe, seeds, device, at_once=at_once)
             accuracies = tuple(correct.mean(axis=1).tolist())
         except DivergedError as diverged:
             error = str(diverged)

@@ -13,16 +13,18 @@ align_corners=False, as in their code (DATM and PAD use True).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
-from pydantic import AfterValidator
 from torch import Tensor
 from torch.nn import functional
 
-OPERATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
+from raydistill.core.placement import moved
+
 GEOMETRIC = ("crop", "flip", "scale", "rotate")
+KINDS = ("color", "cutout", "geometric")
+"""Operations that one computation carries out; the geometric ones differ in their matrices alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -33,43 +35,19 @@ class Draw:
     """One name per group."""
     numbers: Tensor
     """(G, 3) uniform in 0 to 1, on the CPU."""
+    placed: Mapping[str, Tensor] | None = None
+    """By kind what its groups need, a row for each, on the images' device; None if `place` has not put it there."""
 
     def part(self, groups: slice) -> Draw:
-        """The draw for some of the groups."""
-        return Draw(operations=self.operations[groups], numbers=self.numbers[groups])
-
-
-def parse_operations(text: str, *, mirror_keeps_class: bool) -> tuple[str, ...]:
-    """The operations named in a setting.
-
-    Args:
-        text: "dsa" (all six, without flip if mirroring changes the class), "none", or names joined by "_".
-        mirror_keeps_class: whether a mirrored image of this data set keeps its class.
-
-    Raises:
-        ValueError: an unknown operation.
-    """
-    if text == "none":
-        return ()
-    if text == "dsa":
-        return tuple(name for name in OPERATIONS if name != "flip" or mirror_keeps_class)
-    names = tuple(text.split("_"))
-    unknown = [name for name in names if name not in OPERATIONS]
-    if unknown:
-        raise ValueError(
-            f"augmentation {text!r}: unknown operation {', '.join(map(repr, unknown))}; allowed: dsa, none, or names from "
-            f"{', '.join(OPERATIONS)} joined by '_'"
-        )
-    return names
-
-
-def _checked(text: str) -> str:
-    parse_operations(text, mirror_keeps_class=True)
-    return text
-
-
-AugmentationName = Annotated[str, AfterValidator(_checked)]
-"""Type of a config's field with text that `parse_operations` reads."""
+        """The draw for some of the groups, which follow each other."""
+        chosen = range(len(self.operations))[groups]
+        placed: dict[str, Tensor] | None = None
+        if self.placed is not None:
+            placed = {}
+            for kind, own in _groups_by_kind(self.operations).items():
+                rows = [row for row, group in enumerate(own) if group in chosen]
+                placed |= {kind: self.placed[kind][rows[0] : rows[-1] + 1]} if rows else {}
+        return Draw(operations=self.operations[groups], numbers=self.numbers[groups], placed=placed)
 
 
 def draw_per_group(operations: tuple[str, ...], groups: int, generator: torch.Generator) -> Draw:
@@ -94,37 +72,75 @@ def augment(images: Tensor, draw: Draw) -> Tensor:
     Returns:
         (G, B, C, H, W); pixels from outside of the image are 0.
     """
-    parts, places = [], []
-    for kind in ("color", "cutout", "geometric"):
-        groups = [g for g, name in enumerate(draw.operations) if (name if name not in GEOMETRIC else "geometric") == kind]
-        if not groups:
-            continue
-        chosen = images if len(groups) == len(images) else images[_moved(torch.tensor(groups), images)]
-        numbers = draw.numbers[groups]
-        if kind == "color":
-            parts.append(_color(chosen, _moved(numbers, images)))
-        elif kind == "cutout":
-            parts.append(chosen * _moved(_cutout_mask(numbers, images.shape[-2:]).to(images.dtype), images))
-        else:
-            operations = [draw.operations[g] for g in groups]
-            parts.append(_affine(chosen, _moved(_matrices(operations, numbers, images.shape[-2:]).to(images.dtype), images)))
-        places += groups
-    if len(parts) == 1:
-        return parts[0]
-    return torch.cat(parts)[_moved(torch.argsort(torch.tensor(places)), images)]
+    groups = _groups_by_kind(draw.operations)
+    order = torch.tensor([group for own in groups.values() for group in own])
+    places = [order, torch.argsort(order)] if len(groups) > 1 else []
+    if draw.placed is None:
+        needed = _needed(draw, images)
+        there = moved([*places, *needed.values()], images.device)
+        places, numbers = there[: len(places)], dict(zip(needed, there[len(places) :], strict=True))
+    else:
+        places, numbers = moved(places, images.device), dict(draw.placed)
+    parts = images[places[0]].split([len(own) for own in groups.values()]) if places else [images]
+    seen = [CARRY_OUT[kind](part, numbers[kind]) for kind, part in zip(groups, parts, strict=True)]
+    return torch.cat(seen)[places[1]] if places else seen[0]
+
+
+def augment_images(images: Tensor, draw: Draw | None) -> Tensor:
+    """Augment (N, C, H, W) images with a draw of one group per image; unchanged without a draw."""
+    return images if draw is None else augment(images.unsqueeze(1), draw).squeeze(1)
 
 
 def augment_each(images: Tensor, operations: tuple[str, ...], generator: torch.Generator) -> Tensor:
     """Augment (N, C, H, W) images with one random operation, its parameters drawn per image; unchanged without operations."""
-    if not operations:
-        return images
-    draw = draw_one_operation(operations, len(images), generator)
-    return augment(images.unsqueeze(1), draw).squeeze(1)
+    return augment_images(images, draw_one_operation(operations, len(images), generator) if operations else None)
 
 
-def _moved(numbers: Tensor, images: Tensor) -> Tensor:
-    """A CPU tensor on the images' device; a blocking copy would wait for all work queued on a GPU."""
-    return numbers.to(images.device, non_blocking=True)
+def place(draw: Draw, images: Tensor) -> Draw:
+    """The draw with what it needs on the device of the images that it is for, in one copy."""
+    return place_steps([(torch.empty(0), draw)], images)[0][1]  # type: ignore[return-value]
+
+
+def place_steps(steps: Sequence[tuple[Tensor, Draw | None]], images: Tensor) -> list[tuple[Tensor, Draw | None]]:
+    """Indices and draws of several steps on the images' device, in one copy for all.
+
+    Args:
+        steps: for each step indices on the CPU, and the augmentation of the images of these indices.
+        images: (..., H, W) of the images' size, type and device.
+    """
+    needed = [{} if draw is None else _needed(draw, images) for _, draw in steps]
+    flat = [tensor for (chosen, _), own in zip(steps, needed, strict=True) for tensor in (chosen, *own.values())]
+    there = iter(moved(flat, images.device))
+    return [
+        (next(there), draw and replace(draw, placed={kind: next(there) for kind in own}))
+        for (_, draw), own in zip(steps, needed, strict=True)
+    ]
+
+
+def _groups_by_kind(operations: tuple[str, ...]) -> dict[str, list[int]]:
+    """For each kind that occurs, in the order of `KINDS`, its groups."""
+    groups: dict[str, list[int]] = {kind: [] for kind in KINDS}
+    for group, name in enumerate(operations):
+        groups["geometric" if name in GEOMETRIC else name].append(group)
+    return {kind: own for kind, own in groups.items() if own}
+
+
+def _needed(draw: Draw, images: Tensor) -> dict[str, Tensor]:
+    """By kind what its groups need, a row for each, on the CPU."""
+    needed = {}
+    for kind, own in _groups_by_kind(draw.operations).items():
+        numbers = draw.numbers[own]
+        if kind == "cutout":
+            needed[kind] = _cutout_mask(numbers, images.shape[-2:])
+        elif kind == "geometric":
+            needed[kind] = _matrices([draw.operations[g] for g in own], numbers, images.shape[-2:]).to(images.dtype)
+        else:
+            needed[kind] = numbers
+    return needed
+
+
+def _cutout(images: Tensor, mask: Tensor) -> Tensor:
+    return images * mask.to(images.dtype)
 
 
 def _color(images: Tensor, numbers: Tensor) -> Tensor:
@@ -183,3 +199,7 @@ def _affine(images: Tensor, matrices: Tensor) -> Tensor:
     grid = functional.affine_grid(matrices, [groups, batch * channels, height, width], align_corners=False)
     moved = functional.grid_sample(merged, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     return moved.reshape(images.shape)
+
+
+CARRY_OUT = {"color": _color, "cutout": _cutout, "geometric": _affine}
+"""By kind: (G, B, C, H, W) images of its groups, and what they need, to augmented images."""

@@ -79,8 +79,8 @@ CLEAR_REFS = Path("/proc/self/clear_refs")
 
 def reset_peak_memory(device: torch.device) -> None:
     """Start a new measurement of `peak_memory_bytes`."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+    if device.type != "cpu":
+        torch.get_device_module(device).reset_peak_memory_stats(device)
     elif os.access(CLEAR_REFS, os.W_OK):
         CLEAR_REFS.write_text("5")
 
@@ -90,8 +90,8 @@ def peak_memory_bytes(device: torch.device) -> int:
 
     On systems other than Linux the peak since the process started.
     """
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
+    if device.type != "cpu":
+        return int(torch.get_device_module(device).max_memory_allocated(device))
     if sys.platform == "linux":
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.recipes import EpochRecipe, Recipe
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.core.train import Augment, is_correct, train
+from raydistill.core.train import Augment, is_correct, train, train_together
 from raydistill.data.splits import LabelledImages, Splits
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import derive_seed
@@ -71,6 +71,31 @@ def train_and_read(
     return [is_correct(fresh, part.images.to(device), part.labels.to(device)).numpy() for part in reads]
 
 
+def train_and_read_each(
+    images: Tensor,
+    labels: Tensor,
+    splits: Splits,
+    reads: Sequence[LabelledImages],
+    network: NetworkConfig,
+    recipe: Recipe,
+    seeds: Sequence[int],
+    device: torch.device,
+) -> list[list[NDArray[np.bool_]]]:
+    """Train new networks together, one per seed, and evaluate each on several splits.
+
+    Arguments as in `train_and_read`. Returns what `train_and_read` does, for each seed; a single network trains as it does there.
+    """
+    if len(seeds) == 1:
+        return [train_and_read(images, labels, splits, reads, network, recipe, seeds[0], device)]
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    fresh = [build_network(network, splits.shape, len(splits.class_names), device) for _ in seeds]
+    for one, generator in zip(fresh, generators, strict=True):
+        initialise(one, generator)
+    keeps_class = splits.mirror_keeps_class
+    train_together(fresh, images.to(device), labels.to(device), recipe, generators, mirror_keeps_class=keeps_class)
+    return [[is_correct(one, part.images.to(device), part.labels.to(device)).numpy() for part in reads] for one in fresh]
+
+
 def evaluate_set(
     synthetic: SyntheticSet,
     splits: Splits,
@@ -79,15 +104,33 @@ def evaluate_set(
     recipe: Recipe | EpochRecipe,
     seeds: Sequence[int],
     device: torch.device,
+    *,
+    at_once: int = 1,
+    is_enough: Callable[[NDArray[np.bool_]], bool] = lambda correct: False,
 ) -> NDArray[np.bool_]:
     """(R, n) booleans: which of the n images of `part` each of R new networks classifies correctly after training on the set.
 
     The epochs of an `EpochRecipe` are counted over the set. A learned learning rate of the set replaces the recipe's.
+
+    Args:
+        synthetic: the set.
+        splits: the data set.
+        part: images to evaluate on.
+        network: architecture.
+        recipe: training recipe.
+        seeds: one per network.
+        device: device to train on.
+        at_once: networks that train together.
+        is_enough: asked after each network, with the answers so far; True ends the evaluation there.
     """
     in_steps = with_learned_rate(recipe.for_set(len(synthetic.images)), synthetic)
-    rows = [
-        train_and_read(synthetic.images, synthetic.labels, splits, [part], network, in_steps, seed, device)[0] for seed in seeds
-    ]
+    rows: list[NDArray[np.bool_]] = []
+    for first in range(0, len(seeds), at_once):
+        group = seeds[first : first + at_once]
+        for (row,) in train_and_read_each(synthetic.images, synthetic.labels, splits, [part], network, in_steps, group, device):
+            rows.append(row)
+            if is_enough(np.array(rows)):
+                return np.array(rows)
     return np.array(rows)
 
 

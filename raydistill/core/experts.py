@@ -16,143 +16,24 @@ al., "Prioritize Alignment in Dataset Distillation", 2024); the score is EL2N of
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-from collections.abc import Collection, Iterator
-from typing import Annotated, Any, Protocol
+from collections.abc import Collection, Iterator, Sequence
+from typing import Protocol
 
 import torch
-from pydantic import Field, NonNegativeInt, field_validator, model_validator
-from pydantic.config import JsonDict
 from torch import Tensor
 from torch.nn import functional
 
-from raydistill.core.augment import augment_each, parse_operations
+from raydistill.core.augment import augment_images, draw_one_operation, place_steps
 from raydistill.core.contract import TrainPart
+from raydistill.core.expert_fields import Curriculum, ExpertSettings
 from raydistill.core.networks import Network, build_network, initialise
+from raydistill.core.placement import moved
 from raydistill.core.train import images_at_once, is_correct
 from raydistill.core.unroll import flatten, logits_by_parameters
 from raydistill.errors import DivergedError
-from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
-from raydistill.spaces.sections import Config, derive_seed
-
-ONLY_CHOICES: JsonDict = {"only_choices": True}
-"""Marks a field that takes no range: every value needs its own experts, so a range would need too many."""
-
-
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Curriculum(Config):
-    """The images that an expert is trained on in each epoch (PAD's FIEX), as fractions of each class, ordered easy to hard."""
-
-    initial_fraction: float = Field(gt=0, le=1)
-    """IR: fraction of easiest images used in epoch 0."""
-    all_from_epoch: int = Field(ge=0)
-    """AEE: the fraction grows linearly to 1 until this epoch."""
-    drop_epochs: tuple[NonNegativeInt, NonNegativeInt] = Field(strict=False)
-    """R1, R2: after these epochs the easiest images are removed."""
-    drop_fractions: tuple[Share, Share] = Field(strict=False)
-    """r1, r2: fraction of easiest images removed after R1, and in total after R2."""
-    score_networks: int = Field(ge=1)
-    """Networks whose EL2N scores are averaged."""
-    score_epochs: int = Field(ge=1)
-    """Epochs that each of these networks is trained before it computes scores."""
-
-    @model_validator(mode="after")
-    def _drops_more_and_more(self) -> Curriculum:
-        for name, (first, second) in (("epochs", self.drop_epochs), ("fractions", self.drop_fractions)):
-            if first > second:
-                raise ValueError(f"drop_{name} are {first} and {second}; the second must not be smaller: swap them")
-        return self
-
-    def span(self, epoch: int) -> tuple[float, float]:
-        """The range of images of a class used in an epoch, as two fractions: 0 is the easiest image, 1 the hardest.
-
-        Source: PAD, section 3.2 (data scheduler); the two steps of the removal are those of its published commands.
-        """
-        if epoch > self.drop_epochs[1]:
-            return self.drop_fractions[1], 1.0
-        if epoch > self.drop_epochs[0]:
-            return self.drop_fractions[0], 1.0
-        if epoch > self.all_from_epoch or self.all_from_epoch == 0:
-            return 0.0, 1.0
-        return 0.0, min(1.0, self.initial_fraction + (1 - self.initial_fraction) * epoch / self.all_from_epoch)
-
-    def smallest_class(self) -> int:
-        """Number of images that a class needs so that every epoch uses at least one of them."""
-        shares = [self.initial_fraction, *(1 - dropped for dropped in self.drop_fractions)]
-        return math.ceil(1 / min(shares) - 1e-9)
-
-
-class ExpertFields(Config):
-    """Settings of the experts, in the section of every method that needs them. "All" below means MTT, DATM and PAD."""
-
-    experts: int = Field(default=100, ge=1, json_schema_extra=ONLY_CHOICES)
-    """Expert networks; 100 in MTT, DATM and PAD."""
-    expert_epochs: int = Field(default=100, ge=1, json_schema_extra=ONLY_CHOICES)
-    """Epochs of each expert; 100 in DATM and PAD, 50 in MTT."""
-    expert_lr: float = Field(default=0.01, gt=0, json_schema_extra=ONLY_CHOICES)
-    """Constant learning rate; 0.01 in all."""
-    expert_momentum: float = Field(default=0.0, ge=0, lt=1, json_schema_extra=ONLY_CHOICES)
-    """0 in all: the student takes plain SGD steps, which can follow a trajectory of plain SGD."""
-    expert_batch: int = Field(default=256, ge=1, json_schema_extra=ONLY_CHOICES)
-    """Images per step; 256 in all."""
-    expert_rho: float = Field(default=0.01, ge=0, json_schema_extra=ONLY_CHOICES)
-    """GSAM's radius; 0.01 in DATM's and PAD's commands (2.0 is their scripts' default); 0 is plain SGD, as in MTT."""
-    expert_gap_weight: float = Field(default=0.3, ge=0, json_schema_extra=ONLY_CHOICES)
-    """GSAM's alpha, the weight of the surrogate gap; 0.3 in DATM's and PAD's commands; unused if expert_rho is 0."""
-    expert_seed: int = Field(default=0, ge=0, json_schema_extra=ONLY_CHOICES)
-    """Seed of all experts; independent of the study's seed, so that studies can share experts."""
-    augmentation: str = Field(default="dsa", json_schema_extra=ONLY_CHOICES)
-    """For experts and students: "dsa" (without flip if mirroring changes the class), "none", or names joined by _."""
-
-    @field_validator("augmentation")
-    @classmethod
-    def _names_operations(cls, value: str) -> str:
-        parse_operations(value, mirror_keeps_class=True)
-        return value
-
-    def epochs_read(self) -> range:
-        """Epochs whose snapshots the method may read, apart from the last epoch, whose snapshot is always saved."""
-        return range(0)
-
-    def curriculum(self) -> Curriculum | None:
-        """The images of each epoch; None trains on all images in every epoch."""
-        return None
-
-    def against(self, facts: DataFacts, network: Config) -> Iterator[tuple[str, str]]:
-        """Yield (field, message) for every value that does not fit the data set or the network."""
-        del facts
-        if getattr(network, "norm", None) == "batch":
-            yield "name", "experts save parameters, but not the running statistics of batch norm: write another network.norm"
-
-
-class ExpertSettings(Config):
-    """Everything that an expert's trajectory depends on. Its hash names the set of experts in the store."""
-
-    dataset: dict[str, Any]
-    """The data set's section without the path of its files; includes the split and the preprocessing."""
-    data_sha256: str
-    network: NetworkConfig
-    operations: tuple[str, ...] = Field(strict=False)
-    """Augmentation, as returned by `augment.parse_operations`."""
-    epochs: int
-    lr: float
-    momentum: float
-    batch: int
-    rho: float
-    gap_weight: float
-    seed: int
-    curriculum: Curriculum | None
-
-    @property
-    def key(self) -> str:
-        """First 12 hex digits of the SHA-256 of the canonical JSON of all fields."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+from raydistill.spaces.sections import derive_seed
 
 
 class Experts(Protocol):
@@ -206,8 +87,9 @@ def train_expert(
         seen = torch.arange(len(labels)) if curriculum is None else images_seen(order, curriculum, epoch)
         loss = torch.zeros(())
         for chosen in _batches(seen, settings.batch, generator):
-            batch = augment_each(part.images[chosen.to(device)], settings.operations, generator), labels[chosen.to(device)]
-            loss = _step(network, batch, optimiser, settings)
+            drawn = draw_one_operation(settings.operations, len(chosen), generator) if settings.operations else None
+            ((own, draw),) = place_steps([(chosen, drawn)], part.images)
+            loss = _step(network, (augment_images(part.images[own], draw), labels[own]), optimiser, settings)
         if not math.isfinite(value := loss.item()):
             raise DivergedError(epoch + 1, value, what=f"the loss of expert {index} (whose steps are epochs)")
         if epoch + 1 in kept or epoch + 1 == settings.epochs:
@@ -239,8 +121,8 @@ def el2n(logits: Tensor, labels: Tensor) -> Tensor:
 def logits_of(parameters: Tensor, network: NetworkConfig, part: TrainPart, images: Tensor) -> Tensor:
     """(N, K) logits of (N, C, H, W) images by a network with these flat parameters, on the images' device."""
     logits = logits_by_parameters(build_network(network, part.shape, part.classes, torch.device("meta")))
-    parameters = parameters.to(images.device)
-    return torch.cat([logits(parameters, x) for x in images.split(images_at_once(images))])
+    (there,) = moved([parameters], images.device)
+    return torch.cat([logits(there, x) for x in images.split(images_at_once(images))])
 
 
 def easy_to_hard(scores: Tensor, labels: Tensor, classes: int) -> list[Tensor]:
@@ -268,18 +150,16 @@ def _batches(seen: Tensor, batch: int, generator: torch.Generator) -> Iterator[T
 
 def _step(network: Network, batch: tuple[Tensor, Tensor], optimiser: torch.optim.SGD, settings: ExpertSettings) -> Tensor:
     images, labels = batch
-    parameters = list(network.parameters())
+    parameters: list[Tensor] = list(network.parameters())
     loss = functional.cross_entropy(network(images), labels)
     gradients = torch.autograd.grad(loss, parameters)
     if settings.rho > 0:
         before = [parameter.detach().clone() for parameter in parameters]
         with torch.no_grad():
-            for parameter, shift in zip(parameters, gsam_shift(before, gradients, settings.rho), strict=True):
-                parameter.add_(shift)
+            torch._foreach_add_(parameters, gsam_shift(before, gradients, settings.rho))
         shifted = torch.autograd.grad(functional.cross_entropy(network(images), labels), parameters)
         with torch.no_grad():
-            for parameter, value in zip(parameters, before, strict=True):
-                parameter.copy_(value)  # subtracting the shift again would leave rounding errors
+            torch._foreach_copy_(parameters, before)  # subtracting the shift again would leave rounding errors
         gradients = gsam_direction(gradients, shifted, settings.gap_weight)
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
@@ -289,13 +169,20 @@ def _step(network: Network, batch: tuple[Tensor, Tensor], optimiser: torch.optim
 
 def gsam_shift(parameters: list[Tensor], gradients: tuple[Tensor, ...], rho: float) -> list[Tensor]:
     """The adaptive ascent step, rho * theta^2 * g / || |theta| * g ||, one tensor per parameter."""
-    norm = torch.stack([(p.abs() * g).square().sum() for p, g in zip(parameters, gradients, strict=True)]).sum().sqrt()
-    return [rho * p.square() * g / (norm + 1e-12) for p, g in zip(parameters, gradients, strict=True)]
+    scaled = torch._foreach_mul(torch._foreach_abs(parameters), gradients)
+    norm = _sum_of_all(torch._foreach_mul(scaled, scaled)).sqrt()
+    steps = torch._foreach_mul(torch._foreach_mul(torch._foreach_mul(parameters, parameters), rho), gradients)
+    return list(torch._foreach_div(steps, norm + 1e-12))
 
 
 def gsam_direction(gradients: tuple[Tensor, ...], shifted: tuple[Tensor, ...], gap_weight: float) -> tuple[Tensor, ...]:
     """The direction of a GSAM step: g' - gap_weight * (g - its projection on g'), over all parameters together."""
-    inner = torch.stack([(g * s).sum() for g, s in zip(gradients, shifted, strict=True)]).sum()
-    square = torch.stack([s.square().sum() for s in shifted]).sum()
+    inner = _sum_of_all(torch._foreach_mul(gradients, shifted))
+    square = _sum_of_all(torch._foreach_mul(shifted, shifted))
     along = inner / (square + 1e-12)
-    return tuple(s - gap_weight * (g - along * s) for g, s in zip(gradients, shifted, strict=True))
+    across = torch._foreach_sub(gradients, torch._foreach_mul(shifted, along))
+    return tuple(torch._foreach_sub(shifted, torch._foreach_mul(across, gap_weight)))
+
+
+def _sum_of_all(parts: Sequence[Tensor]) -> Tensor:
+    return torch.stack([part.sum() for part in parts]).sum()

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -75,6 +74,9 @@ def _clusters(members: Tensor, rows: np.ndarray, count: int, seed: int) -> Clust
         cluster = np.minimum(np.arange(len(rows)), count - 1)
         distances = np.zeros(len(rows))
     else:
+        # Here, because scikit-learn takes a second to import, and few trials cluster.
+        from sklearn.cluster import KMeans
+
         with threadpool_limits(limits=1):
             fitted = KMeans(count, n_init=RESTARTS, random_state=seed).fit(rows)
         first = [int(np.flatnonzero(fitted.labels_ == c)[0]) for c in range(count)]

@@ -28,7 +28,7 @@ def average_pool(x: Tensor) -> Tensor:
     PyTorch's CPU kernel is not vectorised: adding neighbouring rows, then columns, takes a third of its time.
     `unbind` has a backward pass of one copy; indexing the two halves instead would fill and add a whole tensor for each.
     """
-    if x.is_cuda:
+    if x.device.type != "cpu":
         return functional.avg_pool2d(x, 2)
     n, channels, height, width = x.shape[0], x.shape[1], x.shape[2] // 2, x.shape[3] // 2
     upper, lower = x[:, :, : 2 * height, : 2 * width].reshape(n, channels, height, 2, 2 * width).unbind(3)

@@ -5,36 +5,23 @@ Symbols: K classes, b real images per class, IPC synthetic images per class; ima
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Literal
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from raydistill.core.augment import Draw, augment, augment_each, draw_per_group
+from raydistill.core.augment import Draw, augment, augment_images, draw_one_operation, draw_per_group, place_steps
+from raydistill.core.choices import AugmentationDraws
 from raydistill.core.contract import Checkpoint
 from raydistill.core.layers import Features
 from raydistill.core.networks import Network
 from raydistill.core.train import draw_batches
-from raydistill.spaces.data_facts import DataFacts
 
 REAL_CHUNK = 64
 """Real images in one forward pass on a CPU: their activations stay in the cache, which saves up to a quarter of the time."""
 REAL_CHUNK_ON_GPU = 1024
 """The same on other devices: few launches, and 1.3 GB at width 128 with 28 x 28 pixels."""
-
-AugmentationDraws = Literal["per_class", "per_step"]
-"""Random numbers of the augmentation: drawn for each class, as in the published code, or once for all classes of a step."""
-
-
-def larger_than_a_class(batch_real: int, facts: DataFacts) -> Iterator[tuple[str, str]]:
-    """Yield (field, message) if the smallest class cannot fill a real batch."""
-    if batch_real > facts.smallest_class:
-        yield (
-            "batch_real",
-            f"given {batch_real}; the smallest class has {facts.smallest_class} train images: write at most that number",
-        )
 
 
 def siamese_draw(operations: tuple[str, ...], classes: int, draws: AugmentationDraws, generator: torch.Generator) -> Draw | None:
@@ -94,9 +81,12 @@ def train_between(
     model.requires_grad_(True)
     optimiser = torch.optim.SGD(model.parameters(), lr=lr)
     batches = draw_batches(len(images), batch, generator)
+    drawn: list[tuple[Tensor, Draw | None]] = []
     for _ in range(steps):
-        chosen = next(batches).to(images.device, non_blocking=True)
-        loss = functional.cross_entropy(model(augment_each(images[chosen], operations, generator)), labels[chosen])
+        chosen = next(batches)
+        drawn.append((chosen, draw_one_operation(operations, len(chosen), generator) if operations else None))
+    for chosen, draw in place_steps(drawn, images):
+        loss = functional.cross_entropy(model(augment_images(images[chosen], draw)), labels[chosen])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from raydistill.core.classic_networks import VGG11, AlexNet, LeNet, ResNet18
 from raydistill.core.layers import Features, average_pool, make_norm
+from raydistill.core.placement import moved
 from raydistill.spaces.network import (
     AlexNetConfig,
     ConvNetConfig,
@@ -122,11 +123,22 @@ def initialise(network: Network, generator: torch.Generator) -> None:
     Convolutions and linear layers: uniform within 1 / sqrt(fan-in) (PyTorch's kaiming_uniform with a = sqrt(5)); norms: weight 1,
     bias 0, running mean 0, running variance 1. Numbers are drawn on the CPU, so the network is the same on every device.
     """
+    parameters: list[Tensor] = []
+    drawn: list[Tensor] = []
+    norms: list[nn.GroupNorm | nn.LayerNorm] = []
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             fan_in = module.weight[0].numel()
             for parameter in module.parameters(recurse=False):
-                drawn = torch.rand(parameter.shape, generator=generator, dtype=parameter.dtype)
-                parameter.copy_((2 * drawn - 1) / math.sqrt(fan_in), non_blocking=True)
-        elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm):
+                parameters.append(parameter)
+                uniform = torch.rand(parameter.shape, generator=generator, dtype=parameter.dtype)
+                drawn.append((2 * uniform - 1) / math.sqrt(fan_in))
+        elif isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
+        elif isinstance(module, nn.GroupNorm | nn.LayerNorm):
+            norms.append(module)
+    if norms:
+        weights: list[Tensor] = [module.weight for module in norms]
+        torch._foreach_zero_([*weights, *(module.bias for module in norms)])
+        torch._foreach_add_(weights, 1.0)
+    torch._foreach_copy_(parameters, moved(drawn, parameters[0].device))

@@ -20,6 +20,16 @@ def prepare_process(config: TrialConfig[Any]) -> torch.device:
     return set_up_process(config.cpus_per_trial, config.device)
 
 
+def gpu() -> torch.device | None:
+    """This machine's GPU, or None if it has none."""
+    return torch.device("cuda") if torch.cuda.is_available() else None
+
+
+def device_at_hand() -> Literal["cpu", "cuda"]:
+    """The kind of device to compute on where a config does not matter: a GPU if this machine has one."""
+    return "cpu" if gpu() is None else "cuda"
+
+
 def set_up_process(threads: int, device: Literal["cpu", "cuda"]) -> torch.device:
     """Set up this process for this number of torch threads, and return the device to compute on.
 
@@ -28,8 +38,11 @@ def set_up_process(threads: int, device: Literal["cpu", "cuda"]) -> torch.device
     """
     torch.set_num_threads(threads)
     keep_freed_memory()
-    if device == "cuda" and not torch.cuda.is_available():
+    if device == "cpu":
+        return torch.device("cpu")
+    found = gpu()
+    if found is None:
         raise DeviceError(
             "a GPU is requested, but CUDA finds none; set resources.gpus_per_trial to 0, or use a machine with a GPU"
         )
-    return torch.device(device)
+    return found

@@ -5,8 +5,6 @@ Symbols: N images, K classes, E features, b images per class.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
@@ -67,8 +65,9 @@ def k_center(features: Tensor, labels: Tensor, classes: int, ipc: int) -> Tensor
         picks = []
         for _ in range(ipc):
             picks.append(pick)
-            distance = torch.minimum(distance, (points - points[pick]).square().sum(dim=1))
-            distance[pick] = -1.0
+            # Indexing with a tensor of one element, as points[pick], would wait for the device.
+            distance = torch.minimum(distance, (points - points.index_select(0, pick)).square().sum(dim=1))
+            distance.index_fill_(0, pick, -1.0)
             pick = distance.argmax()
         chosen.append(members[torch.stack(picks).cpu()])
     return torch.cat(chosen)
@@ -102,22 +101,14 @@ def herding(features: Tensor, labels: Tensor, classes: int, ipc: int) -> Tensor:
         for _ in range(ipc):
             pick = (squares + 2 * (offsets @ total)).argmin()
             picks.append(pick)
-            squares[pick] = torch.inf
-            total += offsets[pick]
+            squares.index_fill_(0, pick, torch.inf)
+            total += offsets.index_select(0, pick).squeeze(0)
         chosen.append(members[torch.stack(picks).cpu()])
     return torch.cat(chosen)
 
 
 CORESETS = {"k_center": k_center, "herding": herding}
 """Selection by the features of a network trained on the train images, by name."""
-
-
-Start = Literal["real", "noise", "k_center", "k_means", "k_means_medoids", "k_means_features", "k_means_medoids_features"]
-"""Where a distillation starts: random real images, standard normal noise, k-center images, or k-means in each class.
-
-`k_means` takes the mean image of each cluster, `k_means_medoids` the real image nearest to its centre. Clustered are the part's
-images as they are, standardised or whitened; with `_features`, features of a network trained on the part.
-"""
 
 
 @torch.no_grad()

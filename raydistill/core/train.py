@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional
 
-from raydistill.core.augment import augment_each, parse_operations
+from raydistill.core.augment import Draw, augment_each, draw_one_operation
+from raydistill.core.augment import augment as augment_groups
+from raydistill.core.choices import parse_operations
 from raydistill.core.networks import Network
 from raydistill.core.recipes import Recipe
 
@@ -51,16 +55,82 @@ def train(
     network.train()
     batches = draw_batches(len(images), recipe.batch, generator)
     for step in range(recipe.steps):
-        rate = recipe.rate(step)
-        if recipe.schedule == "drop" and rate < optimiser.param_groups[0]["lr"]:
-            optimiser.state.clear()  # published code creates a new optimiser here
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+        _set_rate(optimiser, recipe, step)
         chosen = next(batches).to(images.device, non_blocking=True)
-        loss = functional.cross_entropy(network(augment(images[chosen], generator=generator)), targets[chosen])
+        logits = network(augment(images[chosen], generator=generator))
+        loss = functional.cross_entropy(logits, targets[chosen], label_smoothing=recipe.label_smoothing)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+
+
+def train_together(
+    networks: Sequence[Network],
+    images: Tensor,
+    labels: Tensor,
+    recipe: Recipe,
+    generators: Sequence[torch.Generator],
+    *,
+    mirror_keeps_class: bool,
+) -> None:
+    """Train R initialised networks of one architecture at once, in place: each as `train` would, up to rounding.
+
+    One step launches as many kernels as a step of one network; launches are what limits a GPU with networks this small. On a CPU
+    it saves nothing; `benchmarks/RESULTS.md` has the times.
+
+    Args:
+        networks: on the images' device.
+        images: (N, C, H, W), standardised.
+        labels: (N,) classes or (N, K) logits, whose softmax is the target.
+        recipe: optimiser, schedule, steps, batch, augmentation.
+        generators: one per network, on the CPU; each draws its network's batches and augmentations.
+        mirror_keeps_class: whether "dsa" may flip images.
+    """
+    operations = parse_operations(recipe.augmentation, mirror_keeps_class=mirror_keeps_class)
+    targets = labels if labels.ndim == 1 else labels.softmax(dim=1)
+    for network in networks:
+        network.train()
+    parameters, buffers = stack_module_state(list(networks))
+    shell = copy.deepcopy(networks[0]).to("meta")
+    logits_of = vmap(lambda own, state, seen: functional_call(shell, (own, state), (seen,)))
+    optimiser = torch.optim.SGD(parameters.values(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    batches = [draw_batches(len(images), recipe.batch, generator) for generator in generators]
+    for step in range(recipe.steps):
+        _set_rate(optimiser, recipe, step)
+        chosen = torch.stack([next(own) for own in batches]).to(images.device, non_blocking=True)  # (R, B)
+        seen = _augment_together(images[chosen], operations, generators)
+        logits = logits_of(parameters, buffers, seen).flatten(0, 1)
+        smoothing = recipe.label_smoothing
+        total = functional.cross_entropy(logits, targets[chosen].flatten(0, 1), label_smoothing=smoothing, reduction="sum")
+        loss = total / chosen.shape[1]  # the sum of the networks' mean losses
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    with torch.no_grad():
+        for place, network in enumerate(networks):
+            for name, value in (*network.named_parameters(), *network.named_buffers()):
+                value.copy_((parameters if name in parameters else buffers)[name][place])
+
+
+def _augment_together(images: Tensor, operations: tuple[str, ...], generators: Sequence[torch.Generator]) -> Tensor:
+    """Augment (R, B, C, H, W) images, those of each network with its own generator, as `augment_each` would."""
+    if not operations:
+        return images
+    draws = [draw_one_operation(operations, images.shape[1], generator) for generator in generators]
+    together = Draw(
+        operations=tuple(name for draw in draws for name in draw.operations),
+        numbers=torch.cat([draw.numbers for draw in draws]),
+    )
+    augmented = augment_groups(images.flatten(0, 1).unsqueeze(1), together)
+    return augmented.reshape(images.shape)
+
+
+def _set_rate(optimiser: torch.optim.SGD, recipe: Recipe, step: int) -> None:
+    rate = recipe.rate(step)
+    if recipe.schedule == "drop" and rate < optimiser.param_groups[0]["lr"]:
+        optimiser.state.clear()  # published code creates a new optimiser here
+    for group in optimiser.param_groups:
+        group["lr"] = rate
 
 
 def draw_batches(images: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:

@@ -22,16 +22,16 @@ Source: full unrolling as in MTT (Cazenavette et al., CVPR 2022) and DATM; `tesl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from raydistill.core.augment import Draw, augment
+from raydistill.core.augment import Draw, augment_images
+from raydistill.core.choices import GradientKind
 
-GradientKind = Literal["full", "recompute", "tesla"]
 StudentLoss = Callable[[Tensor, "Batch"], Tensor]
 FinalLoss = Callable[[Tensor], Tensor]
 
@@ -93,7 +93,7 @@ def student_loss(network: nn.Module) -> StudentLoss:
     logits = logits_by_parameters(network)
 
     def loss(parameters: Tensor, batch: Batch) -> Tensor:
-        seen = augment(batch.images.unsqueeze(1), batch.draw).squeeze(1) if batch.draw else batch.images
+        seen = augment_images(batch.images, batch.draw)
         return functional.cross_entropy(logits(parameters, seen), batch.logits.softmax(dim=1))
 
     return loss

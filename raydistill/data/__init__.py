@@ -1,4 +1,4 @@
 """Data sets: reading, splitting and preprocessing (standardisation or whitening) of images.
 
-May enter: a function that reads a data set, and its line in `splits.DATASETS`. Must not know: networks, methods, studies.
+May enter: a function that reads a data set, and its line in `datasets.DATASETS`. Must not know: networks, methods, studies.
 """

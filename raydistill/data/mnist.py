@@ -8,11 +8,9 @@ these are read. torchvision keeps both kinds of files in the folder.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from torchvision.datasets import MNIST, FashionMNIST
 
 from raydistill.data.published import checked_bytes, root_folder, see_to_files
 from raydistill.data.raw import RawDataset, RawPart
@@ -23,8 +21,13 @@ MD5 = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-FASHION_MD5: dict[str, str] = dict(FashionMNIST.resources)
-"""File name, ending in .gz, to MD5."""
+FASHION_MD5 = {
+    "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+    "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+    "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+    "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+}
+GARMENTS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 FILES = {f"MNIST/raw/{name}": md5 for name, md5 in MD5.items()}
 FASHION_FILES = {f"FashionMNIST/raw/{name}": md5 for name, md5 in FASHION_MD5.items()}
 SIZES = {"select": 5000, "confirm": 5000}
@@ -41,7 +44,7 @@ def load_mnist(data_root: Path | None) -> RawDataset:
     Raises:
         DataError: a file is damaged, or missing while the download is forbidden or fails.
     """
-    return _load("MNIST", data_root, MD5, MNIST, tuple("0123456789"), mirror_keeps_class=False)
+    return _load("MNIST", data_root, MD5, tuple("0123456789"), mirror_keeps_class=False)
 
 
 def load_fashion_mnist(data_root: Path | None) -> RawDataset:
@@ -56,21 +59,20 @@ def load_fashion_mnist(data_root: Path | None) -> RawDataset:
     Raises:
         DataError: a file is damaged, or missing while the download is forbidden or fails.
     """
-    return _load("FashionMNIST", data_root, FASHION_MD5, FashionMNIST, tuple(FashionMNIST.classes), mirror_keeps_class=True)
+    return _load("FashionMNIST", data_root, FASHION_MD5, GARMENTS, mirror_keeps_class=True)
 
 
 def _load(
     title: str,
     data_root: Path | None,
     sums: dict[str, str],
-    published: Callable[..., object],
     class_names: tuple[str, ...],
     *,
     mirror_keeps_class: bool,
 ) -> RawDataset:
     root = root_folder(data_root)
     folder = root / title / "raw"
-    see_to_files(title, folder, sums, lambda: published(root=str(root), download=True))
+    see_to_files(title, folder, sums, lambda: _download(title, root))
     return RawDataset(
         search=_read(folder, "train", sums),
         load_test=lambda: _read(folder, "t10k", sums),
@@ -79,6 +81,13 @@ def _load(
         class_names=class_names,
         mirror_keeps_class=mirror_keeps_class,
     )
+
+
+def _download(title: str, root: Path) -> None:
+    # torchvision takes seconds to import, and is needed for the download alone.
+    from torchvision import datasets
+
+    getattr(datasets, title)(root=str(root), download=True)
 
 
 def _read(folder: Path, part: str, sums: dict[str, str]) -> RawPart:

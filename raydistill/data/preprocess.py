@@ -35,7 +35,8 @@ class Standardise:
 
     def tensors(self, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation, each (1, C, 1, 1)."""
-        mean, std = (torch.tensor(values, dtype=dtype, device=device).view(1, -1, 1, 1) for values in (self.mean, self.std))
+        # A copy that blocks would wait for all work queued on a GPU.
+        mean, std = torch.tensor([self.mean, self.std], dtype=dtype).to(device, non_blocking=True).view(2, 1, -1, 1, 1)
         return mean, std
 
 

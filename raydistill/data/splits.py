@@ -1,8 +1,4 @@
-"""Data sets, their split into train, select and confirm, and `open_test`, the only function that returns test images.
-
-`DATASETS` maps a name to a function that loads the published images; everything else is shared. A new data set is one function
-and one line. Only a folder of the user's own images needs more settings than a name (`ImageFolderConfig`).
-"""
+"""Data sets, their split into train, select and confirm, and `open_test`, the only function that returns test images."""
 
 from __future__ import annotations
 
@@ -12,28 +8,20 @@ import hashlib
 import json
 import socket
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from raydistill.data.byte_images import byte_images
-from raydistill.data.cifar import CIFAR10_FILES, CIFAR100_FILES, load_cifar10, load_cifar100
-from raydistill.data.data_cache import local_folder
-from raydistill.data.digits import load_raw_digits
-from raydistill.data.image_folder import load_image_folder
-from raydistill.data.mhist import load_mhist
-from raydistill.data.mnist import FASHION_FILES, load_fashion_mnist, load_mnist
-from raydistill.data.mnist import FILES as MNIST_FILES
+from raydistill.data.datasets import load_raw
 from raydistill.data.preprocess import Preprocess, Standardise, fit
 from raydistill.data.raw import RawDataset, RawPart
+from raydistill.data.stratify import stratified
 from raydistill.errors import DataError
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.sections import DatasetConfig, ImageFolderConfig
@@ -86,17 +74,6 @@ class Splits:
         return int(torch.bincount(self.train.labels, minlength=len(self.class_names)).min())
 
 
-DATASETS: dict[str, Callable[[Path | None], RawDataset]] = {
-    "digits": load_raw_digits,
-    "mnist": load_mnist,
-    "fashion_mnist": load_fashion_mnist,
-    "cifar10": load_cifar10,
-    "cifar100": load_cifar100,
-    "mhist": load_mhist,
-}
-NAMES = (*DATASETS, "image_folder")
-FILES = {"mnist": MNIST_FILES, "fashion_mnist": FASHION_FILES, "cifar10": CIFAR10_FILES, "cifar100": CIFAR100_FILES}
-"""Files below the data root, each with its published MD5."""
 LARGEST_FLOATS_BYTES = 2**28
 """Data sets whose images would need more memory as floats are stored as bytes: CIFAR and MHIST, but not MNIST (0.18 GiB)."""
 
@@ -184,33 +161,14 @@ def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: Data
     return _preprocessed(raw, part, preprocess)
 
 
-def load_raw(config: DatasetConfig, data_root: DataRoot) -> RawDataset:
-    """A data set as published, without its test images.
-
-    Raises:
-        DataError: files are missing or damaged.
-    """
-    folder = local_folder(data_root, FILES.get(config.name, {}), _whole_folder(config))
-    if isinstance(config, ImageFolderConfig):
-        return load_image_folder(config, folder)
-    return DATASETS[config.name](folder)
-
-
-def _whole_folder(config: DatasetConfig) -> str | None:
-    """The folder below the data root of a data set without published checksums; None for other data sets and absolute paths."""
-    if isinstance(config, ImageFolderConfig):
-        path = Path(config.path).expanduser()
-        return None if path.is_absolute() else config.path
-    return "mhist" if config.name == "mhist" else None
-
-
 def _split(raw: RawDataset, config: DatasetConfig) -> dict[str, NDArray[np.int64]]:
     """Seeded, stratified indices per split name; images that are in no other split are in train."""
     rest, labels = np.arange(len(raw.search.labels)), raw.search.labels
     indices = {}
     for name, size in reversed(list(raw.sizes.items())):
         try:
-            rest, indices[name] = train_test_split(rest, test_size=size, stratify=labels[rest], random_state=config.split_seed)
+            kept, taken = stratified(labels[rest], size, config.split_seed)
+            rest, indices[name] = rest[kept], rest[taken]
         except ValueError as error:
             counts = np.bincount(labels, minlength=len(raw.class_names))
             shares = ", ".join(f"{part} {images}" for part, images in raw.sizes.items())

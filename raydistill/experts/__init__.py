@@ -1,8 +1,8 @@
 """Expert trajectories in the store, in `<store>/experts/<key>/`: trained once, shared by the trials of all studies.
 
-The key is the hash of all settings on which an expert depends (`core.experts.ExpertSettings`). The number of experts and the
-saved snapshots are not part of it: a later study that needs more experts adds them, and one that needs more snapshots trains the
-same experts again. Each expert is a job of its own, so experts train in parallel, and a killed build does not repeat finished
+The key is the hash of all settings on which an expert depends (`core.expert_fields.ExpertSettings`). The number of experts and
+the saved snapshots are not part of it: a later study that needs more experts adds them, and one that needs more snapshots trains
+the same experts again. Each expert is a job of its own, so experts train in parallel, and a killed build does not repeat finished
 ones. A trial never builds experts.
 
     settings.json               the settings

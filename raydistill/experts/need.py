@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from raydistill.core.augment import parse_operations
-from raydistill.core.experts import ExpertFields, ExpertSettings
+from raydistill.core.choices import parse_operations
+from raydistill.core.expert_fields import ExpertFields, ExpertSettings
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.unroll import flatten
 from raydistill.data.splits import Splits

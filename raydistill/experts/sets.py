@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import Field, ValidationError
 
-from raydistill.core.experts import ExpertSettings
+from raydistill.core.expert_fields import ExpertSettings
 from raydistill.errors import StoreError
 from raydistill.experts.files import read_row, there
 from raydistill.experts.need import FOLDER, ExpertNeed

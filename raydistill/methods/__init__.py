@@ -1,17 +1,21 @@
-"""The distillation methods: one file each, and one line in `METHODS`, from which YAML keys, contract tests and table rows follow.
+"""The distillation methods: settings and loop, and one line in `METHODS`, from which YAML keys, contract tests and rows follow.
 
-May enter: a method's config and its `distill`, with the paper. Must not know: stores, searches, what a set is compared with.
+May enter: a method's loop with the paper, `<method>.py`, and its settings, `configs/<method>.py`. Must not know: stores,
+searches, what a set is compared with. Importing this loads no torch: a loop is imported when it is first called.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from raydistill.core.synthetic import SyntheticSet
-from raydistill.methods import coreset, datadam, datm, dc, dm, pad, soft_coreset, soft_distilled, trajectory
+from raydistill.methods import configs
 from raydistill.spaces.sections import Config
+
+if TYPE_CHECKING:
+    from raydistill.core.synthetic import SyntheticSet
 
 __all__ = ["METHODS", "Control", "Method", "method_configs"]
 
@@ -48,35 +52,68 @@ class Method:
     """By the name of a term: from a config, the fields that turn the term off; empty where the config does not use it."""
 
 
+def loop(place: str) -> Callable[..., SyntheticSet]:
+    """A function of this room, `file.name`, that is imported when it is first called: it loads torch, its settings do not."""
+    file, _, name = place.partition(".")
+
+    def distill(*given: Any, **named: Any) -> SyntheticSet:
+        function: Callable[..., SyntheticSet] = getattr(importlib.import_module(f"{__name__}.{file}"), name)
+        return function(*given, **named)
+
+    return distill
+
+
 def _beside_experts(draws: int) -> Control:
     """A control with soft labels, by the experts of the method that it stands beside."""
-    return Control(label_kinds=frozenset({"soft"}), draws=draws, settings=soft_coreset.of_the_same_experts)
+    return Control(label_kinds=frozenset({"soft"}), draws=draws, settings=configs.soft_coreset.of_the_same_experts)
 
 
 BOTH_KINDS = frozenset({"hard", "soft"})
+CHOOSE, CHOOSE_SOFT = loop("coreset.choose"), loop("soft_coreset.choose")
 METHODS: dict[str, Method] = {
-    "datadam": Method(datadam.DataDAMConfig, datadam.distill, datadam.images_passed, ablations=datadam.ABLATIONS),
-    "datm": Method(datm.DATMConfig, datm.distill, trajectory.images_passed, label_kind="soft", ablations=datm.ABLATIONS),
-    "pad": Method(pad.PADConfig, pad.distill, trajectory.images_passed, label_kind="soft", ablations=pad.ABLATIONS),
-    "random_soft": Method(soft_coreset.RandomSoftConfig, soft_coreset.choose, label_kind="soft", control=_beside_experts(5)),
-    "k_center_soft": Method(soft_coreset.KCenterSoftConfig, soft_coreset.choose, label_kind="soft", control=_beside_experts(1)),
-    "herding_soft": Method(soft_coreset.HerdingSoftConfig, soft_coreset.choose, label_kind="soft", control=_beside_experts(1)),
-    "k_means_soft": Method(soft_coreset.KMeansSoftConfig, soft_coreset.choose, label_kind="soft", control=_beside_experts(1)),
+    "datadam": Method(
+        configs.datadam.DataDAMConfig, loop("datadam.distill"), configs.datadam.images_passed, ablations=configs.datadam.ABLATIONS
+    ),
+    "datm": Method(
+        configs.datm.DATMConfig,
+        loop("datm.distill"),
+        configs.trajectory.images_passed,
+        label_kind="soft",
+        ablations=configs.trajectory.ABLATIONS,
+    ),
+    "pad": Method(
+        configs.pad.PADConfig,
+        loop("pad.distill"),
+        configs.trajectory.images_passed,
+        label_kind="soft",
+        ablations=configs.pad.ABLATIONS,
+    ),
+    "random_soft": Method(configs.soft_coreset.RandomSoftConfig, CHOOSE_SOFT, label_kind="soft", control=_beside_experts(5)),
+    "k_center_soft": Method(configs.soft_coreset.KCenterSoftConfig, CHOOSE_SOFT, label_kind="soft", control=_beside_experts(1)),
+    "herding_soft": Method(configs.soft_coreset.HerdingSoftConfig, CHOOSE_SOFT, label_kind="soft", control=_beside_experts(1)),
+    "k_means_soft": Method(configs.soft_coreset.KMeansSoftConfig, CHOOSE_SOFT, label_kind="soft", control=_beside_experts(1)),
     "k_means_medoids_soft": Method(
-        soft_coreset.KMeansMedoidsSoftConfig, soft_coreset.choose, label_kind="soft", control=_beside_experts(1)
+        configs.soft_coreset.KMeansMedoidsSoftConfig, CHOOSE_SOFT, label_kind="soft", control=_beside_experts(1)
     ),
-    "dm": Method(dm.DMConfig, dm.distill, dm.images_passed, ablations=dm.ABLATIONS),
-    "dc": Method(dc.DCConfig, dc.distill, dc.images_passed, ablations=dc.ABLATIONS),
+    "dm": Method(configs.dm.DMConfig, loop("dm.distill"), configs.dm.images_passed, ablations=configs.dm.ABLATIONS),
+    "dc": Method(configs.dc.DCConfig, loop("dc.distill"), configs.dc.images_passed, ablations=configs.dc.ABLATIONS),
     "datadam_soft": Method(
-        soft_distilled.DataDAMSoftConfig, soft_distilled.distill_datadam, datadam.images_passed, label_kind="soft"
+        configs.soft_distilled.DataDAMSoftConfig,
+        loop("soft_distilled.distill_datadam"),
+        configs.datadam.images_passed,
+        label_kind="soft",
     ),
-    "dm_soft": Method(soft_distilled.DMSoftConfig, soft_distilled.distill_dm, dm.images_passed, label_kind="soft"),
-    "dc_soft": Method(soft_distilled.DCSoftConfig, soft_distilled.distill_dc, dc.images_passed, label_kind="soft"),
-    "random": Method(coreset.RandomConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=5)),
-    "k_center": Method(coreset.KCenterConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=1)),
-    "herding": Method(coreset.HerdingConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=1)),
-    "k_means": Method(coreset.KMeansConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=1)),
-    "k_means_medoids": Method(coreset.KMeansMedoidsConfig, coreset.choose, control=Control(label_kinds=BOTH_KINDS, draws=1)),
+    "dm_soft": Method(
+        configs.soft_distilled.DMSoftConfig, loop("soft_distilled.distill_dm"), configs.dm.images_passed, label_kind="soft"
+    ),
+    "dc_soft": Method(
+        configs.soft_distilled.DCSoftConfig, loop("soft_distilled.distill_dc"), configs.dc.images_passed, label_kind="soft"
+    ),
+    "random": Method(configs.coreset.RandomConfig, CHOOSE, control=Control(label_kinds=BOTH_KINDS, draws=5)),
+    "k_center": Method(configs.coreset.KCenterConfig, CHOOSE, control=Control(label_kinds=BOTH_KINDS, draws=1)),
+    "herding": Method(configs.coreset.HerdingConfig, CHOOSE, control=Control(label_kinds=BOTH_KINDS, draws=1)),
+    "k_means": Method(configs.coreset.KMeansConfig, CHOOSE, control=Control(label_kinds=BOTH_KINDS, draws=1)),
+    "k_means_medoids": Method(configs.coreset.KMeansMedoidsConfig, CHOOSE, control=Control(label_kinds=BOTH_KINDS, draws=1)),
 }
 
 

@@ -14,53 +14,17 @@ Algorithm: 1. choose K * IPC train images; 2. report them as the set after 0 of 
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 
 from raydistill.core.contract import Checkpoint, Report, TrainPart
 from raydistill.core.selection import starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.methods.configs.coreset import HerdingConfig, KCenterConfig, KMeansConfig, KMeansMedoidsConfig, RandomConfig
 from raydistill.spaces.network import NetworkConfig
-from raydistill.spaces.sections import Config
-
-
-class RandomConfig(Config):
-    """Random real images of each class, without replacement."""
-
-    name: Literal["random"]
-
-
-class KCenterConfig(Config):
-    """Real images by greedy k-center per class, on features of a network trained on the train part with the default recipe."""
-
-    name: Literal["k_center"]
-
-
-class HerdingConfig(Config):
-    """Real images by herding per class, on the same features: their mean follows the class mean as each one is added."""
-
-    name: Literal["herding"]
-
-
-class KMeansConfig(Config):
-    """The mean image of each cluster that k-means finds in a class: no real images. For few images per class."""
-
-    name: Literal["k_means"]
-    space: Literal["pixels", "features"] = "pixels"
-    """What is clustered: standardised (or whitened) images, or features of a trained network as for k-center."""
-
-
-class KMeansMedoidsConfig(Config):
-    """The real image nearest to the centre of each cluster that k-means finds in a class."""
-
-    name: Literal["k_means_medoids"]
-    space: Literal["pixels", "features"] = "pixels"
-    """As for `k_means`."""
 
 
 def start_of(config: RandomConfig | KCenterConfig | HerdingConfig | KMeansConfig | KMeansMedoidsConfig) -> str:
-    """Which `core.selection.Start`, or key of its `CORESETS`, a control's images are; with soft labels they are the same."""
+    """Which `core.choices.Start`, or key of its `CORESETS`, a control's images are; with soft labels they are the same."""
     name = config.name.removesuffix("_soft")
     how = "real" if name == "random" else name
     return f"{how}_features" if getattr(config, "space", None) == "features" else how

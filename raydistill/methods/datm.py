@@ -13,18 +13,7 @@ The authors' configurations list an `ema_decay` that their code does not use; th
 
 from __future__ import annotations
 
-from typing import Literal
-
-from raydistill.methods.trajectory import ABLATIONS, TrajectoryConfig, match_trajectories
-
-__all__ = ["ABLATIONS", "DATMConfig", "distill"]
-
-
-class DATMConfig(TrajectoryConfig):
-    """Settings of DATM."""
-
-    name: Literal["datm"]
-
+from raydistill.methods.trajectory import match_trajectories
 
 distill = match_trajectories
 """DATM is the shared loop over all parameters: `keep` stays None."""

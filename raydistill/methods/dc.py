@@ -33,82 +33,27 @@ real images per class; published numbers use instance norm); the scored set is t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from raydistill.core.augment import AugmentationName, Draw, parse_operations
+from raydistill.core.augment import Draw, place
+from raydistill.core.choices import parse_operations
 from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
 from raydistill.core.matching import (
-    AugmentationDraws,
     augment_classes,
-    larger_than_a_class,
     restore,
     siamese_draw,
     state_of,
     train_between,
 )
 from raydistill.core.networks import Network, build_network, initialise
-from raydistill.core.selection import ClassBatches, Start, starting_images
+from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
-from raydistill.methods.fields import Count, CountOrNone, LearningRate, Momentum
-from raydistill.spaces.data_facts import DataFacts
+from raydistill.methods.configs.dc import DCConfig
 from raydistill.spaces.network import NetworkConfig
-from raydistill.spaces.sections import Config
-
-ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
-    "augmentation": lambda config: {"augmentation": "none"},
-    "model steps": lambda config: {"model_steps": 0} if config.steps_per_init > 1 else {},
-}
-"""What `raydistill ablate` turns off: without augmentation this is DC, without model steps networks stay untrained."""
-
-
-class DCConfig(Config):
-    """Settings of DC and DSA; defaults are those of the published DSA code at IPC 10."""
-
-    name: Literal["dc"]
-    lr_images: LearningRate = 0.1
-    """eta_S; 0.1, and 0.01 where the network is an MLP."""
-    momentum_images: Momentum = 0.5
-    """Of the images' SGD."""
-    random_inits: Count = 1000
-    """K."""
-    steps_per_init: Count = 10
-    """T."""
-    image_steps: Count = 1
-    """zeta_S; 1 everywhere."""
-    lr_model: LearningRate = 0.01
-    """eta_theta; unused where steps_per_init is 1."""
-    model_steps: CountOrNone = 50
-    """zeta_theta; unused where steps_per_init is 1."""
-    batch_model: Count = 256
-    """Synthetic images per model step; the whole set where that is smaller."""
-    batch_real: Count = 256
-    """Per class."""
-    augmentation: AugmentationName = "dsa"
-    """"none" is DC, "dsa" is DSA (no flip where mirroring changes the class); or names joined by _."""
-    augmentation_draws: AugmentationDraws = "per_class"
-    """One draw for each class, as published, or one for all classes of a step."""
-    init: Start = "real"
-    """Start from random real images (DSA), standard normal noise (DC), k-center images, or k-means in each class; see
-    `core.selection.Start`."""
-
-    def against(self, facts: DataFacts, network: NetworkConfig) -> Iterator[tuple[str, str]]:
-        """Yield (field, message) for what the data set or the network cannot serve."""
-        yield from larger_than_a_class(self.batch_real, facts)
-        if getattr(network, "norm", None) == "batch":
-            yield "name", "dc passes one class at a time, and batch norm would use that class's statistics: write norm: instance"
-
-
-def images_passed(config: DCConfig, ipc: int, classes: int) -> int:
-    """Images that pass through a network in one distillation, twice where it is differentiated twice; see `methods.Method`."""
-    iterations = config.random_inits * config.steps_per_init
-    matched = iterations * classes * (config.batch_real + 2 * config.image_steps * ipc)
-    between = config.random_inits * (config.steps_per_init - 1) * config.model_steps
-    return matched + between * min(config.batch_model, classes * ipc)
 
 
 def weight_gradients(model: Network, images: Tensor, label: int, *, keep_graph: bool) -> tuple[Tensor, ...]:
@@ -200,6 +145,7 @@ def distill(
             initialise(model, generator)
         chosen = batches.draw(config.batch_real, generator).to(device, non_blocking=True)  # 2
         draw = siamese_draw(operations, train.classes, config.augmentation_draws, generator)
+        draw = draw and place(draw, images)
         real = []
         for c, row in enumerate(chosen):  # 3
             seen = augment_classes(train.images[row].unsqueeze(0), draw and draw.part(slice(c, c + 1)))

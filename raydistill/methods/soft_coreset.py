@@ -12,67 +12,24 @@ Algorithm: 1. choose K * IPC train images; 2. label them with the experts; 3. re
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 import torch
-from pydantic import Field
 
 from raydistill.core.contract import Checkpoint, Report, TrainPart
-from raydistill.core.experts import ONLY_CHOICES, Curriculum, ExpertFields, Experts
+from raydistill.core.experts import Experts
 from raydistill.core.selection import starting_images
 from raydistill.core.soft_labels import soft_labels
 from raydistill.core.synthetic import SyntheticSet, hard_labels
-from raydistill.methods.coreset import HerdingConfig, KCenterConfig, KMeansConfig, KMeansMedoidsConfig, RandomConfig, start_of
+from raydistill.methods.configs.soft_coreset import (
+    HerdingSoftConfig,
+    KCenterSoftConfig,
+    KMeansMedoidsSoftConfig,
+    KMeansSoftConfig,
+    RandomSoftConfig,
+)
+from raydistill.methods.coreset import start_of
 from raydistill.spaces.network import NetworkConfig
 
-
-class ExpertLabels(ExpertFields):
-    """The experts that label the chosen images."""
-
-    expert_curriculum: Curriculum | None = Field(default=None, json_schema_extra=ONLY_CHOICES)
-    """What PAD's experts see in which epoch; null where experts see everything."""
-
-    def curriculum(self) -> Curriculum | None:
-        """The schedule as given."""
-        return self.expert_curriculum
-
-
-class RandomSoftConfig(ExpertLabels, RandomConfig):
-    """Random real images of each class, without replacement, with soft labels."""
-
-    name: Literal["random_soft"]  # type: ignore[assignment]
-
-
-class KCenterSoftConfig(ExpertLabels, KCenterConfig):
-    """Real images by greedy k-center, with soft labels."""
-
-    name: Literal["k_center_soft"]  # type: ignore[assignment]
-
-
-class HerdingSoftConfig(ExpertLabels, HerdingConfig):
-    """Real images by herding, with soft labels."""
-
-    name: Literal["herding_soft"]  # type: ignore[assignment]
-
-
-class KMeansSoftConfig(ExpertLabels, KMeansConfig):
-    """Mean images of k-means clusters, with soft labels."""
-
-    name: Literal["k_means_soft"]  # type: ignore[assignment]
-
-
-class KMeansMedoidsSoftConfig(ExpertLabels, KMeansMedoidsConfig):
-    """The real image nearest to the centre of each k-means cluster, with soft labels."""
-
-    name: Literal["k_means_medoids_soft"]  # type: ignore[assignment]
-
-
 SoftConfig = RandomSoftConfig | KCenterSoftConfig | HerdingSoftConfig | KMeansSoftConfig | KMeansMedoidsSoftConfig
-
-
-def of_the_same_experts(method: ExpertFields) -> dict[str, Any]:
-    """The control's fields beside a method that reads experts."""
-    return {**method.model_dump(include=set(ExpertFields.model_fields)), "expert_curriculum": method.curriculum()}
 
 
 def choose(

@@ -9,47 +9,18 @@ Algorithm: 1. distil as the method does; 2. label the images with the experts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
 from raydistill.core.contract import Report, TrainPart
-from raydistill.core.experts import ExpertFields, Experts
+from raydistill.core.experts import Experts
 from raydistill.core.soft_labels import soft_labels
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.methods import datadam, dc, dm
-from raydistill.methods.soft_coreset import ExpertLabels
-from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
-
-
-class _LabelledConfig(ExpertLabels):
-    """The experts beside a method's own fields; `augmentation` is that of both."""
-
-    def against(self, facts: DataFacts, network: Any) -> Iterator[tuple[str, str]]:
-        """Yield (field, message) for what does not fit the experts, then for what does not fit the method."""
-        yield from super().against(facts, network)
-        yield from super(ExpertFields, self).against(facts, network)  # type: ignore[misc]  # the method's own
-
-
-class DataDAMSoftConfig(_LabelledConfig, datadam.DataDAMConfig):
-    """DataDAM's fields, and those of the experts."""
-
-    name: Literal["datadam_soft"]  # type: ignore[assignment]
-
-
-class DMSoftConfig(_LabelledConfig, dm.DMConfig):
-    """DM's fields, and those of the experts."""
-
-    name: Literal["dm_soft"]  # type: ignore[assignment]
-
-
-class DCSoftConfig(_LabelledConfig, dc.DCConfig):
-    """DC's fields, and those of the experts."""
-
-    name: Literal["dc_soft"]  # type: ignore[assignment]
 
 
 def labelled(distill: Callable[..., SyntheticSet]) -> Callable[..., SyntheticSet]:

@@ -29,101 +29,32 @@ A student that does not move has loss 1, which is why the gate lies there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from raydistill.core.augment import draw_one_operation, parse_operations
+from raydistill.core.augment import draw_one_operation, place_steps
+from raydistill.core.choices import parse_operations
 from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
-from raydistill.core.experts import ExpertFields, Experts
+from raydistill.core.experts import Experts
 from raydistill.core.networks import build_network
-from raydistill.core.selection import Start, starting_images
+from raydistill.core.placement import moved
+from raydistill.core.selection import starting_images
 from raydistill.core.soft_labels import images_classified_right, soft_labels
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.core.train import draw_batches
-from raydistill.core.unroll import GradientKind, StudentStep, Unroll, student_loss, unrolled_gradient
+from raydistill.core.unroll import StudentStep, Unroll, student_loss, unrolled_gradient
 from raydistill.errors import DivergedError
-from raydistill.methods.fields import Count, CountOrNone, LearningRate, LearningRateOrOff, Momentum
-from raydistill.spaces.data_facts import DataFacts
+from raydistill.methods.configs.trajectory import TrajectoryConfig
 from raydistill.spaces.network import NetworkConfig
-from raydistill.spaces.sections import Config
 
-ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
-    "learned labels": lambda config: {"lr_labels": 0.0},
-    "learned rate": lambda config: {"lr_lr": 0.0},
-    "window growth": lambda config: {"window_growth": 0},
-}
-"""What `raydistill ablate` turns off in trajectory matching, everything else as it was found.
-
-Without learned labels the experts' labels stay as they are. Augmentation shapes the experts too, so it is no term here. Soft
-labels are not a field of the method: `raydistill ablate` also evaluates the whole method's sets with hard labels. The control
-`random_soft` shows what soft labels are worth without a method.
-"""
 Keep = Callable[[Tensor], Tensor]
 """(P,) squared errors of the student's parameters to the (P,) mask, 1 or 0, of those that the loss reads."""
 LARGEST_RATE = 10.0
 """A learned rate beyond this has run away: the published ones end between 0.005 and 0.1."""
-
-
-class TrajectoryConfig(ExpertFields):
-    """Settings of trajectory matching; a default is DATM's for CIFAR-10 at IPC 10 unless it says otherwise."""
-
-    iterations: Count = 10_000
-    """10,000 in DATM and PAD."""
-    student_steps: Count = 80
-    """N; 20 to 100 in the published settings, against some 400 steps of the expert in M epochs. With 10 against 390 the student
-    hardly moved on MNIST (loss 0.94), and nothing was learned."""
-    target_epochs: Count = 2
-    """M; 2, or 3 for CIFAR-100 at IPC 1."""
-    window_start: CountOrNone = 0
-    """T-; late (40) for large IPC: what experts learn there is what many images can teach."""
-    window_width: Count = 10
-    """T - T-."""
-    window_growth: CountOrNone = 10
-    """T+ - T; 0 where the published setting has no sequential generation."""
-    growth_iterations: Count = 1000
-    """E."""
-    batch_synthetic: Count = 100
-    """Synthetic images of a student step; the whole set where that is smaller."""
-    lr_images: LearningRate = 100.0
-    """50 to 10,000 in the published settings."""
-    lr_labels: LearningRateOrOff = 2.0
-    """2 to 10; 0 keeps the experts' labels as they are."""
-    lr_lr: LearningRateOrOff = 1e-5
-    """Learning rate of the student's rate; 0 keeps it."""
-    lr_student: LearningRate = 0.01
-    """alpha_s at the start; 0.01 everywhere, the experts' own rate."""
-    momentum_images: Momentum = 0.5
-    """0.5 in code, for the images and for the rate."""
-    momentum_labels: Momentum = 0.9
-    """0.9 in code and in PAD's table."""
-    gate: float = Field(default=1.0, gt=0)
-    """1; 1.1 for CIFAR-10 at IPC 1."""
-    init: Literal["correct"] | Start = "correct"
-    """Images that an expert gets right, random real images, standard normal noise (with labels of random real images), k-center
-    images, or k-means in each class; see `core.selection.Start`."""
-    gradient: GradientKind = "recompute"
-    """`recompute` is exact in little memory; `full` is exact too; `tesla`, as published, is not. See `core/unroll.py`."""
-
-    def epochs_read(self) -> range:
-        """Start epochs and their targets."""
-        return range(self.window_start, self.window_start + self.window_width + self.window_growth + self.target_epochs)
-
-    def against(self, facts: DataFacts, network: Config) -> Iterator[tuple[str, str]]:
-        """Yield (field, message) for what the experts or the network cannot serve."""
-        yield from super().against(facts, network)
-        last = self.epochs_read()[-1]
-        if last > self.expert_epochs:
-            yield (
-                "expert_epochs",
-                f"given {self.expert_epochs}; the window reads up to epoch {last} (window_start + window_width + window_growth "
-                "- 1 + target_epochs): raise it, or take an earlier window",
-            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -139,13 +70,8 @@ class _State:
     def learned(self) -> dict[str, Tensor]:
         return {"images": self.images, "logits": self.logits, "lr": self.lr}
 
-    def snapshot(self, ipc: int) -> SyntheticSet:
-        return SyntheticSet(images=self.images.detach(), labels=self.logits.detach(), ipc=ipc, learned_lr=self.lr.item())
-
-
-def images_passed(config: TrajectoryConfig, ipc: int, classes: int) -> int:
-    """Images that pass through a network in one distillation, twice because steps are differentiated; see `methods.Method`."""
-    return 2 * config.iterations * config.student_steps * min(config.batch_synthetic, classes * ipc)
+    def snapshot(self, ipc: int, rate: float) -> SyntheticSet:
+        return SyntheticSet(images=self.images.detach(), labels=self.logits.detach(), ipc=ipc, learned_lr=rate)
 
 
 def match_trajectories(
@@ -183,8 +109,9 @@ def match_trajectories(
     operations = parse_operations(config.augmentation, mirror_keeps_class=train.mirror_keeps_class)
     watch = LossWatch()
     first, order = _restore(checkpoint, state, generator)
+    rate = state.lr.item()
     if first == 0:
-        report(0, config.iterations, None, state.snapshot(ipc))
+        report(0, config.iterations, None, state.snapshot(ipc, rate))
 
     for iteration in range(first, config.iterations):
         if iteration % experts.count == 0:  # 1
@@ -192,14 +119,13 @@ def match_trajectories(
         expert = int(order[iteration % experts.count])
         span = window_end(config, iteration) - config.window_start
         epoch = config.window_start + int(torch.randint(span, (), generator=generator))
-        start = experts.snapshot(expert, epoch).to(device)
-        target = experts.snapshot(expert, epoch + config.target_epochs).to(device)
-        steps = []  # 2
+        start, target = moved([experts.snapshot(expert, e) for e in (epoch, epoch + config.target_epochs)], device)
+        drawn = []  # 2
         batches = draw_batches(len(state.images), config.batch_synthetic, generator)
         for _ in range(config.student_steps):
             chosen = next(batches)
-            draw = draw_one_operation(operations, len(chosen), generator) if operations else None
-            steps.append(StudentStep(chosen.to(device), draw))
+            drawn.append((chosen, draw_one_operation(operations, len(chosen), generator) if operations else None))
+        steps = [StudentStep(chosen, draw) for chosen, draw in place_steps(drawn, state.images)]
         unroll = Unroll(student, start, state.images, state.logits, state.lr, steps)
         matched = unrolled_gradient(config.gradient, unroll, partial(distance, start=start, target=target, keep=keep))  # 3
         watch.add(iteration + 1, matched.loss)
@@ -208,13 +134,14 @@ def match_trajectories(
             for name, tensor in state.learned.items():
                 tensor.grad = getattr(matched, name)
                 state.optimisers[name].step()
-            _check_rate(iteration + 1, state.lr.item())
-        report(iteration + 1, config.iterations, matched.loss, state.snapshot(ipc), is_accepted=is_accepted)
+            rate = state.lr.item()
+            _check_rate(iteration + 1, rate)
+        report(iteration + 1, config.iterations, matched.loss, state.snapshot(ipc, rate), is_accepted=is_accepted)
         if checkpoint.is_due() and iteration + 1 < config.iterations:
             watch.check()
             checkpoint.save(_to_save(iteration + 1, state, order, generator))
     watch.check()
-    return state.snapshot(ipc)
+    return state.snapshot(ipc, rate)
 
 
 def window_end(config: TrajectoryConfig, iteration: int) -> int:
@@ -252,7 +179,7 @@ def _start(
     logits = soft_labels(experts, network, train, images, hard_labels(train.classes, ipc))
     if config.init == "noise":
         images = starting_images("noise", train, network, ipc, generator)
-    lr = torch.tensor(config.lr_student, device=images.device)
+    lr = torch.full((), config.lr_student, device=images.device)
     optimisers = {
         "images": torch.optim.SGD([images], lr=config.lr_images, momentum=config.momentum_images),
         "logits": torch.optim.SGD([logits], lr=config.lr_labels, momentum=config.momentum_labels),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,13 @@ from raydistill.storage.record import TrialRecord
 
 def config_cells(config: TrialConfig[Any]) -> dict[str, Any]:
     """Each config field under its own name, a section's `name` under the section's; a name taken twice keeps its dotted path."""
+    return cells_of(config.model_dump(mode="json"))
+
+
+def cells_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a config that is read as JSON."""
     cells: dict[str, Any] = {}
-    for field, value in config.model_dump(mode="json").items():
+    for field, value in document.items():
         for key, cell in value.items() if isinstance(value, dict) else [("name", value)]:
             column = field if key == "name" else key
             cells[f"{field}.{key}" if column in cells else column] = cell

@@ -49,7 +49,7 @@ def more_trials(budget: Mapping[str, Any], asked: int) -> dict[str, Any]:
 
 
 def after_search(study: Store, result: SearchResult, space: str, where: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
-    """What follows a search: the certificate and the set of a winner; otherwise the same search with a larger budget.
+    """What follows a search: its page, and the certificate and the set of a winner; without one the same with a larger budget.
 
     Args:
         study: that was searched.
@@ -59,20 +59,22 @@ def after_search(study: Store, result: SearchResult, space: str, where: Mapping[
         again: further options of the same search.
     """
     data = {"data_root": where.get("data_root")}
+    report = command("report", study.root)
     if result.winner_trial_id is not None:
         winner = study.path(WINNER_FOLDER)
         return [
+            report,
             command("certify", study.root, **where),
             command("evaluate", winner, **data),
             command("export", winner, out=f"{result.study}-ipc{result.smallest_lossless_ipc}", **data),
         ]
     tables = command("tables", study.root)
     if not result.baseline_admissible:
-        return [tables]
+        return [report, tables]
     asked = sum(result.trials.values())
     more = more_trials(stored_document(study)["budget"], asked)
     options = {**where, **again, **more, "set": [*(again.get("set") or []), *more.get("set", [])]}
-    return [command("search", space, store=study.parent.root, **options), tables]
+    return [command("search", space, store=study.parent.root, **options), report, tables]
 
 
 def after_distilling(folder: str, data_root: str | None) -> list[str]:

@@ -23,8 +23,8 @@ from raydistill.spaces.trial import TrialConfig
 
 if TYPE_CHECKING:
     from raydistill.search.watcher import Watcher
+    from raydistill.storage.baseline import Baseline
     from raydistill.storage.record import Reading, TrialRecord
-    from raydistill.trial.baseline import Baseline
 
 MOST_RUNNING_SHOWN = 12
 """Rows of the live table; a terminal is not higher than that for long."""

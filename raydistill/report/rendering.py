@@ -7,12 +7,14 @@ names the unit.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from raydistill.report.cells import measured_cells
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMATS = ("md", "csv", "tex")
 
@@ -57,6 +59,9 @@ FOR_SCRIPTS = frozenset(
 
 def frame_of(rows: Sequence[Mapping[str, Any]], columns_if_empty: Sequence[str] = ()) -> pd.DataFrame:
     """Rows as a frame, cells under their names, whose columns of whole numbers stay whole where cells are missing."""
+    # Here, because `status` prints no table and need not wait for it.
+    import pandas as pd
+
     columns = list(dict.fromkeys(column for row in rows for column in row)) or list(columns_if_empty)
     typed = {}
     for column in columns:
@@ -81,24 +86,22 @@ def render(frame: pd.DataFrame, suffix: str) -> str:
         raise ValueError(f"table format {suffix!r}; allowed: {', '.join(FORMATS)}: give one of these")
     shown, alike = _for_people(frame)
     if suffix == "md":
-        escaped = shown.map(lambda cell: cell.replace("|", "\\|"))
-        # With numparse, tabulate prints the trial id 12e4567890ab as a number.
-        table = str(escaped.to_markdown(index=False, disable_numparse=True))
-        return f"In every row: {alike}.\n\n{table}\n" if alike else f"{table}\n"
+        return (f"In every row: {alike}.\n\n" if alike else "") + _markdown(shown)
     # Needs booktabs; the comment keeps the file one tabular, as \input wants it.
-    return (f"% In every row: {alike}.\n" if alike else "") + str(shown.to_latex(index=False, escape=True))
+    return (f"% In every row: {alike}.\n" if alike else "") + latex_tabular(shown)
 
 
-def _for_people(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+def _for_people(frame: pd.DataFrame) -> tuple[dict[str, list[str]], str]:
     """The cells as text under headers with units, and the values that are the same in every row of a trial table."""
-    shown = {str(c): list(frame[c]) for c in frame if str(c) not in FOR_SCRIPTS and not (len(frame) and frame[c].isna().all())}
+    columns = {str(c): frame[c] for c in frame if str(c) not in FOR_SCRIPTS and not (len(frame) and frame[c].isna().all())}
+    shown = {c: [None if gap else cell for cell, gap in zip(cells, cells.isna(), strict=True)] for c, cells in columns.items()}
     alike = {}
     if "state" in frame and len(frame) > 1:
         measured = set(measured_cells(None)) - {"label_kind"}
         alike = {c: cells[0] for c, cells in shown.items() if c not in measured and len(set(map(str, cells))) == 1}
     table = {_header(c): [_cell(c, cell) for cell in cells] for c, cells in shown.items() if c not in alike}
     common = ", ".join(f"{_header(column)} {_cell(column, cell)}" for column, cell in alike.items())
-    return pd.DataFrame(table, dtype=object), common
+    return table, common
 
 
 def _header(column: str) -> str:
@@ -106,10 +109,44 @@ def _header(column: str) -> str:
 
 
 def _cell(column: str, value: Any) -> str:
-    if pd.api.types.is_scalar(value) and pd.isna(value):
+    if value is None:
         return ""
     if column in IN_PERCENT or column in IN_POINTS:
         return f"{100 * value:.2f}"
     if isinstance(value, float):
         return f"{value:.1f}" if column == "seconds" else f"{value:.4g}"
     return str(value)
+
+
+def _markdown(table: Mapping[str, Sequence[str]]) -> str:
+    """Columns of cells by header as a Markdown table, padded so that it can be read as text too.
+
+    As pandas' `to_markdown` writes it, which takes seconds for ten thousand rows, because it looks at each cell several times.
+    """
+    columns = [[header, *(cell.replace("|", "\\|").strip() for cell in cells)] for header, cells in table.items()]
+    # As wide as the longest cell; a header has room for two more.
+    widths = [max(len(header) + 2, *map(len, cells), 0) for header, *cells in columns]
+    padded = [[cell.ljust(width) for cell in column] for column, width in zip(columns, widths, strict=True)]
+    head, *rows = (f"| {' | '.join(cells)} |" for cells in zip(*padded, strict=True))
+    rule = f"|{'|'.join((':-' if rows else '--') + '-' * width for width in widths)}|"
+    return "\n".join([head, rule, *rows]) + "\n"
+
+
+def latex_tabular(table: Mapping[str, Sequence[str]]) -> str:
+    """Columns of cells by header as one tabular of LaTeX, for the package booktabs; as pandas' `to_latex` writes it."""
+    columns = [[header, *cells] for header, cells in table.items()]
+    head, *rows = (" & ".join(map(latex_text, cells)) + " \\\\" for cells in zip(*columns, strict=True))
+    begin = f"\\begin{{tabular}}{{{'l' * len(columns)}}}"
+    return "\n".join([begin, "\\toprule", head, "\\midrule", *rows, "\\bottomrule", "\\end{tabular}"]) + "\n"
+
+
+LATEX = str.maketrans(
+    {**{sign: f"\\{sign}" for sign in "&%$#_{}"}, "~": r"\textasciitilde ", "^": r"\textasciicircum ", "\\": r"\textbackslash "}
+)
+"""Signs with a meaning in LaTeX, as text."""
+
+
+def latex_text(cell: str) -> str:
+    """Text in which LaTeX finds no command."""
+    # LaTeX would swallow a blank after the name of a command.
+    return re.sub(r"(?<=[\\~^]) ", "\0", cell).translate(LATEX).replace("\0", r"\space ")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import fsspec
 from pydantic import ValidationError
 
-from raydistill.core.experts import ExpertFields
+from raydistill.core.expert_fields import ExpertFields
 from raydistill.errors import StoreError
 from raydistill.methods import method_configs
 from raydistill.report.next_commands import command, more_trials
@@ -28,6 +28,8 @@ from raydistill.storage.lock import holder_of
 from raydistill.storage.record import Finding, TrialRecord, read_progress
 from raydistill.storage.store import Store
 
+VIEWS = ("report.html", "plots/")
+"""What a reader has written into the study, which says nothing of whether its search is alive."""
 Stage = Literal["baseline", "experts", "trials", "confirmation", "ended"]
 
 
@@ -90,6 +92,13 @@ class StudyStatus(Config):
     """Goes on with the search; one that ended gets twice as many trials. Where the search was given a `--data-root`, it is to be
     added; a space in a remote store is to be copied first."""
 
+    def __repr__(self) -> str:
+        """The status in a line; `status_lines` has it for people, `model_dump` everything."""
+        said = f"{self.stage}, {bracket_words(self.bracket)}" if self.verdict is None else f"{self.verdict.replace('_', ' ')}"
+        return f"StudyStatus({self.study}: {said}; {state_words(self.states)})"
+
+    __str__ = __repr__
+
 
 def read_status(study: Store) -> StudyStatus:
     """Where a study stands.
@@ -105,8 +114,10 @@ def read_status(study: Store) -> StudyStatus:
     holder = holder_of(study)
     # A study that is extended holds the result of its shorter self.
     result = None if holder or open_trials else found.result
-    stage, done, total = _stage(study, space, found) if result is None else ("ended", len(records), len(found.trials))
+    files = _files(study)
+    stage, done, total = _stage(files, space, found) if result is None else ("ended", len(records), len(found.trials))
     goal = _goal(study, space)
+    written = [moment for name, moment in files.items() if not name.startswith(VIEWS)]
     return StudyStatus(
         study=space["study"],
         root=study.root,
@@ -126,8 +137,8 @@ def read_status(study: Store) -> StudyStatus:
         finding=result.finding if result else None,
         smallest_lossless_ipc=result.smallest_lossless_ipc if result else None,
         largest_lossy_ipc=result.largest_lossy_ipc if result else None,
-        winner=study.path(WINNER_FOLDER) if result and study.exists(WINNER_FILE) else None,
-        last_written=_last_written(study),
+        winner=study.path(WINNER_FOLDER) if result and WINNER_FILE in files else None,
+        last_written=max(written).isoformat() if written else None,
         continue_command=_continue_command(study, space, total if stage == "ended" else None),
     )
 
@@ -190,29 +201,24 @@ def _open(config: TrialConfig[Any], study: Store) -> OpenTrial:
     )
 
 
-def _stage(study: Store, space: Mapping[str, Any], found: StudyRecords) -> tuple[Stage, int | None, int | None]:
-    """The stage of a search that has not ended, and how much of it is done."""
+def _stage(files: Collection[str], space: Mapping[str, Any], found: StudyRecords) -> tuple[Stage, int | None, int | None]:
+    """The stage of a search that has not ended, and how much of it is done; from the study's files and its records."""
     evaluation, ended = space["evaluation"], [record for _, record in found.trials if record is not None]
     budget = max(space["budget"]["trials"], len(ended))
     if found.baseline is None:
-        return "baseline", _count(study, "baseline", "network-"), evaluation["baseline_networks"]
+        return "baseline", sum(name.startswith("baseline/network-") for name in files), evaluation["baseline_networks"]
     methods = [space["method"]] if "method" in space else space["methods"]
     if not found.trials and any(issubclass(method_configs()[method["name"]], ExpertFields) for method in methods):
         return "experts", None, None
-    confirming = [r for r in ended if r.state == "finished" and _is_being_confirmed(study, r.trial_id)]
+    networks = Counter(name.partition("/confirm-")[0] for name in files if "/confirm-" in name)
+    confirming = [
+        networks[folder]
+        for folder in (f"trials/{record.trial_id}" for record in ended if record.state == "finished")
+        if networks[folder] and f"{folder}/confirmation.json" not in files
+    ]
     if len(ended) == len(found.trials) and (confirming or len(ended) == budget):
-        done = _count(study, f"trials/{confirming[-1].trial_id}", "confirm-") if confirming else 0
-        return "confirmation", done, evaluation["confirm_networks"]
+        return "confirmation", confirming[-1] if confirming else 0, evaluation["confirm_networks"]
     return "trials", len(ended), budget
-
-
-def _is_being_confirmed(study: Store, trial_id: str) -> bool:
-    folder = f"trials/{trial_id}"
-    return _count(study, folder, "confirm-") > 0 and not study.exists(f"{folder}/confirmation.json")
-
-
-def _count(study: Store, folder: str, prefix: str) -> int:
-    return sum(name.startswith(prefix) for name in study.files(folder))
 
 
 def _seconds_left(records: Sequence[TrialRecord], running: Sequence[OpenTrial], budget: int) -> float | None:
@@ -223,11 +229,15 @@ def _seconds_left(records: Sequence[TrialRecord], running: Sequence[OpenTrial], 
     return statistics.mean(taken) * max(0.0, budget - len(records) - begun) / len(running)
 
 
-def _last_written(study: Store) -> str | None:
+def _files(study: Store) -> dict[str, datetime]:
+    """When each file of a study was last written, by its path in the study, from one listing; temporary files are left out."""
     filesystem, path = fsspec.url_to_fs(study.root, use_listings_cache=False)
-    files = filesystem.find(path, detail=True)
-    moments = [_moment(info) for name, info in files.items() if not name.rpartition("/")[2].startswith(".")]
-    return max(moments).isoformat() if moments else None
+    found = filesystem.find(path, detail=True).items()
+    return {
+        name.removeprefix(f"{path.rstrip('/')}/"): _moment(info)
+        for name, info in found
+        if not name.rpartition("/")[2].startswith(".")
+    }
 
 
 def _moment(info: Mapping[str, Any]) -> datetime:

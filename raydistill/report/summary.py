@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from raydistill.comparison.rows import CONFIDENCE, Comparison
 from raydistill.methods import method_configs
 from raydistill.report.rendering import render
 from raydistill.report.tables import comparison_frame, read_study, write_tables
 from raydistill.report.words import accuracy_line, duration, points
-from raydistill.search.plan import Forecast
 from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
+from raydistill.storage.baseline import Baseline
 from raydistill.storage.record import Finding, SearchResult, Smallest
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import Baseline
+
+if TYPE_CHECKING:
+    from raydistill.search.plan import Forecast
 
 
 def end_of_search(study: Store, result: SearchResult) -> str:

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from raydistill.comparison.rows import Comparison, Row
-from raydistill.core.lossless import gap_interval
 from raydistill.errors import StoreError
-from raydistill.experts.sets import ExpertSet
 from raydistill.report.cells import config_cells, measured_cells, sample_std, seconds_of
 from raydistill.report.rendering import FORMATS, frame_of, render
-from raydistill.sets.one import NetworkReading
+from raydistill.search.verdict import select_interval
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.record import SearchResult, TrialRecord, read_result, read_trials, unpack_bits
+from raydistill.storage.baseline import Baseline, read_baseline
+from raydistill.storage.record import SearchResult, TrialRecord, read_result, read_trials
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import Baseline, read_baseline
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from raydistill.experts.sets import ExpertSet
+    from raydistill.sets.one import NetworkReading
 
 UNFINISHED = "unfinished"
 """State of a trial without a record, verdict of a study without a result."""
@@ -115,11 +118,13 @@ def study_frame(studies: Sequence[StudyRecords]) -> pd.DataFrame:
     return frame.sort_values(["dataset", "method", "label_kind", "study"], ignore_index=True)
 
 
-def write_tables(study: Store, records: StudyRecords) -> None:
-    """Write `tables/{trials,ipc}.{md,csv,tex}`."""
-    for name, frame in (("trials", trial_frame(records)), ("ipc", ipc_frame(records))):
+def write_tables(study: Store, records: StudyRecords) -> list[pd.DataFrame]:
+    """Write `tables/{trials,ipc}.{md,csv,tex}`; returns the two frames."""
+    frames = {"trials": trial_frame(records), "ipc": ipc_frame(records)}
+    for name, frame in frames.items():
         for suffix in FORMATS:
             study.write(f"tables/{name}.{suffix}", render(frame, suffix))
+    return list(frames.values())
 
 
 def comparison_frame(comparison: Comparison) -> pd.DataFrame:
@@ -130,6 +135,8 @@ def comparison_frame(comparison: Comparison) -> pd.DataFrame:
 
 def expert_set_frame(sets: Sequence[ExpertSet]) -> pd.DataFrame:
     """One row per set of experts on a store."""
+    from raydistill.experts.sets import ExpertSet
+
     rows = [{**one.model_dump(), "studies": ", ".join(one.studies)} for one in sets]
     return frame_of(rows, list(ExpertSet.model_fields))
 
@@ -194,8 +201,7 @@ def _study_cells(records: StudyRecords) -> dict[str, Any]:
 def _gap_bounds(baseline: Baseline | None, best: TrialRecord | None) -> dict[str, float | None]:
     if baseline is None or best is None or min(len(best.select_correct), len(baseline.readings)) < 2:
         return {"gap_low": None, "gap_high": None}
-    correct = unpack_bits(best.select_correct, baseline.select_images)
-    interval = gap_interval(baseline.select_correct, correct, best.config["goal"]["confidence"])
+    interval = select_interval(best, baseline)
     return {"gap_low": interval.lower, "gap_high": interval.upper}
 
 

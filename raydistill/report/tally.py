@@ -14,8 +14,8 @@ from raydistill.spaces.sections import Config, GoalConfig
 from raydistill.spaces.trial import TrialConfig
 
 if TYPE_CHECKING:
+    from raydistill.storage.baseline import Baseline
     from raydistill.storage.record import Reading, TrialRecord
-    from raydistill.trial.baseline import Baseline
 
 
 class Bracket(Config):

@@ -20,7 +20,7 @@ from pydantic import Field
 from raydistill.core.contract import train_part
 from raydistill.core.cost import Stopwatch
 from raydistill.core.evaluate import network_seeds, train_fresh, with_learned_rate
-from raydistill.core.experts import ExpertFields
+from raydistill.core.expert_fields import ExpertFields
 from raydistill.core.process import set_up_process
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode
 from raydistill.core.train import is_correct

@@ -15,9 +15,10 @@ import torch
 from pydantic import Field
 
 from raydistill.data.byte_images import byte_images
+from raydistill.data.datasets import load_raw
 from raydistill.data.preprocess import Standardise
 from raydistill.data.raw import RawDataset
-from raydistill.data.splits import LabelledImages, Splits, load_raw
+from raydistill.data.splits import LabelledImages, Splits
 from raydistill.sets.importing import CONSTANTS
 from raydistill.spaces.sections import Config, DatasetConfig
 from raydistill.storage.data_root import DataRoot

@@ -8,8 +8,9 @@ from typing import Any, cast
 
 import numpy as np
 
+from raydistill.data.datasets import load_raw
 from raydistill.data.preprocess import Standardise
-from raydistill.data.splits import LabelledImages, load_raw, load_splits, open_test
+from raydistill.data.splits import LabelledImages, load_splits, open_test
 from raydistill.errors import DataError, InputError, StoreError
 from raydistill.experts.build import check_disk
 from raydistill.experts.files import missing

@@ -20,11 +20,11 @@ from typing import Literal
 from pydantic import SerializeAsAny
 
 from raydistill.core.recipes import ALL_SIX, RECIPES, EpochRecipe, Recipe
-from raydistill.methods.coreset import RandomConfig
-from raydistill.methods.datadam import DataDAMConfig
-from raydistill.methods.datm import DATMConfig
-from raydistill.methods.pad import PADConfig
-from raydistill.methods.soft_coreset import RandomSoftConfig, of_the_same_experts
+from raydistill.methods.configs.coreset import RandomConfig
+from raydistill.methods.configs.datadam import DataDAMConfig
+from raydistill.methods.configs.datm import DATMConfig
+from raydistill.methods.configs.pad import PADConfig
+from raydistill.methods.configs.soft_coreset import RandomSoftConfig, of_the_same_experts
 from raydistill.reproduce.official import OfficialImages, ReportData
 from raydistill.reproduce.scales import Scale
 from raydistill.spaces.network import ConvNetConfig, MLPConfig, NetworkConfig

@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from typing import TYPE_CHECKING, Any
 
 from raydistill.search.proposal import Field
 from raydistill.spaces.sections import set_at
 from raydistill.spaces.space import Arm, Choices, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 Dimension = Range | Choices
 
@@ -28,6 +29,9 @@ def distributions(arm: Arm) -> dict[str, BaseDistribution]:
 
 
 def _distribution(path: str, dimension: Dimension) -> BaseDistribution:
+    # The other functions serve the reading of a study, which needs no Optuna.
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
     if isinstance(dimension, Choices):
         return CategoricalDistribution([to_parameter(dimension, value) for value in dimension.values])
     if dimension.whole:

@@ -31,10 +31,11 @@ from raydistill.spaces.sections import dataset_config
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.spaces.units import points
+from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.lock import study_lock
 from raydistill.storage.record import ControlAt, SearchResult, TrialRecord, read_trials
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import Baseline, finish_baseline, read_baseline
+from raydistill.trial.baseline import finish_baseline
 from raydistill.trial.confirm import finish_confirmation
 from raydistill.trial.draws import gap_of_draws
 from raydistill.trial.run import LOOK_FRACTIONS

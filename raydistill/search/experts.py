@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
-from raydistill.core.experts import ExpertFields
+from raydistill.core.expert_fields import ExpertFields
 from raydistill.core.recipes import Recipe, recipe_of
 from raydistill.data.splits import splits_of
 from raydistill.errors import StudyInUseError
@@ -22,10 +22,10 @@ from raydistill.search.watcher import Watcher
 from raydistill.search.workplace import Workplace
 from raydistill.spaces.space import Arm, Choices, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import Baseline
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.lock import study_lock
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import Baseline
 
 
 def extreme_trials(space: SearchSpace, data_sha256: str) -> list[TrialConfig[Any]]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raydistill.errors import StoreError
 from raydistill.search.jobs import Job
 from raydistill.search.needs import NodeNeeds
-from raydistill.search.solver import Solver
 from raydistill.search.watcher import Watcher
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import TrialRecord, read_record
 from raydistill.storage.store import Store
 from raydistill.trial.run import OnStep, Report, run_trial, tell_nobody
+
+if TYPE_CHECKING:
+    from raydistill.search.solver import Solver
 
 
 class LocalExecutor:

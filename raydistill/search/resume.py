@@ -13,9 +13,9 @@ from raydistill.search.distributions import complete_document
 from raydistill.spaces.document import label_of
 from raydistill.spaces.sections import SearchConfig
 from raydistill.spaces.space import SearchSpace
+from raydistill.storage.baseline import read_baseline, read_networks
 from raydistill.storage.record import code_sha256, read_trials
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import read_baseline, read_networks
 
 SPACE_FILE = "search_space.yaml"
 MAY_CHANGE = ("budget.trials", "budget.hours", "budget.gpu_hours", "resources.max_concurrent_trials", "dataset.path")

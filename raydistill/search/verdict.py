@@ -6,19 +6,19 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from scipy import stats
-
-from raydistill.core.lossless import gap_interval
+from raydistill.core.lossless import GapInterval, gap_interval, normal_quantile
 from raydistill.search.ladder import Rung, ladder
 from raydistill.search.law import LawModel
-from raydistill.spaces.sections import GoalConfig
+from raydistill.spaces.sections import EvaluationConfig, GoalConfig
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.units import points
+from raydistill.storage.baseline import Baseline
 from raydistill.storage.record import Finding, GapBounds, SearchResult, State, TrialRecord, unpack_bits
-from raydistill.trial.baseline import Baseline
-from raydistill.trial.confirm import Confirmation
+
+if TYPE_CHECKING:
+    from raydistill.trial.confirm import Confirmation
 
 Verdict = Literal["lossless", "not_reached", "inconclusive"]
 FLOOR_CONFIDENCE = 0.9
@@ -163,10 +163,16 @@ def largest_lossy(finished: Sequence[TrialRecord], baseline: Baseline, goal: Goa
         # One network shows no variation between networks, so there is no confidence bound.
         if len(here) < goal.lossy_trials or len(best.select_correct) < 2:
             continue
-        correct = unpack_bits(best.select_correct, baseline.select_images)
-        if gap_interval(baseline.select_correct, correct, goal.confidence).lower > goal.margin_fraction:
+        if select_interval(best, baseline).lower > goal.margin_fraction:
             return Lossy(ipc, len(here))
     return None
+
+
+def select_interval(record: TrialRecord, baseline: Baseline) -> GapInterval:
+    """The gap of a finished trial of two networks or more on the select images, with the bounds that its looks leave."""
+    evaluation = EvaluationConfig.model_validate(record.config["evaluation"])
+    correct = unpack_bits(record.select_correct, baseline.select_images)
+    return gap_interval(baseline.select_correct, correct, evaluation.look_confidence(record.config["goal"]["confidence"]))
 
 
 def not_admissible(baseline: Baseline, goal: GoalConfig) -> str:
@@ -193,7 +199,7 @@ def fitted_floor(law: LawModel) -> Floor:
     than too early.
     """
     mean, deviation = law.floor()
-    half = float(stats.norm.ppf((1 + FLOOR_CONFIDENCE) / 2)) * deviation
+    half = normal_quantile((1 + FLOOR_CONFIDENCE) / 2) * deviation
     return Floor(mean, mean - half, mean + half, FLOOR_CONFIDENCE)
 
 
@@ -244,7 +250,7 @@ def what_would_decide(confirmation: Confirmation, baseline: Baseline, margin: fl
     networks = len(synthetic)
     # The half-width's square is the sum of a part from the networks and a part from the images.
     by_networks = statistics.variance(synthetic) / networks + float(full.var(ddof=1)) / len(full)
-    difference = stats.norm.ppf(interval.confidence) ** 2 * by_networks
+    difference = normal_quantile(interval.confidence) ** 2 * by_networks
     by_images = max(0.0, (interval.upper - interval.gap) ** 2 - difference)
     if by_images < room**2:
         needed = math.ceil(networks * difference / (room**2 - by_images))

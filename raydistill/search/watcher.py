@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import Baseline
 from raydistill.storage.record import Reading, TrialRecord
-from raydistill.trial.baseline import Baseline
 
 
 class Watcher(Protocol):

@@ -7,9 +7,9 @@ by the next. Copies work on every store, where links would not. A search that is
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal
 
-from raydistill.core.synthetic import sha256
 from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config
 from raydistill.storage.record import SearchResult
@@ -51,7 +51,9 @@ def name_winner(study: Store, result: SearchResult) -> None:
             f"{study.path(folder, SET_FILE)} is missing, and the search found it the winner; restore it, or delete "
             f"{study.path(folder, 'record.json')} and run the search again, which distils the set anew"
         )
-    winner = Winner(trial_id=result.winner_trial_id, ipc=result.smallest_lossless_ipc, images_sha256=sha256(data))
+    winner = Winner(
+        trial_id=result.winner_trial_id, ipc=result.smallest_lossless_ipc, images_sha256=hashlib.sha256(data).hexdigest()
+    )
     text = winner.model_dump_json(indent=2) + "\n"
     if study.read_or_none(WINNER_FILE) not in (None, text.encode()):
         study.delete(WINNER_FILE)

@@ -23,8 +23,9 @@ from torch import Tensor
 from raydistill.catalogue import load_space
 from raydistill.core.synthetic import Manifest, SyntheticSet, hard_labels
 from raydistill.data import zca
+from raydistill.data.datasets import load_raw
 from raydistill.data.preprocess import Preprocess, Standardise, Whiten
-from raydistill.data.splits import Splits, load_raw, load_splits
+from raydistill.data.splits import Splits, load_splits
 from raydistill.errors import InputError
 from raydistill.sets.exporting import from_npz
 from raydistill.sets.weights_only import REFUSED

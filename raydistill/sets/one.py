@@ -16,7 +16,7 @@ from raydistill.core.contract import NoCheckpoint, Report
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.networks import build_network
 from raydistill.core.picture import grid_png
-from raydistill.core.process import prepare_process
+from raydistill.core.process import device_at_hand, prepare_process
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode
 from raydistill.data.splits import LabelledImages, Splits, load_splits, open_test, splits_of
@@ -227,10 +227,11 @@ def accuracies(
 ) -> list[float]:
     """One accuracy fraction per new network, seeded for a purpose; None uses the number and the recipe of the config."""
     # A set that was made on a GPU can also be evaluated on a CPU, and the other way round.
-    device = prepare_process(config.model_copy(update={"device": "cuda" if torch.cuda.is_available() else "cpu"}))
+    device = prepare_process(config.model_copy(update={"device": device_at_hand()}))
     seeds = network_seeds(purpose, splits.sha256, networks or config.evaluation.networks)
     chosen = RECIPES[recipe or config.evaluation.recipe]
-    correct = evaluate_set(synthetic.to(device), splits, part, config.network, chosen, seeds, device)
+    at_once = config.evaluation.networks_at_once
+    correct = evaluate_set(synthetic.to(device), splits, part, config.network, chosen, seeds, device, at_once=at_once)
     return [float(row.mean()) for row in correct]
 
 

@@ -20,7 +20,7 @@ from raydistill.core.batch_augment import MAKERS, batch_augmentation
 from raydistill.core.ddranking import augmentation_robust_score, label_robust_score
 from raydistill.core.evaluate import network_seeds, train_fresh, with_learned_rate
 from raydistill.core.networks import Network
-from raydistill.core.process import set_up_process
+from raydistill.core.process import device_at_hand, set_up_process
 from raydistill.core.recipes import RECIPES, Recipe
 from raydistill.core.selection import ClassBatches
 from raydistill.core.synthetic import SyntheticSet, hard_labels
@@ -250,7 +250,7 @@ def _subject(
     names = architectures or (_that_fit(config, splits) if takes_all else [config.network.name])
     chosen = parse_networks(names, config.network, splits.shape)
     part = part_to_read(path, config, splits, on)
-    device = set_up_process(config.cpus_per_trial, "cuda" if torch.cuda.is_available() else "cpu")
+    device = set_up_process(config.cpus_per_trial, device_at_hand())
     subject = _Subject(synthetic=synthetic.to(device), config=config, splits=splits, part=part, device=device)
     return subject, chosen
 

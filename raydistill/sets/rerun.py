@@ -62,12 +62,14 @@ class EarlierTrial:
         if record is None or record.final is None or not self.folder.exists("images.safetensors"):
             return None
         stored = read_set_file(self.folder.root)[0]
+        recorded = record.final.accuracy_fractions
         return Rerun(
             is_same_set=torch.equal(stored.images, again.images.cpu())
             and torch.equal(stored.labels, again.labels.cpu())
             and stored.learned_lr == again.learned_lr,
-            recorded_accuracy_fractions=record.final.accuracy_fractions,
-            is_same_reading=tuple(accuracy_fractions) == record.final.accuracy_fractions,
+            recorded_accuracy_fractions=recorded,
+            # A trial with `least_networks` may have ended before its last network.
+            is_same_reading=tuple(accuracy_fractions[: len(recorded)]) == recorded,
             then_by=f"{_code(record.commit, record.code_sha256)}, torch {record.versions.get('torch')}",
             then_device=record.device,
             now_by=f"{_code(commit(), code_sha256())}, torch {versions().get('torch')}",

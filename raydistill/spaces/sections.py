@@ -13,7 +13,15 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 
 class Config(BaseModel):
@@ -24,7 +32,7 @@ class Config(BaseModel):
 
 class DatasetConfig(Config):
     name: str
-    """Name of the data set: a key of `raydistill.data.splits.DATASETS`, or image_folder (see `ImageFolderConfig`)."""
+    """Name of the data set: a key of `raydistill.data.datasets.DATASETS`, or image_folder (see `ImageFolderConfig`)."""
     split_seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of the stratified split into train, select and confirm (and test, if the data set publishes no test split)."""
     preprocess: Literal["standardise", "zca"] = "standardise"
@@ -70,11 +78,44 @@ class EvaluationConfig(Config):
     recipe: str = "default"
     """Name of the training recipe, a key of `raydistill.core.recipes.RECIPES`; the same for synthetic and full data."""
     networks: int = Field(default=3, ge=1)
-    """Networks, newly initialised, that are trained on a synthetic set each time its accuracy is measured."""
+    """Networks, newly initialised, that are trained on a synthetic set when its distillation ends."""
+    least_networks: int | None = Field(default=None, ge=2)
+    """A trial ends after this many networks, or more, as soon as its gap is clear of the margin on either side; null trains all
+    `networks`. The bounds allow for the number of looks; see `look_confidence`."""
+    networks_at_once: int = Field(default=1, ge=1)
+    """Networks that train together in one process, which a GPU does faster; memory grows with it. One by one on a CPU."""
     baseline_networks: int = Field(default=10, ge=2)
     """Networks trained on the full train split: each with the recipe's steps, and again with twice as many."""
     confirm_networks: int = Field(default=10, ge=2)
     """Networks with new seeds, trained on a candidate's set and evaluated on the confirm images."""
+
+    @model_validator(mode="after")
+    def _least_at_most_all(self) -> EvaluationConfig:
+        if self.least_networks is not None and self.least_networks > self.networks:
+            raise ValueError(
+                f"least_networks is {self.least_networks}, and networks {self.networks}: write at most as many, or leave it out"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_defaults_of_later_versions(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # So that the trials of older versions keep their ids.
+        fields: dict[str, Any] = handler(self)
+        if self.least_networks is None:
+            fields.pop("least_networks", None)
+        if self.networks_at_once == 1:
+            fields.pop("networks_at_once", None)
+        return fields
+
+    def look_confidence(self, confidence: float) -> float:
+        """One-sided confidence of each look at a trial's gap, so that all looks together hold with `confidence`.
+
+        A trial looks after each network from `least_networks` on, and each look has an equal part of the error probability
+        (Bonferroni). So a bound at the look where the trial ends errs with at most the whole of it, whatever made it end there.
+        Without `least_networks` there is one look.
+        """
+        looks = 1 if self.least_networks is None else self.networks - self.least_networks + 1
+        return 1 - (1 - confidence) / looks
 
 
 SHARES: Mapping[str, float] = {"distilled": 0.5, "control": 0.25, "lossy": 0.25}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import importlib.metadata
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +20,7 @@ from pydantic import ConfigDict, Field
 from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig, read_trial_config
+from raydistill.spaces.units import points
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored
 
@@ -139,6 +142,13 @@ class TrialRecord(Config):
         """Gap of the finished set; None unless finished."""
         return self.final.gap if self.final else None
 
+    def __repr__(self) -> str:
+        """The trial in a line; `model_dump` has everything."""
+        gap = "" if self.gap is None else f", gap {points(self.gap)}"
+        return f"TrialRecord({self.trial_id}: {self.arm} at IPC {self.ipc}, {self.state.replace('_', ' ')}{gap})"
+
+    __str__ = __repr__
+
 
 class GapBounds(Config):
     """A gap with its one-sided bounds, as fractions: the result of `lossless.gap_interval` in a file."""
@@ -207,6 +217,12 @@ class Finding(Config):
     """With at least this probability nothing in the finding is wrong: neither of the two sets is lossy, and, if the claim is
     needed, no control is lossless there."""
 
+    def __repr__(self) -> str:
+        """The sentence; `model_dump` has everything."""
+        return f"Finding({self.claim}: {self.sentence})"
+
+    __str__ = __repr__
+
 
 class SearchResult(Config):
     """The result of a search: `result.json`. The verdict is about the confirm images, never about the test split."""
@@ -257,6 +273,20 @@ class SearchResult(Config):
     """Bytes of the train split divided by the bytes of the winner's set."""
     seconds: float
     """Seconds of distilling and evaluating, over all trials."""
+
+    @property
+    def in_short(self) -> str:
+        """The verdict in a few words."""
+        verdict = self.verdict.replace("_", " ")
+        if self.smallest_lossless_ipc is not None:
+            return f"{verdict} at IPC {self.smallest_lossless_ipc} ({self.method})"
+        return verdict if self.largest_ipc_tried is None else f"{verdict} up to IPC {self.largest_ipc_tried}"
+
+    def __repr__(self) -> str:
+        """The result in a line; `model_dump` has everything."""
+        return f"SearchResult({self.study}: {self.in_short}; {sum(self.trials.values())} trials)"
+
+    __str__ = __repr__
 
 
 def pack_bits(correct: NDArray[np.bool_]) -> tuple[str, ...]:
@@ -320,25 +350,40 @@ def read_trials(study: Store, methods: Mapping[str, type[Config]]) -> list[tuple
     Raises:
         StoreError: a trial's config or record is damaged.
     """
-    trials = []
-    for trial_id in study.at("trials").folders("."):
-        name = f"trials/{trial_id}/config.json"
-        data = study.read_or_none(name)
-        if data is None:
-            continue
-        try:
-            config = read_trial_config(data, methods)
-        except ValueError as error:
-            raise StoreError(
-                f"{study.path(name)} is damaged ({error}); delete the trial's folder to run the trial again"
-            ) from error
-        if config.trial_id != trial_id:
-            raise StoreError(
-                f"{study.path(name)} was changed after it was written: its hash is {config.trial_id}; delete the trial's folder "
-                "to run the trial again"
-            )
-        trials.append((config, read_record(study, trial_id)))
+    with _without_a_search_for_cycles():
+        configs = {trial_id: _read_config(study, trial_id, methods) for trial_id in study.at("trials").folders(".")}
+        trials = [(config, read_record(study, trial_id)) for trial_id, config in configs.items() if config is not None]
     return sorted(trials, key=lambda pair: pair[0].ask_number)
+
+
+def _read_config(study: Store, trial_id: str, methods: Mapping[str, type[Config]]) -> TrialConfig[Any] | None:
+    """The config in a trial's folder; None if it has none."""
+    name = f"trials/{trial_id}/config.json"
+    data = study.read_or_none(name)
+    if data is None:
+        return None
+    try:
+        config = read_trial_config(data, methods)
+    except ValueError as error:
+        raise StoreError(f"{study.path(name)} is damaged ({error}); delete the trial's folder to run the trial again") from error
+    if config.trial_id != trial_id:
+        raise StoreError(
+            f"{study.path(name)} was changed after it was written: its hash is {config.trial_id}; delete the trial's folder to "
+            "run the trial again"
+        )
+    return config
+
+
+@contextmanager
+def _without_a_search_for_cycles() -> Iterator[None]:
+    """Ten thousand records are a million objects without a cycle; looking for one takes a third of the time of reading them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @functools.cache

@@ -18,11 +18,11 @@ from raydistill.data.splits import splits_of
 from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import read_baseline
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import pack_bits, read_record, unpack_bits
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_needed
-from raydistill.trial.baseline import read_baseline
 
 
 class ConfirmReading(Config):

@@ -21,11 +21,11 @@ from raydistill.errors import StoreError
 from raydistill.experts.files import open_experts
 from raydistill.spaces.sections import Config, derive_seed
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import read_baseline
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import code_sha256, pack_bits, unpack_bits
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_needed
-from raydistill.trial.baseline import read_baseline
 from raydistill.trial.distillation import distil, manifest_of
 
 

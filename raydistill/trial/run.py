@@ -1,7 +1,8 @@
 """Runs one trial: distils a synthetic set, evaluates it on the select images, and writes a record. Knows neither Ray nor Optuna.
 
 Each evaluation is a `Reading`: networks are trained on the current set, and their accuracy is measured. A trial makes a reading
-at the start and half-way with one network, and at the end with `evaluation.networks` networks. The first reading is that of the
+at the start and half-way with one network, and at the end with `evaluation.networks` networks, or fewer where
+`evaluation.least_networks` are enough to see on which side of the margin the gap is. The first reading is that of the
 initial set. A straight line through the first two readings predicts the final gap; if it is above twice the margin, the trial is
 stopped half-way (`lossless.is_hopeless`). One network is enough, because the factor of two allows for its noise. A set that has
 become worse than its start by more than the margin is stopped too (`lossless.is_worse_than_start`). The trial itself decides
@@ -27,7 +28,7 @@ from torch import Tensor
 
 from raydistill.core.cost import Stopwatch, forward_macs, peak_memory_bytes, reset_peak_memory
 from raydistill.core.evaluate import evaluate_set, network_seeds
-from raydistill.core.lossless import is_hopeless, is_worse_than_start
+from raydistill.core.lossless import gap_interval, is_clear, is_hopeless, is_worse_than_start
 from raydistill.core.picture import grid_png
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
@@ -37,6 +38,7 @@ from raydistill.errors import DivergedError, StoreError
 from raydistill.experts.files import StoredExperts, open_experts
 from raydistill.spaces.trial import TrialConfig
 from raydistill.spaces.units import points
+from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.checkout import commit
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import (
@@ -55,7 +57,6 @@ from raydistill.storage.record import (
     write_record,
 )
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import Baseline, read_baseline
 from raydistill.trial.distillation import CHECKPOINT_SECONDS, StoredCheckpoint, distil, manifest_of
 
 Report = Callable[[Reading], None]
@@ -246,7 +247,17 @@ class _Run:
         with self.watch.measure("evaluate"):
             seeds = network_seeds("trial", self.splits.sha256, networks)
             network, select = self.config.network, self.splits.select
-            correct = evaluate_set(synthetic, self.splits, select, network, self.recipe, seeds, self.device)
+            correct = evaluate_set(
+                synthetic,
+                self.splits,
+                select,
+                network,
+                self.recipe,
+                seeds,
+                self.device,
+                at_once=self.config.evaluation.networks_at_once,
+                is_enough=self._is_enough,
+            )
         accuracies = correct.mean(axis=1)
         reading = Reading(
             step=step,
@@ -259,6 +270,14 @@ class _Run:
         self._write_progress()
         self.report(reading)
         return correct
+
+    def _is_enough(self, correct: NDArray[np.bool_]) -> bool:
+        """Whether these networks show on which side of the margin the gap is; see `EvaluationConfig.least_networks`."""
+        evaluation, goal = self.config.evaluation, self.config.goal
+        if evaluation.least_networks is None or len(correct) < evaluation.least_networks:
+            return False
+        interval = gap_interval(self.baseline.select_correct, correct, evaluation.look_confidence(goal.confidence))
+        return is_clear(interval, goal.margin_fraction)
 
     def _write_progress(self) -> None:
         """Write the trial's progress, for a process that continues it and for `raydistill status`."""

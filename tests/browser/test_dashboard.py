@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,16 +20,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-"""A browser that asks nobody for anything but the dashboard; without a sandbox, which root has not."""
 SEARCH = [
     "network.width=4",
     "evaluation={recipe: plain, networks: 2, baseline_networks: 2, confirm_networks: 2}",
@@ -48,17 +37,6 @@ class Dashboard:
 
     url: str
     token: str
-
-
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    """The path of Debian's browser."""
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.fail(
-            "there is no chromium on the PATH, and no other browser will do: apt-get install chromium, then run this again"
-        )
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -100,12 +78,12 @@ def line_with(process: subprocess.Popen[str], pattern: str) -> str:
 
 
 @pytest.fixture
-def page(chromium: str) -> Iterator[Page]:
+def page(chromium: str, quiet: list[str]) -> Iterator[Page]:
     """A fresh browser, which knows no token."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=QUIET)
+        browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=quiet)
         opened = browser.new_page(viewport={"width": 1500, "height": 700})
         opened.set_default_timeout(300_000)  # milliseconds; Playwright's own 30 seconds are not enough on a busy machine
         yield opened

@@ -20,7 +20,7 @@ from raydistill.core.paired_gap import paired_gap
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.errors import CertifyError, DivergedError
 from raydistill.methods import METHODS
-from raydistill.methods.datadam import DataDAMConfig
+from raydistill.methods.configs.datadam import DataDAMConfig
 from raydistill.search.local import LocalExecutor
 from raydistill.storage.record import pack_bits
 from raydistill.storage.store import Store

@@ -131,8 +131,9 @@ def test_search_hands_its_options_over_and_prints_the_end(by_hand: HandMade, mon
         "accept_code_change": True,
     }
     assert "Smallest lossless IPC          10 (trial 0123456789ab" in result.stdout
-    assert result.stdout.splitlines()[-4:-2] == [
+    assert result.stdout.splitlines()[-5:-2] == [
         "Next:",
+        f"  raydistill report {by_hand.study.root}",
         f"  raydistill certify {by_hand.study.root} --data-root /data --local --address auto",
     ]
     assert by_hand.study.exists("tables/trials.csv")

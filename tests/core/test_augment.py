@@ -10,14 +10,16 @@ import torch
 from torch import Tensor
 
 from raydistill.core.augment import (
-    OPERATIONS,
     Draw,
     augment,
     augment_each,
+    augment_images,
     draw_one_operation,
     draw_per_group,
-    parse_operations,
+    place,
+    place_steps,
 )
+from raydistill.core.choices import OPERATIONS, parse_operations
 
 ALL = parse_operations("dsa", mirror_keeps_class=True)
 
@@ -106,6 +108,27 @@ def test_mixed_operations_keep_the_order_of_the_groups() -> None:
     for g, name in enumerate(operations):
         alone = augment(images[g : g + 1], Draw(operations=(name,), numbers=draw.numbers[g : g + 1]))
         torch.testing.assert_close(together[g : g + 1], alone)
+
+
+@pytest.mark.parametrize("groups", [slice(0, 12), slice(0, 5), slice(5, 6), slice(7, 12)])
+def test_a_draw_that_was_placed_before_augments_as_it_does_otherwise(groups: slice) -> None:
+    images = pictures(12, 2, 3, 8, 8)
+    draw = draw_per_group(ALL, 12, generator())
+    placed = place(draw, images)
+    assert placed.placed is not None
+    assert set(placed.placed) == {"color", "cutout", "geometric"}
+    assert torch.equal(augment(images[groups], placed.part(groups)), augment(images[groups], draw.part(groups)))
+
+
+def test_several_steps_are_placed_in_their_order() -> None:
+    images = pictures(6, 1, 8, 8)
+    draws = [draw_one_operation(("crop",), 2, generator(1)), None, draw_one_operation(("color",), 3, generator(2))]
+    chosen = [torch.tensor([0, 1]), torch.tensor([5]), torch.tensor([2, 3, 4])]
+    for (own, draw), indices, given in zip(
+        place_steps(list(zip(chosen, draws, strict=True)), images), chosen, draws, strict=True
+    ):
+        assert torch.equal(own, indices)
+        assert torch.equal(augment_images(images[own], draw), augment_images(images[indices], given))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

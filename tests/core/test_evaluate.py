@@ -104,3 +104,25 @@ def test_purposes_and_data_have_seeds_of_their_own() -> None:
     """Confirming a winner with the networks that chose it would prove nothing."""
     seeds = [*network_seeds("trial", "a", 10), *network_seeds("confirm", "a", 10), *network_seeds("trial", "b", 10)]
     assert len(set(seeds)) == 30
+
+
+def test_networks_that_train_together_answer_as_alone(splits: Splits, real_set: SyntheticSet) -> None:
+    """Rounding may turn an answer near the border; 20 steps leave few images there."""
+    alone, together = (
+        evaluate_set(real_set, splits, splits.select, NETWORK, RECIPE, [1, 2, 3], CPU, at_once=count) for count in (1, 2)
+    )
+    assert together.shape == alone.shape
+    assert (together != alone).mean() < 0.01
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 4])
+def test_an_evaluation_ends_after_the_first_network_that_is_enough(splits: Splits, real_set: SyntheticSet, at_once: int) -> None:
+    asked: list[int] = []
+
+    def is_enough(correct: np.ndarray) -> bool:
+        asked.append(len(correct))
+        return len(correct) == 3
+
+    arguments = (real_set, splits, splits.select, NETWORK, replace(RECIPE, steps=2), [1, 2, 3, 4, 5], CPU)
+    assert len(evaluate_set(*arguments, at_once=at_once, is_enough=is_enough)) == 3
+    assert asked == [1, 2, 3]

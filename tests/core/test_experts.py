@@ -9,17 +9,8 @@ import pytest
 import torch
 
 from raydistill.core.contract import TrainPart
-from raydistill.core.experts import (
-    Curriculum,
-    ExpertSettings,
-    difficulty,
-    easy_to_hard,
-    el2n,
-    gsam_direction,
-    gsam_shift,
-    images_seen,
-    train_expert,
-)
+from raydistill.core.expert_fields import Curriculum, ExpertSettings
+from raydistill.core.experts import difficulty, easy_to_hard, el2n, gsam_direction, gsam_shift, images_seen, train_expert
 from raydistill.data.splits import load_splits
 from raydistill.errors import DivergedError
 from raydistill.spaces.network import ConvNetConfig

@@ -9,18 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from raydistill.core import matching
-from raydistill.core.augment import OPERATIONS
+from raydistill.core.choices import OPERATIONS
 from raydistill.core.layers import Features
-from raydistill.core.matching import (
-    augment_classes,
-    larger_than_a_class,
-    real_means,
-    restore,
-    siamese_draw,
-    state_of,
-    train_between,
-)
+from raydistill.core.matching import augment_classes, real_means, restore, siamese_draw, state_of, train_between
 from raydistill.core.networks import Network, build_network, initialise
+from raydistill.methods.configs.fields import larger_than_a_class
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import ConvNetConfig, MLPConfig
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.utils import save_image
 
 from raydistill.core.picture import LARGEST_WIDTH, grid_png
 
@@ -40,6 +41,14 @@ def test_images_run_from_left_to_right_and_then_down() -> None:
     images = torch.tensor([0.0, 0.2, 0.4, 0.6]).reshape(4, 1, 1, 1).expand(4, 1, 32, 32)
     grid = pixels(grid_png(images, columns=2))[:, :, 0]
     assert [int(grid[y, x]) for y in (18, 52) for x in (18, 52)] == [0, 51, 102, 153]
+
+
+@pytest.mark.parametrize(("count", "channels", "columns"), [(1, 1, 1), (1, 3, 4), (7, 1, 3), (6, 3, 6), (5, 3, 9)])
+def test_pixels_are_those_of_torchvision(count: int, channels: int, columns: int) -> None:
+    images = torch.rand((count, channels, 40, 33), generator=torch.Generator().manual_seed(count))
+    theirs = io.BytesIO()
+    save_image(images, theirs, format="png", nrow=columns, padding=2, pad_value=0.5)
+    assert (pixels(grid_png(images, columns)) == pixels(theirs.getvalue())).all()
 
 
 @pytest.mark.parametrize("shape", [(0, 1, 8, 8), (4, 2, 8, 8), (8, 8)])

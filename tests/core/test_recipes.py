@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from raydistill.core.augment import OPERATIONS, parse_operations
+from raydistill.core.choices import OPERATIONS, parse_operations
 from raydistill.core.recipes import ALL_SIX, EPOCH_RECIPES, RECIPES, EpochRecipe, Recipe
 
 
@@ -99,3 +99,18 @@ def test_a_drop_stays_at_its_place_when_the_steps_are_doubled() -> None:
 def test_half_of_the_steps_is_where_a_drop_is_by_default() -> None:
     recipe = replace(RECIPES["plain"].for_set(1), schedule="drop", lr=1.0, steps=4)
     assert [recipe.rate(step) for step in range(4)] == pytest.approx([1.0, 1.0, 0.1, 0.1])
+
+
+def test_a_triangle_rises_for_a_fifth_of_the_steps_and_falls_to_the_end() -> None:
+    """Ten steps: two rise, 1/2 and 2/2; then (10 - step) / 8, so 8/8 at step 2 and 1/8 at step 9."""
+    recipe = replace(RECIPES["plain"].for_set(1), schedule="triangle", lr=1.0, steps=10)
+    expected = [1 / 2, 1.0, *((10 - step) / 8 for step in range(2, 10))]
+    assert [recipe.rate(step) for step in range(10)] == pytest.approx(expected)
+
+
+def test_a_recipe_with_smoothing_and_a_triangle_says_so() -> None:
+    recipe = replace(RECIPES["plain"].for_set(1), schedule="triangle", label_smoothing=0.1)
+    assert str(recipe) == (
+        "plain: SGD, lr 0.05 (triangle), momentum 0.9, weight decay 0.0005, label smoothing 0.1, 500 steps of 64 images, "
+        "augmentation none"
+    )

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from raydistill.core.choices import Start
 from raydistill.core.contract import TrainPart
 from raydistill.core.recipes import RECIPES
-from raydistill.core.selection import ClassBatches, Start, herding, k_center, starting_images, trained_features
+from raydistill.core.selection import ClassBatches, herding, k_center, starting_images, trained_features
 from raydistill.data.splits import load_splits
 from raydistill.spaces.network import ConvNetConfig, MLPConfig
 from raydistill.spaces.sections import DatasetConfig

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from raydistill.core import train as train_module
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.recipes import RECIPES, Recipe
 from raydistill.core.selection import ClassBatches
-from raydistill.core.train import draw_batches, images_at_once, is_correct, train
+from raydistill.core.train import draw_batches, images_at_once, is_correct, train, train_together
 from raydistill.data.splits import load_splits
 from raydistill.spaces.network import ConvNetConfig, MLPConfig
 from raydistill.spaces.sections import DatasetConfig
@@ -264,3 +265,34 @@ def test_twenty_real_digits_per_class_teach_a_short_recipe() -> None:
     recipe = replace(RECIPES["plain"], steps=150)
     train(network, splits.train.images[chosen], splits.train.labels[chosen], recipe, generator(), mirror_keeps_class=False)
     assert float(is_correct(network, splits.select.images, splits.select.labels).float().mean()) > 0.85
+
+
+def test_label_smoothing_is_training_on_smoothed_targets() -> None:
+    """With 0.1 and 10 classes the target is 0.9 + 0.01 for the class and 0.01 for the others."""
+    _, hard = some_digits()
+    smoothed = (0.9 * functional.one_hot(hard, 10) + 0.01).log()
+    by_hand = trained(labels=smoothed)
+    torch.testing.assert_close(weights(trained(replace(SHORT, label_smoothing=0.1))), weights(by_hand), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("fields", [{"norm": "instance"}, {"norm": "batch"}])
+@pytest.mark.parametrize("changes", [{"augmentation": "dsa"}, {"label_smoothing": 0.1}, {"schedule": "drop", "steps": 4}])
+def test_networks_that_train_together_end_as_those_that_train_alone(fields: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Parameters and running statistics, up to rounding; 20 images in batches of 8, so that passes begin anew."""
+    recipe = replace(SHORT, **changes)
+    images, labels = some_digits()
+    alone, together = ([fresh(seed, **fields) for seed in (3, 4, 5)] for _ in range(2))
+    for seed, network in enumerate(alone):
+        train(network, images, labels, recipe, generator(seed), mirror_keeps_class=False)
+    train_together(together, images, labels, recipe, [generator(seed) for seed in range(3)], mirror_keeps_class=False)
+    for one, other in zip(alone, together, strict=True):
+        torch.testing.assert_close(other.state_dict(), one.state_dict(), rtol=1e-3, atol=1e-5)
+
+
+def test_networks_train_together_on_soft_labels() -> None:
+    images, _ = some_digits()
+    soft = torch.randn(20, 10, generator=generator(9))
+    alone, together = fresh(3), [fresh(3), fresh(4)]
+    train(alone, images, soft, SHORT, generator(0), mirror_keeps_class=False)
+    train_together(together, images, soft, SHORT, [generator(0), generator(1)], mirror_keeps_class=False)
+    torch.testing.assert_close(weights(together[0]), weights(alone), rtol=1e-3, atol=1e-5)

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from raydistill.core.augment import draw_one_operation, parse_operations
+from raydistill.core.augment import draw_one_operation
+from raydistill.core.choices import parse_operations
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.unroll import (
     Batch,

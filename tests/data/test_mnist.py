@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torchvision import datasets
 
 from raydistill.data import mnist
 from raydistill.data.mnist import MD5, load_mnist
@@ -114,7 +115,7 @@ def test_a_download_that_fails_names_files_folder_and_cause(tmp_path: Path, monk
         raise RuntimeError("Error downloading train-images-idx3-ubyte.gz")
 
     monkeypatch.delenv("RAYDISTILL_OFFLINE", raising=False)
-    monkeypatch.setattr(mnist, "MNIST", unreachable)
+    monkeypatch.setattr(datasets, "MNIST", unreachable)
     with pytest.raises(
         DataError, match=r"put train-images.* into .*MNIST/raw.*; the download failed: Error downloading train-images"
     ):
@@ -126,7 +127,7 @@ def test_files_that_are_there_are_not_downloaded(raw: Path, monkeypatch: pytest.
         raise AssertionError("downloaded")
 
     monkeypatch.delenv("RAYDISTILL_OFFLINE")
-    monkeypatch.setattr(mnist, "MNIST", never)
+    monkeypatch.setattr(datasets, "MNIST", never)
     load_mnist(raw.parents[1])
 
 
@@ -140,7 +141,7 @@ def test_missing_files_are_downloaded_to_the_folder(raw: Path, monkeypatch: pyte
         (raw / TRAIN_LABELS).write_bytes(whole)
 
     monkeypatch.delenv("RAYDISTILL_OFFLINE")
-    monkeypatch.setattr(mnist, "MNIST", fetch)
+    monkeypatch.setattr(datasets, "MNIST", fetch)
     load_mnist(raw.parents[1])
     assert asked == [str(raw.parents[1])]
 
@@ -174,7 +175,12 @@ def test_fashion_mnist_has_files_and_checksums_of_its_own(tmp_path: Path, monkey
     monkeypatch.setenv("RAYDISTILL_OFFLINE", "1")
     with pytest.raises(DataError, match=r"FashionMNIST files are missing: put train-images-idx3-ubyte.gz, .*FashionMNIST/raw"):
         mnist.load_fashion_mnist(tmp_path)
-    assert mnist.FASHION_MD5["train-images-idx3-ubyte.gz"] == "8d4fb7e6c68d591d4c3dfef9ec88bf0d"
+    assert not set(mnist.FASHION_MD5) & set(MD5)
+
+
+def test_checksums_and_classes_of_fashion_mnist_are_torchvisions() -> None:
+    assert list(mnist.FASHION_MD5.items()) == datasets.FashionMNIST.resources
+    assert list(mnist.GARMENTS) == datasets.FashionMNIST.classes
 
 
 @needs_mnist

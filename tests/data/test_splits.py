@@ -14,17 +14,10 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from raydistill.data import splits as data
+from raydistill.data.datasets import DATASETS
+from raydistill.data.digits import load_raw_digits
 from raydistill.data.raw import RawDataset, RawPart
-from raydistill.data.splits import (
-    DATASETS,
-    LabelledImages,
-    Splits,
-    count_test_images,
-    data_facts,
-    load_raw_digits,
-    load_splits,
-    open_test,
-)
+from raydistill.data.splits import LabelledImages, Splits, count_test_images, data_facts, load_splits, open_test
 from raydistill.errors import DataError, StoreError
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.sections import DatasetConfig

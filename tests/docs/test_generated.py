@@ -26,8 +26,8 @@ CLASSES = sorted(
         for words in (found.group(2).split() for found in generate.BLOCK.finditer(path.read_text(encoding="utf-8")))
         if words[0] in ("keys", "fields")
     }
-    | {(f"raydistill/methods/{stem}.py", config) for stem, config, _ in generate.registered_methods().values()}
-    | {("raydistill/methods/trajectory.py", "TrajectoryConfig")}
+    | {(f"raydistill/methods/configs/{stem}.py", config) for stem, config, _ in generate.registered_methods().values()}
+    | {("raydistill/methods/configs/trajectory.py", "TrajectoryConfig")}
 )
 
 

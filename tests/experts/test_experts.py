@@ -23,7 +23,7 @@ from raydistill.experts.build import check_disk
 from raydistill.experts.files import StoredExperts, missing, open_experts
 from raydistill.experts.need import ExpertNeed, need_of, needs_of
 from raydistill.experts.sets import list_sets, prune_sets
-from raydistill.methods.soft_coreset import RandomSoftConfig, of_the_same_experts
+from raydistill.methods.configs.soft_coreset import RandomSoftConfig, of_the_same_experts
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
 from raydistill.search.watcher import SilentWatcher

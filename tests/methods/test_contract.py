@@ -15,7 +15,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from raydistill.core.contract import TrainPart
-from raydistill.core.experts import ExpertFields
+from raydistill.core.expert_fields import ExpertFields
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.data.splits import DatasetConfig, load_splits

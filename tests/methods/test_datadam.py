@@ -17,7 +17,8 @@ from raydistill.core.layers import Features
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.errors import DivergedError
 from raydistill.methods import datadam
-from raydistill.methods.datadam import DataDAMConfig, attention_map, class_means, matching_loss
+from raydistill.methods.configs.datadam import DataDAMConfig
+from raydistill.methods.datadam import attention_map, class_means, matching_loss
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import ConvNetConfig, MLPConfig
 

@@ -14,7 +14,8 @@ from raydistill.core.networks import build_network, initialise
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.errors import DivergedError
 from raydistill.methods import dc
-from raydistill.methods.dc import DCConfig, gradient_distance, matching_gradient, weight_gradients
+from raydistill.methods.configs.dc import DCConfig
+from raydistill.methods.dc import gradient_distance, matching_gradient, weight_gradients
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import ConvNetConfig, MLPConfig, NetworkConfig, ResNet18Config
 

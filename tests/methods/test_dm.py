@@ -11,7 +11,8 @@ from three_classes import NETWORK, ON_ANY_CPU, distil_noted
 from raydistill.core.layers import Features
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.errors import DivergedError
-from raydistill.methods.dm import DMConfig, embedding_loss, mean_embeddings
+from raydistill.methods.configs.dm import DMConfig
+from raydistill.methods.dm import embedding_loss, mean_embeddings
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import ConvNetConfig, MLPConfig, NetworkConfig
 

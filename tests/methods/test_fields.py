@@ -3,9 +3,9 @@
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from raydistill.core.experts import ExpertFields
+from raydistill.core.expert_fields import ExpertFields
 from raydistill.methods import METHODS
-from raydistill.methods.fields import Count, CountOrNone, LearningRate, LearningRateOrOff, Momentum, Weight
+from raydistill.methods.configs.fields import Count, CountOrNone, LearningRate, LearningRateOrOff, Momentum, Weight
 
 OF_EXPERTS = {"init", "augmentation"}
 """Methods that read experts have these as their experts allow them."""

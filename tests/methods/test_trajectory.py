@@ -10,14 +10,17 @@ import torch
 from torch import Tensor
 
 from raydistill.core.contract import NoCheckpoint, TrainPart
-from raydistill.core.experts import Experts, ExpertSettings, train_expert
+from raydistill.core.expert_fields import ExpertSettings
+from raydistill.core.experts import Experts, train_expert
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.data.splits import load_splits
 from raydistill.errors import DivergedError
 from raydistill.methods import METHODS
-from raydistill.methods.datm import DATMConfig
-from raydistill.methods.pad import PADConfig, parameters_kept
-from raydistill.methods.trajectory import TrajectoryConfig, distance, window_end
+from raydistill.methods.configs.datm import DATMConfig
+from raydistill.methods.configs.pad import PADConfig
+from raydistill.methods.configs.trajectory import TrajectoryConfig
+from raydistill.methods.pad import parameters_kept
+from raydistill.methods.trajectory import distance, window_end
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import ConvNetConfig, ResNet18Config
 from raydistill.spaces.sections import Config, DatasetConfig

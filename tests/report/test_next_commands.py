@@ -29,11 +29,12 @@ def test_options_become_words_that_a_shell_reads() -> None:
     assert line == "raydistill search 'my space.yaml' --local --trials 5 --set a=1 --set 'b={low: 1}'"
 
 
-def test_a_winner_is_certified_evaluated_and_exported_next(by_hand: HandMade) -> None:
+def test_a_winner_is_looked_at_certified_evaluated_and_exported_next(by_hand: HandMade) -> None:
     root = by_hand.study.root
     where = {"data_root": "/my data", "local": True, "address": None}
     lines = after_search(by_hand.study, by_hand.result(), "x.yaml", where, {})
     assert lines == [
+        f"raydistill report {root}",
         f"raydistill certify {root} --data-root '/my data' --local",
         f"raydistill evaluate {root}/winner --data-root '/my data'",
         f"raydistill export {root}/winner --out by-hand-ipc10 --data-root '/my data'",
@@ -51,6 +52,7 @@ def test_a_search_without_a_winner_goes_on_with_twice_the_trials(by_hand: HandMa
     store = by_hand.study.parent.root
     assert lines == [
         f"raydistill search x.yaml --store {store} --trials 6 --set seed=1",
+        f"raydistill report {by_hand.study.root}",
         f"raydistill tables {by_hand.study.root}",
     ]
     assert all(parses(line) for line in lines)
@@ -58,7 +60,10 @@ def test_a_search_without_a_winner_goes_on_with_twice_the_trials(by_hand: HandMa
 
 def test_a_baseline_that_is_not_admissible_needs_another_space_and_not_more_trials(by_hand: HandMade) -> None:
     result = by_hand.result(**NO_WINNER, baseline_admissible=False)
-    assert after_search(by_hand.study, result, "x.yaml", PLAIN, {}) == [f"raydistill tables {by_hand.study.root}"]
+    assert after_search(by_hand.study, result, "x.yaml", PLAIN, {}) == [
+        f"raydistill report {by_hand.study.root}",
+        f"raydistill tables {by_hand.study.root}",
+    ]
 
 
 @pytest.mark.parametrize(

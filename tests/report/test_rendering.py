@@ -73,6 +73,21 @@ def test_latex_escapes_and_keeps_units(by_hand: HandMade) -> None:
     assert text.rstrip().endswith("\\end{tabular}")
 
 
+AWKWARD = [r"a\ b\c", "~ x~y", "^ 2^", "50 % & $3 #1 a_b {c}", "a|b", "  blank  ", "12e4567890ab", ""]
+"""What Markdown and LaTeX read as something else, or pad."""
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+@pytest.mark.parametrize("name", ["a", "a longer_name & 100 %"])
+def test_tables_for_people_are_as_pandas_writes_them(name: str, rows: int) -> None:
+    for first in AWKWARD:
+        cells = [first, *AWKWARD][:rows]
+        frame = pd.DataFrame({name: pd.Series(cells, dtype=object), "b": pd.Series(cells[::-1], dtype=object)})
+        escaped = frame.map(lambda cell: cell.replace("|", "\\|"))
+        assert render(frame, "md") == f"{escaped.to_markdown(index=False, disable_numparse=True)}\n"
+        assert render(frame, "tex") == frame.to_latex(index=False, escape=True)
+
+
 def test_another_format_is_refused() -> None:
     with pytest.raises(ValueError, match="table format 'html'; allowed: md, csv, tex: give one of these"):
         render(pd.DataFrame({"ipc": [1]}), "html")

@@ -6,11 +6,10 @@ import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from hand_made import HandMade
+from hand_made import STORED, HandMade
 from typer.testing import CliRunner
 
 import raydistill
@@ -21,25 +20,11 @@ from raydistill.storage.lock import study_lock
 from raydistill.storage.record import Progress, Reading
 from raydistill.storage.store import Store
 
-DOCUMENT: dict[str, Any] = {
-    "study": "by-hand",
-    "seed": 0,
-    "dataset": {"name": "digits"},
-    "network": {"name": "convnet"},
-    "ipc": 10,
-    "resources": {},
-    "method": {"name": "datadam"},
-    "evaluation": {"baseline_networks": 3, "confirm_networks": 4},
-    "goal": {"margin_fraction": 0.02},
-    "controls": [],
-    "budget": {"trials": 6},
-}
-
 
 @pytest.fixture
 def made(by_hand: HandMade) -> HandMade:
     """A study that has its baseline and no trial."""
-    by_hand.study.write("search_space.yaml", yaml.safe_dump(DOCUMENT))
+    by_hand.study.write("search_space.yaml", yaml.safe_dump(STORED))
     return by_hand
 
 
@@ -63,7 +48,7 @@ def test_a_study_without_its_baseline_counts_the_networks_of_it(made: HandMade) 
 
 
 def test_before_the_first_trial_a_method_with_experts_trains_them(made: HandMade) -> None:
-    made.study.write("search_space.yaml", yaml.safe_dump({**DOCUMENT, "method": {"name": "pad"}}))
+    made.study.write("search_space.yaml", yaml.safe_dump({**STORED, "method": {"name": "pad"}}))
     assert stage(read_status(made.study)) == ("experts", None, None)
 
 
@@ -115,7 +100,7 @@ def test_a_study_that_has_ended_tells_its_verdict(made: HandMade) -> None:
 
 
 def test_a_study_that_has_ended_names_its_winner_and_a_command_with_twice_the_trials(made: HandMade) -> None:
-    made.study.write("search_space.yaml", yaml.safe_dump({**DOCUMENT, "budget": {"trials": 1}}))
+    made.study.write("search_space.yaml", yaml.safe_dump({**STORED, "budget": {"trials": 1}}))
     made.trial(10, (0.97,))
     made.result()
     made.study.write("winner.json", "{}")
@@ -148,14 +133,14 @@ def test_a_trial_that_was_stopped_early_is_not_called_lossy(made: HandMade) -> N
 
 
 def test_a_damaged_goal_is_named(made: HandMade) -> None:
-    made.study.write("search_space.yaml", yaml.safe_dump({**DOCUMENT, "goal": {"margin_fraction": 2}}))
+    made.study.write("search_space.yaml", yaml.safe_dump({**STORED, "goal": {"margin_fraction": 2}}))
     with pytest.raises(StoreError, match=r"search_space.yaml is damaged \(goal.margin_fraction: Input should be less than 1\)"):
         read_status(made.study)
 
 
 @pytest.mark.parametrize("lost", ["goal", "resources"])
 def test_a_space_that_lacks_a_section_is_named(made: HandMade, lost: str) -> None:
-    document = {section: value for section, value in DOCUMENT.items() if section != lost}
+    document = {section: value for section, value in STORED.items() if section != lost}
     made.study.write("search_space.yaml", yaml.safe_dump(document))
     with pytest.raises(StoreError, match=rf"search_space.yaml is damaged \(lacks {lost}\); restore it"):
         read_status(made.study)
@@ -163,7 +148,7 @@ def test_a_space_that_lacks_a_section_is_named(made: HandMade, lost: str) -> Non
 
 def test_a_store_elsewhere_tells_who_holds_the_lease_of_a_study(made: HandMade, tmp_path: Path) -> None:
     study = Store(f"memory://{tmp_path.name}/by-hand")
-    study.write("search_space.yaml", yaml.safe_dump({**DOCUMENT, "dataset": {"name": "mnist"}}))
+    study.write("search_space.yaml", yaml.safe_dump({**STORED, "dataset": {"name": "mnist"}}))
     with study_lock(study):
         assert f"process {os.getpid()} on " in (read_status(study).holder or "")
         lease = study.read_json(".lock")
@@ -175,6 +160,21 @@ def test_a_store_elsewhere_tells_who_holds_the_lease_of_a_study(made: HandMade, 
     assert status_lines(status, datetime.now(UTC)).endswith("\n              (with --data-root, if the search had one)")
     assert status.last_written is not None
     assert abs(datetime.now(UTC) - datetime.fromisoformat(status.last_written)) < timedelta(hours=1)
+
+
+def test_a_status_prints_in_a_line(made: HandMade) -> None:
+    made.trial(9, (0.95,))
+    assert str(read_status(made.study)).startswith("StudyStatus(by-hand: trials, no IPC within the margin")
+    made.result()
+    assert str(read_status(made.study)) == "StudyStatus(by-hand: lossless; 1 finished)"
+
+
+def test_a_page_that_someone_wrote_is_no_sign_of_a_search(made: HandMade) -> None:
+    before = read_status(made.study).last_written
+    for name in ("report.html", "plots/accuracy.pdf"):
+        made.study.write(name, "")
+        os.utime(made.study.local_path(name), (4e9, 4e9))
+    assert read_status(made.study).last_written == before
 
 
 def test_a_person_reads_a_line_per_fact(made: HandMade) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from raydistill.core.recipes import RECIPES
+from raydistill.data import datasets
 from raydistill.data import splits as data
 from raydistill.data.digits import load_raw_digits
 from raydistill.data.raw import RawDataset, RawPart
@@ -50,7 +51,7 @@ def small_mnist(_: Path | None) -> RawDataset:
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> Scale:
     """The scale, in the place of `small`, on small MNIST, with recipes of 3 epochs."""
-    monkeypatch.setitem(data.DATASETS, "mnist", small_mnist)
+    monkeypatch.setitem(datasets.DATASETS, "mnist", small_mnist)
     monkeypatch.setitem(SCALES, "small", TINY)
     for name in ("report_as_run", "report_table_5", "report_as_specified", "dc_bench"):
         monkeypatch.setitem(RECIPES, name, replace(RECIPES[name], epochs=3))

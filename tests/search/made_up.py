@@ -16,9 +16,9 @@ from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.parse import Known, parse_space
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import Baseline, BaselineReading
 from raydistill.storage.record import Cost, Reading, State, TrialRecord, code_sha256, pack_bits
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import Baseline, BaselineReading
 
 KNOWN = Known(
     methods=method_configs(),

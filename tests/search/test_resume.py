@@ -17,9 +17,9 @@ from raydistill.search.distributions import any_trial, complete_document
 from raydistill.search.resume import as_started, check_resumable, differences
 from raydistill.spaces.parse import parse_space
 from raydistill.spaces.space import SearchSpace
+from raydistill.storage.baseline import BaselineReading
 from raydistill.storage.record import code_sha256, write_record
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import BaselineReading
 
 DATA = "d" * 64
 

@@ -13,7 +13,16 @@ from made_up import baseline, correct, record, space
 
 from raydistill.core.lossless import GapInterval, gap_interval
 from raydistill.search.law import LawModel, Seen
-from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, largest_lossy, so_far, what_would_decide
+from raydistill.search.verdict import (
+    Confirmed,
+    Floor,
+    conclude,
+    fitted_floor,
+    largest_lossy,
+    select_interval,
+    so_far,
+    what_would_decide,
+)
 from raydistill.storage.record import SearchResult, State, TrialRecord, pack_bits
 from raydistill.trial.confirm import Confirmation
 
@@ -158,6 +167,16 @@ def test_a_baseline_that_is_not_admissible_leaves_it_open() -> None:
         "doubling the recipe's steps changes the full-data accuracy by +1.00 points; it must change by less than a quarter of "
         "the margin (0.50 points)"
     )
+
+
+def test_the_bounds_of_a_trial_that_may_end_early_share_its_error_among_its_looks() -> None:
+    """Two to six networks are five looks: each bound at 1 - 0.05 / 5 = 99 %."""
+    one = trial(0, 8, 0.57, right=[40, 40])
+    looking = one.model_copy(update={"config": {**one.config, "evaluation": {"networks": 6, "least_networks": 2}}})
+    expected = gap_interval(baseline().select_correct, correct([40, 40]), 0.99)
+    found = select_interval(looking, baseline())
+    assert (found.lower, found.upper) == pytest.approx((expected.lower, expected.upper))
+    assert select_interval(one, baseline()) == gap_interval(baseline().select_correct, correct([40, 40]), 0.95)
 
 
 def test_the_largest_lossy_ipc_has_its_best_trials_lower_bound_above_the_margin() -> None:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from raydistill.methods import method_configs
-from raydistill.methods.datadam import DataDAMConfig
+from raydistill.methods.configs.datadam import DataDAMConfig
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import (
     BudgetConfig,
@@ -235,3 +235,24 @@ def test_a_whole_number_of_gpus_above_one_is_taken() -> None:
 def test_depth_ends_where_a_map_can_no_longer_be_halved(shape: tuple[int, int, int], deepest: int) -> None:
     """1 x 8 x 8 is padded to 12: 12, 6, 3, then 1. 3 x 8 x 8: 8, 4, 2, then 1. 28 is padded to 32. 7: 7, 3, then 1."""
     assert ConvNetConfig(name="convnet").deepest(shape) == deepest
+
+
+def test_least_networks_above_networks_are_refused() -> None:
+    with pytest.raises(ValidationError, match="least_networks is 4, and networks 3: write at most as many, or leave it out"):
+        EvaluationConfig(networks=3, least_networks=4)
+
+
+@pytest.mark.parametrize(
+    ("networks", "least", "each"), [(5, None, 0.95), (5, 5, 0.95), (3, 2, 0.975), (6, 2, 0.99), (2, 2, 0.95)]
+)
+def test_looks_share_the_error_probability(networks: int, least: int | None, each: float) -> None:
+    """0.05 over networks - least + 1 looks: 5, 1, 2, 5 and 1 of them."""
+    looks = EvaluationConfig(networks=networks, least_networks=least)
+    assert looks.look_confidence(0.95) == pytest.approx(each)
+
+
+def test_what_later_versions_added_to_an_evaluation_is_left_out_where_it_is_not_used() -> None:
+    """So the trials of older versions keep their ids."""
+    assert set(EvaluationConfig().model_dump()) == {"recipe", "networks", "baseline_networks", "confirm_networks"}
+    used = EvaluationConfig(least_networks=2, networks_at_once=3)
+    assert EvaluationConfig.model_validate(used.model_dump()) == used

@@ -15,10 +15,11 @@ from raydistill.core.lossless import gap_interval
 from raydistill.core.recipes import RECIPES
 from raydistill.data.splits import load_splits
 from raydistill.errors import StoreError
-from raydistill.methods.coreset import RandomConfig
+from raydistill.methods.configs.coreset import RandomConfig
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import DatasetConfig, EvaluationConfig, GoalConfig
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import read_baseline
 from raydistill.storage.record import pack_bits, unpack_bits
 from raydistill.storage.store import Store
 from raydistill.trial import baseline, draws
@@ -101,7 +102,7 @@ def test_seeds_of_draws_are_not_those_of_the_confirmation(empty: Store) -> None:
 
 def write_draws(study: Store, right: list[int]) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """One draw per number, which gets the first so many confirm images right."""
-    built = baseline.read_baseline(study)
+    built = read_baseline(study)
     assert built is not None
     correct = np.array([np.arange(built.confirm_images) < count for count in right])
     for index, bits in enumerate(pack_bits(correct)):
@@ -112,7 +113,7 @@ def write_draws(study: Store, right: list[int]) -> np.ndarray[Any, np.dtype[np.b
 
 def test_the_gap_of_draws_is_that_of_their_networks_to_the_baseline(study: Store) -> None:
     correct = write_draws(study, [150, 180, 210])
-    built = baseline.read_baseline(study)
+    built = read_baseline(study)
     assert built is not None
     full = built.confirm_correct
     found = gap_of_draws(control(), study, 0.9)

@@ -15,10 +15,12 @@ import torch
 from raydistill.core.recipes import RECIPES
 from raydistill.data.splits import load_splits
 from raydistill.errors import DataError, DeviceError, DivergedError, StoreError
-from raydistill.methods.datadam import DataDAMConfig
+from raydistill.methods.configs.coreset import RandomConfig
+from raydistill.methods.configs.datadam import DataDAMConfig
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import DatasetConfig, EvaluationConfig, GoalConfig
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import read_baseline
 from raydistill.storage.record import Reading, TrialRecord, read_progress, read_record, unpack_bits
 from raydistill.storage.store import Store
 from raydistill.trial import baseline, confirm
@@ -115,7 +117,7 @@ def test_record_counts_images_bytes_and_multiply_accumulates(study: Store) -> No
 
 def test_gap_is_the_baseline_mean_minus_the_mean_of_the_reading(study: Store) -> None:
     record = run_trial(trial_config(), study, lambda reading: None)
-    built = baseline.read_baseline(study)
+    built = read_baseline(study)
     assert built is not None
     assert record.final is not None
     assert record.gap == pytest.approx(built.accuracy_fraction - np.mean(record.final.accuracy_fractions))
@@ -260,7 +262,7 @@ def test_a_gpu_that_is_not_there_is_named(study: Store) -> None:
 
 
 def test_baseline_takes_the_better_of_two_step_counts(study: Store) -> None:
-    built = baseline.read_baseline(study)
+    built = read_baseline(study)
     assert built is not None
     assert built.steps == 80
     assert built.doubled_moves_by > 0
@@ -288,7 +290,7 @@ def test_a_baseline_network_is_trained_once(study: Store, monkeypatch: pytest.Mo
 def test_a_damaged_baseline_is_named(study: Store) -> None:
     study.write("baseline/baseline.json", "{}")
     with pytest.raises(StoreError, match=r"baseline\.json is damaged .* delete it, and the search builds it again"):
-        baseline.read_baseline(study)
+        read_baseline(study)
 
 
 def test_confirmation_reads_fresh_networks_on_the_confirm_images(study: Store) -> None:
@@ -342,3 +344,28 @@ def test_record_of_a_lost_process_carries_config_and_cause() -> None:
 
 def test_diverged_error_is_not_a_fault() -> None:
     assert str(DivergedError(3, float("nan"))) == "the loss is nan at step 3; lower the learning rates"
+
+
+@pytest.mark.parametrize(("margin", "networks"), [(0.9, 2), (1e-6, 2)])
+def test_a_trial_ends_after_the_least_networks_where_its_gap_is_clear_of_the_margin(
+    study: Store, margin: float, networks: int
+) -> None:
+    """Forty steps on one random image per class: the gap is some tens of points, far from both margins."""
+    evaluation = EvaluationConfig(networks=3, least_networks=2, baseline_networks=2, confirm_networks=2)
+    fields = {name: getattr(trial_config(), name) for name in ("seed", "dataset", "data_sha256", "network")}
+    goal = GoalConfig(margin_fraction=margin)
+    config = TrialConfig[RandomConfig](**fields, ipc=1, evaluation=evaluation, goal=goal, method=RandomConfig(name="random"))
+    record = run_trial(config, study, lambda reading: None)
+    assert record.final is not None
+    assert len(record.final.accuracy_fractions) == len(record.select_correct) == networks
+
+
+def test_a_trial_whose_gap_is_at_the_margin_trains_all_its_networks(study: Store) -> None:
+    """The margin is the gap that the same trial reads without an early end."""
+    first = run_trial(trial_config(), study, lambda reading: None)
+    assert first.gap is not None
+    evaluation = EvaluationConfig(networks=3, least_networks=2, baseline_networks=2, confirm_networks=2)
+    record = run_trial(
+        trial_config(evaluation=evaluation, goal=GoalConfig(margin_fraction=first.gap)), study, lambda reading: None
+    )
+    assert len(record.select_correct) == 3

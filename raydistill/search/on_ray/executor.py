@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ray
 from ray.exceptions import RayTaskError
@@ -18,11 +19,13 @@ from raydistill.search.on_ray.capacity import NodeShape, live_nodes, startable_n
 from raydistill.search.on_ray.probe import FOLDER, check_nodes, here, pose, refusal
 from raydistill.search.on_ray.tune_run import run_with_tune
 from raydistill.search.on_ray.waiting import Waiting, holds_one
-from raydistill.search.solver import Solver
 from raydistill.search.watcher import Watcher
 from raydistill.spaces.sections import ResourcesConfig
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.store import Store
+
+if TYPE_CHECKING:
+    from raydistill.search.solver import Solver
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
 from ray.tune.experiment import Trial
@@ -18,7 +18,6 @@ from ray.tune.search import Searcher
 from raydistill.errors import NodeError
 from raydistill.search.on_ray.trial_process import REFUSED, DistillTrial
 from raydistill.search.on_ray.waiting import Waiting
-from raydistill.search.solver import Solver
 from raydistill.search.watcher import Watcher
 from raydistill.spaces.sections import ResourcesConfig
 from raydistill.spaces.trial import TrialConfig
@@ -26,6 +25,9 @@ from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import FINAL_STATES, Reading, TrialRecord, read_record, write_record
 from raydistill.storage.store import Store
 from raydistill.trial.run import crashed_record
+
+if TYPE_CHECKING:
+    from raydistill.search.solver import Solver
 
 LOST_BEFORE_CRASHED = 1
 """How often a trial whose process was lost is run again from its checkpoint; a trial that raised an error is not run again."""

@@ -1,0 +1,219 @@
+"""The page of a study, read as text; `tests/browser/test_page.py` looks at it in Chromium."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from hand_race import picture, record, result, trial_id, write_race, write_trial
+from PIL import Image
+
+from raydistill.report.page.pictures import first_columns
+from raydistill.report.page.study_page import study_page
+from raydistill.report.read import read_whole
+from raydistill.storage.lock import study_lock
+from raydistill.storage.store import Store
+
+
+@pytest.fixture(scope="module")
+def race(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A race of sixty trials with pictures of two sets, which no test changes."""
+    folder = write_race(tmp_path_factory.mktemp("race") / "by-hand", 60)
+    (folder / "trials" / trial_id(25) / "images.png").write_bytes(picture(13))
+    (folder / "trials" / trial_id(58) / "images.png").write_bytes(picture(250))
+    return folder
+
+
+@pytest.fixture
+def copy(race: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(race, tmp_path / "by-hand"))
+
+
+def page_of(folder: Path) -> str:
+    return study_page(read_whole(Store(str(folder))), str(folder / "report.html"))
+
+
+class Outline(HTMLParser):
+    """Ids, links and headings of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.levels: list[int] = []
+        self.sources: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.ids += [given["id"]] if given.get("id") else []  # type: ignore[list-item]
+        self.links += [given["href"] or ""] if tag in ("a", "link") else []
+        self.levels += [int(tag[1])] if re.fullmatch("h[1-6]", tag) else []
+        self.sources += [given.get("src") or ""] if tag in ("img", "script", "iframe") else []
+
+
+def test_the_finding_comes_first_in_one_sentence(race: Path) -> None:
+    page = page_of(race)
+    heading = re.search(r"<h1>(.*?)</h1>", page, flags=re.DOTALL)
+    assert heading is not None
+    assert re.sub(r"<[^>]*>", "", heading[1]) == (
+        "Distilling is needed: dm at IPC 13 (gap at most 2.20 points) is lossless, k_means and random are all lossy at IPC 13."
+    )
+    assert page.index("<h1>") < page.index('id="accuracy"') < page.index('id="short"')
+
+
+def test_nothing_is_loaded_from_elsewhere(race: Path) -> None:
+    page = page_of(race)
+    assert "default-src 'none'" in page
+    assert all(source == "" or source.startswith("data:") for source in Outline(page).sources)
+    assert "@import" not in page
+    assert "url(" not in page
+
+
+def test_every_link_leads_to_a_file_of_the_study_or_a_place_of_the_page(race: Path) -> None:
+    outline = Outline(page_of(race))
+    inner = {link[1:] for link in outline.links if link.startswith("#")}
+    assert inner - set(outline.ids) == set()
+    files = [link for link in outline.links if not link.startswith(("#", "data:"))]
+    made_later = ("images.safetensors", "images.png", "confirmation.json")
+    assert len(files) > 100
+    assert [link for link in files if not (race / link).exists() and not link.endswith(made_later)] == []
+
+
+def test_ids_are_unique_and_headings_leave_no_level_out(race: Path) -> None:
+    outline = Outline(page_of(race))
+    assert len(outline.ids) == len(set(outline.ids))
+    assert outline.levels[0] == 1
+    assert outline.levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in zip(outline.levels, outline.levels[1:], strict=False))
+
+
+def test_the_first_chart_has_a_mark_for_each_finished_trial_and_what_the_confirm_images_say(race: Path) -> None:
+    chart = page_of(race).partition('id="accuracy"')[2].partition("</figure>")[0]
+    assert chart.count('href="#t-') == 54 + 1, "54 of 60 finished, and the winner's diamond leads to its trial too"
+    assert chart.count("On the confirm images") == 3
+    assert "full data 98.00 %" in chart
+    assert "margin: 3.00 points below" in chart
+    assert "lossy at 8, lossless at 13" in chart
+
+
+def test_a_trial_in_the_list_has_its_settings_files_and_the_command_that_makes_it_again(race: Path) -> None:
+    entry = page_of(race).partition(f'id="t-{trial_id(1)}"')[2].partition("</details>")[0]
+    for words in (f"trials/{trial_id(1)}/record.json", "lr_images", "raydistill distill", "88.00 %", "10.00 points"):
+        assert words in entry
+    assert "preprocess" not in entry, "what all trials share stands once"
+
+
+def test_both_sides_sets_stand_beside_each_other(race: Path) -> None:
+    page = page_of(race)
+    assert "Distilled: dm, IPC 13" in page
+    assert "the first 12 of 13 images of each class" in page
+    sources = [source for source in Outline(page).sources if source]
+    image = Image.open(BytesIO(base64.b64decode(sources[0].partition(",")[2])))
+    assert image.size == (2 + 12 * 10, 2 + 10 * 10)
+
+
+def test_a_picture_that_is_damaged_or_no_grid_is_not_shown() -> None:
+    assert first_columns(b"no picture", ipc=3, classes=10) is None
+    assert first_columns(picture(13), ipc=100, classes=10) is None
+    assert first_columns(picture(13)[:-40], ipc=13, classes=10) is None
+
+
+def test_what_a_trial_left_behind_cannot_change_the_page(copy: Path) -> None:
+    error = "Traceback\n<script>alert(1)</script>"
+    write_trial(copy, record(60, state="crashed", error=error, select_correct=[], images_sha256=None))
+    page = page_of(copy)
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_a_damaged_record_among_many_is_a_note_that_names_it(copy: Path) -> None:
+    broken = copy / "trials" / trial_id(7) / "record.json"
+    broken.write_text("{")
+    page = page_of(copy)
+    assert "1 file left out" in page
+    assert str(broken) in page
+
+
+def test_many_damaged_records_are_counted(copy: Path) -> None:
+    for number in range(25):
+        (copy / "trials" / trial_id(number) / "record.json").write_text("{")
+    page = page_of(copy)
+    assert "25 files left out" in page
+    assert "And 5 more." in page
+
+
+def test_a_search_that_runs_is_told_and_its_page_loads_itself_again(copy: Path) -> None:
+    (copy / "result.json").unlink()
+    with study_lock(Store(str(copy))):
+        page = page_of(copy)
+    assert "The search runs" in page
+    assert "dm at IPC 29 reads within the margin (gap 2.00 points), which no other image has confirmed yet" in page
+    assert "60 of 60 trials asked so far have ended" in page
+    assert 'data-seconds="30"' in page
+    assert '<meta http-equiv="refresh" content="30">' in page
+    assert 'http-equiv="refresh"' not in page_of(copy)
+
+
+def test_a_study_that_has_just_begun_has_a_page_too(tmp_path: Path) -> None:
+    study = write_race(tmp_path / "new", 0, is_over=False)
+    (study / "baseline" / "baseline.json").unlink()
+    page = page_of(study)
+    for words in ("no trial has finished yet", "there is nothing to draw", "are not trained yet", "None was asked yet"):
+        assert words in page
+
+
+def test_without_a_set_within_the_margin_the_closest_is_named(tmp_path: Path) -> None:
+    study = write_race(tmp_path / "far", 3, is_over=False)
+    assert "no set reads within the margin yet; the closest is dm at IPC 1 with a gap of 10.00 points" in page_of(study)
+    assert "so there is no front" in page_of(study)
+
+
+def test_a_result_of_an_older_version_shows_its_verdict(copy: Path) -> None:
+    (copy / "result.json").write_text(json.dumps({k: v for k, v in result(60).items() if k != "finding"}))
+    page = page_of(copy)
+    assert "Lossless at IPC 13 (dm)" in page
+    assert "within the margin" in page
+
+
+def test_a_study_without_a_winner_says_why(copy: Path) -> None:
+    changes = {"verdict": "not_reached", "smallest_lossless_ipc": None, "winner_trial_id": None, "reason": "no trial is near"}
+    (copy / "result.json").write_text(json.dumps(result(60, **changes)))
+    assert "Verdict not reached: no trial is near." in page_of(copy)
+
+
+def test_few_trials_say_nothing_of_their_settings(tmp_path: Path) -> None:
+    page = page_of(write_race(tmp_path / "few", 12))
+    assert "3 finished trials: too few to say which setting mattered; 8 are needed." in page
+
+
+def test_enough_trials_have_a_bar_for_each_setting(race: Path) -> None:
+    arm = page_of(race).partition('id="m-0"')[2].partition("</table>")[0]
+    assert "15 finished trials" in arm
+    assert re.findall(r'<th scope="row">(\w+)', arm) in (["lr_images", "init"], ["init", "lr_images"])
+
+
+def test_the_page_of_a_study_elsewhere_links_to_where_the_files_are(race: Path, tmp_path: Path) -> None:
+    study = read_whole(Store(str(race)))
+    page = study_page(study, str(tmp_path / "page.html"))
+    (link,) = {link for link in Outline(page).links if link.endswith("search_space.yaml")}
+    assert (tmp_path / link).resolve() == race / "search_space.yaml"
+
+
+def test_a_thousand_trials_are_shown_without_torch_ray_or_sklearn_and_in_a_small_file(tmp_path: Path) -> None:
+    write_race(tmp_path / "big", 1000)
+    code = (
+        "import sys, raydistill; raydistill.write_report(sys.argv[1]); "
+        "print(sorted({'torch', 'ray', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "big")], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+    assert (tmp_path / "big" / "report.html").stat().st_size < 10_000_000
