@@ -10,8 +10,6 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional
 
-from raydistill.core.instance_norm import InstanceNorm
-
 
 class Features(NamedTuple):
     """The outputs of a network that matching losses compare."""
@@ -40,7 +38,7 @@ def make_norm(kind: str, channels: int, height: int = 0, width: int = 0) -> nn.M
     """The normalisation layer `kind` for maps with this number of channels; only `layer` needs height and width."""
     if kind == "instance":
         # The "instancenorm" of published code: one group per channel with affine weights, no running statistics.
-        return InstanceNorm(channels)
+        return nn.GroupNorm(channels, channels)
     if kind == "batch":
         return nn.BatchNorm2d(channels)
     if kind == "layer":
