@@ -191,7 +191,7 @@ def _is_wait(name: str, args: Any) -> bool:
 
 def _launches(func: Any, name: str) -> bool:
     is_view = any(returned.alias_info is not None and not returned.alias_info.is_write for returned in func._schema.returns)
-    return not is_view and name not in LAUNCH_NOTHING
+    return not is_view and torch.Tag.inplace_view not in func.tags and name not in LAUNCH_NOTHING
 
 
 def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:

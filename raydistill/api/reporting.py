@@ -27,7 +27,7 @@ def load_study(study: str | Path, *, store: str | Path = "studies") -> Study:
         StoreError: its space, its baseline or its result is damaged, or of another version.
     """
     from raydistill.catalogue import find_study
-    from raydistill.report.study import read_whole
+    from raydistill.report.read import read_whole
 
     return read_whole(find_study(str(study), str(store)).absolute)
 

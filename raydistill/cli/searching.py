@@ -118,7 +118,8 @@ def plan(
         from raydistill.report.summary import forecast_lines
         from raydistill.search.plan import plan_search
 
-        typer.echo(forecast_lines(plan_search(checked, as_data_root(data_root), at_once)))
+        forecast = plan_search(checked, as_data_root(data_root), at_once, lambda text: typer.echo(text, err=True))
+        typer.echo(forecast_lines(forecast))
         typer.echo(next_lines(command("search", space, data_root=data_root, trials=trials, set=overrides)))
 
 

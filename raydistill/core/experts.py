@@ -28,6 +28,8 @@ from raydistill.core.augment import augment_images, draw_one_operation, place_st
 from raydistill.core.contract import TrainPart
 from raydistill.core.expert_fields import Curriculum, ExpertSettings
 from raydistill.core.networks import Network, build_network, initialise
+from raydistill.core.placement import moved
+from raydistill.core.sgd import SGD
 from raydistill.core.train import images_at_once, is_correct
 from raydistill.core.unroll import flatten, logits_by_parameters
 from raydistill.errors import DivergedError
@@ -77,7 +79,7 @@ def train_expert(
     network = build_network(settings.network, part.shape, part.classes, device)
     initialise(network, generator)
     network.train()
-    optimiser = torch.optim.SGD(network.parameters(), lr=settings.lr, momentum=settings.momentum)
+    optimiser = SGD(network.parameters(), lr=settings.lr, momentum=settings.momentum)
     labels = part.labels.to(device)
     curriculum = settings.curriculum
     order = easy_to_hard(scores, part.labels, part.classes) if scores is not None else []
@@ -120,8 +122,8 @@ def el2n(logits: Tensor, labels: Tensor) -> Tensor:
 def logits_of(parameters: Tensor, network: NetworkConfig, part: TrainPart, images: Tensor) -> Tensor:
     """(N, K) logits of (N, C, H, W) images by a network with these flat parameters, on the images' device."""
     logits = logits_by_parameters(build_network(network, part.shape, part.classes, torch.device("meta")))
-    parameters = parameters.to(images.device)
-    return torch.cat([logits(parameters, x) for x in images.split(images_at_once(images))])
+    (there,) = moved([parameters], images.device)
+    return torch.cat([logits(there, x) for x in images.split(images_at_once(images))])
 
 
 def easy_to_hard(scores: Tensor, labels: Tensor, classes: int) -> list[Tensor]:
@@ -147,7 +149,7 @@ def _batches(seen: Tensor, batch: int, generator: torch.Generator) -> Iterator[T
     yield from seen[torch.randperm(len(seen), generator=generator)].split(batch)
 
 
-def _step(network: Network, batch: tuple[Tensor, Tensor], optimiser: torch.optim.SGD, settings: ExpertSettings) -> Tensor:
+def _step(network: Network, batch: tuple[Tensor, Tensor], optimiser: SGD, settings: ExpertSettings) -> Tensor:
     images, labels = batch
     parameters: list[Tensor] = list(network.parameters())
     loss = functional.cross_entropy(network(images), labels)

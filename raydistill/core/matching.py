@@ -16,6 +16,7 @@ from raydistill.core.choices import AugmentationDraws
 from raydistill.core.contract import Checkpoint
 from raydistill.core.layers import Features
 from raydistill.core.networks import Network
+from raydistill.core.sgd import SGD
 from raydistill.core.train import draw_batches
 
 REAL_CHUNK = 64
@@ -79,7 +80,7 @@ def train_between(
 ) -> None:
     """Train the model with plain SGD on the synthetic images, with the augmentation of the distillation but drawn per image."""
     model.requires_grad_(True)
-    optimiser = torch.optim.SGD(model.parameters(), lr=lr)
+    optimiser = SGD(model.parameters(), lr=lr)
     batches = draw_batches(len(images), batch, generator)
     drawn: list[tuple[Tensor, Draw | None]] = []
     for _ in range(steps):
@@ -92,11 +93,9 @@ def train_between(
         optimiser.step()
 
 
-def state_of(
-    done: int, images: Tensor, optimiser: torch.optim.SGD, model: Network, generator: torch.Generator
-) -> Mapping[str, Tensor]:
+def state_of(done: int, images: Tensor, optimiser: SGD, model: Network, generator: torch.Generator) -> Mapping[str, Tensor]:
     """The state from which the iterations after the first `done` ones can continue."""
-    momentum = optimiser.state[images].get("momentum_buffer")
+    (momentum,) = optimiser.buffers
     return {
         "done": torch.tensor(done),
         "images": images.detach(),
@@ -106,17 +105,15 @@ def state_of(
     }
 
 
-def restore(
-    checkpoint: Checkpoint, images: Tensor, optimiser: torch.optim.SGD, model: Network, generator: torch.Generator
-) -> int:
+def restore(checkpoint: Checkpoint, images: Tensor, optimiser: SGD, model: Network, generator: torch.Generator) -> int:
     """Restore the last saved state; returns the number of iterations done, 0 if nothing is saved."""
     state = checkpoint.load()
     if state is None:
         return 0
     with torch.no_grad():
         images.copy_(state["images"])
-    if optimiser.defaults["momentum"]:
-        optimiser.state[images]["momentum_buffer"] = state["momentum"].to(images.device)
+    if optimiser.momentum:
+        optimiser.buffers = [state["momentum"].to(images.device)]
     model.load_state_dict({name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")})
     generator.set_state(state["generator"])
     return int(state["done"])

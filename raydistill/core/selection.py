@@ -65,8 +65,9 @@ def k_center(features: Tensor, labels: Tensor, classes: int, ipc: int) -> Tensor
         picks = []
         for _ in range(ipc):
             picks.append(pick)
-            distance = torch.minimum(distance, (points - points[pick]).square().sum(dim=1))
-            distance[pick] = -1.0
+            # Indexing with a tensor of one element, as points[pick], would wait for the device.
+            distance = torch.minimum(distance, (points - points.index_select(0, pick)).square().sum(dim=1))
+            distance.index_fill_(0, pick, -1.0)
             pick = distance.argmax()
         chosen.append(members[torch.stack(picks).cpu()])
     return torch.cat(chosen)
@@ -100,8 +101,8 @@ def herding(features: Tensor, labels: Tensor, classes: int, ipc: int) -> Tensor:
         for _ in range(ipc):
             pick = (squares + 2 * (offsets @ total)).argmin()
             picks.append(pick)
-            squares[pick] = torch.inf
-            total += offsets[pick]
+            squares.index_fill_(0, pick, torch.inf)
+            total += offsets.index_select(0, pick).squeeze(0)
         chosen.append(members[torch.stack(picks).cpu()])
     return torch.cat(chosen)
 

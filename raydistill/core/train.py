@@ -17,6 +17,7 @@ from raydistill.core.augment import augment as augment_groups
 from raydistill.core.choices import parse_operations
 from raydistill.core.networks import Network
 from raydistill.core.recipes import Recipe
+from raydistill.core.sgd import SGD
 
 
 class Augment(Protocol):
@@ -51,11 +52,11 @@ def train(
         operations = parse_operations(recipe.augmentation, mirror_keeps_class=mirror_keeps_class)
         augment = partial(augment_each, operations=operations)
     targets = labels if labels.ndim == 1 else labels.softmax(dim=1)
-    optimiser = torch.optim.SGD(network.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    optimiser = SGD(network.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
     network.train()
     batches = draw_batches(len(images), recipe.batch, generator)
     for step in range(recipe.steps):
-        set_rate(optimiser, recipe, step)
+        _set_rate(optimiser, recipe, step)
         chosen = next(batches).to(images.device, non_blocking=True)
         logits = network(augment(images[chosen], generator=generator))
         loss = functional.cross_entropy(logits, targets[chosen], label_smoothing=recipe.label_smoothing)
@@ -93,10 +94,10 @@ def train_together(
     parameters, buffers = stack_module_state(list(networks))
     shell = copy.deepcopy(networks[0]).to("meta")
     logits_of = vmap(lambda own, state, seen: functional_call(shell, (own, state), (seen,)))
-    optimiser = torch.optim.SGD(parameters.values(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    optimiser = SGD(parameters.values(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
     batches = [draw_batches(len(images), recipe.batch, generator) for generator in generators]
     for step in range(recipe.steps):
-        set_rate(optimiser, recipe, step)
+        _set_rate(optimiser, recipe, step)
         chosen = torch.stack([next(own) for own in batches]).to(images.device, non_blocking=True)  # (R, B)
         seen = _augment_together(images[chosen], operations, generators)
         logits = logits_of(parameters, buffers, seen).flatten(0, 1)
@@ -125,13 +126,11 @@ def _augment_together(images: Tensor, operations: tuple[str, ...], generators: S
     return augmented.reshape(images.shape)
 
 
-def set_rate(optimiser: torch.optim.Optimizer, recipe: Recipe, step: int) -> None:
-    """Give an optimiser the learning rate of a step, counted from 0; call it before every step, in their order."""
+def _set_rate(optimiser: SGD, recipe: Recipe, step: int) -> None:
     rate = recipe.rate(step)
-    if recipe.schedule == "drop" and rate < optimiser.param_groups[0]["lr"]:
-        optimiser.state.clear()  # published code creates a new optimiser here
-    for group in optimiser.param_groups:
-        group["lr"] = rate
+    if recipe.schedule == "drop" and rate < optimiser.lr:
+        optimiser.forget()  # published code creates a new optimiser here
+    optimiser.lr = rate
 
 
 def draw_batches(images: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:

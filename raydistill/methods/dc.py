@@ -51,6 +51,7 @@ from raydistill.core.matching import (
 )
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.selection import ClassBatches, starting_images
+from raydistill.core.sgd import SGD
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.methods.configs.dc import DCConfig
 from raydistill.spaces.network import NetworkConfig
@@ -129,7 +130,7 @@ def distill(
     """
     images = starting_images(config.init, train, network, ipc, generator)
     labels = hard_labels(train.classes, ipc).to(device)
-    optimiser = torch.optim.SGD([images], lr=config.lr_images, momentum=config.momentum_images)
+    optimiser = SGD([images], lr=config.lr_images, momentum=config.momentum_images)
     model = build_network(network, train.shape, train.classes, device).train()
     operations = parse_operations(config.augmentation, mirror_keeps_class=train.mirror_keeps_class)
     batches = ClassBatches(train.labels, train.classes)

@@ -40,6 +40,7 @@ from raydistill.core.matching import (
 )
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.selection import ClassBatches, starting_images
+from raydistill.core.sgd import SGD
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.methods.configs.dm import DMConfig
 from raydistill.spaces.network import NetworkConfig
@@ -76,7 +77,7 @@ def distill(
     """
     images = starting_images(config.init, train, network, ipc, generator).requires_grad_()
     labels = hard_labels(train.classes, ipc).to(device)
-    optimiser = torch.optim.SGD([images], lr=config.lr_images, momentum=config.momentum_images)
+    optimiser = SGD([images], lr=config.lr_images, momentum=config.momentum_images)
     model = build_network(network, train.shape, train.classes, device).train().requires_grad_(False)
     operations = parse_operations(config.augmentation, mirror_keeps_class=train.mirror_keeps_class)
     batches = ClassBatches(train.labels, train.classes)

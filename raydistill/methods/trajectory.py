@@ -43,6 +43,7 @@ from raydistill.core.experts import Experts
 from raydistill.core.networks import build_network
 from raydistill.core.placement import moved
 from raydistill.core.selection import starting_images
+from raydistill.core.sgd import SGD
 from raydistill.core.soft_labels import images_classified_right, soft_labels
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.core.train import draw_batches
@@ -64,7 +65,7 @@ class _State:
     images: Tensor
     logits: Tensor
     lr: Tensor
-    optimisers: Mapping[str, torch.optim.SGD]
+    optimisers: Mapping[str, SGD]
 
     @property
     def learned(self) -> dict[str, Tensor]:
@@ -181,9 +182,9 @@ def _start(
         images = starting_images("noise", train, network, ipc, generator)
     lr = torch.full((), config.lr_student, device=images.device)
     optimisers = {
-        "images": torch.optim.SGD([images], lr=config.lr_images, momentum=config.momentum_images),
-        "logits": torch.optim.SGD([logits], lr=config.lr_labels, momentum=config.momentum_labels),
-        "lr": torch.optim.SGD([lr], lr=config.lr_lr, momentum=config.momentum_images),
+        "images": SGD([images], lr=config.lr_images, momentum=config.momentum_images),
+        "logits": SGD([logits], lr=config.lr_labels, momentum=config.momentum_labels),
+        "lr": SGD([lr], lr=config.lr_lr, momentum=config.momentum_images),
     }
     return _State(images=images, logits=logits, lr=lr, optimisers=optimisers)
 
@@ -194,9 +195,7 @@ def _check_rate(step: int, lr: float) -> None:
 
 
 def _to_save(done: int, state: _State, order: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-    momenta = {
-        f"momentum.{name}": state.optimisers[name].state[tensor].get("momentum_buffer") for name, tensor in state.learned.items()
-    }
+    momenta = {f"momentum.{name}": optimiser.buffers[0] for name, optimiser in state.optimisers.items()}
     return {
         "done": torch.tensor(done),
         "order": order,
@@ -214,6 +213,6 @@ def _restore(checkpoint: Checkpoint, state: _State, generator: torch.Generator) 
     for name, tensor in state.learned.items():
         tensor.copy_(saved[name])
         if f"momentum.{name}" in saved:
-            state.optimisers[name].state[tensor]["momentum_buffer"] = saved[f"momentum.{name}"].to(tensor.device)
+            state.optimisers[name].buffers = [saved[f"momentum.{name}"].to(tensor.device)]
     generator.set_state(saved["generator"])
     return int(saved["done"]), saved["order"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from raydistill.errors import InputError
 from raydistill.report.curve import Point, cheapest, curve_rows, ends_of, line_of, within_margin
-from raydistill.report.looks import CONFIRMED, MARKERS, Look, looks_of, side_step
+from raydistill.report.looks import CONFIRMED, MARKERS, OF_METHODS, Look, looks_of, side_step
 from raydistill.report.study import Study, Trial
 from raydistill.storage.record import Smallest
 
@@ -96,7 +96,7 @@ def _accuracy(axes: Any, study: Study) -> None:
     looks, full, margin, ends = looks_of(study.arms), study.baseline_accuracy_fraction, study.margin_fraction, ends_of(study)
     curve = curve_rows(study)
     if ends.lossy_ipc is not None and ends.lossless_ipc is not None:
-        axes.axvspan(ends.lossy_ipc, ends.lossless_ipc, color=looks_of({"": False})[""].light, alpha=0.08, linewidth=0)
+        axes.axvspan(ends.lossy_ipc, ends.lossless_ipc, color=OF_METHODS[0][0], alpha=0.08, linewidth=0)
     if full is not None and margin is not None:
         axes.axhline(100 * full, color=GREY, linewidth=0.8)
         axes.axhline(100 * (full - margin), color=GREY, linewidth=0.8, linestyle=(0, (5, 3)))
@@ -174,6 +174,8 @@ def _cost(axes: Any, study: Study) -> None:
     inside = {trial.trial_id for trial in within}
     for arm, look in looks.items():
         own = [t for t in study.finished if t.arm == arm and t.record is not None and t.seconds]
+        if not own:
+            continue
         for is_within in (False, True):
             some = [trial for trial in own if (trial.trial_id in inside) is is_within]
             xs, ys = [trial.record.images for trial in some if trial.record], [trial.seconds for trial in some]

@@ -1,29 +1,21 @@
-"""A study as it is read for a page, for pictures and for Python: every record that can be read, and a note for each that cannot.
+"""A study as a value, for a page, for pictures and for Python: its trials, its baseline, its result, as frames and in a line.
 
-Reads records and the space's document alone, so that neither torch nor Ray is loaded. Unlike `tables.read_study`, one damaged
-record among many is no error here: it is left out, and `damaged` names it.
+Made of records and the space's document alone, so that neither torch nor Ray is loaded. `read.read_whole` makes one.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import yaml
-from pydantic import ConfigDict, Field, ValidationError
-
-from raydistill.errors import StoreError
 from raydistill.report.cells import cells_of, measured_cells
 from raydistill.report.rendering import frame_of
 from raydistill.spaces.document import label_of
-from raydistill.spaces.sections import Config, EvaluationConfig, GoalConfig
-from raydistill.storage.baseline import Baseline, read_baseline
-from raydistill.storage.lock import holder_of
-from raydistill.storage.record import Finding, Progress, SearchResult, TrialRecord, read_progress, read_record, read_result
+from raydistill.storage.baseline import Baseline
+from raydistill.storage.record import Finding, Progress, SearchResult, TrialRecord
 from raydistill.storage.store import Store
 
 if TYPE_CHECKING:
@@ -31,25 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SPACE_FILE = "search_space.yaml"
-
-
-class _Name(Config):
-    model_config = ConfigDict(extra="ignore")
-
-    name: str
-
-
-class _Read(Config):
-    """What is read of a trial's config here and by whoever shows it; its other fields may be of another version."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    ask_number: int
-    ipc: int = Field(ge=1)
-    dataset: _Name
-    method: _Name
-    goal: GoalConfig
-    evaluation: EvaluationConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +46,7 @@ class Trial:
     @property
     def arm(self) -> str:
         """The label of its method or control in the race, or the method's name."""
-        return _arm_of(self.config)
+        return arm_of(self.config)
 
     @property
     def ipc(self) -> int:
@@ -166,12 +139,14 @@ class Study:
 
     @property
     def arms(self) -> dict[str, bool]:
-        """Whether each arm of the race is a control, by its label: methods first, each side in the order of the space."""
-        in_space = [_label(section) for section in (*_methods(self.space), *(self.space.get("controls") or []))]
+        """Whether each arm of the race is a control, by its label: methods first, each side in the order of the space.
+
+        Those that no trial has tried yet are among them, so that an arm looks the same from its first trial on.
+        """
+        in_space = [label_of(section) for section in (*_methods(self.space), *(self.space.get("controls") or []))]
         labels = dict.fromkeys([*filter(None, in_space), *(trial.arm for trial in self.asked)])
-        controls = _controls(self.space)
-        tried = {trial.arm for trial in self.asked}
-        return {label: label in controls for label in sorted(labels, key=lambda label: label in controls) if label in tried}
+        controls = controls_of(self.space)
+        return {label: label in controls for label in sorted(labels, key=lambda label: label in controls)}
 
     def trial(self, trial_id: str) -> Trial | None:
         """The trial of an id; None if there is none that can be read."""
@@ -220,84 +195,8 @@ class Study:
         return f"Study({self.name}: {said}; {counts}{notes})"
 
 
-def read_whole(store: Store) -> Study:
-    """A study with everything in it that can be read.
-
-    Raises:
-        StoreError: the folder holds no study, or its space, its baseline or its result is damaged or of another version.
-    """
-    space = _read_space(store)
-    controls = _controls(space)
-    asked: list[Trial] = []
-    damaged: list[str] = []
-    for trial_id in store.at("trials").folders("."):
-        try:
-            trial = _read_trial(store, trial_id, controls)
-        except StoreError as error:
-            damaged.append(str(error))
-        else:
-            asked += [] if trial is None else [trial]
-    return Study(
-        store=store,
-        space=space,
-        asked=tuple(sorted(asked, key=lambda trial: trial.ask_number)),
-        baseline=read_baseline(store),
-        result=read_result(store),
-        holder=holder_of(store),
-        damaged=tuple(damaged),
-    )
-
-
-def _read_space(store: Store) -> Mapping[str, Any]:
-    data = store.read_or_none(SPACE_FILE)
-    if data is None:
-        raise StoreError(f"{store.root} holds no study (no {SPACE_FILE}); give the folder <store>/<study> of a search")
-    try:
-        space = yaml.safe_load(data)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        cause = " ".join(str(error).split())
-        raise StoreError(f"{store.path(SPACE_FILE)} is damaged ({cause}); restore it, or start a new study") from error
-    if not isinstance(space, dict) or not isinstance(space.get("dataset"), dict):
-        raise StoreError(f"{store.path(SPACE_FILE)} is damaged (no section dataset); restore it, or start a new study")
-    return space
-
-
-def _read_trial(store: Store, trial_id: str, controls: frozenset[str]) -> Trial | None:
-    """A trial; None for a folder that holds none yet.
-
-    Raises:
-        StoreError: its record or its config is damaged.
-    """
-    record = read_record(store, trial_id)
-    config = record.config if record is not None else _read_config(store, trial_id)
-    if config is None:
-        return None
-    try:
-        _Read.model_validate(config)
-    except ValidationError as error:
-        first = error.errors()[0]
-        file = store.path("trials", trial_id, "config.json" if record is None else "record.json")
-        cause = f"its config: {'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise StoreError(f"{file} is damaged ({cause}); delete the trial's folder to run the trial again") from error
-    progress = None if record is not None else read_progress(store, trial_id)
-    return Trial(trial_id=trial_id, config=config, is_control=_arm_of(config) in controls, record=record, progress=progress)
-
-
-def _read_config(store: Store, trial_id: str) -> dict[str, Any] | None:
-    name = f"trials/{trial_id}/config.json"
-    data = store.read_or_none(name)
-    if data is None:
-        return None
-    try:
-        config = json.loads(data)
-    except ValueError as error:
-        raise StoreError(f"{store.path(name)} is damaged ({error}); delete the trial's folder to run the trial again") from error
-    if not isinstance(config, dict):
-        raise StoreError(f"{store.path(name)} is damaged (no section); delete the trial's folder to run the trial again")
-    return config
-
-
-def _arm_of(config: Mapping[str, Any]) -> str:
+def arm_of(config: Mapping[str, Any]) -> str:
+    """The arm of a trial, by its config: its label, or its method's name."""
     return str(config.get("label") or config["method"]["name"])
 
 
@@ -305,12 +204,9 @@ def _methods(space: Mapping[str, Any]) -> list[Any]:
     return [space["method"]] if space.get("method") else list(space.get("methods") or [])
 
 
-def _controls(space: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(filter(None, map(_label, space.get("controls") or [])))
-
-
-def _label(section: Any) -> str | None:
-    return label_of(section)
+def controls_of(space: Mapping[str, Any]) -> frozenset[str]:
+    """The labels of the controls in a space; none in a space of an older version, which had no such key."""
+    return frozenset(filter(None, map(label_of, space.get("controls") or [])))
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -39,6 +39,9 @@ from raydistill.trial.run import LOOK_FRACTIONS
 
 DISTIL_STEPS, RECIPE_STEPS = 5, 20
 """Number of timed steps; the first of each is ignored, because it includes work that is done only once."""
+ENOUGH_SECONDS = 10.0
+"""A distillation whose steps are slow is timed no longer than this and the step that it is in: a step of trajectory matching may
+take a minute. Where one step alone takes as long, the work that is done only once is a small part of it."""
 CONFIRMED_CANDIDATES = 3
 """Assumed number of candidates in the confirmation; two to three are usual."""
 
@@ -84,19 +87,27 @@ class _EnoughStepsError(Exception):
     """Ends the measured distillation after enough steps."""
 
 
-def plan_search(space: SearchSpace, data_root: DataRoot, at_once: int | None = None) -> Forecast:
+def _nobody(text: str) -> None:
+    """Ignore what is measured next."""
+
+
+def plan_search(
+    space: SearchSpace, data_root: DataRoot, at_once: int | None = None, tell: Callable[[str], object] = _nobody
+) -> Forecast:
     """Measure a few steps, and forecast the whole search.
 
     Args:
         space: the search space.
         data_root: folder or URI of the data files.
         at_once: jobs in parallel; None means the space's `max_concurrent_trials`, or as many as this machine has cores for.
+        tell: is told in a line what is measured, before it is.
 
     Raises:
         BudgetError: the budget's hours or GPU hours are too few for one trial and its confirmation.
         DataError: the data is missing or damaged.
         DivergedError: a measured loss is not finite.
     """
+    tell(f"Reading {space.shared['dataset']['name']}")
     splits = load_splits(dataset_config(space.shared["dataset"]), data_root)
     side_by_side = at_once or space.resources.max_concurrent_trials or _cores_hold(space.resources.cpus_per_trial)
     ipc = space.arms[0].ranges.get("ipc")
@@ -105,9 +116,10 @@ def plan_search(space: SearchSpace, data_root: DataRoot, at_once: int | None = N
     config = _trial_at(space.arms[0], highest, splits)
     device = prepare_process(config)
     reset_peak_memory(device)
-    largest = [_measure(_trial_at(arm, highest, splits), splits, device) for arm in space.methods]
+    largest = [_measure(_trial_at(arm, highest, splits), splits, device, tell) for arm in space.methods]
     memory = peak_memory_bytes(device)
-    medium = {arm.label: _measure(_trial_at(arm, usual, splits), splits, device) for arm in space.arms}
+    medium = {arm.label: _measure(_trial_at(arm, usual, splits), splits, device, tell) for arm in space.arms}
+    tell("Measuring a network on the full data")
     full = _network_seconds(config, splits.train.images, splits.train.labels, splits, device)
     evaluation = config.evaluation
     network = statistics.mean(measured.network for measured in medium.values())
@@ -159,7 +171,8 @@ def plan_search(space: SearchSpace, data_root: DataRoot, at_once: int | None = N
     )
 
 
-def _measure(config: TrialConfig[Any], splits: Splits, device: torch.device) -> _Measured:
+def _measure(config: TrialConfig[Any], splits: Splits, device: torch.device, tell: Callable[[str], object]) -> _Measured:
+    tell(f"Measuring {config.arm} at IPC {config.ipc}: up to {DISTIL_STEPS} steps, and a network on the set")
     synthetic, distil_seconds, has_steps = _probe_distillation(config, splits, device)
     network = _network_seconds(config, synthetic.images, synthetic.labels, splits, device)
     networks = config.evaluation.networks + (len(LOOK_FRACTIONS) if has_steps else 0)
@@ -183,7 +196,8 @@ def _probe_distillation(config: TrialConfig[Any], splits: Splits, device: torch.
             loss.item()
         ends.append(time.perf_counter())
         seen.append((steps, synthetic))
-        if step == min(DISTIL_STEPS, steps):
+        is_enough = step > 0 and ends[-1] - ends[0] > ENOUGH_SECONDS
+        if is_enough or step == min(DISTIL_STEPS, steps):
             if steps:
                 # A trial makes a reading while the distillation's tensors are there, and may need the most memory then.
                 images, labels = synthetic.images.detach(), synthetic.labels

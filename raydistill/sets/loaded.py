@@ -21,7 +21,7 @@ from raydistill.core.evaluate import with_learned_rate
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.recipes import RECIPES, Recipe
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.core.train import draw_batches, set_rate
+from raydistill.core.train import draw_batches
 from raydistill.data.preprocess import Preprocess, Standardise
 from raydistill.data.splits import splits_of
 from raydistill.sets.one import read_whole_set_file
@@ -142,8 +142,10 @@ class LoadedSet:
         optimiser = torch.optim.SGD(network.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay)
 
         def on_schedule(optimiser: torch.optim.Optimizer, *_: object) -> None:
-            # Beyond the recipe's last step the rate stays that of the last.
-            set_rate(optimiser, recipe, min(next(steps), recipe.steps - 1))
+            rate = recipe.rate(min(next(steps), recipe.steps - 1))  # beyond the recipe's last step that of the last
+            if recipe.schedule == "drop" and rate < optimiser.param_groups[0]["lr"]:
+                optimiser.state.clear()  # published code creates a new optimiser here
+            optimiser.param_groups[0]["lr"] = rate
 
         optimiser.register_step_pre_hook(on_schedule)
         return optimiser

@@ -13,6 +13,7 @@ from raydistill.core.choices import OPERATIONS
 from raydistill.core.layers import Features
 from raydistill.core.matching import augment_classes, real_means, restore, siamese_draw, state_of, train_between
 from raydistill.core.networks import Network, build_network, initialise
+from raydistill.core.sgd import SGD
 from raydistill.methods.configs.fields import larger_than_a_class
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import ConvNetConfig, MLPConfig
@@ -114,7 +115,7 @@ class Kept:
 
 def test_a_state_brings_back_images_momentum_model_and_generator() -> None:
     images, source, model = torch.randn(3, 1, 8, 8), generator(1), started()
-    optimiser = torch.optim.SGD([images], lr=0.1, momentum=0.5)
+    optimiser = SGD([images], lr=0.1, momentum=0.5)
     images.grad = torch.ones_like(images)
     optimiser.step()
     state = {name: value.clone() for name, value in state_of(7, images, optimiser, model, source).items()}
@@ -123,14 +124,14 @@ def test_a_state_brings_back_images_momentum_model_and_generator() -> None:
     other, later, fresh = torch.zeros_like(images), generator(9), started()
     with torch.no_grad():
         fresh.classifier.weight.zero_()
-    again = torch.optim.SGD([other], lr=0.1, momentum=0.5)
+    again = SGD([other], lr=0.1, momentum=0.5)
     assert restore(Kept(state), other, again, fresh, later) == 7
     assert torch.equal(other, images)
-    assert torch.equal(again.state[other]["momentum_buffer"], torch.ones_like(images))
+    assert torch.equal(again.buffers[0], torch.ones_like(images))
     assert torch.equal(fresh.classifier.weight, model.classifier.weight)
     assert torch.equal(torch.rand(1, generator=later), next_draw)
 
 
 def test_where_nothing_was_saved_nothing_is_done() -> None:
     images = torch.zeros(1, 1, 8, 8)
-    assert restore(Kept(None), images, torch.optim.SGD([images], lr=0.1), started(), generator()) == 0
+    assert restore(Kept(None), images, SGD([images], lr=0.1), started(), generator()) == 0

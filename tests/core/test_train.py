@@ -15,6 +15,7 @@ from raydistill.core import train as train_module
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.recipes import RECIPES, Recipe
 from raydistill.core.selection import ClassBatches
+from raydistill.core.sgd import SGD
 from raydistill.core.train import draw_batches, images_at_once, is_correct, train, train_together
 from raydistill.data.splits import load_splits
 from raydistill.spaces.network import ConvNetConfig, MLPConfig
@@ -98,14 +99,14 @@ def test_batches_depend_on_their_generator_alone() -> None:
 def rates(recipe: Recipe, monkeypatch: pytest.MonkeyPatch, count: int = 20) -> list[float]:
     """Learning rate of every step of one training."""
     seen: list[float] = []
-    step = torch.optim.SGD.step
+    step = SGD.step
 
-    def noted(self: torch.optim.SGD, *arguments: Any) -> Any:
-        seen.append(self.param_groups[0]["lr"])
-        return step(self, *arguments)
+    def noted(self: SGD) -> None:
+        seen.append(self.lr)
+        step(self)
 
     with monkeypatch.context() as patched:
-        patched.setattr(torch.optim.SGD, "step", noted)
+        patched.setattr(SGD, "step", noted)
         trained(recipe, count=count)
     return seen
 
@@ -124,14 +125,14 @@ def test_a_drop_takes_a_tenth_after_half_of_the_steps(monkeypatch: pytest.Monkey
 def momenta(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Before every step of one training: whether the optimiser remembers earlier ones."""
     seen: list[bool] = []
-    step = torch.optim.SGD.step
+    step = SGD.step
 
-    def noted(self: torch.optim.SGD, *arguments: Any) -> Any:
-        seen.append(any("momentum_buffer" in state for state in self.state.values()))
-        return step(self, *arguments)
+    def noted(self: SGD) -> None:
+        seen.append(any(buffer is not None for buffer in self.buffers))
+        step(self)
 
     with monkeypatch.context() as patched:
-        patched.setattr(torch.optim.SGD, "step", noted)
+        patched.setattr(SGD, "step", noted)
         trained(recipe)
     return seen
 

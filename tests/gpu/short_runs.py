@@ -97,7 +97,10 @@ class DyingCheckpoint:
 class RandomExperts:
     """Trajectories that lead nowhere: every snapshot is drawn at random."""
 
-    count, epochs = EXPERTS["experts"], EXPERTS["expert_epochs"]
+    epochs = EXPERTS["expert_epochs"]
+
+    def __init__(self, count: int = EXPERTS["experts"]) -> None:
+        self.count = count
 
     def snapshot(self, expert: int, epoch: int) -> Tensor:
         network = build_network(NETWORK, (1, 8, 8), 3, torch.device("meta"))

@@ -1,7 +1,7 @@
 """How often the loops wait for the device, copy to it and launch kernels: nobody adds an `.item()` to a loop unseen.
 
-The table is what one step may ask of the device, and tests allow a tenth more kernels, because PyTorch's releases differ in how
-they take gradients apart. Kernels are operators that are neither views nor allocations; on a GPU an operator may launch several.
+The table is what one step asks of the device under PyTorch 2.14. Tests allow a quarter more kernels: under 2.11 a gradient of
+gradients takes a fifth more. Kernels are operators that are neither views nor allocations; on a GPU one may launch several.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ import pretend_device
 import pytest
 import torch
 from pretend_device import Counts, counted
-from short_runs import BILEVEL, EXPERT, MATCHED, TRAJECTORY, distil, part_on
+from short_runs import BILEVEL, EXPERT, MATCHED, TRAJECTORY, RandomExperts, distil, part_on
 from three_classes import NETWORK
 
 from raydistill.core.batch_augment import MAKERS, batch_augmentation
 from raydistill.core.experts import train_expert
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.recipes import RECIPES
-from raydistill.core.train import is_correct, train
+from raydistill.core.selection import herding, k_center
+from raydistill.core.soft_labels import soft_labels
+from raydistill.core.train import is_correct, train, train_together
 from raydistill.data.preprocess import Standardise
 
+MORE_KERNELS = 1.25
 Measure = Callable[[torch.device], tuple[Counts, int]]
 """What some steps asked of the device, and their number."""
 
@@ -70,14 +73,36 @@ def trained(device: torch.device, steps: int, augmentation: str = "dsa") -> None
     train(network, part.images, part.labels.to(device), recipe, generator, mirror_keeps_class=False, augment=augment)
 
 
+def trained_together(device: torch.device, steps: int) -> None:
+    """Three networks at once."""
+    part, generators = part_on(device), [torch.Generator().manual_seed(seed) for seed in range(3)]
+    networks = [build_network(NETWORK, part.shape, part.classes, device) for _ in generators]
+    for network, generator in zip(networks, generators, strict=True):
+        initialise(network, generator)
+    recipe = replace(RECIPES["plain"], steps=steps, batch=10, augmentation="dsa")
+    train_together(networks, part.images, part.labels.to(device), recipe, generators, mirror_keeps_class=False)
+
+
+def chosen_by(select: Callable[..., torch.Tensor]) -> Measure:
+    """The choice of one image more in each of three classes."""
+    return of_longer(lambda device, ipc: select(part_on(device).images.flatten(1), part_on(device).labels, 3, ipc))
+
+
+def labelled(device: torch.device, experts: int) -> None:
+    """Six images labelled by experts."""
+    few = RandomExperts(experts)
+    part = part_on(device)
+    soft_labels(few, NETWORK, part, part.images[:6], part.labels[:6])
+
+
 def expert_trained(device: torch.device, steps: int, **changes: Any) -> None:
     """An expert with an epoch of one batch for each step."""
     train_expert(part_on(device), EXPERT.model_copy(update={"epochs": steps, "batch": 30, **changes}), 0, (), None, device)
 
 
 TABLE: dict[str, tuple[Measure, Most]] = {
-    "datadam": (of_method("datadam", MATCHED), Most(0, 4, 140)),
-    "datadam, bilevel": (of_method("datadam", BILEVEL), Most(0, 4, 167)),
+    "datadam": (of_method("datadam", MATCHED), Most(0, 4, 141)),
+    "datadam, bilevel": (of_method("datadam", BILEVEL), Most(0, 4, 168)),
     "dm": (of_method("dm", MATCHED), Most(0, 4, 87)),
     "dc": (of_method("dc", BILEVEL), Most(0, 3, 1019)),
     "datm": (of_method("datm", TRAJECTORY), Most(2, 2, 712)),
@@ -88,8 +113,12 @@ TABLE: dict[str, tuple[Measure, Most]] = {
     "evaluation, no augmentation": (of_longer(partial(trained, augmentation="none")), Most(0, 1, 31)),
     # What torchvision asks for depends on the transform that it draws.
     **{f"evaluation, {name}": (of_longer(partial(trained, augmentation=name)), Most(10, 5, 100)) for name in MAKERS},
+    "evaluation, 3 networks at once": (of_longer(trained_together), Most(0, 2, 71)),
     "expert": (of_longer(expert_trained), Most(1, 1, 120)),
     "expert, plain SGD": (of_longer(partial(expert_trained, rho=0.0)), Most(1, 1, 30)),
+    "k_center, an image of each class": (chosen_by(k_center), Most(0, 0, 21)),
+    "herding, an image of each class": (chosen_by(herding), Most(0, 0, 21)),
+    "soft labels, an expert": (of_longer(labelled), Most(0, 1, 10)),
 }
 
 
@@ -99,7 +128,7 @@ def test_a_step_asks_no_more_of_the_device_than_the_table_allows(what: str, devi
     counts, steps = measure(device)
     assert counts.waits.total() <= most.waits * steps, f"{counts.waits} in {steps} steps"
     assert counts.copies <= most.copies * steps
-    assert counts.kernels.total() <= 1.1 * most.kernels * steps, f"{counts.kernels} in {steps} steps"
+    assert counts.kernels.total() <= MORE_KERNELS * most.kernels * steps, f"{counts.kernels} in {steps} steps"
 
 
 def test_accuracy_is_read_with_one_wait(device: torch.device) -> None:

@@ -19,7 +19,7 @@ from raydistill.sets.one import only_trial
 METHODS = {
     "datadam": "{name: datadam, random_inits: 4, batch_real: 16}",
     "dm": "{name: dm, random_inits: 4, batch_real: 16}",
-    "dc": "{name: dc, random_inits: 2, steps_per_init: 2, model_steps: 1, batch_real: 8}",
+    "dc": "{name: dc, random_inits: 1, steps_per_init: 2, model_steps: 1, batch_real: 8}",
     "datm": "{name: datm, experts: 2, expert_epochs: 3, target_epochs: 1, window_width: 2, window_growth: 0, iterations: 4, "
     "student_steps: 2}",
     "random": "{name: random}",
@@ -31,7 +31,7 @@ CASES = [(method, shape) for method in METHODS for shape in (SMALL_SHAPE, LARGER
 @pytest.fixture(autouse=True)
 def short_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RECIPES, "plain", replace(RECIPES["plain"], steps=3))
-    monkeypatch.setattr(plan, "DISTIL_STEPS", 3)
+    monkeypatch.setattr(plan, "DISTIL_STEPS", 2)
     monkeypatch.setattr(plan, "RECIPE_STEPS", 2)
 
 

@@ -26,9 +26,10 @@ def short_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def assert_equal_sets(one: SyntheticSet, other: SyntheticSet) -> None:
-    torch.testing.assert_close(to_host(one.images), to_host(other.images))
-    torch.testing.assert_close(to_host(one.labels), to_host(other.labels))
-    assert one.learned_lr == pytest.approx(other.learned_lr)
+    """Up to the rounding of some steps: pooling and chunks of real images differ between the CPU and other devices."""
+    torch.testing.assert_close(to_host(one.images), to_host(other.images), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(to_host(one.labels), to_host(other.labels), rtol=1e-3, atol=1e-3)
+    assert one.learned_lr == (other.learned_lr and pytest.approx(other.learned_lr, rel=1e-3))
 
 
 @functools.cache

@@ -20,7 +20,8 @@ from raydistill.report.curve import (
     settings_searched,
     within_margin,
 )
-from raydistill.report.study import Study, Trial, read_whole
+from raydistill.report.read import read_whole
+from raydistill.report.study import Study, Trial
 from raydistill.storage.record import TrialRecord
 from raydistill.storage.store import Store
 

@@ -11,7 +11,7 @@ import pytest
 from hand_race import result, write_race
 
 from raydistill.report.paper_tables import tables_for_paper
-from raydistill.report.study import read_whole
+from raydistill.report.read import read_whole
 from raydistill.storage.store import Store
 
 

@@ -10,7 +10,8 @@ from hand_race import write_race
 
 from raydistill.errors import InputError
 from raydistill.report.plots import COLUMN_INCHES, KINDS, draw, save
-from raydistill.report.study import Study, read_whole
+from raydistill.report.read import read_whole
+from raydistill.report.study import Study
 from raydistill.storage.store import Store
 
 pytest.importorskip("matplotlib", reason="the extra `plots` is not installed")

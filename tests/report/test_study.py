@@ -12,7 +12,9 @@ from hand_race import IPCS, record, result, trial_id, write_race, write_trial
 
 import raydistill
 from raydistill.errors import InputError, StoreError
-from raydistill.report.study import Study, read_whole
+from raydistill.report.looks import looks_of
+from raydistill.report.read import read_whole
+from raydistill.report.study import Study
 from raydistill.storage.lock import study_lock
 from raydistill.storage.store import Store
 
@@ -43,6 +45,12 @@ def test_a_study_is_found_by_its_name_in_a_store(race: Path) -> None:
 
 def test_arms_are_in_the_order_of_the_space_with_controls_last(race: Path) -> None:
     assert read(race).arms == {"datadam": False, "dm": False, "random": True, "k_means": True}
+
+
+def test_an_arm_looks_the_same_whoever_was_tried_before_it(race: Path, tmp_path: Path) -> None:
+    begun = read(write_race(tmp_path / "begun", 1, is_over=False))
+    assert {trial.arm for trial in begun.asked} == {"datadam"}
+    assert looks_of(begun.arms) == looks_of(read(race).arms)
 
 
 def test_one_damaged_record_among_many_is_left_out_and_named(copy: Path) -> None:

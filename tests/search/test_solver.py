@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,8 @@ from made_up import AIM, record, space
 from optuna.trial import TrialState
 
 from raydistill.errors import StoreError
-from raydistill.search.solver import Solver, read_outcome
+from raydistill.search.law import LawModel
+from raydistill.search.solver import Solver, _open, read_outcome
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.record import TrialRecord, write_record
@@ -62,6 +64,38 @@ def test_a_large_gap_leads_to_a_larger_ipc_and_a_small_one_to_a_smaller(tmp_path
         tell(lossy, record(asked(lossy), gap=0.035))
         tell(good, record(asked(good), gap=0.001))
         assert asked(lossy).ipc > 8 > asked(good).ipc
+
+
+def test_a_choice_reads_no_file_and_fits_as_many_laws_however_many_trials_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work: Counter[str] = Counter()
+    true_fit = LawModel._fit
+
+    def counting_fit(model: LawModel, *given: Any) -> Any:
+        work["fits"] += 1
+        return true_fit(model, *given)
+
+    monkeypatch.setattr(Store, "read", lambda store, name: pytest.fail(f"{name} is read again"))
+    monkeypatch.setattr(LawModel, "_fit", counting_fit)
+    fits = []
+    with closing(solver_in(tmp_path, space("budget.trials=12"))) as solver:
+        for _ in range(12):
+            work.clear()
+            tell(solver, record(asked(solver), gap=0.02))
+            fits.append(work["fits"])
+    # One law for each of four exponents; none for the first trial, the middle of the space, and two models for the last, which is
+    # to show an IPC lossy.
+    assert fits == [0, *[4] * 10, 8]
+
+
+def test_the_file_of_optuna_is_built_without_waiting_and_searched_with(tmp_path: Path) -> None:
+    """SQLite's `synchronous` is 0 where it does not wait for the disk, and 2 where each transaction does."""
+    for is_durable, synchronous in ((False, 0), (True, 2)):
+        storage = _open(tmp_path / "a.db", is_durable=is_durable)
+        with storage.engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == synchronous
+        storage.engine.dispose()
 
 
 def test_ipc_does_not_leave_its_range(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 import raydistill
 from raydistill.catalogue import load_space
-from raydistill.core.recipes import RECIPES
+from raydistill.core.recipes import RECIPES, Schedule
 from raydistill.core.synthetic import decode, encode
 from raydistill.core.train import train
 from raydistill.data.preprocess import Whiten
@@ -115,9 +115,11 @@ def test_the_batches_are_those_of_the_recipe(saved: Path, monkeypatch: pytest.Mo
         assert torch.equal(targets, drawn // 10)
 
 
-def test_the_loop_trains_as_the_evaluation_does(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the same network, with the same batches: the parameters agree up to rounding."""
-    monkeypatch.setitem(RECIPES, "plain", dataclasses.replace(RECIPES["plain"], steps=20, label_smoothing=0.1))
+@pytest.mark.parametrize("schedule", ["cosine", "drop", "triangle"])
+def test_the_loop_trains_as_the_evaluation_does(saved: Path, monkeypatch: pytest.MonkeyPatch, schedule: Schedule) -> None:
+    """From the same network, with the same batches: the parameters agree up to rounding. A drop forgets the momentum."""
+    recipe = dataclasses.replace(RECIPES["plain"], steps=20, label_smoothing=0.1, schedule=schedule)
+    monkeypatch.setitem(RECIPES, "plain", recipe)
     found = raydistill.load_set(saved)
     ours, theirs = found.new_network(), found.new_network()
     optimiser = found.new_optimiser(ours)

@@ -8,15 +8,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raydistill.report.cells import cells_of
 from raydistill.report.curve import FEWEST_TRIALS, Point, curve_rows, importance, placed, settings_searched
-from raydistill.report.looks import STATES, Look, looks_of
+from raydistill.report.looks import Look, looks_of
+from raydistill.report.page.accuracy import accuracy_chart
 from raydistill.report.page.chart import Chart
-from raydistill.report.page.charts import accuracy_chart, cost_chart, progress_chart, settings_chart, short
+from raydistill.report.page.charts import cost_chart, progress_chart, settings_chart
+from raydistill.report.page.entries import entries, settings_shared
 from raydistill.report.page.html import Cell, Fact, Head, Links, Table, links_from, render_html, split_sentence, table_of
 from raydistill.report.page.pictures import set_pictures
-from raydistill.report.study import SPACE_FILE, Study, Trial
-from raydistill.report.words import accuracy_line, duration, percent, points, telling_line
+from raydistill.report.study import SPACE_FILE, Study
+from raydistill.report.words import accuracy_line, duration, percent, points
 from raydistill.storage.record import GapBounds, Smallest
 
 REFRESH_SECONDS = 30
@@ -32,22 +33,6 @@ class Arm:
     shares: tuple[tuple[str, float], ...]
     words: str
     chart: Chart | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """A trial in the list."""
-
-    id: str
-    number: int
-    css: str
-    shape: str
-    words: str
-    rows: tuple[tuple[str, str], ...]
-    files: tuple[tuple[str, str], ...]
-    error: str
-    again: str
-    """The command that distils it again; empty where it has no set."""
 
 
 def study_page(study: Study, path: str) -> str:
@@ -69,8 +54,8 @@ def study_page(study: Study, path: str) -> str:
         "baseline": tuple(_baseline(study, links)),
         "commands": tuple(_commands(study)),
         "environment": tuple(_environment(study, links)),
-        "trials": tuple(_entries(study, looks, links)),
-        "fixed": tuple(_shared(study)),
+        "trials": tuple(entries(study, looks, links)),
+        "fixed": tuple(settings_shared(study)),
     }
     return render_html("study.html.j2", _head(study, looks), content)
 
@@ -190,7 +175,8 @@ def _bounds(interval: GapBounds) -> str:
 def _mattered(study: Study, looks: dict[str, Look]) -> Iterator[Arm]:
     for arm, look in looks.items():
         settings = settings_searched(study, arm)
-        if all(setting.name == "ipc" for setting in settings):
+        is_tried = any(trial.arm == arm for trial in study.asked)
+        if not is_tried or all(setting.name == "ipc" for setting in settings):
             continue
         trials = placed([trial for trial in study.finished if trial.arm == arm], settings)
         enough = len(trials) >= FEWEST_TRIALS
@@ -258,61 +244,3 @@ def _environment(study: Study, links: Links) -> Iterator[Fact]:
 
 def _counted(value: str, count: int, among: Counter[str]) -> str:
     return value if len(among) == 1 else f"{value} ({count} trials)"
-
-
-def _entries(study: Study, looks: dict[str, Look], links: Links) -> Iterator[Entry]:
-    fixed = {name for name, _ in _shared(study)}
-    for trial in study.asked:
-        record, folder = trial.record, f"trials/{trial.trial_id}"
-        names = ["config.json"] + ([] if record is None else ["record.json"])
-        names += ["images.png", "images.safetensors"] if record is not None and record.images_sha256 else []
-        yield Entry(
-            id=trial.trial_id,
-            number=looks[trial.arm].number,
-            css=f"state {trial.state}",
-            shape=STATES[trial.state],
-            words=_entry_words(trial),
-            rows=tuple(_entry_rows(trial, fixed)),
-            files=tuple((name, links.to(folder, name)) for name in names),
-            error="" if record is None or not record.error else record.error,
-            again="" if trial.gap is None else shlex.join(["raydistill", "distill", study.store.path(folder)]),
-        )
-
-
-def _entry_words(trial: Trial) -> str:
-    gap = "" if trial.gap is None else f", gap {points(trial.gap)}"
-    error = trial.record.error if trial.record else None
-    why = f": {telling_line(error)}" if error else ""
-    return f"Trial {trial.ask_number} · {trial.arm} · IPC {trial.ipc} · {trial.state.replace('_', ' ')}{gap}{why}"
-
-
-def _entry_rows(trial: Trial, fixed: set[str]) -> Iterator[tuple[str, str]]:
-    record = trial.record
-    yield "id", trial.trial_id
-    if record is not None and record.final is not None:
-        yield "accuracy", accuracy_line(record.final.accuracy_fractions)
-        yield "images", f"{record.images}, {record.set_bytes:,} bytes, {record.label_kind} labels"
-    elif record is not None and record.readings:
-        last = record.readings[-1]
-        yield "last reading", f"gap {points(last.gap)} at step {last.step} ({100 * last.fraction:.0f} %)"
-    elif trial.progress is not None:
-        yield "now at", f"step {trial.progress.step} of {trial.progress.steps or 'an unknown number'}"
-    if record is not None and record.cost is not None:
-        cost = record.cost
-        yield "time", f"{cost.distill_seconds:.1f} s to make, {cost.evaluate_seconds:.1f} s to read"
-        yield "memory", f"{cost.peak_memory_bytes / 2**20:.0f} MiB"
-    if record is not None:
-        yield "begun", f"{record.started_at[:19].replace('T', ' ')} UTC on {record.host}, {record.device}"
-    yield from ((name, short(value)) for name, value in cells_of(trial.config).items() if name not in fixed and value is not None)
-
-
-def _shared(study: Study) -> list[tuple[str, str]]:
-    """Settings that are the same in every trial, by name."""
-    if len(study.asked) < 2:
-        return []
-    first = cells_of(study.asked[0].config)
-    same = dict(first)
-    for trial in study.asked[1:]:
-        cells = cells_of(trial.config)
-        same = {name: value for name, value in same.items() if name in cells and cells[name] == value}
-    return [(name, short(value)) for name, value in same.items() if value is not None]

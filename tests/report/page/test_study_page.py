@@ -18,7 +18,7 @@ from PIL import Image
 
 from raydistill.report.page.pictures import first_columns
 from raydistill.report.page.study_page import study_page
-from raydistill.report.study import read_whole
+from raydistill.report.read import read_whole
 from raydistill.storage.lock import study_lock
 from raydistill.storage.store import Store
 
