@@ -51,7 +51,7 @@ LICENCES = {
     "image_folder": Licence(
         name="unknown",
         words="images of your own: say here what their licence is before you publish the set",
-        source="the folder that the configuration below names",
+        source="a folder of its owner's",
     ),
 }
 """By the name of a data set."""

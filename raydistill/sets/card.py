@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -130,5 +131,10 @@ def _making(manifest: Manifest, config: TrialConfig[Any], record: TrialRecord | 
     return (
         f"Data set {config.dataset.name}, network {network_text(config.network)}, recipe {config.evaluation.recipe}; raydistill "
         f"{versions().get('raydistill', 'without a version')}, {code}. The whole configuration:\n\n```json\n"
-        f"{json.dumps(manifest.config, indent=2)}\n```"
+        f"{json.dumps(without_path(manifest.config), indent=2)}\n```"
     )
+
+
+def without_path(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial's config without the path of the data on its owner's machine, which is no one else's business."""
+    return {**config, "dataset": {name: value for name, value in config["dataset"].items() if name != "path"}}

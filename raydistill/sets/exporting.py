@@ -21,7 +21,7 @@ from PIL import Image
 from raydistill.core.synthetic import Manifest, SyntheticSet
 from raydistill.data.preprocess import Standardise
 from raydistill.errors import InputError
-from raydistill.sets.card import write_card
+from raydistill.sets.card import without_path, write_card
 from raydistill.sets.eight_bit import EightBit, Loss, measure_loss, preprocess_of, to_eight_bit
 from raydistill.sets.hugging_face import parquet_writer
 from raydistill.sets.npz import to_npz
@@ -120,7 +120,7 @@ def _about(synthetic: SyntheticSet, manifest: Manifest, eight_bit: EightBit, los
         **constants,
         "clipped_fraction": eight_bit.clipped_fraction,
         "accuracy_fractions": None if loss is None else loss.as_json(),
-        "config": manifest.config,
+        "config": without_path(manifest.config),
     }
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 from hand_made import FIXED, SMALL, HandMade
+from PIL import Image
 
 import raydistill
 from raydistill.core.synthetic import decode, encode
@@ -85,6 +86,20 @@ def test_the_card_says_licence_size_and_making(saved: Path, tmp_path: Path) -> N
     assert "The set was not found by a search, so nothing is claimed about it beside the accuracy below." in text
     assert "Data set digits, network convnet" in text
     assert '"ipc": 3' in text
+
+
+def test_a_set_of_own_images_is_handed_on_without_their_path(tmp_path: Path) -> None:
+    """Two classes of 20 grey images each."""
+    generator = np.random.default_rng(0)
+    for number in range(40):
+        path = tmp_path / "private" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (8, 8), dtype=np.uint8)).save(path)
+    own = {"name": "image_folder", "path": str(tmp_path / "private"), "size": 8}
+    raydistill.distill({**SMALL, "dataset": own}, overrides=[*RANDOM, "goal.margin_fraction=0.5"], out=tmp_path / "set")
+    header, text = export(tmp_path / "set", tmp_path / "hf-set")
+    assert (header["license"], "say here what their licence is before you publish" in text) == ("unknown", True)
+    assert "private" not in text + (tmp_path / "hf-set" / "about.json").read_text()
 
 
 def winner(by_hand: HandMade, saved: Path, **changes: Any) -> Path:
