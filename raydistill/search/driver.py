@@ -88,9 +88,10 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
                 _run_trials(solver, study, work)
                 candidates, of_controls = solver.candidates(), solver.candidates(are_controls=True)
                 floor = fitted_floor(solver.law())
-        result = _conclude(space, study, baseline, candidates, of_controls, floor, work, data_sha256)
-        study.write("result.json", result.model_dump_json(indent=2) + "\n")
-        name_winner(study, result)
+            result = _conclude(space, study, baseline, candidates, of_controls, floor, work, data_sha256)
+            study.write("result.json", result.model_dump_json(indent=2) + "\n")
+            name_winner(study, result)
+            solver.show(result)
         return result
 
 

@@ -70,6 +70,7 @@ def test_a_search_leaves_what_scripts_rely_on(tmp_path: Path) -> None:
     folder = tmp_path / "made-up"
     assert {path.name for path in folder.iterdir()} == {
         ".lock",
+        "artifacts",
         "baseline",
         "result.json",
         "search_space.yaml",
@@ -86,6 +87,8 @@ def test_a_search_leaves_what_scripts_rely_on(tmp_path: Path) -> None:
     assert result.verdict == "lossless"
     assert result.trials["finished"] == 2
     assert states(tmp_path) == ["COMPLETE", "COMPLETE"]
+    best = optuna.load_study(study_name="made-up", storage=f"sqlite:///{folder}/study.db").best_trial
+    assert best.user_attrs["trial_id"] == result.winner_trial_id
 
 
 def test_each_stage_is_reported_to_the_watcher(tmp_path: Path) -> None:

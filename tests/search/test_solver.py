@@ -14,7 +14,8 @@ from made_up import AIM, record, space
 from optuna.trial import TrialState
 
 from raydistill.errors import StoreError
-from raydistill.search.solver import Solver, read_outcome
+from raydistill.search.outcome import read_outcome
+from raydistill.search.solver import Solver
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.record import TrialRecord, write_record
@@ -209,7 +210,7 @@ STATES = ("finished", "pruned", "diverged", "crashed")
 
 def test_the_live_view_and_the_rebuilt_one_say_the_same(tmp_path: Path) -> None:
     def said() -> list[tuple[Any, ...]]:
-        return [(t.state, t.values, t.params, t.constraints, t.user_attrs) for t in view(tmp_path)]
+        return [(t.state, t.values, t.params, t.system_attrs, t.user_attrs, t.intermediate_values) for t in view(tmp_path)]
 
     with closing(solver_in(tmp_path)) as solver:
         for state in STATES:
@@ -217,7 +218,7 @@ def test_the_live_view_and_the_rebuilt_one_say_the_same(tmp_path: Path) -> None:
         live = said()
     assert said() == live
     assert [t.state.name for t in view(tmp_path)] == ["COMPLETE", "PRUNED", "FAIL", "FAIL"]
-    assert [t.constraints for t in view(tmp_path)][:2] == [{"gap": pytest.approx(0.03)}] * 2
+    assert [t.system_attrs["constraints"] for t in view(tmp_path)[:2]] == [[pytest.approx(0.03)]] * 2
 
 
 def test_the_view_tells_when_a_trial_ran_and_for_how_long(tmp_path: Path) -> None:
