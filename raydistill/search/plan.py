@@ -30,6 +30,7 @@ from raydistill.experts.need import UntrainedExperts, need_of, needs_of
 from raydistill.search.allowance import check_budget
 from raydistill.search.distributions import middle
 from raydistill.search.experts import extreme_trials
+from raydistill.search.pace import CONFIRMED_CANDIDATES
 from raydistill.spaces.sections import Config, dataset_config
 from raydistill.spaces.space import Arm, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
@@ -39,8 +40,6 @@ from raydistill.trial.run import LOOK_FRACTIONS
 
 DISTIL_STEPS, RECIPE_STEPS = 5, 20
 """Number of timed steps; the first of each is ignored, because it includes work that is done only once."""
-CONFIRMED_CANDIDATES = 3
-"""Assumed number of candidates in the confirmation; two to three are usual."""
 
 
 class Stage(Config):

@@ -42,6 +42,10 @@ class LoggingWatcher:
         """Pass on."""
         self._inner.stage(name, total)
 
+    def jobs_found(self, count: int) -> None:
+        """Pass on."""
+        self._inner.jobs_found(count)
+
     def job_done(self) -> None:
         """Pass on."""
         self._inner.job_done()

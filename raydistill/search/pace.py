@@ -1,0 +1,133 @@
+"""What a network or a trial costs, for estimates: from what a study's records say, or from a few steps measured here."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from raydistill.core.evaluate import train_and_read
+from raydistill.core.recipes import Recipe, recipe_of
+from raydistill.data.splits import LabelledImages, Splits
+from raydistill.methods import METHODS
+from raydistill.search.distributions import middle
+from raydistill.search.estimate import Part
+from raydistill.spaces.network import NetworkConfig
+from raydistill.spaces.space import Arm, Range
+from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import Baseline
+from raydistill.storage.record import TrialRecord
+from raydistill.trial.run import LOOK_FRACTIONS
+
+CONFIRMED_CANDIDATES = 3
+"""Assumed number of candidates in the confirmation; two to three are usual."""
+PROBE_STEPS = 3
+LONG_SECONDS = 1.0
+"""A first step that takes longer is measurement enough."""
+
+
+def probed_pace(
+    network: NetworkConfig,
+    recipe: Recipe,
+    splits: Splits,
+    device: str,
+    threads: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float | None:
+    """Seconds per image that passes through a network in training, from a few steps on train images.
+
+    None for a GPU: jobs compute there, perhaps on another machine, and this process is not to take a part of its memory.
+    """
+    if device != "cpu":
+        return None
+    images, labels = splits.train.images[: recipe.batch], splits.train.labels[: recipe.batch]
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return _pace(images, labels, splits, network, recipe, clock)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _pace(
+    images: Tensor, labels: Tensor, splits: Splits, network: NetworkConfig, recipe: Recipe, clock: Callable[[], float]
+) -> float:
+    one = LabelledImages(images=splits.select.images[:1], labels=splits.select.labels[:1])
+
+    def seconds(steps: int) -> float:
+        began = clock()
+        train_and_read(images, labels, splits, [one], network, replace(recipe, steps=steps), 0, torch.device("cpu"))
+        return clock() - began
+
+    first = seconds(1)
+    if first > LONG_SECONDS:
+        return first / len(labels)
+    # The difference leaves out what a network costs once.
+    begin, more = seconds(1), seconds(1 + PROBE_STEPS)
+    return max(more - begin, 0.0) / (PROBE_STEPS * len(labels))
+
+
+def trial_pace(config: TrialConfig[Any], splits: Splits) -> float | None:
+    """`probed_pace` for the network and the recipe of a trial."""
+    return probed_pace(config.network, recipe_of(config, splits), splits, config.device, config.cpus_per_trial)
+
+
+def baseline_pace(baseline: Baseline, recipe: Recipe) -> float:
+    """Seconds per image that passed through the baseline's networks."""
+    images = sum(reading.steps for reading in baseline.readings) * recipe.batch
+    return sum(reading.seconds for reading in baseline.readings) / images
+
+
+def baseline_seconds(baseline: Baseline) -> float:
+    """Seconds to train one network on the full data, as the baseline's took; for the steps of its readings."""
+    return statistics.median(reading.seconds for reading in baseline.readings)
+
+
+def network_seconds(record: TrialRecord) -> float | None:
+    """Seconds to train and evaluate one network on a trial's set, as its own took; None if the record does not say."""
+    networks = sum(len(reading.accuracy_fractions) for reading in record.readings)
+    return record.cost.evaluate_seconds / networks if record.cost is not None and networks else None
+
+
+def middle_trial(arm: Arm, data_sha256: str) -> TrialConfig[Any]:
+    """The trial with the middle of each range; of IPC the geometric one."""
+    middles = {
+        path: middle(replace(one, log=True) if path == "ipc" and isinstance(one, Range) else one)
+        for path, one in arm.ranges.items()
+    }
+    return arm.trial(ask_number=0, values=middles, data_sha256=data_sha256)
+
+
+def images_passed(config: TrialConfig[Any], *, classes: int, recipe: Recipe) -> float:
+    """Images that pass through a network in a trial: in its distillation, and in the networks that evaluate its set."""
+    networks = config.evaluation.networks + len(LOOK_FRACTIONS)
+    return distilling_passes(config, classes) + networks * recipe.images_seen(classes * config.ipc)
+
+
+def distilling_passes(config: TrialConfig[Any], classes: int) -> float:
+    """Images that pass through a network while a trial's set is made; 0 for one of real images."""
+    return METHODS[config.method.name].images_passed(config.method, config.ipc, classes)
+
+
+def times(pace: float | None, images: float) -> float | None:
+    """Seconds for so many images; None without a pace."""
+    return None if pace is None else pace * images
+
+
+def parts_of_comparison(configs: Sequence[TrialConfig[Any]], splits: Splits) -> list[Part]:
+    """Sets of each method that are left to make and to read, at a pace measured here."""
+    pace, classes = trial_pace(configs[0], splits), len(splits.class_names)
+    recipe = recipe_of(configs[0], splits)
+    by_method: dict[str, list[TrialConfig[Any]]] = {}
+    for config in configs:
+        by_method.setdefault(config.arm, []).append(config)
+    read = configs[0].evaluation.networks * recipe.images_seen(classes * configs[0].ipc)
+    return [
+        Part(jobs=len(own), what=f"sets of {arm}", seconds_each=times(pace, distilling_passes(own[0], classes) + read))
+        for arm, own in by_method.items()
+    ]
