@@ -207,8 +207,9 @@ class Tally:
 
     @property
     def left_words(self) -> str:
-        """The time left, to be put behind a line; empty while it is not known, or where nothing is left."""
-        return f"; about {duration(self.seconds_left)} left" if self.seconds_left else ""
+        """The time left, to be put behind a line; empty while it is not known, or where less than a second is left."""
+        left = self.seconds_left
+        return f"; about {duration(left)} left" if left is not None and left >= 1 else ""
 
     def summary(self) -> str:
         """Trials by state, those that wait, the provisional verdict and the time left, in one line."""

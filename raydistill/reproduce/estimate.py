@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from raydistill.methods import METHODS
-from raydistill.reproduce.jobs import Place, ReadingJob, SetJob, key, method_name
+import torch
+
+from raydistill.core.contract import NoCheckpoint
+from raydistill.errors import DivergedError
+from raydistill.reproduce.jobs import Place, ReadingJob, SetJob, key
 from raydistill.reproduce.official import OfficialImages, load_official
 from raydistill.reproduce.settings import Cell, SetPlan
 from raydistill.search.estimate import Part
-from raydistill.search.pace import probed_pace
+from raydistill.search.pace import DISTIL_STEPS, probe_distillation, probed_pace
 from raydistill.spaces.network import NetworkConfig
 
 
 def parts_left(sets: Sequence[SetJob], cells: Sequence[Cell], place: Place) -> list[Part]:
     """Sets that are left to distil, and networks that are left to train on sets and on the full data."""
     paces = _Paces(place)
-    distil = [paces.of_set(job.plan, cells) for job in sets if not job.is_done]
+    distil = [paces.of_set(job.plan) for job in sets if not job.is_done]
     on_sets: list[float | None] = []
     on_full: list[float | None] = []
     for cell in cells:
@@ -49,12 +52,26 @@ class _Paces:
         self._place = place
         self._found: dict[tuple[str, str], float | None] = {}
 
-    def of_set(self, plan: SetPlan, cells: Sequence[Cell]) -> float | None:
-        """Seconds to distil a set."""
-        cell = next(cell for cell in cells if cell.source == plan)
-        pace = self._pace(plan.images, plan.network, cell)
-        classes = len(load_official(plan.images, self._place.data_root).class_names)
-        return None if pace is None else pace * METHODS[method_name(plan)].images_passed(plan.method, plan.ipc, classes)
+    def of_set(self, plan: SetPlan) -> float | None:
+        """Seconds to distil a set, from its first steps here; None for a GPU, or if they diverge."""
+        at = "set", key(plan)
+        if at not in self._found:
+            self._found[at] = None if self._place.device != "cpu" else self._steps(plan)
+        return self._found[at]
+
+    def _steps(self, plan: SetPlan) -> float | None:
+        before = torch.get_num_threads()
+        torch.set_num_threads(self._place.threads)
+        job = SetJob(plan=plan, draw=0, place=self._place)
+        splits = load_official(plan.images, self._place.data_root)
+        try:
+            return probe_distillation(
+                lambda report: job.distil(splits, torch.device("cpu"), NoCheckpoint(), report), DISTIL_STEPS
+            ).seconds
+        except DivergedError:  # the job itself will say so
+            return None
+        finally:
+            torch.set_num_threads(before)
 
     def of_network(self, cell: Cell) -> float | None:
         """Seconds to train a network of a cell."""

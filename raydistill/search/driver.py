@@ -22,7 +22,16 @@ from raydistill.search.experts import extreme_trials, plan_experts, prepare_expe
 from raydistill.search.finding import Evidence, confidence_of, control_at, find, gather
 from raydistill.search.jobs import baseline_jobs, confirm_jobs, draw_jobs
 from raydistill.search.needs import needs_of_trial
-from raydistill.search.pace import CONFIRMED_CANDIDATES, baseline_pace, images_passed, middle_trial, times, trial_pace
+from raydistill.search.pace import (
+    CONFIRMED_CANDIDATES,
+    baseline_pace,
+    both,
+    distilling_seconds,
+    images_passed,
+    middle_trial,
+    times,
+    trial_pace,
+)
 from raydistill.search.proposal import Aim
 from raydistill.search.resume import SPACE_FILE, as_started, check_resumable
 from raydistill.search.solver import Solver
@@ -105,7 +114,10 @@ def _parts(space: SearchSpace, config: TrialConfig[Any], splits: Splits, study: 
     built = read_baseline(study)
     pace = trial_pace(config, splits) if built is None else baseline_pace(built, recipe)
     middles = [middle_trial(arm, splits.sha256) for arm in space.arms]
-    passed = statistics.mean(images_passed(one, classes=classes, recipe=recipe) for one in middles)
+    networks = evaluation.networks + len(LOOK_FRACTIONS)
+    reading = [times(pace, networks * recipe.images_seen(classes * one.ipc)) for one in middles]
+    trials = [both(distilling_seconds(one, splits), read) for one, read in zip(middles, reading, strict=True)]
+    known = [seconds for seconds in trials if seconds is not None]
     on_set = statistics.mean(recipe.images_seen(classes * one.ipc) for one in middles)
     # Each network of the baseline trains once with the recipe's steps and once with twice as many.
     full = 3 * recipe.images_seen(len(splits.train.labels))
@@ -115,7 +127,7 @@ def _parts(space: SearchSpace, config: TrialConfig[Any], splits: Splits, study: 
             what="networks on the full data, to compare with,",
             seconds_each=times(pace, full),
         ),
-        Part(jobs=space.budget.trials, what="trials", seconds_each=times(pace, passed)),
+        Part(jobs=space.budget.trials, what="trials", seconds_each=statistics.mean(known) if len(known) == len(trials) else None),
         Part(
             jobs=CONFIRMED_CANDIDATES * evaluation.confirm_networks,
             what="networks to confirm the candidates",

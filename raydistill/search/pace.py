@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from raydistill.core.contract import NoCheckpoint, Report
 from raydistill.core.evaluate import train_and_read
 from raydistill.core.recipes import Recipe, recipe_of
+from raydistill.core.synthetic import SyntheticSet
 from raydistill.data.splits import LabelledImages, Splits
+from raydistill.errors import DivergedError
+from raydistill.experts.need import UntrainedExperts, need_of
 from raydistill.methods import METHODS
 from raydistill.search.distributions import middle
 from raydistill.search.estimate import Part
@@ -22,13 +28,14 @@ from raydistill.spaces.space import Arm, Range
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import Baseline
 from raydistill.storage.record import TrialRecord
+from raydistill.trial.distillation import distil
 from raydistill.trial.run import LOOK_FRACTIONS
 
 CONFIRMED_CANDIDATES = 3
 """Assumed number of candidates in the confirmation; two to three are usual."""
-PROBE_STEPS = 3
+DISTIL_STEPS, PROBE_STEPS = 3, 3
 LONG_SECONDS = 1.0
-"""A first step that takes longer is measurement enough."""
+"""A step that takes longer is measurement enough."""
 
 
 def probed_pace(
@@ -64,17 +71,79 @@ def _pace(
         train_and_read(images, labels, splits, [one], network, replace(recipe, steps=steps), 0, torch.device("cpu"))
         return clock() - began
 
-    first = seconds(1)
-    if first > LONG_SECONDS:
-        return first / len(labels)
+    seconds(1)  # the first of a process takes a second or more, whatever it computes
+    begin = seconds(1)
+    if begin > LONG_SECONDS:
+        return begin / len(labels)
     # The difference leaves out what a network costs once.
-    begin, more = seconds(1), seconds(1 + PROBE_STEPS)
+    more = seconds(1 + PROBE_STEPS)
     return max(more - begin, 0.0) / (PROBE_STEPS * len(labels))
 
 
 def trial_pace(config: TrialConfig[Any], splits: Splits) -> float | None:
     """`probed_pace` for the network and the recipe of a trial."""
     return probed_pace(config.network, recipe_of(config, splits), splits, config.device, config.cpus_per_trial)
+
+
+class _EnoughStepsError(Exception):
+    """Ends a measured distillation after enough steps."""
+
+
+class Probe(NamedTuple):
+    """What the first steps of a distillation tell."""
+
+    synthetic: SyntheticSet
+    """The set so far."""
+    seconds: float
+    """Of the whole distillation."""
+    has_steps: bool
+
+
+def probe_distillation(run: Callable[[Report], object], most_steps: int) -> Probe:
+    """Run the first steps of a distillation, which is handed the function to report to."""
+    ends: list[float] = []
+    seen: list[tuple[int, SyntheticSet]] = []
+
+    def on_step(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
+        if loss is not None:
+            # Reading the loss waits until a GPU has finished the step.
+            loss.item()
+        ends.append(time.perf_counter())
+        seen.append((steps, synthetic))
+        if step == min(most_steps, steps):
+            raise _EnoughStepsError
+
+    began = time.perf_counter()
+    with suppress(_EnoughStepsError):
+        run(on_step)
+    whole = time.perf_counter() - began
+    steps, synthetic = seen[-1]
+    times = [end - begin for begin, end in itertools.pairwise(ends)]
+    # A method without steps reports only once, after its set is made.
+    return Probe(synthetic, steps * statistics.median(times[1:] or times) if steps else whole, steps > 0)
+
+
+def probe_trial(config: TrialConfig[Any], splits: Splits, device: torch.device, most_steps: int) -> Probe:
+    """`probe_distillation` of a trial; a method that reads experts gets untrained ones."""
+    need = need_of(config, splits)
+    experts = None if need is None else UntrainedExperts(need, splits)
+    return probe_distillation(lambda report: distil(config, splits, device, report, NoCheckpoint(), experts), most_steps)
+
+
+def distilling_seconds(config: TrialConfig[Any], splits: Splits) -> float | None:
+    """Seconds to make a trial's set, from its first steps on this CPU; None for a GPU, or if those steps diverge."""
+    if config.device != "cpu":
+        return None
+    if distilling_passes(config, len(splits.class_names)) == 0:
+        return 0.0
+    before = torch.get_num_threads()
+    torch.set_num_threads(config.cpus_per_trial)
+    try:
+        return probe_trial(config, splits, torch.device("cpu"), DISTIL_STEPS).seconds
+    except DivergedError:  # the trial itself will say so
+        return None
+    finally:
+        torch.set_num_threads(before)
 
 
 def baseline_pace(baseline: Baseline, recipe: Recipe) -> float:
@@ -114,6 +183,11 @@ def distilling_passes(config: TrialConfig[Any], classes: int) -> float:
     return METHODS[config.method.name].images_passed(config.method, config.ipc, classes)
 
 
+def both(one: float | None, other: float | None) -> float | None:
+    """The sum; None if one is not known."""
+    return None if one is None or other is None else one + other
+
+
 def times(pace: float | None, images: float) -> float | None:
     """Seconds for so many images; None without a pace."""
     return None if pace is None else pace * images
@@ -126,8 +200,8 @@ def parts_of_comparison(configs: Sequence[TrialConfig[Any]], splits: Splits) -> 
     by_method: dict[str, list[TrialConfig[Any]]] = {}
     for config in configs:
         by_method.setdefault(config.arm, []).append(config)
-    read = configs[0].evaluation.networks * recipe.images_seen(classes * configs[0].ipc)
+    read = times(pace, configs[0].evaluation.networks * recipe.images_seen(classes * configs[0].ipc))
     return [
-        Part(jobs=len(own), what=f"sets of {arm}", seconds_each=times(pace, distilling_passes(own[0], classes) + read))
+        Part(jobs=len(own), what=f"sets of {arm}", seconds_each=both(distilling_seconds(own[0], splits), read))
         for arm, own in by_method.items()
     ]

@@ -8,7 +8,6 @@ taken into account.
 
 from __future__ import annotations
 
-import itertools
 import os
 import statistics
 import time
@@ -19,23 +18,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from raydistill.core.contract import NoCheckpoint
 from raydistill.core.cost import peak_memory_bytes, reset_peak_memory
 from raydistill.core.evaluate import train_and_read
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import recipe_of
-from raydistill.core.synthetic import SyntheticSet
 from raydistill.data.splits import LabelledImages, Splits, load_splits
-from raydistill.experts.need import UntrainedExperts, need_of, needs_of
+from raydistill.experts.need import needs_of
 from raydistill.search.allowance import check_budget
 from raydistill.search.distributions import middle
 from raydistill.search.experts import extreme_trials
-from raydistill.search.pace import CONFIRMED_CANDIDATES
+from raydistill.search.pace import CONFIRMED_CANDIDATES, probe_trial
 from raydistill.spaces.sections import Config, dataset_config
 from raydistill.spaces.space import Arm, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
-from raydistill.trial.distillation import distil
 from raydistill.trial.run import LOOK_FRACTIONS
 
 DISTIL_STEPS, RECIPE_STEPS = 5, 20
@@ -77,10 +73,6 @@ class _Measured(Config):
     network: float
     """Seconds to train one network on a set and to evaluate it."""
     set_bytes: int
-
-
-class _EnoughStepsError(Exception):
-    """Ends the measured distillation after enough steps."""
 
 
 def plan_search(space: SearchSpace, data_root: DataRoot, at_once: int | None = None) -> Forecast:
@@ -159,44 +151,12 @@ def plan_search(space: SearchSpace, data_root: DataRoot, at_once: int | None = N
 
 
 def _measure(config: TrialConfig[Any], splits: Splits, device: torch.device) -> _Measured:
-    synthetic, distil_seconds, has_steps = _probe_distillation(config, splits, device)
+    synthetic, distil_seconds, has_steps = probe_trial(config, splits, device, DISTIL_STEPS)
     network = _network_seconds(config, synthetic.images, synthetic.labels, splits, device)
     networks = config.evaluation.networks + (len(LOOK_FRACTIONS) if has_steps else 0)
     return _Measured(
         trial=distil_seconds + networks * network, distil=distil_seconds, network=network, set_bytes=synthetic.size_bytes
     )
-
-
-def _probe_distillation(config: TrialConfig[Any], splits: Splits, device: torch.device) -> tuple[SyntheticSet, float, bool]:
-    """Run the first steps of a distillation.
-
-    Returns:
-        The set so far, the estimated seconds of the whole distillation, and whether it has steps.
-    """
-    ends: list[float] = []
-    seen: list[tuple[int, SyntheticSet]] = []
-
-    def on_step(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
-        if loss is not None:
-            # Reading the loss waits until a GPU has finished the step.
-            loss.item()
-        ends.append(time.perf_counter())
-        seen.append((steps, synthetic))
-        if step == min(DISTIL_STEPS, steps):
-            raise _EnoughStepsError
-
-    need = need_of(config, splits)
-    experts = None if need is None else UntrainedExperts(need, splits)
-    began = time.perf_counter()
-    try:
-        distil(config, splits, device, on_step, NoCheckpoint(), experts)
-    except _EnoughStepsError:
-        pass
-    whole = time.perf_counter() - began
-    steps, synthetic = seen[-1]
-    times = [end - begin for begin, end in itertools.pairwise(ends)]
-    # A method without steps reports only once, after its set is made.
-    return synthetic, steps * statistics.median(times[1:] or times) if steps else whole, steps > 0
 
 
 def _network_seconds(config: TrialConfig[Any], images: Tensor, labels: Tensor, splits: Splits, device: torch.device) -> float:

@@ -9,16 +9,20 @@ import torch
 from hand_made import ended
 from made_up import baseline, space
 
+from raydistill.core.contract import Report
 from raydistill.core.recipes import RECIPES
 from raydistill.data.splits import load_splits
+from raydistill.errors import DivergedError
 from raydistill.search import pace
 from raydistill.search.estimate import Part, estimate_line
 from raydistill.search.pace import (
     baseline_pace,
-    images_passed,
+    both,
+    distilling_seconds,
     middle_trial,
     network_seconds,
     parts_of_comparison,
+    probe_distillation,
     probed_pace,
     times,
 )
@@ -106,9 +110,10 @@ def test_a_pace_is_the_difference_between_one_step_and_four() -> None:
     assert found == pytest.approx(3.0 / 300)
 
 
-def test_a_long_first_step_is_measurement_enough() -> None:
+def test_a_long_step_is_measurement_enough() -> None:
+    """The first of all, 9 s, says nothing; the second takes 5 s for 100 images."""
     recipe = replace(PLAIN, batch=100)
-    assert probed_pace(NETWORK, recipe, SPLITS, "cpu", 1, Ticks(0.0, 5.0)) == pytest.approx(0.05)
+    assert probed_pace(NETWORK, recipe, SPLITS, "cpu", 1, Ticks(0.0, 9.0, 10.0, 15.0)) == pytest.approx(0.05)
 
 
 def test_no_pace_is_measured_for_a_gpu_which_the_jobs_may_have_elsewhere() -> None:
@@ -144,11 +149,40 @@ def test_the_middle_trial_has_the_geometric_middle_of_ipc() -> None:
 
 
 def test_a_comparison_counts_the_sets_of_each_method(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second per thousand images."""
+    """40 s to make a set, and a second per thousand images that its networks are trained on."""
     monkeypatch.setattr(pace, "trial_pace", lambda config, splits: 0.001)
+    monkeypatch.setattr(pace, "distilling_seconds", lambda config, splits: 40.0)
     one = middle_trial(space().arms[0], "d" * 64)
     (part,) = parts_of_comparison([one, one], SPLITS)
-    recipe = pace.recipe_of(one, SPLITS)
-    looks = len(pace.LOOK_FRACTIONS) * recipe.images_seen(10 * one.ipc)
-    passed = images_passed(one, classes=10, recipe=recipe) - looks
-    assert (part.jobs, part.what, part.seconds_each) == (2, "sets of datadam", pytest.approx(passed / 1000))
+    read = one.evaluation.networks * pace.recipe_of(one, SPLITS).images_seen(10 * one.ipc)
+    assert (part.jobs, part.what, part.seconds_each) == (2, "sets of datadam", pytest.approx(40 + read / 1000))
+
+
+def test_a_distillation_is_measured_by_its_first_steps() -> None:
+    """The first step, which is slow in every process, is left out where there are more; three steps of 15 are run."""
+    steps: list[int] = []
+
+    def run(report: Report) -> None:
+        for step in range(16):
+            steps.append(step)
+            report(step, 15, None, None)  # type: ignore[arg-type]
+
+    found = probe_distillation(run, 3)
+    assert steps == [0, 1, 2, 3]
+    assert found.has_steps
+    assert found.seconds >= 0
+
+
+def test_a_set_of_real_images_takes_no_time_and_one_on_a_gpu_is_not_measured() -> None:
+    one = middle_trial(space().arms[0], "d" * 64)
+    assert distilling_seconds(one.model_copy(update={"device": "cuda"}), SPLITS) is None
+    assert both(None, 1.0) is None
+    assert both(2.0, 1.0) == 3.0
+
+
+def test_steps_that_diverge_leave_the_time_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    def diverge(*_: object) -> None:
+        raise DivergedError(1, float("nan"))
+
+    monkeypatch.setattr(pace, "probe_trial", diverge)
+    assert distilling_seconds(middle_trial(space().arms[0], "d" * 64), SPLITS) is None

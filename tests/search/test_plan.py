@@ -34,7 +34,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> None:
         made = type("Made", (), {"images": None, "labels": None, "size_bytes": 1000 * config.ipc})
         return made, 100.0 * config.ipc, True
 
-    monkeypatch.setattr(plan, "_probe_distillation", probe)
+    monkeypatch.setattr(plan, "probe_trial", probe)
     monkeypatch.setattr(plan, "_network_seconds", lambda *_: 10.0)
 
 
