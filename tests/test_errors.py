@@ -13,7 +13,7 @@ from raydistill.errors import CorrectableError, FailedError, RaydistillError
 
 PACKAGE = Path(raydistill.__file__).parent
 NEVER_READ_BY_A_PERSON = {
-    "raydistill/search/plan.py": {"_EnoughStepsError"},
+    "raydistill/search/pace.py": {"_EnoughStepsError"},
     "raydistill/sets/weights_only.py": {"RefusedError"},
     "raydistill/trial/run.py": {"HopelessError"},
 }

@@ -58,8 +58,10 @@ def compare(
 
     from raydistill.catalogue import load_space
     from raydistill.comparison.run import finish_comparison, methods_named, open_where_wanted, plan_comparison
+    from raydistill.data.splits import load_splits
     from raydistill.search.experts import plan_experts, prepare_experts
     from raydistill.search.needs import needs_of_trial
+    from raydistill.search.pace import parts_of_comparison
     from raydistill.sets.one import check_reading
     from raydistill.storage.store import Store
 
@@ -76,5 +78,10 @@ def compare(
         prepare_experts(needs, jobs[0].config, folder, work)
         if reason is not None:
             jobs = open_where_wanted(jobs, reason)
-        work.run_stage("comparison", len(jobs), jobs)
+        left = [job for job in jobs if not job.is_done]
+        if left:
+            work.tell_estimate(
+                parts_of_comparison([job.config for job in left], load_splits(jobs[0].config.dataset, work.data_root))
+            )
+        work.run_stage("comparison", len(jobs), left)
     return finish_comparison(jobs)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,11 @@ from raydistill.api.common import SpaceSource, workplace_for
 from raydistill.storage.data_root import as_data_root
 
 if TYPE_CHECKING:
+    from raydistill.report.loggers import LoggingWatcher
     from raydistill.report.status import StudyStatus
     from raydistill.search.watcher import Watcher
     from raydistill.storage.record import SearchResult
+    from raydistill.storage.store import Store
 
 
 def search(
@@ -26,6 +29,7 @@ def search(
     overrides: Sequence[str] = (),
     accept_code_change: bool = False,
     watcher: Watcher | None = None,
+    log: Sequence[str] = (),
 ) -> SearchResult:
     """Search a space for the smallest lossless IPC; on a study that exists, continue it.
 
@@ -39,13 +43,15 @@ def search(
         overrides: `path.to.field=value`, as `--set` takes them.
         accept_code_change: continue a study that other code began.
         watcher: receives progress, as `search.watcher` says; None reports nothing.
+        log: tensorboard, mlflow or wandb, each with or without `=target`: where the trials are logged too.
 
     Returns:
         The verdict and its evidence, as `result.json` holds it.
 
     Raises:
         SpaceError: the space has mistakes; all are named.
-        InputError: there is no such space, or both `local` and `address` are given.
+        InputError: there is no such space, both `local` and `address` are given, or a back end of `log` is unknown, not
+            installed or cannot be written.
         StudyInUseError: another search holds the study.
         StudyMismatchError: the study was begun with another space or other code.
         ResourcesError: no node can hold one trial.
@@ -59,8 +65,26 @@ def search(
     from raydistill.search.driver import run_search
     from raydistill.storage.store import Store
 
-    work = workplace_for(checked.resources, data_root=data_root, local=local, address=address, watcher=watcher)
-    return run_search(checked, Store(str(store)), work, accept_code_change=accept_code_change)
+    place = Store(str(store))
+    with _logged(log, place.at(checked.study).absolute, watcher) as logging:
+        work = workplace_for(checked.resources, data_root=data_root, local=local, address=address, watcher=logging or watcher)
+        result = run_search(checked, place, work, accept_code_change=accept_code_change)
+        if logging is not None:
+            logging.finish(result)
+    return result
+
+
+@contextmanager
+def _logged(log: Sequence[str], study: Store, watcher: Watcher | None) -> Iterator[LoggingWatcher | None]:
+    """A watcher that logs to the back ends, closed at the end; None without any."""
+    if not log:
+        yield None
+        return
+    from raydistill.report.loggers import LoggingWatcher, open_loggers
+    from raydistill.search.watcher import SilentWatcher
+
+    with closing(LoggingWatcher(watcher or SilentWatcher(), open_loggers(log, study), study)) as logging:
+        yield logging
 
 
 def status(study: str | Path, *, store: str | Path = "studies") -> StudyStatus:

@@ -16,6 +16,7 @@ from raydistill.storage.data_root import as_data_root
 if TYPE_CHECKING:
     from raydistill.core.contract import Report
     from raydistill.core.synthetic import SyntheticSet
+    from raydistill.search.watcher import Watcher
     from raydistill.sets.loaded import LoadedSet
     from raydistill.sets.one import NetworkReading
 
@@ -108,6 +109,7 @@ def evaluate(
     networks: int | None = None,
     recipe: str | None = None,
     data_root: str | Path | None = None,
+    watcher: Watcher | None = None,
 ) -> Evaluation:
     """Train fresh networks on a saved set and read their accuracy on real images.
 
@@ -122,6 +124,7 @@ def evaluate(
         networks: how many of each architecture; None takes the number that the set's own trial used.
         recipe: how they are trained; None takes the one that the set's own trial used.
         data_root: folder or URI of the data files; None is each data set's own default.
+        watcher: receives progress, as `search.watcher` says; None reports nothing.
 
     Returns:
         The result: `.readings` has one row per architecture, in order, and `.accuracy_fractions`, where there is one
@@ -142,7 +145,7 @@ def evaluate(
     log = None if store is None else str(store)
     on = ImagesToRead(split=split, reason=reason, log=log, data_root=as_data_root(data_root))
     architectures = [network] if isinstance(network, str) else network or ()
-    readings = evaluate_file(str(set_file), on, networks=networks, recipe=recipe, architectures=architectures)
+    readings = evaluate_file(str(set_file), on, networks=networks, recipe=recipe, architectures=architectures, watcher=watcher)
     return Evaluation(readings=tuple(readings))
 
 

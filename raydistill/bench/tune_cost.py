@@ -52,6 +52,9 @@ class _Clock:
         if name == "trials":
             self.began = time.perf_counter()
 
+    def jobs_found(self, count: int) -> None:
+        pass
+
     def job_done(self) -> None:
         pass
 

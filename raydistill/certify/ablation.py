@@ -30,9 +30,11 @@ from raydistill.data.splits import Splits, splits_of
 from raydistill.errors import CertifyError, DivergedError
 from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
+from raydistill.search.estimate import Part
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.jobs import NetworkJob, network_job
 from raydistill.search.needs import needs_of_trial
+from raydistill.search.pace import network_seconds
 from raydistill.search.workplace import Workplace
 from raydistill.spaces.sections import derive_seed
 from raydistill.spaces.trial import TrialConfig
@@ -45,6 +47,7 @@ from raydistill.storage.versioned import read_needed
 from raydistill.trial.distillation import distil
 
 ABLATION, ABLATION_PAGE = "ablation.json", "ablation.md"
+WHOLE_JOB = "ablate: whole method"
 
 
 def ablate_study(study: Store, choice: TrialChoice, work: Workplace, *, draws: int, networks: int) -> Ablation:
@@ -81,11 +84,27 @@ def ablate_study(study: Store, choice: TrialChoice, work: Workplace, *, draws: i
             for config in draws_of_one
             if not study.exists(outcome_file(config))
         ]
-        work.run_missing("ablation", jobs)
+        whole = sum(job.name == WHOLE_JOB for job in jobs)
+        work.tell_estimate(_parts(candidate, whole, len(jobs) - whole, networks))
+        work.run_missing("ablation", jobs, len(configs))
         ablation = _conclude(candidate, variants, unused, study)
         study.write(ABLATION_PAGE, render_ablation(ablation))
         study.write(ABLATION, ablation.model_dump_json(indent=2) + "\n")
         return ablation
+
+
+def _parts(candidate: Candidate, whole: int, others: int, networks: int) -> list[Part]:
+    """What is left: a draw of the whole method is read at its start and end, and again with hard labels if it has soft ones."""
+    cost, each = candidate.record.cost, network_seconds(candidate.record)
+    reads = 3 if candidate.synthetic.label_kind == "soft" else 2
+
+    def seconds(read: int) -> float | None:
+        return None if cost is None or each is None else cost.distill_seconds + read * networks * each
+
+    return [
+        Part(jobs=whole, what="draws of the whole method", seconds_each=seconds(reads)),
+        Part(jobs=others, what="draws with a term turned off", seconds_each=seconds(1)),
+    ]
 
 
 def plan_variants(
@@ -165,7 +184,7 @@ def _draws(winner: TrialConfig[Any], overrides: Mapping[str, Any], draws: int, n
 
 def _job(config: TrialConfig[Any], term: str, study: Store, data_root: DataRoot) -> NetworkJob:
     train = partial(measure_variant, is_whole=not term)
-    return network_job(f"ablate: {term or 'whole method'}", train, 0, config, study, data_root)
+    return network_job(f"ablate: {term}" if term else WHOLE_JOB, train, 0, config, study, data_root)
 
 
 def _read(synthetic: SyntheticSet, config: TrialConfig[Any], splits: Splits, device: torch.device) -> Read:

@@ -6,6 +6,8 @@ the split stays sealed until nothing is left to choose.
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -23,13 +25,20 @@ from raydistill.data.splits import splits_of
 from raydistill.errors import StoreError
 from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
+from raydistill.search.estimate import Part
 from raydistill.search.jobs import NetworkJob, network_job
+from raydistill.search.pace import network_seconds
 from raydistill.spaces.sections import Config, derive_seed
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import Baseline
 from raydistill.storage.data_root import DataRoot
+from raydistill.storage.record import TrialRecord
 from raydistill.storage.store import Store
 from raydistill.trial.confirm import read_set
 from raydistill.trial.distillation import distil, manifest_of
+
+FULL_JOB = "certify: full-"
+"""Begin of the names of jobs that train on the full data."""
 
 
 class ArmPlan(Config):
@@ -113,6 +122,16 @@ def set_jobs(plan: Plan, winner: TrialConfig[Any], study: Store, data_root: Data
         network_job(f"certify: set of {arm.stem}", make, index, winner, study, data_root)
         for index, arm in enumerate(plan.arms)
         if arm.is_control and not study.exists(plan.set_file(arm))
+    ]
+
+
+def parts_of(jobs: Sequence[NetworkJob], baseline: Baseline, record: TrialRecord, full_steps: int) -> list[Part]:
+    """What the networks of `network_jobs` cost: on the full data as the baseline's did, on sets as those of the trial did."""
+    full = sum(job.name.startswith(FULL_JOB) for job in jobs)
+    pace = statistics.median(reading.seconds / reading.steps for reading in baseline.readings)
+    return [
+        Part(jobs=full, what="networks on the full data", seconds_each=pace * full_steps),
+        Part(jobs=len(jobs) - full, what="networks on the set and on controls", seconds_each=network_seconds(record)),
     ]
 
 

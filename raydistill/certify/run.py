@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import closing
 from datetime import UTC, datetime
 
-from raydistill.certify.arms import Plan, network_jobs, plan_arms, set_jobs, trained_arms
+from raydistill.certify.arms import Plan, network_jobs, parts_of, plan_arms, set_jobs, trained_arms
 from raydistill.certify.candidate import Candidate, TrialChoice, check_test_images, find_candidate
 from raydistill.certify.certificate import CERTIFICATE, PAGE, Certificate, Earlier, content_sha256, read_certificate, seal_of
 from raydistill.certify.evidence import check_evidence, gather_evidence, opening_reason, study_name
@@ -49,8 +49,11 @@ def certify_study(study: Store, choice: TrialChoice, work: Workplace, *, network
         work.executor.require(needs_of_trial(candidate.config, study, data_root))
         check_test_images(candidate, networks, data_root)
         plan = _plan(study, candidate, networks, number=len(earlier) + 1)
-        work.run_missing("control sets", set_jobs(plan, candidate.config, study, data_root, experts=study.parent))
-        work.run_missing("certificate", network_jobs(plan, candidate.config, study, data_root))
+        sets = set_jobs(plan, candidate.config, study, data_root, experts=study.parent)
+        jobs = network_jobs(plan, candidate.config, study, data_root)
+        work.tell_estimate(parts_of(jobs, candidate.baseline, candidate.record, plan.full_steps))
+        work.run_missing("control sets", sets)
+        work.run_missing("certificate", jobs, networks * len(plan.arms))
         arms = trained_arms(plan, study)
         check_evidence(study, candidate)
         log = study.parent

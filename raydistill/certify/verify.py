@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from raydistill.catalogue import find_file
-from raydistill.certify.arms import ArmPlan, Plan, certificate_seeds, network_jobs, set_jobs, trained_arms
+from raydistill.certify.arms import ArmPlan, Plan, certificate_seeds, network_jobs, parts_of, set_jobs, trained_arms
 from raydistill.certify.beside import differences, left_unchecked, mismatches_beside
 from raydistill.certify.certificate import Certificate, Evidence, Findings, content_sha256, read_certificate, seal_of
 from raydistill.certify.evidence import opening_reason
@@ -22,7 +22,8 @@ from raydistill.data.splits import splits_of
 from raydistill.errors import CertifyError, VerificationError
 from raydistill.methods import METHODS
 from raydistill.search.workplace import Workplace
-from raydistill.storage.record import unpack_bits, versions
+from raydistill.storage.baseline import read_baseline
+from raydistill.storage.record import read_record, unpack_bits, versions
 from raydistill.storage.store import Store
 
 
@@ -132,8 +133,12 @@ def _read_again(evidence: Evidence, study: Store, work: Workplace) -> SplitReadi
             if arm.is_control and METHODS[arm.name].label_kind == "soft" and study.exists(plan.set_file(arm)):
                 # Its labels come from experts that may have been built anew since; its hash was checked by verifying.
                 copy.write(plan.set_file(arm), study.read(plan.set_file(arm)))
+        jobs = network_jobs(plan, trial, copy, data_root)
+        baseline, record = read_baseline(study), read_record(study, evidence.trial_id)
+        if baseline is not None and record is not None:
+            work.tell_estimate(parts_of(jobs, baseline, record, plan.full_steps))
         work.run_missing("control sets", set_jobs(plan, trial, copy, data_root, experts=study.parent))
-        work.run_missing("certificate, again", network_jobs(plan, trial, copy, data_root))
+        work.run_missing("certificate, again", jobs)
         reason = f"verification of certificate {evidence.number} of study {evidence.study}, trial {evidence.trial_id}"
         arms = trained_arms(plan, copy)
         return read_on_test(arms, plan, trial, copy, reason=reason, log=study.parent, data_root=data_root)

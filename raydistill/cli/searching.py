@@ -37,6 +37,12 @@ def search(
     address: Address = None,
     overrides: Overrides = None,
     accept_code_change: AcceptCodeChange = False,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log", metavar="BACK_END", help="Log to tensorboard, mlflow or wandb too; NAME=TARGET says where. Repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Search a space for the smallest lossless IPC (images per class). Run it again to resume."""
     with exit_codes(to_continue()):
@@ -54,6 +60,7 @@ def search(
                 overrides=overrides or [],
                 accept_code_change=accept_code_change,
                 watcher=watcher,
+                log=log or [],
             )
         from raydistill.report.next_commands import after_search, next_lines
         from raydistill.report.summary import end_of_search
@@ -61,7 +68,7 @@ def search(
 
         study = Store(store).at(result.study)
         typer.echo(end_of_search(study, result))
-        again = {"trials": trials, "set": overrides, "accept_code_change": accept_code_change}
+        again = {"trials": trials, "set": overrides, "accept_code_change": accept_code_change, "log": log}
         where = {"data_root": data_root, "local": local, "address": address}
         typer.echo(next_lines(*after_search(study, result, space, where, again)))
 

@@ -92,6 +92,7 @@ def evaluate(
 ) -> None:
     """Train fresh networks on a saved set and print their accuracy; with --network, a row per network."""
     with exit_codes("Interrupted."):
+        from raydistill.report.progress import watch
         from raydistill.report.rendering import render
         from raydistill.report.tables import network_frame
         from raydistill.report.words import accuracy_line
@@ -108,19 +109,22 @@ def evaluate(
         if protocol is not None:
             from raydistill.report.protocol_tables import render_protocol
 
-            said = render_protocol(
-                protocol,
-                set_file,
-                on,
-                suffix,
-                architectures=architectures,
-                augmentations=listed(augmentations),
-                networks=networks,
-                recipe=recipe,
-            )
+            with watch() as watcher:
+                said = render_protocol(
+                    protocol,
+                    set_file,
+                    on,
+                    suffix,
+                    architectures=architectures,
+                    augmentations=listed(augmentations),
+                    networks=networks,
+                    recipe=recipe,
+                    watcher=watcher,
+                )
             typer.echo(said, nl=False)
             return
-        readings = evaluate_file(set_file, on, networks=networks, recipe=recipe, architectures=architectures)
+        with watch() as watcher:
+            readings = evaluate_file(set_file, on, networks=networks, recipe=recipe, architectures=architectures, watcher=watcher)
         if network is None and not is_given(context, "suffix"):
             typer.echo(f"{accuracy_line(readings[0].accuracy_fractions)}, {split} images")
         else:

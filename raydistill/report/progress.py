@@ -30,7 +30,7 @@ MOST_RUNNING_SHOWN = 12
 """Rows of the live table; a terminal is not higher than that for long."""
 
 STAGE_COUNTS = dict.fromkeys(("comparison", "control sets", "ablation", "sets"), "sets")
-STAGE_COUNTS |= {"trials": "trials", "experts": "experts"}
+STAGE_COUNTS |= {"trials": "trials", "experts": "experts", "rounds": "rounds of networks"}
 """What a stage counts; networks where nothing stands here."""
 
 
@@ -47,11 +47,15 @@ class PlainWatcher:
         self._tally.stage(name, total)
         self._say(f"{name}: {total} {STAGE_COUNTS.get(name, 'networks')}")
 
+    def jobs_found(self, count: int) -> None:
+        """Print how many were done before."""
+        self._tally.jobs_found(count)
+        self._say(f"{self._far()}, done before")
+
     def job_done(self) -> None:
         """Print how many networks of the stage are done."""
         self._tally.done += 1
-        name = self._tally.stage_name
-        self._say(f"{name}: {self._tally.done} of {self._tally.total} {STAGE_COUNTS.get(name, 'networks')}")
+        self._say(f"{self._far()}{self._tally.left_words}")
 
     def baseline_known(self, baseline: Baseline) -> None:
         """Print what the trials are compared with."""
@@ -86,6 +90,10 @@ class PlainWatcher:
         """Print a note."""
         self._say(text)
 
+    def _far(self) -> str:
+        name = self._tally.stage_name
+        return f"{name}: {self._tally.done} of {self._tally.total} {STAGE_COUNTS.get(name, 'networks')}"
+
     def _say(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
 
@@ -111,6 +119,11 @@ class RichWatcher:
             self._bar.remove_task(task)
         self._bar.add_task(name, total=total)
         self._tally.stage(name, total)
+        self._show()
+
+    def jobs_found(self, count: int) -> None:
+        """Move the bar by those done before."""
+        self._tally.jobs_found(count)
         self._show()
 
     def job_done(self) -> None:
@@ -162,6 +175,8 @@ class RichWatcher:
             parts.append(_running_table(self._tally.running))
         if self._tally.stage_name == "trials" or self._tally.records:
             parts.append(Text(self._tally.summary()))
+        elif self._tally.left_words:
+            parts.append(Text(self._tally.left_words.removeprefix("; ")))
         return Group(*parts)
 
     def _show(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from raydistill.catalogue import did_you_mean
 from raydistill.errors import InputError
 from raydistill.report.rendering import frame_of, render
+from raydistill.search.watcher import Watcher
 from raydistill.sets.place import ImagesToRead
 from raydistill.sets.protocols import PROTOCOLS, BenchReading, RankingReading, run_dc_bench, run_dd_ranking
 
@@ -22,6 +23,7 @@ def render_protocol(
     augmentations: Sequence[str],
     networks: int | None,
     recipe: str | None,
+    watcher: Watcher | None = None,
 ) -> str:
     """A set under a benchmark's protocol, as Markdown, CSV or LaTeX; arguments as in `protocols`.
 
@@ -33,11 +35,13 @@ def render_protocol(
     if protocol == "dc_bench":
         if recipe is not None:
             raise InputError(f"recipe {recipe!r} with protocol dc_bench, which has its own: leave --recipe out")
-        readings = run_dc_bench(path, on, architectures=architectures, augmentations=augmentations, networks=networks)
+        readings = run_dc_bench(
+            path, on, architectures=architectures, augmentations=augmentations, networks=networks, watcher=watcher
+        )
         return render_dc_bench(readings, suffix)
     if augmentations:
         raise InputError(f"augmentations {', '.join(augmentations)} are dc_bench's; leave them out, or give --protocol dc_bench")
-    reading = run_dd_ranking(path, on, architectures=architectures, networks=networks, recipe=recipe)
+    reading = run_dd_ranking(path, on, architectures=architectures, networks=networks, recipe=recipe, watcher=watcher)
     return render_dd_ranking(reading, suffix)
 
 

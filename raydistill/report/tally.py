@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from raydistill.storage.record import Reading, TrialRecord
 
 
+SHARE = 0.1
+"""Part of a stage's jobs after which their pace is taken for that of the rest."""
+
+
 class Bracket(Config):
     """What the verdict would say so far, by its own rules: provisional, from the select images, before any confirmation."""
 
@@ -128,12 +132,20 @@ class Tally:
         self.records: list[TrialRecord] = []
         self._bracket: Bracket | None = None
         self._clock = clock
+        self._stage_began = clock()
+        self._found = 0
         self._first_start: float | None = None
         self._ended_here = 0
 
     def stage(self, name: str, total: int) -> None:
         """Begin a stage of `total` networks or trials."""
         self.stage_name, self.total, self.done = name, total, 0
+        self._stage_began, self._found = self._clock(), 0
+
+    def jobs_found(self, count: int) -> None:
+        """Count jobs that an earlier call did; they say nothing about the pace."""
+        self.done += count
+        self._found += count
 
     def trial_asked(self, config: TrialConfig[Any]) -> None:
         """Add a waiting trial."""
@@ -178,13 +190,28 @@ class Tally:
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimate for the trials that remain, from those that ended since the first one started; None before."""
-        if self.stage_name != "trials" or self._first_start is None or self._ended_here == 0:
+        """Estimate for what remains of the stage, at the pace so far; None before the pace is known.
+
+        Of networks and sets that is after a tenth of those that were left, because the first may be of an unusual kind.
+        """
+        if not self.stage_name:
+            return None
+        if self.stage_name != "trials":
+            here, left = self.done - self._found, self.total - self._found
+            if here == 0 or here < SHARE * left:
+                return None
+            return (self._clock() - self._stage_began) / here * (self.total - self.done)
+        if self._first_start is None or self._ended_here == 0:
             return None
         return (self._clock() - self._first_start) / self._ended_here * max(0, self.total - self.done)
+
+    @property
+    def left_words(self) -> str:
+        """The time left, to be put behind a line; empty while it is not known, or where less than a second is left."""
+        left = self.seconds_left
+        return f"; about {duration(left)} left" if left is not None and left >= 1 else ""
 
     def summary(self) -> str:
         """Trials by state, those that wait, the provisional verdict and the time left, in one line."""
         waiting = f", {len(self.waiting)} waiting for a place to run" if self.waiting else ""
-        left = f"; about {duration(self.seconds_left)} left" if self.seconds_left else ""
-        return f"{state_words(self.states)}{waiting}; so far, provisional: {bracket_words(self.bracket)}{left}"
+        return f"{state_words(self.states)}{waiting}; so far, provisional: {bracket_words(self.bracket)}{self.left_words}"

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 
-from raydistill.core.contract import train_part
+from raydistill.core.contract import Checkpoint, Report, train_part
 from raydistill.core.cost import Stopwatch
 from raydistill.core.evaluate import network_seeds, train_fresh, with_learned_rate
 from raydistill.core.expert_fields import ExpertFields
@@ -143,7 +143,7 @@ class SetJob:
         file, watch, error = set_file(self.plan, self.draw), Stopwatch(), None
         try:
             with watch.measure("distil"):
-                synthetic = self._distil(splits, device, self.place.folder.at(file))
+                synthetic = self.distil(splits, device, StoredCheckpoint(self.place.folder.at(file)))
             manifest = Manifest(
                 preprocess=splits.preprocess,
                 class_names=splits.class_names,
@@ -157,7 +157,10 @@ class SetJob:
         self.place.folder.write(f"{file}.json", made.model_dump_json(indent=2) + "\n")
         self.place.folder.delete_folder(file)
 
-    def _distil(self, splits: Splits, device: torch.device, checkpoint: Store) -> SyntheticSet:
+    def distil(
+        self, splits: Splits, device: torch.device, checkpoint: Checkpoint, report: Report = lambda *_, **__: None
+    ) -> SyntheticSet:
+        """The set, made on; `report` is told each step."""
         need = expert_need(self.plan, splits)
         return METHODS[method_name(self.plan)].distill(
             train_part(splits, device),
@@ -167,8 +170,8 @@ class SetJob:
             # In the same draw all methods start from the same images.
             generator=torch.Generator().manual_seed(derive_seed("reproduce", "set", self.draw)),
             device=device,
-            report=lambda *_, **__: None,
-            checkpoint=StoredCheckpoint(checkpoint),
+            report=report,
+            checkpoint=checkpoint,
             **({} if need is None else {"experts": StoredExperts(need, self.place.folder)}),
         )
 

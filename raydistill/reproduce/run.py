@@ -15,6 +15,7 @@ from raydistill.errors import DataError, InputError, StoreError
 from raydistill.experts.build import check_disk
 from raydistill.experts.files import missing
 from raydistill.experts.need import ExpertNeed
+from raydistill.reproduce.estimate import parts_left
 from raydistill.reproduce.jobs import (
     ExpertJob,
     Outcome,
@@ -140,6 +141,7 @@ def run_tables(asked: Asked, place: Place, work: Workplace) -> Results:
     _check_classes([plan for plan, _ in plans], place)
     _make_experts([plan for plan, _ in plans], place, work)
     sets = [SetJob(plan=plan, draw=draw, place=place) for plan, draw in plans]
+    work.tell_estimate(parts_left(sets, cells, place))
     _run_left("sets", sets, work)
     readings = _readings(cells, place, asked)
     _run_left("networks on sets", readings, work)

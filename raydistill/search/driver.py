@@ -12,15 +12,26 @@ from typing import Any
 
 import yaml
 
-from raydistill.core.recipes import Recipe, recipe_of
-from raydistill.data.splits import load_splits
+from raydistill.core.recipes import recipe_of
+from raydistill.data.splits import Splits, load_splits
 from raydistill.methods import METHODS, method_configs
 from raydistill.search.allowance import check_budget
 from raydistill.search.distributions import any_trial, complete_document
+from raydistill.search.estimate import Part
 from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
 from raydistill.search.finding import Evidence, confidence_of, control_at, find, gather
 from raydistill.search.jobs import baseline_jobs, confirm_jobs, draw_jobs
 from raydistill.search.needs import needs_of_trial
+from raydistill.search.pace import (
+    CONFIRMED_CANDIDATES,
+    baseline_pace,
+    both,
+    distilling_seconds,
+    images_passed,
+    middle_trial,
+    times,
+    trial_pace,
+)
 from raydistill.search.proposal import Aim
 from raydistill.search.resume import SPACE_FILE, as_started, check_resumable
 from raydistill.search.solver import Solver
@@ -71,6 +82,8 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
         config = any_trial(space.arms[0], data_sha256)
         work.executor.require(needs_of_trial(config, study, work.data_root))
         needs = plan_experts(extreme_trials(space, data_sha256), store, work.data_root)
+        if not study.at("trials").folders("."):
+            work.tell_estimate(_parts(space, config, splits, study))
         baseline = _build_baseline(config, study, work)
         work.watcher.baseline_known(baseline)
         if not study.at("trials").folders("."):
@@ -83,28 +96,56 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
         prepare_experts(needs, config, store, work, study=space.study, baseline=baseline)
         with _database() as database:
             aim = _aim(space, config, baseline)
-            passed = partial(_images_passed, classes=len(splits.class_names), recipe=recipe_of(config, splits))
+            passed = partial(images_passed, classes=len(splits.class_names), recipe=recipe_of(config, splits))
             with closing(Solver(space, study, aim=aim, data_sha256=data_sha256, database=database, work=passed)) as solver:
                 _run_trials(solver, study, work)
                 candidates, of_controls = solver.candidates(), solver.candidates(are_controls=True)
                 floor = fitted_floor(solver.law())
-        result = _conclude(space, study, baseline, candidates, of_controls, floor, work, data_sha256)
-        study.write("result.json", result.model_dump_json(indent=2) + "\n")
-        name_winner(study, result)
+            result = _conclude(space, study, baseline, candidates, of_controls, floor, work, data_sha256)
+            study.write("result.json", result.model_dump_json(indent=2) + "\n")
+            name_winner(study, result)
+            solver.show(result)
         return result
+
+
+def _parts(space: SearchSpace, config: TrialConfig[Any], splits: Splits, study: Store) -> list[Part]:
+    """All that a new search does but experts, whose own note says how long they take; a race's arms in equal parts."""
+    recipe, classes, evaluation = recipe_of(config, splits), len(splits.class_names), config.evaluation
+    built = read_baseline(study)
+    pace = trial_pace(config, splits) if built is None else baseline_pace(built, recipe)
+    middles = [middle_trial(arm, splits.sha256) for arm in space.arms]
+    networks = evaluation.networks + len(LOOK_FRACTIONS)
+    reading = [times(pace, networks * recipe.images_seen(classes * one.ipc)) for one in middles]
+    trials = [both(distilling_seconds(one, splits), read) for one, read in zip(middles, reading, strict=True)]
+    known = [seconds for seconds in trials if seconds is not None]
+    on_set = statistics.mean(recipe.images_seen(classes * one.ipc) for one in middles)
+    # Each network of the baseline trains once with the recipe's steps and once with twice as many.
+    full = 3 * recipe.images_seen(len(splits.train.labels))
+    return [
+        Part(
+            jobs=0 if built is not None else evaluation.baseline_networks,
+            what="networks on the full data, to compare with,",
+            seconds_each=times(pace, full),
+        ),
+        Part(jobs=space.budget.trials, what="trials", seconds_each=statistics.mean(known) if len(known) == len(trials) else None),
+        Part(
+            jobs=CONFIRMED_CANDIDATES * evaluation.confirm_networks,
+            what="networks to confirm the candidates",
+            seconds_each=times(pace, on_set),
+        ),
+    ]
+
+
+def _trials_left(solver: Solver) -> Part:
+    """The trials of a search that goes on, at the mean cost of those that ended."""
+    costs = [r.cost.distill_seconds + r.cost.evaluate_seconds for r in solver.records if r.cost is not None]
+    return Part(jobs=solver.remaining, what="more trials", seconds_each=statistics.mean(costs) if costs else None)
 
 
 def _reading_seconds(config: TrialConfig[Any], baseline: Baseline, steps: int) -> float:
     """Seconds of training the networks that evaluate one trial's set, estimated from the baseline's seconds per step."""
     networks = config.evaluation.networks + len(LOOK_FRACTIONS)
     return networks * steps * statistics.median(reading.seconds / reading.steps for reading in baseline.readings)
-
-
-def _images_passed(config: TrialConfig[Any], *, classes: int, recipe: Recipe) -> float:
-    """Images that pass through a network in a trial: in its distillation, and in the networks that evaluate its set."""
-    networks = config.evaluation.networks + len(LOOK_FRACTIONS)
-    passed = METHODS[config.method.name].images_passed(config.method, config.ipc, classes)
-    return passed + networks * recipe.images_seen(classes * config.ipc)
 
 
 def _aim(space: SearchSpace, config: TrialConfig[Any], baseline: Baseline) -> Aim:
@@ -133,6 +174,8 @@ def _run_trials(solver: Solver, study: Store, work: Workplace) -> None:
     for record in solver.records:
         work.watcher.trial_ended(record)
     if solver.remaining > 0:
+        if solver.records:
+            work.tell_estimate([_trials_left(solver)])
         work.executor.run_trials(solver, study, work.data_root, work.watcher)
 
 

@@ -10,18 +10,20 @@ from functools import partial
 from typing import Any
 
 from raydistill.core.expert_fields import ExpertFields
-from raydistill.core.recipes import Recipe, recipe_of
-from raydistill.data.splits import splits_of
+from raydistill.core.recipes import recipe_of
+from raydistill.data.splits import Splits, splits_of
 from raydistill.errors import StudyInUseError
 from raydistill.experts.build import build_expert, build_scores, check_disk
 from raydistill.experts.files import StoredExperts, missing
 from raydistill.experts.need import FOLDER, ExpertNeed, needs_of
 from raydistill.experts.sets import note_use
 from raydistill.search.jobs import network_jobs
+from raydistill.search.pace import baseline_pace, trial_pace
 from raydistill.search.watcher import Watcher
 from raydistill.search.workplace import Workplace
 from raydistill.spaces.space import Arm, Choices, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
+from raydistill.spaces.units import rough
 from raydistill.storage.baseline import Baseline
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.lock import study_lock
@@ -79,16 +81,16 @@ def prepare_experts(
         store: the store with `experts/`.
         work: runs the jobs, in the stages `difficulty scores` and `experts`.
         study: name of the study, recorded as a user of the sets; None records nothing.
-        baseline: its seconds per step are used to estimate the time; None reports no estimate.
+        baseline: its seconds per step are used to estimate the time; None measures a few steps.
         rebuild_damaged: rebuild damaged experts instead of raising an error.
 
     Raises:
         StoreError: an expert is damaged.
     """
-    pace = None if baseline is None else _seconds_per_image(baseline, recipe_of(config, splits_of(config, work.data_root)))
     for need in needs:
         with _held(need, store, work.watcher):
             scores, experts = missing(need, store, rebuild_damaged=rebuild_damaged)
+            pace = _pace(config, splits_of(config, work.data_root), baseline) if scores or experts else None
             work.watcher.note(_cost(need, len(experts), len(scores), pace))
             note_use(need, store, study)
             stages = (("difficulty scores", "scores", build_scores, scores), ("experts", "expert", build_expert, experts))
@@ -121,13 +123,12 @@ def _cost(need: ExpertNeed, experts: int, scores: int, seconds_per_image: float 
     passes = need.passes(experts, scores)
     scored = f" after {scores} networks that score the images" if scores else ""
     seconds = None if seconds_per_image is None else seconds_per_image * passes * need.train_images
-    time = "" if seconds is None else f", about {seconds:.0f} s in total at the baseline's speed"
+    time = "" if seconds is None else f", about {rough(seconds)} one at a time"
     return f"{what}; {experts} to train{scored}: {passes} passes over {need.train_images} images{time}"
 
 
-def _seconds_per_image(baseline: Baseline, recipe: Recipe) -> float:
-    images = sum(reading.steps for reading in baseline.readings) * recipe.batch
-    return sum(reading.seconds for reading in baseline.readings) / images
+def _pace(config: TrialConfig[Any], splits: Splits, baseline: Baseline | None) -> float | None:
+    return trial_pace(config, splits) if baseline is None else baseline_pace(baseline, recipe_of(config, splits))
 
 
 def _tell_of_oddities(need: ExpertNeed, store: Store, watcher: Watcher) -> None:

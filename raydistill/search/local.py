@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 class LocalExecutor:
     """Runs jobs and trials in this process."""
 
+    def at_once(self, watcher: Watcher) -> int:
+        """One."""
+        return 1
+
     def require(self, needs: NodeNeeds) -> None:
         """Do nothing: this process is the only node, and it checks its requirements itself."""
 

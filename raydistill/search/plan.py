@@ -8,7 +8,6 @@ taken into account.
 
 from __future__ import annotations
 
-import itertools
 import os
 import statistics
 import time
@@ -19,22 +18,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from raydistill.core.contract import NoCheckpoint
 from raydistill.core.cost import peak_memory_bytes, reset_peak_memory
 from raydistill.core.evaluate import train_and_read
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import recipe_of
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.data.splits import LabelledImages, Splits, load_splits
-from raydistill.experts.need import UntrainedExperts, need_of, needs_of
+from raydistill.experts.need import needs_of
 from raydistill.search.allowance import check_budget
 from raydistill.search.distributions import middle
 from raydistill.search.experts import extreme_trials
+from raydistill.search.pace import CONFIRMED_CANDIDATES, probe_trial
 from raydistill.spaces.sections import Config, dataset_config
 from raydistill.spaces.space import Arm, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
-from raydistill.trial.distillation import distil
 from raydistill.trial.run import LOOK_FRACTIONS
 
 DISTIL_STEPS, RECIPE_STEPS = 5, 20
@@ -42,8 +40,6 @@ DISTIL_STEPS, RECIPE_STEPS = 5, 20
 ENOUGH_SECONDS = 10.0
 """A distillation whose steps are slow is timed no longer than this and the step that it is in: a step of trajectory matching may
 take a minute. Where one step alone takes as long, the work that is done only once is a small part of it."""
-CONFIRMED_CANDIDATES = 3
-"""Assumed number of candidates in the confirmation; two to three are usual."""
 
 
 class Stage(Config):
@@ -81,10 +77,6 @@ class _Measured(Config):
     network: float
     """Seconds to train one network on a set and to evaluate it."""
     set_bytes: int
-
-
-class _EnoughStepsError(Exception):
-    """Ends the measured distillation after enough steps."""
 
 
 def _nobody(text: str) -> None:
@@ -173,50 +165,20 @@ def plan_search(
 
 def _measure(config: TrialConfig[Any], splits: Splits, device: torch.device, tell: Callable[[str], object]) -> _Measured:
     tell(f"Measuring {config.arm} at IPC {config.ipc}: up to {DISTIL_STEPS} steps, and a network on the set")
-    synthetic, distil_seconds, has_steps = _probe_distillation(config, splits, device)
+
+    def read(synthetic: SyntheticSet) -> None:
+        # A trial makes a reading while the distillation's tensors are there, and may need the most memory then.
+        recipe = replace(recipe_of(config, splits), steps=1)
+        images, labels = synthetic.images.detach(), synthetic.labels
+        train_and_read(images, labels, splits, [splits.select], config.network, recipe, 0, device)
+
+    probe = probe_trial(config, splits, device, DISTIL_STEPS, enough_seconds=ENOUGH_SECONDS, at_end=read)
+    synthetic, distil_seconds, has_steps = probe
     network = _network_seconds(config, synthetic.images, synthetic.labels, splits, device)
     networks = config.evaluation.networks + (len(LOOK_FRACTIONS) if has_steps else 0)
     return _Measured(
         trial=distil_seconds + networks * network, distil=distil_seconds, network=network, set_bytes=synthetic.size_bytes
     )
-
-
-def _probe_distillation(config: TrialConfig[Any], splits: Splits, device: torch.device) -> tuple[SyntheticSet, float, bool]:
-    """Run the first steps of a distillation.
-
-    Returns:
-        The set so far, the estimated seconds of the whole distillation, and whether it has steps.
-    """
-    ends: list[float] = []
-    seen: list[tuple[int, SyntheticSet]] = []
-
-    def on_step(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
-        if loss is not None:
-            # Reading the loss waits until a GPU has finished the step.
-            loss.item()
-        ends.append(time.perf_counter())
-        seen.append((steps, synthetic))
-        is_enough = step > 0 and ends[-1] - ends[0] > ENOUGH_SECONDS
-        if is_enough or step == min(DISTIL_STEPS, steps):
-            if steps:
-                # A trial makes a reading while the distillation's tensors are there, and may need the most memory then.
-                images, labels = synthetic.images.detach(), synthetic.labels
-                recipe = replace(recipe_of(config, splits), steps=1)
-                train_and_read(images, labels, splits, [splits.select], config.network, recipe, 0, device)
-            raise _EnoughStepsError
-
-    need = need_of(config, splits)
-    experts = None if need is None else UntrainedExperts(need, splits)
-    began = time.perf_counter()
-    try:
-        distil(config, splits, device, on_step, NoCheckpoint(), experts)
-    except _EnoughStepsError:
-        pass
-    whole = time.perf_counter() - began
-    steps, synthetic = seen[-1]
-    times = [end - begin for begin, end in itertools.pairwise(ends)]
-    # A method without steps reports only once, after its set is made.
-    return synthetic, steps * statistics.median(times[1:] or times) if steps else whole, steps > 0
 
 
 def _network_seconds(config: TrialConfig[Any], images: Tensor, labels: Tensor, splits: Splits, device: torch.device) -> float:

@@ -6,8 +6,10 @@ trial (ask number), the budget and the records received so far, so a search that
 not been interrupted. With several workers the records received so far depend on the order in which trials end, so two searches
 with the same seed may differ.
 
-The records are authoritative; the Optuna study in `study.db` is a copy for Optuna's tools, rebuilt when a search starts and ends.
-It has one objective, IPC, and one constraint, gap minus margin.
+The records are authoritative; the Optuna study, in memory, is made from them when a search starts. It has one objective, IPC,
+and one constraint, gap minus margin; it has no intermediate values, because Optuna's TPE would rank stopped trials by them and
+`Study.tell` would make the last one the value of a stopped trial, in another unit than IPC. `study.db` (see `view`) is a second
+study, for people and Optuna's tools.
 
 `raydistill bench solver` compares this solver with the published grid, bisection, random search, Optuna's samplers and Ray Tune's
 own search, on simulated problems with a known solution.
@@ -17,39 +19,25 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import sqlite3
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import optuna
-from optuna.storages import RDBStorage
-from optuna.trial import TrialState
+from optuna.storages import InMemoryStorage
 
 from raydistill.search.allowance import Allowance
 from raydistill.search.distributions import field, from_parameter
 from raydistill.search.ladder import Rung, ladder
 from raydistill.search.law import LawModel
+from raydistill.search.outcome import read_outcome
 from raydistill.search.proposal import Aim, model_of
 from raydistill.search.sampler import ARM, ENDED, config_parameters, sampler_of, seen_by_arm, suggest
-from raydistill.search.snapshot import Snapshot
+from raydistill.search.view import StudyView
 from raydistill.spaces.space import Arm, SearchSpace
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.record import FINAL_STATES, TrialRecord, read_trials
+from raydistill.storage.record import FINAL_STATES, SearchResult, TrialRecord, read_trials
 from raydistill.storage.store import Store
-
-
-class Outcome(NamedTuple):
-    """A record in Optuna's terms."""
-
-    state: TrialState
-    value: float | None
-    constraint: float | None
-    """Gap minus margin; at most 0 is feasible."""
-    notes: dict[str, Any]
-    """User attributes."""
 
 
 class Solver:
@@ -72,8 +60,8 @@ class Solver:
             study: the study's folder.
             aim: the margin, and the expected noise of the confirmation.
             data_sha256: hash of the data with its split, for the configs.
-            database: file for the Optuna study on this machine's own disk; an existing file is replaced. Copied to the study's
-                folder at the start, from time to time, and at the end.
+            database: file for the Optuna study that others read, on this machine's own disk; an existing file is replaced.
+                Copied to the study's folder at the start, from time to time, and at the end.
             work: images that pass through a network in a trial, the cost by which a race chooses; the same for all by default.
 
         Raises:
@@ -86,15 +74,14 @@ class Solver:
         self._allowance = Allowance(space.budget, space.resources.gpus_per_trial, study)
         self._folder = study
         self._data_sha256 = data_sha256
-        self._database = database
         trials = read_trials(study, {arm.method: arm.method_config for arm in space.arms})
         self._configs = {config.ask_number: config for config, _ in trials}
         self._records = {r.ask_number: r for _, r in trials if r is not None and r.state in FINAL_STATES}
         self._waiting = [number for number in self._configs if number not in self._records]
         self._running: dict[int, optuna.Trial] = {}
-        self._storage, self._study = self._rebuild()
-        self._snapshot = Snapshot(database, study)
-        self._snapshot.copy()
+        self._study = self._of_records()
+        self._view = StudyView(space, study, database)
+        self._view.rebuild(self._configs, self._records)
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -133,8 +120,8 @@ class Solver:
         if number not in self._configs:
             self._configs[number] = self._write(number, arm, chosen)
         config = self._configs[number]
-        trial.set_user_attr("trial_id", config.trial_id)
         self._running[number] = trial
+        self._view.ask(config)
         return config
 
     def tell(self, record: TrialRecord) -> None:
@@ -148,7 +135,7 @@ class Solver:
         if outcome.constraint is not None:
             trial.set_constraint("gap", outcome.constraint)
         self._study.tell(trial, outcome.value, state=outcome.state)
-        self._snapshot.copy_if_due()
+        self._view.tell(record)
 
     def candidates(self, *, are_controls: bool = False) -> list[TrialRecord]:
         """Finished trials of the methods, or of the controls, to confirm, in the order of their confirmation; see `ladder`."""
@@ -173,10 +160,11 @@ class Solver:
         self._allowance.keep()
         self._waiting = sorted({*self._waiting, *self._running})
         self._running.clear()
-        _let_go(self._storage)
-        storage, _ = self._rebuild()
-        _let_go(storage)
-        self._snapshot.copy()
+        self._view.rebuild(self._configs, self._records)
+
+    def show(self, result: SearchResult) -> None:
+        """Write the Optuna study of a closed solver once more, with the search's result: its winner becomes the best trial."""
+        self._view.rebuild(self._configs, self._records, result)
 
     def _fixed(self, number: int) -> dict[str, Any]:
         """Parameters that no sampler chooses: each arm has one of the first trials, whatever the sampler."""
@@ -197,75 +185,22 @@ class Solver:
         self._folder.write(f"trials/{config.trial_id}/config.json", text + "\n")
         return config
 
-    def _rebuild(self) -> tuple[RDBStorage, optuna.Study]:
-        """Write the Optuna study from the records, replace the old file atomically, and open the new one."""
-        self._database.parent.mkdir(parents=True, exist_ok=True)
-        new = self._database.with_name(f".{self._database.name}.new")
-        _delete(new)
-        storage = _open(new, is_durable=False)
-        study = optuna.create_study(storage=storage, study_name=self.space.study, direction="minimize")
+    def _of_records(self) -> optuna.Study:
+        """The study that the samplers read: the ended trials, and those that wait."""
+        study = optuna.create_study(storage=InMemoryStorage(), study_name=self.space.study, direction="minimize")
         for number, config in sorted(self._configs.items()):
+            params, found = config_parameters(self.space, config)
             if number in self._records:
-                study.add_trial(self._as_frozen(config, self._records[number]))
+                outcome = read_outcome(self._records[number], self.space.goal.margin_fraction)
+                ended = optuna.trial.create_trial(
+                    state=outcome.state,
+                    value=outcome.value,
+                    params=params,
+                    distributions=found,
+                    user_attrs={"ask_number": number, **outcome.notes},
+                    constraints=None if outcome.constraint is None else {"gap": outcome.constraint},
+                )
+                study.add_trial(ended)
             else:
-                study.enqueue_trial(config_parameters(self.space, config)[0], user_attrs={"ask_number": number})
-        _let_go(storage)
-        with new.open("rb") as file:
-            os.fsync(file.fileno())
-        # SQLite would roll the journal of a killed process back into the new file.
-        _delete(self._database)
-        os.replace(new, self._database)
-        storage = _open(self._database)
-        return storage, optuna.load_study(storage=storage, study_name=self.space.study)
-
-    def _as_frozen(self, config: TrialConfig[Any], record: TrialRecord) -> optuna.trial.FrozenTrial:
-        outcome = read_outcome(record, self.space.goal.margin_fraction)
-        params, found = config_parameters(self.space, config)
-        trial = optuna.trial.create_trial(
-            state=outcome.state,
-            value=outcome.value,
-            params=params,
-            distributions=found,
-            user_attrs={"ask_number": config.ask_number, "trial_id": config.trial_id, **outcome.notes},
-            constraints=None if outcome.constraint is None else {"gap": outcome.constraint},
-        )
-        # Optuna stores local times without a time zone.
-        trial.datetime_start = datetime.fromisoformat(record.started_at).astimezone().replace(tzinfo=None)
-        seconds = record.cost.distill_seconds + record.cost.evaluate_seconds if record.cost else 0.0
-        trial.datetime_complete = trial.datetime_start + timedelta(seconds=seconds)
-        return trial
-
-
-def read_outcome(record: TrialRecord, margin_fraction: float) -> Outcome:
-    """Convert a record for Optuna: a stopped trial becomes PRUNED with its last gap, a failed one FAIL with its cause."""
-    gap = record.readings[-1].gap if record.readings else None
-    if record.state == "finished" and gap is not None and math.isfinite(gap):
-        return Outcome(TrialState.COMPLETE, float(record.ipc), gap - margin_fraction, {"gap": gap})
-    if record.state == "pruned" and gap is not None and math.isfinite(gap):
-        return Outcome(TrialState.PRUNED, None, gap - margin_fraction, {"gap": gap})
-    cause = record.error or f"{record.state} with gap {gap}, which is not a finite number"
-    return Outcome(TrialState.FAIL, None, None, {"cause": record.state, "error": cause})
-
-
-def _open(database: Path, *, is_durable: bool = True) -> RDBStorage:
-    """Optuna's storage in a file; one that is not durable leaves it to the caller to have the file written to the disk."""
-    options = {} if is_durable else {"connect_args": {"factory": _without_waiting}}
-    # The file was written a moment ago by this version of Optuna, so its schema needs no check.
-    return RDBStorage(f"sqlite:///{database.absolute()}", engine_kwargs=options, skip_compatibility_check=True)
-
-
-def _without_waiting(*given: Any, **named: Any) -> sqlite3.Connection:
-    # Each trial that is added is a transaction, and a disk takes longer to confirm it than Optuna to make it.
-    connection = sqlite3.Connection(*given, **named)
-    connection.execute("PRAGMA synchronous = OFF")
-    return connection
-
-
-def _let_go(storage: RDBStorage) -> None:
-    storage.remove_session()
-    storage.engine.dispose()
-
-
-def _delete(database: Path) -> None:
-    for suffix in ("", "-journal", "-wal", "-shm"):
-        database.with_name(database.name + suffix).unlink(missing_ok=True)
+                study.enqueue_trial(params, user_attrs={"ask_number": number})
+        return study

@@ -15,6 +15,9 @@ class Watcher(Protocol):
     def stage(self, name: str, total: int) -> None:
         """A stage of `total` jobs or trials begins, e.g. baseline, experts, trials or confirmation."""
 
+    def jobs_found(self, count: int) -> None:
+        """So many jobs of the current stage were done by an earlier call; told before the stage's first job."""
+
     def job_done(self) -> None:
         """One job of the current stage is done."""
 
@@ -44,6 +47,9 @@ class SilentWatcher:
     """A watcher that ignores all progress."""
 
     def stage(self, name: str, total: int) -> None:
+        """Ignore."""
+
+    def jobs_found(self, count: int) -> None:
         """Ignore."""
 
     def job_done(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from raydistill.search.estimate import Part, estimate_line
 from raydistill.search.jobs import Job, JobRunner
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.watcher import Watcher
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 class Executor(JobRunner, Protocol):
     """Carries out what a search wants done. Starts what it needs when it is first used."""
+
+    def at_once(self, watcher: Watcher) -> int:
+        """Number of jobs that run side by side."""
 
     def require(self, needs: NodeNeeds) -> None:
         """Remember what every node must have, and refuse a node that lacks it before its first work."""
@@ -39,15 +43,20 @@ class Workplace:
     watcher: Watcher
     """Receives what happens."""
 
-    def run_missing(self, stage: str, jobs: Sequence[Job]) -> None:
-        """Run the jobs that are left of a stage; no stage where there are none."""
+    def tell_estimate(self, parts: Sequence[Part]) -> None:
+        """Tell what is left and how long it takes; nothing where nothing is left."""
+        if any(part.jobs for part in parts):
+            self.watcher.note(estimate_line(parts, self.executor.at_once(self.watcher)))
+
+    def run_missing(self, stage: str, jobs: Sequence[Job], total: int | None = None) -> None:
+        """Run the jobs that are left of a stage; no stage where there are none. `total` counts those done before too."""
         if jobs:
-            self.run_stage(stage, len(jobs), jobs)
+            self.run_stage(stage, len(jobs) if total is None else total, jobs)
 
     def run_stage(self, stage: str, total: int, jobs: Sequence[Job]) -> None:
         """Announce a stage of so many networks, those done before included, and run the jobs that are left."""
         self.watcher.stage(stage, total)
-        for _ in range(total - len(jobs)):
-            self.watcher.job_done()
+        if len(jobs) < total:
+            self.watcher.jobs_found(total - len(jobs))
         if jobs:
             self.executor.run_jobs(jobs, self.watcher)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
@@ -17,17 +19,20 @@ from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.networks import build_network
 from raydistill.core.picture import grid_png
 from raydistill.core.process import device_at_hand, prepare_process
-from raydistill.core.recipes import RECIPES
+from raydistill.core.recipes import RECIPES, Recipe
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode
 from raydistill.data.splits import LabelledImages, Splits, load_splits, open_test, splits_of
 from raydistill.errors import InputError, Mistake, SpaceError
 from raydistill.experts.files import open_experts
 from raydistill.methods import method_configs
+from raydistill.search.estimate import Part, estimate_line
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
+from raydistill.search.pace import probed_pace, times
 from raydistill.search.watcher import SilentWatcher, Watcher
 from raydistill.search.workplace import Workplace
 from raydistill.sets.place import SET_FILE, ImagesToRead, opening_log
+from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.network_names import network_text, parse_networks
 from raydistill.spaces.sections import Config, ImportedConfig, dataset_config
 from raydistill.spaces.space import Choices, Range, SearchSpace
@@ -154,8 +159,10 @@ def evaluate_file(
     networks: int | None = None,
     recipe: str | None = None,
     architectures: Sequence[str] = (),
+    watcher: Watcher | None = None,
 ) -> list[NetworkReading]:
     """Train new networks on a saved set and evaluate them, by default of the set's architecture; see `raydistill.evaluate`."""
+    watcher = watcher or SilentWatcher()
     check_reading(on.split, on.reason, networks)
     synthetic, config = read_set_file(path)
     if recipe is not None and recipe not in RECIPES:
@@ -164,9 +171,15 @@ def evaluate_file(
     chosen = parse_networks(architectures or [config.network.name], config.network, splits.shape)
     part = part_to_read(path, config, splits, on)
     readings = []
+    count = networks or config.evaluation.networks
+    used = RECIPES[recipe or config.evaluation.recipe].for_set(len(synthetic.images))
+    watcher.note(estimate_line(_parts(chosen, count, used, len(synthetic.images), splits, config.cpus_per_trial), 1))
+    watcher.stage("evaluation", count * len(chosen))
     for network in chosen:
         of_network = config.model_copy(update={"network": network})
-        fractions = tuple(accuracies(synthetic, of_network, splits, part, networks=networks, recipe=recipe))
+        fractions = tuple(
+            accuracies(synthetic, of_network, splits, part, networks=networks, recipe=recipe, on_network=watcher.job_done)
+        )
         built = build_network(network, splits.shape, len(splits.class_names), torch.device("meta"))
         parameters = sum(parameter.numel() for parameter in built.parameters())
         readings.append(
@@ -179,6 +192,18 @@ def evaluate_file(
             )
         )
     return readings
+
+
+def _parts(chosen: Sequence[NetworkConfig], count: int, recipe: Recipe, images: int, splits: Splits, threads: int) -> list[Part]:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return [
+        Part(
+            jobs=count,
+            what=f"networks {network.name}",
+            seconds_each=times(probed_pace(network, recipe, splits, device, threads), recipe.images_seen(images)),
+        )
+        for network in chosen
+    ]
 
 
 def check_reading(split: str, reason: str | None, networks: int | None) -> None:
@@ -224,14 +249,25 @@ def accuracies(
     networks: int | None = None,
     recipe: str | None = None,
     purpose: NetworkPurpose = "evaluate",
+    on_network: Callable[[], None] = lambda: None,
 ) -> list[float]:
-    """One accuracy fraction per new network, seeded for a purpose; None uses the number and the recipe of the config."""
+    """One accuracy fraction per new network, seeded for a purpose; None uses the number and the recipe of the config.
+
+    `on_network` is called after each network.
+    """
+
+    def tell(correct: NDArray[np.bool_]) -> bool:
+        on_network()
+        return False
+
     # A set that was made on a GPU can also be evaluated on a CPU, and the other way round.
     device = prepare_process(config.model_copy(update={"device": device_at_hand()}))
     seeds = network_seeds(purpose, splits.sha256, networks or config.evaluation.networks)
     chosen = RECIPES[recipe or config.evaluation.recipe]
     at_once = config.evaluation.networks_at_once
-    correct = evaluate_set(synthetic.to(device), splits, part, config.network, chosen, seeds, device, at_once=at_once)
+    correct = evaluate_set(
+        synthetic.to(device), splits, part, config.network, chosen, seeds, device, at_once=at_once, is_enough=tell
+    )
     return [float(row.mean()) for row in correct]
 
 

@@ -27,6 +27,7 @@ from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.core.train import images_at_once, is_correct
 from raydistill.data.splits import LabelledImages, Splits, splits_of
 from raydistill.errors import InputError
+from raydistill.search.watcher import SilentWatcher, Watcher
 from raydistill.sets.one import check_reading, part_to_read, read_set_file
 from raydistill.sets.place import ImagesToRead
 from raydistill.spaces.network import NetworkConfig
@@ -97,6 +98,7 @@ def run_dc_bench(
     architectures: Sequence[str] = (),
     augmentations: Sequence[str] = (),
     networks: int | None = None,
+    watcher: Watcher | None = None,
 ) -> list[BenchReading]:
     """DC-Bench's table of one set: one cell per architecture and augmentation, always with DC-Bench's learning rate of 0.01.
 
@@ -106,6 +108,7 @@ def run_dc_bench(
         architectures: in the form of `--network`; empty means all `ARCHITECTURES` for which the images are large enough.
         augmentations: some of `AUGMENTATIONS`; empty means all.
         networks: networks per cell; None means 5.
+        watcher: receives progress, a job per network.
 
     Raises:
         InputError: an unknown augmentation or network; or see `check_reading`.
@@ -115,8 +118,16 @@ def run_dc_bench(
         raise InputError(f"unknown augmentation {unknown[0]!r}; {near}Allowed: {', '.join(AUGMENTATIONS)}: give some of these")
     subject, chosen = _subject(path, on, architectures, networks, takes_all=True)
     readings = []
+    watcher, kinds = watcher or SilentWatcher(), augmentations or AUGMENTATIONS
+    watcher.stage("evaluation", len(chosen) * len(kinds) * (networks or NETWORKS))
+
+    def read(trained: Network) -> float:
+        fraction = subject.read(trained)
+        watcher.job_done()
+        return fraction
+
     for network in chosen:
-        for augmentation in augmentations or AUGMENTATIONS:
+        for augmentation in kinds:
             recipe, options = _dc_bench_recipe(augmentation, subject)
             seeds = network_seeds("dc_bench", subject.splits.sha256, networks or NETWORKS)
             images, labels = subject.synthetic.images, subject.synthetic.labels
@@ -125,7 +136,7 @@ def run_dc_bench(
                 BenchReading(
                     network=network_text(network),
                     augmentation=augmentation,
-                    accuracy_fractions=tuple(subject.read(one) for one in trained),
+                    accuracy_fractions=tuple(read(one) for one in trained),
                     recipe=str(recipe),
                     split=on.split,
                 )
@@ -140,6 +151,7 @@ def run_dd_ranking(
     architectures: Sequence[str] = (),
     networks: int | None = None,
     recipe: str | None = None,
+    watcher: Watcher | None = None,
 ) -> RankingReading:
     """DD-Ranking's scores of one set, with one architecture.
 
@@ -152,6 +164,7 @@ def run_dd_ranking(
         architectures: at most one; empty means the set's own.
         networks: networks per accuracy; None means 5.
         recipe: name of the recipe; None means the set's own.
+        watcher: receives progress, a job per network of each training data together.
 
     Raises:
         InputError: several networks or an unknown recipe; or see `check_reading`.
@@ -165,9 +178,12 @@ def run_dd_ranking(
     subject, (network,) = _subject(path, on, architectures, networks, takes_all=False)
     own = RECIPES[recipe or subject.config.evaluation.recipe].for_set(len(subject.synthetic.images))
     accuracies: dict[str, list[float]] = {}
+    watcher = watcher or SilentWatcher()
+    watcher.stage("rounds", networks or NETWORKS)
     for index, seed in enumerate(network_seeds("dd_ranking", subject.splits.sha256, networks or NETWORKS)):
         for name, fraction in _ranked_once(subject, network, own, index, seed).items():
             accuracies.setdefault(name, []).append(fraction)
+        watcher.job_done()
     rows = [dict(zip(accuracies, values, strict=True)) for values in zip(*accuracies.values(), strict=True)]
     return RankingReading(
         label_robust=tuple(_label_robust(row, own) for row in rows),

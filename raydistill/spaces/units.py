@@ -11,3 +11,16 @@ def percent(fraction: float) -> str:
 def points(fraction: float) -> str:
     """A difference of accuracies of 0.0123 as `1.23 points`, hundredths of accuracy."""
     return f"{100 * fraction:.2f} points"
+
+
+def rough(seconds: float) -> str:
+    """An estimated time, no finer than it is known: `0.4 s`, `42 s`, `12 min`, `3.5 h`, `4 days`."""
+    if seconds < 10:
+        return f"{max(seconds, 0.1):.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.0f} days"

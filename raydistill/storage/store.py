@@ -1,6 +1,6 @@
 """A study's folder on any fsspec file system: atomic writes, checked paths, readable errors.
 
-Layout of a study: ``search_space.yaml``, ``trials/<id>/...``, ``baseline/``, ``study.db``, ``result.json``.
+Layout of a study: ``search_space.yaml``, ``trials/<id>/...``, ``baseline/``, ``study.db``, ``artifacts/``, ``result.json``.
 """
 
 from __future__ import annotations

@@ -42,6 +42,8 @@ def test_every_term_in_use_has_a_row_and_the_start_set_the_last(study: Store) ->
     assert said.startswith(f"Ablation({made.study}: datadam at IPC {made.ipc}; effects on confirm images: attention ")
     assert said.endswith(" points; 2 draws)")
     assert told.all("stage") == [("ablation", 8)]
+    assert "2 draws of the whole method at " in told.all("note")[0]
+    assert ", 6 draws with a term turned off at " in told.all("note")[0]
     assert json.loads(study.read("ablation.json")) == json.loads(made.model_dump_json())
     assert study.read("ablation.md").decode() == render_ablation(made)
     command = f"raydistill ablate {made.study} --trial {made.trial_id} --draws 2 --networks 1"
@@ -90,7 +92,7 @@ def test_an_ablation_that_is_killed_goes_on(study: Store) -> None:
         ablate(study, executor=Killed())
     told = Told()
     ablate(study, told)
-    assert told.all("stage") == [("ablation", 5)]
+    assert (told.all("stage"), told.all("found")) == ([("ablation", 8)], [3])
 
 
 def test_what_off_means_for_datadam() -> None:

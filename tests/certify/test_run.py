@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +62,10 @@ def test_a_certificate_holds_what_was_trained_and_read(study: Store) -> None:
     assert made.evidence.test_images == 450
     assert made.evidence.trial_id == SearchResult.model_validate_json(study.read("result.json")).winner_trial_id
     assert told.all("stage") == [("control sets", 9), ("certificate", 22)]
+    (estimate,) = [note for note in told.all("note") if "at once" in note or "one at a time" in note]
+    times = r"about \S+ s: 2 networks on the full data at \S+ s each, 20 networks on the set and on controls at \S+ s each"
+    assert re.fullmatch(rf"{times}, one at a time", estimate)
+    assert told.events[0] == ("note", estimate)
     assert study.read("certificate.md").decode().startswith("# Certificate: study made-up, trial ")
     verify_certificate(study.path("certificate.json"))
     assert (made.evidence.search_commit, made.evidence.commit) == (commit(), commit())
@@ -95,7 +100,8 @@ def test_a_certification_that_is_killed_goes_on_with_the_split_still_sealed(stud
     assert len(left) == 3
     told = Told()
     certify(study, told)
-    assert told.all("stage") == [("control sets", 6), ("certificate", 19)]
+    assert told.all("stage") == [("control sets", 6), ("certificate", 22)]
+    assert told.all("found") == [3]
     assert len(openings(study)) == 1
 
 

@@ -66,6 +66,22 @@ def test_the_version_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("--version").output == "raydistill 1.2.3\n"
 
 
+def test_a_search_logs_where_it_is_told(small: Path, tmp_path: Path) -> None:
+    log = f"tensorboard={tmp_path}/board"
+    result = run("search", str(small), "--local", "--store", str(tmp_path), *set_options(QUICK), "--log", log)
+    assert result.exit_code == 0, result.output
+    runs = {path.name.split("-")[0]: path for path in (tmp_path / "board" / "tiny").iterdir()}
+    assert set(runs) == {"trial", "finding"}
+    assert list(runs["finding"].glob("events.out.tfevents.*"))
+
+
+def test_a_log_that_is_unknown_ends_the_search_before_it_begins(small: Path, tmp_path: Path) -> None:
+    result = run("search", str(small), "--local", "--store", str(tmp_path / "studies"), "--log", "comet")
+    assert result.exit_code == 2
+    assert "unknown --log 'comet'; allowed: tensorboard, mlflow, wandb" in result.output
+    assert not (tmp_path / "studies").exists()
+
+
 def test_a_set_is_exported_and_imported_again(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "set"
     assert run("distill", str(small), *set_options(FIXED), "--set", "method={name: random}", "--out", str(out)).exit_code == 0

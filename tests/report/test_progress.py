@@ -49,6 +49,61 @@ def test_plain_lines_tell_each_event() -> None:
     ]
 
 
+def test_plain_lines_tell_how_long_a_stage_of_networks_still_takes() -> None:
+    """20 networks of 10 s each: a tenth of them is two. The five of an earlier call say nothing about the pace: (40 / 4) * 16."""
+    stream, clock = io.StringIO(), Clock()
+    watcher = PlainWatcher(stream, clock)
+    watcher.stage("certificate", 25)
+    watcher.jobs_found(5)
+    for _ in range(4):
+        clock.now += 10
+        watcher.job_done()
+    assert stream.getvalue().splitlines() == [
+        "certificate: 25 networks",
+        "certificate: 5 of 25 networks, done before",
+        "certificate: 6 of 25 networks",
+        "certificate: 7 of 25 networks; about 3 min 00 s left",
+        "certificate: 8 of 25 networks; about 2 min 50 s left",
+        "certificate: 9 of 25 networks; about 2 min 40 s left",
+    ]
+
+
+def test_the_last_network_leaves_nothing() -> None:
+    stream, clock = io.StringIO(), Clock()
+    watcher = PlainWatcher(stream, clock)
+    watcher.stage("confirmation", 1)
+    clock.now += 10
+    watcher.job_done()
+    assert stream.getvalue().splitlines()[-1] == "confirmation: 1 of 1 networks"
+
+
+def test_plain_lines_have_no_control_characters() -> None:
+    stream, clock = io.StringIO(), Clock()
+    watcher = PlainWatcher(stream, clock)
+    watcher.stage("comparison", 2)
+    for _ in range(2):
+        clock.now += 3
+        watcher.job_done()
+    assert all(character == "\n" or character.isprintable() for character in stream.getvalue())
+    assert len(stream.getvalue().splitlines()) == 3
+
+
+def test_the_live_bar_of_a_stage_of_networks_says_how_long_it_still_takes() -> None:
+    clock = Clock()
+    watcher = RichWatcher(terminal(), clock)
+    try:
+        watcher.stage("certificate", 12)
+        watcher.jobs_found(2)
+        assert "left" not in shown(watcher)
+        clock.now += 10
+        watcher.job_done()
+        text = shown(watcher)
+    finally:
+        watcher.close()
+    assert "3/12" in text
+    assert "about 1 min 30 s left" in text
+
+
 def terminal() -> Console:
     return Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None)
 

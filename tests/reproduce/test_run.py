@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -27,28 +28,37 @@ class Told:
     def __init__(self) -> None:
         self.stages: list[tuple[str, int]] = []
         self.done = 0
+        self.notes: list[str] = []
 
     def stage(self, name: str, total: int) -> None:
         self.stages.append((name, total))
+
+    def jobs_found(self, count: int) -> None:
+        self.done += count
 
     def job_done(self) -> None:
         self.done += 1
 
     def note(self, text: str) -> None:
-        """Ray's dashboard has an address."""
+        self.notes.append(text)
 
 
 def at(folder: Path) -> Place:
     return Place(store=Store(str(folder / "store")), data_root=folder, threads=1, device="cpu")
 
 
-def run_small(folder: Path, tables: str, reading: str = "as_run") -> Results:
-    return run_tables(asked_for(tables, reading, "small"), at(folder), workplace(Told()))
+def run_small(folder: Path, tables: str, reading: str = "as_run", told: Told | None = None) -> Results:
+    return run_tables(asked_for(tables, reading, "small"), at(folder), workplace(told or Told()))
 
 
 @pytest.mark.usefixtures("tiny")
 def test_a_table_has_ours_random_real_and_the_time_of_a_network(tmp_path: Path) -> None:
-    results = run_small(tmp_path, "3")
+    told = Told()
+    results = run_small(tmp_path, "3", told=told)
+    (estimate,) = told.notes
+    sets, networks = dict(told.stages)["sets"], sum(row.own.networks for row in results.rows.values() if row.own)
+    assert re.match(rf"about \S+ s: {sets} sets at \S+ s each, \d+ networks on sets at \S+ s each, ", estimate)
+    assert networks > sets
     row = results.rows[3, "mnist", "DataDAM from real images"]
     assert row.own is not None
     assert row.random is not None

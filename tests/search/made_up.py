@@ -118,6 +118,9 @@ class Told:
     def stage(self, name: str, total: int) -> None:
         self.events.append(("stage", (name, total)))
 
+    def jobs_found(self, count: int) -> None:
+        self.events.append(("found", count))
+
     def job_done(self) -> None:
         self.events.append(("job", None))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -70,6 +71,7 @@ def test_a_search_leaves_what_scripts_rely_on(tmp_path: Path) -> None:
     folder = tmp_path / "made-up"
     assert {path.name for path in folder.iterdir()} == {
         ".lock",
+        "artifacts",
         "baseline",
         "result.json",
         "search_space.yaml",
@@ -86,12 +88,18 @@ def test_a_search_leaves_what_scripts_rely_on(tmp_path: Path) -> None:
     assert result.verdict == "lossless"
     assert result.trials["finished"] == 2
     assert states(tmp_path) == ["COMPLETE", "COMPLETE"]
+    best = optuna.load_study(study_name="made-up", storage=f"sqlite:///{folder}/study.db").best_trial
+    assert best.user_attrs["trial_id"] == result.winner_trial_id
 
 
 def test_each_stage_is_reported_to_the_watcher(tmp_path: Path) -> None:
     told = Told()
     search(tmp_path, watcher=told)
     assert told.all("stage") == [("baseline", 2), ("trials", 2), ("confirmation", 2)]
+    kind, estimate = told.events[0]
+    assert kind == "note"
+    named = r"2 networks on the full data, to compare with, at \S+ s each, 2 trials at \S+ s each, "
+    assert re.fullmatch(rf"about \S+ s: {named}6 networks to confirm the candidates at \S+ s each, one at a time", estimate)
     assert len(told.all("job")) == 4
     assert told.all("started") == [0, 1]
     assert told.all("ended") == [(0, "finished"), (1, "finished")]
@@ -125,6 +133,8 @@ def test_a_larger_budget_continues_a_finished_search(tmp_path: Path) -> None:
     before = records(tmp_path)
     told = Told()
     result = search(tmp_path, quick("budget.trials=3"), told)
+    (estimate,) = [note for note in told.all("note") if "one at a time" in note]
+    assert re.fullmatch(r"about \S+ s: 1 more trials at \S+ s each, one at a time", estimate)
     assert told.all("started") == [2]
     assert {number: record for number, record in records(tmp_path).items() if number < 2} == before
     assert result.trials["finished"] == 3
@@ -221,7 +231,7 @@ def test_a_baseline_that_is_not_admissible_is_said_before_the_trials(tmp_path: P
     assert ("confirmation", 2) not in told.all("stage")
     kinds = [kind for kind, _ in told.events]
     assert kinds.index("note") < kinds.index("started")
-    assert told.all("note")[0].startswith("The verdict will be inconclusive: doubling the recipe's steps")
+    assert any(note.startswith("The verdict will be inconclusive: doubling the recipe's steps") for note in told.all("note"))
 
 
 def test_hours_that_hold_no_trial_are_refused_when_the_baseline_tells_what_a_network_takes(tmp_path: Path) -> None:

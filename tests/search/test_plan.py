@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import types
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
-from hand_made import SMALL, Clock
+from hand_made import SMALL
 from typer.testing import CliRunner
 
 from raydistill.catalogue import load_space
 from raydistill.cli import app
 from raydistill.core.recipes import RECIPES
-from raydistill.data.splits import load_splits
 from raydistill.errors import BudgetError
 from raydistill.report.summary import forecast_lines
 from raydistill.search import plan
 from raydistill.search.plan import Forecast, Stage, plan_search
-from raydistill.spaces.sections import DatasetConfig
 
 QUICK = ["evaluation={recipe: plain, networks: 2, baseline_networks: 3, confirm_networks: 4}", "ipc.high=4"]
 
@@ -34,11 +30,11 @@ def short_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """A whole distillation takes 100 seconds per image, a network 10 on a set and 10 on the full data."""
 
-    def probe(config: Any, *_: Any) -> Any:
+    def probe(config: Any, *_: Any, **options: Any) -> Any:
         made = type("Made", (), {"images": None, "labels": None, "size_bytes": 1000 * config.ipc})
         return made, 100.0 * config.ipc, True
 
-    monkeypatch.setattr(plan, "_probe_distillation", probe)
+    monkeypatch.setattr(plan, "probe_trial", probe)
     monkeypatch.setattr(plan, "_network_seconds", lambda *_: 10.0)
 
 
@@ -97,26 +93,6 @@ def test_what_is_measured_is_told_before_it_is(monkeypatch: pytest.MonkeyPatch) 
         "Measuring datadam at IPC 2: up to 5 steps, and a network on the set",
         "Measuring a network on the full data",
     ]
-
-
-@pytest.mark.parametrize(("seconds", "steps"), [(1.0, 5), (4.0, 3), (11.0, 1)])
-def test_slow_steps_are_timed_until_ten_seconds_have_passed(seconds: float, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five steps of a second are all timed; of four seconds three, which take 12; of eleven one. All forecast 40 steps."""
-    clock, done = Clock(), []
-
-    def distil(config: Any, splits: Any, device: Any, report: Any, *_: Any) -> None:
-        for step in range(41):
-            clock.now += seconds if step else 100.0
-            done.append(step)
-            report(step, 40, None, "a set")
-
-    monkeypatch.setattr(plan, "distil", distil)
-    monkeypatch.setattr(plan, "time", types.SimpleNamespace(perf_counter=clock))
-    arm = load_space(SMALL, QUICK, None).arms[0]
-    splits = load_splits(DatasetConfig(name="digits"))
-    found = plan._probe_distillation(plan._trial_at(arm, 4, splits), splits, torch.device("cpu"))
-    assert done == list(range(steps + 1))
-    assert found == ("a set", 40 * seconds, True)
 
 
 def test_the_command_prints_the_forecast_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,10 @@ class RayExecutor:
         """Have every node checked before its first work, unless the cluster is started here."""
         self._needs = needs
 
+    def at_once(self, watcher: Watcher) -> int:
+        """Number of jobs for which the cluster has room; starts or joins it."""
+        return self._start(watcher)
+
     def run_jobs(self, jobs: Sequence[Job], watcher: Watcher) -> None:
         """Run jobs in parallel, as tasks with the resources of a trial.
 
