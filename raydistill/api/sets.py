@@ -156,14 +156,11 @@ def load_set(set_file: str | Path, *, data_root: str | Path | None = None) -> Lo
         network = found.new_network()
         optimiser = found.new_optimiser(network)
         for images, targets in found.batches():
-            optimiser.zero_grad()
-            torch.nn.functional.cross_entropy(network(images), targets).backward()
-            optimiser.step()
+            optimiser.zero_grad(), cross_entropy(network(images), targets).backward(), optimiser.step()
 
     Args:
         set_file: an `images.safetensors` or the folder that holds it.
-        data_root: folder or URI of the data files, for `select_images` and for recipes that augment; None is each data set's own
-            default.
+        data_root: folder or URI of the data files, for `select_images` and for recipes that augment; None is their default.
 
     Returns:
         `images` and `labels`, what the labels are (`labels_are`), `mean` and `std`, the learned learning rate

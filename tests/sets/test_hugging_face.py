@@ -89,9 +89,9 @@ def test_the_card_says_licence_size_and_making(saved: Path, tmp_path: Path) -> N
 
 
 def test_a_set_of_own_images_is_handed_on_without_their_path(tmp_path: Path) -> None:
-    """Two classes of 20 grey images each."""
+    """Two classes of 60 grey images each."""
     generator = np.random.default_rng(0)
-    for number in range(40):
+    for number in range(120):
         path = tmp_path / "private" / "ab"[number % 2] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(generator.integers(0, 256, (8, 8), dtype=np.uint8)).save(path)
