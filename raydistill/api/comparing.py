@@ -79,7 +79,7 @@ def compare(
         if reason is not None:
             jobs = open_where_wanted(jobs, reason)
         left = [job for job in jobs if not job.is_done]
-        if left:
+        if left and watcher is not None:
             work.tell_estimate(
                 parts_of_comparison([job.config for job in left], load_splits(jobs[0].config.dataset, work.data_root))
             )

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from raydistill.core.contract import NoCheckpoint
 from raydistill.errors import DivergedError
 from raydistill.reproduce.jobs import Place, ReadingJob, SetJob, key
 from raydistill.reproduce.official import OfficialImages, load_official
 from raydistill.reproduce.settings import Cell, SetPlan
 from raydistill.search.estimate import Part
-from raydistill.search.pace import DISTIL_STEPS, probe_distillation, probed_pace
+from raydistill.search.pace import DISTIL_STEPS, as_a_job, probe_distillation, probed_pace
 from raydistill.spaces.network import NetworkConfig
 
 
@@ -60,18 +58,13 @@ class _Paces:
         return self._found[at]
 
     def _steps(self, plan: SetPlan) -> float | None:
-        before = torch.get_num_threads()
-        torch.set_num_threads(self._place.threads)
         job = SetJob(plan=plan, draw=0, place=self._place)
         splits = load_official(plan.images, self._place.data_root)
-        try:
-            return probe_distillation(
-                lambda report: job.distil(splits, torch.device("cpu"), NoCheckpoint(), report), DISTIL_STEPS
-            ).seconds
-        except DivergedError:  # the job itself will say so
-            return None
-        finally:
-            torch.set_num_threads(before)
+        with as_a_job(self._place.threads) as device:
+            try:
+                return probe_distillation(lambda report: job.distil(splits, device, NoCheckpoint(), report), DISTIL_STEPS).seconds
+            except DivergedError:  # the job itself will say so
+                return None
 
     def of_network(self, cell: Cell) -> float | None:
         """Seconds to train a network of a cell."""

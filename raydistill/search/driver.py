@@ -139,7 +139,7 @@ def _parts(space: SearchSpace, config: TrialConfig[Any], splits: Splits, study: 
 def _trials_left(solver: Solver) -> Part:
     """The trials of a search that goes on, at the mean cost of those that ended."""
     costs = [r.cost.distill_seconds + r.cost.evaluate_seconds for r in solver.records if r.cost is not None]
-    return Part(jobs=solver.remaining, what="more trials", seconds_each=statistics.mean(costs) if costs else None)
+    return Part(jobs=solver.remaining, what="trials to go", seconds_each=statistics.mean(costs) if costs else None)
 
 
 def _reading_seconds(config: TrialConfig[Any], baseline: Baseline, steps: int) -> float:

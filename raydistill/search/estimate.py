@@ -18,9 +18,18 @@ class Part:
 
     jobs: int
     what: str
-    """What the jobs are, in the plural: `networks on sets`."""
+    """What the jobs are, the first word in the plural: `networks on sets`."""
     seconds_each: float | None
     """None if it is not known."""
+
+    @property
+    def words(self) -> str:
+        """How many of what, at how many seconds each."""
+        first, space, rest = self.what.partition(" ")
+        counted = f"{self.jobs} {first.removesuffix('s') if self.jobs == 1 else first}{space}{rest}"
+        if self.seconds_each is None:
+            return counted
+        return f"{counted} at {rough(self.seconds_each)}{'' if self.jobs == 1 else ' each'}"
 
 
 def estimate_line(parts: Sequence[Part], at_once: int) -> str:
@@ -32,10 +41,7 @@ def estimate_line(parts: Sequence[Part], at_once: int) -> str:
     """
     left = [part for part in parts if part.jobs]
     side = "one at a time" if at_once == 1 else f"{at_once} at once"
-    each = [
-        f"{part.jobs} {part.what}" + ("" if part.seconds_each is None else f" at {rough(part.seconds_each)} each")
-        for part in left
-    ]
+    each = [part.words for part in left]
     known = [-(-part.jobs // at_once) * part.seconds_each for part in left if part.seconds_each is not None]
     if not known:
         return f"to do: {', '.join(each)}, {side}; how long it takes shows when the first have ended"

@@ -6,8 +6,8 @@ import itertools
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from raydistill.core.contract import NoCheckpoint, Report
 from raydistill.core.evaluate import train_and_read
+from raydistill.core.process import set_up_process
 from raydistill.core.recipes import Recipe, recipe_of
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.data.splits import LabelledImages, Splits
@@ -54,10 +55,16 @@ def probed_pace(
     if device != "cpu":
         return None
     images, labels = splits.train.images[: recipe.batch], splits.train.labels[: recipe.batch]
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with as_a_job(threads):
         return _pace(images, labels, splits, network, recipe, clock)
+
+
+@contextmanager
+def as_a_job(threads: int) -> Iterator[torch.device]:
+    """This process as that of a job on the CPU, while something is measured."""
+    before = torch.get_num_threads()
+    try:
+        yield set_up_process(threads, "cpu")
     finally:
         torch.set_num_threads(before)
 
@@ -168,14 +175,11 @@ def distilling_seconds(config: TrialConfig[Any], splits: Splits) -> float | None
         return None
     if distilling_passes(config, len(splits.class_names)) == 0:
         return 0.0
-    before = torch.get_num_threads()
-    torch.set_num_threads(config.cpus_per_trial)
-    try:
-        return probe_trial(config, splits, torch.device("cpu"), DISTIL_STEPS).seconds
-    except DivergedError:  # the trial itself will say so
-        return None
-    finally:
-        torch.set_num_threads(before)
+    with as_a_job(config.cpus_per_trial) as device:
+        try:
+            return probe_trial(config, splits, device, DISTIL_STEPS).seconds
+        except DivergedError:  # the trial itself will say so
+            return None
 
 
 def baseline_pace(baseline: Baseline, recipe: Recipe) -> float:

@@ -162,7 +162,6 @@ def evaluate_file(
     watcher: Watcher | None = None,
 ) -> list[NetworkReading]:
     """Train new networks on a saved set and evaluate them, by default of the set's architecture; see `raydistill.evaluate`."""
-    watcher = watcher or SilentWatcher()
     check_reading(on.split, on.reason, networks)
     synthetic, config = read_set_file(path)
     if recipe is not None and recipe not in RECIPES:
@@ -173,7 +172,10 @@ def evaluate_file(
     readings = []
     count = networks or config.evaluation.networks
     used = RECIPES[recipe or config.evaluation.recipe].for_set(len(synthetic.images))
-    watcher.note(estimate_line(_parts(chosen, count, used, len(synthetic.images), splits, config.cpus_per_trial), 1))
+    if watcher is None:
+        watcher = SilentWatcher()
+    else:
+        watcher.note(estimate_line(_parts(chosen, count, used, len(synthetic.images), splits, config.cpus_per_trial), 1))
     watcher.stage("evaluation", count * len(chosen))
     for network in chosen:
         of_network = config.model_copy(update={"network": network})

@@ -149,7 +149,20 @@ def test_search_hands_its_options_over_and_prints_the_end(by_hand: HandMade, mon
 
     monkeypatch.setattr(raydistill, "search", search)
     store = by_hand.study.root.rpartition("/")[0]
-    words = ("--local", "--trials", "5", "--address", "auto", "--set", "a=1", "--set", "b=2", "--accept-code-change")
+    words = (
+        "--local",
+        "--trials",
+        "5",
+        "--address",
+        "auto",
+        "--set",
+        "a=1",
+        "--set",
+        "b=2",
+        "--accept-code-change",
+        "--log",
+        "wandb",
+    )
     result = run("search", "x", "--store", store, "--data-root", "/data", *words)
     assert result.exit_code == 0, result.output
     del given["watcher"]
@@ -162,6 +175,7 @@ def test_search_hands_its_options_over_and_prints_the_end(by_hand: HandMade, mon
         "address": "auto",
         "overrides": ["a=1", "b=2"],
         "accept_code_change": True,
+        "log": ["wandb"],
     }
     assert "Smallest lossless IPC          10 (trial 0123456789ab" in result.stdout
     assert result.stdout.splitlines()[-5:-2] == [

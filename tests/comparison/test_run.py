@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from made_up import Told
 
 import raydistill
 from raydistill.catalogue import load_space
@@ -249,9 +251,15 @@ def test_test_split_is_opened_once_and_logged(space: SearchSpace, tmp_path: Path
 
 def test_the_test_split_stays_shut_where_every_outcome_is_there(space: SearchSpace, tmp_path: Path) -> None:
     given: dict[str, Any] = {"methods": ["k_center"], "overrides": SMALL, "ipc": 1, "draws": 2, "local": True}
-    first = raydistill.compare("digits_datadam", store=tmp_path, reason="for a table", **given)
-    again = raydistill.compare("digits_datadam", store=tmp_path, reason="for a table", **given)
+    told, later = Told(), Told()
+    first = raydistill.compare("digits_datadam", store=tmp_path, reason="for a table", watcher=told, **given)
+    again = raydistill.compare("digits_datadam", store=tmp_path, reason="for a table", watcher=later, **given)
     assert again == first
+    (estimate,) = told.all("note")
+    assert re.fullmatch(
+        r"about \S+ \S+: 2 sets of k_center at \S+ s each, 2 sets of random at \S+ s each, one at a time", estimate
+    )
+    assert (later.all("note"), later.all("found")) == ([], [4])
     assert len(list((tmp_path / "test_openings").iterdir())) == 1
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import sys
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,9 +25,9 @@ from raydistill.core.picture import grid_png
 from raydistill.errors import InputError
 from raydistill.report.loggers import LoggingWatcher, open_loggers
 from raydistill.report.loggers.logger import Finding, LoggedTrial, markdown_table
-from raydistill.report.loggers.to_mlflow import MlflowLogger
+from raydistill.report.loggers.to_mlflow import MlflowLogger, open_mlflow
 from raydistill.report.loggers.to_tensorboard import TensorBoardLogger
-from raydistill.report.loggers.to_wandb import WandbLogger
+from raydistill.report.loggers.to_wandb import WandbLogger, open_wandb
 from raydistill.report.loggers.watcher import flat, values_of
 from raydistill.search.watcher import SilentWatcher
 from raydistill.storage.record import Reading
@@ -396,3 +397,45 @@ def test_a_target_holds_a_folder_per_study(tmp_path: Path) -> None:
     (logger,) = open_loggers([f"tensorboard={tmp_path}/runs"], Store("memory://x/digits"))
     log_all(logger)
     assert (tmp_path / "runs" / "digits" / TRIAL.name / "ended").exists()
+
+
+class Gone:
+    """A client whose server does not answer."""
+
+    def __init__(self, tracking_uri: str) -> None:
+        self.uri = tracking_uri
+
+    def get_experiment_by_name(self, name: str) -> Any:
+        raise OSError(f"no answer from {self.uri}")
+
+
+def test_a_server_of_mlflow_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    exceptions = SimpleNamespace(MlflowException=RuntimeError)
+    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(MlflowClient=Gone))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "mlflow.entities", SimpleNamespace(Metric=None, Param=None))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "mlflow.exceptions", exceptions)  # type: ignore[arg-type]
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    with pytest.raises(InputError, match=r"--log mlflow cannot write to http://there: no answer from http://there; give another"):
+        open_mlflow("http://there", "digits")
+
+
+def refuse() -> None:
+    raise RuntimeError("no API key")
+
+
+@pytest.mark.parametrize(
+    ("login", "message"),
+    [
+        (lambda: False, "--log wandb: nobody is logged in; run wandb login, or set WANDB_MODE=offline"),
+        (refuse, "--log wandb: no API key; run wandb login, or set WANDB_MODE=offline"),
+    ],
+)
+def test_wandb_without_a_login_is_refused_before_the_search(
+    login: Any, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(login=login, errors=SimpleNamespace(Error=RuntimeError)))  # type: ignore[arg-type]
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    with pytest.raises(InputError, match=message):
+        open_wandb("project", "digits", tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert open_wandb("project", "digits", tmp_path).name == "wandb"

@@ -134,7 +134,7 @@ def test_a_larger_budget_continues_a_finished_search(tmp_path: Path) -> None:
     told = Told()
     result = search(tmp_path, quick("budget.trials=3"), told)
     (estimate,) = [note for note in told.all("note") if "one at a time" in note]
-    assert re.fullmatch(r"about \S+ s: 1 more trials at \S+ s each, one at a time", estimate)
+    assert re.fullmatch(r"about \S+ s: 1 trial to go at \S+ s, one at a time", estimate)
     assert told.all("started") == [2]
     assert {number: record for number, record in records(tmp_path).items() if number < 2} == before
     assert result.trials["finished"] == 3

@@ -51,7 +51,7 @@ def test_an_estimate_is_jobs_times_seconds_over_the_jobs_at_once() -> None:
 
 def test_what_is_not_known_makes_an_estimate_a_least() -> None:
     parts = [Part(jobs=1, what="sets", seconds_each=None), Part(jobs=2, what="networks", seconds_each=100.0)]
-    assert estimate_line(parts, 1) == "at least 3 min: 1 sets, 2 networks at 2 min each, one at a time"
+    assert estimate_line(parts, 1) == "at least 3 min: 1 set, 2 networks at 2 min each, one at a time"
 
 
 def test_where_nothing_is_known_it_says_when_it_will_be() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from hand_made import FIXED, SMALL
+from made_up import Told
 from PIL import Image
 
 import raydistill
@@ -115,7 +117,11 @@ def test_a_network_named_alone_gives_a_fraction_per_network_too(saved: Path) -> 
 
 def test_several_architectures_give_a_reading_each_in_order(saved: Path) -> None:
     """MLP of width 16 on 64 pixels: 64*16 + 16, 16*16 + 16, 16*10 + 10 = 1,482 parameters."""
-    evaluation = raydistill.evaluate(saved, network=["mlp:width=16", "convnet"])
+    told = Told()
+    evaluation = raydistill.evaluate(saved, network=["mlp:width=16", "convnet"], watcher=told)
+    (estimate,) = told.all("note")
+    assert re.fullmatch(r"about \S+ s: 2 networks mlp at \S+ s each, 2 networks convnet at \S+ s each, one at a time", estimate)
+    assert (told.all("stage"), len(told.all("job"))) == ([("evaluation", 4)], 4)
     first, own = evaluation.readings
     assert (first.network, first.parameters, len(first.accuracy_fractions)) == ("mlp:width=16", 1482, 2)
     assert (own.network, first.recipe, first.split) == ("convnet:depth=2:width=8:norm=instance", "plain", "select")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from made_up import Told
 
 from raydistill.catalogue import load_space
 from raydistill.core.ddranking import score
@@ -56,7 +57,10 @@ def write(folder: Path, labels: torch.Tensor | None = None, learned_lr: float | 
 
 
 def test_dc_bench_reads_every_architecture_with_every_augmentation(real_set: str) -> None:
-    readings = run_dc_bench(real_set, SELECT, architectures=["mlp", "convnet"], networks=2)
+    told = Told()
+    readings = run_dc_bench(real_set, SELECT, architectures=["mlp", "convnet"], networks=2, watcher=told)
+    assert told.all("stage") == [("evaluation", 2 * len(AUGMENTATIONS) * 2)]
+    assert len(told.all("job")) == 2 * len(AUGMENTATIONS) * 2
     assert [(r.network.split(":")[0], r.augmentation) for r in readings] == [
         (network, augmentation) for network in ("mlp", "convnet") for augmentation in AUGMENTATIONS
     ]
@@ -97,7 +101,9 @@ def fixed_accuracies(monkeypatch: pytest.MonkeyPatch, **fractions: float) -> lis
 def test_dd_ranking_of_a_hard_set_by_hand(real_set: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The set's recipe is plain: IOR 0.7 - 0.5, HLR 0.9 - 0.7, alpha 0. Augmented 0.8 - 0.5 besides: beta 0.25."""
     trained = fixed_accuracies(monkeypatch, full=0.9, own_none=0.7, own_dsa=0.8, random_none=0.5, random_dsa=0.5)
-    reading = run_dd_ranking(real_set, SELECT, networks=2)
+    told = Told()
+    reading = run_dd_ranking(real_set, SELECT, networks=2, watcher=told)
+    assert (told.all("stage"), len(told.all("job"))) == ([("rounds", 2)], 2)
     assert reading.label_robust == pytest.approx((score(0.0), score(0.0)))
     assert reading.augmentation_robust == pytest.approx((score(0.25), score(0.25)))
     assert len(trained) == 2 * 5

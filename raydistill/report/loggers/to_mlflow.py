@@ -14,6 +14,7 @@ from typing import Any
 
 from raydistill.errors import InputError
 from raydistill.report.loggers.logger import Finding, LoggedTrial, markdown_table, scalar_points
+from raydistill.storage.remote import without_credentials
 
 TRIAL_TAG = "raydistill.trial_id"
 FINDING = "finding"
@@ -35,7 +36,8 @@ def open_mlflow(uri: str, study: str) -> MlflowLogger:
     try:
         return MlflowLogger(MlflowClient(tracking_uri=uri), study, failures, metric=Metric, param=Param)
     except failures as error:
-        raise InputError(f"--log mlflow cannot write to {uri}: {error}; give another target, or start the server") from error
+        where, said = without_credentials(uri), without_credentials(str(error))
+        raise InputError(f"--log mlflow cannot write to {where}: {said}; give another target, or start the server") from None
 
 
 class MlflowLogger:
