@@ -63,7 +63,7 @@ def bench(
         typer.echo(render(timing_frame(timings), suffix), nl=False)
 
 
-@app.command("steps", epilog=example("bench steps --cases dm-mnist-16 --against ../DatasetCondensation"))
+@app.command("steps", epilog=example("bench steps --cases dm-mnist-16 --against ../peer"))
 def bench_steps(
     cases: Annotated[str, typer.Option(help="Cases, separated by commas; by default all, or all that --against has.")] = "",
     against: Annotated[
