@@ -81,21 +81,13 @@ class EvaluationConfig(Config):
     """Networks, newly initialised, that are trained on a synthetic set when its distillation ends."""
     least_networks: int | None = Field(default=None, ge=2)
     """A trial ends after this many networks, or more, as soon as its gap is clear of the margin on either side; null trains all
-    `networks`. The bounds allow for the number of looks; see `look_confidence`."""
+    `networks`, as does a number above them. The bounds allow for the number of looks; see `look_confidence`."""
     networks_at_once: int = Field(default=1, ge=1)
     """Networks that train together in one process, which a GPU does faster; memory grows with it. One by one on a CPU."""
     baseline_networks: int = Field(default=10, ge=2)
     """Networks trained on the full train split: each with the recipe's steps, and again with twice as many."""
     confirm_networks: int = Field(default=10, ge=2)
     """Networks with new seeds, trained on a candidate's set and evaluated on the confirm images."""
-
-    @model_validator(mode="after")
-    def _least_at_most_all(self) -> EvaluationConfig:
-        if self.least_networks is not None and self.least_networks > self.networks:
-            raise ValueError(
-                f"least_networks is {self.least_networks}, and networks {self.networks}: write at most as many, or leave it out"
-            )
-        return self
 
     @model_serializer(mode="wrap")
     def _without_defaults_of_later_versions(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -114,7 +106,7 @@ class EvaluationConfig(Config):
         (Bonferroni). So a bound at the look where the trial ends errs with at most the whole of it, whatever made it end there.
         Without `least_networks` there is one look.
         """
-        looks = 1 if self.least_networks is None else self.networks - self.least_networks + 1
+        looks = 1 if self.least_networks is None else max(1, self.networks - self.least_networks + 1)
         return 1 - (1 - confidence) / looks
 
 
