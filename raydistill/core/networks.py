@@ -113,7 +113,22 @@ def build_network(config: NetworkConfig, shape: Shape, classes: int, device: tor
     # Built on the meta device, because PyTorch's constructors would otherwise draw from the global generator.
     with torch.device("meta"):
         network: Network = BUILDERS[type(config)](config, shape, classes)
-    return network.to_empty(device=device)
+    _give_memory(network, device)
+    return network
+
+
+def _give_memory(network: Network, device: torch.device) -> None:
+    """Uninitialised memory on a device for a network that has none.
+
+    `Module.to_empty` does the same through a copy of PyTorch that is written in Python, which imports sympy: half a second in the
+    process of every trial.
+    """
+    for module in network.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            memory = torch.empty(tuple(parameter.shape), dtype=parameter.dtype, device=device)
+            setattr(module, name, nn.Parameter(memory))
+        for name, buffer in list(module.named_buffers(recurse=False)):
+            setattr(module, name, torch.empty(tuple(buffer.shape), dtype=buffer.dtype, device=device))
 
 
 @torch.no_grad()

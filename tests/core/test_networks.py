@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from itertools import accumulate
 from typing import Any
 
@@ -239,3 +241,13 @@ def test_instance_norm_centres_and_scales_every_map() -> None:
     maps = block[1](block[0](torch.randn(2, *CIFAR)))
     torch.testing.assert_close(maps.mean(dim=(2, 3)), torch.zeros(2, 4), atol=1e-5, rtol=0)
     torch.testing.assert_close(maps.var(dim=(2, 3), correction=0), torch.ones(2, 4), atol=1e-3, rtol=0)
+
+
+def test_building_a_network_imports_no_compiler() -> None:
+    """Nor sympy, which PyTorch's compiler reads: each trial's process builds networks."""
+    code = (
+        "import sys, torch; from raydistill.core.networks import build_network; from raydistill.spaces.network import ConvNetConfig; "
+        "build_network(ConvNetConfig(name='convnet', depth=1, width=2), (1, 4, 4), 2, torch.device('cpu')); "
+        "print([name for name in ('sympy', 'torch._dynamo') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
