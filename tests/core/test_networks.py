@@ -246,7 +246,8 @@ def test_instance_norm_centres_and_scales_every_map() -> None:
 def test_building_a_network_imports_no_compiler() -> None:
     """Nor sympy, which PyTorch's compiler reads: each trial's process builds networks."""
     code = (
-        "import sys, torch; from raydistill.core.networks import build_network; from raydistill.spaces.network import ConvNetConfig; "
+        "import sys, torch; from raydistill.core.networks import build_network; "
+        "from raydistill.spaces.network import ConvNetConfig; "
         "build_network(ConvNetConfig(name='convnet', depth=1, width=2), (1, 4, 4), 2, torch.device('cpu')); "
         "print([name for name in ('sympy', 'torch._dynamo') if name in sys.modules])"
     )
