@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch import library as operators
 from torch.optim import optimizer as torch_optimizer
 from torch.utils import backend_registration
 from torch.utils._mode_utils import no_dispatch
@@ -95,7 +96,7 @@ class Memory:
 
 
 COUNTS, MEMORY = Counts(), Memory()
-_KEPT: list[torch.library.Library] = []
+_KEPT: list[operators.Library] = []
 """What is taken back when it is forgotten."""
 
 
@@ -149,9 +150,9 @@ class _Module:
 def register() -> None:
     """Make the device known to PyTorch; once in a process, before its first backward pass."""
     backend_registration._setup_privateuseone_for_python_backend(NAME, _Module())
-    library = torch.library.Library("_", "IMPL")
-    library.fallback(lambda func, *args, **kwargs: _run(func, args, kwargs), "PrivateUse1")  # what makes tensors from nothing
-    _KEPT.append(library)
+    fallback = operators.Library("_", "IMPL")
+    fallback.fallback(lambda func, *args, **kwargs: _run(func, args, kwargs), "PrivateUse1")  # what makes tensors from nothing
+    _KEPT.append(fallback)
     # PyTorch updates parameters of its own tensor types together; a GPU's tensors are of these types, so ours are one too.
     torch_optimizer._foreach_supported_types.append(OnDevice)
 
