@@ -132,8 +132,8 @@ QUICK = Recipe(
     augmentation="dsa",
     label_smoothing=0.1,
 )
-"""For small networks and small data, where it ranks sets as `default` does (`benchmarks/recipes_alike.py`): a high rate that falls
-in a straight line and smoothed labels make up for the steps."""
+"""For small networks and small data, where it ranks sets as `default` does (`benchmarks/recipes_alike.py`): a high rate that
+falls in a straight line and smoothed labels make up for the steps."""
 IN_STEPS = (
     # Learning rate and schedule: on digits, a ConvNet-2 of width 32 reaches 98.5 % in 400 steps with 0.05 and cosine, and
     # needs 800 steps with the common 0.01. 1000 steps: with augmentation, going from 400 to 800 steps still gains 1.6 points.

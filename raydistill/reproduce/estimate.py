@@ -10,7 +10,7 @@ from raydistill.reproduce.jobs import Place, ReadingJob, SetJob, key
 from raydistill.reproduce.official import OfficialImages, load_official
 from raydistill.reproduce.settings import Cell, SetPlan
 from raydistill.search.estimate import Part
-from raydistill.search.pace import DISTIL_STEPS, as_a_job, probe_distillation, probed_pace
+from raydistill.search.pace import as_a_job, probe_distillation, probed_pace
 from raydistill.spaces.network import NetworkConfig
 
 
@@ -62,7 +62,7 @@ class _Paces:
         splits = load_official(plan.images, self._place.data_root)
         with as_a_job(self._place.threads) as device:
             try:
-                return probe_distillation(lambda report: job.distil(splits, device, NoCheckpoint(), report), DISTIL_STEPS).seconds
+                return probe_distillation(lambda report: job.distil(splits, device, NoCheckpoint(), report)).seconds
             except DivergedError:  # the job itself will say so
                 return None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +34,10 @@ from raydistill.trial.run import LOOK_FRACTIONS
 
 CONFIRMED_CANDIDATES = 3
 """Assumed number of candidates in the confirmation; two to three are usual."""
-DISTIL_STEPS, PROBE_STEPS = 3, 3
+DISTIL_STEPS, PROBE_STEPS = 5, 3
+ENOUGH_SECONDS = 10.0
+"""A distillation whose steps are slow is timed no longer than this and the step that it is in: a step of trajectory matching may
+take a minute. Where one step alone takes as long, the work that is done only once is a small part of it."""
 LONG_SECONDS = 1.0
 """A step that takes longer is measurement enough."""
 
@@ -111,19 +113,11 @@ def _leave(synthetic: SyntheticSet) -> None:
     """Do nothing with the set so far."""
 
 
-def probe_distillation(
-    run: Callable[[Report], object],
-    most_steps: int,
-    *,
-    enough_seconds: float = math.inf,
-    at_end: Callable[[SyntheticSet], None] = _leave,
-) -> Probe:
-    """Run the first steps of a distillation.
+def probe_distillation(run: Callable[[Report], object], *, at_end: Callable[[SyntheticSet], None] = _leave) -> Probe:
+    """Run the first `DISTIL_STEPS` of a distillation, or as many as take `ENOUGH_SECONDS`.
 
     Args:
         run: the distillation, which is handed the function to report to.
-        most_steps: steps to time.
-        enough_seconds: a distillation whose steps are slow ends with the step that passes this.
         at_end: called with the set after the last of these steps, while the distillation's tensors are there.
     """
     ends: list[float] = []
@@ -135,7 +129,7 @@ def probe_distillation(
             loss.item()
         ends.append(time.perf_counter())
         seen.append((steps, synthetic))
-        if step == min(most_steps, steps) or (step > 0 and ends[-1] - ends[0] > enough_seconds):
+        if step == min(DISTIL_STEPS, steps) or (step > 0 and ends[-1] - ends[0] > ENOUGH_SECONDS):
             if steps:
                 at_end(synthetic)
             raise _EnoughStepsError
@@ -154,9 +148,7 @@ def probe_trial(
     config: TrialConfig[Any],
     splits: Splits,
     device: torch.device,
-    most_steps: int,
     *,
-    enough_seconds: float = math.inf,
     at_end: Callable[[SyntheticSet], None] = _leave,
 ) -> Probe:
     """`probe_distillation` of a trial; a method that reads experts gets untrained ones."""
@@ -166,7 +158,7 @@ def probe_trial(
     def run(report: Report) -> object:
         return distil(config, splits, device, report, NoCheckpoint(), experts)
 
-    return probe_distillation(run, most_steps, enough_seconds=enough_seconds, at_end=at_end)
+    return probe_distillation(run, at_end=at_end)
 
 
 def distilling_seconds(config: TrialConfig[Any], splits: Splits) -> float | None:
@@ -177,7 +169,7 @@ def distilling_seconds(config: TrialConfig[Any], splits: Splits) -> float | None
         return 0.0
     with as_a_job(config.cpus_per_trial) as device:
         try:
-            return probe_trial(config, splits, device, DISTIL_STEPS).seconds
+            return probe_trial(config, splits, device).seconds
         except DivergedError:  # the trial itself will say so
             return None
 

@@ -28,18 +28,15 @@ from raydistill.experts.need import needs_of
 from raydistill.search.allowance import check_budget
 from raydistill.search.distributions import middle
 from raydistill.search.experts import extreme_trials
-from raydistill.search.pace import CONFIRMED_CANDIDATES, probe_trial
+from raydistill.search.pace import CONFIRMED_CANDIDATES, DISTIL_STEPS, probe_trial
 from raydistill.spaces.sections import Config, dataset_config
 from raydistill.spaces.space import Arm, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
 from raydistill.trial.run import LOOK_FRACTIONS
 
-DISTIL_STEPS, RECIPE_STEPS = 5, 20
-"""Number of timed steps; the first of each is ignored, because it includes work that is done only once."""
-ENOUGH_SECONDS = 10.0
-"""A distillation whose steps are slow is timed no longer than this and the step that it is in: a step of trajectory matching may
-take a minute. Where one step alone takes as long, the work that is done only once is a small part of it."""
+RECIPE_STEPS = 20
+"""Number of timed steps of the recipe; the first is ignored, because it includes work that is done only once."""
 
 
 class Stage(Config):
@@ -172,7 +169,7 @@ def _measure(config: TrialConfig[Any], splits: Splits, device: torch.device, tel
         images, labels = synthetic.images.detach(), synthetic.labels
         train_and_read(images, labels, splits, [splits.select], config.network, recipe, 0, device)
 
-    probe = probe_trial(config, splits, device, DISTIL_STEPS, enough_seconds=ENOUGH_SECONDS, at_end=read)
+    probe = probe_trial(config, splits, device, at_end=read)
     synthetic, distil_seconds, has_steps = probe
     network = _network_seconds(config, synthetic.images, synthetic.labels, splits, device)
     networks = config.evaluation.networks + (len(LOOK_FRACTIONS) if has_steps else 0)

@@ -160,7 +160,7 @@ def test_a_comparison_counts_the_sets_of_each_method(monkeypatch: pytest.MonkeyP
 
 
 def test_a_distillation_is_measured_by_its_first_steps() -> None:
-    """The first step, which is slow in every process, is left out where there are more; three steps of 15 are run."""
+    """The first step, which is slow in every process, is left out where there are more; five steps of 15 are run."""
     steps: list[int] = []
 
     def run(report: Report) -> None:
@@ -168,8 +168,8 @@ def test_a_distillation_is_measured_by_its_first_steps() -> None:
             steps.append(step)
             report(step, 15, None, None)  # type: ignore[arg-type]
 
-    found = probe_distillation(run, 3)
-    assert steps == [0, 1, 2, 3]
+    found = probe_distillation(run)
+    assert steps == [0, 1, 2, 3, 4, 5]
     assert found.has_steps
     assert found.seconds >= 0
 
@@ -186,7 +186,7 @@ def test_slow_steps_are_timed_until_ten_seconds_have_passed(seconds: float, step
             report(step, 40, None, "a set")  # type: ignore[arg-type]
 
     monkeypatch.setattr(pace, "time", types.SimpleNamespace(perf_counter=clock))
-    found = probe_distillation(run, 5, enough_seconds=10.0, at_end=ends.append)
+    found = probe_distillation(run, at_end=ends.append)
     assert done == list(range(steps + 1))
     assert found == ("a set", 40 * seconds, True)
     assert ends == ["a set"]
