@@ -47,7 +47,8 @@ from raydistill.spaces.parse import parse_space
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import Baseline, BaselineReading
-from raydistill.storage.record import ControlAt, Finding, Reading, TrialRecord, pack_bits
+from raydistill.storage.record import Reading, TrialRecord, pack_bits
+from raydistill.storage.result import ControlAt, Finding
 from raydistill.trial.confirm import Confirmation
 
 METHODS = ("datadam", "dm", "dc")

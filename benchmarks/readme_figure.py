@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from raydistill.methods import METHODS, method_configs
-from raydistill.storage.record import SearchResult, TrialRecord, read_result, read_trials
+from raydistill.storage.record import TrialRecord, read_trials
+from raydistill.storage.result import SearchResult, read_result
 from raydistill.storage.store import Store
 
 # From the palette of Okabe and Ito, which people with any kind of colour vision tell apart; shapes differ as well.

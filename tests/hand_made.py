@@ -11,7 +11,8 @@ from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import DatasetConfig, EvaluationConfig, GoalConfig
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import Baseline
-from raydistill.storage.record import Cost, GapBounds, Reading, SearchResult, State, TrialRecord, code_sha256, write_record
+from raydistill.storage.record import Cost, Reading, State, TrialRecord, code_sha256, write_record
+from raydistill.storage.result import GapBounds, SearchResult
 from raydistill.storage.store import Store
 
 SMALL: dict[str, Any] = {

@@ -17,7 +17,8 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from raydistill.storage.record import Finding, pack_bits
+from raydistill.storage.record import pack_bits
+from raydistill.storage.result import Finding
 
 IMAGES = 200
 LOSS = {"datadam": 0.20, "dm": 0.10, "random": 0.40, "k_means": 0.30}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from raydistill.report.loggers import LoggingWatcher
     from raydistill.report.status import StudyStatus
     from raydistill.search.watcher import Watcher
-    from raydistill.storage.record import SearchResult
+    from raydistill.storage.result import SearchResult
     from raydistill.storage.store import Store
 
 

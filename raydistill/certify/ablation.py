@@ -41,7 +41,8 @@ from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.checkout import commit
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.lock import study_lock
-from raydistill.storage.record import GapBounds, code_sha256, pack_bits, unpack_bits, versions
+from raydistill.storage.record import code_sha256, pack_bits, unpack_bits, versions
+from raydistill.storage.result import GapBounds
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_needed
 from raydistill.trial.distillation import distil

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from raydistill.report.words import percent, points
 from raydistill.spaces.sections import Config
-from raydistill.storage.record import GapBounds
+from raydistill.storage.result import GapBounds
 
 CONFIDENCE = 0.95
 """Of the two-sided intervals."""

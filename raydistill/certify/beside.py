@@ -14,7 +14,8 @@ from raydistill.core.cost import forward_macs
 from raydistill.core.synthetic import decode, sha256
 from raydistill.methods import method_configs
 from raydistill.storage.baseline import Baseline, read_baseline
-from raydistill.storage.record import TrialRecord, read_record, read_result, read_trials
+from raydistill.storage.record import TrialRecord, read_record, read_trials
+from raydistill.storage.result import read_result
 from raydistill.storage.store import Store
 
 TOLERANCE = 1e-9

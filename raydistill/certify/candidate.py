@@ -13,7 +13,8 @@ from raydistill.methods import method_configs
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.data_root import DataRoot
-from raydistill.storage.record import SearchResult, TrialRecord, code_sha256, read_result, read_trials
+from raydistill.storage.record import TrialRecord, code_sha256, read_trials
+from raydistill.storage.result import SearchResult, read_result
 from raydistill.storage.store import Store
 from raydistill.trial.confirm import read_set
 

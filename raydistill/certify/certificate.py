@@ -17,7 +17,7 @@ from raydistill.methods import method_configs
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.spaces.units import points
-from raydistill.storage.record import GapBounds
+from raydistill.storage.result import GapBounds
 from raydistill.storage.store import Store
 
 CERTIFICATE = "certificate.json"

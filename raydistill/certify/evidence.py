@@ -17,7 +17,8 @@ from raydistill.core.recipes import recipe_of
 from raydistill.errors import CertifyError, StoreError
 from raydistill.storage.baseline import BUILD_AGAIN, Baseline, read_network
 from raydistill.storage.checkout import commit
-from raydistill.storage.record import SearchResult, TrialRecord, unpack_bits, versions
+from raydistill.storage.record import TrialRecord, unpack_bits, versions
+from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 
 

@@ -20,7 +20,8 @@ from raydistill.certify.headline import write_headline
 from raydistill.core.lossless import gap_interval, is_admissible
 from raydistill.core.paired_gap import PROCEDURE, paired_gap
 from raydistill.spaces.sections import GoalConfig
-from raydistill.storage.record import GapBounds, unpack_bits
+from raydistill.storage.record import unpack_bits
+from raydistill.storage.result import GapBounds
 
 FLOPS_PER_MAC = 6
 """Of training: a multiply and an add forward, and twice that backward."""

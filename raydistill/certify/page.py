@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from raydistill.certify.certificate import ArmFinding, Certificate, Evidence, Findings
 from raydistill.methods import METHODS
 from raydistill.report.words import duration, percent, points
-from raydistill.storage.record import GapBounds
+from raydistill.storage.result import GapBounds
 
 TITLES = {"full": "full data", "set": "**the set**"}
 

@@ -14,7 +14,7 @@ from raydistill.report.page.axes import linear_axis, plain
 from raydistill.report.page.chart import Band, Chart, Mark, Rule, across
 from raydistill.report.page.html import Cell, Fact, Head, Links, Table, links_from, render_html, table_of
 from raydistill.report.words import duration, percent, points
-from raydistill.storage.record import GapBounds
+from raydistill.storage.result import GapBounds
 from raydistill.storage.store import Store
 
 ROW = 34

@@ -8,7 +8,7 @@ from typing import Any
 
 from raydistill.search.resume import stored_document
 from raydistill.search.winner import WINNER_FOLDER
-from raydistill.storage.record import SearchResult
+from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 
 

@@ -15,7 +15,7 @@ from raydistill.errors import InputError
 from raydistill.report.curve import Point, cheapest, curve_rows, ends_of, line_of, within_margin
 from raydistill.report.looks import CONFIRMED, MARKERS, OF_METHODS, Look, looks_of, side_step
 from raydistill.report.study import Study, Trial
-from raydistill.storage.record import Smallest
+from raydistill.storage.result import Smallest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

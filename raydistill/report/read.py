@@ -17,7 +17,8 @@ from raydistill.report.study import SPACE_FILE, Study, Trial, arm_of, controls_o
 from raydistill.spaces.sections import Config, EvaluationConfig, GoalConfig
 from raydistill.storage.baseline import read_baseline
 from raydistill.storage.lock import holder_of
-from raydistill.storage.record import read_progress, read_record, read_result
+from raydistill.storage.record import read_progress, read_record
+from raydistill.storage.result import read_result
 from raydistill.storage.store import Store
 
 

@@ -25,7 +25,8 @@ from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
 from raydistill.spaces.sections import Config, GoalConfig
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.lock import holder_of
-from raydistill.storage.record import Finding, TrialRecord, read_progress
+from raydistill.storage.record import TrialRecord, read_progress
+from raydistill.storage.result import Finding
 from raydistill.storage.store import Store
 
 VIEWS = ("report.html", "plots/")

@@ -15,7 +15,8 @@ from raydistill.report.cells import cells_of, measured_cells
 from raydistill.report.rendering import frame_of
 from raydistill.spaces.document import label_of
 from raydistill.storage.baseline import Baseline
-from raydistill.storage.record import Finding, Progress, SearchResult, TrialRecord
+from raydistill.storage.record import Progress, TrialRecord
+from raydistill.storage.result import Finding, SearchResult
 from raydistill.storage.store import Store
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from raydistill.report.tables import comparison_frame, read_study, write_tables
 from raydistill.report.words import accuracy_line, duration, points
 from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
 from raydistill.storage.baseline import Baseline
-from raydistill.storage.record import Finding, SearchResult, Smallest
+from raydistill.storage.result import Finding, SearchResult, Smallest
 from raydistill.storage.store import Store
 
 if TYPE_CHECKING:

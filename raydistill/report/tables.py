@@ -20,7 +20,8 @@ from raydistill.search.verdict import select_interval
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import Baseline, read_baseline
-from raydistill.storage.record import SearchResult, TrialRecord, read_result, read_trials
+from raydistill.storage.record import TrialRecord, read_trials
+from raydistill.storage.result import SearchResult, read_result
 from raydistill.storage.store import Store
 
 if TYPE_CHECKING:

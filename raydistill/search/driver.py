@@ -44,7 +44,8 @@ from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.spaces.units import points
 from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.lock import study_lock
-from raydistill.storage.record import ControlAt, SearchResult, TrialRecord, read_trials
+from raydistill.storage.record import TrialRecord, read_trials
+from raydistill.storage.result import ControlAt, SearchResult
 from raydistill.storage.store import Store
 from raydistill.trial.baseline import finish_baseline
 from raydistill.trial.confirm import finish_confirmation

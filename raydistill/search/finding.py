@@ -34,7 +34,8 @@ from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.spaces.units import points
 from raydistill.storage.baseline import Baseline
-from raydistill.storage.record import Claim, ControlAt, Finding, GapBounds, Smallest, TrialRecord
+from raydistill.storage.record import TrialRecord
+from raydistill.storage.result import Claim, ControlAt, Finding, GapBounds, Smallest
 
 MOST_MORE = 50
 """Times as many draws and images as there are, beyond which a number is no advice."""

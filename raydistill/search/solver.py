@@ -36,7 +36,8 @@ from raydistill.search.sampler import ARM, ENDED, config_parameters, sampler_of,
 from raydistill.search.view import StudyView
 from raydistill.spaces.space import Arm, SearchSpace
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.record import FINAL_STATES, SearchResult, TrialRecord, read_trials
+from raydistill.storage.record import FINAL_STATES, TrialRecord, read_trials
+from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 
 

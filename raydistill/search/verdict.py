@@ -15,7 +15,8 @@ from raydistill.spaces.sections import EvaluationConfig, GoalConfig
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.units import points
 from raydistill.storage.baseline import Baseline
-from raydistill.storage.record import Finding, GapBounds, SearchResult, State, TrialRecord, unpack_bits
+from raydistill.storage.record import State, TrialRecord, unpack_bits
+from raydistill.storage.result import Finding, GapBounds, SearchResult
 
 if TYPE_CHECKING:
     from raydistill.trial.confirm import Confirmation

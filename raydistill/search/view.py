@@ -39,7 +39,8 @@ from raydistill.search.sampler import config_parameters
 from raydistill.search.snapshot import Snapshot
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.record import SearchResult, TrialRecord
+from raydistill.storage.record import TrialRecord
+from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 
 METRIC = "lossless_ipc"

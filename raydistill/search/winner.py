@@ -12,7 +12,7 @@ from typing import Literal
 
 from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config
-from raydistill.storage.record import SearchResult
+from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 
 WINNER_FILE = "winner.json"

@@ -16,7 +16,8 @@ from raydistill.sets.eight_bit import Loss
 from raydistill.sets.place import study_around
 from raydistill.spaces.network_names import network_text
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.record import TrialRecord, read_record, read_result, versions
+from raydistill.storage.record import TrialRecord, read_record, versions
+from raydistill.storage.result import read_result
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 """Images below which a set has the category that Hugging Face gives to its size."""

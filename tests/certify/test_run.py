@@ -27,7 +27,8 @@ from raydistill.search.local import LocalExecutor
 from raydistill.spaces.sections import Config
 from raydistill.storage.checkout import commit
 from raydistill.storage.lock import study_lock
-from raydistill.storage.record import SearchResult, code_sha256
+from raydistill.storage.record import code_sha256
+from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 
 

@@ -23,7 +23,8 @@ from raydistill.search.solver import Solver
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.lock import study_lock
-from raydistill.storage.record import Reading, SearchResult, TrialRecord
+from raydistill.storage.record import Reading, TrialRecord
+from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 from raydistill.trial import baseline
 from raydistill.trial import run as trial

@@ -21,7 +21,8 @@ from raydistill.search.verdict import Confirmed, Floor, conclude
 from raydistill.spaces.parse import parse_space
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.record import ControlAt, Finding, SearchResult, TrialRecord
+from raydistill.storage.record import TrialRecord
+from raydistill.storage.result import ControlAt, Finding, SearchResult
 from raydistill.trial.confirm import Confirmation
 
 TEXT = """

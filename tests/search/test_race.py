@@ -24,7 +24,8 @@ from raydistill.search.driver import run_search
 from raydistill.search.solver import Solver
 from raydistill.spaces.parse import parse_space
 from raydistill.spaces.space import SearchSpace
-from raydistill.storage.record import SearchResult, write_record
+from raydistill.storage.record import write_record
+from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 from raydistill.trial import baseline
 from raydistill.trial.confirm import Confirmation

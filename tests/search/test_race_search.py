@@ -19,7 +19,8 @@ from raydistill.search.driver import run_search
 from raydistill.search.solver import Solver
 from raydistill.spaces.parse import parse_space
 from raydistill.spaces.space import SearchSpace
-from raydistill.storage.record import Finding, SearchResult, TrialRecord
+from raydistill.storage.record import TrialRecord
+from raydistill.storage.result import Finding, SearchResult
 from raydistill.storage.store import Store
 from raydistill.trial import baseline, draws
 

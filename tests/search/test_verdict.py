@@ -23,7 +23,8 @@ from raydistill.search.verdict import (
     so_far,
     what_would_decide,
 )
-from raydistill.storage.record import SearchResult, State, TrialRecord, pack_bits
+from raydistill.storage.record import State, TrialRecord, pack_bits
+from raydistill.storage.result import SearchResult
 from raydistill.trial.confirm import Confirmation
 
 SPACE = space()

@@ -24,7 +24,8 @@ from optuna.storages import RDBStorage
 from raydistill.core.picture import grid_png
 from raydistill.search.view import LEGEND, StudyView, note_of
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.record import Reading, SearchResult, TrialRecord
+from raydistill.storage.record import Reading, TrialRecord
+from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 
 SPACE = space()

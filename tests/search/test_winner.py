@@ -11,7 +11,7 @@ from hand_made import HandMade
 from raydistill.core.synthetic import sha256
 from raydistill.errors import StoreError
 from raydistill.search.winner import name_winner
-from raydistill.storage.record import SearchResult
+from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 
 NONE: dict[str, Any] = {"verdict": "inconclusive", "winner_trial_id": None, "smallest_lossless_ipc": None}

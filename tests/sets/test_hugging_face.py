@@ -21,7 +21,7 @@ from raydistill.data.licences import LICENCES
 from raydistill.errors import InputError
 from raydistill.sets.exporting import export_set
 from raydistill.sets.one import read_set_file
-from raydistill.storage.record import Finding
+from raydistill.storage.result import Finding
 
 RANDOM = [FIXED[0], *FIXED[2:], "method={name: random}"]
 

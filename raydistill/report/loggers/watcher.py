@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from raydistill.report.loggers.logger import Finding, LoggedTrial, Logger
 from raydistill.report.read import read_whole
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.record import Reading, SearchResult, TrialRecord
+from raydistill.storage.record import Reading, TrialRecord
+from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from raydistill.report.page.chart import Band, Chart, Line, Mark, Rule, across, 
 from raydistill.report.page.marks import css_of, ipc_axis, ipc_ticks, keys_of, place_of, said_of, those
 from raydistill.report.study import Study
 from raydistill.report.words import percent, points
-from raydistill.storage.record import ControlAt, Smallest
+from raydistill.storage.result import ControlAt, Smallest
 
 TALL = 400
 """Pixels of the chart."""

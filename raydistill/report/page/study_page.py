@@ -18,7 +18,7 @@ from raydistill.report.page.html import Cell, Fact, Head, Links, Table, links_fr
 from raydistill.report.page.pictures import set_pictures
 from raydistill.report.study import SPACE_FILE, Study
 from raydistill.report.words import accuracy_line, duration, percent, points
-from raydistill.storage.record import GapBounds, Smallest
+from raydistill.storage.result import GapBounds, Smallest
 
 REFRESH_SECONDS = 30
 
