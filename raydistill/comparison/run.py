@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from pydantic import ValidationError
 
@@ -45,6 +45,7 @@ NOT_COMPARED = frozenset({"ipc", "study", "budget"})
 class CompareJob:
     """Distils one draw of one method, evaluates it, and writes the outcome; does nothing if the outcome exists."""
 
+    networks: ClassVar[int] = 1
     config: TrialConfig[Any]
     draw: int
     folder: Store

@@ -12,7 +12,7 @@ import json
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -100,6 +100,7 @@ class Place:
 class ExpertJob:
     """Trains one expert that a plan needs."""
 
+    networks: ClassVar[int] = 1
     plan: SetPlan
     index: int
     place: Place
@@ -121,6 +122,7 @@ class ExpertJob:
 class SetJob:
     """Distils one draw of a set."""
 
+    networks: ClassVar[int] = 1
     plan: SetPlan
     draw: int
     place: Place
@@ -180,6 +182,7 @@ class SetJob:
 class ReadingJob:
     """Trains the networks of one cell and draw, and evaluates each on the test images."""
 
+    networks: ClassVar[int] = 1
     cell: Cell
     draw: int
     place: Place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -43,17 +44,20 @@ class Confirmation(Config):
     """Accuracy of each network on the confirm images."""
 
 
-def train_confirm_network(config: TrialConfig[Any], index: int, study: Store, data_root: DataRoot = None) -> None:
-    """Train one new network on a trial's set and write `trials/<id>/confirm-<index>.json`; nothing if it exists."""
-    name = f"trials/{config.trial_id}/confirm-{index}.json"
-    if study.exists(name):
+def train_confirm_networks(config: TrialConfig[Any], indices: Sequence[int], study: Store, data_root: DataRoot = None) -> None:
+    """Train new networks together on a trial's set and write `trials/<id>/confirm-<index>.json`; those that exist stay."""
+    files = {index: f"trials/{config.trial_id}/confirm-{index}.json" for index in indices}
+    missing = [index for index, name in files.items() if not study.exists(name)]
+    if not missing:
         return
     splits = splits_of(config, data_root)
     device = prepare_process(config)
-    seed = network_seeds("confirm", splits.sha256, index + 1)[index]
-    synthetic = read_set(study, config.trial_id)
-    correct = evaluate_set(synthetic, splits, splits.confirm, config.network, RECIPES[config.evaluation.recipe], [seed], device)
-    study.write_json(name, ConfirmReading(seed=seed, confirm_correct=pack_bits(correct)[0]).model_dump())
+    every = network_seeds("confirm", splits.sha256, max(missing) + 1)
+    seeds = [every[index] for index in missing]
+    synthetic, recipe = read_set(study, config.trial_id), RECIPES[config.evaluation.recipe]
+    correct = evaluate_set(synthetic, splits, splits.confirm, config.network, recipe, seeds, device, at_once=len(seeds))
+    for index, seed, bits in zip(missing, seeds, pack_bits(correct), strict=True):
+        study.write_json(files[index], ConfirmReading(seed=seed, confirm_correct=bits).model_dump())
 
 
 def finish_confirmation(config: TrialConfig[Any], study: Store, confidence: float) -> Confirmation:

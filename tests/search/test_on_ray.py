@@ -191,6 +191,7 @@ def failing(error: Exception) -> Any:
     class Job:
         """Made here, so that it travels by value."""
 
+        networks = 1
         name = "a job"
 
         def __call__(self) -> None:

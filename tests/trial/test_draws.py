@@ -50,7 +50,7 @@ def study(tmp_path: Path) -> Store:
     """With a baseline of two networks."""
     store = Store(str(tmp_path / "study"))
     for index in range(2):
-        baseline.train_baseline_network(control(), index, store)
+        baseline.train_baseline_networks(control(), [index], store)
     baseline.finish_baseline(control(), store)
     return store
 
