@@ -2,7 +2,7 @@
 
 It is built once and stored with the study. Each network, or each group that trains together, is a job of its own, so they run in
 parallel, and a killed search does not repeat finished ones. A network is trained with the recipe's steps and again with twice as
-many: the better step count becomes the baseline. A recipe that changes much by doubling is not admissible, because a baseline that
+many: the better step count becomes the baseline. A recipe that changes much by doubling is not admissible, because one that
 is not trained to its end makes every set look lossless.
 """
 
