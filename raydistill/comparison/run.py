@@ -34,7 +34,7 @@ from raydistill.storage.checkout import commit
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import code_sha256, versions
 from raydistill.storage.store import Store
-from raydistill.storage.versioned import read_needed
+from raydistill.storage.versioned import read_needed, write_stored
 from raydistill.trial.distillation import distil
 
 NOT_COMPARED = frozenset({"ipc", "study", "budget"})
@@ -104,7 +104,7 @@ class CompareJob:
             distill_seconds=watch.seconds["distil"],
             error=error,
         )
-        self.store.write_json(self.file, outcome.model_dump(mode="json"))
+        write_stored(self.store, self.file, outcome)
 
 
 def plan_comparison(
@@ -233,7 +233,7 @@ def finish_comparison(jobs: Sequence[CompareJob]) -> Comparison:
         commit=commit(),
         versions=versions(),
     )
-    folder.write("comparison.json", comparison.model_dump_json(indent=2) + "\n")
+    write_stored(folder, "comparison.json", comparison)
     return comparison
 
 

@@ -36,7 +36,7 @@ from raydistill.spaces.sections import Config, derive_seed
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import code_sha256, versions
 from raydistill.storage.store import Store
-from raydistill.storage.versioned import read_needed, read_stored
+from raydistill.storage.versioned import read_needed, read_stored, write_stored
 from raydistill.trial.distillation import StoredCheckpoint
 
 
@@ -156,7 +156,7 @@ class SetJob:
         except DivergedError as diverged:
             error = str(diverged)
         made = MadeSet(seconds=watch.seconds["distil"], device=self.place.in_words, error=error)
-        self.place.folder.write(f"{file}.json", made.model_dump_json(indent=2) + "\n")
+        write_stored(self.place.folder, f"{file}.json", made)
         self.place.folder.delete_folder(file)
 
     def distil(
@@ -267,7 +267,7 @@ class ReadingJob:
         )
 
     def _write(self, outcome: Outcome) -> None:
-        self.place.folder.write(self.file, outcome.model_dump_json(indent=2) + "\n")
+        write_stored(self.place.folder, self.file, outcome)
 
 
 def expert_need(plan: SetPlan, splits: Splits) -> ExpertNeed | None:

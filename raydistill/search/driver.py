@@ -47,6 +47,7 @@ from raydistill.storage.lock import study_lock
 from raydistill.storage.record import TrialRecord, read_trials
 from raydistill.storage.result import ControlAt, SearchResult
 from raydistill.storage.store import Store
+from raydistill.storage.versioned import write_stored
 from raydistill.trial.baseline import finish_baseline
 from raydistill.trial.confirm import finish_confirmation
 from raydistill.trial.draws import gap_of_draws
@@ -103,7 +104,7 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
                 candidates, of_controls = solver.candidates(), solver.candidates(are_controls=True)
                 floor = fitted_floor(solver.law())
             result = _conclude(space, study, baseline, candidates, of_controls, floor, work, data_sha256)
-            study.write("result.json", result.model_dump_json(indent=2) + "\n")
+            write_stored(study, "result.json", result)
             name_winner(study, result)
             solver.show(result)
         return result

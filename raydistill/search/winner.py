@@ -14,6 +14,7 @@ from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config
 from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
+from raydistill.storage.versioned import sealed_json
 
 WINNER_FILE = "winner.json"
 WINNER_FOLDER = "winner"
@@ -54,7 +55,7 @@ def name_winner(study: Store, result: SearchResult) -> None:
     winner = Winner(
         trial_id=result.winner_trial_id, ipc=result.smallest_lossless_ipc, images_sha256=hashlib.sha256(data).hexdigest()
     )
-    text = winner.model_dump_json(indent=2) + "\n"
+    text = sealed_json(winner)
     if study.read_or_none(WINNER_FILE) not in (None, text.encode()):
         study.delete(WINNER_FILE)
     study.write(f"{WINNER_FOLDER}/{SET_FILE}", data)

@@ -22,7 +22,7 @@ from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.spaces.units import points
 from raydistill.storage.store import Store
-from raydistill.storage.versioned import read_stored
+from raydistill.storage.versioned import read_stored, write_stored
 
 PROGRESS_FILE = "progress.json"
 State = Literal["finished", "pruned", "diverged", "out_of_memory", "crashed"]
@@ -170,7 +170,7 @@ def unpack_bits(rows: Sequence[str], images: int) -> NDArray[np.bool_]:
 
 def write_record(study: Store, record: TrialRecord) -> None:
     """Write `trials/<id>/record.json`."""
-    study.write(f"trials/{record.trial_id}/record.json", record.model_dump_json(indent=2) + "\n")
+    write_stored(study, f"trials/{record.trial_id}/record.json", record)
 
 
 def read_record(study: Store, trial_id: str) -> TrialRecord | None:
@@ -183,7 +183,30 @@ def read_record(study: Store, trial_id: str) -> TrialRecord | None:
     record = read_stored(study, name, TrialRecord, "restore it, or delete it to run the trial again")
     if record is not None and record.trial_id != trial_id:
         raise StoreError(f"{study.path(name)} is the record of trial {record.trial_id}; delete it to run trial {trial_id} again")
+    if record is not None and (contradiction := _contradiction(record)):
+        raise StoreError(
+            f"{study.path(name)} contradicts itself ({contradiction}); restore it, or delete it to run the trial again"
+        )
     return record
+
+
+def _contradiction(record: TrialRecord) -> str | None:
+    """What in a record does not agree with its own accuracies; a gap is always the same baseline's accuracy minus one of them."""
+    baselines = [reading.gap + reading.accuracy_fraction for reading in record.readings]
+    if baselines and max(baselines) - min(baselines) > 1e-9:
+        return "its gaps and accuracies are not of one baseline"
+    if record.final is None or not record.select_correct:
+        return None
+    accuracies = record.final.accuracy_fractions
+    if len(accuracies) != len(record.select_correct):
+        return f"it has {len(accuracies)} accuracies and the answers of {len(record.select_correct)} networks"
+    for accuracy, row in zip(accuracies, record.select_correct, strict=True):
+        right, most = int(row, 16).bit_count(), 4 * len(row)
+        # The number of images is not in a record; its bits, padded to whole bytes, bound it.
+        images = round(right / accuracy) if accuracy > 0 and right > 0 else most
+        if not most - 8 < images <= most or abs(right / images - accuracy) > 1e-9:
+            return f"an accuracy is {accuracy}, but its network has {right} of at most {most} images right"
+    return None
 
 
 def read_progress(study: Store, trial_id: str) -> Progress | None:

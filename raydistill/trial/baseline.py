@@ -18,10 +18,11 @@ from raydistill.core.process import prepare_process
 from raydistill.core.recipes import recipe_of
 from raydistill.data.splits import splits_of
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.baseline import Baseline, BaselineReading, network_file, read_network
+from raydistill.storage.baseline import BASELINE_FILE, Baseline, BaselineReading, NetworkReadings, network_file, read_network
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import code_sha256, pack_bits, unpack_bits
 from raydistill.storage.store import Store
+from raydistill.storage.versioned import write_stored
 
 
 def train_baseline_networks(config: TrialConfig[Any], indices: Sequence[int], study: Store, data_root: DataRoot = None) -> None:
@@ -33,7 +34,7 @@ def train_baseline_networks(config: TrialConfig[Any], indices: Sequence[int], st
     device = prepare_process(config)
     seeds = network_seeds("baseline", splits.sha256, max(missing) + 1)
     recipe = recipe_of(config, splits)
-    readings: dict[int, list[dict[str, Any]]] = {index: [] for index in missing}
+    readings: dict[int, list[BaselineReading]] = {index: [] for index in missing}
     for steps_recipe in (recipe, recipe.doubled()):
         watch = Stopwatch()
         with watch.measure("train"):
@@ -57,9 +58,9 @@ def train_baseline_networks(config: TrialConfig[Any], indices: Sequence[int], st
                 data_sha256=splits.sha256,
                 code_sha256=code_sha256(),
             )
-            readings[index].append(reading.model_dump())
-    for index, both in readings.items():
-        study.write_json(network_file(index), both)
+            readings[index].append(reading)
+    for index, (once, doubled) in readings.items():
+        write_stored(study, network_file(index), NetworkReadings(readings=(once, doubled)))
 
 
 def finish_baseline(config: TrialConfig[Any], study: Store, data_root: DataRoot = None) -> Baseline:
@@ -93,5 +94,5 @@ def finish_baseline(config: TrialConfig[Any], study: Store, data_root: DataRoot 
         epoch_macs=macs * images,
         code_sha256=code_sha256(),
     )
-    study.write("baseline/baseline.json", baseline.model_dump_json(indent=2) + "\n")
+    write_stored(study, BASELINE_FILE, baseline)
     return baseline

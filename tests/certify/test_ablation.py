@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from made_up import Told, correct, workplace
+from resealed import reseal
 from torch.nn.functional import one_hot
 
 from raydistill.certify import ablation
@@ -190,7 +191,6 @@ def test_too_few_draws_or_networks_are_refused(study: Store, draws: int, network
 
 
 def test_a_study_without_a_candidate_is_refused(study: Store) -> None:
-    result = study.read_json("result.json")
-    study.write_json("result.json", {**result, "winner_trial_id": None})
+    reseal(study, "result.json", winner_trial_id=None)
     with pytest.raises(CertifyError, match="has no candidate"):
         ablate(study)

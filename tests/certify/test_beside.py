@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hand_certified import set_at
 from hand_made import trial_config, trial_record
+from resealed import reseal
 
 from raydistill.certify.certificate import Certificate, Evidence, content_sha256
 from raydistill.certify.findings import find
@@ -36,8 +37,11 @@ def opened(study: Store, name: str) -> None:
 
 
 def change(study: Store, name: str, **changes: Any) -> None:
-    """Edit a JSON file of a study."""
-    study.write_json(name, {**study.read_json(name), **changes})
+    """Edit a JSON file of a study, as a program would that wrote other values."""
+    if b"file_sha256" in study.read(name):
+        reseal(study, name, **changes)
+    else:
+        study.write_json(name, {**study.read_json(name), **changes})
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def records(folder: Path) -> dict[int, dict[str, Any]]:
         record = json.loads(path.read_text())
         number = record["config"]["ask_number"]
         assert number not in found
-        found[number] = {key: value for key, value in record.items() if key not in ("cost", "started_at", "host")}
+        found[number] = {key: value for key, value in record.items() if key not in ("cost", "started_at", "host", "file_sha256")}
     return found
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hand_made import HandMade, trial_config, trial_record
 from pydantic import ValidationError
+from resealed import content, reseal
 
 import raydistill
 from raydistill.errors import StoreError
@@ -25,6 +26,7 @@ from raydistill.storage.record import (
     versions,
     write_record,
 )
+from raydistill.storage.sealed import seal, unseal
 from raydistill.storage.store import Store
 
 
@@ -41,7 +43,7 @@ PLACE = f"trials/{CONFIG.trial_id}/record.json"
 def changed(study: Store, **changes: Any) -> None:
     """Write the record with some of its JSON values replaced."""
     write_record(study, RECORD)
-    study.write_json(PLACE, {**study.read_json(PLACE), **changes})
+    reseal(study, PLACE, **changes)
 
 
 def test_a_record_is_read_as_it_was_written(study: Store) -> None:
@@ -100,9 +102,47 @@ def test_a_record_of_another_version_form_or_trial_is_refused(study: Store, chan
 
 def test_a_record_without_a_finite_gap_is_refused(study: Store) -> None:
     write_record(study, RECORD)
-    study.write(PLACE, study.read(PLACE).decode().replace(f'"gap": {RECORD.gap}', '"gap": NaN'))
+    text = unseal(study.read(PLACE)).decode().replace(f'"gap": {RECORD.gap}', '"gap": NaN')
+    study.write(PLACE, seal(text))
     with pytest.raises(StoreError, match=r"is damaged \(readings.0.gap: "):
         read_record(study, CONFIG.trial_id)
+
+
+def test_a_record_that_was_edited_is_refused(study: Store) -> None:
+    write_record(study, RECORD)
+    study.write(PLACE, study.read(PLACE).decode().replace('"images": ', '"images": 1'))
+    with pytest.raises(StoreError, match=r"record.json is damaged: its hash is .{12}, file_sha256 says .{12}: it was"):
+        read_record(study, CONFIG.trial_id)
+
+
+def test_a_record_whose_gap_is_not_that_of_its_accuracies_is_refused(study: Store) -> None:
+    """Also where the file has no hash of itself, as in older versions: a gap and an accuracy add up to the baseline's."""
+    write_record(study, RECORD)
+    readings = content(study, PLACE)["readings"]
+    start = {**readings[-1], "fraction": 0.0, "gap": readings[-1]["gap"] + 0.1}
+    study.write_json(PLACE, {**content(study, PLACE), "readings": [start, *readings]})
+    with pytest.raises(StoreError, match=r"contradicts itself \(its gaps and accuracies are not of one baseline\); restore"):
+        read_record(study, CONFIG.trial_id)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (("ff", "ff"), "an accuracy is 0.96, but its network has 8 of at most 8 images right"),
+        (("ff",), "it has 2 accuracies and the answers of 1 networks"),
+    ],
+)
+def test_a_record_whose_answers_give_another_accuracy_is_refused(study: Store, rows: tuple[str, ...], message: str) -> None:
+    changed(study, select_correct=rows)
+    with pytest.raises(StoreError, match=rf"record.json contradicts itself \({message}\)"):
+        read_record(study, CONFIG.trial_id)
+
+
+def test_answers_may_be_of_a_number_of_images_that_fills_no_whole_bytes(study: Store) -> None:
+    """24 of 25 and 49 of 50 images: 4 and 7 bytes."""
+    correct = [pack_bits(np.arange(25)[None] < 24)[0], pack_bits(np.arange(50)[None] < 49)[0]]
+    changed(study, select_correct=correct)
+    assert read_record(study, CONFIG.trial_id) is not None
 
 
 def test_a_reading_takes_no_accuracy_that_is_not_finite() -> None:

@@ -325,7 +325,7 @@ def test_of_networks_that_train_together_those_that_exist_stay(study: Store) -> 
 
 def test_a_damaged_baseline_is_named(study: Store) -> None:
     study.write("baseline/baseline.json", "{}")
-    with pytest.raises(StoreError, match=r"baseline\.json is damaged .* delete it, and the search builds it again"):
+    with pytest.raises(StoreError, match=r"baseline\.json is damaged .* run the search again, which builds it again"):
         read_baseline(study)
 
 
