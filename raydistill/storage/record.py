@@ -6,6 +6,7 @@ import functools
 import gc
 import hashlib
 import importlib.metadata
+import json
 import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -226,26 +227,34 @@ def read_trials(study: Store, methods: Mapping[str, type[Config]]) -> list[tuple
         StoreError: a trial's config or record is damaged.
     """
     with _without_a_search_for_cycles():
-        configs = {trial_id: _read_config(study, trial_id, methods) for trial_id in study.at("trials").folders(".")}
-        trials = [(config, read_record(study, trial_id)) for trial_id, config in configs.items() if config is not None]
+        records = {trial_id: read_record(study, trial_id) for trial_id in study.at("trials").folders(".")}
+        pairs = [(config_of(study, trial_id, record, methods), record) for trial_id, record in records.items()]
+        trials = [(config, record) for config, record in pairs if config is not None]
     return sorted(trials, key=lambda pair: pair[0].ask_number)
 
 
-def _read_config(study: Store, trial_id: str, methods: Mapping[str, type[Config]]) -> TrialConfig[Any] | None:
-    """The config in a trial's folder; None if it has none."""
+def config_of(
+    study: Store, trial_id: str, record: TrialRecord | None, methods: Mapping[str, type[Config]]
+) -> TrialConfig[Any] | None:
+    """The config in a trial's folder, or in its record where that file is gone or damaged; None if the folder holds neither.
+
+    Raises:
+        StoreError: the config is damaged, and no record holds it.
+    """
     name = f"trials/{trial_id}/config.json"
     data = study.read_or_none(name)
-    if data is None:
-        return None
     try:
-        config = read_trial_config(data, methods)
+        config = None if data is None else read_trial_config(data, methods)
+        if config is not None and config.trial_id != trial_id:
+            raise ValueError(f"it was changed after it was written: its hash is {config.trial_id}")
     except ValueError as error:
-        raise StoreError(f"{study.path(name)} is damaged ({error}); delete the trial's folder to run the trial again") from error
-    if config.trial_id != trial_id:
-        raise StoreError(
-            f"{study.path(name)} was changed after it was written: its hash is {config.trial_id}; delete the trial's folder to "
-            "run the trial again"
-        )
+        if record is None:
+            raise StoreError(f"{study.path(name)} is damaged ({error}); delete it, and the search asks again") from error
+        config = None
+    if config is None and record is not None:
+        config = read_trial_config(json.dumps(record.config), methods)
+        if config.trial_id != trial_id:
+            raise StoreError(f"{study.path(name)} is gone, and the config in the record beside it is another trial's; restore it")
     return config
 
 

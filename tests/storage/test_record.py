@@ -202,19 +202,41 @@ def test_trials_are_found_on_a_file_system_that_is_not_local() -> None:
 
 
 def test_a_config_that_was_changed_is_refused(by_hand: HandMade) -> None:
-    name = f"trials/{by_hand.trial(5)}/config.json"
+    name = f"trials/{by_hand.trial(5, None)}/config.json"
     config = by_hand.study.read_json(name)
     by_hand.study.write_json(name, {**config, "ipc": 6})
     with pytest.raises(
-        StoreError, match=r"config.json was changed after it was written: its hash is [0-9a-f]{12}; delete the trial's folder"
+        StoreError, match=r"config.json is damaged \(it was changed after it was written: its hash is [0-9a-f]{12}\); delete it"
     ):
         read_trials(by_hand.study, method_configs())
 
 
 @pytest.mark.parametrize("data", ["", "{}", '{"method": {"name": "datadam"}}'])
 def test_a_damaged_config_is_named_with_what_to_do(by_hand: HandMade, data: str) -> None:
-    by_hand.study.write(f"trials/{by_hand.trial(5)}/config.json", data)
-    with pytest.raises(StoreError, match=r"config.json is damaged \((.|\n)*\); delete the trial's folder to run the trial again"):
+    by_hand.study.write(f"trials/{by_hand.trial(5, None)}/config.json", data)
+    with pytest.raises(StoreError, match=r"config.json is damaged \((.|\n)*\); delete it, and the search asks again"):
+        read_trials(by_hand.study, method_configs())
+
+
+@pytest.mark.parametrize("data", [None, "", "{}", "changed"])
+def test_a_config_that_is_gone_or_damaged_is_taken_from_its_record(by_hand: HandMade, data: str | None) -> None:
+    name = f"trials/{by_hand.trial(5)}/config.json"
+    before = read_trials(by_hand.study, method_configs())
+    changed_text = json.dumps({**by_hand.study.read_json(name), "ipc": 6})
+    by_hand.study.delete(name)
+    if data is not None:
+        by_hand.study.write(name, changed_text if data == "changed" else data)
+    assert read_trials(by_hand.study, method_configs()) == before
+
+
+def test_a_record_with_the_config_of_another_trial_replaces_none(by_hand: HandMade) -> None:
+    one, other = by_hand.trial(5), by_hand.trial(6)
+    place = f"trials/{one}/record.json"
+    reseal(by_hand.study, place, config=content(by_hand.study, f"trials/{other}/record.json")["config"])
+    by_hand.study.delete(f"trials/{one}/config.json")
+    with pytest.raises(
+        StoreError, match=r"config.json is gone, and the config in the record beside it is another trial's; restore"
+    ):
         read_trials(by_hand.study, method_configs())
 
 
