@@ -15,7 +15,7 @@ from raydistill.methods import method_configs
 from raydistill.search.watcher import Watcher
 from raydistill.spaces.trial import read_trial_config
 from raydistill.storage.baseline import BASELINE_FILE, read_baseline, read_networks
-from raydistill.storage.manifest import PICTURE_FILE, SET_FILE, Damage, damages, forget
+from raydistill.storage.manifest import PICTURE_FILE, SET_FILE, Damage, damages, forget, forget_the_end, is_of_the_end
 from raydistill.storage.record import config_of, read_record
 from raydistill.storage.result import SearchResult, read_result
 from raydistill.storage.store import Store
@@ -34,15 +34,17 @@ def repair_study(study: Store, watcher: Watcher) -> None:
     Raises:
         StoreError: a file is damaged that nothing else holds; all of them are named.
     """
-    found = damages(study, None, every=True)
+    found = [damage for damage in damages(study, None, every=True) if not is_of_the_end(damage.name)]
     gone = {damage.name for damage in found if damage.is_gone}
     repaired = {*_configs(study, watcher), *_baseline(study, gone, watcher), *_pictures(study, found, watcher)}
     left = []
     for damage in found:
-        if damage.name in repaired or _record_beside(damage.name) in gone:
+        is_record = damage.name.endswith("/record.json")
+        if damage.name in repaired or (_record_beside(damage.name) in gone and not is_record):
             continue
         if damage.is_gone:
-            watcher.note(f"{study.path(damage.name)} is gone: it is made again if the search needs it")
+            then = "its trial runs again" if is_record else "it is made again if the search needs it"
+            watcher.note(f"{study.path(damage.name)} is gone: {then}")
         else:
             left.append(damage.in_words(study))
     if left:
@@ -52,6 +54,7 @@ def repair_study(study: Store, watcher: Watcher) -> None:
             "Restore them, or delete the record.json of their trial, which then runs again"
         )
     forget(study, {damage.name for damage in found} - repaired)
+    forget_the_end(study)
 
 
 def _record_beside(name: str) -> str:
@@ -72,13 +75,20 @@ def check_result(before: SearchResult | None, now: SearchResult, study: Store) -
     """
     if before is None or before.seconds != now.seconds:
         return
-    changed = [name for name in VERDICT if getattr(before, name) != getattr(now, name)]
+    pairs = [(name, getattr(before, name), getattr(now, name)) for name in VERDICT]
+    pairs.append(("the winner's gap", _rounded(before), _rounded(now)))
+    changed = [(name, was, is_now) for name, was, is_now in pairs if was != is_now]
     if changed:
-        listed = ", ".join(f"{name} was {getattr(before, name)!r} and is {getattr(now, name)!r}" for name in changed)
+        listed = ", ".join(f"{name} was {was!r} and is {is_now!r}" for name, was, is_now in changed)
         raise StoreError(
             f"{study.path('result.json')} would change without a new trial ({listed}), so a record, a baseline or a confirmation "
             "was changed after the search ended: restore the study's files, or delete result.json to take the new result"
         )
+
+
+def _rounded(result: SearchResult) -> float | None:
+    """The gap on the confirm images, to a millionth, because another machine may differ in the last bits."""
+    return None if result.gap_interval is None else round(result.gap_interval.gap, 6)
 
 
 def result_or_none(study: Store) -> SearchResult | None:
@@ -99,7 +109,7 @@ def _configs(study: Store, watcher: Watcher) -> Iterator[str]:
         config = config_of(study, trial_id, record, method_configs())
         if record is None or config is None:
             continue
-        study.write(name, config.canonical_json() + "\n")
+        study.write(name, config.to_file())
         watcher.note(f"{study.path(name)} was gone or damaged: it is written again from the trial's record")
         yield name
 

@@ -1,8 +1,8 @@
 """The list of a study's lasting files with their hashes, `manifest.json`: written when a search ends, checked by every reader.
 
-A search that goes on adds files, which the next end takes up; until then they stand for themselves, because every JSON file has a
-hash of its own (`sealed`). What changes for a good reason is not listed: space, result, winner, tables, pages, and the files
-of a crashed trial.
+A search that goes on adds files, which the next end takes up; until then they stand for themselves, because every JSON file has
+a hash of its own (`sealed`). The space, the result and the winner, which each end writes again, are taken out while a search goes
+on. Tables, pages and the files of a crashed trial are not listed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from raydistill.storage.versioned import read_stored, write_stored
 
 MANIFEST_FILE = "manifest.json"
 SET_FILE, PICTURE_FILE = "images.safetensors", "images.png"
+
+
+WRITTEN_AT_THE_END = ("search_space.yaml", "result.json", "winner.json", "winner/")
 
 
 class Manifest(Config):
@@ -64,6 +67,18 @@ def forget(study: Store, names: Collection[str]) -> None:
         write_stored(study, MANIFEST_FILE, Manifest(files=kept))
 
 
+def is_of_the_end(name: str) -> bool:
+    """Whether each end of the search writes a file again."""
+    return name.startswith(WRITTEN_AT_THE_END)
+
+
+def forget_the_end(study: Store) -> None:
+    """Take what a search that goes on writes again out of the manifest."""
+    manifest = read_manifest(study)
+    if manifest is not None:
+        forget(study, {name for name in manifest.files if is_of_the_end(name)})
+
+
 def read_manifest(study: Store) -> Manifest | None:
     """The manifest; None before a search has ended, and in studies of older versions.
 
@@ -79,8 +94,8 @@ def damages(study: Store, winner: str | None, *, every: bool) -> tuple[Damage, .
     Args:
         study: its folder.
         winner: trial of the winner, whose set and picture are always read; None if there is none.
-        every: all of them. Otherwise the winner's files are read, of the others only whether they are there, and the sets and
-            pictures that did not win may be deleted to save disk space.
+        every: all of them. Otherwise the winner's files, the space and the result are read, of the others only whether they are
+            there; and the sets and pictures that did not win may be deleted to save disk space.
 
     Raises:
         StoreError: the manifest is damaged, or the study cannot be read.
@@ -91,7 +106,7 @@ def damages(study: Store, winner: str | None, *, every: bool) -> tuple[Damage, .
     there = set(study.stamps())
     found = []
     for name, sha256 in manifest.files.items():
-        is_read = every or name.startswith(f"trials/{winner}/")
+        is_read = every or is_of_the_end(name) or name.startswith(f"trials/{winner}/")
         if name not in there:
             if is_read or not name.endswith((SET_FILE, PICTURE_FILE)):
                 found.append(Damage(name=name, is_gone=True))
@@ -106,7 +121,11 @@ def _lasting(names: dict[str, str], ended: set[str]) -> Iterator[str]:
         trial, _, file = rest.partition("/")
         if any(part.startswith(".") for part in name.split("/")):
             continue  # a file that was being written when its process ended
-        if folder in ("baseline", "controls") or (folder == "trials" and trial in ended and "/" not in file):
+        if (
+            folder in ("baseline", "controls")
+            or is_of_the_end(name)
+            or (folder == "trials" and trial in ended and "/" not in file)
+        ):
             yield name
 
 
