@@ -39,7 +39,7 @@ def mismatches_beside(certificate: Certificate, study: Store) -> Iterator[str]:
     for name, stored in _kept_files(evidence).items():
         if (data := study.read_or_none(name)) is not None and sha256(data) != stored:
             yield f"{name} is another {_kind(name)}: its hash is not the one in the certificate"
-    yield from _plan_and_copies(evidence, study)
+    yield from _plan_and_copies(certificate, study)
     yield from _log(evidence, study.parent)
 
 
@@ -156,8 +156,9 @@ def _log(evidence: Evidence, log: Store) -> Iterator[str]:
             yield f"test_openings/{file} in {log.root} is older than the certificate, which leaves it out"
 
 
-def _plan_and_copies(evidence: Evidence, study: Store) -> Iterator[str]:
+def _plan_and_copies(certificate: Certificate, study: Store) -> Iterator[str]:
     """Mismatches with the plan that the certification began with, and with the copies that it kept."""
+    evidence = certificate.evidence
     name = f"certificate/{evidence.number}/plan.json"
     try:
         plan = read_stored(study, name, Plan, "restore it")
@@ -165,20 +166,21 @@ def _plan_and_copies(evidence: Evidence, study: Store) -> Iterator[str]:
         yield str(error)
         plan = None
     if plan is not None:
-        stored = (evidence.trial_id, len(evidence.seeds), evidence.recipe.full_steps, evidence.code_sha256, evidence.started_at)
-        said = (plan.trial_id, plan.networks, plan.full_steps, plan.code_sha256, plan.started_at)
+        stored = (evidence.trial_id, len(evidence.seeds), evidence.code_sha256, evidence.started_at)
+        said = (plan.trial_id, plan.networks, plan.code_sha256, plan.started_at)
         arms = [(arm.name, arm.draw) for arm in evidence.arms]
         if said != stored or [(arm.name, arm.draw) for arm in plan.arms] != arms:
             yield f"{name} is not the plan of this certificate"
-    for copy, original in _copies(evidence).items():
-        if (data := study.read_or_none(copy)) is not None and data != study.read_or_none(original):
-            yield f"{copy} is not a copy of {original}"
+    copy, page = _copies(evidence)
+    if (data := study.read_or_none(copy)) is not None and data != study.read_or_none(CERTIFICATE):
+        yield f"{copy} is not a copy of {CERTIFICATE}"
+    if (data := study.read_or_none(page)) is not None and data != render_page(certificate).encode():
+        yield f"{page} is not the page of this certificate"
 
 
-def _copies(evidence: Evidence) -> dict[str, str]:
-    """The copies that `certify` keeps of certificate and page, each with its original."""
-    place = f"certificate/{evidence.number}/certificate"
-    return {f"{place}.json": CERTIFICATE, f"{place}.md": PAGE}
+def _copies(evidence: Evidence) -> tuple[str, str]:
+    """The copies of certificate and page that `certify` keeps."""
+    return f"certificate/{evidence.number}/certificate.json", f"certificate/{evidence.number}/certificate.md"
 
 
 def _kept_files(evidence: Evidence) -> dict[str, str | None]:
