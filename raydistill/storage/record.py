@@ -118,6 +118,11 @@ class TrialRecord(Config):
         return int(self.config["ipc"])
 
     @property
+    def factor(self) -> int:
+        """Side of the square of smaller images in each stored one; 1 where a stored image is one image."""
+        return int(self.config["method"].get("factor", 1))
+
+    @property
     def method(self) -> str:
         """Name of its method."""
         return str(self.config["method"]["name"])
