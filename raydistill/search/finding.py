@@ -253,7 +253,8 @@ def _words(
 
 def _described(smallest: Smallest) -> str:
     bound = points(smallest.gap_interval.upper)
-    return f"{smallest.arm} at IPC {smallest.ipc} (gap at most {bound})"
+    packed = "" if smallest.factor == 1 else f", factor {smallest.factor}"
+    return f"{smallest.arm} at IPC {smallest.ipc}{packed} (gap at most {bound})"
 
 
 def _what_would_decide(control: ControlAt, goal: GoalConfig) -> str:

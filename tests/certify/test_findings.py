@@ -35,6 +35,12 @@ def test_the_bounds_decide_the_verdict(of_set: tuple[int, ...], verdict: str, fi
     assert found.headline[0].startswith(first)
 
 
+def test_a_packed_set_is_certified_as_one() -> None:
+    given = evidence()
+    packed = given.model_copy(update={"config": {**given.config, "method": {**given.config["method"], "factor": 2}}})
+    assert find(packed).headline[0].startswith("LOSSLESS: 10 images per class (stored; each holds 2 x 2 smaller ones, which")
+
+
 def test_the_gap_and_its_bounds_are_those_of_the_pairs() -> None:
     """None of 200 lost: the gap is 0, its bounds those of Clopper and Pearson, nearly."""
     gap = find(evidence()).gap
