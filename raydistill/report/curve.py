@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from raydistill.methods import method_configs
+from raydistill.report.cells import with_left_out
 from raydistill.report.study import Study, Trial
 from raydistill.search.verdict import select_interval, so_far
 from raydistill.spaces.document import label_of
-from raydistill.spaces.sections import GoalConfig, defaults_left_out
+from raydistill.spaces.sections import GoalConfig
 
 MOST_POINTS = 12
 """Points of one arm's line; more IPCs than that are shown as the best of as many equal steps of the log axis."""
@@ -177,8 +177,7 @@ class Setting:
         """Its value in a trial; None if the trial has none."""
         value: Any = trial.config
         if self.name != "ipc":
-            model = method_configs().get(trial.config["method"]["name"])
-            value = {**(defaults_left_out(model) if model else {}), **trial.config["method"]}
+            value = with_left_out(trial.config)["method"]
         for key in self.name.split("."):
             value = value.get(key) if isinstance(value, Mapping) else None
         return value
