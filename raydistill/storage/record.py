@@ -92,7 +92,7 @@ class TrialRecord(Config):
     select_correct: tuple[str, ...] = Field(default=(), strict=False)
     """Per network of the final reading: which select images it classifies correctly, as packed bits in hex (`pack_bits`)."""
     images: int = 0
-    """Images in the set."""
+    """Stored images in the set."""
     set_bytes: int = 0
     """Bytes of images, labels and learned learning rate, without file headers."""
     label_kind: Literal["hard", "soft"] = "hard"

@@ -35,6 +35,7 @@ class Smallest(GrownConfig):
     gap_interval: GapBounds
     """Its gap on the confirm images, at the side's share of the confidence."""
     images: int
+    """Stored ones."""
     float_bytes: int
     """Bytes of the set as stored, in float32."""
     byte_bytes: int
