@@ -113,6 +113,16 @@ def test_what_a_set_saves_by_hand() -> None:
     assert (saved.full_train_flops, saved.set_train_flops, saved.train_flops) == (768_000_000, 384_000_000, 2)
 
 
+def test_networks_see_every_tile_of_a_packed_set() -> None:
+    """Stored images and bytes stay; a pass over the set is over four times as many, and a batch holds as many as its size."""
+    given = evidence()
+    packed = given.model_copy(update={"config": {**given.config, "method": {**given.config["method"], "factor": 2}}})
+    plain, saved = find(given).compression, find(packed).compression
+    assert (saved.images, saved.bytes, saved.epoch_flops) == (plain.images, plain.bytes, plain.epoch_flops / 4)
+    batch, stored = given.recipe.batch, given.sizes.set_images
+    assert saved.set_train_flops * min(batch, stored) == plain.set_train_flops * min(batch, 4 * stored)
+
+
 def test_a_second_opening_is_said_with_what_the_first_one_found() -> None:
     found = find(evidence(number=2, earlier=(earlier(),)))
     assert found.headline[1].startswith("OPENING NUMBER 2 of the test split for this study (number 1 said inconclusive)")
