@@ -25,6 +25,8 @@ from xml.etree import ElementTree
 
 PARTS = {"fast": "not ray and not slow and not browser", "ray": "ray or slow"}
 """What pytest selects for each; tests of the cluster select themselves out."""
+MOST_AT_ONCE = 4
+"""Processes of the fast part, each of a gigabyte, on a machine with as many cores; a search on Ray takes all cores by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +95,12 @@ def run_part(name: str, part: str, setting: Setting) -> Row:
     with tempfile.TemporaryDirectory(prefix="raydistill-suite-") as folder, busy(setting.loops):
         report = Path(folder, "report.xml")
         command = [sys.executable, "-m", "pytest", "-m", PARTS[part], "--durations", "5", "--junit-xml", str(report)]
-        print(f"\n== {name}: the {part} part", *(f"{key}={value}" for key, value in setting.environment.items()), flush=True)
-        status = subprocess.run(command, env={**os.environ, **setting.environment}, check=False).returncode
+        environment = dict(setting.environment)
+        if part == "fast":
+            command += ["-n", str(min(os.cpu_count() or 1, MOST_AT_ONCE)), "--dist", "loadfile"]
+            environment = {"OMP_NUM_THREADS": "1", **environment}
+        print(f"\n== {name}: the {part} part", *(f"{key}={value}" for key, value in environment.items()), flush=True)
+        status = subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
         ended = counts(report) if report.exists() else f"no result, exit status {status}"
     return Row(
         name=name if name in AS_IT_IS else f"{name}: {part}",

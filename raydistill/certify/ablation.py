@@ -44,7 +44,7 @@ from raydistill.storage.lock import study_lock
 from raydistill.storage.record import code_sha256, pack_bits, unpack_bits, versions
 from raydistill.storage.result import GapBounds
 from raydistill.storage.store import Store
-from raydistill.storage.versioned import read_needed
+from raydistill.storage.versioned import read_needed, write_stored
 from raydistill.trial.distillation import distil
 
 ABLATION, ABLATION_PAGE = "ablation.json", "ablation.md"
@@ -90,7 +90,7 @@ def ablate_study(study: Store, choice: TrialChoice, work: Workplace, *, draws: i
         work.run_missing("ablation", jobs, len(configs))
         ablation = _conclude(candidate, variants, unused, study)
         study.write(ABLATION_PAGE, render_ablation(ablation))
-        study.write(ABLATION, ablation.model_dump_json(indent=2) + "\n")
+        write_stored(study, ABLATION, ablation)
         return ablation
 
 
@@ -159,7 +159,7 @@ def measure_variant(config: TrialConfig[Any], index: int, study: Store, data_roo
             hard = _read(with_hard_labels(synthetic), config, splits, device)
     except DivergedError as diverged:
         error = str(diverged)
-    study.write_json(outcome_file(config), Outcome(end=end, start=start, hard=hard, error=error).model_dump(mode="json"))
+    write_stored(study, outcome_file(config), Outcome(end=end, start=start, hard=hard, error=error))
 
 
 def with_hard_labels(synthetic: SyntheticSet) -> SyntheticSet:

@@ -7,16 +7,19 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from raydistill.certify.certificate import PAGE, Certificate, Evidence, Sizes
+from raydistill.certify.arms import Plan
+from raydistill.certify.certificate import CERTIFICATE, PAGE, Certificate, Evidence, Sizes
 from raydistill.certify.evidence import admissibility_of, openings_of, race_of, smaller_of
 from raydistill.certify.page import render_page
 from raydistill.core.cost import forward_macs
 from raydistill.core.synthetic import decode, sha256
+from raydistill.errors import StoreError
 from raydistill.methods import method_configs
 from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.record import TrialRecord, read_record, read_trials
 from raydistill.storage.result import read_result
 from raydistill.storage.store import Store
+from raydistill.storage.versioned import read_stored
 
 TOLERANCE = 1e-9
 """Between a stored number and the same one computed on another machine, whose mathematical library may round differently."""
@@ -36,6 +39,7 @@ def mismatches_beside(certificate: Certificate, study: Store) -> Iterator[str]:
     for name, stored in _kept_files(evidence).items():
         if (data := study.read_or_none(name)) is not None and sha256(data) != stored:
             yield f"{name} is another {_kind(name)}: its hash is not the one in the certificate"
+    yield from _plan_and_copies(certificate, study)
     yield from _log(evidence, study.parent)
 
 
@@ -46,6 +50,9 @@ def left_unchecked(certificate: Certificate, study: Store) -> Iterator[str]:
     if gone:
         counts = " and ".join(f"{gone.count(kind)} {kind}s" for kind in dict.fromkeys(gone))
         yield f"{counts}: the study no longer has them; --retrain makes them again"
+    lost = [name for name in (f"certificate/{evidence.number}/plan.json", *_copies(evidence)) if not study.exists(name)]
+    if lost:
+        yield f"{', '.join(lost)}: not there any more"
     if any(_is_later(record, evidence) for record in _records(study)):
         yield "confirmed candidates and seconds of the search: it continued after the certificate, and its result is newer"
 
@@ -147,6 +154,33 @@ def _log(evidence: Evidence, log: Store) -> Iterator[str]:
     for file in logged:
         if named and file < max(named) and file not in named:
             yield f"test_openings/{file} in {log.root} is older than the certificate, which leaves it out"
+
+
+def _plan_and_copies(certificate: Certificate, study: Store) -> Iterator[str]:
+    """Mismatches with the plan that the certification began with, and with the copies that it kept."""
+    evidence = certificate.evidence
+    name = f"certificate/{evidence.number}/plan.json"
+    try:
+        plan = read_stored(study, name, Plan, "restore it")
+    except StoreError as error:
+        yield str(error)
+        plan = None
+    if plan is not None:
+        stored = (evidence.trial_id, len(evidence.seeds), evidence.code_sha256, evidence.started_at)
+        said = (plan.trial_id, plan.networks, plan.code_sha256, plan.started_at)
+        arms = [(arm.name, arm.draw) for arm in evidence.arms]
+        if said != stored or [(arm.name, arm.draw) for arm in plan.arms] != arms:
+            yield f"{name} is not the plan of this certificate"
+    copy, page = _copies(evidence)
+    if (data := study.read_or_none(copy)) is not None and data != study.read_or_none(CERTIFICATE):
+        yield f"{copy} is not a copy of {CERTIFICATE}"
+    if (data := study.read_or_none(page)) is not None and data != render_page(certificate).encode():
+        yield f"{page} is not the page of this certificate"
+
+
+def _copies(evidence: Evidence) -> tuple[str, str]:
+    """The copies of certificate and page that `certify` keeps."""
+    return f"certificate/{evidence.number}/certificate.json", f"certificate/{evidence.number}/certificate.md"
 
 
 def _kept_files(evidence: Evidence) -> dict[str, str | None]:

@@ -23,7 +23,7 @@ from raydistill.search.workplace import Workplace
 from raydistill.storage.lock import study_lock
 from raydistill.storage.record import code_sha256
 from raydistill.storage.store import Store
-from raydistill.storage.versioned import read_stored
+from raydistill.storage.versioned import read_stored, write_stored
 
 
 def certify_study(study: Store, choice: TrialChoice, work: Workplace, *, networks: int, again: bool) -> Certificate:
@@ -110,7 +110,7 @@ def _plan(study: Store, candidate: Candidate, networks: int, number: int) -> Pla
     name = f"{plan.folder}/plan.json"
     begun = read_stored(study, name, Plan, f"delete {plan.folder} to start over")
     if begun is None:
-        study.write(name, plan.model_dump_json(indent=2) + "\n")
+        write_stored(study, name, plan)
         return plan
     if begun.model_copy(update={"started_at": plan.started_at}) != plan:
         raise CertifyError(

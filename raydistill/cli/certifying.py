@@ -18,6 +18,8 @@ from raydistill.cli.common import (
     to_continue,
 )
 
+NOT_ALL_CHECKED = 3
+"""Exit code of `verify` where nothing contradicts the certificate but a part of it could not be checked."""
 app = typer.Typer()
 Trial = Annotated[str | None, typer.Option(metavar="ID", help="Id of a finished trial; by default the search's winner.")]
 
@@ -75,7 +77,10 @@ def verify(
     local: Local = False,
     address: Address = None,
 ) -> None:
-    """Check that the findings of a certificate follow from the data in it. The exit code is 1 if they do not."""
+    """Check that the findings of a certificate follow from the data in it.
+
+    The exit code is 1 if they do not, and 3 if nothing contradicts them but a part could not be checked.
+    """
     with exit_codes("Interrupted. The certificate is unchanged."):
         import raydistill
         from raydistill.report.progress import watch
@@ -87,6 +92,8 @@ def verify(
         lines = [*(f"Checked: {said}" for said in verification.checked)]
         lines += [f"Not checked: {said}" for said in verification.not_checked]
         typer.echo("\n".join([*verification.certificate.findings.headline, *lines]))
+        if verification.not_checked:
+            raise typer.Exit(NOT_ALL_CHECKED)
 
 
 @app.command(epilog=example("ablate digits-datadam --draws 5"))

@@ -161,10 +161,12 @@ def tables(
         from raydistill.catalogue import find_study
         from raydistill.methods import method_configs
         from raydistill.report.rendering import render
-        from raydistill.report.tables import read_study, study_frame, write_tables
+        from raydistill.report.tables import read_study, refuse_damaged, study_frame, write_tables
 
         folders = [find_study(study, store) for study in studies]
         read = [read_study(folder, method_configs()) for folder in folders]
+        for records in read:
+            refuse_damaged(records)
         written = [write_tables(folder, records) for folder, records in zip(folders, read, strict=True)]
         frames = written[0] if len(read) == 1 else [study_frame(read)]
         typer.echo("\n".join(render(frame, suffix) for frame in frames), nl=False)

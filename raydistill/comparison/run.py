@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from pydantic import ValidationError
 
@@ -34,7 +34,7 @@ from raydistill.storage.checkout import commit
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import code_sha256, versions
 from raydistill.storage.store import Store
-from raydistill.storage.versioned import read_needed
+from raydistill.storage.versioned import read_needed, write_stored
 from raydistill.trial.distillation import distil
 
 NOT_COMPARED = frozenset({"ipc", "study", "budget"})
@@ -45,6 +45,7 @@ NOT_COMPARED = frozenset({"ipc", "study", "budget"})
 class CompareJob:
     """Distils one draw of one method, evaluates it, and writes the outcome; does nothing if the outcome exists."""
 
+    networks: ClassVar[int] = 1
     config: TrialConfig[Any]
     draw: int
     folder: Store
@@ -103,7 +104,7 @@ class CompareJob:
             distill_seconds=watch.seconds["distil"],
             error=error,
         )
-        self.store.write_json(self.file, outcome.model_dump(mode="json"))
+        write_stored(self.store, self.file, outcome)
 
 
 def plan_comparison(
@@ -233,7 +234,7 @@ def finish_comparison(jobs: Sequence[CompareJob]) -> Comparison:
         commit=commit(),
         versions=versions(),
     )
-    folder.write("comparison.json", comparison.model_dump_json(indent=2) + "\n")
+    write_stored(folder, "comparison.json", comparison)
     return comparison
 
 

@@ -24,6 +24,7 @@ from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import code_sha256, versions
 from raydistill.storage.store import Store
+from raydistill.storage.versioned import write_stored
 
 
 def check_disk(needs: Sequence[ExpertNeed], store: Store, *, rebuild_damaged: bool = False) -> None:
@@ -120,7 +121,7 @@ def _write(
         built_at=datetime.now(UTC).isoformat(),
     )
     store.write(tensors_file(file, row.sha256), data)
-    store.write(f"{file}.json", row.model_dump_json(indent=2) + "\n")
+    write_stored(store, f"{file}.json", row)
 
 
 def _epochs_there(store: Store, file: str) -> set[int]:

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from raydistill.errors import StoreError
 from raydistill.report.study import SPACE_FILE, Study, Trial, arm_of, controls_of
+from raydistill.report.tables import damage_of
 from raydistill.spaces.sections import Config, EvaluationConfig, GoalConfig
 from raydistill.storage.baseline import read_baseline
 from raydistill.storage.lock import holder_of
@@ -58,14 +59,15 @@ def read_whole(store: Store) -> Study:
             damaged.append(str(error))
         else:
             asked += [] if trial is None else [trial]
+    result = read_result(store)
     return Study(
         store=store,
         space=space,
         asked=tuple(sorted(asked, key=lambda trial: trial.ask_number)),
         baseline=read_baseline(store),
-        result=read_result(store),
+        result=result,
         holder=holder_of(store),
-        damaged=tuple(damaged),
+        damaged=(*damaged, *damage_of(store, result)),
     )
 
 

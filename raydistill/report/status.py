@@ -87,6 +87,8 @@ class StudyStatus(Config):
     largest_lossy_ipc: int | None = None
     winner: str | None = None
     """Folder of the winner's set, `<study>/winner`; null where the study has none."""
+    damaged: tuple[str, ...] = ()
+    """A sentence for each file that is gone or changed since the search ended."""
     last_written: str | None
     """When a file of the study was last written; UTC, ISO 8601."""
     continue_command: str
@@ -139,6 +141,7 @@ def read_status(study: Store) -> StudyStatus:
         smallest_lossless_ipc=result.smallest_lossless_ipc if result else None,
         largest_lossy_ipc=result.largest_lossy_ipc if result else None,
         winner=study.path(WINNER_FOLDER) if result and WINNER_FILE in files else None,
+        damaged=found.damaged,
         last_written=max(written).isoformat() if written else None,
         continue_command=_continue_command(study, space, total if stage == "ended" else None),
     )
@@ -160,6 +163,7 @@ def status_lines(status: StudyStatus, now: datetime) -> str:
     rows += [(begun, _open_words(trial)) for trial in status.running]
     rows += [("Waiting", _open_words(trial)) for trial in status.waiting]
     rows += _verdict_rows(status) if status.verdict else []
+    rows += [("Damaged", line) for line in status.damaged]
     if status.last_written is not None:
         written = datetime.fromisoformat(status.last_written)
         ago = duration(max(0.0, (now - written).total_seconds()))

@@ -20,6 +20,7 @@ from raydistill.search.verdict import select_interval
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import Baseline, read_baseline
+from raydistill.storage.manifest import damages
 from raydistill.storage.record import TrialRecord, read_trials
 from raydistill.storage.result import SearchResult, read_result
 from raydistill.storage.store import Store
@@ -43,6 +44,8 @@ class StudyRecords:
     """In the order of asks; a running trial has no record yet."""
     baseline: Baseline | None
     result: SearchResult | None
+    damaged: tuple[str, ...] = ()
+    """A sentence for each file that is not as the search left it."""
 
 
 def read_study(study: Store, methods: Mapping[str, type[Config]]) -> StudyRecords:
@@ -53,12 +56,33 @@ def read_study(study: Store, methods: Mapping[str, type[Config]]) -> StudyRecord
     """
     if not study.exists("search_space.yaml"):
         raise StoreError(f"{study.root} holds no study (no search_space.yaml); give the folder <store>/<study> of a search")
+    result = read_result(study)
     return StudyRecords(
         name=study.root.rstrip("/").rpartition("/")[2],
         trials=tuple(read_trials(study, methods)),
         baseline=read_baseline(study),
-        result=read_result(study),
+        result=result,
+        damaged=damage_of(study, result),
     )
+
+
+def damage_of(study: Store, result: SearchResult | None) -> tuple[str, ...]:
+    """A sentence for each file that is gone or changed since the search ended."""
+    return tuple(found.in_words(study) for found in damages(study, result.winner_trial_id if result else None, every=False))
+
+
+def refuse_damaged(records: StudyRecords) -> None:
+    """Refuse to make tables of a study whose files are not as the search left them.
+
+    Raises:
+        StoreError: some are gone or changed; all are named.
+    """
+    if records.damaged:
+        listed = "\n".join(f"  {line}" for line in records.damaged)
+        raise StoreError(
+            f"study {records.name} is damaged:\n{listed}\n"
+            "Restore these files, or run the search again, which makes again what it can"
+        )
 
 
 def trial_frame(records: StudyRecords) -> pd.DataFrame:

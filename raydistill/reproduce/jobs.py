@@ -12,7 +12,7 @@ import json
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -36,7 +36,7 @@ from raydistill.spaces.sections import Config, derive_seed
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import code_sha256, versions
 from raydistill.storage.store import Store
-from raydistill.storage.versioned import read_needed, read_stored
+from raydistill.storage.versioned import read_needed, read_stored, write_stored
 from raydistill.trial.distillation import StoredCheckpoint
 
 
@@ -100,6 +100,7 @@ class Place:
 class ExpertJob:
     """Trains one expert that a plan needs."""
 
+    networks: ClassVar[int] = 1
     plan: SetPlan
     index: int
     place: Place
@@ -121,6 +122,7 @@ class ExpertJob:
 class SetJob:
     """Distils one draw of a set."""
 
+    networks: ClassVar[int] = 1
     plan: SetPlan
     draw: int
     place: Place
@@ -154,7 +156,7 @@ class SetJob:
         except DivergedError as diverged:
             error = str(diverged)
         made = MadeSet(seconds=watch.seconds["distil"], device=self.place.in_words, error=error)
-        self.place.folder.write(f"{file}.json", made.model_dump_json(indent=2) + "\n")
+        write_stored(self.place.folder, f"{file}.json", made)
         self.place.folder.delete_folder(file)
 
     def distil(
@@ -180,6 +182,7 @@ class SetJob:
 class ReadingJob:
     """Trains the networks of one cell and draw, and evaluates each on the test images."""
 
+    networks: ClassVar[int] = 1
     cell: Cell
     draw: int
     place: Place
@@ -264,7 +267,7 @@ class ReadingJob:
         )
 
     def _write(self, outcome: Outcome) -> None:
-        self.place.folder.write(self.file, outcome.model_dump_json(indent=2) + "\n")
+        write_stored(self.place.folder, self.file, outcome)
 
 
 def expert_need(plan: SetPlan, splits: Splits) -> ExpertNeed | None:

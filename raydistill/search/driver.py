@@ -33,6 +33,7 @@ from raydistill.search.pace import (
     trial_pace,
 )
 from raydistill.search.proposal import Aim
+from raydistill.search.repair import check_result, repair_study, result_or_none
 from raydistill.search.resume import SPACE_FILE, as_started, check_resumable
 from raydistill.search.solver import Solver
 from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, not_admissible
@@ -44,9 +45,11 @@ from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.spaces.units import points
 from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.lock import study_lock
+from raydistill.storage.manifest import write_manifest
 from raydistill.storage.record import TrialRecord, read_trials
 from raydistill.storage.result import ControlAt, SearchResult
 from raydistill.storage.store import Store
+from raydistill.storage.versioned import write_stored
 from raydistill.trial.baseline import finish_baseline
 from raydistill.trial.confirm import finish_confirmation
 from raydistill.trial.draws import gap_of_draws
@@ -78,6 +81,7 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
         dataset = dataset_config(space.shared["dataset"])
         splits = load_splits(dataset, work.data_root)
         data_sha256 = splits.sha256
+        repair_study(study, work.watcher)
         check_resumable(space, study, data_sha256=data_sha256, accept_code_change=accept_code_change)
         study.write(SPACE_FILE, yaml.safe_dump(complete_document(space), sort_keys=False))
         config = any_trial(space.arms[0], data_sha256)
@@ -103,9 +107,12 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
                 candidates, of_controls = solver.candidates(), solver.candidates(are_controls=True)
                 floor = fitted_floor(solver.law())
             result = _conclude(space, study, baseline, candidates, of_controls, floor, work, data_sha256)
-            study.write("result.json", result.model_dump_json(indent=2) + "\n")
+            if not accept_code_change:
+                check_result(result_or_none(study), result, study)
+            write_stored(study, "result.json", result)
             name_winner(study, result)
             solver.show(result)
+            write_manifest(study, solver.records)
         return result
 
 

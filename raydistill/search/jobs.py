@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from raydistill.methods import method_configs
 from raydistill.search.watcher import Watcher
 from raydistill.spaces.trial import TrialConfig, read_trial_config
+from raydistill.storage.baseline import network_file
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.store import Store
-from raydistill.trial.baseline import train_baseline_network
-from raydistill.trial.confirm import train_confirm_network
+from raydistill.trial.baseline import train_baseline_networks
+from raydistill.trial.confirm import train_confirm_networks
 from raydistill.trial.draws import make_draw, missing_draws
 
 
@@ -23,6 +24,10 @@ class Job(Protocol):
     def name(self) -> str:
         """Name of the job on the dashboard."""
 
+    @property
+    def networks(self) -> int:
+        """By how many of its stage's networks progress counts it."""
+
     def __call__(self) -> None:
         """Run the job; does nothing if its result exists."""
 
@@ -31,16 +36,18 @@ class JobRunner(Protocol):
     """The part of an executor that runs jobs."""
 
     def run_jobs(self, jobs: Sequence[Job], watcher: Watcher) -> None:
-        """Run jobs, in parallel if possible, and call `watcher.job_done` after each. An error in a job is raised."""
+        """Run jobs, in parallel if possible, and call `watcher.job_done` for each network of one. An error in a job is raised."""
 
 
 TrainNetwork = Callable[[TrialConfig[Any], int, Store, DataRoot], None]
+TrainNetworks = Callable[[TrialConfig[Any], Sequence[int], Store, DataRoot], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkJob:
     """Trains one network; can be pickled for another process."""
 
+    networks: ClassVar[int] = 1
     name: str
     train: TrainNetwork
     index: int
@@ -56,18 +63,60 @@ class NetworkJob:
         self.train(config, self.index, self.store, self.data_root)
 
 
-def baseline_jobs(config: TrialConfig[Any], study: Store, data_root: DataRoot) -> list[NetworkJob]:
-    """One job per baseline network that is not trained yet."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GroupJob:
+    """Trains several networks together; can be pickled for another process."""
+
+    name: str
+    train: TrainNetworks
+    indices: tuple[int, ...]
+    config_json: str
+    """As in `NetworkJob`."""
+    store: Store
+    data_root: DataRoot
+
+    @property
+    def networks(self) -> int:
+        """Number of networks in the group."""
+        return len(self.indices)
+
+    def __call__(self) -> None:
+        """Train the networks and write their files."""
+        config = read_trial_config(self.config_json, method_configs())
+        self.train(config, self.indices, self.store, self.data_root)
+
+
+def baseline_jobs(config: TrialConfig[Any], study: Store, data_root: DataRoot) -> list[GroupJob]:
+    """The baseline networks that are not trained yet, as many in a job as train together."""
     count = config.evaluation.baseline_networks
-    missing = [index for index in range(count) if not study.exists(f"baseline/network-{index}.json")]
-    return network_jobs("baseline", train_baseline_network, missing, config, study, data_root)
+    missing = [index for index in range(count) if not study.exists(network_file(index))]
+    return group_jobs("baseline", train_baseline_networks, missing, config, study, data_root)
 
 
-def confirm_jobs(config: TrialConfig[Any], study: Store, data_root: DataRoot) -> list[NetworkJob]:
-    """One job per confirm network that is not trained on the trial's set yet."""
+def confirm_jobs(config: TrialConfig[Any], study: Store, data_root: DataRoot) -> list[GroupJob]:
+    """The confirm networks that are not trained on the trial's set yet, as many in a job as train together."""
     count = config.evaluation.confirm_networks
     missing = [index for index in range(count) if not study.exists(f"trials/{config.trial_id}/confirm-{index}.json")]
-    return network_jobs(f"confirm {config.trial_id}", train_confirm_network, missing, config, study, data_root)
+    return group_jobs(f"confirm {config.trial_id}", train_confirm_networks, missing, config, study, data_root)
+
+
+def group_jobs(
+    name: str, train: TrainNetworks, indices: Sequence[int], config: TrialConfig[Any], store: Store, data_root: DataRoot
+) -> list[GroupJob]:
+    """One job per `evaluation.networks_at_once` networks; arguments as in `network_jobs`."""
+    size = config.evaluation.networks_at_once
+    groups = [tuple(indices[first : first + size]) for first in range(0, len(indices), size)]
+    return [
+        GroupJob(
+            name=f"{name} network{'' if len(group) == 1 else 's'} {', '.join(map(str, group))}",
+            train=train,
+            indices=group,
+            config_json=config.canonical_json(),
+            store=store,
+            data_root=data_root,
+        )
+        for group in groups
+    ]
 
 
 def draw_jobs(config: TrialConfig[Any], study: Store, data_root: DataRoot) -> list[NetworkJob]:

@@ -34,7 +34,8 @@ class LocalExecutor:
         """Run each job; the first error stops the run."""
         for job in jobs:
             job()
-            watcher.job_done()
+            for _ in range(job.networks):
+                watcher.job_done()
 
     def run_trials(self, solver: Solver, study: Store, data_root: DataRoot, watcher: Watcher) -> None:
         """Run the trials that the solver proposes, and report their records to it, until the budget is used up."""

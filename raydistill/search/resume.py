@@ -70,6 +70,8 @@ def stored_document(study: Store) -> dict[str, Any]:
     """
     try:
         stored = yaml.safe_load(study.read(SPACE_FILE))
+    except FileNotFoundError as error:
+        raise StoreError(f"{study.root} holds no study (no {SPACE_FILE}); give the folder <store>/<study> of a search") from error
     except yaml.YAMLError as error:
         raise StoreError(f"{study.path(SPACE_FILE)} is damaged ({error}); restore it, or start a new study") from error
     if not isinstance(stored, dict):

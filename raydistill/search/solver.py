@@ -17,7 +17,6 @@ own search, on simulated problems with a known solution.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -182,8 +181,7 @@ class Solver:
 
     def _write(self, number: int, arm: Arm, chosen: Mapping[str, Any]) -> TrialConfig[Any]:
         config = self._trial(number, arm, chosen)
-        text = json.dumps(json.loads(config.canonical_json()), indent=2, sort_keys=True)
-        self._folder.write(f"trials/{config.trial_id}/config.json", text + "\n")
+        self._folder.write(f"trials/{config.trial_id}/config.json", config.to_file())
         return config
 
     def _of_records(self) -> optuna.Study:

@@ -12,12 +12,14 @@ from typing import Literal
 
 from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config
+from raydistill.storage.manifest import PICTURE_FILE, SET_FILE
+from raydistill.storage.record import read_record
 from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
+from raydistill.storage.versioned import sealed_json
 
 WINNER_FILE = "winner.json"
 WINNER_FOLDER = "winner"
-SET_FILE, PICTURE_FILE = "images.safetensors", "images.png"
 
 
 class Winner(Config):
@@ -51,10 +53,15 @@ def name_winner(study: Store, result: SearchResult) -> None:
             f"{study.path(folder, SET_FILE)} is missing, and the search found it the winner; restore it, or delete "
             f"{study.path(folder, 'record.json')} and run the search again, which distils the set anew"
         )
-    winner = Winner(
-        trial_id=result.winner_trial_id, ipc=result.smallest_lossless_ipc, images_sha256=hashlib.sha256(data).hexdigest()
-    )
-    text = winner.model_dump_json(indent=2) + "\n"
+    found, record = hashlib.sha256(data).hexdigest(), read_record(study, result.winner_trial_id)
+    if record is not None and record.images_sha256 not in (None, found):
+        raise StoreError(
+            f"{study.path(folder, SET_FILE)} is not the set that the search found: its hash is {found[:12]}, the record says "
+            f"{str(record.images_sha256)[:12]}; restore it, or delete {study.path(folder, 'record.json')} and run the search "
+            "again, which distils the set anew"
+        )
+    winner = Winner(trial_id=result.winner_trial_id, ipc=result.smallest_lossless_ipc, images_sha256=found)
+    text = sealed_json(winner)
     if study.read_or_none(WINNER_FILE) not in (None, text.encode()):
         study.delete(WINNER_FILE)
     study.write(f"{WINNER_FOLDER}/{SET_FILE}", data)

@@ -51,12 +51,13 @@ class Workplace:
     def run_missing(self, stage: str, jobs: Sequence[Job], total: int | None = None) -> None:
         """Run the jobs that are left of a stage; no stage where there are none. `total` counts those done before too."""
         if jobs:
-            self.run_stage(stage, len(jobs) if total is None else total, jobs)
+            self.run_stage(stage, sum(job.networks for job in jobs) if total is None else total, jobs)
 
     def run_stage(self, stage: str, total: int, jobs: Sequence[Job]) -> None:
         """Announce a stage of so many networks, those done before included, and run the jobs that are left."""
         self.watcher.stage(stage, total)
-        if len(jobs) < total:
-            self.watcher.jobs_found(total - len(jobs))
+        left = sum(job.networks for job in jobs)
+        if left < total:
+            self.watcher.jobs_found(total - left)
         if jobs:
             self.executor.run_jobs(jobs, self.watcher)

@@ -20,7 +20,7 @@ from raydistill.core.networks import build_network
 from raydistill.core.picture import grid_png
 from raydistill.core.process import device_at_hand, prepare_process
 from raydistill.core.recipes import RECIPES, Recipe
-from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode
+from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode, sha256
 from raydistill.data.splits import LabelledImages, Splits, load_splits, open_test, splits_of
 from raydistill.errors import InputError, Mistake, SpaceError
 from raydistill.experts.files import open_experts
@@ -30,6 +30,7 @@ from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
 from raydistill.search.pace import probed_pace, times
 from raydistill.search.watcher import SilentWatcher, Watcher
+from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER, Winner
 from raydistill.search.workplace import Workplace
 from raydistill.sets.place import SET_FILE, ImagesToRead, opening_log
 from raydistill.spaces.network import NetworkConfig
@@ -38,7 +39,9 @@ from raydistill.spaces.sections import Config, ImportedConfig, dataset_config
 from raydistill.spaces.space import Choices, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.storage.data_root import DataRoot
+from raydistill.storage.record import TrialRecord
 from raydistill.storage.store import Store
+from raydistill.storage.versioned import read_stored
 from raydistill.trial.distillation import distil, manifest_of
 
 NetworkPurpose = Literal["evaluate", "trial"]
@@ -298,12 +301,27 @@ def read_whole_set_file(path: str) -> tuple[SyntheticSet, Manifest, TrialConfig[
         raise InputError(
             f"no set at {folder.path(name)}; give an images.safetensors, or the folder of a finished trial"
         ) from error
+    if (said := _recorded_sha256(folder)) is not None and said != sha256(data):
+        raise InputError(
+            f"{folder.path(name)} was changed after it was written: its hash is {sha256(data)[:12]}, the file beside it says "
+            f"{said[:12]}; restore it, or run the search again, which says what to do"
+        )
     try:
         synthetic, manifest = decode(data)
         methods: dict[str, type[Any]] = {**method_configs(), "imported": ImportedConfig}
         return synthetic, manifest, read_trial_config(json.dumps(manifest.config), methods)
     except ValueError as error:
         raise InputError(f"{folder.path(name)}: {error}") from error
+
+
+def _recorded_sha256(folder: Store) -> str | None:
+    """The hash of the set that a record, or the file that names the winner, says lies in a folder; None where neither does."""
+    remedy = "restore it, or run the search again, which says what to do"
+    if folder.root.rstrip("/").rpartition("/")[2] == WINNER_FOLDER:
+        winner = read_stored(folder.parent, WINNER_FILE, Winner, remedy)
+        return None if winner is None else winner.images_sha256
+    record = read_stored(folder, "record.json", TrialRecord, remedy)
+    return None if record is None else record.images_sha256
 
 
 def _in_words(allowed: Range | Choices) -> str:

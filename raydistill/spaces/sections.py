@@ -104,7 +104,8 @@ class EvaluationConfig(Config):
     """A trial ends after this many networks, or more, as soon as its gap is clear of the margin on either side; null trains all
     `networks`, as does a number above them. The bounds allow for the number of looks; see `look_confidence`."""
     networks_at_once: int = Field(default=1, ge=1)
-    """Networks that train together in one process, which a GPU does faster; memory grows with it. One by one on a CPU."""
+    """Networks that train together in one process, also the baseline's and a confirmation's: faster on a GPU, where memory grows
+    with it, not on a CPU."""
     baseline_networks: int = Field(default=10, ge=2)
     """Networks trained on the full train split: each with the recipe's steps, and again with twice as many."""
     confirm_networks: int = Field(default=10, ge=2)

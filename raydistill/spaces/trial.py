@@ -75,6 +75,10 @@ class TrialConfig(Config, Generic[MethodT]):
         """The config as JSON with sorted keys: equal configs give equal text."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True)
 
+    def to_file(self) -> str:
+        """The config as the text of a trial's `config.json`: for people, with sorted keys."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
+
     def __reduce__(self) -> tuple[Any, ...]:
         # A parametrised generic class cannot be imported by name, so it is pickled as the method's class and the JSON.
         return _trial_from_json, (type(self.method), self.canonical_json())

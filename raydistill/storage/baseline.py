@@ -12,8 +12,9 @@ from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config
 from raydistill.storage.record import unpack_bits
 from raydistill.storage.store import Store
-from raydistill.storage.versioned import read_stored
+from raydistill.storage.versioned import read_needed, read_stored
 
+BASELINE_FILE = "baseline/baseline.json"
 BUILD_AGAIN = "delete it and baseline/baseline.json, and run the search again, which trains the network again"
 """Remedy for a damaged file of a network, as part of an error message."""
 
@@ -33,8 +34,14 @@ class BaselineReading(Config):
     code_sha256: str | None = None
 
 
-BOTH_READINGS = TypeAdapter(tuple[BaselineReading, BaselineReading])
-"""Content of a network's file: its reading with the recipe's steps, and with twice as many."""
+class NetworkReadings(Config):
+    """A network's file, `baseline/network-<index>.json`. Older versions wrote the list alone, without a seal."""
+
+    readings: tuple[BaselineReading, BaselineReading] = Field(strict=False)
+    """With the recipe's steps, and with twice as many."""
+
+
+READINGS = TypeAdapter(tuple[BaselineReading, BaselineReading])
 
 
 class Baseline(Config):
@@ -93,8 +100,10 @@ def read_network(study: Store, index: int) -> tuple[BaselineReading, BaselineRea
     """
     name = network_file(index)
     data = study.read(name)
+    if not data.lstrip().startswith(b"["):
+        return read_needed(study, name, NetworkReadings, f"restore it, or {BUILD_AGAIN}").readings
     try:
-        return BOTH_READINGS.validate_json(data)
+        return READINGS.validate_json(data)
     except ValidationError as error:
         raise StoreError(f"{study.path(name)} is damaged ({error.errors()[0]['msg']}); restore it, or {BUILD_AGAIN}") from error
 
@@ -116,4 +125,23 @@ def read_baseline(study: Store) -> Baseline | None:
     Raises:
         StoreError: the file is damaged.
     """
-    return read_stored(study, "baseline/baseline.json", Baseline, "delete it, and the search builds it again")
+    remedy = "run the search again, which builds it again from the files of its networks"
+    baseline = read_stored(study, BASELINE_FILE, Baseline, remedy)
+    if baseline is not None and (contradiction := _contradiction(baseline)):
+        raise StoreError(f"{study.path(BASELINE_FILE)} contradicts itself ({contradiction}); {remedy}")
+    return baseline
+
+
+def _contradiction(baseline: Baseline) -> str | None:
+    """What in a baseline does not agree with the images that its networks classify correctly."""
+    if not baseline.readings:
+        return None
+    try:
+        again = baseline.select_correct.mean(axis=1).tolist()
+        unpack_bits([reading.confirm_correct for reading in baseline.readings], baseline.confirm_images)
+    except ValueError as error:
+        return str(error)
+    said = list(baseline.accuracy_fractions)
+    if len(said) != len(again) or not np.allclose(said, again, rtol=0, atol=1e-12):
+        return f"accuracy_fractions are {said}, the images that its networks classify correctly give {again}"
+    return None

@@ -6,6 +6,7 @@ import functools
 import gc
 import hashlib
 import importlib.metadata
+import json
 import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.spaces.units import points
 from raydistill.storage.store import Store
-from raydistill.storage.versioned import read_stored
+from raydistill.storage.versioned import read_stored, write_stored
 
 PROGRESS_FILE = "progress.json"
 State = Literal["finished", "pruned", "diverged", "out_of_memory", "crashed"]
@@ -175,7 +176,7 @@ def unpack_bits(rows: Sequence[str], images: int) -> NDArray[np.bool_]:
 
 def write_record(study: Store, record: TrialRecord) -> None:
     """Write `trials/<id>/record.json`."""
-    study.write(f"trials/{record.trial_id}/record.json", record.model_dump_json(indent=2) + "\n")
+    write_stored(study, f"trials/{record.trial_id}/record.json", record)
 
 
 def read_record(study: Store, trial_id: str) -> TrialRecord | None:
@@ -188,7 +189,30 @@ def read_record(study: Store, trial_id: str) -> TrialRecord | None:
     record = read_stored(study, name, TrialRecord, "restore it, or delete it to run the trial again")
     if record is not None and record.trial_id != trial_id:
         raise StoreError(f"{study.path(name)} is the record of trial {record.trial_id}; delete it to run trial {trial_id} again")
+    if record is not None and (contradiction := _contradiction(record)):
+        raise StoreError(
+            f"{study.path(name)} contradicts itself ({contradiction}); restore it, or delete it to run the trial again"
+        )
     return record
+
+
+def _contradiction(record: TrialRecord) -> str | None:
+    """What in a record does not agree with its own accuracies; a gap is always the same baseline's accuracy minus one of them."""
+    baselines = [reading.gap + reading.accuracy_fraction for reading in record.readings]
+    if baselines and max(baselines) - min(baselines) > 1e-9:
+        return "its gaps and accuracies are not of one baseline"
+    if record.final is None or not record.select_correct:
+        return None
+    accuracies = record.final.accuracy_fractions
+    if len(accuracies) != len(record.select_correct):
+        return f"it has {len(accuracies)} accuracies and the answers of {len(record.select_correct)} networks"
+    for accuracy, row in zip(accuracies, record.select_correct, strict=True):
+        right, most = int(row, 16).bit_count(), 4 * len(row)
+        # The number of images is not in a record; its bits, padded to whole bytes, bound it.
+        images = round(right / accuracy) if accuracy > 0 and right > 0 else most
+        if not most - 8 < images <= most or abs(right / images - accuracy) > 1e-9:
+            return f"an accuracy is {accuracy}, but its network has {right} of at most {most} images right"
+    return None
 
 
 def read_progress(study: Store, trial_id: str) -> Progress | None:
@@ -208,26 +232,34 @@ def read_trials(study: Store, methods: Mapping[str, type[Config]]) -> list[tuple
         StoreError: a trial's config or record is damaged.
     """
     with _without_a_search_for_cycles():
-        configs = {trial_id: _read_config(study, trial_id, methods) for trial_id in study.at("trials").folders(".")}
-        trials = [(config, read_record(study, trial_id)) for trial_id, config in configs.items() if config is not None]
+        records = {trial_id: read_record(study, trial_id) for trial_id in study.at("trials").folders(".")}
+        pairs = [(config_of(study, trial_id, record, methods), record) for trial_id, record in records.items()]
+        trials = [(config, record) for config, record in pairs if config is not None]
     return sorted(trials, key=lambda pair: pair[0].ask_number)
 
 
-def _read_config(study: Store, trial_id: str, methods: Mapping[str, type[Config]]) -> TrialConfig[Any] | None:
-    """The config in a trial's folder; None if it has none."""
+def config_of(
+    study: Store, trial_id: str, record: TrialRecord | None, methods: Mapping[str, type[Config]]
+) -> TrialConfig[Any] | None:
+    """The config in a trial's folder, or in its record where that file is gone or damaged; None if the folder holds neither.
+
+    Raises:
+        StoreError: the config is damaged, and no record holds it.
+    """
     name = f"trials/{trial_id}/config.json"
     data = study.read_or_none(name)
-    if data is None:
-        return None
     try:
-        config = read_trial_config(data, methods)
+        config = None if data is None else read_trial_config(data, methods)
+        if config is not None and config.trial_id != trial_id:
+            raise ValueError(f"it was changed after it was written: its hash is {config.trial_id}")
     except ValueError as error:
-        raise StoreError(f"{study.path(name)} is damaged ({error}); delete the trial's folder to run the trial again") from error
-    if config.trial_id != trial_id:
-        raise StoreError(
-            f"{study.path(name)} was changed after it was written: its hash is {config.trial_id}; delete the trial's folder to "
-            "run the trial again"
-        )
+        if record is None:
+            raise StoreError(f"{study.path(name)} is damaged ({error}); delete it, and the search asks again") from error
+        config = None
+    if config is None and record is not None:
+        config = read_trial_config(json.dumps(record.config), methods)
+        if config.trial_id != trial_id:
+            raise StoreError(f"{study.path(name)} is gone, and the config in the record beside it is another trial's; restore it")
     return config
 
 

@@ -1,4 +1,4 @@
-"""Reads frozen values from JSON files of a store, with readable errors."""
+"""Writes frozen values to JSON files of a store, sealed with a hash of themselves, and reads them with readable errors."""
 
 from __future__ import annotations
 
@@ -9,9 +9,24 @@ from pydantic import ValidationError
 
 from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config
+from raydistill.storage.sealed import SealError, seal, unseal
 from raydistill.storage.store import Store
 
 Value = TypeVar("Value", bound=Config)
+
+
+def sealed_json(value: Config) -> str:
+    """A value as the text of its file."""
+    return seal(value.model_dump_json(indent=2))
+
+
+def write_stored(store: Store, name: str, value: Config) -> None:
+    """Write a value, with a hash of the file as its last key (`file_sha256`).
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    store.write(name, sealed_json(value))
 
 
 def read_stored(store: Store, name: str, model: type[Value], remedy: str) -> Value | None:
@@ -24,13 +39,15 @@ def read_stored(store: Store, name: str, model: type[Value], remedy: str) -> Val
         remedy: what to do about a damaged file, as the end of the error message.
 
     Raises:
-        StoreError: the file is damaged, or another version of raydistill wrote it.
+        StoreError: the file is damaged, was changed after it was written, or another version of raydistill wrote it.
     """
     data = store.read_or_none(name)
     if data is None:
         return None
     try:
-        return model.model_validate_json(data)
+        return model.model_validate_json(unseal(data))
+    except SealError as error:
+        raise StoreError(f"{store.path(name)} is damaged: {error}; {remedy}") from error
     except ValidationError as error:
         version, own = _version(data), model.model_fields.get("record_version")
         if own is not None and version not in (None, own.default):

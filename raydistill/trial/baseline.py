@@ -1,62 +1,66 @@
 """The full-data baseline of a study: the accuracy of networks trained on the full data, from which the gap is measured.
 
-It is built once and stored with the study. Each network is a job of its own, so networks train in parallel, and a killed search
-does not repeat finished ones. A network is trained with the recipe's steps and again with twice as many: the better step count
-becomes the baseline. A recipe that changes much by doubling is not admissible, because an undertrained baseline makes every set
-look lossless.
+It is built once and stored with the study. Each network, or each group that trains together, is a job of its own, so they run in
+parallel, and a killed search does not repeat finished ones. A network is trained with the recipe's steps and again with twice as
+many: the better step count becomes the baseline. A recipe that changes much by doubling is not admissible, because one that
+is not trained to its end makes every set look lossless.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from raydistill.core.cost import Stopwatch, forward_macs
-from raydistill.core.evaluate import network_seeds, train_and_read
+from raydistill.core.evaluate import network_seeds, train_and_read_each
 from raydistill.core.lossless import is_admissible
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import recipe_of
 from raydistill.data.splits import splits_of
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.baseline import Baseline, BaselineReading, network_file, read_network
+from raydistill.storage.baseline import BASELINE_FILE, Baseline, BaselineReading, NetworkReadings, network_file, read_network
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import code_sha256, pack_bits, unpack_bits
 from raydistill.storage.store import Store
+from raydistill.storage.versioned import write_stored
 
 
-def train_baseline_network(config: TrialConfig[Any], index: int, study: Store, data_root: DataRoot = None) -> None:
-    """Train one baseline network with both step counts and write `baseline/network-<index>.json`; nothing if it exists."""
-    name = network_file(index)
-    if study.exists(name):
+def train_baseline_networks(config: TrialConfig[Any], indices: Sequence[int], study: Store, data_root: DataRoot = None) -> None:
+    """Train baseline networks together, with both step counts, and write `baseline/network-<index>.json`; existing ones stay."""
+    missing = [index for index in indices if not study.exists(network_file(index))]
+    if not missing:
         return
     splits = splits_of(config, data_root)
     device = prepare_process(config)
-    seed = network_seeds("baseline", splits.sha256, index + 1)[index]
+    seeds = network_seeds("baseline", splits.sha256, max(missing) + 1)
     recipe = recipe_of(config, splits)
-    readings = []
+    readings: dict[int, list[BaselineReading]] = {index: [] for index in missing}
     for steps_recipe in (recipe, recipe.doubled()):
         watch = Stopwatch()
         with watch.measure("train"):
-            select, confirm = train_and_read(
+            answers = train_and_read_each(
                 splits.train.images,
                 splits.train.labels,
                 splits,
                 [splits.select, splits.confirm],
                 config.network,
                 steps_recipe,
-                seed,
+                [seeds[index] for index in missing],
                 device,
             )
-        reading = BaselineReading(
-            seed=seed,
-            steps=steps_recipe.steps,
-            select_correct=pack_bits(select[None])[0],
-            confirm_correct=pack_bits(confirm[None])[0],
-            seconds=watch.seconds["train"],
-            data_sha256=splits.sha256,
-            code_sha256=code_sha256(),
-        )
-        readings.append(reading.model_dump())
-    study.write_json(name, readings)
+        for index, (select, confirm) in zip(missing, answers, strict=True):
+            reading = BaselineReading(
+                seed=seeds[index],
+                steps=steps_recipe.steps,
+                select_correct=pack_bits(select[None])[0],
+                confirm_correct=pack_bits(confirm[None])[0],
+                seconds=watch.seconds["train"] / len(missing),
+                data_sha256=splits.sha256,
+                code_sha256=code_sha256(),
+            )
+            readings[index].append(reading)
+    for index, (once, doubled) in readings.items():
+        write_stored(study, network_file(index), NetworkReadings(readings=(once, doubled)))
 
 
 def finish_baseline(config: TrialConfig[Any], study: Store, data_root: DataRoot = None) -> Baseline:
@@ -90,5 +94,5 @@ def finish_baseline(config: TrialConfig[Any], study: Store, data_root: DataRoot 
         epoch_macs=macs * images,
         code_sha256=code_sha256(),
     )
-    study.write("baseline/baseline.json", baseline.model_dump_json(indent=2) + "\n")
+    write_stored(study, BASELINE_FILE, baseline)
     return baseline

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from raydistill.storage.baseline import read_baseline
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import pack_bits, read_record, unpack_bits
 from raydistill.storage.store import Store
-from raydistill.storage.versioned import read_needed
+from raydistill.storage.versioned import read_needed, write_stored
 
 
 class ConfirmReading(Config):
@@ -43,17 +43,20 @@ class Confirmation(Config):
     """Accuracy of each network on the confirm images."""
 
 
-def train_confirm_network(config: TrialConfig[Any], index: int, study: Store, data_root: DataRoot = None) -> None:
-    """Train one new network on a trial's set and write `trials/<id>/confirm-<index>.json`; nothing if it exists."""
-    name = f"trials/{config.trial_id}/confirm-{index}.json"
-    if study.exists(name):
+def train_confirm_networks(config: TrialConfig[Any], indices: Sequence[int], study: Store, data_root: DataRoot = None) -> None:
+    """Train new networks together on a trial's set and write `trials/<id>/confirm-<index>.json`; those that exist stay."""
+    files = {index: f"trials/{config.trial_id}/confirm-{index}.json" for index in indices}
+    missing = [index for index, name in files.items() if not study.exists(name)]
+    if not missing:
         return
     splits = splits_of(config, data_root)
     device = prepare_process(config)
-    seed = network_seeds("confirm", splits.sha256, index + 1)[index]
-    synthetic = read_set(study, config.trial_id)
-    correct = evaluate_set(synthetic, splits, splits.confirm, config.network, RECIPES[config.evaluation.recipe], [seed], device)
-    study.write_json(name, ConfirmReading(seed=seed, confirm_correct=pack_bits(correct)[0]).model_dump())
+    every = network_seeds("confirm", splits.sha256, max(missing) + 1)
+    seeds = [every[index] for index in missing]
+    synthetic, recipe = read_set(study, config.trial_id), RECIPES[config.evaluation.recipe]
+    correct = evaluate_set(synthetic, splits, splits.confirm, config.network, recipe, seeds, device, at_once=len(seeds))
+    for index, seed, bits in zip(missing, seeds, pack_bits(correct), strict=True):
+        write_stored(study, files[index], ConfirmReading(seed=seed, confirm_correct=bits))
 
 
 def finish_confirmation(config: TrialConfig[Any], study: Store, confidence: float) -> Confirmation:
@@ -73,14 +76,20 @@ def finish_confirmation(config: TrialConfig[Any], study: Store, confidence: floa
         name = f"{folder}/confirm-{index}.json"
         remedy = "delete it and run the search again, which trains the network again"
         rows.append(read_needed(study, name, ConfirmReading, remedy).confirm_correct)
-    correct: NDArray[np.bool_] = unpack_bits(rows, baseline.confirm_images)
+    try:
+        correct: NDArray[np.bool_] = unpack_bits(rows, baseline.confirm_images)
+    except ValueError as error:
+        raise StoreError(
+            f"a file {study.path(folder)}/confirm-*.json is damaged ({error}); delete these files and run the search again, "
+            "which trains the networks again"
+        ) from error
     interval = gap_interval(baseline.confirm_correct, correct, confidence)
     confirmation = Confirmation(
         interval=interval,
         is_lossless=interval.upper <= config.goal.margin_fraction,
         accuracy_fractions=tuple(correct.mean(axis=1).tolist()),
     )
-    study.write_json(f"{folder}/confirmation.json", {**confirmation.model_dump(mode="json"), "interval": asdict(interval)})
+    write_stored(study, f"{folder}/confirmation.json", confirmation)
     return confirmation
 
 

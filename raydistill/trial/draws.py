@@ -25,7 +25,7 @@ from raydistill.storage.baseline import read_baseline
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import code_sha256, pack_bits, unpack_bits
 from raydistill.storage.store import Store
-from raydistill.storage.versioned import read_needed
+from raydistill.storage.versioned import read_needed, write_stored
 from raydistill.trial.distillation import distil, manifest_of
 
 
@@ -78,7 +78,7 @@ def make_draw(config: TrialConfig[Any], index: int, study: Store, data_root: Dat
         code_sha256=code_sha256(),
     )
     study.write(f"controls/{config.trial_id}/config.json", config.canonical_json() + "\n")
-    study.write_json(name, reading.model_dump())
+    write_stored(study, name, reading)
 
 
 def gap_of_draws(config: TrialConfig[Any], study: Store, confidence: float) -> GapInterval:
@@ -93,4 +93,11 @@ def gap_of_draws(config: TrialConfig[Any], study: Store, confidence: float) -> G
     remedy = "delete it and run the search again, which makes the draw again"
     names = [draw_file(config, index) for index in range(config.evaluation.confirm_networks)]
     rows: Sequence[str] = [read_needed(study, name, DrawReading, remedy).confirm_correct for name in names]
-    return gap_interval(baseline.confirm_correct, unpack_bits(rows, baseline.confirm_images), confidence)
+    try:
+        correct = unpack_bits(rows, baseline.confirm_images)
+    except ValueError as error:
+        raise StoreError(
+            f"a file {study.path('controls', config.trial_id)}/draw-*.json is damaged ({error}); delete these files and run the "
+            "search again, which makes the draws again"
+        ) from error
+    return gap_interval(baseline.confirm_correct, correct, confidence)

@@ -57,6 +57,7 @@ from raydistill.storage.record import (
     write_record,
 )
 from raydistill.storage.store import Store
+from raydistill.storage.versioned import write_stored
 from raydistill.trial.distillation import CHECKPOINT_SECONDS, StoredCheckpoint, distil, manifest_of
 
 Report = Callable[[Reading], None]
@@ -288,7 +289,7 @@ class _Run:
             seconds=self.watch.so_far(),
             experts_sha256=self._experts_sha256,
         )
-        self.folder.write(PROGRESS_FILE, progress.model_dump_json(indent=2) + "\n")
+        write_stored(self.folder, PROGRESS_FILE, progress)
         self.written_at = time.monotonic()
 
     @property

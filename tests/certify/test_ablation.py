@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from made_up import Told, correct, workplace
+from resealed import content, reseal
 from torch.nn.functional import one_hot
 
 from raydistill.certify import ablation
@@ -44,7 +45,7 @@ def test_every_term_in_use_has_a_row_and_the_start_set_the_last(study: Store) ->
     assert told.all("stage") == [("ablation", 8)]
     assert "2 draws of the whole method at " in told.all("note")[0]
     assert ", 6 draws with a term turned off at " in told.all("note")[0]
-    assert json.loads(study.read("ablation.json")) == json.loads(made.model_dump_json())
+    assert content(study, "ablation.json") == json.loads(made.model_dump_json())
     assert study.read("ablation.md").decode() == render_ablation(made)
     command = f"raydistill ablate {made.study} --trial {made.trial_id} --draws 2 --networks 1"
     again = f"Run again with `{command}`; code `{made.code_sha256}`"
@@ -191,7 +192,6 @@ def test_too_few_draws_or_networks_are_refused(study: Store, draws: int, network
 
 
 def test_a_study_without_a_candidate_is_refused(study: Store) -> None:
-    result = study.read_json("result.json")
-    study.write_json("result.json", {**result, "winner_trial_id": None})
+    reseal(study, "result.json", winner_trial_id=None)
     with pytest.raises(CertifyError, match="has no candidate"):
         ablate(study)

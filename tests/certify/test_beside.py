@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hand_certified import set_at
 from hand_made import trial_config, trial_record
+from resealed import reseal
 
 from raydistill.certify.certificate import Certificate, Evidence, content_sha256
 from raydistill.certify.findings import find
@@ -36,8 +37,11 @@ def opened(study: Store, name: str) -> None:
 
 
 def change(study: Store, name: str, **changes: Any) -> None:
-    """Edit a JSON file of a study."""
-    study.write_json(name, {**study.read_json(name), **changes})
+    """Edit a JSON file of a study, as a program would that wrote other values."""
+    if b"file_sha256" in study.read(name):
+        reseal(study, name, **changes)
+    else:
+        study.write_json(name, {**study.read_json(name), **changes})
 
 
 @pytest.mark.parametrize(
@@ -63,6 +67,10 @@ def change(study: Store, name: str, **changes: Any) -> None:
         (lambda study, trial: study.delete("baseline/network-1.json"), "a file baseline/network-*.json is missing, and evidence"),
         (lambda study, trial: study.delete("baseline/baseline.json"), "baseline/baseline.json is missing, and the evidence of"),
         (lambda study, trial: study.delete("result.json"), "result.json is missing"),
+        (lambda study, trial: change(study, "certificate/1/plan.json", networks=9), "plan.json is not the plan of this"),
+        (lambda study, trial: study.write("certificate/1/plan.json", "{"), "plan.json is damaged"),
+        (lambda study, trial: study.write("certificate/1/certificate.json", "{}"), "is not a copy of certificate.json"),
+        (lambda study, trial: study.write("certificate/1/certificate.md", "x"), "1/certificate.md is not the page of this"),
         (
             lambda study, trial: opened(study, "20200101T000000000000-digits.json"),
             "20200101T000000000000-digits.json in",
@@ -74,7 +82,7 @@ def change(study: Store, name: str, **changes: Any) -> None:
     ],
     ids=[
         *("other set", "no set", "no record", "experts", "page", "network", "control", "code", "baseline network", "baseline"),
-        *("result", "left out", "log"),
+        *("result", "plan", "half a plan", "copy", "copy of the page", "left out", "log"),
     ],
 )
 def test_a_file_that_is_another_is_named(certified: Store, spoil: Callable[[Store, str], None], named: str) -> None:
@@ -93,8 +101,9 @@ def changed_in_place(study: Store, *path: Any, value: Any) -> str:
     evidence = Evidence.model_validate_json(json.dumps(document["evidence"]))
     findings = find(evidence)
     forged = Certificate(findings=findings, evidence=evidence, content_sha256=content_sha256(findings, evidence))
-    study.write("certificate.json", forged.to_json())
-    study.write("certificate.md", render_page(forged))
+    for place in ("", "certificate/1/"):
+        study.write(f"{place}certificate.json", forged.to_json())
+        study.write(f"{place}certificate.md", render_page(forged))
     return study.path("certificate.json")
 
 
@@ -147,5 +156,8 @@ def test_networks_and_controls_may_be_deleted_and_that_is_said(certified: Store)
     """Eleven arms (full, set, five draws of random, k-center, herding, two of k-means) of two networks; nine are controls."""
     shutil.rmtree(certified.local_path("certificate"))
     found = verify_certificate(certified.path("certificate.json"))
-    (said,) = found.not_checked
-    assert said == "22 networks and 9 control sets: the study no longer has them; --retrain makes them again"
+    folder = "certificate/1"
+    assert found.not_checked == (
+        "22 networks and 9 control sets: the study no longer has them; --retrain makes them again",
+        f"{folder}/plan.json, {folder}/certificate.json, {folder}/certificate.md: not there any more",
+    )

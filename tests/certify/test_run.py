@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
 import shutil
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from made_up import Told, workplace
+from resealed import content, reseal
 
 from raydistill.certify import arms, candidate, reading, run
 from raydistill.certify.arms import plan_arms, set_jobs
@@ -28,7 +30,6 @@ from raydistill.spaces.sections import Config
 from raydistill.storage.checkout import commit
 from raydistill.storage.lock import study_lock
 from raydistill.storage.record import code_sha256
-from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 
 
@@ -43,8 +44,7 @@ def openings(study: Store) -> list[str]:
 
 
 def change_result(study: Store, **changes: Any) -> None:
-    result = SearchResult.model_validate_json(study.read("result.json")).model_copy(update=changes)
-    study.write("result.json", result.model_dump_json())
+    reseal(study, "result.json", **changes)
 
 
 def test_a_certificate_holds_what_was_trained_and_read(study: Store) -> None:
@@ -61,7 +61,7 @@ def test_a_certificate_holds_what_was_trained_and_read(study: Store) -> None:
         ("k_means_medoids", 0),
     ]
     assert made.evidence.test_images == 450
-    assert made.evidence.trial_id == SearchResult.model_validate_json(study.read("result.json")).winner_trial_id
+    assert made.evidence.trial_id == content(study, "result.json")["winner_trial_id"]
     assert told.all("stage") == [("control sets", 9), ("certificate", 22)]
     (estimate,) = [note for note in told.all("note") if "at once" in note or "one at a time" in note]
     times = r"about \S+ s: 2 networks on the full data at \S+ s each, 20 networks on the set and on controls at \S+ s each"
@@ -129,7 +129,8 @@ def trained(study: Store) -> None:
         ),
         (
             lambda study: study.write(
-                "baseline/network-1.json", study.read("baseline/network-0.json").replace(b'_correct": "', b'_correct": "ff')
+                "baseline/network-1.json",
+                json.dumps([{**one, "select_correct": "ff"} for one in content(study, "baseline/network-0.json")["readings"]]),
             ),
             StoreError,
             r"network-\*\.json is damaged \(\d+ bits for 250 images: they belong to a different set of images\); restore it",
@@ -328,7 +329,7 @@ def test_a_study_without_its_baseline_is_refused(study: Store) -> None:
 
 
 def test_a_set_whose_hash_is_wrong_is_refused(study: Store) -> None:
-    name = f"trials/{SearchResult.model_validate_json(study.read('result.json')).winner_trial_id}/images.safetensors"
+    name = f"trials/{content(study, 'result.json')['winner_trial_id']}/images.safetensors"
     study.write(name, study.read(name) + b" ")
     with pytest.raises(StoreError, match="has changed: its hash differs from the one in the trial's record"):
         certify(study)

@@ -518,7 +518,7 @@ def test_the_command_line_ends_with_the_exit_code() -> None:
 
 
 def test_a_search_is_certified_verified_and_taken_apart(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each ends with 0 whatever it finds; a second certificate with 2; one that was edited with 1."""
+    """Each ends with 0 whatever it finds; a second certificate with 2; one that was edited with 1; one without a part with 3."""
     # K-center trains its features by the default recipe.
     monkeypatch.setitem(RECIPES, "default", dataclasses.replace(RECIPES["default"], steps=10))
     store = str(small.parent / "store")
@@ -544,6 +544,12 @@ def test_a_search_is_certified_verified_and_taken_apart(small: Path, monkeypatch
     assert taken_apart.exit_code == 0, taken_apart.output
     assert "| attention | attention_weight=0.0 | 2 (0) |" in taken_apart.stdout
     assert taken_apart.stderr.splitlines()[-1] == f"Written {store}/tiny/ablation.json and {store}/tiny/ablation.md"
+    (network, *_) = Path(store, "tiny", "certificate/1/networks").iterdir()
+    network.rename(network.with_suffix(".away"))
+    without = run("verify", str(path))
+    assert without.exit_code == 3
+    assert "Not checked: 1 networks: the study no longer has them" in without.stdout
+    network.with_suffix(".away").rename(network)
     document = json.loads(path.read_text())
     document["findings"]["gap"]["upper"] = 0.001
     path.write_text(json.dumps(document))

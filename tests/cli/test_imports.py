@@ -7,12 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from hand_made import STORED, HandMade, baseline
 
 from raydistill.storage.baseline import BaselineReading
-from raydistill.storage.record import Progress
+from raydistill.storage.record import Progress, pack_bits
 
 HEAVY = ("torch", "torchvision", "ray", "optuna", "sklearn", "scipy.stats", "s3fs", "fvcore")
 """Each takes a tenth of a second to several seconds, or as many hundred megabytes."""
@@ -44,10 +45,12 @@ def study(by_hand: HandMade, request: pytest.FixtureRequest) -> str:
     by_hand.study.write("search_space.yaml", yaml.safe_dump({**STORED, "method": {"name": request.param}}))
     reading = BaselineReading(seed=0, steps=9, select_correct="ff" * 32, confirm_correct="ff" * 38, seconds=1.0)
     by_hand.study.write(
-        "baseline/baseline.json", baseline().model_copy(update={"readings": (reading, reading)}).model_dump_json()
+        "baseline/baseline.json",
+        baseline().model_copy(update={"readings": (reading, reading), "accuracy_fractions": (1.0, 1.0)}).model_dump_json(),
     )
-    for ipc, accuracies in ((3, (0.9, 0.91)), (3, (0.9, 0.92)), (3, (0.89, 0.9)), (9, (0.97, 0.98))):
-        by_hand.trial(ipc, accuracies, select_correct=("7f" * 32,) * 2)
+    for ipc, right in ((3, (225, 228)), (3, (225, 230)), (3, (222, 225)), (9, (242, 245))):
+        correct = [pack_bits(np.arange(250)[None] < count)[0] for count in right]
+        by_hand.trial(ipc, tuple(count / 250 for count in right), select_correct=correct)
     running = by_hand.trial(6, None)
     progress = Progress(step=1, steps=2, readings=(), seconds={}, experts_sha256=None)
     by_hand.study.write(f"trials/{running}/progress.json", progress.model_dump_json())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections import Counter
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from resealed import reseal
 from safetensors.torch import load_file
 
 from raydistill import experts as package
@@ -275,8 +275,7 @@ def test_the_disk_need_not_hold_what_is_there_already(once: Built, monkeypatch: 
 
 
 def test_experts_of_other_code_are_reported(built: Built) -> None:
-    row = built.folder / "expert-000.json"
-    row.write_text(row.read_text().replace(StoredExperts(need(), built.store)._rows[0].code_sha256, "e" * 64))
+    reseal(Store(str(built.folder)), "expert-000.json", code_sha256="e" * 64)
     assert any(
         "trained by another version of the code (hash eeeeeeeeeeee)" in note for note in prepare(built.store, trial()).notes
     )
@@ -285,8 +284,7 @@ def test_experts_of_other_code_are_reported(built: Built) -> None:
 def test_an_expert_that_collapsed_is_reported(built: Built) -> None:
     assert not any("help little" in note for note in prepare(built.store, trial()).notes)
     for index, accuracy in ((0, 0.29), (1, 0.97)):  # their median is 0.63, and half of it lies between them
-        path = built.folder / f"expert-00{index}.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), "train_accuracy_fraction": accuracy}))
+        reseal(Store(str(built.folder)), f"expert-00{index}.json", train_accuracy_fraction=accuracy)
     (note,) = [note for note in prepare(built.store, trial()).notes if "help little" in note]
     assert "0 (29.0 %);" in note
     assert "1 (" not in note

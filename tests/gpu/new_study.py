@@ -20,7 +20,7 @@ def new_study(folder: Path, config: TrialConfig[Any]) -> Store:
     """A study with a baseline of two networks, and the experts of the trial."""
     study = Store(str(folder / "store" / "study"))
     for index in range(2):
-        baseline.train_baseline_network(config, index, study)
+        baseline.train_baseline_networks(config, [index], study)
     baseline.finish_baseline(config, study)
     work = Workplace(executor=LocalExecutor(), data_root=None, watcher=SilentWatcher())
     prepare_experts(plan_experts([config], study.parent, None), config, study.parent, work)

@@ -118,7 +118,7 @@ def test_a_set_is_confirmed_evaluated_and_read_by_every_protocol(gpu_of_this_mac
     config = trial_config()
     study, _ = finished()
     for index in range(2):
-        confirm.train_confirm_network(config, index, study)
+        confirm.train_confirm_networks(config, [index], study)
     assert confirm.finish_confirmation(config, study, 0.95).interval.images == 300
     path = str(study.local_path(f"trials/{config.trial_id}"))
     on = ImagesToRead()

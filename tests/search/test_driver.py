@@ -13,13 +13,18 @@ import optuna
 import pytest
 import torch
 from made_up import SPACE, Told, space, workplace
+from resealed import content
 
 from raydistill.core.recipes import RECIPES
+from raydistill.data.splits import load_splits
 from raydistill.errors import BudgetError, StoreError, StudyInUseError
 from raydistill.search import driver
+from raydistill.search.distributions import any_trial
 from raydistill.search.driver import run_search
+from raydistill.search.jobs import baseline_jobs
 from raydistill.search.local import LocalExecutor, run_to_a_record
 from raydistill.search.solver import Solver
+from raydistill.spaces.sections import DatasetConfig
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.lock import study_lock
@@ -58,7 +63,9 @@ def records(folder: Path) -> dict[int, dict[str, Any]]:
     for path in (folder / "made-up" / "trials").glob("*/record.json"):
         record = json.loads(path.read_text())
         assert record["config"]["ask_number"] not in found
-        found[record["config"]["ask_number"]] = {k: v for k, v in record.items() if k not in ("cost", "started_at", "host")}
+        found[record["config"]["ask_number"]] = {
+            k: v for k, v in record.items() if k not in ("cost", "started_at", "host", "file_sha256")
+        }
     return found
 
 
@@ -74,6 +81,7 @@ def test_a_search_leaves_what_scripts_rely_on(tmp_path: Path) -> None:
         ".lock",
         "artifacts",
         "baseline",
+        "manifest.json",
         "result.json",
         "search_space.yaml",
         "study.db",
@@ -85,7 +93,7 @@ def test_a_search_leaves_what_scripts_rely_on(tmp_path: Path) -> None:
         assert {"config.json", "record.json", "images.safetensors", "images.png"} <= {
             path.name for path in trial_folder.iterdir()
         }
-    assert json.loads((folder / "result.json").read_text()) == json.loads(result.model_dump_json())
+    assert content(Store(str(folder)), "result.json") == json.loads(result.model_dump_json())
     assert result.verdict == "lossless"
     assert result.trials["finished"] == 2
     assert states(tmp_path) == ["COMPLETE", "COMPLETE"]
@@ -105,6 +113,19 @@ def test_each_stage_is_reported_to_the_watcher(tmp_path: Path) -> None:
     assert told.all("started") == [0, 1]
     assert told.all("ended") == [(0, "finished"), (1, "finished")]
     assert [number for number, _ in told.all("reading")] == [0, 0, 0, 1, 1, 1]
+
+
+def test_networks_that_train_together_are_one_job_but_count_each(tmp_path: Path) -> None:
+    """Three networks of the baseline, two at once, and two to confirm."""
+    searched = quick("evaluation.baseline_networks=3", "evaluation.networks_at_once=2")
+    jobs = baseline_jobs(
+        any_trial(searched.arms[0], load_splits(DatasetConfig(name="digits")).sha256), Store(str(tmp_path)), None
+    )
+    assert [job.name for job in jobs] == ["baseline networks 0, 1", "baseline network 2"]
+    told = Told()
+    search(tmp_path, searched, told)
+    assert told.all("stage") == [("baseline", 3), ("trials", 2), ("confirmation", 2)]
+    assert len(told.all("job")) == 5
 
 
 def test_a_finished_search_repeats_nothing(tmp_path: Path) -> None:

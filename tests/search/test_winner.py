@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hand_made import HandMade
+from resealed import content
 
 from raydistill.core.synthetic import sha256
 from raydistill.errors import StoreError
@@ -33,7 +34,7 @@ def test_the_winners_files_are_copied_and_its_trial_is_named(by_hand: HandMade) 
     name_winner(by_hand.study, won(by_hand, trial_id))
     assert by_hand.study.read("winner/images.safetensors") == b"a set"
     assert by_hand.study.read("winner/images.png") == b"a set in colour"
-    assert by_hand.study.read_json("winner.json") == {
+    assert content(by_hand.study, "winner.json") == {
         "record_version": 1,
         "trial_id": trial_id,
         "ipc": 10,

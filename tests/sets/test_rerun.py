@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hand_made import FIXED, SMALL, baseline
+from resealed import content
 from typer.testing import CliRunner
 
 import raydistill
@@ -60,7 +61,7 @@ def test_a_record_has_the_commit_of_its_code(ended: Store) -> None:
 
 
 def test_a_record_from_before_commits_were_written_is_read(ended: Store) -> None:
-    document: dict[str, Any] = ended.read_json("record.json")
+    document: dict[str, Any] = content(ended, "record.json")
     del document["commit"]
     ended.write_json("record.json", document)
     record = read_record(ended.parent.parent, document["trial_id"])

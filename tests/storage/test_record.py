@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hand_made import HandMade, trial_config, trial_record
 from pydantic import ValidationError
+from resealed import content, reseal
 
 import raydistill
 from raydistill.errors import StoreError
@@ -25,6 +26,7 @@ from raydistill.storage.record import (
     versions,
     write_record,
 )
+from raydistill.storage.sealed import seal, unseal
 from raydistill.storage.store import Store
 
 
@@ -41,7 +43,7 @@ PLACE = f"trials/{CONFIG.trial_id}/record.json"
 def changed(study: Store, **changes: Any) -> None:
     """Write the record with some of its JSON values replaced."""
     write_record(study, RECORD)
-    study.write_json(PLACE, {**study.read_json(PLACE), **changes})
+    reseal(study, PLACE, **changes)
 
 
 def test_a_record_is_read_as_it_was_written(study: Store) -> None:
@@ -100,9 +102,47 @@ def test_a_record_of_another_version_form_or_trial_is_refused(study: Store, chan
 
 def test_a_record_without_a_finite_gap_is_refused(study: Store) -> None:
     write_record(study, RECORD)
-    study.write(PLACE, study.read(PLACE).decode().replace(f'"gap": {RECORD.gap}', '"gap": NaN'))
+    text = unseal(study.read(PLACE)).decode().replace(f'"gap": {RECORD.gap}', '"gap": NaN')
+    study.write(PLACE, seal(text))
     with pytest.raises(StoreError, match=r"is damaged \(readings.0.gap: "):
         read_record(study, CONFIG.trial_id)
+
+
+def test_a_record_that_was_edited_is_refused(study: Store) -> None:
+    write_record(study, RECORD)
+    study.write(PLACE, study.read(PLACE).decode().replace('"images": ', '"images": 1'))
+    with pytest.raises(StoreError, match=r"record.json is damaged: its hash is .{12}, file_sha256 says .{12}: it was"):
+        read_record(study, CONFIG.trial_id)
+
+
+def test_a_record_whose_gap_is_not_that_of_its_accuracies_is_refused(study: Store) -> None:
+    """Also where the file has no hash of itself, as in older versions: a gap and an accuracy add up to the baseline's."""
+    write_record(study, RECORD)
+    readings = content(study, PLACE)["readings"]
+    start = {**readings[-1], "fraction": 0.0, "gap": readings[-1]["gap"] + 0.1}
+    study.write_json(PLACE, {**content(study, PLACE), "readings": [start, *readings]})
+    with pytest.raises(StoreError, match=r"contradicts itself \(its gaps and accuracies are not of one baseline\); restore"):
+        read_record(study, CONFIG.trial_id)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (("ff", "ff"), "an accuracy is 0.96, but its network has 8 of at most 8 images right"),
+        (("ff",), "it has 2 accuracies and the answers of 1 networks"),
+    ],
+)
+def test_a_record_whose_answers_give_another_accuracy_is_refused(study: Store, rows: tuple[str, ...], message: str) -> None:
+    changed(study, select_correct=rows)
+    with pytest.raises(StoreError, match=rf"record.json contradicts itself \({message}\)"):
+        read_record(study, CONFIG.trial_id)
+
+
+def test_answers_may_be_of_a_number_of_images_that_fills_no_whole_bytes(study: Store) -> None:
+    """24 of 25 and 49 of 50 images: 4 and 7 bytes."""
+    correct = [pack_bits(np.arange(25)[None] < 24)[0], pack_bits(np.arange(50)[None] < 49)[0]]
+    changed(study, select_correct=correct)
+    assert read_record(study, CONFIG.trial_id) is not None
 
 
 def test_a_reading_takes_no_accuracy_that_is_not_finite() -> None:
@@ -162,19 +202,41 @@ def test_trials_are_found_on_a_file_system_that_is_not_local() -> None:
 
 
 def test_a_config_that_was_changed_is_refused(by_hand: HandMade) -> None:
-    name = f"trials/{by_hand.trial(5)}/config.json"
+    name = f"trials/{by_hand.trial(5, None)}/config.json"
     config = by_hand.study.read_json(name)
     by_hand.study.write_json(name, {**config, "ipc": 6})
     with pytest.raises(
-        StoreError, match=r"config.json was changed after it was written: its hash is [0-9a-f]{12}; delete the trial's folder"
+        StoreError, match=r"config.json is damaged \(it was changed after it was written: its hash is [0-9a-f]{12}\); delete it"
     ):
         read_trials(by_hand.study, method_configs())
 
 
 @pytest.mark.parametrize("data", ["", "{}", '{"method": {"name": "datadam"}}'])
 def test_a_damaged_config_is_named_with_what_to_do(by_hand: HandMade, data: str) -> None:
-    by_hand.study.write(f"trials/{by_hand.trial(5)}/config.json", data)
-    with pytest.raises(StoreError, match=r"config.json is damaged \((.|\n)*\); delete the trial's folder to run the trial again"):
+    by_hand.study.write(f"trials/{by_hand.trial(5, None)}/config.json", data)
+    with pytest.raises(StoreError, match=r"config.json is damaged \((.|\n)*\); delete it, and the search asks again"):
+        read_trials(by_hand.study, method_configs())
+
+
+@pytest.mark.parametrize("data", [None, "", "{}", "changed"])
+def test_a_config_that_is_gone_or_damaged_is_taken_from_its_record(by_hand: HandMade, data: str | None) -> None:
+    name = f"trials/{by_hand.trial(5)}/config.json"
+    before = read_trials(by_hand.study, method_configs())
+    changed_text = json.dumps({**by_hand.study.read_json(name), "ipc": 6})
+    by_hand.study.delete(name)
+    if data is not None:
+        by_hand.study.write(name, changed_text if data == "changed" else data)
+    assert read_trials(by_hand.study, method_configs()) == before
+
+
+def test_a_record_with_the_config_of_another_trial_replaces_none(by_hand: HandMade) -> None:
+    one, other = by_hand.trial(5), by_hand.trial(6)
+    place = f"trials/{one}/record.json"
+    reseal(by_hand.study, place, config=content(by_hand.study, f"trials/{other}/record.json")["config"])
+    by_hand.study.delete(f"trials/{one}/config.json")
+    with pytest.raises(
+        StoreError, match=r"config.json is gone, and the config in the record beside it is another trial's; restore"
+    ):
         read_trials(by_hand.study, method_configs())
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from resealed import content
 
 from raydistill.core.evaluate import network_seeds
 from raydistill.core.lossless import gap_interval
@@ -22,6 +22,7 @@ from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import read_baseline
 from raydistill.storage.record import pack_bits, unpack_bits
 from raydistill.storage.store import Store
+from raydistill.storage.versioned import write_stored
 from raydistill.trial import baseline, draws
 from raydistill.trial.draws import DrawReading, draw_file, gap_of_draws, make_draw, missing_draws
 
@@ -50,7 +51,7 @@ def study(tmp_path: Path) -> Store:
     """With a baseline of two networks."""
     store = Store(str(tmp_path / "study"))
     for index in range(2):
-        baseline.train_baseline_network(control(), index, store)
+        baseline.train_baseline_networks(control(), [index], store)
     baseline.finish_baseline(control(), store)
     return store
 
@@ -61,7 +62,7 @@ def empty(tmp_path: Path) -> Store:
 
 
 def reading(study: Store, index: int) -> DrawReading:
-    return DrawReading.model_validate(json.loads(study.read(draw_file(control(), index))))
+    return DrawReading.model_validate(content(study, draw_file(control(), index)))
 
 
 def test_a_draw_is_made_once(empty: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +108,7 @@ def write_draws(study: Store, right: list[int]) -> np.ndarray[Any, np.dtype[np.b
     correct = np.array([np.arange(built.confirm_images) < count for count in right])
     for index, bits in enumerate(pack_bits(correct)):
         draw = DrawReading(set_seed=index, images_sha256="a", network_seed=index, confirm_correct=bits, code_sha256="c" * 64)
-        study.write_json(draw_file(control(), index), draw.model_dump())
+        write_stored(study, draw_file(control(), index), draw)
     return correct
 
 

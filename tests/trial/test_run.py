@@ -20,7 +20,7 @@ from raydistill.methods.configs.datadam import DataDAMConfig
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import DatasetConfig, EvaluationConfig, GoalConfig
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.baseline import read_baseline
+from raydistill.storage.baseline import read_baseline, read_network
 from raydistill.storage.record import Reading, TrialRecord, read_progress, read_record, unpack_bits
 from raydistill.storage.store import Store
 from raydistill.trial import baseline, confirm
@@ -60,7 +60,7 @@ def study(tmp_path: Path) -> Store:
     store = Store(str(tmp_path / "study"))
     config = trial_config()
     for index in range(2):
-        baseline.train_baseline_network(config, index, store)
+        baseline.train_baseline_networks(config, [index], store)
     baseline.finish_baseline(config, store)
     return store
 
@@ -283,13 +283,49 @@ def test_full_data_is_trained_for_as_many_steps_as_a_set_of_the_ipc() -> None:
 
 
 def test_a_baseline_network_is_trained_once(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(baseline, "train_and_read", lambda *_: pytest.fail("trained again"))
-    baseline.train_baseline_network(trial_config(), 0, study)
+    monkeypatch.setattr(baseline, "train_and_read_each", lambda *_: pytest.fail("trained again"))
+    baseline.train_baseline_networks(trial_config(), [0], study)
+
+
+def test_networks_that_train_together_give_the_accuracies_of_single_ones(study: Store, tmp_path: Path) -> None:
+    """Baseline and confirmation alike; a few of 550 images may fall on the other side by rounding."""
+    config = trial_config()
+    run_trial(config, study, lambda reading: None)
+    together = Store(str(tmp_path / "together"))
+    baseline.train_baseline_networks(config, [0, 1], together)
+    for index in range(2):
+        for one, other in zip(read_network(study, index), read_network(together, index), strict=True):
+            assert (one.seed, one.steps) == (other.seed, other.steps)
+            assert differing(one.select_correct, other.select_correct, 250) <= 5
+            assert differing(one.confirm_correct, other.confirm_correct, 300) <= 6
+    confirm.train_confirm_networks(config, [0, 1], study)
+    names = [f"trials/{config.trial_id}/confirm-{index}.json" for index in range(2)]
+    confirmed = [study.read_json(name) for name in names]
+    for index, name in enumerate(names):
+        study.delete(name)
+        confirm.train_confirm_networks(config, [index], study)
+    for one, name in zip(confirmed, names, strict=True):
+        single = study.read_json(name)
+        assert single["seed"] == one["seed"]
+        assert differing(single["confirm_correct"], one["confirm_correct"], 300) <= 6
+
+
+def differing(one: str, other: str, images: int) -> int:
+    first, second = unpack_bits([one, other], images)
+    return int((first != second).sum())
+
+
+def test_of_networks_that_train_together_those_that_exist_stay(study: Store) -> None:
+    before = study.read("baseline/network-0.json")
+    study.delete("baseline/network-1.json")
+    baseline.train_baseline_networks(trial_config(), [0, 1], study)
+    assert study.read("baseline/network-0.json") == before
+    assert study.exists("baseline/network-1.json")
 
 
 def test_a_damaged_baseline_is_named(study: Store) -> None:
     study.write("baseline/baseline.json", "{}")
-    with pytest.raises(StoreError, match=r"baseline\.json is damaged .* delete it, and the search builds it again"):
+    with pytest.raises(StoreError, match=r"baseline\.json is damaged .* run the search again, which builds it again"):
         read_baseline(study)
 
 
@@ -297,7 +333,7 @@ def test_confirmation_reads_fresh_networks_on_the_confirm_images(study: Store) -
     config = trial_config()
     run_trial(config, study, lambda reading: None)
     for index in range(2):
-        confirm.train_confirm_network(config, index, study)
+        confirm.train_confirm_networks(config, [index], study)
     confirmation = confirm.finish_confirmation(config, study, 0.95)
     assert confirmation.interval.images == 300
     assert confirmation.interval.networks == 2
@@ -323,7 +359,7 @@ def test_confirmation_refuses_a_set_that_was_changed(study: Store) -> None:
     name = f"trials/{config.trial_id}/images.safetensors"
     study.write(name, study.read(name) + b" ")
     with pytest.raises(StoreError, match="has changed: its hash differs from the one in the trial's record"):
-        confirm.train_confirm_network(config, 0, study)
+        confirm.train_confirm_networks(config, [0], study)
 
 
 def test_confirmation_refuses_a_trial_without_a_set(study: Store) -> None:

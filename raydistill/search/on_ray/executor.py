@@ -82,7 +82,8 @@ class RayExecutor:
         """
         self._start(watcher)
         task = ray.remote(num_cpus=self._resources.cpus_per_trial, num_gpus=self._resources.gpus_per_trial)(_call)
-        running = [task.options(name=job.name).remote(self._question, job) for job in jobs]
+        job_of = {task.options(name=job.name).remote(self._question, job): job for job in jobs}
+        running = list(job_of)
         waiting = Waiting("networks", self._resources, self._startable, watcher)
         while running:
             ended, running = ray.wait(running, timeout=LOOK_SECONDS)
@@ -94,7 +95,8 @@ class RayExecutor:
                 except RayTaskError as error:
                     # Raise the job's own error, which callers handle; the task's traceback stays attached as its cause.
                     raise error.cause from error
-                watcher.job_done()
+                for _ in range(job_of[done].networks):
+                    watcher.job_done()
 
     def run_trials(self, solver: Solver, study: Store, data_root: DataRoot, watcher: Watcher) -> None:
         """Run trials through Tune until the solver proposes no more.

@@ -1,0 +1,150 @@
+"""What a search does about damaged files before it goes on: it makes again what follows from other files, and refuses the rest.
+
+Made again: a trial's `config.json` from its record, `baseline.json` from the files of its networks, a picture from its set, and a
+trial whose record is gone. Nothing else is changed or removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from raydistill.core.picture import grid_png
+from raydistill.core.synthetic import decode
+from raydistill.errors import StoreError
+from raydistill.methods import method_configs
+from raydistill.search.watcher import Watcher
+from raydistill.spaces.trial import read_trial_config
+from raydistill.storage.baseline import BASELINE_FILE, read_baseline, read_networks
+from raydistill.storage.manifest import PICTURE_FILE, SET_FILE, Damage, damages, forget, forget_the_end, is_of_the_end
+from raydistill.storage.record import config_of, read_record
+from raydistill.storage.result import SearchResult, read_result
+from raydistill.storage.store import Store
+
+VERDICT = ("verdict", "smallest_lossless_ipc", "winner_trial_id", "confirmed_candidates", "trials")
+"""Fields of a result that no search changes without a new trial."""
+
+
+def repair_study(study: Store, watcher: Watcher) -> None:
+    """Make again what can be made again, and tell of each.
+
+    Args:
+        study: its folder, locked.
+        watcher: receives a note for each repair.
+
+    Raises:
+        StoreError: a file is damaged that nothing else holds; all of them are named.
+    """
+    found = [damage for damage in damages(study, None, every=True) if not is_of_the_end(damage.name)]
+    gone = {damage.name for damage in found if damage.is_gone}
+    repaired = {*_configs(study, watcher), *_baseline(study, gone, watcher), *_pictures(study, found, watcher)}
+    left = []
+    for damage in found:
+        is_record = damage.name.endswith("/record.json")
+        if damage.name in repaired or (_record_beside(damage.name) in gone and not is_record):
+            continue
+        if damage.is_gone:
+            then = "its trial runs again" if is_record else "it is made again if the search needs it"
+            watcher.note(f"{study.path(damage.name)} is gone: {then}")
+        else:
+            left.append(damage.in_words(study))
+    if left:
+        listed = "\n".join(f"  {line}" for line in left)
+        raise StoreError(
+            f"{len(left)} files of {study.root} are not as the search left them:\n{listed}\n"
+            "Restore them, or delete the record.json of their trial, which then runs again"
+        )
+    forget(study, {damage.name for damage in found} - repaired)
+    forget_the_end(study)
+
+
+def _record_beside(name: str) -> str:
+    """The record of the trial that a file belongs to."""
+    return f"{name.rpartition('/')[0]}/record.json"
+
+
+def check_result(before: SearchResult | None, now: SearchResult, study: Store) -> None:
+    """Refuse a result that changes although no trial was added: then a file was changed that has no hash of itself.
+
+    Args:
+        before: the result in the study; None if there is none.
+        now: the one that follows from its files.
+        study: its folder.
+
+    Raises:
+        StoreError: they differ in what a new trial alone may change.
+    """
+    if before is None or before.seconds != now.seconds:
+        return
+    pairs = [(name, getattr(before, name), getattr(now, name)) for name in VERDICT]
+    pairs.append(("the winner's gap", _rounded(before), _rounded(now)))
+    changed = [(name, was, is_now) for name, was, is_now in pairs if was != is_now]
+    if changed:
+        listed = ", ".join(f"{name} was {was!r} and is {is_now!r}" for name, was, is_now in changed)
+        raise StoreError(
+            f"{study.path('result.json')} would change without a new trial ({listed}), so a record, a baseline or a confirmation "
+            "was changed after the search ended: restore the study's files, or delete result.json to take the new result"
+        )
+
+
+def _rounded(result: SearchResult) -> float | None:
+    """The gap on the confirm images, to a millionth, because another machine may differ in the last bits."""
+    return None if result.gap_interval is None else round(result.gap_interval.gap, 6)
+
+
+def result_or_none(study: Store) -> SearchResult | None:
+    """The result in a study; None where there is none, or where it is damaged, because the search writes it again."""
+    try:
+        return read_result(study)
+    except StoreError:
+        return None
+
+
+def _configs(study: Store, watcher: Watcher) -> Iterator[str]:
+    """Write each trial's config again that is gone or changed and that its record holds."""
+    for trial_id in study.at("trials").folders("."):
+        name = f"trials/{trial_id}/config.json"
+        if _is_config(study.read_or_none(name), trial_id):
+            continue
+        record = read_record(study, trial_id)
+        config = config_of(study, trial_id, record, method_configs())
+        if record is None or config is None:
+            continue
+        study.write(name, config.to_file())
+        watcher.note(f"{study.path(name)} was gone or damaged: it is written again from the trial's record")
+        yield name
+
+
+def _is_config(data: bytes | None, trial_id: str) -> bool:
+    if data is None:
+        return False
+    try:
+        return read_trial_config(data, method_configs()).trial_id == trial_id
+    except ValueError:
+        return False
+
+
+def _baseline(study: Store, gone: set[str], watcher: Watcher) -> Iterator[str]:
+    """Remove a damaged summary of the baseline, or one whose networks are gone, so that it is built again."""
+    is_whole = not any(name.startswith("baseline/network-") for name in gone)
+    try:
+        read_baseline(study)
+    except StoreError as error:
+        read_networks(study)
+        watcher.note(str(error).partition("; ")[0] + ": it is built again from its networks")
+        is_whole = False
+    if not is_whole:
+        study.delete(BASELINE_FILE)
+        yield BASELINE_FILE
+
+
+def _pictures(study: Store, found: Sequence[Damage], watcher: Watcher) -> Iterator[str]:
+    """Draw each picture again that is gone or changed and whose set is intact."""
+    spoilt = {damage.name for damage in found}
+    for name in sorted(spoilt):
+        folder = name.removesuffix(f"/{PICTURE_FILE}")
+        if folder == name or f"{folder}/{SET_FILE}" in spoilt:
+            continue
+        synthetic, manifest = decode(study.read(f"{folder}/{SET_FILE}"))
+        study.write(name, grid_png(manifest.preprocess.invert(synthetic.images), columns=synthetic.ipc))
+        watcher.note(f"{study.path(name)} was gone or damaged: it is drawn again from the trial's set")
+        yield name

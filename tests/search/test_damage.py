@@ -1,0 +1,168 @@
+"""What readers and a search of the same study make of damaged files: the table of docs/files.md is what is expected."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from made_up import SPACE, Told, space, workplace
+from resealed import reseal
+
+from raydistill.core.recipes import RECIPES
+from raydistill.errors import InputError, RaydistillError, StoreError
+from raydistill.methods import method_configs
+from raydistill.report.read import read_whole
+from raydistill.report.status import read_status
+from raydistill.report.tables import read_study, refuse_damaged
+from raydistill.search.driver import run_search
+from raydistill.sets.one import read_set_file
+from raydistill.storage.result import SearchResult
+from raydistill.storage.store import Store
+from raydistill.trial import baseline
+
+GUIDE = Path(__file__).parents[2] / "docs" / "files.md"
+ROW = re.compile(r"^\| `([^`]+)` \| (noticed|not read) \| ([a-z ]+) \| (noticed|not read) \| ([a-z ]+) \|$", re.M)
+TABLE = {name: ((read, then), (gone, then_gone)) for name, read, then, gone, then_gone in ROW.findall(GUIDE.read_text())}
+SMALL = SPACE + "\nevaluation: {recipe: default, networks: 2, baseline_networks: 2, confirm_networks: 2}\n"
+QUICK = ("method.random_inits=3", "method.batch_real=8", "ipc.high=6", "goal.margin_fraction=0.9", "budget.trials=2")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_recipe() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=5))
+        patch.setattr(baseline, "is_admissible", lambda *_: True)
+        threads = torch.get_num_threads()
+        yield
+        torch.set_num_threads(threads)
+
+
+def search(folder: Path, watcher: Any = None) -> SearchResult:
+    return run_search(space(*QUICK, text=SMALL), Store(str(folder)), workplace(watcher))
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory, short_recipe: None) -> tuple[Path, SearchResult]:
+    folder = tmp_path_factory.mktemp("ended")
+    return folder, search(folder)
+
+
+@pytest.fixture
+def study(ended: tuple[Path, SearchResult], tmp_path: Path) -> Path:
+    """A copy to be damaged."""
+    shutil.copytree(ended[0], tmp_path, dirs_exist_ok=True)
+    return tmp_path / "made-up"
+
+
+def place(name: str, study: Path, result: SearchResult) -> Path:
+    """The file of a row."""
+    winner = str(result.winner_trial_id)
+    other = next(folder.name for folder in sorted((study / "trials").iterdir()) if folder.name != winner)
+    return study / name.replace("WINNER", winner).replace("OTHER", other)
+
+
+def damage(path: Path, how: str) -> None:
+    data = bytearray(path.read_bytes())
+    if how == "gone":
+        path.unlink()
+        return
+    if how == "changed":
+        digits = (
+            [i for i, byte in enumerate(data) if chr(byte).isdigit()] if path.suffix in (".json", ".yaml") else range(len(data))
+        )
+        data[digits[len(digits) // 2]] ^= 1
+    path.write_bytes({"changed": data, "half": data[: len(data) // 2], "empty": b""}[how])
+
+
+def is_noticed(study: Path, name: str) -> bool:
+    """Whether `status` and `tables` both say so; a refusal names the file, or the study where it is the space that is gone."""
+    said = []
+    for read in (lambda store: read_status(store).damaged, lambda store: refuse_damaged(read_study(store, method_configs()))):
+        try:
+            lines: Any = read(Store(str(study)))
+        except StoreError as error:
+            lines = name in str(error)
+        said.append(bool(lines))
+    return all(said)
+
+
+@pytest.mark.parametrize("how", ["changed", "half", "empty", "gone"])
+@pytest.mark.parametrize("name", TABLE)
+def test_readers_notice_a_damaged_file(study: Path, ended: tuple[Path, SearchResult], name: str, how: str) -> None:
+    path = place(name, study, ended[1])
+    damage(path, how)
+    read, _ = TABLE[name][how == "gone"]
+    assert is_noticed(study, path.name) == (read == "noticed")
+
+
+@pytest.mark.parametrize("how", ["changed", "gone"])
+@pytest.mark.parametrize("name", TABLE)
+def test_a_search_makes_a_damaged_file_again_or_refuses(
+    study: Path, ended: tuple[Path, SearchResult], name: str, how: str
+) -> None:
+    path = place(name, study, ended[1])
+    before = path.read_bytes()
+    damage(path, how)
+    _, then = TABLE[name][how == "gone"]
+    told = Told()
+    if then == "refused":
+        with pytest.raises(RaydistillError, match=path.name if path.name != "search_space.yaml" else "different search space"):
+            search(study.parent, told)
+        return
+    again = search(study.parent, told)
+    assert path.exists() != (then == "left so")
+    if then == "made again":
+        assert again == ended[1]
+        assert path.read_bytes() == before
+    if path.parent.parent.name == "trials" or path.name == "baseline.json":
+        assert any(path.name in note for note in told.all("note"))
+    assert not is_noticed(study, path.name)
+
+
+def test_the_table_has_every_file_that_a_small_study_leaves(ended: tuple[Path, SearchResult]) -> None:
+    folder, result = ended
+    listed = {place(name, folder / "made-up", result) for name in TABLE}
+    found = {path for path in (folder / "made-up").rglob("*") if path.is_file() and "artifacts" not in path.parts}
+    left = {path.name for path in found - listed}
+    assert left == {".lock", "network-1.json", "confirm-1.json"}
+
+
+def test_what_is_damaged_is_among_the_notes_of_a_page(study: Path, ended: tuple[Path, SearchResult]) -> None:
+    damage(place("trials/WINNER/images.safetensors", study, ended[1]), "changed")
+    (note,) = read_whole(Store(str(study))).damaged
+    assert note.endswith("images.safetensors was changed after the search ended")
+
+
+@pytest.mark.parametrize("where", ["trials/WINNER", "winner"])
+def test_a_set_that_is_not_that_of_the_record_is_not_read(study: Path, ended: tuple[Path, SearchResult], where: str) -> None:
+    path = place(f"{where}/images.safetensors", study, ended[1])
+    read_set_file(str(path.parent))
+    damage(path, "changed")
+    with pytest.raises(InputError, match=r"images.safetensors was changed after it was written: its hash is"):
+        read_set_file(str(path.parent))
+
+
+def test_a_result_that_changes_without_a_new_trial_is_refused(study: Path, ended: tuple[Path, SearchResult]) -> None:
+    """As where a program that knows the hashes edits the answers of a confirmation, and the manifest is gone."""
+    name = f"trials/{ended[1].winner_trial_id}/confirm-0.json"
+    for index in range(2):
+        reseal(Store(str(study)), name.replace("0.json", f"{index}.json"), confirm_correct="00" * 38)
+    (study / "manifest.json").unlink()
+    before = (study / "result.json").read_bytes()
+    with pytest.raises(StoreError, match=r"result.json would change without a new trial \(the winner's gap was -?0\.\d+ and is"):
+        search(study.parent)
+    assert (study / "result.json").read_bytes() == before
+
+
+def test_a_search_that_goes_on_takes_its_new_files_into_the_manifest(study: Path) -> None:
+    more = space(*QUICK, "budget.trials=3", text=SMALL)
+    run_search(more, Store(str(study.parent)), workplace(None))
+    assert not read_status(Store(str(study))).damaged
+    files = Store(str(study)).read("manifest.json").decode()
+    assert files.count("/record.json") == 3
