@@ -165,6 +165,7 @@ def measure_variant(config: TrialConfig[Any], index: int, study: Store, data_roo
 def with_hard_labels(synthetic: SyntheticSet) -> SyntheticSet:
     """A set's images with their own classes for labels and without a learned rate, which fits the labels it was learned with."""
     classes = synthetic.labels.shape[1]
+    # Of the stored images: `decoded` repeats hard labels.
     labels = hard_labels(classes, synthetic.ipc).to(synthetic.labels.device)
     return replace(synthetic, labels=labels, learned_lr=None)
 
@@ -192,10 +193,11 @@ def _read(synthetic: SyntheticSet, config: TrialConfig[Any], splits: Splits, dev
     seeds = network_seeds("ablation", splits.sha256, config.evaluation.networks)
     recipe = recipe_of(config, splits)
     parts = [splits.select, splits.confirm]
+    seen = synthetic.decoded()
     rows = [
         train_and_read(
-            synthetic.images,
-            synthetic.labels,
+            seen.images,
+            seen.labels,
             splits,
             parts,
             config.network,

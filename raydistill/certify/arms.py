@@ -175,7 +175,7 @@ def train_arm(
         images, labels = splits.train.images, splits.train.labels
         recipe = replace(recipe, steps=plan.full_steps)
     else:
-        synthetic = arm_set(plan, arm, study)[0]
+        synthetic = arm_set(plan, arm, study)[0].decoded()
         images, labels, recipe = synthetic.images, synthetic.labels, with_learned_rate(recipe, synthetic)
     seed = certificate_seeds(plan.number, splits.sha256, plan.networks)[index]
     network = train_fresh(images, labels, splits, winner.network, recipe, seed, device)

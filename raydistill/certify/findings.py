@@ -109,7 +109,8 @@ def _compression(evidence: Evidence) -> Compression:
     sizes, recipe = evidence.sizes, evidence.recipe
     per_image = FLOPS_PER_MAC * sizes.forward_macs
     full_flops = per_image * recipe.full_steps * min(recipe.batch, sizes.train_images)
-    set_flops = per_image * recipe.steps * min(recipe.batch, sizes.set_images)
+    seen = sizes.set_images * evidence.config["method"].get("factor", 1) ** 2
+    set_flops = per_image * recipe.steps * min(recipe.batch, seen)
     return Compression(
         images=sizes.train_images / sizes.set_images,
         bytes=sizes.train_bytes / sizes.set_bytes,
@@ -118,5 +119,5 @@ def _compression(evidence: Evidence) -> Compression:
         full_train_flops=full_flops,
         set_train_flops=set_flops,
         train_flops=full_flops / set_flops,
-        epoch_flops=sizes.train_images / sizes.set_images,
+        epoch_flops=sizes.train_images / seen,
     )

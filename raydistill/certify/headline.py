@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from raydistill.certify.certificate import Evidence, Findings
 from raydistill.report.words import points
+from raydistill.spaces.units import packed_in_words
 
 
 def write_headline(evidence: Evidence, findings: Findings) -> tuple[str, ...]:
@@ -22,7 +23,9 @@ def write_headline(evidence: Evidence, findings: Findings) -> tuple[str, ...]:
 def _claim(evidence: Evidence, findings: Findings) -> str:
     gap, margin = findings.gap, points(findings.margin_fraction)
     sure = f"with confidence {100 * findings.confidence:g} %"
-    what = f"{findings.ipc} images per class ({evidence.config['dataset']['name']}, method {evidence.config['method']['name']})"
+    method = evidence.config["method"]
+    packed = packed_in_words(method.get("factor", 1))
+    what = f"{findings.ipc} images per class{packed} ({evidence.config['dataset']['name']}, method {method['name']})"
     read = f"on {evidence.test_images} test images and {len(evidence.seeds)} pairs of networks"
     if not findings.is_admissible:
         return (

@@ -149,6 +149,7 @@ def plan_comparison(
     template = middle_trial(space.arms[0], splits.sha256)
     own = {arm.label: cast("Config", middle_trial(arm, splits.sha256).method) for arm in space.methods}
     configs = _method_configs(methods, own, template, data_root)
+    _check_factors(configs, ipc, splits.smallest_class)
     settings = _settings(template, configs, ipc, split)
     folder = store.at("compare", comparison_key(settings))
     folder.write_json("settings.json", settings)
@@ -292,6 +293,17 @@ def _default_config(name: str) -> Config:
         missing = ", ".join(str(row["loc"][0]) for row in error.errors())
         what_to_do = "which has no default: give a space of that method instead"
         raise CompareError(f"method {name} needs {missing}, {what_to_do}") from error
+
+
+def _check_factors(configs: Mapping[str, Config], ipc: int, smallest_class: int) -> None:
+    for name, config in configs.items():
+        factor = getattr(config, "factor", 1)
+        held = ipc * factor**2
+        if held > smallest_class:
+            raise CompareError(
+                f"method {name} at --ipc {ipc} with factor {factor} holds {held} smaller images per class, and the smallest "
+                f"class has {smallest_class} train images to make them of: give a smaller --ipc or factor"
+            )
 
 
 def _settings(template: TrialConfig[Any], configs: dict[str, Config], ipc: int, split: str) -> dict[str, Any]:

@@ -110,7 +110,8 @@ def evaluate_set(
 ) -> NDArray[np.bool_]:
     """(R, n) booleans: which of the n images of `part` each of R new networks classifies correctly after training on the set.
 
-    The epochs of an `EpochRecipe` are counted over the set. A learned learning rate of the set replaces the recipe's.
+    Networks are trained on the decoded images. The epochs of an `EpochRecipe` are counted over the stored ones, so that sets of
+    equal bytes train for equally many steps, whatever their factor. A learned learning rate of the set replaces the recipe's.
 
     Args:
         synthetic: the set.
@@ -124,10 +125,11 @@ def evaluate_set(
         is_enough: asked after each network, with the answers so far; True ends the evaluation there.
     """
     in_steps = with_learned_rate(recipe.for_set(len(synthetic.images)), synthetic)
+    seen = synthetic.decoded()
     rows: list[NDArray[np.bool_]] = []
     for first in range(0, len(seeds), at_once):
         group = seeds[first : first + at_once]
-        for (row,) in train_and_read_each(synthetic.images, synthetic.labels, splits, [part], network, in_steps, group, device):
+        for (row,) in train_and_read_each(seen.images, seen.labels, splits, [part], network, in_steps, group, device):
             rows.append(row)
             if is_enough(np.array(rows)):
                 return np.array(rows)

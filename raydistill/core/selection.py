@@ -12,6 +12,7 @@ from raydistill.core.contract import TrainPart
 from raydistill.core.k_means import k_means
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.recipes import RECIPES
+from raydistill.core.tiles import pack_tiles
 from raydistill.core.train import images_at_once, train
 from raydistill.spaces.network import NetworkConfig
 
@@ -127,18 +128,26 @@ def trained_features(part: TrainPart, network: NetworkConfig, generator: torch.G
     return _embed(built, part.images)
 
 
-def starting_images(how: str, part: TrainPart, network: NetworkConfig, ipc: int, generator: torch.Generator) -> Tensor:
+def starting_images(
+    how: str, part: TrainPart, network: NetworkConfig, ipc: int, generator: torch.Generator, factor: int = 1
+) -> Tensor:
     """(K * ipc, C, H, W) initial images of a distillation.
 
     Args:
         how: a `Start`, or another key of `CORESETS`.
         part: the real images.
         network: architecture of the network that computes the features.
-        ipc: images per class.
+        ipc: stored images per class.
         generator: on the CPU.
+        factor: above 1, factor^2 times as many images are taken and packed (`tiles.pack_tiles`); noise is not made small.
     """
     if how == "noise":
         return torch.randn(part.classes * ipc, *part.shape, generator=generator).to(part.images)
+    return pack_tiles(_chosen_images(how, part, network, ipc * factor**2, generator), factor)
+
+
+def _chosen_images(how: str, part: TrainPart, network: NetworkConfig, ipc: int, generator: torch.Generator) -> Tensor:
+    """(K * ipc, C, H, W) images that are taken or averaged; arguments as in `starting_images`."""
     if how.startswith("k_means"):
         points = trained_features(part, network, generator) if how.endswith("_features") else part.images
         clusters = k_means(points, part.labels, part.classes, ipc, generator)

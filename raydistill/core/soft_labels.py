@@ -7,11 +7,14 @@ Source: DATM (Guo et al., ICLR 2024), initialisation of labels, and of images th
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from raydistill.core.contract import TrainPart
 from raydistill.core.experts import Experts, logits_of
+from raydistill.core.synthetic import SyntheticSet
 from raydistill.spaces.network import NetworkConfig
 
 
@@ -33,6 +36,12 @@ def soft_labels(experts: Experts, network: NetworkConfig, part: TrainPart, image
     is_right = (every.argmax(dim=2) == own).unsqueeze(2)
     mean_of_right = (every * is_right).sum(dim=0) / is_right.sum(dim=0).clamp(min=1)
     return torch.where(is_right.any(dim=0), mean_of_right, _in_favour_of(own, every.mean(dim=0)))
+
+
+def with_soft_labels(synthetic: SyntheticSet, experts: Experts, network: NetworkConfig, part: TrainPart) -> SyntheticSet:
+    """A set with hard labels, labelled by experts in place of them: a row for each image that networks are trained on."""
+    seen = synthetic.decoded()
+    return replace(synthetic, labels=soft_labels(experts, network, part, seen.images, seen.labels))
 
 
 def images_classified_right(

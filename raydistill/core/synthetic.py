@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from raydistill.core.tiles import enlarge_tiles
 from raydistill.data.preprocess import Preprocess, Standardise, Whiten
 
 FORMAT = "raydistill-set-1"
@@ -19,15 +20,18 @@ FORMAT = "raydistill-set-1"
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class SyntheticSet:
-    """IPC images per class, ordered by class: image j belongs to class j // ipc. K is the number of classes."""
+    """IPC images per class, ordered by class: image j belongs to class j // ipc. K is the number of classes, f the factor."""
 
     images: Tensor
-    """(K * IPC, C, H, W) float32, standardised or whitened."""
+    """(K * IPC, C, H, W) float32, standardised or whitened, as they are stored."""
     labels: Tensor
-    """(K * IPC,) int64 classes, or (K * IPC, K) float32 logits."""
+    """(K * IPC,) int64 classes, or (K * IPC * f^2, K) float32 logits, one row for each image that a network is trained on."""
     ipc: int
+    """Stored images per class."""
     learned_lr: float | None = None
     """Learning rate that was learned together with the images; with None the recipe's learning rate is used."""
+    factor: int = 1
+    """f; above 1 each stored image holds f x f smaller ones, and networks are trained on these, enlarged: see `decoded`."""
 
     @property
     def label_kind(self) -> Literal["hard", "soft"]:
@@ -41,17 +45,29 @@ class SyntheticSet:
         label_bytes = self.labels.numel() * 4 if self.label_kind == "soft" else self.labels.numel() * (1 if classes <= 256 else 2)
         return self.images.numel() * 4 + label_bytes + (4 if self.learned_lr is not None else 0)
 
+    def decoded(self) -> SyntheticSet:
+        """The set as networks are trained on it, with factor 1: IPC * f^2 images per class; itself where its factor is 1."""
+        if self.factor == 1:
+            return self
+        tiles = self.factor**2
+        return SyntheticSet(
+            images=enlarge_tiles(self.images, self.factor),
+            labels=self.labels.repeat_interleave(tiles) if self.label_kind == "hard" else self.labels,
+            ipc=self.ipc * tiles,
+            learned_lr=self.learned_lr,
+        )
+
     def __repr__(self) -> str:
         """The set in a line, without its tensors."""
         rate = "" if self.learned_lr is None else f", learned lr {self.learned_lr:g}"
         shape, device = tuple(self.images.shape), self.images.device
-        return f"SyntheticSet(IPC {self.ipc}: images {shape}, {self.label_kind} labels{rate}, {self.size_bytes} bytes, {device})"
+        tiles = "" if self.factor == 1 else f" of {self.factor} x {self.factor} smaller ones"
+        about = f"images {shape}{tiles}, {self.label_kind} labels{rate}, {self.size_bytes} bytes, {device}"
+        return f"SyntheticSet(IPC {self.ipc}: {about})"
 
     def to(self, device: torch.device) -> SyntheticSet:
         """The same set on a device."""
-        return SyntheticSet(
-            images=self.images.to(device), labels=self.labels.to(device), ipc=self.ipc, learned_lr=self.learned_lr
-        )
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +86,15 @@ def hard_labels(classes: int, ipc: int) -> Tensor:
     return torch.arange(classes).repeat_interleave(ipc)
 
 
+def tiles_in_words(synthetic: SyntheticSet) -> str:
+    """What a set with a factor above 1 holds, for people."""
+    seen, tiles = synthetic.decoded(), f"{synthetic.factor} x {synthetic.factor} smaller ones"
+    return (
+        f"the set stores {len(synthetic.images)} images ({synthetic.ipc} per class), each with {tiles}, which are enlarged: "
+        f"{len(seen.images)} images to train on ({seen.ipc} per class)"
+    )
+
+
 def encode(synthetic: SyntheticSet, manifest: Manifest) -> bytes:
     """The set and its manifest as one safetensors file."""
     tensors = {
@@ -86,6 +111,8 @@ def encode(synthetic: SyntheticSet, manifest: Manifest) -> bytes:
         "config": json.dumps(manifest.config, sort_keys=True),
         "code_sha256": manifest.code_sha256,
     }
+    if synthetic.factor != 1:
+        text["factor"] = str(synthetic.factor)
     return _in_fixed_order(save(tensors), text)
 
 
@@ -99,7 +126,7 @@ def decode(data: bytes) -> tuple[SyntheticSet, Manifest]:
         tensors = load(data)
         text = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
         images, labels, lr = tensors["images"], tensors["labels"], tensors.get("learned_lr")
-        form, ipc = text["format"], int(text["ipc"])
+        form, ipc, factor = text["format"], int(text["ipc"]), int(text.get("factor", "1"))
         manifest = Manifest(
             preprocess=_space_of(text),
             class_names=tuple(json.loads(text["class_names"])),
@@ -111,13 +138,31 @@ def decode(data: bytes) -> tuple[SyntheticSet, Manifest]:
             f"not a synthetic set ({type(error).__name__}: {error}); give an images.safetensors that raydistill wrote"
         ) from error
     classes = len(manifest.class_names)
-    label_shapes = ((len(images),), (len(images), classes))
+    label_shapes = ((len(images),), (len(images) * factor**2, classes))
     if form != FORMAT or images.ndim != 4 or len(images) != classes * ipc or tuple(labels.shape) not in label_shapes:
         raise ValueError(
             f"format {form!r}, images {tuple(images.shape)} and labels {tuple(labels.shape)} for {classes} classes, IPC {ipc}; "
-            f"expected format {FORMAT!r} with {classes * ipc} images and labels: make the file again"
+            f"expected format {FORMAT!r} with {classes * ipc} images and labels"
+            f"{'' if factor == 1 else f' ({factor**2} soft labels for each image, by factor {factor})'}: make the file again"
         )
-    return SyntheticSet(images=images, labels=labels, ipc=ipc, learned_lr=None if lr is None else float(lr)), manifest
+    check_factor(factor, manifest)
+    learned_lr = None if lr is None else float(lr)
+    return SyntheticSet(images=images, labels=labels, ipc=ipc, learned_lr=learned_lr, factor=factor), manifest
+
+
+def check_factor(factor: int, manifest: Manifest) -> None:
+    """Refuse a set whose factor is not that of the config that it was made by.
+
+    Raises:
+        ValueError: they differ, or the factor is below 1.
+    """
+    method = manifest.config.get("method", {})
+    configured = method.get("factor", 1) if method.get("name") != "imported" else factor
+    if factor < 1 or factor != configured:
+        raise ValueError(
+            f"the set has factor {factor}, but its config has factor {configured}; they must be the same whole number of at "
+            "least 1: make the file again"
+        )
 
 
 def sha256(data: bytes) -> str:

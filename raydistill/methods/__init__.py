@@ -28,7 +28,7 @@ class Control:
     """Label kinds ("hard", "soft") of the sets that it is a control for."""
     draws: int
     """How many sets of it one certificate has: several where chance decides which images it takes."""
-    settings: Callable[[Any], Mapping[str, Any]] = lambda winner: {}
+    settings: Callable[[Any], Mapping[str, Any]] = configs.fields.of_the_same_factor
     """Fields of its config, from the config of the winning method; the others keep their defaults."""
 
 
@@ -65,7 +65,7 @@ def loop(place: str) -> Callable[..., SyntheticSet]:
 
 def _beside_experts(draws: int) -> Control:
     """A control with soft labels, by the experts of the method that it stands beside."""
-    return Control(label_kinds=frozenset({"soft"}), draws=draws, settings=configs.soft_coreset.of_the_same_experts)
+    return Control(label_kinds=frozenset({"soft"}), draws=draws, settings=configs.soft_coreset.as_beside)
 
 
 BOTH_KINDS = frozenset({"hard", "soft"})

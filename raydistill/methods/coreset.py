@@ -9,6 +9,9 @@ whole train part; here it is the study's network, trained by the default recipe.
 Each is a way to start a distillation, used as a method: under the same seed `random` gives the images that a method with
 `init: real` starts from, so the two compare in pairs.
 
+With `factor` f, f^2 times as many images are chosen by the same rule, made small and packed f x f into each stored image
+(`core/tiles.py`): equal bytes, more images of fewer pixels.
+
 Algorithm: 1. choose K * IPC train images; 2. report them as the set after 0 of 0 steps.
 """
 
@@ -46,7 +49,8 @@ def choose(
     A killed choice starts again: it is one draw, or one training.
     """
     del checkpoint
-    images = starting_images(start_of(config), train, network, ipc, generator)
-    synthetic = SyntheticSet(images=images, labels=hard_labels(train.classes, ipc).to(device), ipc=ipc)
+    images = starting_images(start_of(config), train, network, ipc, generator, config.factor)
+    labels = hard_labels(train.classes, ipc).to(device)
+    synthetic = SyntheticSet(images=images, labels=labels, ipc=ipc, factor=config.factor)
     report(0, 0, None, synthetic)
     return synthetic

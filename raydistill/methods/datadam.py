@@ -26,6 +26,10 @@ Algorithm (K initialisations x T iterations; T = 1 is the paper's, one fresh net
 5. one SGD step on the synthetic images; 3 to 5 zeta_S times for the synthetic side;
 6. unless a fresh network comes next: zeta_theta SGD steps of the network on the synthetic images.
 
+With `factor` the synthetic images of 3 are the enlarged tiles of the stored ones (IDC; `core/tiles.py`). With `pool` the network
+of 1 lies between initial and trained weights, and `calibration_weight` adds to 4 the cross-entropy of the synthetic images under
+the trained ones (DANCE; `core/network_pool.py`).
+
 Where the paper, its published code and the report disagree, a field decides; see `DataDAMConfig`.
 Deviations: batches are drawn by an explicit generator (the published code seeds from the clock); the scored set is the last one,
 never the best one on test images.
@@ -50,10 +54,12 @@ from raydistill.core.matching import (
     state_of,
     train_between,
 )
-from raydistill.core.networks import build_network, initialise
+from raydistill.core.network_pool import networks_of
+from raydistill.core.networks import build_network
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.sgd import SGD
 from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.core.tiles import enlarge_tiles
 from raydistill.methods.configs.datadam import DataDAMConfig
 from raydistill.spaces.network import NetworkConfig
 
@@ -141,8 +147,20 @@ def distill(
     Raises:
         DivergedError: a loss is not finite.
     """
-    images = starting_images(config.init, train, network, ipc, generator).requires_grad_()
-    labels = hard_labels(train.classes, ipc).to(device)
+    images = starting_images(config.init, train, network, ipc, generator, config.factor).requires_grad_()
+    current = SyntheticSet(
+        images=images.detach(), labels=hard_labels(train.classes, ipc).to(device), ipc=ipc, factor=config.factor
+    )
+    labels = current.decoded().labels
+    networks = networks_of(
+        train,
+        network,
+        pairs=config.pool,
+        steps=config.pool_steps,
+        share=config.trained_share,
+        generator=generator,
+        checkpoint=checkpoint,
+    )
     optimiser = SGD([images], lr=config.lr_images, momentum=config.momentum_images)
     model = build_network(network, train.shape, train.classes, device).train()
     operations = parse_operations(config.augmentation, mirror_keeps_class=train.mirror_keeps_class)
@@ -153,29 +171,31 @@ def distill(
     watch = LossWatch()
     first = restore(checkpoint, images, optimiser, model, generator)
     if first == 0:
-        report(0, steps, None, SyntheticSet(images=images.detach(), labels=labels, ipc=ipc))
+        report(0, steps, None, current)
 
     for iteration in range(first, iterations):
         if iteration % config.steps_per_init == 0:  # 1
-            initialise(model, generator)
+            networks.draw(model, generator)
         model.requires_grad_(False)
         chosen = batches.draw(config.batch_real, generator).to(device, non_blocking=True)  # 2
         draw = siamese_draw(operations, train.classes, config.augmentation_draws, generator)
         real = real_means(model, train.images, chosen, draw, means)  # 3
         for image_step in range(config.image_steps):
-            seen = augment_classes(images.unflatten(0, (train.classes, ipc)), draw)
+            seen = augment_classes(enlarge_tiles(images, config.factor).unflatten(0, (train.classes, -1)), draw)
             synthetic = means(model.features(seen), train.classes)
             loss = matching_loss(real, synthetic, config)  # 4
+            if config.calibration_weight:
+                loss = loss + config.calibration_weight * networks.calibration(seen, labels)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()  # 5
             step = iteration * config.image_steps + image_step + 1
             watch.add(step, loss)
-            report(step, steps, loss, SyntheticSet(images=images.detach(), labels=labels, ipc=ipc))
+            report(step, steps, loss, current)
         if (iteration + 1) % config.steps_per_init:  # 6
             train_between(
                 model,
-                images.detach(),
+                current.decoded().images,
                 labels,
                 operations,
                 generator,
@@ -185,6 +205,6 @@ def distill(
             )
         if checkpoint.is_due() and iteration + 1 < iterations:
             watch.check()
-            checkpoint.save(state_of(iteration + 1, images, optimiser, model, generator))
+            checkpoint.save({**state_of(iteration + 1, images, optimiser, model, generator), **networks.state()})
     watch.check()
-    return SyntheticSet(images=images.detach(), labels=labels, ipc=ipc)
+    return current

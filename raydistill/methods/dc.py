@@ -23,6 +23,10 @@ Algorithm (K initialisations x T iterations):
 5. one SGD step on the synthetic images; 3 to 5 zeta_S times for the synthetic side;
 6. unless a fresh network comes next: zeta_theta SGD steps of the network on the synthetic images.
 
+With `factor` the synthetic images of 3 are the enlarged tiles of the stored ones (IDC; `core/tiles.py`). With `pool` the network
+of 1 lies between initial and trained weights, and `calibration_weight` adds to 4 the mean cross-entropy of the synthetic images
+under the trained ones (DANCE; `core/network_pool.py`). Like a pool, IDC matches under networks that learn from real images.
+
 Where paper and code differ: the paper sums one minus the cosine over output units of every layer; the code leaves out parameters
 with one dimension (biases, most norms), and so does this file. Both count the inner loop in epochs over the synthetic images, in
 batches of 256: up to 256 images an epoch is one step, above it `model_steps` counts steps here. Published pairs of T and
@@ -33,7 +37,7 @@ real images per class; published numbers use instance norm); the scored set is t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -49,10 +53,12 @@ from raydistill.core.matching import (
     state_of,
     train_between,
 )
-from raydistill.core.networks import Network, build_network, initialise
+from raydistill.core.network_pool import networks_of
+from raydistill.core.networks import Network, build_network
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.sgd import SGD
 from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.core.tiles import enlarge_tiles
 from raydistill.methods.configs.dc import DCConfig
 from raydistill.spaces.network import NetworkConfig
 
@@ -89,7 +95,12 @@ def gradient_distance(real: Sequence[Tensor], synthetic: Sequence[Tensor]) -> Te
 
 
 def matching_gradient(
-    model: Network, images: Tensor, real: Sequence[Sequence[Tensor]], draw: Draw | None
+    model: Network,
+    images: Tensor,
+    real: Sequence[Sequence[Tensor]],
+    draw: Draw | None,
+    factor: int = 1,
+    calibrate: Callable[[Tensor, int], Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The loss over all classes, a scalar, and its gradient for the (K * IPC, C, H, W) images.
 
@@ -100,13 +111,17 @@ def matching_gradient(
         images: class after class; K of the length of `real`.
         real: per class the weight gradients of its real images.
         draw: the augmentation of each class.
+        factor: of the stored images, whose enlarged tiles are matched.
+        calibrate: what is added to a class's loss, from its images as the network sees them and the class; None for nothing.
     """
     losses: list[Tensor] = []
     gradients: list[Tensor] = []
     for c, own in enumerate(images.detach().chunk(len(real))):
         own = own.clone().requires_grad_()
-        seen = augment_classes(own.unsqueeze(0), draw and draw.part(slice(c, c + 1)))
+        seen = augment_classes(enlarge_tiles(own, factor).unsqueeze(0), draw and draw.part(slice(c, c + 1)))
         loss = gradient_distance(real[c], weight_gradients(model, seen, c, keep_graph=True))
+        if calibrate is not None:
+            loss = loss + calibrate(seen, c)
         gradients += torch.autograd.grad(loss, [own])
         losses.append(loss.detach())
     return torch.stack(losses).sum(), torch.cat(gradients)
@@ -128,8 +143,22 @@ def distill(
     Raises:
         DivergedError: a loss is not finite.
     """
-    images = starting_images(config.init, train, network, ipc, generator)
-    labels = hard_labels(train.classes, ipc).to(device)
+    images = starting_images(config.init, train, network, ipc, generator, config.factor)
+    current = SyntheticSet(images=images, labels=hard_labels(train.classes, ipc).to(device), ipc=ipc, factor=config.factor)
+    networks = networks_of(
+        train,
+        network,
+        pairs=config.pool,
+        steps=config.pool_steps,
+        share=config.trained_share,
+        generator=generator,
+        checkpoint=checkpoint,
+    )
+
+    def calibrate(seen: Tensor, label: int) -> Tensor:
+        labels = torch.full((len(seen),), label, device=device)
+        return config.calibration_weight / train.classes * networks.calibration(seen, labels)
+
     optimiser = SGD([images], lr=config.lr_images, momentum=config.momentum_images)
     model = build_network(network, train.shape, train.classes, device).train()
     operations = parse_operations(config.augmentation, mirror_keeps_class=train.mirror_keeps_class)
@@ -139,11 +168,11 @@ def distill(
     watch = LossWatch()
     first = restore(checkpoint, images, optimiser, model, generator)
     if first == 0:
-        report(0, steps, None, SyntheticSet(images=images, labels=labels, ipc=ipc))
+        report(0, steps, None, current)
 
     for iteration in range(first, iterations):
         if iteration % config.steps_per_init == 0:  # 1
-            initialise(model, generator)
+            networks.draw(model, generator)
         chosen = batches.draw(config.batch_real, generator).to(device, non_blocking=True)  # 2
         draw = siamese_draw(operations, train.classes, config.augmentation_draws, generator)
         draw = draw and place(draw, images)
@@ -152,16 +181,17 @@ def distill(
             seen = augment_classes(train.images[row].unsqueeze(0), draw and draw.part(slice(c, c + 1)))
             real.append(weight_gradients(model, seen, c, keep_graph=False))
         for image_step in range(config.image_steps):
-            loss, images.grad = matching_gradient(model, images, real, draw)  # 3, 4
+            extra = calibrate if config.calibration_weight else None
+            loss, images.grad = matching_gradient(model, images, real, draw, config.factor, extra)  # 3, 4
             optimiser.step()  # 5
             step = iteration * config.image_steps + image_step + 1
             watch.add(step, loss)
-            report(step, steps, loss, SyntheticSet(images=images, labels=labels, ipc=ipc))
+            report(step, steps, loss, current)
         if (iteration + 1) % config.steps_per_init:  # 6
             train_between(
                 model,
-                images,
-                labels,
+                current.decoded().images,
+                current.decoded().labels,
                 operations,
                 generator,
                 lr=config.lr_model,
@@ -170,6 +200,6 @@ def distill(
             )
         if checkpoint.is_due() and iteration + 1 < iterations:
             watch.check()
-            checkpoint.save(state_of(iteration + 1, images, optimiser, model, generator))
+            checkpoint.save({**state_of(iteration + 1, images, optimiser, model, generator), **networks.state()})
     watch.check()
-    return SyntheticSet(images=images, labels=labels, ipc=ipc)
+    return current

@@ -18,6 +18,10 @@ Algorithm, K times:
 4. loss = sum over classes of the squared distance of the two means;
 5. one SGD step on the synthetic images.
 
+With `factor` the synthetic images of 3 are the enlarged tiles of the stored ones (IDC; `core/tiles.py`). With `pool` the network
+of 1 lies between initial and trained weights, and `calibration_weight` adds to 4 the cross-entropy of the synthetic images under
+the trained ones (DANCE; `core/network_pool.py`): so DM with both is DANCE, without its own augmentation settings.
+
 Deviations: batches are drawn by an explicit generator (the published code seeds from the clock). With batch norm all classes pass
 together, as in the published code's networks named BN; otherwise the published code passes class by class, which is the same.
 The scored set is the last one, as there.
@@ -38,10 +42,12 @@ from raydistill.core.matching import (
     siamese_draw,
     state_of,
 )
-from raydistill.core.networks import build_network, initialise
+from raydistill.core.network_pool import networks_of
+from raydistill.core.networks import build_network
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.sgd import SGD
 from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.core.tiles import enlarge_tiles
 from raydistill.methods.configs.dm import DMConfig
 from raydistill.spaces.network import NetworkConfig
 
@@ -75,8 +81,20 @@ def distill(
     Raises:
         DivergedError: a loss is not finite.
     """
-    images = starting_images(config.init, train, network, ipc, generator).requires_grad_()
-    labels = hard_labels(train.classes, ipc).to(device)
+    images = starting_images(config.init, train, network, ipc, generator, config.factor).requires_grad_()
+    current = SyntheticSet(
+        images=images.detach(), labels=hard_labels(train.classes, ipc).to(device), ipc=ipc, factor=config.factor
+    )
+    labels = current.decoded().labels
+    networks = networks_of(
+        train,
+        network,
+        pairs=config.pool,
+        steps=config.pool_steps,
+        share=config.trained_share,
+        generator=generator,
+        checkpoint=checkpoint,
+    )
     optimiser = SGD([images], lr=config.lr_images, momentum=config.momentum_images)
     model = build_network(network, train.shape, train.classes, device).train().requires_grad_(False)
     operations = parse_operations(config.augmentation, mirror_keeps_class=train.mirror_keeps_class)
@@ -84,23 +102,25 @@ def distill(
     watch = LossWatch()
     first = restore(checkpoint, images, optimiser, model, generator)
     if first == 0:
-        report(0, config.random_inits, None, SyntheticSet(images=images.detach(), labels=labels, ipc=ipc))
+        report(0, config.random_inits, None, current)
 
     for step in range(first + 1, config.random_inits + 1):
-        initialise(model, generator)  # 1
+        networks.draw(model, generator)  # 1
         chosen = batches.draw(config.batch_real, generator).to(device, non_blocking=True)  # 2
         draw = siamese_draw(operations, train.classes, config.augmentation_draws, generator)
         (real,) = real_means(model, train.images, chosen, draw, mean_embeddings)  # 3
-        seen = augment_classes(images.unflatten(0, (train.classes, ipc)), draw)
+        seen = augment_classes(enlarge_tiles(images, config.factor).unflatten(0, (train.classes, -1)), draw)
         (synthetic,) = mean_embeddings(model.features(seen), train.classes)
         loss = embedding_loss(real, synthetic)  # 4
+        if config.calibration_weight:
+            loss = loss + config.calibration_weight * networks.calibration(seen, labels)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()  # 5
         watch.add(step, loss)
-        report(step, config.random_inits, loss, SyntheticSet(images=images.detach(), labels=labels, ipc=ipc))
+        report(step, config.random_inits, loss, current)
         if checkpoint.is_due() and step < config.random_inits:
             watch.check()
-            checkpoint.save(state_of(step, images, optimiser, model, generator))
+            checkpoint.save({**state_of(step, images, optimiser, model, generator), **networks.state()})
     watch.check()
-    return SyntheticSet(images=images.detach(), labels=labels, ipc=ipc)
+    return current

@@ -17,7 +17,7 @@ import torch
 from raydistill.core.contract import Checkpoint, Report, TrainPart
 from raydistill.core.experts import Experts
 from raydistill.core.selection import starting_images
-from raydistill.core.soft_labels import soft_labels
+from raydistill.core.soft_labels import with_soft_labels
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.methods.configs.soft_coreset import (
     HerdingSoftConfig,
@@ -46,8 +46,8 @@ def choose(
 ) -> SyntheticSet:
     """The chosen images with their labels; arguments as in `trajectory.match_trajectories`."""
     del device, checkpoint
-    images = starting_images(start_of(config), train, network, ipc, generator)  # 1
-    labels = soft_labels(experts, network, train, images, hard_labels(train.classes, ipc))  # 2
-    synthetic = SyntheticSet(images=images, labels=labels, ipc=ipc)
+    images = starting_images(start_of(config), train, network, ipc, generator, config.factor)  # 1
+    chosen = SyntheticSet(images=images, labels=hard_labels(train.classes, ipc), ipc=ipc, factor=config.factor)
+    synthetic = with_soft_labels(chosen, experts, network, train)  # 2
     report(0, 0, None, synthetic)  # 3
     return synthetic

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from raydistill.core.contract import Report, TrainPart
 from raydistill.core.experts import Experts
-from raydistill.core.soft_labels import soft_labels
-from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.core.soft_labels import with_soft_labels
+from raydistill.core.synthetic import SyntheticSet
 from raydistill.methods import datadam, dc, dm
 from raydistill.spaces.network import NetworkConfig
 
@@ -29,11 +29,10 @@ def labelled(distill: Callable[..., SyntheticSet]) -> Callable[..., SyntheticSet
     def distill_and_label(
         train: TrainPart, network: NetworkConfig, config: Any, ipc: int, *, report: Report, experts: Experts, **given: Any
     ) -> SyntheticSet:
-        classes = hard_labels(train.classes, ipc)
         last: list[Tensor] = []
 
         def label(synthetic: SyntheticSet) -> SyntheticSet:
-            return replace(synthetic, labels=soft_labels(experts, network, train, synthetic.images, classes))
+            return with_soft_labels(synthetic, experts, network, train)
 
         def report_labelled(
             step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True

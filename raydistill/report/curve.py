@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from raydistill.report.cells import with_left_out
 from raydistill.report.study import Study, Trial
 from raydistill.search.verdict import select_interval, so_far
 from raydistill.spaces.document import label_of
@@ -174,7 +175,9 @@ class Setting:
 
     def value(self, trial: Trial) -> Any:
         """Its value in a trial; None if the trial has none."""
-        value: Any = trial.config if self.name == "ipc" else trial.config["method"]
+        value: Any = trial.config
+        if self.name != "ipc":
+            value = with_left_out(trial.config)["method"]
         for key in self.name.split("."):
             value = value.get(key) if isinstance(value, Mapping) else None
         return value

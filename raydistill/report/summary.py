@@ -12,6 +12,7 @@ from raydistill.report.rendering import render
 from raydistill.report.tables import comparison_frame, read_study, write_tables
 from raydistill.report.words import accuracy_line, duration, points
 from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
+from raydistill.spaces.units import packed_in_words
 from raydistill.storage.baseline import Baseline
 from raydistill.storage.result import Finding, SearchResult, Smallest
 from raydistill.storage.store import Store
@@ -62,7 +63,8 @@ def finding_rows(finding: Finding) -> list[tuple[str, str]]:
 def _smallest_words(smallest: Smallest) -> str:
     interval = smallest.gap_interval
     sure = f"at most {points(interval.upper)} with {100 * interval.confidence:g} % confidence"
-    size = f"{smallest.images} images, {smallest.float_bytes} bytes as stored, {smallest.byte_bytes} with one byte per pixel"
+    images = f"{smallest.images} images{packed_in_words(smallest.factor)}"
+    size = f"{images}, {smallest.float_bytes} bytes as stored, {smallest.byte_bytes} with one byte per pixel"
     return f"{smallest.arm}, IPC {smallest.ipc}: gap {points(interval.gap)}, {sure}; {size}"
 
 

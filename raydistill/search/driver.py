@@ -123,10 +123,10 @@ def _parts(space: SearchSpace, config: TrialConfig[Any], splits: Splits, study: 
     pace = trial_pace(config, splits) if built is None else baseline_pace(built, recipe)
     middles = [middle_trial(arm, splits.sha256) for arm in space.arms]
     networks = evaluation.networks + len(LOOK_FRACTIONS)
-    reading = [times(pace, networks * recipe.images_seen(classes * one.ipc)) for one in middles]
+    reading = [times(pace, networks * recipe.images_seen(classes * one.decoded_ipc)) for one in middles]
     trials = [both(distilling_seconds(one, splits), read) for one, read in zip(middles, reading, strict=True)]
     known = [seconds for seconds in trials if seconds is not None]
-    on_set = statistics.mean(recipe.images_seen(classes * one.ipc) for one in middles)
+    on_set = statistics.mean(recipe.images_seen(classes * one.decoded_ipc) for one in middles)
     # Each network of the baseline trains once with the recipe's steps and once with twice as many.
     full = 3 * recipe.images_seen(len(splits.train.labels))
     return [

@@ -29,7 +29,7 @@ from typing import Any, Literal, NamedTuple
 
 from raydistill.search.verdict import Confirmed, not_admissible, what_would_decide, winner_of
 from raydistill.spaces.messages import listed
-from raydistill.spaces.sections import GoalConfig
+from raydistill.spaces.sections import GoalConfig, defaults_left_out
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.spaces.units import points
@@ -134,7 +134,8 @@ def controls_in_question(
         own = [r for r in records if r.arm == arm.label and r.gap is not None]
         # The smallest b of the law gap = b / sqrt(IPC): comparable between IPCs.
         best = min(own, key=lambda r: ((r.gap or 0.0) * math.sqrt(r.ipc), r.ask_number), default=None)
-        template = {**arm.template["method"]} if best is None else best.config["method"]
+        template = arm.template["method"] if best is None else best.config["method"]
+        template = {**defaults_left_out(arm.method_config), **template}
         values = {path: ipc if path == "ipc" else template[path.removeprefix("method.")] for path in arm.ranges}
         expected = math.inf if best is None else (best.gap or 0.0) * math.sqrt(best.ipc)
         config = arm.trial(ask_number=0, values=values, data_sha256=data_sha256)
@@ -169,8 +170,9 @@ def _smallest(confirmed: Sequence[Confirmed], baseline: Baseline) -> Smallest | 
         return None
     record = winner.record
     per_image = baseline.train_bytes // baseline.train_images
-    # Soft labels have one float32 per class in place of the published label's byte.
-    labels = record.images * (4 * record.images // record.ipc - 1) if record.label_kind == "soft" else 0
+    # Soft labels have one float32 per class in place of the published label's byte, for each image that networks are trained on.
+    tiles = record.factor**2
+    labels = record.images * (4 * tiles * record.images // record.ipc - 1) if record.label_kind == "soft" else 0
     return Smallest(
         arm=record.arm,
         trial_id=record.trial_id,
@@ -179,6 +181,7 @@ def _smallest(confirmed: Sequence[Confirmed], baseline: Baseline) -> Smallest | 
         images=record.images,
         float_bytes=record.set_bytes,
         byte_bytes=record.images * per_image + labels,
+        factor=record.factor,
     )
 
 
@@ -250,7 +253,8 @@ def _words(
 
 def _described(smallest: Smallest) -> str:
     bound = points(smallest.gap_interval.upper)
-    return f"{smallest.arm} at IPC {smallest.ipc} (gap at most {bound})"
+    packed = "" if smallest.factor == 1 else f", factor {smallest.factor}"
+    return f"{smallest.arm} at IPC {smallest.ipc}{packed} (gap at most {bound})"
 
 
 def _what_would_decide(control: ControlAt, goal: GoalConfig) -> str:

@@ -203,7 +203,7 @@ def middle_trial(arm: Arm, data_sha256: str) -> TrialConfig[Any]:
 def images_passed(config: TrialConfig[Any], *, classes: int, recipe: Recipe) -> float:
     """Images that pass through a network in a trial: in its distillation, and in the networks that evaluate its set."""
     networks = config.evaluation.networks + len(LOOK_FRACTIONS)
-    return distilling_passes(config, classes) + networks * recipe.images_seen(classes * config.ipc)
+    return distilling_passes(config, classes) + networks * recipe.images_seen(classes * config.decoded_ipc)
 
 
 def distilling_passes(config: TrialConfig[Any], classes: int) -> float:
@@ -228,7 +228,7 @@ def parts_of_comparison(configs: Sequence[TrialConfig[Any]], splits: Splits) -> 
     by_method: dict[str, list[TrialConfig[Any]]] = {}
     for config in configs:
         by_method.setdefault(config.arm, []).append(config)
-    read = times(pace, configs[0].evaluation.networks * recipe.images_seen(classes * configs[0].ipc))
+    read = times(pace, configs[0].evaluation.networks * recipe.images_seen(classes * configs[0].decoded_ipc))
     return [
         Part(jobs=len(own), what=f"sets of {arm}", seconds_each=both(distilling_seconds(own[0], splits), read))
         for arm, own in by_method.items()

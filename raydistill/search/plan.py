@@ -166,12 +166,13 @@ def _measure(config: TrialConfig[Any], splits: Splits, device: torch.device, tel
     def read(synthetic: SyntheticSet) -> None:
         # A trial makes a reading while the distillation's tensors are there, and may need the most memory then.
         recipe = replace(recipe_of(config, splits), steps=1)
-        images, labels = synthetic.images.detach(), synthetic.labels
-        train_and_read(images, labels, splits, [splits.select], config.network, recipe, 0, device)
+        seen = synthetic.decoded()
+        train_and_read(seen.images.detach(), seen.labels, splits, [splits.select], config.network, recipe, 0, device)
 
     probe = probe_trial(config, splits, device, at_end=read)
     synthetic, distil_seconds, has_steps = probe
-    network = _network_seconds(config, synthetic.images, synthetic.labels, splits, device)
+    seen = synthetic.decoded()
+    network = _network_seconds(config, seen.images, seen.labels, splits, device)
     networks = config.evaluation.networks + (len(LOOK_FRACTIONS) if has_steps else 0)
     return _Measured(
         trial=distil_seconds + networks * network, distil=distil_seconds, network=network, set_bytes=synthetic.size_bytes

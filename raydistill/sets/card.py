@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from raydistill.core.synthetic import Manifest, SyntheticSet
+from raydistill.core.synthetic import Manifest, SyntheticSet, tiles_in_words
 from raydistill.data.licences import LICENCES, Licence
 from raydistill.data.preprocess import Standardise
 from raydistill.sets.eight_bit import Loss
@@ -59,7 +59,7 @@ def write_card(
 
 
 def _header(title: str, licence: Licence, synthetic: SyntheticSet) -> dict[str, Any]:
-    size = next((name for limit, name in SIZES if len(synthetic.images) < limit), "1M<n<10M")
+    size = next((name for limit, name in SIZES if len(synthetic.decoded().images) < limit), "1M<n<10M")
     named = {"license_name": "see-the-card", "license_link": licence.source} if licence.name == "other" else {}
     return {
         "license": licence.name,
@@ -104,9 +104,10 @@ def _exact(loss: Loss | None) -> str:
 
 
 def _contents(synthetic: SyntheticSet, manifest: Manifest) -> str:
-    channels, height, width = synthetic.images.shape[1:]
+    seen = synthetic.decoded()
+    channels, height, width = seen.images.shape[1:]
     lines = [
-        f"{len(synthetic.images)} images of {height}x{width} pixels, {'grey' if channels == 1 else 'colour'}, in "
+        f"{len(seen.images)} images of {height}x{width} pixels, {'grey' if channels == 1 else 'colour'}, in "
         f"{len(manifest.class_names)} classes:",
         "",
         "- `image`: the image, ordered by class",
@@ -114,6 +115,8 @@ def _contents(synthetic: SyntheticSet, manifest: Manifest) -> str:
     ]
     if synthetic.label_kind == "soft":
         lines.append("- `logits`: its soft label; train on their softmax, not on `label`")
+    if synthetic.factor != 1:
+        lines += ["", f"In the study {tiles_in_words(synthetic)}. Here they are enlarged already."]
     if synthetic.learned_lr is not None:
         lines += ["", f"Train a network with the learning rate {synthetic.learned_lr:g}, which was learned with the images."]
     preprocess = manifest.preprocess

@@ -26,7 +26,7 @@ class EightBit:
     """The pixels of a set, rounded to 8 bits and clipped to black and white."""
 
     pixels: NDArray[np.uint8]
-    """(N, H, W, C)."""
+    """(N, H, W, C), the images that networks are trained on."""
     clipped_fraction: float
     """Fraction of the values that were below black or above white by more than rounding."""
     synthetic: SyntheticSet
@@ -67,7 +67,8 @@ class Loss:
 
 
 def to_eight_bit(synthetic: SyntheticSet, preprocess: Preprocess) -> EightBit:
-    """Round and clip the pixels of a set."""
+    """Round and clip the pixels of a set, as networks are trained on it: who reads image files enlarges no tiles."""
+    synthetic = synthetic.decoded()
     pixels = preprocess.invert(synthetic.images)
     half_step = 0.5 / 255  # values within the rounding error of 8 bits do not count as clipped
     clipped = float(((pixels < -half_step) | (pixels > 1 + half_step)).float().mean())

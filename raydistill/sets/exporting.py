@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from raydistill.core.synthetic import Manifest, SyntheticSet
+from raydistill.core.synthetic import Manifest, SyntheticSet, tiles_in_words
 from raydistill.data.preprocess import Standardise
 from raydistill.errors import InputError
 from raydistill.sets.card import without_path, write_card
@@ -71,14 +71,15 @@ def export_set(set_file: str, out: str | Path, form: str, *, accuracy: bool = Tr
         with _whole_or_nothing(place) as made:
             if form == "npz":
                 made.write_bytes(to_npz(synthetic, manifest))
-                note = "images and labels are bit for bit those of the set; raydistill import reads the file back"
+                packed = "" if synthetic.factor == 1 else f"; its images are the stored ones: {tiles_in_words(synthetic)}"
+                note = f"images and labels are bit for bit those of the set; raydistill import reads the file back{packed}"
                 return Exported(path=str(out), note=note)
             made.mkdir()
             eight_bit = to_eight_bit(synthetic, preprocess_of(manifest, config, data_root))
             loss = measure_loss(synthetic, eight_bit, config, data_root) if accuracy else None
             about = _about(synthetic, manifest, eight_bit, loss)
             (made / ABOUT_FILE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-            note = _note(eight_bit, loss)
+            note = _note(synthetic, eight_bit, loss)
             if write_parquet is None:
                 note += _write_pngs(synthetic, manifest, eight_bit, made)
             else:
@@ -111,10 +112,12 @@ def _whole_or_nothing(place: Path) -> Iterator[Path]:
 def _about(synthetic: SyntheticSet, manifest: Manifest, eight_bit: EightBit, loss: Loss | None) -> dict[str, Any]:
     """What a program wants to know beside images and labels."""
     preprocess = manifest.preprocess
+    packed = {} if synthetic.factor == 1 else {"factor": synthetic.factor, "images_per_class": synthetic.decoded().ipc}
     constants = {"mean": preprocess.mean, "std": preprocess.std} if isinstance(preprocess, Standardise) else {}
     return {
         "class_names": manifest.class_names,
         "ipc": synthetic.ipc,
+        **packed,
         "label_kind": synthetic.label_kind,
         "learned_lr": synthetic.learned_lr,
         **constants,
@@ -124,15 +127,16 @@ def _about(synthetic: SyntheticSet, manifest: Manifest, eight_bit: EightBit, los
     }
 
 
-def _note(eight_bit: EightBit, loss: Loss | None) -> str:
+def _note(synthetic: SyntheticSet, eight_bit: EightBit, loss: Loss | None) -> str:
+    packed = "" if synthetic.factor == 1 else f"; {tiles_in_words(synthetic)}"
     clipped = f"{100 * eight_bit.clipped_fraction:.1f} % of the values were below black or above white and are clipped"
-    return f"8-bit pixels; {clipped}; {'what that does to accuracy was not measured' if loss is None else loss}"
+    return f"8-bit pixels{packed}; {clipped}; {'what that does to accuracy was not measured' if loss is None else loss}"
 
 
 def _write_pngs(synthetic: SyntheticSet, manifest: Manifest, eight_bit: EightBit, out: Path) -> str:
     """Write the images, and soft labels beside them; returns what is to be added to the note."""
     for place, image in enumerate(eight_bit.pixels):
-        index, number = divmod(place, synthetic.ipc)
+        index, number = divmod(place, eight_bit.synthetic.ipc)
         folder = out / class_folder(index, manifest.class_names[index])
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image if image.shape[2] == 3 else image[:, :, 0]).save(folder / f"{number:05d}.png")

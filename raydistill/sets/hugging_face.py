@@ -36,15 +36,16 @@ def parquet_writer() -> WriteParquet:
         ) from error
 
     def write(synthetic: SyntheticSet, manifest: Manifest, eight_bit: EightBit, class_folders: Sequence[str], out: Path) -> None:
+        ipc = eight_bit.synthetic.ipc
         columns: dict[str, Any] = {
             "image": pyarrow.array(
                 [
-                    {"bytes": _png(image), "path": f"{class_folders[place // synthetic.ipc]}-{place % synthetic.ipc:05d}.png"}
+                    {"bytes": _png(image), "path": f"{class_folders[place // ipc]}-{place % ipc:05d}.png"}
                     for place, image in enumerate(eight_bit.pixels)
                 ],
                 pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())]),
             ),
-            "label": pyarrow.array([place // synthetic.ipc for place in range(len(eight_bit.pixels))], pyarrow.int64()),
+            "label": pyarrow.array([place // ipc for place in range(len(eight_bit.pixels))], pyarrow.int64()),
         }
         if synthetic.label_kind == "soft":
             columns["logits"] = pyarrow.array(synthetic.labels.tolist(), pyarrow.list_(pyarrow.float32()))

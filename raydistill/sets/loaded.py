@@ -50,13 +50,16 @@ class LoadedSet:
 
     @property
     def images(self) -> Tensor:
-        """(N, C, H, W) float32: not pixels, but what a network is trained on; standardised by `mean` and `std`, or whitened."""
-        return self.synthetic.images
+        """(N, C, H, W) float32: not pixels, but what a network is trained on; standardised by `mean` and `std`, or whitened.
+
+        With a `factor` above 1 these are the enlarged tiles of the stored images, which are `synthetic.images`.
+        """
+        return self.decoded.images
 
     @property
     def labels(self) -> Tensor:
         """(N,) int64 class indices, or (N, K) float32 logits, whose softmax is the target; `labels_are` says which."""
-        return self.synthetic.labels
+        return self.decoded.labels
 
     @property
     def labels_are(self) -> Literal["class indices", "logits"]:
@@ -70,8 +73,18 @@ class LoadedSet:
 
     @property
     def ipc(self) -> int:
-        """Images per class; image j belongs to class j // ipc."""
+        """Stored images per class; image j of `images` belongs to class j // (ipc * factor^2)."""
         return self.synthetic.ipc
+
+    @property
+    def factor(self) -> int:
+        """Side of the square of smaller images in each stored one; 1 where a stored image is one image."""
+        return self.synthetic.factor
+
+    @property
+    def decoded(self) -> SyntheticSet:
+        """The set as networks are trained on it."""
+        return self.synthetic.decoded()
 
     @property
     def mean(self) -> tuple[float, ...] | None:
@@ -91,7 +104,7 @@ class LoadedSet:
     @property
     def recipe(self) -> Recipe:
         """How the trial trains networks on the set: steps, batch, momentum; `lr` is the learned rate where there is one."""
-        return with_learned_rate(RECIPES[self.config.evaluation.recipe].for_set(len(self.images)), self.synthetic)
+        return with_learned_rate(RECIPES[self.config.evaluation.recipe].for_set(len(self.synthetic.images)), self.synthetic)
 
     def as_torch_dataset(self) -> TensorDataset:
         """Pairs of a (C, H, W) image and its target, as a `torch.utils.data.Dataset`; `cross_entropy` takes the targets."""
@@ -181,9 +194,10 @@ class LoadedSet:
         rate = "" if self.learned_training_lr is None else f", learned training lr {self.learned_training_lr:g}"
         accuracy = self.recorded_accuracy_fraction
         read = "no record" if accuracy is None else f"recorded accuracy {percent(accuracy)} on select images"
+        stored = "" if self.factor == 1 else f" stored, {self.factor} x {self.factor} images in each"
         return (
             f"LoadedSet({self.config.dataset.name}, {self.config.label or self.config.method.name}: {len(self.images)} images, "
-            f"{self.ipc} per class, {tuple(self.images.shape[1:])}, {values}\n"
+            f"{self.ipc} per class{stored}, {tuple(self.images.shape[1:])}, {values}\n"
             f"  labels: {self.labels_are}{rate}\n"
             f"  recipe: {self.recipe.name}; {read})"
         )

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from raydistill.core.synthetic import Manifest, SyntheticSet
+from raydistill.core.synthetic import Manifest, SyntheticSet, check_factor
 from raydistill.data.preprocess import Preprocess, Standardise, Whiten
 from raydistill.errors import InputError
 
@@ -26,6 +26,8 @@ def to_npz(synthetic: SyntheticSet, manifest: Manifest) -> bytes:
         "config": np.array(json.dumps(manifest.config)),
         "code_sha256": np.array(manifest.code_sha256),
     }
+    if synthetic.factor != 1:
+        arrays["factor"] = np.array(synthetic.factor)
     if synthetic.learned_lr is not None:
         arrays["learned_lr"] = np.array(synthetic.learned_lr)
     if isinstance(manifest.preprocess, Whiten):
@@ -62,7 +64,9 @@ def from_npz(data: bytes) -> tuple[SyntheticSet, Manifest]:
             labels=torch.from_numpy(arrays["labels"]),
             ipc=int(arrays["ipc"]),
             learned_lr=float(arrays["learned_lr"]) if "learned_lr" in arrays else None,
+            factor=int(arrays.get("factor", 1)),
         )
+        check_factor(synthetic.factor, manifest)
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, TypeError) as error:
         raise InputError(
             f"not a set in npz format ({type(error).__name__}: {error}); give a file written by raydistill export"

@@ -178,7 +178,9 @@ def evaluate_file(
     if watcher is None:
         watcher = SilentWatcher()
     else:
-        watcher.note(estimate_line(_parts(chosen, count, used, len(synthetic.images), splits, config.cpus_per_trial), 1))
+        watcher.note(
+            estimate_line(_parts(chosen, count, used, len(synthetic.decoded().images), splits, config.cpus_per_trial), 1)
+        )
     watcher.stage("evaluation", count * len(chosen))
     for network in chosen:
         of_network = config.model_copy(update={"network": network})

@@ -130,7 +130,8 @@ def run_dc_bench(
         for augmentation in kinds:
             recipe, options = _dc_bench_recipe(augmentation, subject)
             seeds = network_seeds("dc_bench", subject.splits.sha256, networks or NETWORKS)
-            images, labels = subject.synthetic.images, subject.synthetic.labels
+            seen = subject.synthetic.decoded()
+            images, labels = seen.images, seen.labels
             trained = (subject.train(images, labels, network, recipe, seed, **options) for seed in seeds)
             readings.append(
                 BenchReading(
@@ -204,17 +205,18 @@ RANDOM_AUGMENTED, RANDOM_PLAIN = "random real images, augmented", "random real i
 def _ranked_once(subject: _Subject, network: NetworkConfig, own: Recipe, index: int, seed: int) -> dict[str, float]:
     """The accuracies of networks with the same initialisation, by training data."""
     synthetic, splits = subject.synthetic, subject.splits
+    seen = synthetic.decoded()
     augmented = own if own.augmentation != "none" else dataclasses.replace(own, augmentation="dsa")
     plain = dataclasses.replace(own, augmentation="none")
     real = subject.train(splits.train.images, splits.train.labels, network, own, seed)
     classes, generator = len(splits.class_names), torch.Generator().manual_seed(derive_seed("dd_ranking", "random", index))
     chosen = splits.train.images[ClassBatches(splits.train.labels, classes).draw(synthetic.ipc, generator).flatten()]
-    hard = hard_labels(classes, synthetic.ipc)
+    hard, seen_hard = hard_labels(classes, synthetic.ipc), hard_labels(classes, seen.ipc)
     labels = hard if synthetic.label_kind == "hard" else _logits(real, chosen.to(subject.device))
 
     def of_set(recipe: Recipe) -> float:
         learned = with_learned_rate(recipe, synthetic)
-        return subject.read(subject.train(synthetic.images, synthetic.labels, network, learned, seed))
+        return subject.read(subject.train(seen.images, seen.labels, network, learned, seed))
 
     def of_random(recipe: Recipe) -> float:
         return subject.read(subject.train(chosen, labels, network, recipe, seed))
@@ -225,7 +227,7 @@ def _ranked_once(subject: _Subject, network: NetworkConfig, own: Recipe, index: 
     row[SET_HARD] = (
         row[_by(own, SET_AUGMENTED, SET_PLAIN)]
         if is_hard_at_own_rate
-        else subject.read(subject.train(synthetic.images, hard, network, own, seed))
+        else subject.read(subject.train(seen.images, seen_hard, network, own, seed))
     )
     return row | {RANDOM_AUGMENTED: of_random(augmented), RANDOM_PLAIN: of_random(plain)}
 

@@ -37,6 +37,35 @@ def check_ipc(fixed: int | None, ranges: Mapping[str, Range | Choices], facts: D
         yield Mistake(key=key, message=message)
 
 
+def check_factor(
+    fixed: int | None, ranges: Mapping[str, Range | Choices], factor: int, facts: DataFacts, *, section: str
+) -> Iterator[Mistake]:
+    """A class must have the images that a set of the largest IPC and factor holds, and an image a pixel for each tile.
+
+    Args:
+        fixed: IPC, where it has no range.
+        ranges: with that of `ipc`.
+        factor: the largest of this method.
+        facts: sizes of the data set.
+        section: dotted path of the method's section, for messages.
+    """
+    if factor == 1:
+        return
+    ipc = ranges.get("ipc")
+    key, top = ("ipc.high", int(ipc.high)) if isinstance(ipc, Range) else ("ipc", fixed)
+    if top is not None and top <= facts.smallest_class < top * factor**2:
+        most = facts.smallest_class // factor**2
+        message = (
+            f"given {factor}; with {key} {top} a class then holds {top * factor**2} smaller images, and the smallest class has "
+            f"{facts.smallest_class} train images to make them of: lower {key} to {most}, or write a smaller factor"
+        )
+        yield Mistake(key=f"{section}.factor", message=message)
+    side = min(facts.shape[1:]) if facts.shape else factor
+    if factor > side:
+        message = f"given {factor}; an image of {side} pixels has no room for {factor} tiles: write at most {side}"
+        yield Mistake(key=f"{section}.factor", message=message)
+
+
 def check_margin(
     goal: GoalConfig,
     evaluation: EvaluationConfig,

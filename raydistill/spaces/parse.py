@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from raydistill.errors import DataError, Mistake, SpaceError, line_of
-from raydistill.spaces.checks import SmallestMargin, check_ipc, check_margin, check_method, check_network
+from raydistill.spaces.checks import SmallestMargin, check_factor, check_ipc, check_margin, check_method, check_network
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.document import apply, label_of, load
 from raydistill.spaces.messages import explain, listed, nearest, shown, text_for_number, unknown
@@ -309,7 +309,8 @@ class _SpaceParser:
         if "controls" not in self.document:
             if not self.for_search or settings is None or any(one.entry.raw["name"] in self.known.controls for one in methods):
                 return []  # a study of one control has no others
-            return [self._entry("controls", self._filled(name, settings), is_control=True) for name in fitting]
+            filled = (self._filled(name, settings, factors_of(methods)) for name in fitting)
+            return [self._entry("controls", section, is_control=True) for section in filled]
         raw = self.document["controls"]
         if not isinstance(raw, list):
             self._add("controls", f"given {shown(raw)}; expected a list: write [{', '.join(fitting)}], or [] for none")
@@ -323,7 +324,7 @@ class _SpaceParser:
             section = self._with_expert_labels(f"controls.{label_of(section)}", section, settings)
             name = section.get("name")
             if isinstance(item, str) and name in fitting and settings is not None:
-                section = self._filled(item, settings)
+                section = self._filled(item, settings, factors_of(methods))
             entry = self._entry("controls", section, is_control=True)
             if not isinstance(name, str):
                 entries.append(entry)  # reading it names the mistake
@@ -368,9 +369,10 @@ class _SpaceParser:
             return {**filled, **rest, "name": soft}
         return rest
 
-    def _filled(self, name: str, method: Config) -> dict[str, Any]:
-        """The section of a control beside a method."""
-        return {"name": name, **self.known.controls[name](method)}
+    def _filled(self, name: str, method: Config, factors: Sequence[int]) -> dict[str, Any]:
+        """The section of a control beside a method; it may pack its images by any factor that a method may have, or not."""
+        section = {"name": name, **self.known.controls[name](method)}
+        return section if factors == [1] else {**section, "factor": {"choices": factors}}
 
     def _entry(self, path: str, raw: dict[str, Any], *, is_control: bool) -> _Entry:
         label = str(label_of(raw))
@@ -543,10 +545,26 @@ class _SpaceParser:
             has_controls = any(one.entry.is_control for one in read)
             self.mistakes += check_margin(goal, evaluation, facts, self.known.smallest_margin, has_controls=has_controls)
         for one in read:
+            if one.values is not None:
+                self.mistakes += check_factor(ipc, ipc_ranges, max(factors_of([one])), facts, section=one.entry.path)
             if network and one.values is not None:
                 self.mistakes += check_method(one.model, one.values, one.ranges, facts, network, section=one.entry.path)
         if network:
             self.mistakes += check_network(network, facts)
+
+
+def factors_of(methods: Sequence[_Read]) -> list[int]:
+    """1, and every factor that a method may have."""
+    found = {1}
+    for one in methods:
+        allowed = one.ranges.get("method.factor")
+        if isinstance(allowed, Choices):
+            found |= set(allowed.values)
+        elif isinstance(allowed, Range):
+            found |= set(range(int(allowed.low), int(allowed.high) + 1))
+        elif one.values is not None:
+            found.add(one.values.get("factor", 1))
+    return sorted(found)
 
 
 def _model_or_none(model: type[Config], values: Mapping[str, Any]) -> Config | None:

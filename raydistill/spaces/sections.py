@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -28,6 +28,27 @@ class Config(BaseModel):
     """A frozen, strict value: unknown keys are errors, text is not converted to numbers, numbers must be finite."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class GrownConfig(Config):
+    """A config with fields of later versions, which its JSON leaves out at their defaults: so older trials keep their ids."""
+
+    LATER: ClassVar[tuple[str, ...]] = ()
+    """Those fields."""
+
+    @model_serializer(mode="wrap")
+    def _without_defaults_of_later_versions(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        for name, default in defaults_left_out(type(self)).items():
+            if getattr(self, name) == default:
+                fields.pop(name, None)
+        return fields
+
+
+def defaults_left_out(model: type[Config]) -> dict[str, Any]:
+    """The fields that a config's JSON leaves out at their defaults, with these."""
+    later = model.LATER if issubclass(model, GrownConfig) else ()
+    return {name: model.model_fields[name].default for name in later}
 
 
 class DatasetConfig(Config):

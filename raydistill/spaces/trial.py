@@ -52,6 +52,16 @@ class TrialConfig(Config, Generic[MethodT]):
         return self.label or str(self.method.name)  # type: ignore[attr-defined]
 
     @property
+    def factor(self) -> int:
+        """Side of the square of smaller images in each stored one; 1 where a stored image is one image."""
+        return int(getattr(self.method, "factor", 1))
+
+    @property
+    def decoded_ipc(self) -> int:
+        """Images per class that networks are trained on; `ipc` counts stored ones."""
+        return self.ipc * self.factor**2
+
+    @property
     def trial_id(self) -> str:
         """First 12 hex digits of the SHA-256 of the canonical JSON of all fields except the path of the data folder.
 

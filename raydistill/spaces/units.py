@@ -1,4 +1,4 @@
-"""Fractions as a person reads them. A leaf; files hold fractions, screens hold percent and points."""
+"""Fractions, times and packed images as a person reads them. A leaf; files hold fractions, screens hold percent and points."""
 
 from __future__ import annotations
 
@@ -24,3 +24,8 @@ def rough(seconds: float) -> str:
     if seconds < 48 * 3600:
         return f"{seconds / 3600:.1f} h"
     return f"{seconds / 86400:.0f} days"
+
+
+def packed_in_words(factor: int) -> str:
+    """What follows "images" where each stored one holds smaller ones; nothing where it is one image."""
+    return "" if factor == 1 else f" (stored; each holds {factor} x {factor} smaller ones, which networks see enlarged)"

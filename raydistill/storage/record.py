@@ -93,7 +93,7 @@ class TrialRecord(Config):
     select_correct: tuple[str, ...] = Field(default=(), strict=False)
     """Per network of the final reading: which select images it classifies correctly, as packed bits in hex (`pack_bits`)."""
     images: int = 0
-    """Images in the set."""
+    """Stored images in the set."""
     set_bytes: int = 0
     """Bytes of images, labels and learned learning rate, without file headers."""
     label_kind: Literal["hard", "soft"] = "hard"
@@ -117,6 +117,11 @@ class TrialRecord(Config):
     def ipc(self) -> int:
         """Images per class."""
         return int(self.config["ipc"])
+
+    @property
+    def factor(self) -> int:
+        """Side of the square of smaller images in each stored one; 1 where a stored image is one image."""
+        return int(self.config["method"].get("factor", 1))
 
     @property
     def method(self) -> str:

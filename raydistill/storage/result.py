@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from raydistill.spaces.sections import Config
+from raydistill.spaces.sections import Config, GrownConfig
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored
 
@@ -25,19 +25,23 @@ class GapBounds(Config):
     images: int
 
 
-class Smallest(Config):
+class Smallest(GrownConfig):
     """The smallest set of one side of a race, the methods or the controls, that is shown to be lossless."""
 
+    LATER: ClassVar[tuple[str, ...]] = ("factor",)
     arm: str
     trial_id: str
     ipc: int
     gap_interval: GapBounds
     """Its gap on the confirm images, at the side's share of the confidence."""
     images: int
+    """Stored ones."""
     float_bytes: int
     """Bytes of the set as stored, in float32."""
     byte_bytes: int
     """Bytes of the set with one byte per pixel and channel, as the data set itself is published; soft labels stay float32."""
+    factor: int = 1
+    """Side of the square of smaller images in each stored one; left out where a stored image is one image."""
 
 
 class ControlAt(Config):

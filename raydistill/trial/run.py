@@ -301,15 +301,16 @@ class _Run:
         if self.splits is None:
             return None
         macs = forward_macs(self.config.network, self.splits.shape, len(self.splits.class_names))
-        images = len(self.splits.class_names) * self.config.ipc
+        classes = len(self.splits.class_names)
+        seen = self.recipe.for_set(classes * self.config.ipc).images_seen(classes * self.config.decoded_ipc)
         seconds = self.watch.so_far()
         evaluate_seconds = seconds.get("evaluate", 0.0)
         return Cost(
             distill_seconds=seconds.get("whole", 0.0) - evaluate_seconds,
             evaluate_seconds=evaluate_seconds,
             peak_memory_bytes=peak_memory_bytes(self.device),
-            train_macs=macs * self.recipe.for_set(images).images_seen(images),
-            epoch_macs=macs * images,
+            train_macs=macs * seen,
+            epoch_macs=macs * classes * self.config.decoded_ipc,
         )
 
     def _device_name(self) -> str:

@@ -37,7 +37,7 @@ def test_every_term_in_use_has_a_row_and_the_start_set_the_last(study: Store) ->
     told = Told()
     made = ablate(study, told)
     assert [row.term for row in made.rows] == ["attention", "mmd", "augmentation", START]
-    assert made.unused == ("model steps",)
+    assert made.unused == ("calibration", "model steps")
     said = repr(made)
     assert said == str(made)
     assert said.startswith(f"Ablation({made.study}: datadam at IPC {made.ipc}; effects on confirm images: attention ")
@@ -104,6 +104,7 @@ def test_what_off_means_for_datadam() -> None:
         "attention": {"attention_weight": 0.0},
         "mmd": {"mmd_weight": 0.0},
         "augmentation": {"augmentation": "none"},
+        "calibration": {"calibration_weight": 0.0},
         "model steps": {"model_steps": 0},
     }
     assert METHODS["datadam"].ablations["model steps"](DataDAMConfig(name="datadam")) == {}
@@ -113,7 +114,7 @@ def test_a_term_that_is_off_already_is_unused(study: Store) -> None:
     winner = find_candidate(study, TrialChoice(), None).config
     plain = winner.model_copy(update={"method": winner.method.model_copy(update={"augmentation": "none"})})
     variants, unused = plan_variants(plain, draws=2, networks=1)
-    assert (list(variants), unused) == (["", "attention", "mmd"], ("augmentation", "model steps"))
+    assert (list(variants), unused) == (["", "attention", "mmd"], ("augmentation", "calibration", "model steps"))
 
 
 def test_variants_of_a_draw_share_their_seed(study: Store) -> None:

@@ -35,6 +35,12 @@ def test_the_bounds_decide_the_verdict(of_set: tuple[int, ...], verdict: str, fi
     assert found.headline[0].startswith(first)
 
 
+def test_a_packed_set_is_certified_as_one() -> None:
+    given = evidence()
+    packed = given.model_copy(update={"config": {**given.config, "method": {**given.config["method"], "factor": 2}}})
+    assert find(packed).headline[0].startswith("LOSSLESS: 10 images per class (stored; each holds 2 x 2 smaller ones, which")
+
+
 def test_the_gap_and_its_bounds_are_those_of_the_pairs() -> None:
     """None of 200 lost: the gap is 0, its bounds those of Clopper and Pearson, nearly."""
     gap = find(evidence()).gap
@@ -105,6 +111,16 @@ def test_what_a_set_saves_by_hand() -> None:
     assert (saved.images, saved.bytes, saved.epoch_flops) == (8, 2, 8)
     assert (saved.set_bits_per_class, saved.full_bits_per_class) == (20_800, 41_600)
     assert (saved.full_train_flops, saved.set_train_flops, saved.train_flops) == (768_000_000, 384_000_000, 2)
+
+
+def test_networks_see_every_tile_of_a_packed_set() -> None:
+    """Stored images and bytes stay; a pass over the set is over four times as many, and a batch holds as many as its size."""
+    given = evidence()
+    packed = given.model_copy(update={"config": {**given.config, "method": {**given.config["method"], "factor": 2}}})
+    plain, saved = find(given).compression, find(packed).compression
+    assert (saved.images, saved.bytes, saved.epoch_flops) == (plain.images, plain.bytes, plain.epoch_flops / 4)
+    batch, stored = given.recipe.batch, given.sizes.set_images
+    assert saved.set_train_flops * min(batch, stored) == plain.set_train_flops * min(batch, 4 * stored)
 
 
 def test_a_second_opening_is_said_with_what_the_first_one_found() -> None:

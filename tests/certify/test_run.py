@@ -394,6 +394,14 @@ def test_controls_follow_from_the_label_kind_of_the_set(study: Store, monkeypatc
     assert made.seed not in (winner.seed, arms.control_config(winner, plan_arms(winner, "soft")[2]).seed)
 
 
+def test_controls_pack_as_the_winner_does(study: Store) -> None:
+    winner = candidate.find_candidate(study, TrialChoice(), None).config
+    packed = winner.model_copy(update={"method": winner.method.model_copy(update={"factor": 2})})
+    for arm in plan_arms(winner, "hard")[2:]:
+        assert arms.control_config(packed, arm).factor == 2
+        assert "factor" not in arms.control_config(winner, arm).method.model_dump()
+
+
 def test_the_winners_own_method_is_no_control_of_it(study: Store) -> None:
     winner = candidate.find_candidate(study, TrialChoice(), None).config
     k_center = winner.model_copy(update={"method": METHODS["k_center"].config(name="k_center")})

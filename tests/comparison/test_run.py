@@ -136,6 +136,14 @@ def test_a_method_without_a_shipped_space_takes_its_defaults(
     assert job.config.method == METHODS["k_center"].config(name="k_center")  # type: ignore[call-arg]
 
 
+def test_a_factor_that_takes_more_images_than_a_class_has_is_refused(tmp_path: Path) -> None:
+    """IPC 20 and factor 2 take 80 images of 77."""
+    packed = load_space("digits_datadam", [*SMALL, "method.factor=2", "ipc.high=19"], None)
+    message = "method datadam at --ipc 20 with factor 2 holds 80 smaller images per class, and the smallest class has 77 train"
+    with pytest.raises(CompareError, match=message):
+        plan(packed, tmp_path, ipc=20)
+
+
 def test_settings_that_the_data_cannot_serve_are_refused(
     space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from raydistill.core.synthetic import FORMAT, Manifest, SyntheticSet, decode, encode, hard_labels, sha256
+from raydistill.core.synthetic import FORMAT, Manifest, SyntheticSet, decode, encode, hard_labels, sha256, tiles_in_words
 from raydistill.data.preprocess import Standardise, Whiten
 
 MANIFEST = Manifest(
@@ -202,3 +202,62 @@ def test_a_whitened_set_names_its_matrices_and_does_not_hold_them() -> None:
 def test_the_hash_is_that_of_the_bytes() -> None:
     """By `printf abc | sha256sum`."""
     assert sha256(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def packed_set(soft: bool = False) -> SyntheticSet:
+    """Three classes of two 1 x 4 x 6 images with four tiles each."""
+    labels = torch.randn(24, 3, generator=torch.Generator().manual_seed(1)) if soft else hard_labels(3, 2)
+    images = torch.randn(6, 1, 4, 6, generator=torch.Generator().manual_seed(0))
+    return SyntheticSet(images=images, labels=labels, ipc=2, factor=2)
+
+
+def of_factor(factor: int) -> Manifest:
+    return replace(MANIFEST, config={**MANIFEST.config, "method": {"name": "random", "factor": factor}})
+
+
+def test_tiles_cost_no_bytes_with_hard_labels_and_a_row_each_with_soft_ones() -> None:
+    """6 * 24 pixels of 4 bytes are 576; one byte for each stored image, or 3 logits of 4 bytes for each of 24 tiles."""
+    assert packed_set().size_bytes == replace(packed_set(), factor=1).size_bytes == 576 + 6
+    assert packed_set(soft=True).size_bytes == 576 + 24 * 3 * 4
+
+
+def test_a_packed_set_is_decoded_to_one_image_and_one_label_for_each_tile() -> None:
+    seen = packed_set().decoded()
+    assert seen.images.shape == (24, 1, 4, 6)
+    assert seen.labels.tolist() == [0] * 8 + [1] * 8 + [2] * 8
+    assert (seen.ipc, seen.factor) == (8, 1)
+    assert torch.equal(packed_set(soft=True).decoded().labels, packed_set(soft=True).labels)
+
+
+def test_a_set_without_tiles_is_its_own_decoded_set() -> None:
+    given = some_set()
+    assert given.decoded() is given
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_the_factor_is_in_the_file_where_it_is_above_1(soft: bool) -> None:
+    found, _ = decode(encode(packed_set(soft), of_factor(2)))
+    assert found.factor == 2
+    assert torch.equal(found.labels, packed_set(soft).labels)
+    assert b'"factor"' not in encode(some_set(), MANIFEST)
+
+
+@pytest.mark.parametrize(("factor", "configured"), [(2, 3), (2, 1), (1, 2)])
+def test_a_factor_other_than_that_of_the_config_is_refused(factor: int, configured: int) -> None:
+    data = encode(replace(packed_set(), factor=factor), of_factor(configured))
+    with pytest.raises(ValueError, match=f"the set has factor {factor}, but its config has factor {configured}; they must be"):
+        decode(data)
+
+
+def test_a_row_of_soft_labels_for_each_stored_image_is_too_few_for_tiles() -> None:
+    short = replace(packed_set(), labels=torch.randn(6, 3))
+    with pytest.raises(ValueError, match=r"\(4 soft labels for each image, by factor 2\): make the file again"):
+        decode(encode(short, of_factor(2)))
+
+
+def test_a_packed_set_says_what_it_holds() -> None:
+    assert "images (6, 1, 4, 6) of 2 x 2 smaller ones, hard labels" in repr(packed_set())
+    assert tiles_in_words(packed_set()) == (
+        "the set stores 6 images (2 per class), each with 2 x 2 smaller ones, which are enlarged: "
+        "24 images to train on (8 per class)"
+    )

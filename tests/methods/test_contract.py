@@ -42,25 +42,32 @@ TRAJECTORY: dict[str, Any] = {
     "window_growth": 0,
     "gate": 10.0,
 }
+POOL: dict[str, Any] = {"pool": 2, "pool_steps": 3, "calibration_weight": 0.5}
 SHORT: dict[str, list[dict[str, Any]]] = {
     "datadam": [
         {"random_inits": 6, "batch_real": 8},
         {"random_inits": 2, "steps_per_init": 3, "model_steps": 2, "batch_real": 8},
+        {"random_inits": 2, "steps_per_init": 3, "model_steps": 2, "batch_real": 8, "factor": 3, **POOL},
     ],
     "datm": [
         {**EXPERTS, **TRAJECTORY},
         {**EXPERTS, **TRAJECTORY, "init": "noise", "gradient": "tesla", "gate": 1.0},
     ],
     "pad": [{**EXPERTS, **TRAJECTORY, "score_networks": 1, "score_epochs": 1, "expert_all_from_epoch": 2}],
-    **{f"{name}_soft": [EXPERTS] for name in ("random", "k_center", "herding", "k_means", "k_means_medoids")},
-    **{f"{name}_soft": [{**EXPERTS, "random_inits": 4, "batch_real": 8}] for name in ("datadam", "dm")},
+    **{
+        f"{name}_soft": [EXPERTS, {**EXPERTS, "factor": 2}]
+        for name in ("random", "k_center", "herding", "k_means", "k_means_medoids")
+    },
+    **{f"{name}_soft": [{**EXPERTS, "random_inits": 4, "batch_real": 8, "factor": 2}] for name in ("datadam", "dm")},
     "dc_soft": [{**EXPERTS, "random_inits": 2, "steps_per_init": 2, "model_steps": 2, "batch_real": 8}],
-    "dm": [{"random_inits": 6, "batch_real": 8}],
-    "k_means": [{}, {"space": "features"}],
-    "k_means_medoids": [{}, {"space": "features"}],
+    "dm": [{"random_inits": 6, "batch_real": 8}, {"random_inits": 4, "batch_real": 8, "factor": 2, **POOL}],
+    **{name: [{}, {"factor": 2}] for name in ("random", "k_center", "herding")},
+    "k_means": [{}, {"space": "features"}, {"factor": 2}],
+    "k_means_medoids": [{}, {"space": "features"}, {"factor": 3}],
     "dc": [
         {"random_inits": 2, "steps_per_init": 3, "model_steps": 2, "batch_real": 8},
         {"random_inits": 3, "steps_per_init": 1, "batch_real": 8, "augmentation": "none", "init": "noise"},
+        {"random_inits": 2, "steps_per_init": 2, "model_steps": 2, "batch_real": 8, "factor": 2, **POOL},
     ],
 }
 """Settings that make a method end within seconds; a method that is not listed runs with its defaults."""
@@ -157,6 +164,10 @@ def test_set_is_balanced_finite_and_class_after_class(name: str, fields: dict[st
     assert bool(torch.isfinite(synthetic.images).all())
     assert bool(torch.isfinite(synthetic.labels).all())
     assert synthetic.label_kind == METHODS[name].label_kind
+    factor = fields.get("factor", 1)
+    assert synthetic.factor == factor
+    assert synthetic.decoded().images.shape == (10 * IPC * factor**2, 1, 8, 8)
+    assert len(synthetic.decoded().labels) == 10 * IPC * factor**2
     if synthetic.label_kind == "hard":
         assert synthetic.labels.tolist() == [j // IPC for j in range(10 * IPC)]
 

@@ -5,7 +5,7 @@ from pydantic import BaseModel, ValidationError
 
 from raydistill.core.expert_fields import ExpertFields
 from raydistill.methods import METHODS
-from raydistill.methods.configs.fields import Count, CountOrNone, LearningRate, LearningRateOrOff, Momentum, Weight
+from raydistill.methods.configs.fields import Count, CountOrNone, Factor, LearningRate, LearningRateOrOff, Momentum, Share, Weight
 
 OF_EXPERTS = {"init", "augmentation"}
 """Methods that read experts have these as their experts allow them."""
@@ -29,6 +29,8 @@ def test_a_field_of_one_name_allows_the_same_values_in_every_method() -> None:
         (Weight, 0.0, -0.1),
         (Count, 1, 0),
         (CountOrNone, 0, -1),
+        (Factor, 1, 0),
+        (Share, 0.0, -0.1),
     ],
 )
 def test_a_kind_of_field_takes_the_end_of_its_range_and_nothing_beyond(kind: object, lowest: float, below: float) -> None:

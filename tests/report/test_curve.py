@@ -105,6 +105,8 @@ def test_a_value_has_its_place_in_the_range() -> None:
     assert START.part(trial(init="noise")) == 1.0
     assert START.part(trial(init="unknown")) is None
     assert RATE.part(trial()) is None
+    factor = Setting(name="factor", low=None, high=None, log=False, choices=("1", "2"))
+    assert (factor.part(trial()), factor.part(trial(factor=2))) == (0.0, 1.0)  # 1 is left out of a config
     assert placed([trial(lr_images=1.0), trial()], [RATE]) == [trial(lr_images=1.0)]
 
 

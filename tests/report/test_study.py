@@ -133,6 +133,18 @@ def test_the_trials_are_a_frame_with_typed_columns(race: Path) -> None:
     assert frame["gap"].isna().sum() == 4
 
 
+def test_a_factor_that_one_trial_has_stands_in_the_row_of_every_trial(copy: Path) -> None:
+    """A config leaves `factor` out where it is 1."""
+    for name in ("config.json", "record.json"):
+        path = copy / "trials" / trial_id(1) / name
+        written = json.loads(path.read_text())
+        written.get("config", written)["method"]["factor"] = 2
+        path.write_text(json.dumps(written))
+    frame = read_whole(Store(str(copy))).trials()
+    assert frame.set_index("trial_id")["factor"].to_dict()[trial_id(1)] == 2
+    assert sorted(set(frame["factor"])) == [1, 2]
+
+
 def test_a_study_without_trials_has_frames_without_rows(copy: Path) -> None:
     shutil.rmtree(copy / "trials")
     study = read(copy)

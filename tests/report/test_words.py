@@ -5,6 +5,12 @@ from __future__ import annotations
 import pytest
 
 from raydistill.report.words import accuracy_line, duration, percent, points, telling_line
+from raydistill.spaces.units import packed_in_words
+
+
+def test_a_packed_set_says_what_its_images_hold() -> None:
+    assert packed_in_words(1) == ""
+    assert packed_in_words(2) == " (stored; each holds 2 x 2 smaller ones, which networks see enlarged)"
 
 
 def test_an_accuracy_is_told_in_percent() -> None:

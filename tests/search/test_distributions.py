@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from made_up import KNOWN, space
+from made_up import KNOWN, SPACE, space
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from raydistill.search.distributions import (
@@ -57,6 +57,15 @@ def test_a_trials_parameters_are_its_values_by_path() -> None:
     values = {"method.lr_images": 0.5, "method.random_inits": 12, "method.init": "noise", "ipc": 7}
     config = space().arms[0].trial(ask_number=3, values=values, data_sha256="d")
     assert parameters(space().arms[0], config) == values
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_a_value_that_the_config_leaves_out_is_a_parameter_all_the_same(factor: int) -> None:
+    """A config's JSON leaves `factor` out where it is 1, so that older trials keep their ids."""
+    packed = SPACE.replace("init: {choices: [real, noise]}", "factor: {choices: [1, 2]}")
+    arm = space("ipc.high=19", text=packed).arms[0]
+    values = {"method.lr_images": 0.5, "method.random_inits": 12, "method.factor": factor, "ipc": 7}
+    assert parameters(arm, arm.trial(ask_number=3, values=values, data_sha256="d")) == values
 
 
 def test_the_kept_document_reads_as_the_same_space() -> None:

@@ -205,6 +205,38 @@ def test_soft_labels_stay_floats_in_the_bytes_of_pixels() -> None:
     assert finding.distilled.byte_bytes == 100 * (64 + 40)
 
 
+def test_a_factor_is_said_and_only_its_soft_labels_cost_bytes() -> None:
+    """100 stored images of 10 classes: 64 bytes of pixels each, and with soft labels 4 rows of 10 x 4 bytes."""
+    of_factor_1 = trial(0, "datadam", 10)
+    config = {**of_factor_1.config, "method": {**of_factor_1.config["method"], "factor": 2}}
+    hard, soft = (
+        found([confirmed(of_factor_1.model_copy(update={"config": config, "label_kind": kind}), 0.005)]).distilled
+        for kind in ("hard", "soft")
+    )
+    assert hard is not None
+    assert soft is not None
+    assert (hard.factor, hard.byte_bytes, soft.byte_bytes) == (2, 100 * 65, 100 * (64 + 4 * 40))
+    packed = found([confirmed(of_factor_1.model_copy(update={"config": config}), 0.005)], [RANDOM_40], BOTH_LOSSY)
+    assert packed.sentence.startswith("distilling is needed: datadam at IPC 10, factor 2 (gap at most 1.50 points) is lossless")
+    kept = json.loads(packed.model_dump_json())
+    assert (kept["distilled"]["factor"], "factor" in kept["control"]) == (2, False)
+    assert Finding.model_validate(kept) == packed
+
+
+def test_a_control_is_drawn_anew_with_its_best_factor_although_1_is_left_out() -> None:
+    text = TEXT.replace("  - random\n", "  - {name: random, factor: {choices: [1, 2]}}\n").replace("high: 60", "high: 19")
+    packs = parse_space(text, dataclasses.replace(KNOWN, controls=CONTROLS))
+    arm = packs.arm("random")
+    at = {f: arm.trial(ask_number=f, values={"ipc": 9, "method.factor": f}, data_sha256=DATA) for f in (1, 2)}
+
+    def asked(*records: TrialRecord) -> int:
+        return next(c.factor for c in controls_in_question(packs, records, 12, DATA) if c.arm == "random")
+
+    assert asked() == 1
+    assert asked(record(at[1], 0.02), record(at[2], 0.03)) == 1
+    assert asked(record(at[1], 0.03), record(at[2], 0.02)) == 2
+
+
 def test_a_finding_is_read_back_from_the_result() -> None:
     finding = found([DATADAM_10], [RANDOM_40], BOTH_LOSSY)
     assert Finding.model_validate(json.loads(finding.model_dump_json())) == finding

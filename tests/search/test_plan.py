@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from hand_made import SMALL
 from typer.testing import CliRunner
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from raydistill.catalogue import load_space
 from raydistill.cli import app
 from raydistill.core.recipes import RECIPES
+from raydistill.core.synthetic import SyntheticSet
 from raydistill.errors import BudgetError
 from raydistill.report.summary import forecast_lines
 from raydistill.search import plan
@@ -31,7 +33,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """A whole distillation takes 100 seconds per image, a network 10 on a set and 10 on the full data."""
 
     def probe(config: Any, *_: Any, **options: Any) -> Any:
-        made = type("Made", (), {"images": None, "labels": None, "size_bytes": 1000 * config.ipc})
+        made = SyntheticSet(images=torch.zeros(1, 1, 1, 250 * config.ipc), labels=torch.zeros(0), ipc=1)
         return made, 100.0 * config.ipc, True
 
     monkeypatch.setattr(plan, "probe_trial", probe)

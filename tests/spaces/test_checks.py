@@ -7,6 +7,7 @@ from small_space import IPC, LR, NETWORK, SPACE, mistakes, parse
 
 from raydistill.catalogue import known
 from raydistill.errors import DataError, SpaceError
+from raydistill.spaces.checks import check_factor
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.parse import Known, parse_space
 from raydistill.spaces.sections import DatasetConfig
@@ -14,6 +15,25 @@ from raydistill.spaces.sections import DatasetConfig
 
 def test_an_ipc_as_large_as_the_smallest_class_is_taken() -> None:
     assert parse(IPC, "ipc: 77\n").arms[0].template["ipc"] == 77
+
+
+@pytest.mark.parametrize("given", ["2", "{choices: [1, 2]}", "{low: 1, high: 2}"])
+def test_a_factor_that_takes_more_images_than_a_class_has_is_reported_with_the_largest_ipc(given: str) -> None:
+    """IPC 20 and factor 2 take 80 images of 77; IPC 19 takes 76."""
+    (line,) = mistakes(LR, f"  factor: {given}\n", "ipc=20")
+    assert line == (
+        "x.yaml:7: method.factor: given 2; with ipc 20 a class then holds 80 smaller images, and the smallest class has 77 train "
+        "images to make them of: lower ipc to 19, or write a smaller factor"
+    )
+    assert parse(LR, f"  factor: {given}\n", "ipc=19").arms[0].template["ipc"] == 19
+
+
+def test_a_factor_above_the_pixels_of_an_image_is_reported() -> None:
+    """Images of 3 x 5 pixels have no room for 4 tiles beside each other."""
+    facts = DataFacts(smallest_class=100, confirm_images=300, shape=(1, 3, 5))
+    ((key, message),) = [(m.key, m.message) for m in check_factor(1, {}, 4, facts, section="method")]
+    assert (key, message) == ("method.factor", "given 4; an image of 3 pixels has no room for 4 tiles: write at most 3")
+    assert list(check_factor(1, {}, 3, facts, section="method")) == []
 
 
 @pytest.mark.parametrize("given", ["200", "{low: 10, high: 200}", "{choices: [200, 10]}"])

@@ -83,6 +83,20 @@ def test_controls_are_names_or_sections_with_ranges() -> None:
     assert space.arm("k_means").ranges["method.space"] == Choices(values=("pixels", "features"))
 
 
+@pytest.mark.parametrize(
+    ("given", "factors"),
+    [("factor: 2", (1, 2)), ("factor: {choices: [1, 3]}", (1, 3)), ("factor: {low: 2, high: 4}", (1, 2, 3, 4))],
+)
+def test_controls_that_are_not_set_may_pack_as_the_methods_do_or_not_at_all(given: str, factors: tuple[int, ...]) -> None:
+    space = parse("methods: [{name: datadam}, {name: dm, batch_real: 8, " + given + "}]\n", "ipc.high=4")
+    assert {arm.ranges["method.factor"] for arm in space.controls} == {Choices(values=factors)}
+    listed = parse(
+        "methods: [{name: dm, batch_real: 8, " + given + "}]\ncontrols: [random, {name: k_means, factor: 1}]\n", "ipc.high=4"
+    )
+    assert listed.arm("random").ranges["method.factor"] == Choices(values=factors)
+    assert "method.factor" not in listed.arm("k_means").ranges
+
+
 def test_a_label_tells_two_of_one_method_apart_and_is_part_of_the_trial() -> None:
     space = parse("methods: [{name: datadam}, {name: datadam, label: from-noise, init: noise}]\n")
     plain, labelled = space.methods
@@ -228,10 +242,11 @@ def test_set_with_a_label_that_is_not_there_or_a_value_that_is_wrong_says_so() -
         "methods: [{name: datadam, label: mine}]\ncontrols: []\n",
         "method: {name: datadam}\n",
         "methods: [{name: datm, experts: 3}]\nsearch: {sampler: tpe}\n",
+        "methods: [{name: dm, factor: {choices: [1, 2]}, batch_real: 8, pool: 5, calibration_weight: {low: 0.1, high: 1.0}}]\n",
     ],
 )
 def test_the_complete_document_of_a_race_reads_back_as_the_same_space(text: str) -> None:
-    space = parse(text)
+    space = parse(text, "ipc.high=19")
     document = complete_document(space)
     again = parse_space(yaml.safe_dump(document, sort_keys=False), known(None))
     assert again.arms == space.arms

@@ -11,17 +11,19 @@ from raydistill.core.choices import AugmentationDraws, AugmentationName, Start
 from raydistill.methods.configs.fields import (
     Count,
     CountOrNone,
+    Factor,
     LearningRate,
     Momentum,
     Weight,
     larger_than_a_class,
+    pool_passed,
 )
+from raydistill.methods.configs.pool import PoolFields, pool_ablations
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
-from raydistill.spaces.sections import Config
 
 
-class DataDAMConfig(Config):
+class DataDAMConfig(PoolFields):
     """Settings of DataDAM; a default says where it comes from."""
 
     name: Literal["datadam"]
@@ -60,6 +62,8 @@ class DataDAMConfig(Config):
     init: Start = "real"
     """Start from random real images, standard normal noise, k-center images (the authors' "smart" files are undocumented), or
     k-means in each class; see `core.choices.Start`."""
+    factor: Factor = 1
+    """f; a stored image holds f x f smaller ones, which are enlarged and matched; 2 in IDC, 1 in this method's paper."""
 
     def against(self, facts: DataFacts, network: NetworkConfig) -> Iterator[tuple[str, str]]:
         """Yield (field, message) for what the data set or the network cannot serve."""
@@ -75,6 +79,7 @@ ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
     "attention": lambda config: {"attention_weight": 0.0},
     "mmd": lambda config: {"mmd_weight": 0.0},
     "augmentation": lambda config: {"augmentation": "none"},
+    "calibration": pool_ablations,
     "model steps": lambda config: {"model_steps": 0} if config.steps_per_init > 1 else {},
 }
 """What `raydistill ablate` turns off, everything else as it was found.
@@ -88,6 +93,8 @@ Without model steps each random network is kept for T iterations untrained; with
 def images_passed(config: DataDAMConfig, ipc: int, classes: int) -> int:
     """Images that pass through a network in one distillation; see `methods.Method`."""
     iterations = config.random_inits * config.steps_per_init
-    matched = iterations * classes * (config.batch_real + config.image_steps * ipc)
+    tiles = ipc * config.factor**2
+    synthetic = config.image_steps * tiles * (2 if config.calibration_weight else 1)
+    matched = iterations * classes * (config.batch_real + synthetic) + pool_passed(config.pool, config.pool_steps)
     between = config.random_inits * (config.steps_per_init - 1) * config.model_steps
-    return matched + between * min(config.batch_model, classes * ipc)
+    return matched + between * min(config.batch_model, classes * tiles)

@@ -9,22 +9,25 @@ from raydistill.core.choices import AugmentationDraws, AugmentationName, Start
 from raydistill.methods.configs.fields import (
     Count,
     CountOrNone,
+    Factor,
     LearningRate,
     Momentum,
     larger_than_a_class,
+    pool_passed,
 )
+from raydistill.methods.configs.pool import PoolFields, pool_ablations
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
-from raydistill.spaces.sections import Config
 
 ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
     "augmentation": lambda config: {"augmentation": "none"},
+    "calibration": pool_ablations,
     "model steps": lambda config: {"model_steps": 0} if config.steps_per_init > 1 else {},
 }
 """What `raydistill ablate` turns off: without augmentation this is DC, without model steps networks stay untrained."""
 
 
-class DCConfig(Config):
+class DCConfig(PoolFields):
     """Settings of DC and DSA; defaults are those of the published DSA code at IPC 10."""
 
     name: Literal["dc"]
@@ -53,6 +56,8 @@ class DCConfig(Config):
     init: Start = "real"
     """Start from random real images (DSA), standard normal noise (DC), k-center images, or k-means in each class; see
     `core.choices.Start`."""
+    factor: Factor = 1
+    """f; a stored image holds f x f smaller ones, which are enlarged and matched; 2 in IDC, 1 in this method's paper."""
 
     def against(self, facts: DataFacts, network: NetworkConfig) -> Iterator[tuple[str, str]]:
         """Yield (field, message) for what the data set or the network cannot serve."""
@@ -64,6 +69,8 @@ class DCConfig(Config):
 def images_passed(config: DCConfig, ipc: int, classes: int) -> int:
     """Images that pass through a network in one distillation, twice where it is differentiated twice; see `methods.Method`."""
     iterations = config.random_inits * config.steps_per_init
-    matched = iterations * classes * (config.batch_real + 2 * config.image_steps * ipc)
+    tiles = ipc * config.factor**2
+    synthetic = config.image_steps * tiles * (3 if config.calibration_weight else 2)
+    matched = iterations * classes * (config.batch_real + synthetic) + pool_passed(config.pool, config.pool_steps)
     between = config.random_inits * (config.steps_per_init - 1) * config.model_steps
-    return matched + between * min(config.batch_model, classes * ipc)
+    return matched + between * min(config.batch_model, classes * tiles)

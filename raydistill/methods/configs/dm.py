@@ -8,19 +8,24 @@ from typing import Any, Literal
 from raydistill.core.choices import AugmentationDraws, AugmentationName, Start
 from raydistill.methods.configs.fields import (
     Count,
+    Factor,
     LearningRate,
     Momentum,
     larger_than_a_class,
+    pool_passed,
 )
+from raydistill.methods.configs.pool import PoolFields, pool_ablations
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
-from raydistill.spaces.sections import Config
 
-ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {"augmentation": lambda config: {"augmentation": "none"}}
+ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
+    "augmentation": lambda config: {"augmentation": "none"},
+    "calibration": pool_ablations,
+}
 """What `raydistill ablate` turns off: the distillation sees plain images; the networks that read the set keep their recipe."""
 
 
-class DMConfig(Config):
+class DMConfig(PoolFields):
     """Settings of DM; defaults are those of the published code for CIFAR-10 up to IPC 50."""
 
     name: Literal["dm"]
@@ -39,6 +44,8 @@ class DMConfig(Config):
     init: Start = "real"
     """Start from random real images, standard normal noise, k-center images, or k-means in each class; see
     `core.choices.Start`."""
+    factor: Factor = 1
+    """f; a stored image holds f x f smaller ones, which are enlarged and matched; 2 in IDC, 1 in this method's paper."""
 
     def against(self, facts: DataFacts, network: NetworkConfig) -> Iterator[tuple[str, str]]:
         """Yield (field, message) for what the data set cannot serve; every network has an embedding."""
@@ -48,4 +55,6 @@ class DMConfig(Config):
 
 def images_passed(config: DMConfig, ipc: int, classes: int) -> int:
     """Images that pass through a network in one distillation; see `methods.Method`."""
-    return config.random_inits * classes * (config.batch_real + ipc)
+    synthetic = ipc * config.factor**2 * (2 if config.calibration_weight else 1)
+    matched = config.random_inits * classes * (config.batch_real + synthetic)
+    return matched + pool_passed(config.pool, config.pool_steps)

@@ -6,10 +6,11 @@ The default, its source and the paper's symbol stand in each method's own config
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from raydistill.core.recipes import IN_STEPS
 from raydistill.spaces.data_facts import DataFacts
 
 LearningRate = Annotated[float, Field(gt=0)]
@@ -24,6 +25,21 @@ Count = Annotated[int, Field(ge=1)]
 """Of initialisations, iterations, steps, epochs or images."""
 CountOrNone = Annotated[int, Field(ge=0)]
 """Of steps or epochs; 0 leaves them out."""
+Factor = Annotated[int, Field(ge=1, le=4)]
+"""f of IDC: a stored image holds f x f tiles, each an image of 1/f the side; see `core/tiles.py`."""
+Share = Annotated[float, Field(ge=0, le=1)]
+"""A part of a whole."""
+
+
+def of_the_same_factor(method: Any) -> dict[str, int]:
+    """The field of a control that packs its images as a method does; none where the method does not pack."""
+    factor = getattr(method, "factor", 1)
+    return {} if factor == 1 else {"factor": factor}
+
+
+def pool_passed(pool: int, steps: int) -> int:
+    """Images that pass through a network while a pool of networks is trained; see `core/network_pool.py`."""
+    return pool * steps * next(recipe.batch for recipe in IN_STEPS if recipe.name == "default")
 
 
 def larger_than_a_class(batch_real: int, facts: DataFacts) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from raydistill.core.expert_fields import ONLY_CHOICES, Curriculum, ExpertFields
 from raydistill.methods.configs.coreset import HerdingConfig, KCenterConfig, KMeansConfig, KMeansMedoidsConfig, RandomConfig
+from raydistill.methods.configs.fields import of_the_same_factor
 
 
 class ExpertLabels(ExpertFields):
@@ -49,6 +50,11 @@ class KMeansMedoidsSoftConfig(ExpertLabels, KMeansMedoidsConfig):
     """The real image nearest to the centre of each k-means cluster, with soft labels."""
 
     name: Literal["k_means_medoids_soft"]  # type: ignore[assignment]
+
+
+def as_beside(method: ExpertFields) -> dict[str, Any]:
+    """The control's fields beside a method that reads experts: those experts, and the method's factor."""
+    return {**of_the_same_experts(method), **of_the_same_factor(method)}
 
 
 def of_the_same_experts(method: ExpertFields) -> dict[str, Any]:

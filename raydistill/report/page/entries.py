@@ -12,6 +12,7 @@ from raydistill.report.page.html import Links
 from raydistill.report.page.marks import short
 from raydistill.report.study import Study, Trial
 from raydistill.report.words import accuracy_line, points, telling_line
+from raydistill.spaces.units import packed_in_words
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +63,7 @@ def _entry_rows(trial: Trial, fixed: set[str]) -> Iterator[tuple[str, str]]:
     yield "id", trial.trial_id
     if record is not None and record.final is not None:
         yield "accuracy", accuracy_line(record.final.accuracy_fractions)
-        yield "images", f"{record.images}, {record.set_bytes:,} bytes, {record.label_kind} labels"
+        yield "images", f"{record.images}{packed_in_words(record.factor)}, {record.set_bytes:,} bytes, {record.label_kind} labels"
     elif record is not None and record.readings:
         last = record.readings[-1]
         yield "last reading", f"gap {points(last.gap)} at step {last.step} ({100 * last.fraction:.0f} %)"

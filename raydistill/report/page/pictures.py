@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from raydistill.report.page.html import Links
 from raydistill.report.study import Study, Trial
 from raydistill.report.words import percent, points
+from raydistill.spaces.units import packed_in_words
 
 MOST_COLUMNS, MOST_ROWS = 12, 20
 """Images of a class, and classes, that are shown."""
@@ -70,9 +71,10 @@ def _picture(study: Study, trial: Trial, title: str, links: Links) -> Picture | 
     of = "each class" if rows == classes else f"the first {rows} of {classes} classes"
     accuracy = "" if trial.accuracy_fraction is None else f", accuracy {percent(trial.accuracy_fraction)}"
     gap = "" if trial.gap is None else f", gap {points(trial.gap)}"
+    images = f"{record.images} images{packed_in_words(record.factor)}{accuracy}{gap}"
     return Picture(
         name=f"{title}: {trial.arm}, IPC {trial.ipc}",
-        words=f"{record.images} images{accuracy}{gap} on the select images. Shown: {part} of {of}, a class in each row.",
+        words=f"{images} on the select images. Shown: {part} of {of}, a class in each row.",
         href=links.to("trials", trial.trial_id, "record.json"),
         data=f"data:image/png;base64,{base64.b64encode(png).decode()}",
         width=size[0],

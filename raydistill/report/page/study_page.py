@@ -18,6 +18,7 @@ from raydistill.report.page.html import Cell, Fact, Head, Links, Table, links_fr
 from raydistill.report.page.pictures import set_pictures
 from raydistill.report.study import SPACE_FILE, Study
 from raydistill.report.words import accuracy_line, duration, percent, points
+from raydistill.spaces.units import packed_in_words
 from raydistill.storage.result import GapBounds, Smallest
 
 REFRESH_SECONDS = 30
@@ -159,7 +160,7 @@ def _tiles(study: Study, links: Links) -> Iterator[Fact]:
 def _smallest(name: str, smallest: Smallest | None, links: Links) -> Fact:
     if smallest is None:
         return Fact(name=name, value="none shown")
-    size = f"{smallest.images} images, {smallest.byte_bytes:,} bytes with one per pixel"
+    size = f"{smallest.images} images{packed_in_words(smallest.factor)}, {smallest.byte_bytes:,} bytes with one per pixel"
     return Fact(
         name=name,
         value=f"{smallest.arm}, IPC {smallest.ipc}",

@@ -121,6 +121,14 @@ def test_both_sides_sets_stand_beside_each_other(race: Path) -> None:
     assert image.size == (2 + 12 * 10, 2 + 10 * 10)
 
 
+def test_packed_sets_say_what_their_images_hold(copy: Path) -> None:
+    path = copy / "trials" / trial_id(25) / "record.json"
+    made = json.loads(path.read_text())
+    made["config"]["method"]["factor"] = 2
+    path.write_text(json.dumps(made))
+    assert "130 images (stored; each holds 2 x 2 smaller ones, which networks see enlarged), accuracy" in page_of(copy)
+
+
 def test_a_picture_that_is_damaged_or_no_grid_is_not_shown() -> None:
     assert first_columns(b"no picture", ipc=3, classes=10) is None
     assert first_columns(picture(13), ipc=100, classes=10) is None

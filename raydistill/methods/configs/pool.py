@@ -1,0 +1,43 @@
+"""Settings of a pool of networks in place of fresh ones, of every method that matches features; see `core/network_pool.py`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field, model_validator
+
+from raydistill.methods.configs.fields import Count, CountOrNone, Share, Weight
+from raydistill.spaces.sections import GrownConfig
+
+
+class PoolFields(GrownConfig):
+    """Where the network of an update comes from. Defaults draw a fresh one each time, as DM and DataDAM do."""
+
+    LATER: ClassVar[tuple[str, ...]] = ("pool", "pool_steps", "trained_share", "calibration_weight", "factor")
+    pool: CountOrNone = 0
+    """Networks that are trained on the train part before the first update, each kept with its initial weights; an update draws
+    one of these pairs, and weights between the two. 20 in DANCE; 0 draws a fresh network for every update."""
+    pool_steps: Count = 300
+    """Steps in which each is trained, by the recipe `default` apart from their number."""
+    trained_share: tuple[Share, Share] = Field(default=(0.0, 1.0), strict=False)
+    """Lowest and highest share of the trained weights, drawn evenly for each update; the rest are initial weights. DANCE's 1 -
+    lambda, 0 to 1 there; (1, 1) takes trained networks alone."""
+    calibration_weight: Weight = 0.0
+    """beta; factor on the cross-entropy of the synthetic images under the pair's trained weights; 0 leaves the term out."""
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> PoolFields:
+        low, high = self.trained_share
+        if low > high:
+            raise ValueError(f"trained_share is {low:g} to {high:g}; the second must not be smaller: swap them")
+        if self.calibration_weight and not self.pool:
+            raise ValueError(
+                f"calibration_weight is {self.calibration_weight:g}, but pool is 0, so there is no trained network: write pool: "
+                "5 or more, or calibration_weight: 0"
+            )
+        return self
+
+
+def pool_ablations(config: PoolFields) -> dict[str, float]:
+    """The field that turns the calibration off."""
+    return {"calibration_weight": 0.0}
