@@ -34,6 +34,8 @@ PLAIN_TYPES = {
     "None": "`null`",
     "tuple[NonNegativeInt, NonNegativeInt]": "list of two whole numbers from 0",
     "tuple[Share, Share]": "list of two numbers from 0 to 1",
+    "tuple[Level, Level, Level]": "list of three whole numbers from 0 to 255",
+    "tuple[float, float]": "list of two numbers",
     "Curriculum": "section",
 }
 

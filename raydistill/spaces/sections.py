@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -22,6 +22,9 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+
+Level = Annotated[int, Field(ge=0, le=255)]
+"""Brightness of one channel of 8 bits."""
 
 
 class Config(BaseModel):
@@ -46,7 +49,21 @@ class ImageFolderConfig(DatasetConfig):
     path: str = Field(min_length=1)
     """The folder; a relative path is below the data root, so that a space works on every machine. Not part of the trial's id."""
     size: int = Field(ge=1)
-    """Height and width in pixels; larger images are scaled by their shorter side and centre-cropped, smaller ones are refused."""
+    """Height and width in pixels; larger images are scaled down as `fit` says, smaller ones are refused."""
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    """How an image that is not square becomes so: cut to its middle square, filled up with `background` (black without one), or
+    stretched."""
+    channels: Literal[1, 3] | None = None
+    """1 makes every image grey, 3 makes every one colour; null keeps what the images have, which must all be alike."""
+    background: tuple[Level, Level, Level] | None = Field(default=None, strict=False)
+    """Red, green and blue (0 to 255) behind transparent images and around padded ones; null refuses images that need it."""
+    value_range: tuple[float, float] | None = Field(default=None, strict=False)
+    """Values that become black and white in images of more than 8 bits; values outside are cut off. null takes 0 to 65535 for 16
+    bits and 0 to 1 for floats in these bounds, and refuses others."""
+    on_bad: Literal["stop", "skip"] = "stop"
+    """What an image that cannot be used does: it stops everything, or is left out and listed in the study's `data.json`."""
+    duplicates: Literal["keep", "drop"] = "keep"
+    """drop removes from the train part every image that also lies in the select, confirm or test part."""
     select_fraction: float = Field(default=0.1, gt=0, le=0.3)
     """Fraction of the images (of those in train/, if it exists) in the select split."""
     confirm_fraction: float = Field(default=0.1, gt=0, le=0.3)
@@ -55,6 +72,25 @@ class ImageFolderConfig(DatasetConfig):
     """Fraction of the images in the test split of a folder without test/; null means 0.2. If test/ exists it must be null."""
     mirror_keeps_class: bool = True
     """Whether a mirrored image still belongs to its class; false for letters, digits and road signs."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"fit", "channels", "background", "value_range", "on_bad", "duplicates"})
+    """Fields that older versions did not have; left out at their default, so that the trials of those versions keep their ids."""
+
+    @model_serializer(mode="wrap")
+    def _without_defaults_of_later_versions(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        return {
+            name: value
+            for name, value in fields.items()
+            if name not in self.LATER or getattr(self, name) != type(self).model_fields[name].default
+        }
+
+    @field_validator("value_range")
+    @classmethod
+    def _begins_below_its_end(cls, given: tuple[float, float] | None) -> tuple[float, float] | None:
+        if given is not None and given[0] >= given[1]:
+            raise ValueError(f"given {list(given)}; the first must be below the second: write [black, white], such as [0, 4095]")
+        return given
 
     @field_validator("path")
     @classmethod
