@@ -36,6 +36,7 @@ PLAIN_TYPES = {
     "tuple[Share, Share]": "list of two numbers from 0 to 1",
     "tuple[Level, Level, Level]": "list of three whole numbers from 0 to 255",
     "tuple[float, float]": "list of two numbers",
+    "tuple[str, ...]": "list of texts",
     "Curriculum": "section",
 }
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +22,7 @@ from raydistill.data.byte_images import byte_images
 from raydistill.data.datasets import load_raw
 from raydistill.data.preprocess import Preprocess, Standardise, fit
 from raydistill.data.raw import RawDataset, RawPart
-from raydistill.data.stratify import stratified
+from raydistill.data.stratify import grouped, stratified
 from raydistill.errors import DataError
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.sections import DatasetConfig, ImageFolderConfig
@@ -101,7 +102,7 @@ def load_splits(config: DatasetConfig, data_root: DataRoot = None) -> Splits:
         class_names=raw.class_names,
         mirror_keeps_class=raw.mirror_keeps_class,
         train_bytes=raw_parts["train"].images.size + len(indices["train"]),
-        sha256=_hash(raw, indices),
+        sha256=_hash(raw_parts),
     )
 
 
@@ -122,7 +123,9 @@ def count_test_images(config: DatasetConfig, data_root: DataRoot = None) -> int:
         DataError: files are missing or damaged.
     """
     raw = load_raw(config, data_root)
-    return len(raw.load_test().labels) if raw.load_test is not None else raw.sizes.get("test", 0)
+    if raw.load_test is not None:
+        return len(raw.load_test().labels)
+    return raw.sizes.get("test", 0) if raw.groups is None else len(_split(raw, config).get("test", ()))
 
 
 def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: DataRoot = None) -> LabelledImages:
@@ -162,22 +165,40 @@ def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: Data
 
 
 def _split(raw: RawDataset, config: DatasetConfig) -> dict[str, NDArray[np.int64]]:
-    """Seeded, stratified indices per split name; images that are in no other split are in train."""
-    rest, labels = np.arange(len(raw.search.labels)), raw.search.labels
-    indices = {}
-    for name, size in reversed(list(raw.sizes.items())):
+    """Indices per split name: what the data gives, seeded and stratified draws, and train, which is the rest."""
+    labels = raw.search.labels
+    indices = dict(raw.given)
+    is_given = np.zeros(len(labels), dtype=bool)
+    for places in indices.values():
+        is_given[places] = True
+    rest = np.flatnonzero(~is_given)
+    drawn = list(reversed(list(raw.sizes.items())))
+    for place, (name, size) in enumerate(drawn):
         try:
-            kept, taken = stratified(labels[rest], size, config.split_seed)
-            rest, indices[name] = rest[kept], rest[taken]
+            if raw.groups is None:
+                kept, taken = stratified(labels[rest], size, config.split_seed)
+            else:
+                kept, taken = grouped(labels[rest], raw.groups[rest], size, config.split_seed, leave=len(drawn) - place)
         except ValueError as error:
-            counts = np.bincount(labels, minlength=len(raw.class_names))
-            shares = ", ".join(f"{part} {images}" for part, images in raw.sizes.items())
-            raise DataError(
-                f"{_in_words(config)}: class {raw.class_names[int(counts.argmin())]} has {counts.min()} of {len(labels)} images, "
-                f"too few for every split ({shares} images); add images, or change the fractions"
-            ) from error
+            raise DataError(f"{_in_words(config)}: {_too_few(raw)}") from error
+        rest, indices[name] = rest[kept], rest[taken]
     indices["train"] = rest
     return {name: np.sort(chosen) for name, chosen in indices.items()}
+
+
+def _too_few(raw: RawDataset) -> str:
+    """Why the splits cannot be drawn."""
+    shares = ", ".join(f"{part} {images}" for part, images in raw.sizes.items())
+    if raw.groups is not None:
+        return (
+            f"the groups of {len(raw.search.labels)} images cannot be divided so that every split ({shares} images, and train) "
+            "has images of every class; give every class images in more groups, or leave the groups out"
+        )
+    counts = np.bincount(raw.search.labels, minlength=len(raw.class_names))
+    return (
+        f"class {raw.class_names[int(counts.argmin())]} has {counts.min()} of {len(raw.search.labels)} images, "
+        f"too few for every split ({shares} images); add images, or change the fractions"
+    )
 
 
 def _in_words(config: DatasetConfig) -> str:
@@ -202,12 +223,12 @@ def _preprocessed(raw: RawDataset, part: RawPart, preprocess: Preprocess) -> Lab
     return LabelledImages(images=preprocess.apply(stored.to(torch.float32) / raw.white), labels=labels)
 
 
-def _hash(raw: RawDataset, indices: dict[str, NDArray[np.int64]]) -> str:
+def _hash(parts: Mapping[str, RawPart]) -> str:
     digest = hashlib.sha256()
-    for name in ("train", "select", "confirm"):
-        digest.update(json.dumps([name, len(indices[name])]).encode())
-        digest.update(np.ascontiguousarray(raw.search.images[indices[name]]).data)
-        digest.update(np.ascontiguousarray(raw.search.labels[indices[name]]).data)
+    for name, part in parts.items():
+        digest.update(json.dumps([name, len(part.labels)]).encode())
+        digest.update(np.ascontiguousarray(part.images).data)
+        digest.update(np.ascontiguousarray(part.labels).data)
     return digest.hexdigest()
 
 

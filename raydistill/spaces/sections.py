@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
@@ -43,11 +44,12 @@ class DatasetConfig(Config):
 
 
 class ImageFolderConfig(DatasetConfig):
-    """A folder of images with one folder per class: `path/{train,test}/<class>/*`, or `path/<class>/*` without a test split."""
+    """The user's own images: folders of classes, a table of paths and labels, an npz file, a Hugging Face folder, or tars."""
 
     name: Literal["image_folder"]
     path: str = Field(min_length=1)
-    """The folder; a relative path is below the data root, so that a space works on every machine. Not part of the trial's id."""
+    """The folder or file; a relative path is beside the space's file or below the data root, so that a space works on every
+    machine. Not part of the trial's id."""
     size: int = Field(ge=1)
     """Height and width in pixels; larger images are scaled down as `fit` says, smaller ones are refused."""
     fit: Literal["crop", "pad", "stretch"] = "crop"
@@ -65,15 +67,32 @@ class ImageFolderConfig(DatasetConfig):
     duplicates: Literal["keep", "drop"] = "keep"
     """drop removes from the train part every image that also lies in the select, confirm or test part."""
     select_fraction: float = Field(default=0.1, gt=0, le=0.3)
-    """Fraction of the images (of those in train/, if it exists) in the select split."""
+    """Fraction of the images (of those in train/, if it exists) in the select split; not used where the data has validation
+    images of its own, which then are the select split."""
     confirm_fraction: float = Field(default=0.1, gt=0, le=0.3)
     """The same for the confirm split; with more confirm images a smaller margin can be decided."""
     test_fraction: float | None = Field(default=None, gt=0, le=0.3)
-    """Fraction of the images in the test split of a folder without test/; null means 0.2. If test/ exists it must be null."""
+    """Fraction of the images in the test split of data without a test part; null means 0.2. With a test part it must be null."""
     mirror_keeps_class: bool = True
     """Whether a mirrored image still belongs to its class; false for letters, digits and road signs."""
+    classes: tuple[str, ...] | None = Field(default=None, strict=False, min_length=2)
+    """All classes, in the order of their numbers; null means by name, or by number where labels outside folders are numbers."""
+    group_pattern: str | None = None
+    """Regular expression, searched in each image's name; what its first group matches names the patient or video, whose images
+    all stay in one split. For example `/(patient[0-9]+)_`."""
+    path_column: str = Field(default="path", min_length=1)
+    """Column of a table with the image's path, relative to the table; of a Hugging Face folder, its column of images."""
+    label_column: str = Field(default="label", min_length=1)
+    """Column with the class; in tars without .cls files, the key in the .json file."""
+    split_column: str = Field(default="split", min_length=1)
+    """Column that says train, val or test; optional."""
+    group_column: str = Field(default="group", min_length=1)
+    """Column that names the patient or video, whose images all stay in one split; optional."""
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"fit", "channels", "background", "value_range", "on_bad", "duplicates"})
+    LATER: ClassVar[frozenset[str]] = frozenset(
+        {"fit", "channels", "background", "value_range", "on_bad", "duplicates"}
+        | {"classes", "group_pattern", "path_column", "label_column", "split_column", "group_column"}
+    )
     """Fields that older versions did not have; left out at their default, so that the trials of those versions keep their ids."""
 
     @model_serializer(mode="wrap")
@@ -84,6 +103,19 @@ class ImageFolderConfig(DatasetConfig):
             for name, value in fields.items()
             if name not in self.LATER or getattr(self, name) != type(self).model_fields[name].default
         }
+
+    @field_validator("group_pattern")
+    @classmethod
+    def _has_a_group(cls, pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"given {pattern!r}; expected a regular expression ({error}): correct it") from error
+        if groups == 0:
+            raise ValueError(f"given {pattern!r}; expected brackets around what names the group: write '/(patient[0-9]+)_'")
+        return pattern
 
     @field_validator("value_range")
     @classmethod

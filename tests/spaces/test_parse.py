@@ -357,12 +357,12 @@ def test_a_bad_override_is_reported_as_such(override: str, expected: str) -> Non
 
 
 def test_a_folder_of_images_has_keys_of_its_own(tmp_path: Path) -> None:
-    for name in ("a/1.png", "b/1.png"):
-        (tmp_path / name).parent.mkdir()
+    for name in ("a/1.png", *(f"b/{number}.png" for number in range(10))):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     given = f"{{name: image_folder, path: {tmp_path}, size: 8}}"
     assert mistakes("{name: digits}", given)[0].startswith(
-        f"x.yaml:3: dataset: {tmp_path}/a has 1 images, too few for an image in"
+        f"x.yaml:3: dataset: {tmp_path} has 1 image of class a, too few for an image in"
     )
 
 
@@ -372,7 +372,9 @@ def test_mistakes_in_a_folder_of_images_are_named_together() -> None:
         "x.yaml:3: dataset.size: given the text '8'; expected a number: write 8 without quotes",
         "x.yaml:3: dataset.test_fraction: given 0.5; must be at most 0.3",
         "x.yaml:3: dataset.selct_fraction: unknown key 'selct_fraction'; did you mean 'select_fraction'? Allowed: "
-        "confirm_fraction, mirror_keeps_class, name, path, preprocess, select_fraction, size, split_seed, test_fraction",
+        "background, channels, classes, confirm_fraction, duplicates, fit, group_column, group_pattern, label_column, "
+        "mirror_keeps_class, name, on_bad, path, path_column, preprocess, select_fraction, size, split_column, split_seed, "
+        "test_fraction, value_range",
     ]
 
 

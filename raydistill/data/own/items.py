@@ -9,6 +9,17 @@ from typing import Literal
 from PIL import Image
 
 Part = Literal["train", "select", "confirm", "test"]
+PARTS: tuple[Part, ...] = ("train", "select", "confirm", "test")
+PART_NAMES: Mapping[str, Part] = {
+    "train": "train",
+    "val": "select",
+    "valid": "select",
+    "validation": "select",
+    "select": "select",
+    "confirm": "confirm",
+    "test": "test",
+}
+"""What people call the parts. Validation images are those on which trials are compared, so they are the select part."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,9 +46,9 @@ class Problem:
     kind: str
     """Short and stable, such as `alone_beside_classes`: problems of one kind are told together."""
     item: str
-    """What has it: the name of an item, a file, a class or a part."""
+    """What has it: the name of an item, a file, a class or a part; empty if it is the whole path."""
     text: str
-    """What was found, and what is expected."""
+    """What was found, and what is expected; continues a sentence that begins with the item."""
     remedy: str
     """What to do."""
 
