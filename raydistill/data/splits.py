@@ -20,6 +20,8 @@ from torch import Tensor
 
 from raydistill.data.byte_images import byte_images
 from raydistill.data.datasets import load_raw
+from raydistill.data.own.report import TwinCounts
+from raydistill.data.own.twins import counted, joined, thumbnails, twins_by_part
 from raydistill.data.preprocess import Preprocess, Standardise, fit
 from raydistill.data.raw import RawDataset, RawPart
 from raydistill.data.stratify import grouped, stratified
@@ -88,6 +90,8 @@ def load_splits(config: DatasetConfig, data_root: DataRoot = None) -> Splits:
     """
     raw = load_raw(config, data_root)
     indices = _split(raw, config)
+    if isinstance(config, ImageFolderConfig) and config.duplicates == "drop":
+        indices["train"] = np.delete(indices["train"], train_twins(config, data_root).leaks)
     raw_parts = {
         name: RawPart(images=raw.search.images[indices[name]], labels=raw.search.labels[indices[name]])
         for name in ("train", "select", "confirm")
@@ -126,6 +130,49 @@ def count_test_images(config: DatasetConfig, data_root: DataRoot = None) -> int:
     if raw.load_test is not None:
         return len(raw.load_test().labels)
     return raw.sizes.get("test", 0) if raw.groups is None else len(_split(raw, config).get("test", ()))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class TrainTwins:
+    """Which train images are also in another part, and how many twins there are in all."""
+
+    leaks: NDArray[np.int64]
+    """Places in the train part, before any is dropped, of images with a twin in the select, confirm or test part."""
+    counts: TwinCounts
+    """Of the parts as a search uses them: without `leaks` where `duplicates: drop` says so."""
+
+
+@functools.lru_cache(maxsize=2)
+def train_twins(config: ImageFolderConfig, data_root: DataRoot = None) -> TrainTwins:
+    """Twins between the parts of a folder. Test images are compared with the others, but none is returned.
+
+    Only counts and places of train images leave this function. A train image that is dropped because it lies in the test part as
+    well tells nothing about how any network does there, so this does not count as an opening.
+
+    Raises:
+        DataError: files are missing or damaged, or the images cannot be divided.
+    """
+    raw = load_raw(config, data_root)
+    indices = _split(raw, config)
+    images = {name: raw.search.images[chosen] for name, chosen in indices.items()}
+    if raw.load_test is not None:
+        images["test"] = raw.load_test().images
+    names = list(images)
+    part_of = np.repeat(np.arange(len(names)), [len(part) for part in images.values()])
+    seen = joined([thumbnails(part) for part in images.values()])
+    found = twins_by_part(seen, names, part_of)
+    leaks = np.any([found.any[name] for name in names if name != "train"], axis=0) & (part_of == names.index("train"))
+    if config.duplicates == "keep":
+        return TrainTwins(leaks=_in_train(leaks, part_of, names), counts=counted(found, names, part_of))
+    kept = ~leaks
+    left = twins_by_part(seen.at(kept), names, part_of[kept])
+    return TrainTwins(
+        leaks=_in_train(leaks, part_of, names), counts=counted(left, names, part_of[kept], dropped=int(leaks.sum()))
+    )
+
+
+def _in_train(chosen: NDArray[np.bool_], part_of: NDArray[np.int64], names: list[str]) -> NDArray[np.int64]:
+    return np.flatnonzero(chosen[part_of == names.index("train")])
 
 
 def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: DataRoot = None) -> LabelledImages:
