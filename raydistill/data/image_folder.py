@@ -60,16 +60,17 @@ def load_image_folder(config: ImageFolderConfig, data_root: Path | None) -> RawD
     found = listing(config, place)
     refuse(found.problems, place)
     test = [item for item in found.items if item.part == "test"]
-    search, used = _read([item for item in found.items if item.part != "test"], found.class_names, config, place)
+    class_names = found.class_names
+    search, used = _read([item for item in found.items if item.part != "test"], class_names, config, place)
     like = Like(name=used[0].name, shape=search.images.shape[1:])
     fractions = drawn_fractions(used, config, test_is_given=bool(test))
     total = sum(item.part in (None, "train") for item in used)
     return RawDataset(
         search=search,
-        load_test=None if not test else lambda: _read(test, found.class_names, config, place, like)[0],
+        load_test=None if not test else lambda: _read(test, class_names, config, place, like)[0],
         sizes={name: round(fraction * total) for name, fraction in fractions.items()},
         white=255,
-        class_names=found.class_names,
+        class_names=class_names,
         mirror_keeps_class=config.mirror_keeps_class,
         given=_given(used, fractions),
         groups=_groups(used),

@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from raydistill.data.own.items import PARTS, Item, Listing, Problem
 from raydistill.data.own.layouts.folders import list_folders
+from raydistill.data.own.layouts.hugging_face import is_hugging_face, list_hugging_face
+from raydistill.data.own.layouts.npz import list_npz
+from raydistill.data.own.layouts.table import SUFFIXES as TABLES
+from raydistill.data.own.layouts.table import list_table
+from raydistill.data.own.layouts.tars import is_tars, list_tars
 from raydistill.errors import DataError
 from raydistill.spaces.sections import ImageFolderConfig
 
@@ -32,10 +37,10 @@ def listing(config: ImageFolderConfig, folder: Path) -> Listing:
     """
     if not folder.exists():
         raise DataError(f"{folder} does not exist; expected {ALLOWED}")
-    return _completed(_layout(config, folder)(folder), config)
+    return _completed(_found(config, folder), config)
 
 
-UNFINISHED = frozenset({"one_part", "no_train_part", "unreadable_table"})
+UNFINISHED = frozenset({"one_part", "no_train_part", "no_column"})
 """Kinds of problems with which classes and parts are not yet known."""
 DEFAULT_TEST_FRACTION = 0.2
 """For data without a test part: with the default select and confirm splits of a tenth each, 0.6 of the images are left."""
@@ -52,9 +57,19 @@ def drawn_fractions(items: Sequence[Item], config: ImageFolderConfig, *, test_is
     return {part: fraction for part, fraction in fractions.items() if part not in given}
 
 
-def _layout(config: ImageFolderConfig, path: Path) -> Callable[[Path], Listing]:
+def _found(config: ImageFolderConfig, path: Path) -> Listing:
+    """The listing of the layout that lies at a path."""
+    kind = path.suffix.lower()
     if path.is_dir():
-        return list_folders
+        if is_hugging_face(path):
+            return list_hugging_face(path, config)
+        return list_tars(path, config) if is_tars(path) else list_folders(path)
+    if kind in TABLES:
+        return list_table(path, config)
+    if kind == ".npz":
+        return list_npz(path)
+    if kind == ".tar":
+        return list_tars(path, config)
     raise DataError(f"{path} is a file of no known layout; expected {ALLOWED}")
 
 
@@ -158,6 +173,10 @@ def _of_parts(items: tuple[Item, ...], config: ImageFolderConfig) -> Iterator[Pr
                     text=f"is in no part, but other images are in {', '.join(given)}",
                     remedy="put every image into a part, or none",
                 )
+    if given and "train" not in given:
+        yield Problem(
+            kind="no_train_part", item="", text=f"has images for {', '.join(given)}, but none for train", remedy="add some"
+        )
     for part in given:
         for name in sorted(set().union(*classes.values()) - classes[part]):
             yield Problem(

@@ -12,8 +12,7 @@ from PIL import Image
 
 from raydistill.data.own.files import entries, files_below, stamp
 from raydistill.data.own.items import PART_NAMES, Item, Listing, Part, Problem
-
-TABLES = (".csv", ".tsv", ".parquet")
+from raydistill.data.own.layouts.table import SUFFIXES as TABLES
 
 
 def list_folders(folder: Path) -> Listing:
