@@ -12,7 +12,7 @@ from pathlib import Path
 from raydistill.data.cifar import CIFAR10_FILES, CIFAR100_FILES, load_cifar10, load_cifar100
 from raydistill.data.data_cache import local_folder
 from raydistill.data.digits import load_raw_digits
-from raydistill.data.image_folder import load_image_folder
+from raydistill.data.image_folder import load_image_folder, place_of
 from raydistill.data.mhist import load_mhist
 from raydistill.data.mnist import FASHION_FILES, load_fashion_mnist, load_mnist
 from raydistill.data.mnist import FILES as MNIST_FILES
@@ -43,6 +43,15 @@ def load_raw(config: DatasetConfig, data_root: DataRoot) -> RawDataset:
     if isinstance(config, ImageFolderConfig):
         return load_image_folder(config, folder)
     return DATASETS[config.name](folder)
+
+
+def place_of_images(config: ImageFolderConfig, data_root: DataRoot) -> Path:
+    """The folder or file of a person's own images on this machine.
+
+    Raises:
+        DataError: nothing lies there.
+    """
+    return place_of(config, local_folder(data_root, {}, _whole_folder(config)))
 
 
 def _whole_folder(config: DatasetConfig) -> str | None:

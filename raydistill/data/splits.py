@@ -157,9 +157,9 @@ def train_twins(config: ImageFolderConfig, data_root: DataRoot = None) -> TrainT
     images = {name: raw.search.images[chosen] for name, chosen in indices.items()}
     if raw.load_test is not None:
         images["test"] = raw.load_test().images
-    names = list(images)
-    part_of = np.repeat(np.arange(len(names)), [len(part) for part in images.values()])
-    seen = joined([thumbnails(part) for part in images.values()])
+    names: list[str] = [name for name in ("train", "select", "confirm", "test") if name in images]
+    part_of = np.repeat(np.arange(len(names)), [len(images[name]) for name in names])
+    seen = joined([thumbnails(images[name]) for name in names])
     found = twins_by_part(seen, names, part_of)
     leaks = np.any([found.any[name] for name in names if name != "train"], axis=0) & (part_of == names.index("train"))
     if config.duplicates == "keep":

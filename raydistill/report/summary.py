@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from raydistill.comparison.rows import CONFIDENCE, Comparison
+from raydistill.data.own.record import read_report
+from raydistill.data.own.words import twins_in_words
 from raydistill.methods import method_configs
 from raydistill.report.rendering import render
 from raydistill.report.tables import comparison_frame, read_study, write_tables
@@ -35,6 +37,9 @@ def end_of_search(study: Store, result: SearchResult) -> str:
         ("Compression", _compression(result)),
         ("Trials", f"{_counts(result)}; {duration(result.seconds)} of trial time"),
     ]
+    images = read_report(study)
+    if images is not None and images.twins is not None and images.twins.across:
+        rows.append(("Twins across the parts", f"{twins_in_words(images.twins)}: accuracies come out too high"))
     if study.exists(WINNER_FILE):
         rows += [("Winner's set", study.path(WINNER_FOLDER, "images.safetensors"))]
     if study.exists(f"{WINNER_FOLDER}/images.png"):

@@ -13,6 +13,9 @@ from typing import Any
 import yaml
 
 from raydistill.core.recipes import recipe_of
+from raydistill.data.inspect import inspect_images
+from raydistill.data.own.record import read_report, write_report
+from raydistill.data.own.words import short_lines
 from raydistill.data.splits import Splits, load_splits
 from raydistill.methods import METHODS, method_configs
 from raydistill.search.allowance import check_budget
@@ -38,7 +41,7 @@ from raydistill.search.solver import Solver
 from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, not_admissible
 from raydistill.search.winner import name_winner
 from raydistill.search.workplace import Workplace
-from raydistill.spaces.sections import dataset_config
+from raydistill.spaces.sections import ImageFolderConfig, dataset_config
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.spaces.units import points
@@ -80,6 +83,8 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
         data_sha256 = splits.sha256
         check_resumable(space, study, data_sha256=data_sha256, accept_code_change=accept_code_change)
         study.write(SPACE_FILE, yaml.safe_dump(complete_document(space), sort_keys=False))
+        if isinstance(dataset, ImageFolderConfig):
+            _record_images(study, dataset, work)
         config = any_trial(space.arms[0], data_sha256)
         work.executor.require(needs_of_trial(config, study, work.data_root))
         needs = plan_experts(extreme_trials(space, data_sha256), store, work.data_root)
@@ -107,6 +112,16 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
             name_winner(study, result)
             solver.show(result)
         return result
+
+
+def _record_images(study: Store, dataset: ImageFolderConfig, work: Workplace) -> None:
+    """Keep what is known about a person's images in a new study, and say it in short."""
+    report = read_report(study)
+    if report is None:
+        report = inspect_images(dataset, work.data_root)
+        write_report(study, report)
+    for line in short_lines(report):
+        work.watcher.note(line)
 
 
 def _parts(space: SearchSpace, config: TrialConfig[Any], splits: Splits, study: Store) -> list[Part]:

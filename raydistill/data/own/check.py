@@ -1,6 +1,7 @@
 """Looks at all images of a path once, and says everything at once: what is there, what will be done, what is wrong.
 
-Nothing is trained, nothing is written, and no image is kept but a thumbnail, by which twins are found.
+Nothing is trained, nothing is written, and no image is kept. Whether the images can be divided into parts, and which are
+twins, is found out by `raydistill.data.inspect` afterwards.
 """
 
 from __future__ import annotations
@@ -13,10 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from raydistill.data.own.decode import Decoded, read, rules_of
+from raydistill.data.own.decode import MAY_BE_SKIPPED, Decoded, read, rules_of
 from raydistill.data.own.items import Item, Listing, Problem
 from raydistill.data.own.report import DataReport, Decision, Grouped, TwinCounts
-from raydistill.data.own.twins import Thumbnails, counted, thumbnail, twins_by_part
 from raydistill.data.own.warnings import warnings_of
 from raydistill.errors import Unusable
 from raydistill.spaces.sections import ImageFolderConfig
@@ -58,7 +58,8 @@ def check(
             looked.refuse(item, error)
         if number % 500 == 499:
             tell(number + 1, len(found.items))
-    problems = [*found.problems, *([] if config.on_bad == "skip" else looked.refused), *looked.mixed_channels()]
+    stops = [problem for problem in looked.refused if config.on_bad == "stop" or problem.kind not in MAY_BE_SKIPPED]
+    problems = [*found.problems, *stops, *looked.mixed_channels()]
     used = Counter((item.part or UNDIVIDED, item.class_name) for item in looked.items)
     images = {
         part: {name: used[part, name] for name in found.class_names if used[part, name]}
@@ -79,18 +80,45 @@ def check(
         values=looked.values,
         size=config.size,
         is_size_proposed=is_size_proposed,
-        channels=next(iter(looked.channels)) if len(looked.channels) == 1 else None,
+        channels=looked.channels[0] if len(looked.channels) == 1 else None,
         mean=mean,
         deviation=deviation,
         imbalance=_imbalance(images),
         conversions=dict(sorted(looked.conversions.items())),
-        left_out=tuple(problem.item for problem in looked.refused) if config.on_bad == "skip" else (),
-        twins=None if problems else looked.twins(),
+        left_out=tuple(problem.item for problem in looked.refused if problem not in stops),
+        parts=None,
+        twins=None,
         problems=tuple(grouped(problems)),
         warnings=(),
         decisions=tuple(_decisions(problems, looked, config)),
         dataset=config.model_dump(mode="json"),
     )
+    return _with_warnings(report, config)
+
+
+def divided(report: DataReport, config: ImageFolderConfig, twins: TwinCounts) -> DataReport:
+    """The report with the parts into which a search divides the images, and the twins between these.
+
+    Args:
+        report: of images without problems.
+        config: with which it was made.
+        twins: of `raydistill.data.splits.train_twins`.
+    """
+    return _with_warnings(report.model_copy(update={"twins": twins, "parts": twins.images}), config)
+
+
+def not_divided(report: DataReport, why: str) -> DataReport:
+    """The report of images that are fine one by one and cannot be divided into parts.
+
+    Args:
+        report: of images without problems.
+        why: what the division says.
+    """
+    problem = Grouped(kind="parts", count=1, examples=(why,), remedy="change the fractions or add images, as the message says")
+    return report.model_copy(update={"problems": (problem,)})
+
+
+def _with_warnings(report: DataReport, config: ImageFolderConfig) -> DataReport:
     return report.model_copy(update={"warnings": tuple(warnings_of(report, config))})
 
 
@@ -115,7 +143,7 @@ def grouped(problems: Sequence[Problem]) -> Iterator[Grouped]:
     for problem in problems:
         kinds[problem.kind].append(problem)
     for kind, same in kinds.items():
-        examples = tuple(f"{problem.item or 'the path'} {problem.text}" for problem in same[:EXAMPLES])
+        examples = tuple(f"{problem.item or 'The path'} {problem.text}" for problem in same[:EXAMPLES])
         yield Grouped(kind=kind, count=len(same), examples=examples, remedy=_shared_remedy(same))
 
 
@@ -134,17 +162,14 @@ class _Looked:
     refused: list[Problem] = field(default_factory=list)
     modes: Counter[str] = field(default_factory=Counter)
     conversions: Counter[str] = field(default_factory=Counter)
-    channels: dict[int, str] = field(default_factory=dict)
-    """Number of channels to the first image that has it."""
-    of_channels: Counter[int] = field(default_factory=Counter)
+    of_channels: dict[int, list[str]] = field(default_factory=lambda: {1: [], 3: []})
+    """Number of channels to the images that have it."""
     smallest: tuple[int, int] | None = None
     largest: tuple[int, int] | None = None
     not_square: int = 0
     values: tuple[float, float] | None = None
     sums: dict[int, NDArray[np.int64]] = field(default_factory=dict)
     """By number of channels: (3, C) counts, sums and sums of squares of the levels outside the test part."""
-    thumbnails: list[NDArray[np.uint8]] = field(default_factory=list)
-    digests: list[int] = field(default_factory=list)
 
     def refuse(self, item: Item, error: Unusable) -> None:
         self.refused.append(Problem(kind=error.kind, item=item.name, text=error.reason, remedy=error.remedy))
@@ -163,25 +188,31 @@ class _Looked:
             low, high = self.values or image.values
             self.values = min(low, image.values[0]), max(high, image.values[1])
         channels = len(image.pixels)
-        self.channels.setdefault(channels, item.name)
-        self.of_channels[channels] += 1
+        self.of_channels[channels].append(item.name)
         if item.part != "test":
             levels = image.pixels.reshape(channels, -1).astype(np.int64)
             of_image = np.stack([np.full(channels, levels.shape[1]), levels.sum(axis=1), (levels**2).sum(axis=1)])
             self.sums[channels] = self.sums.get(channels, 0) + of_image
-        pixels, digest = thumbnail(image.pixels)
-        self.thumbnails.append(pixels)
-        self.digests.append(digest)
+
+    @property
+    def channels(self) -> list[int]:
+        """Numbers of channels that images have."""
+        return [channels for channels, names in self.of_channels.items() if names]
 
     def mixed_channels(self) -> list[Problem]:
-        """Problems of images whose channels are not those of most; the config does not say what all are to be."""
+        """A problem for each image whose channels are not those of most; the config does not say what all are to be."""
         if len(self.channels) < 2:
             return []
-        grey, colour = self.of_channels[1], self.of_channels[3]
-        text = f"is {'grey' if grey < colour else 'colour'}; {grey:,} images are grey and {colour:,} are colour"
-        remedy = "write channels: 3 to make grey images colour, or channels: 1 to make colour images grey"
-        fewer = 1 if grey < colour else 3
-        return [Problem(kind="mixed_channels", item=self.channels[fewer], text=text, remedy=remedy)]
+        fewer, more = ("grey", "colour") if len(self.of_channels[1]) < len(self.of_channels[3]) else ("colour", "grey")
+        return [
+            Problem(
+                kind="mixed_channels",
+                item=name,
+                text=f"is {fewer}, and most images are {more}",
+                remedy="write channels: 3 to make grey images colour, or channels: 1 to make colour images grey",
+            )
+            for name in self.of_channels[1 if fewer == "grey" else 3]
+        ]
 
     def mean_and_deviation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Per channel, as fractions; empty where channels are mixed or nothing was read."""
@@ -191,16 +222,6 @@ class _Looked:
         mean = total / count
         deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
         return tuple((mean / 255).tolist()), tuple((deviation / 255).tolist())
-
-    def twins(self) -> TwinCounts | None:
-        """Twins among the parts as they are."""
-        if not self.items:
-            return None
-        parts = [item.part or UNDIVIDED for item in self.items]
-        names = list(dict.fromkeys(parts))
-        part_of = np.array([names.index(part) for part in parts], dtype=np.int64)
-        seen = Thumbnails(pixels=np.stack(self.thumbnails), digests=np.array(self.digests, dtype=np.uint64))
-        return counted(twins_by_part(seen, names, part_of), names, part_of)
 
 
 def _imbalance(images: dict[str, dict[str, int]]) -> float | None:
@@ -219,7 +240,7 @@ def _decisions(problems: Sequence[Problem], looked: _Looked, config: ImageFolder
             lines=("background: [255, 255, 255]  # white", "background: [0, 0, 0]  # black"),
         )
     if kinds["mixed_channels"]:
-        grey, colour = looked.of_channels[1], looked.of_channels[3]
+        grey, colour = len(looked.of_channels[1]), len(looked.of_channels[3])
         yield Decision(
             question=f"Are all images to be colour or grey? Now {grey:,} are grey and {colour:,} are colour.",
             lines=("channels: 3  # grey images become colour", "channels: 1  # colour images become grey"),

@@ -48,6 +48,8 @@ CONVERSIONS: Mapping[str, str] = {
     "stretched": "not square: stretched to a square",
 }
 """What may be done to an image, by the key that records use, in the order in which it is done."""
+MAY_BE_SKIPPED = frozenset({"unreadable", "not_finite", "small", "mode"})
+"""Kinds of `Unusable` that `on_bad: skip` leaves out. The others wait for a decision, such as the background."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

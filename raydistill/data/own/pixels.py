@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raydistill.data.own import cache
-from raydistill.data.own.decode import Rules, read
+from raydistill.data.own.decode import MAY_BE_SKIPPED, Rules, read
 from raydistill.data.own.items import Item, Problem
 from raydistill.data.own.refusal import refuse
 from raydistill.errors import Unusable
@@ -72,7 +72,7 @@ class _Reading:
             try:
                 pixels = read(item.open, self.rules).pixels
             except Unusable as error:
-                if not self.skip:
+                if not self.skip or error.kind not in MAY_BE_SKIPPED:
                     problems.append(Problem(kind=error.kind, item=item.name, text=error.reason, remedy=error.remedy))
                 continue
             like = like or Like(name=item.name, shape=pixels.shape)

@@ -44,6 +44,11 @@ class TwinCounts(Config):
         return sum(found.get("train", 0) for part, found in self.with_twin.items() if part != "train")
 
     @property
+    def of_test(self) -> dict[str, int]:
+        """Test images with a twin in another part, by that part."""
+        return {part: count for part, count in self.with_twin.get("test", {}).items() if part != "test"}
+
+    @property
     def total(self) -> int:
         """Images that have a twin anywhere, at least; an image with twins in several parts counts in the part with most."""
         return sum(max(found.values(), default=0) for found in self.with_twin.values())
@@ -86,8 +91,10 @@ class DataReport(Config):
     """Number of images by conversion; keys of `raydistill.data.own.decode.CONVERSIONS`."""
     left_out: tuple[str, ...]
     """Images that `on_bad: skip` leaves out."""
+    parts: dict[str, int] | None
+    """Images by part as a search divides them, train, select, confirm and test; null where there are problems."""
     twins: TwinCounts | None
-    """Among the parts as the path has them; null where the images could not all be read."""
+    """Among these parts; null where there are problems."""
     problems: tuple[Grouped, ...]
     warnings: tuple[str, ...]
     decisions: tuple[Decision, ...]

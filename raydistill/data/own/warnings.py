@@ -59,11 +59,8 @@ def _of_twins(report: DataReport) -> Iterator[str]:
     twins = report.twins
     if twins is not None and twins.across:
         yield (
-            f"{twins.across:,} images of other parts have a twin in the train part, which makes accuracies too high. Write "
-            "duplicates: drop to take those out of the train part"
+            f"{twins.across:,} images of the select, confirm and test parts have a twin in the train part, so accuracies come "
+            "out too high. Write duplicates: drop to take those twins out of the train part"
         )
     elif twins is not None and twins.total:
-        yield (
-            f"{twins.total:,} images have a twin in the same part. The seeded split may put twins on both sides: write "
-            "duplicates: drop, or keep them together by group_pattern"
-        )
+        yield f"{twins.total:,} images have a twin, none of them across the train part and another part"
