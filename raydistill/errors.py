@@ -30,6 +30,7 @@ __all__ = [
     "FailedError",
     "InputError",
     "Mistake",
+    "NoDataError",
     "NodeError",
     "RaydistillError",
     "ResourcesError",
@@ -77,6 +78,10 @@ class CompareError(CorrectableError):
 
 class DataError(CorrectableError):
     """Data files are missing, damaged or not the expected ones."""
+
+
+class NoDataError(DataError):
+    """Nothing lies at the path of the user's own data."""
 
 
 class Unusable(DataError):

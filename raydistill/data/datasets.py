@@ -16,6 +16,7 @@ from raydistill.data.image_folder import load_image_folder, place_of
 from raydistill.data.mhist import load_mhist
 from raydistill.data.mnist import FASHION_FILES, load_fashion_mnist, load_mnist
 from raydistill.data.mnist import FILES as MNIST_FILES
+from raydistill.data.own.listing import FILE_SUFFIXES
 from raydistill.data.raw import RawDataset
 from raydistill.spaces.sections import DatasetConfig, ImageFolderConfig
 from raydistill.storage.data_root import DataRoot
@@ -55,8 +56,13 @@ def place_of_images(config: ImageFolderConfig, data_root: DataRoot) -> Path:
 
 
 def _whole_folder(config: DatasetConfig) -> str | None:
-    """The folder below the data root of a data set without published checksums; None for other data sets and absolute paths."""
+    """The folder below the data root of a data set without published checksums; None for other data sets and absolute paths.
+
+    Of a table or an archive it is the folder that holds it, because a table's images lie there too.
+    """
     if isinstance(config, ImageFolderConfig):
         path = Path(config.path).expanduser()
-        return None if path.is_absolute() else config.path
+        if path.is_absolute():
+            return None
+        return str(path.parent) if path.suffix.lower() in FILE_SUFFIXES else config.path
     return "mhist" if config.name == "mhist" else None

@@ -19,7 +19,7 @@ from raydistill.data.own.pixels import Like, read_pixels
 from raydistill.data.own.refusal import refuse
 from raydistill.data.published import root_folder
 from raydistill.data.raw import RawDataset, RawPart
-from raydistill.errors import DataError
+from raydistill.errors import NoDataError
 from raydistill.spaces.sections import ImageFolderConfig
 
 
@@ -31,11 +31,11 @@ def place_of(config: ImageFolderConfig, data_root: Path | None) -> Path:
         data_root: folder to which a relative path refers; None means `~/.cache/raydistill`.
 
     Raises:
-        DataError: nothing lies there.
+        NoDataError: nothing lies there.
     """
     place = root_folder(data_root) / Path(config.path).expanduser()
     if not place.exists():
-        raise DataError(
+        raise NoDataError(
             f"{place} is not a folder or file; give dataset.path as an absolute path, or relative to the YAML file or to "
             "--data-root"
         )

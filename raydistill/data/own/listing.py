@@ -19,6 +19,7 @@ from raydistill.data.own.layouts.tars import is_tars, list_tars
 from raydistill.errors import DataError
 from raydistill.spaces.sections import ImageFolderConfig
 
+FILE_SUFFIXES = (*TABLES, ".npz", ".tar")
 ALLOWED = (
     "a folder of class folders, a table of paths and labels (.csv, .tsv or .parquet), an .npz file as medmnist's, a folder that "
     "Hugging Face's save_to_disk wrote, or .tar files of WebDataset"
