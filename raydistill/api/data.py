@@ -69,7 +69,11 @@ def _section(path: Path, settings: Sequence[str]) -> dict[str, Any]:
                 "the folder or file of the images"
             )
         document = {"dataset": section}
-    mistakes = apply([f"dataset.{setting}" for setting in settings], document, lines)
+    mistakes = [
+        Mistake(key="--set", message=f"given {setting!r}; expected field=value, such as size=32")
+        for setting in settings
+        if "=" not in setting
+    ] or apply([f"dataset.{setting}" for setting in settings], document, lines)
     if mistakes:
         raise SpaceError(str(path), mistakes, lines)
     found: dict[str, Any] = document["dataset"]

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from raydistill.data.image_file import read_images
-from raydistill.data.own.decode import CONVERSIONS, Decoded, Rules, decode, read
+from raydistill.data.own.conversions import CONVERSIONS
+from raydistill.data.own.decode import Decoded, Rules, decode, read
 from raydistill.errors import Unusable
 
 

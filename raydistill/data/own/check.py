@@ -236,29 +236,29 @@ def _decisions(problems: Sequence[Problem], looked: _Looked, config: ImageFolder
     kinds = Counter(problem.kind for problem in problems)
     if kinds["transparency"]:
         yield Decision(
-            question=f"What lies behind the transparent parts of {kinds['transparency']:,} images?",
+            question=f"What lies behind transparent images? Concerned: {kinds['transparency']:,}.",
             lines=("background: [255, 255, 255]  # white", "background: [0, 0, 0]  # black"),
         )
     if kinds["mixed_channels"]:
         grey, colour = len(looked.of_channels[1]), len(looked.of_channels[3])
         yield Decision(
-            question=f"Are all images to be colour or grey? Now {grey:,} are grey and {colour:,} are colour.",
+            question=f"Are all images to be colour or grey? Grey now: {grey:,}, colour: {colour:,}.",
             lines=("channels: 3  # grey images become colour", "channels: 1  # colour images become grey"),
         )
     if kinds["value_range"]:
         yield Decision(
-            question=f"Which values are black and white in {kinds['value_range']:,} images of more than 8 bits?",
+            question=f"Which values are black and white in images of more than 8 bits? Concerned: {kinds['value_range']:,}.",
             lines=("value_range: [0, 255]  # for example; [black, white], the same for all images",),
         )
     if kinds["small"]:
         remedies = next(group.remedy for group in grouped(problems) if group.kind == "small")
         side = int(remedies.split("size: ")[1].split()[0])
         yield Decision(
-            question=f"Which size have the images? {kinds['small']:,} are smaller than {config.size}.",
+            question=f"Which size are the images to have? Smaller than {config.size}: {kinds['small']:,}.",
             lines=(f"size: {side}  # as the smallest", "on_bad: skip  # leave the smaller ones out"),
         )
     if kinds["unreadable"]:
         yield Decision(
-            question=f"May {kinds['unreadable']:,} damaged files be left out?",
+            question=f"May damaged files be left out? Concerned: {kinds['unreadable']:,}.",
             lines=("on_bad: skip  # yes; their names are kept in the study's record",),
         )

@@ -88,7 +88,7 @@ class DataReport(Config):
     imbalance: float | None
     """Images of the largest class over those of the smallest, in the parts that are not test."""
     conversions: dict[str, int]
-    """Number of images by conversion; keys of `raydistill.data.own.decode.CONVERSIONS`."""
+    """Number of images by conversion; keys of `raydistill.data.own.conversions.CONVERSIONS`."""
     left_out: tuple[str, ...]
     """Images that `on_bad: skip` leaves out."""
     parts: dict[str, int] | None

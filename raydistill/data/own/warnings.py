@@ -19,10 +19,10 @@ def warnings_of(report: DataReport, config: ImageFolderConfig) -> Iterator[str]:
     yield from _of_values(report, config)
     several = report.conversions.get("first_frame_of_several", 0)
     if several:
-        yield f"{several:,} files hold several frames or pages, of which only the first is used. Save the others as own files"
+        yield f"Files with several frames or pages: {several:,}. Only the first is used; save the others as files of their own"
     yield from _of_twins(report)
     if report.left_out:
-        yield f"{len(report.left_out):,} images cannot be used and are left out (on_bad: skip), such as {report.left_out[0]}"
+        yield f"Unusable images, left out (on_bad: skip): {len(report.left_out):,}, such as {report.left_out[0]}"
 
 
 def _of_classes(report: DataReport, config: ImageFolderConfig) -> Iterator[str]:
@@ -59,8 +59,8 @@ def _of_twins(report: DataReport) -> Iterator[str]:
     twins = report.twins
     if twins is not None and twins.across:
         yield (
-            f"{twins.across:,} images of the select, confirm and test parts have a twin in the train part, so accuracies come "
-            "out too high. Write duplicates: drop to take those twins out of the train part"
+            f"Select, confirm and test images with a twin in the train part: {twins.across:,}. Accuracies come out too high; "
+            "write duplicates: drop to take those twins out of the train part"
         )
     elif twins is not None and twins.total:
-        yield f"{twins.total:,} images have a twin, none of them across the train part and another part"
+        yield f"Images with a twin: {twins.total:,}, none of them in the train part with the twin in another part"

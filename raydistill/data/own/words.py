@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import yaml
 
-from raydistill.data.own.decode import CONVERSIONS
+from raydistill.data.own.conversions import CONVERSIONS
 from raydistill.data.own.report import DataReport, TwinCounts
 
 WIDTH = 120
