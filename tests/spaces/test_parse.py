@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from small_space import IPC, IS_TEXT, LR, NETWORK, mistakes, parse
 
 from raydistill.catalogue import known
@@ -364,7 +365,7 @@ def test_a_bad_override_is_reported_as_such(override: str, expected: str) -> Non
 def test_a_folder_of_images_has_keys_of_its_own(tmp_path: Path) -> None:
     for name in ("a/1.png", *(f"b/{number}.png" for number in range(10))):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"")
+        Image.new("L", (8, 8)).save(tmp_path / name)
     given = f"{{name: image_folder, path: {tmp_path}, size: 8}}"
     assert mistakes("{name: digits}", given)[0].startswith(
         f"x.yaml:3: dataset: {tmp_path} has 1 image of class a, too few for an image in"
