@@ -22,6 +22,7 @@ from raydistill.storage.result import GapBounds
 from raydistill.storage.store import Store
 
 CERTIFICATE = "certificate.json"
+LABELS = ("test_labels", "select_labels")
 PAGE = "certificate.md"
 Verdict = Literal["lossless", "not_lossless", "inconclusive"]
 
@@ -145,6 +146,10 @@ class Evidence(Config):
     """Of the code that made the set."""
     code_sha256: str
     """Of the code that made this certificate."""
+    test_labels: str | None = None
+    """Class of each test image as two bytes in hex, where the goal is of balanced accuracy; null otherwise."""
+    select_labels: str | None = None
+    """The same for the select images."""
     twins: TwinCounts | None = None
     """Images that are there twice in a person's own data; null where none has a twin in another part, and in other data sets."""
     race: str | None = None
@@ -277,7 +282,7 @@ class Certificate(Config):
 def content_sha256(findings: Findings, evidence: Evidence) -> str:
     """Hash of what a certificate says."""
     # Certificates from before commits and findings were written have no such fields, and keep their hash.
-    without = {field for field in ("search_commit", "commit", "race", "twins") if getattr(evidence, field) is None}
+    without = {field for field in ("search_commit", "commit", "race", "twins", *LABELS) if getattr(evidence, field) is None}
     content = {"findings": findings.model_dump(mode="json"), "evidence": evidence.model_dump(mode="json", exclude=without)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

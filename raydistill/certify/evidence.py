@@ -47,6 +47,8 @@ def gather_evidence(
         test_images=read.images,
         test_sha256=read.sha256,
         arms=read.arms,
+        test_labels=read.labels,
+        select_labels=candidate.baseline.select_labels,
         admissibility=admissibility_of(study, candidate.baseline, config.evaluation.baseline_networks, recipe.steps),
         smaller=smaller_of(candidate.records, config.ipc),
         confirmed_candidates=candidate.result.confirmed_candidates,

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from raydistill.catalogue import load_space, shipped_spaces
 from raydistill.comparison.rows import REFERENCE, SOFT_REFERENCE, Comparison, Outcome, comparison_key, rows_of
+from raydistill.core.class_mean import accuracy_of, counted_classes
 from raydistill.core.contract import NoCheckpoint
 from raydistill.core.cost import Stopwatch
 from raydistill.core.evaluate import evaluate_set, network_seeds
@@ -93,7 +94,7 @@ class CompareJob:
             part = self.test or splits.select
             at_once = self.config.evaluation.networks_at_once
             correct = evaluate_set(synthetic, splits, part, self.config.network, recipe, seeds, device, at_once=at_once)
-            accuracies = tuple(correct.mean(axis=1).tolist())
+            accuracies = tuple(accuracy_of(correct, counted_classes(self.config.goal.metric, part.labels.numpy())).tolist())
         except DivergedError as diverged:
             error = str(diverged)
         outcome = Outcome(

@@ -30,6 +30,8 @@ observer ROC analysis", Statistics in Medicine 2007.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +39,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from raydistill.core.class_mean import Classes, members
 from raydistill.core.lossless import PLANNED_IMAGE_DEVIATION, PLANNED_NETWORK_DEVIATION, GapInterval
 
 PROCEDURE = (
@@ -44,6 +47,8 @@ PROCEDURE = (
     "where images are lost or not), paired networks by Student's t on their own variance (crossed analysis of variance)"
 )
 """Description of the procedure in a certificate."""
+OF_CLASSES = "the gap is the mean over classes of their gaps, and the bounds of the classes' images are combined in the same way"
+"""What is added to it for balanced accuracy."""
 
 Floats = NDArray[np.float64]
 
@@ -82,31 +87,55 @@ def sum_differences(differences: Floats) -> DifferenceSums:
     )
 
 
-def paired_gap(full: NDArray[Any], synthetic: NDArray[Any], confidence: float) -> GapInterval:
+def paired_gap(full: NDArray[Any], synthetic: NDArray[Any], confidence: float, classes: Classes | None = None) -> GapInterval:
     """The gap with one-sided bounds that include the variation over paired networks and over images.
 
     Args:
         full: (R, n) booleans, or fractions from 0 to 1: which images each full-data network classifies correctly.
         synthetic: (R, n) the same for networks trained on the set; row r has the same initialisation as row r of `full`.
         confidence: of each bound.
+        classes: (n,) class of each image, for the gap of balanced accuracy; None for accuracy.
 
     Raises:
-        ValueError: fewer than two pairs, or shapes that differ.
+        ValueError: fewer than two pairs, shapes that differ, or a class with fewer than two images.
     """
     if full.shape != synthetic.shape or full.ndim != 2 or len(full) < 2:
         raise ValueError(
             f"(pairs, images) are {full.shape} and {synthetic.shape}; expected the same shape twice, with at least two pairs"
         )
-    sums = sum_differences(full.astype(np.float64) - synthetic.astype(np.float64))
-    gap = float(sums.first) / sums.images
+    differences = full.astype(np.float64) - synthetic.astype(np.float64)
+    of_class = [sum_differences(differences[:, of]) for of in members(classes, differences.shape[1])]
+    if classes is not None and min(sums.images for sums in of_class) < 2:
+        raise ValueError(
+            "a class has one image only, which does not show how images vary; balanced accuracy needs two of every class"
+        )
     return GapInterval(
-        gap=gap,
-        lower=-float(upper_bound(sums.negated(), confidence)),
-        upper=float(upper_bound(sums, confidence)),
+        gap=sum(float(sums.first) / sums.images / len(of_class) for sums in of_class),
+        lower=-upper_bound_of_classes([sums.negated() for sums in of_class], confidence),
+        upper=upper_bound_of_classes(of_class, confidence),
         confidence=confidence,
         networks=len(full),
-        images=sums.images,
+        images=differences.shape[1],
     )
+
+
+def upper_bound_of_classes(of_class: Sequence[DifferenceSums], confidence: float) -> float:
+    """The upper bound of the mean over classes of their gaps, by MOVER over the image bounds of the classes and the pairs.
+
+    Images of different classes are different images, so each class has an image bound of its own, whose distance from the gap of
+    the class counts 1 / K. The pairs' variance is that of the mean over classes of a pair's differences, without the part of it
+    that the residuals of the classes make.
+    """
+    if len(of_class) == 1:
+        return float(upper_bound(of_class[0], confidence))
+    share, pairs = 1 / len(of_class), of_class[0].rows.shape[-1]
+    gaps = [float(sums.first) / sums.images for sums in of_class]
+    distances = [share * (float(image_bound(sums, confidence)) - gap) for sums, gap in zip(of_class, gaps, strict=True)]
+    rows = np.mean([sums.rows for sums in of_class], axis=0)
+    residual = sum(share**2 * float(residual_square(sums)) / sums.images for sums in of_class)
+    of_pairs = max(float(rows.var(ddof=1)) - residual, 0) / pairs
+    distances.append(float(stats.t.ppf(confidence, pairs - 1)) * math.sqrt(of_pairs))
+    return share * sum(gaps) + math.hypot(*distances)
 
 
 def upper_bound(sums: DifferenceSums, confidence: float) -> Floats:
@@ -134,9 +163,17 @@ def pair_variance(sums: DifferenceSums) -> Floats:
     pairs, n = sums.rows.shape[-1], sums.images
     gap = sums.first / n
     of_pairs = n * ((sums.rows - gap[..., None]) ** 2).sum(axis=-1)
+    return np.asarray(np.maximum(of_pairs / (pairs - 1) - residual_square(sums), 0) / (n * pairs))
+
+
+def residual_square(sums: DifferenceSums) -> Floats:
+    """(...,) residual mean square of the crossed analysis of variance: what neither pairs nor images explain."""
+    pairs, n = sums.rows.shape[-1], sums.images
+    gap = sums.first / n
+    of_pairs = n * ((sums.rows - gap[..., None]) ** 2).sum(axis=-1)
     of_images = pairs * (sums.second - n * gap**2)
-    residual = np.maximum(sums.squares - pairs * n * gap**2 - of_pairs - of_images, 0) / ((pairs - 1) * (n - 1))
-    return np.asarray(np.maximum(of_pairs / (pairs - 1) - residual, 0) / (n * pairs))
+    left = sums.squares - pairs * n * gap**2 - of_pairs - of_images
+    return np.asarray(np.maximum(left, 0) / ((pairs - 1) * (n - 1)))
 
 
 def planned_half_width(images: int, pairs: int, confidence: float) -> float:

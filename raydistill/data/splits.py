@@ -117,7 +117,18 @@ def data_facts(config: DatasetConfig, data_root: DataRoot = None) -> DataFacts:
         DataError: files are missing or damaged.
     """
     splits = load_splits(config, data_root)
-    return DataFacts(smallest_class=splits.smallest_class, confirm_images=len(splits.confirm.labels), shape=splits.shape)
+    train, select, confirm = (
+        torch.bincount(part.labels, minlength=len(splits.class_names)).tolist()
+        for part in (splits.train, splits.select, splits.confirm)
+    )
+    return DataFacts(
+        smallest_class=splits.smallest_class,
+        confirm_images=len(splits.confirm.labels),
+        shape=splits.shape,
+        train_counts=dict(zip(splits.class_names, train, strict=True)),
+        select_counts=tuple(select),
+        confirm_counts=tuple(confirm),
+    )
 
 
 def count_test_images(config: DatasetConfig, data_root: DataRoot = None) -> int:

@@ -165,12 +165,13 @@ def _reading_seconds(config: TrialConfig[Any], baseline: Baseline, steps: int) -
 
 
 def _aim(space: SearchSpace, config: TrialConfig[Any], baseline: Baseline) -> Aim:
+    select_images, confirm_images = baseline.effective_images
     return Aim.planned(
         space.goal.margin_fraction,
         confidence_of(space, "distilled"),
         lossy_confidence=space.goal.confidence,
-        select_images=baseline.select_images,
-        confirm_images=baseline.confirm_images,
+        select_images=select_images,
+        confirm_images=confirm_images,
         networks=config.evaluation.networks,
         confirm_networks=config.evaluation.confirm_networks,
     )

@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from raydistill.catalogue import did_you_mean, find_file
+from raydistill.core.class_mean import accuracy_of, counted_classes
 from raydistill.core.contract import NoCheckpoint, Report
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.networks import build_network
@@ -270,7 +271,7 @@ def accuracies(
     correct = evaluate_set(
         synthetic.to(device), splits, part, config.network, chosen, seeds, device, at_once=at_once, is_enough=tell
     )
-    return [float(row.mean()) for row in correct]
+    return [float(one) for one in accuracy_of(correct, counted_classes(config.goal.metric, part.labels.numpy()))]
 
 
 def read_set_file(path: str) -> tuple[SyntheticSet, TrialConfig[Any]]:

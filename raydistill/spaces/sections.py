@@ -189,6 +189,17 @@ class GoalConfig(Config):
     """One-sided confidence of the bounds of the gap."""
     lossy_trials: int = Field(default=1, ge=1)
     """Finished trials that an IPC needs before it may be called lossy; the report prints their number."""
+    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    """What gap and margin are of: the fraction of images that are classified correctly, or the mean over classes of that fraction
+    within each class, in which a rare class counts as much as a frequent one."""
+
+    @model_serializer(mode="wrap")
+    def _without_defaults_of_later_versions(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # So that the trials of older versions keep their ids.
+        fields: dict[str, Any] = handler(self)
+        if self.metric == "accuracy":
+            fields.pop("metric", None)
+        return fields
 
     def share_of(self, claim: Literal["distilled", "control", "lossy"]) -> float:
         """One-sided confidence of the bounds behind one of the three claims of a race, which share 1 - `confidence`.

@@ -155,6 +155,16 @@ def pack_bits(correct: NDArray[np.bool_]) -> tuple[str, ...]:
     return tuple(np.packbits(row).tobytes().hex() for row in correct)
 
 
+def pack_labels(classes: NDArray[np.int64]) -> str:
+    """(n,) classes as text: two bytes each in hex."""
+    return classes.astype("<u2").tobytes().hex()
+
+
+def unpack_labels(text: str | None) -> NDArray[np.int64] | None:
+    """The classes that `pack_labels` packed; None for None."""
+    return None if text is None else np.frombuffer(bytes.fromhex(text), dtype="<u2").astype(np.int64)
+
+
 def unpack_bits(rows: Sequence[str], images: int) -> NDArray[np.bool_]:
     """The (R, n) booleans that `pack_bits` packed; n is `images`.
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from raydistill.core.class_mean import accuracy_of
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.lossless import GapInterval, gap_interval
 from raydistill.core.process import prepare_process
@@ -40,7 +41,7 @@ class Confirmation(Config):
     is_lossless: bool
     """Whether the gap's upper bound is within the margin."""
     accuracy_fractions: tuple[float, ...] = Field(strict=False)
-    """Accuracy of each network on the confirm images."""
+    """Accuracy of each network on the confirm images; balanced accuracy where that is the goal's metric."""
 
 
 def train_confirm_network(config: TrialConfig[Any], index: int, study: Store, data_root: DataRoot = None) -> None:
@@ -74,11 +75,11 @@ def finish_confirmation(config: TrialConfig[Any], study: Store, confidence: floa
         remedy = "delete it and run the search again, which trains the network again"
         rows.append(read_needed(study, name, ConfirmReading, remedy).confirm_correct)
     correct: NDArray[np.bool_] = unpack_bits(rows, baseline.confirm_images)
-    interval = gap_interval(baseline.confirm_correct, correct, confidence)
+    interval = gap_interval(baseline.confirm_correct, correct, confidence, baseline.confirm_classes)
     confirmation = Confirmation(
         interval=interval,
         is_lossless=interval.upper <= config.goal.margin_fraction,
-        accuracy_fractions=tuple(correct.mean(axis=1).tolist()),
+        accuracy_fractions=tuple(accuracy_of(correct, baseline.confirm_classes).tolist()),
     )
     study.write_json(f"{folder}/confirmation.json", {**confirmation.model_dump(mode="json"), "interval": asdict(interval)})
     return confirmation

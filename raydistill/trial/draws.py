@@ -93,4 +93,6 @@ def gap_of_draws(config: TrialConfig[Any], study: Store, confidence: float) -> G
     remedy = "delete it and run the search again, which makes the draw again"
     names = [draw_file(config, index) for index in range(config.evaluation.confirm_networks)]
     rows: Sequence[str] = [read_needed(study, name, DrawReading, remedy).confirm_correct for name in names]
-    return gap_interval(baseline.confirm_correct, unpack_bits(rows, baseline.confirm_images), confidence)
+    return gap_interval(
+        baseline.confirm_correct, unpack_bits(rows, baseline.confirm_images), confidence, baseline.confirm_classes
+    )
