@@ -39,6 +39,7 @@ from raydistill.api import (
     verify,
     write_plots,
     write_report,
+    write_space,
 )
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "verify",
     "write_plots",
     "write_report",
+    "write_space",
 ]
 
 

@@ -16,6 +16,7 @@ from raydistill.cli.common import example
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, epilog=example("search digits_datadam"))
 for part in (searching, reporting, spaces, sets, comparing, certifying, reproducing):
     app.add_typer(part.app)
+app.add_typer(data.starting)
 app.add_typer(
     experts.app,
     name="experts",

@@ -39,3 +39,33 @@ def check(
 
 def _tell(done: int, total: int) -> None:
     typer.echo(f"Looked at {done:,} of {total:,} images", err=True)
+
+
+starting = typer.Typer()
+
+
+@starting.command(epilog=example("init my_images --out my_images.yaml"))
+def init(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A folder or file of images.")],
+    out: Annotated[
+        str | None, typer.Option(help="The file to write; by default <name of PATH>.yaml in the working directory.")
+    ] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option("--method", metavar="NAME", help="A method that races; by default datadam and dm. Repeatable."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="A field of the dataset section, e.g. --set size=32. Repeatable."),
+    ] = None,
+) -> None:
+    """Write a first search space for your own images, with sizes that fit them and this machine. Replaces no file."""
+    with exit_codes("Interrupted. Nothing was written."):
+        import raydistill
+        from raydistill.report.next_commands import command, next_lines
+
+        file = raydistill.write_space(
+            path, out=out, methods=methods or [], settings=settings or [], note=lambda text: typer.echo(text, err=True)
+        )
+        typer.echo(f"Written {file}")
+        typer.echo(next_lines(command("plan", str(file)), command("search", str(file))))

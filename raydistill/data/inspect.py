@@ -8,7 +8,7 @@ from raydistill.data.datasets import place_of_images
 from raydistill.data.own.check import check, divided, not_divided, proposed_size
 from raydistill.data.own.listing import listing
 from raydistill.data.own.report import DataReport
-from raydistill.data.own.words import problem_lines
+from raydistill.data.own.words import decision_lines, problem_lines
 from raydistill.data.splits import load_splits, train_twins
 from raydistill.errors import DataError
 from raydistill.spaces.sections import ImageFolderConfig
@@ -65,8 +65,12 @@ def with_every_problem(config: ImageFolderConfig, data_root: DataRoot, error: Da
         report = inspect_images(config, data_root)
     except DataError:
         return error
-    if sum(group.count for group in report.problems) < 2:
-        return error
+    return error if sum(group.count for group in report.problems) < 2 else refused(report)
+
+
+def refused(report: DataReport) -> DataError:
+    """The error that names every problem of a report, and what its owner can decide."""
     total, kinds = sum(group.count for group in report.problems), len(report.problems)
-    head = f"{report.path} cannot be used: {total:,} problems of {kinds} {'kind' if kinds == 1 else 'kinds'}"
-    return DataError("\n".join([head, *problem_lines(report), f"  raydistill data check {report.path} shows the same and more."]))
+    head = f"{report.path} cannot be used: {total:,} {'problem' if total == 1 else 'problems'} of {kinds} kind{'s' * (kinds > 1)}"
+    more = f"  `raydistill data check {report.path}` shows the same and more."
+    return DataError("\n".join([head, *problem_lines(report), *decision_lines(report), more]))

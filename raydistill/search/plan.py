@@ -83,7 +83,12 @@ def _nobody(text: str) -> None:
 
 
 def plan_search(
-    space: SearchSpace, data_root: DataRoot, at_once: int | None = None, tell: Callable[[str], object] = _nobody
+    space: SearchSpace,
+    data_root: DataRoot,
+    at_once: int | None = None,
+    tell: Callable[[str], object] = _nobody,
+    *,
+    looks: bool = True,
 ) -> Forecast:
     """Measure a few steps, and forecast the whole search.
 
@@ -92,6 +97,7 @@ def plan_search(
         data_root: folder or URI of the data files.
         at_once: jobs in parallel; None means the space's `max_concurrent_trials`, or as many as this machine has cores for.
         tell: is told in a line what is measured, before it is.
+        looks: tell first what is known about a person's own images.
 
     Raises:
         BudgetError: the budget's hours or GPU hours are too few for one trial and its confirmation.
@@ -101,7 +107,7 @@ def plan_search(
     tell(f"Reading {space.shared['dataset']['name']}")
     dataset = dataset_config(space.shared["dataset"])
     splits = load_splits(dataset, data_root)
-    if isinstance(dataset, ImageFolderConfig):
+    if looks and isinstance(dataset, ImageFolderConfig):
         for line in short_lines(inspect_images(dataset, data_root)):
             tell(line)
     side_by_side = at_once or space.resources.max_concurrent_trials or _cores_hold(space.resources.cpus_per_trial)

@@ -153,6 +153,12 @@ def _problems(report: DataReport) -> Iterator[str]:
 def _decisions(report: DataReport) -> Iterator[str]:
     if report.decisions:
         yield ""
+        yield from decision_lines(report)
+
+
+def decision_lines(report: DataReport) -> Iterator[str]:
+    """What only the owner of the images can decide, each with the lines that do."""
+    if report.decisions:
         yield "For you to decide, each by one of these lines in the dataset section"
         for decision in report.decisions:
             yield from _wrapped([decision.question], "  ")
