@@ -30,6 +30,7 @@ from raydistill.report.summary import end_of_search
 from raydistill.search.driver import run_search
 from raydistill.search.verdict import select_interval
 from raydistill.sets.one import accuracies
+from raydistill.spaces.units import percent
 from raydistill.storage.baseline import read_baseline
 from raydistill.storage.record import read_trials, unpack_bits, unpack_labels
 from raydistill.storage.result import SearchResult
@@ -89,6 +90,9 @@ def test_everything_that_a_search_says_is_of_balanced_accuracy(study: Store) -> 
     assert baseline.accuracy_fractions == tuple(accuracy_of(baseline.select_correct, select))
     correct = unpack_bits(record.select_correct, 20)
     assert record.final.accuracy_fractions == tuple(accuracy_of(correct, select))
+    assert record.class_accuracy_fractions is not None
+    assert sum(record.class_accuracy_fractions.values()) / 2 == pytest.approx(record.final.accuracy_fraction)
+    assert record.class_accuracy_fractions["dogs"] == correct[:, select == 1].mean()
     assert select_interval(record, baseline) == gap_interval(baseline.select_correct, correct, 0.95, select)
     folder = f"trials/{config.trial_id}"
     rows = [ConfirmReading.model_validate_json(study.read(f"{folder}/confirm-{i}.json")).confirm_correct for i in range(2)]
@@ -99,7 +103,10 @@ def test_everything_that_a_search_says_is_of_balanced_accuracy(study: Store) -> 
     assert (result.metric, result.gap_interval.upper) == ("balanced_accuracy", interval.upper)
     assert "95.00 points of balanced accuracy, the mean over classes" in end_of_search(study, result)
     assert "95.00 points of balanced accuracy" in status_lines(read_status(study), datetime.now(UTC))
-    assert "largest loss of balanced accuracy" in study_page(read_whole(study), study.path("report.html"))
+    page = study_page(read_whole(study), study.path("report.html"))
+    assert "largest loss of balanced accuracy" in page
+    assert record.weakest_class is not None
+    assert f"{record.weakest_class[0]}, {percent(record.weakest_class[1])}" in page
 
 
 def test_a_certificate_is_of_balanced_accuracy_too(study: Store) -> None:
