@@ -17,6 +17,9 @@ CONFIDENCE = 0.95
 CONFIRM_NETWORKS = 6
 CERTIFY_NETWORKS = 10
 """What `raydistill certify` trains of each arm if it is not told otherwise."""
+BASELINE_NETWORKS = 6
+CHANGED = 0.1
+"""Assumed share of the select images that a network gets right with one number of steps alone."""
 LEAST_MARGIN = 0.02
 LARGEST_MARGIN = 0.5
 
@@ -25,19 +28,23 @@ LARGEST_MARGIN = 0.5
 class Images:
     """How many images decide."""
 
+    select: int
+    """On them the full data is shown to be trained to its end: twice the steps move it by less than a quarter of the margin."""
     confirm: int
     test: int
 
 
 def least_margin(images: Images, *, is_race: bool) -> float:
-    """The smallest margin that both the confirm and the test images can decide; 1 where a part is empty.
+    """The smallest margin that the select, confirm and test images can decide; 1 where a part is empty.
 
     Args:
-        images: of the two parts.
+        images: of the three parts.
         is_race: whether the search shares its confidence between a claim about methods and one about controls.
     """
     return max(
-        _by_confirm(images.confirm, is_race=is_race) if images.confirm else 1.0, _by_test(images.test) if images.test else 1.0
+        _by_select(images.select) if images.select else 1.0,
+        _by_confirm(images.confirm, is_race=is_race) if images.confirm else 1.0,
+        _by_test(images.test) if images.test else 1.0,
     )
 
 
@@ -51,8 +58,8 @@ def margin_for(images: Images, *, is_race: bool) -> float:
     margin = max(LEAST_MARGIN, math.ceil(300 * least) / 200)
     if margin > LARGEST_MARGIN:
         raise InputError(
-            f"{images.confirm} confirm and {images.test} test images decide no margin below {least:.2f}, so nothing could be "
-            "found out; add images, or give more of them with --set confirm_fraction=0.3 --set test_fraction=0.3"
+            f"{images.select} select, {images.confirm} confirm and {images.test} test images decide no margin below {least:.2f}, "
+            "so nothing could be found out; add images, or give more of them with --set confirm_fraction=0.3"
         )
     return margin
 
@@ -65,8 +72,15 @@ def images_for(margin: float, *, is_race: bool) -> Images:
         is_race: as for `least_margin`.
     """
     return Images(
-        confirm=_first(lambda n: _by_confirm(n, is_race=is_race) <= margin), test=_first(lambda n: _by_test(n) <= margin)
+        select=_first(lambda n: _by_select(n) <= margin),
+        confirm=_first(lambda n: _by_confirm(n, is_race=is_race) <= margin),
+        test=_first(lambda n: _by_test(n) <= margin),
     )
+
+
+def _by_select(images: int) -> float:
+    """Four standard deviations of the change when the steps are doubled, by chance alone."""
+    return 4 * math.sqrt(CHANGED / (images * BASELINE_NETWORKS))
 
 
 def _by_confirm(images: int, *, is_race: bool) -> float:

@@ -13,9 +13,11 @@ from typing import Any
 import yaml
 
 from raydistill.data.own.report import DataReport
+from raydistill.data.own.warnings import IMBALANCED
 from raydistill.errors import InputError
 from raydistill.methods import METHODS
 from raydistill.search.first_margin import (
+    BASELINE_NETWORKS,
     CONFIDENCE,
     CONFIRM_NETWORKS,
     LEAST_MARGIN,
@@ -34,8 +36,6 @@ MOST_IPC = 50
 TRIALS = 20
 TRAIN_FEATURES = ("k_center", "herding")
 """Controls that choose images by the features of a trained network."""
-LARGE = 5000
-"""Train images from which the recipe of 250 steps does not train a network to its end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +83,8 @@ def with_defaults(config: ImageFolderConfig, report: DataReport, given: frozense
     chosen: dict[str, Any] = {"mirror_keeps_class": not looks_like_letters(report.classes)}
     if "confirm" not in report.images and pool < FEW:
         chosen["confirm_fraction"] = 0.2
+    if "select" not in report.images and pool < FEW:
+        chosen["select_fraction"] = 0.15
     if report.twins is not None and report.twins.across:
         chosen["duplicates"] = "drop"
     return config.model_copy(update={name: value for name, value in chosen.items() if name not in given})
@@ -180,6 +182,7 @@ def _dataset(start: Start, path: str) -> Iterator[str]:
 
 COMMENTS: Mapping[str, str] = {
     "duplicates": "train images that lie in another part as well are left out; keep leaves them in",
+    "select_fraction": "share of the images on which trials are compared",
     "confirm_fraction": "share of the images that decide the verdict; more of them decide a smaller margin",
 }
 
@@ -243,33 +246,34 @@ def _ipc(start: Start) -> Iterator[str]:
     yield f"ipc: {{low: 1, high: {most}, log: true}}" if most > 1 else "ipc: 1"
 
 
-def recipe_for(start: Start) -> str:
-    """The training recipe: short for small data, long on a GPU."""
-    if start.machine.has_gpu:
-        return "long"
-    return "quick" if start.parts.get("train", 0) < LARGE else "default"
-
-
 def _evaluation(start: Start) -> Iterator[str]:
-    yield "# How networks are trained and how many read a set; `recipe: default` takes four times the steps of quick."
+    recipe = "long" if start.machine.has_gpu else "default"
+    yield "# How networks are trained, and how many read a set. `recipe: quick` takes a quarter of the steps: good for a look,"
+    yield "# and too few to train the full data to its end, unless the images are as simple as handwritten digits."
     yield (
-        f"evaluation: {{recipe: {recipe_for(start)}, networks: 4, least_networks: 2, baseline_networks: 4, "
+        f"evaluation: {{recipe: {recipe}, networks: 4, least_networks: 2, baseline_networks: {BASELINE_NETWORKS}, "
         f"confirm_networks: {CONFIRM_NETWORKS}}}"
     )
 
 
 def _goal(start: Start) -> Iterator[str]:
-    images = Images(confirm=start.parts.get("confirm", 0), test=start.parts.get("test", 0))
+    images = Images(select=start.parts.get("select", 0), confirm=start.parts.get("confirm", 0), test=start.parts.get("test", 0))
     margin, least = margin_for(images, is_race=_is_race(start)), least_margin(images, is_race=_is_race(start))
     yield "# margin_fraction: the gap in accuracy to the full data that still counts as lossless; 0.05 are 5 points."
     if margin > LEAST_MARGIN:
         wanted = max(LEAST_MARGIN, round(margin / 2, 3))
         needed = images_for(wanted, is_race=_is_race(start))
-        yield f"# {images.confirm} confirm and {images.test} test images decide none below {least:.4f}. For one of {wanted:g} the"
-        yield f"# least are {needed.confirm:,} confirm and {needed.test:,} test images; fewer do with more networks."
+        yield f"# {_in_words(images)} decide none below {least:.4f}. For one of {wanted:g} the"
+        yield f"# least are {_in_words(needed)}; fewer do with more networks."
     else:
-        yield f"# {images.confirm} confirm and {images.test} test images decide one down to {least:.4f}."
+        yield f"# {_in_words(images)} decide one down to {least:.4f}."
+    if start.report.imbalance is not None and start.report.imbalance >= IMBALANCED:
+        yield "# The classes differ in size: `metric: balanced_accuracy` here lets a rare class count as much as a frequent one."
     yield f"goal: {{margin_fraction: {margin:g}, confidence: {CONFIDENCE:g}}}"
+
+
+def _in_words(images: Images) -> str:
+    return f"{images.select:,} select, {images.confirm:,} confirm and {images.test:,} test images"
 
 
 def _resources(start: Start) -> Iterator[str]:

@@ -18,7 +18,7 @@ from raydistill.errors import DataError, Mistake, NoDataError, SpaceError, line_
 from raydistill.spaces.checks import SmallestMargin, check_ipc, check_margin, check_method, check_network
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.document import apply, label_of, load
-from raydistill.spaces.messages import explain, listed, nearest, shown, text_for_number, unknown
+from raydistill.spaces.messages import explain, listed, missing, nearest, shown, text_for_number, unknown
 from raydistill.spaces.network import NETWORKS, NetworkConfig
 from raydistill.spaces.ranges import ends, is_whole, ranges_in, read_range, takes_only_choices
 from raydistill.spaces.sections import (
@@ -226,9 +226,9 @@ class _SpaceParser:
         misspelt = {nearest(str(key), SECTIONS) for key in self.document if key not in SECTIONS}
         for key in REQUIRED:
             if key not in self.document and key not in misspelt:
-                self._add(key, "missing: add it")
+                self._add(key, missing(key))
         if not {"method", "methods"} & {*self.document, *misspelt}:
-            self._add("method", "missing: add it, or methods with a list of them")
+            self._add("method", f"{missing('method')}, or methods with a list of them")
 
     def _study(self) -> str:
         study = self.document.get("study", "")

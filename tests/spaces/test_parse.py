@@ -234,9 +234,11 @@ def test_a_goal_or_budget_that_makes_no_sense_is_reported(old: str, new: str, me
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("study: small\n", "", "x.yaml: study: missing: add it"),
-        (IPC, "", "x.yaml: ipc: missing: add it"),
-        ("{margin_fraction: 0.02}", "{}", "x.yaml:9: goal.margin_fraction: missing: add it"),
+        ("study: small\n", "", "x.yaml: study: missing: add it, for example study: my-study"),
+        (IPC, "", "x.yaml: ipc: missing: add it, for example ipc: {low: 1, high: 50, log: true}"),
+        ("{margin_fraction: 0.02}", "{}", "x.yaml:9: goal.margin_fraction: missing: add it, for example"),
+        ("goal: {margin_fraction: 0.02}\n", "", "x.yaml: goal: missing: add it, for example goal: {margin_fraction: 0.05}"),
+        ("budget: {trials: 12}\n", "", "x.yaml: budget: missing: add it, for example budget: {trials: 20}"),
         ("name: convnet, ", "", "x.yaml:4: network.name: missing: add it"),
         ("  name: datadam\n", "", "x.yaml:5: method: has no name: add 'name: ...', one of "),
         ("{name: digits}", "digits", "x.yaml:3: dataset: given 'digits'; expected a section with keys: write {name: digits, ..}"),
@@ -374,7 +376,7 @@ def test_a_folder_of_images_has_keys_of_its_own(tmp_path: Path) -> None:
 
 def test_mistakes_in_a_folder_of_images_are_named_together() -> None:
     assert mistakes("{name: digits}", "{name: image_folder, size: '8', test_fraction: 0.5, selct_fraction: 0.1}") == [
-        "x.yaml:3: dataset.path: missing: add it",
+        "x.yaml:3: dataset.path: missing: add it, for example path: my_images",
         "x.yaml:3: dataset.size: given the text '8'; expected a number: write 8 without quotes",
         "x.yaml:3: dataset.test_fraction: given 0.5; must be at most 0.3",
         "x.yaml:3: dataset.selct_fraction: unknown key 'selct_fraction'; did you mean 'select_fraction'? Allowed: "

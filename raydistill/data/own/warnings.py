@@ -40,7 +40,7 @@ def _of_classes(report: DataReport, config: ImageFolderConfig) -> Iterator[str]:
         most, least = max(of_class, key=of_class.__getitem__), min(of_class, key=of_class.__getitem__)
         yield (
             f"The classes differ in size: {most} has {of_class[most]:,} images, {least} has {of_class[least]:,}. Accuracy counts "
-            "images, so the large classes weigh more"
+            "images, so large classes weigh more; metric: balanced_accuracy in the goal section weighs classes alike"
         )
 
 
@@ -51,7 +51,7 @@ def _of_values(report: DataReport, config: ImageFolderConfig) -> Iterator[str]:
             f"The values of 16-bit images go from {low:g} to {high:g}, and are scaled from 0 to 65535, which makes them dark. "
             f"Write value_range: [{low:g}, {high:g}] to use all of 256 levels, or the range that your camera has"
         )
-    if config.value_range is not None and report.values is None:
+    if config.value_range is not None and report.values is None and report.is_fine:
         yield "value_range is given, but no image has more than 8 bits, so it changes nothing: leave it out"
 
 
