@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from raydistill.certify.certificate import Evidence, Findings
 from raydistill.data.own.report import TwinCounts
-from raydistill.report.words import points
+from raydistill.report.words import margin_words, points
 
 
 def write_headline(evidence: Evidence, findings: Findings) -> tuple[str, ...]:
@@ -37,7 +37,7 @@ def _twins(twins: TwinCounts) -> str:
 
 
 def _claim(evidence: Evidence, findings: Findings) -> str:
-    gap, margin = findings.gap, points(findings.margin_fraction)
+    gap, margin = findings.gap, margin_words(findings.margin_fraction, evidence.trial.goal.metric)
     sure = f"with confidence {100 * findings.confidence:g} %"
     what = f"{findings.ipc} images per class ({evidence.config['dataset']['name']}, method {evidence.config['method']['name']})"
     read = f"on {evidence.test_images} test images and {len(evidence.seeds)} pairs of networks"

@@ -57,6 +57,17 @@ def accuracy_of(correct: NDArray[Any], classes: Classes | None = None) -> NDArra
     return np.asarray(means[0] if len(means) == 1 else np.mean(means, axis=0), dtype=np.float64)
 
 
+def class_accuracies(correct: NDArray[Any], classes: Classes, names: Sequence[str]) -> dict[str, float]:
+    """By class name: the mean over networks of the accuracy on the images of the class.
+
+    Args:
+        correct: (R, n) which images each network classifies correctly.
+        classes: (n,) class of each image.
+        names: (K,) of the classes.
+    """
+    return {name: float(correct[:, classes == number].mean()) for number, name in enumerate(names)}
+
+
 def unseen_rate(counts: Sequence[int], confidence: float) -> float:
     """The largest mean over classes of rates of disagreement that can go unseen on all images with probability 1 - c.
 

@@ -275,7 +275,9 @@ def _refuse_missing_class(name: str, part: RawPart, class_names: tuple[str, ...]
 
 
 def _preprocessed(raw: RawDataset, part: RawPart, preprocess: Preprocess) -> LabelledImages:
-    stored, labels = torch.from_numpy(part.images), torch.from_numpy(part.labels)
+    # A map of cached images is read-only, and a tensor must not be.
+    images = part.images if part.images.flags.writeable else np.array(part.images)
+    stored, labels = torch.from_numpy(images), torch.from_numpy(part.labels)
     if isinstance(preprocess, Standardise) and raw.search.images.size * 4 > LARGEST_FLOATS_BYTES:
         return LabelledImages(images=byte_images(stored, raw.white, preprocess), labels=labels)
     return LabelledImages(images=preprocess.apply(stored.to(torch.float32) / raw.white), labels=labels)

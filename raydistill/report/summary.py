@@ -12,7 +12,7 @@ from raydistill.data.own.words import twins_in_words
 from raydistill.methods import method_configs
 from raydistill.report.rendering import render
 from raydistill.report.tables import comparison_frame, read_study, write_tables
-from raydistill.report.words import accuracy_line, duration, points
+from raydistill.report.words import accuracy_line, duration, margin_words, points
 from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
 from raydistill.storage.baseline import Baseline
 from raydistill.storage.result import Finding, SearchResult, Smallest
@@ -30,7 +30,7 @@ def end_of_search(study: Store, result: SearchResult) -> str:
     rows += [
         ("Baseline", _baseline(records.baseline) if records.baseline else "none was built"),
         ("Recipe", records.baseline.recipe if records.baseline else ""),
-        ("Margin", points(result.margin_fraction)),
+        ("Margin", margin_words(result.margin_fraction, result.metric)),
         ("Verdict", f"{result.verdict.replace('_', ' ')}: {result.reason}"),
         ("Smallest lossless IPC", _smallest(result)),
         ("Largest IPC shown to be lossy", _lossy(result)),

@@ -112,6 +112,7 @@ def conclude(
         floor_gap_low=floor.low if is_short else None,
         floor_gap_high=floor.high if is_short else None,
         margin_fraction=space.goal.margin_fraction,
+        metric=space.goal.metric,
         confidence=space.goal.confidence,
         gap_interval=GapBounds.model_validate(winner.confirmation.interval) if winner else None,
         confirmed_candidates=len(confirmed) + len(controls),

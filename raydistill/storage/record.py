@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config
@@ -91,6 +91,9 @@ class TrialRecord(Config):
     """At the initial set, during the distillation, and (for a finished trial) at the end."""
     select_correct: tuple[str, ...] = Field(default=(), strict=False)
     """Per network of the final reading: which select images it classifies correctly, as packed bits in hex (`pack_bits`)."""
+    class_accuracy_fractions: dict[str, float] | None = None
+    """By class name: mean over the networks of the final reading of the accuracy on the class's select images, 0 to 1. Left out
+    of records of trials without a set, and of older versions."""
     images: int = 0
     """Images in the set."""
     set_bytes: int = 0
@@ -111,6 +114,18 @@ class TrialRecord(Config):
     host: str
     started_at: str
     """UTC, ISO 8601."""
+
+    @model_serializer(mode="wrap")
+    def _without_classes_of_none(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        if self.class_accuracy_fractions is None:
+            fields.pop("class_accuracy_fractions", None)
+        return fields
+
+    @property
+    def weakest_class(self) -> tuple[str, float] | None:
+        """Name and accuracy of the class with the lowest accuracy; None where the record does not say."""
+        return min((self.class_accuracy_fractions or {}).items(), key=lambda one: one[1], default=None)
 
     @property
     def ipc(self) -> int:

@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raydistill.core.class_mean import accuracy_of
+from raydistill.core.class_mean import accuracy_of, class_accuracies
 from raydistill.core.cost import Stopwatch, forward_macs, peak_memory_bytes, reset_peak_memory
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.lossless import gap_interval, is_clear, is_hopeless, is_worse_than_start
@@ -177,6 +177,7 @@ class _Run:
         self.folder.write("images.png", grid_png(splits.preprocess.invert(synthetic.images.cpu()), columns=synthetic.ipc))
         update = {
             "select_correct": pack_bits(correct),
+            "class_accuracy_fractions": class_accuracies(correct, splits.select.labels.numpy(), splits.class_names),
             "images": len(synthetic.images),
             "set_bytes": synthetic.size_bytes,
             "label_kind": synthetic.label_kind,

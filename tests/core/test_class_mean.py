@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from raydistill.core.class_mean import accuracy_of, members, unseen_rate
+from raydistill.core.class_mean import accuracy_of, class_accuracies, members, unseen_rate
 from raydistill.core.lossless import gap_interval
 from raydistill.core.paired_gap import image_bound, paired_gap, residual_square, sum_differences
 from raydistill.spaces.data_facts import effective_images
@@ -35,6 +35,11 @@ def test_balanced_accuracy_is_the_mean_over_classes() -> None:
 def test_the_order_of_the_images_makes_no_difference() -> None:
     order = np.random.default_rng(0).permutation(6)
     assert accuracy_of(SET[:, order], CLASSES[order]).tolist() == [0.5, 0.875]
+
+
+def test_accuracies_of_classes_go_by_their_names() -> None:
+    """Of 8 answers on class 0 the set's networks have 5 right, of 4 on class 1 three."""
+    assert class_accuracies(SET, CLASSES, ("cats", "dogs")) == {"cats": 0.625, "dogs": 0.75}
 
 
 def test_every_image_has_a_class() -> None:

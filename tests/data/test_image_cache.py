@@ -17,9 +17,10 @@ from raydistill.data.own.decode import Rules
 from raydistill.data.own.items import Item
 from raydistill.data.own.listing import listing
 from raydistill.data.own.pixels import Like, read_pixels
-from raydistill.data.splits import load_splits
+from raydistill.data.splits import load_splits, open_test
 from raydistill.errors import DataError, StoreError
 from raydistill.spaces.sections import ImageFolderConfig
+from raydistill.storage.store import Store
 
 MANY = cache.LEAST_IMAGES
 
@@ -241,6 +242,23 @@ def test_a_cached_folder_is_the_same_data(tmp_path: Path, monkeypatch: pytest.Mo
         load_splits.cache_clear()
         hashes.append(load_splits(given).sha256)
     assert len(set(hashes)) == 1
+
+
+def test_a_cached_test_part_is_opened_like_any_other(tmp_path: Path, folder: Path) -> None:
+    """A tensor on a read-only map would be a warning, which is an error here, or would crash when it is written."""
+    for part, count in {"train": 20, "test": MANY}.items():
+        for name in ("cats", "dogs"):
+            (tmp_path / "pets" / part / name).mkdir(parents=True)
+            for number in range(count):
+                image = Image.new("L", (8, 8), number % 200)
+                image.putpixel((0, 0), 255)
+                image.save(tmp_path / "pets" / part / name / f"{number:03d}.png")
+    given = ImageFolderConfig(name="image_folder", path=str(tmp_path / "pets"), size=8)
+    for _ in range(2):
+        opened = open_test(given, reason="a test", log=Store(str(tmp_path / "log")))
+        opened.images.add_(1)
+        assert len(opened.labels) == 2 * MANY
+    assert len(list(folder.glob("*.npy"))) == 1
 
 
 def test_the_stamp_of_a_file_changes_with_its_contents(tmp_path: Path) -> None:

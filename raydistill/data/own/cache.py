@@ -43,10 +43,8 @@ LEFT_BEHIND_SECONDS = 86_400
 
 def key_of(items: Sequence[Item], rules: Mapping[str, Any]) -> str:
     """The key of the pixels of listed images."""
-    digest = hashlib.sha256(json.dumps(rules, sort_keys=True).encode())
-    for item in items:
-        digest.update(json.dumps([item.name, item.stamp]).encode())
-    return digest.hexdigest()
+    named = [[item.name, item.stamp] for item in items]
+    return hashlib.sha256(json.dumps([rules, named], sort_keys=True).encode()).hexdigest()
 
 
 def bound_bytes() -> int:
@@ -132,7 +130,8 @@ def _opened(folder: Path, key: str) -> tuple[Pixels, Places] | None:
         said = json.loads(facts.read_text(encoding="utf-8"))
         if _checksum(pixels) != said["crc32"]:
             return None
-        os.utime(facts)  # what was used last is removed last
+        used = time.time_ns()  # what was used last is removed last; the system's own stamps may be some milliseconds old
+        os.utime(facts, ns=(used, used))
         mapped: Pixels = np.load(pixels, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, KeyError, TypeError):
         return None  # a part is missing or unreadable: the entry is made again

@@ -35,7 +35,7 @@ def _kind(name: str) -> str:
 
 def files_below(folder: Path, litter: Counter[str]) -> list[os.DirEntry[str]]:
     """The files in a folder and in the folders below it, sorted by the parts of their paths; litter is counted."""
-    return sorted(_files(folder, litter, ()), key=lambda file: Path(file.path).parts)
+    return sorted(_files(folder, litter, ()), key=lambda file: file.path.split(os.sep))
 
 
 def _files(folder: Path, litter: Counter[str], above: tuple[str, ...]) -> Iterator[os.DirEntry[str]]:

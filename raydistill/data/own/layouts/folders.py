@@ -47,7 +47,7 @@ def _classes(
     top: Path, there: list[os.DirEntry[str]], part: Part | None, litter: Counter[str], problems: list[Problem]
 ) -> list[Item]:
     """The images of class folders, by class and by name."""
-    items = []
+    items, above = [], len(os.path.join(top, ""))
     for entry in there:
         name = str(Path(entry.path).relative_to(top))
         if not entry.is_dir():
@@ -64,14 +64,13 @@ def _classes(
                 )
             )
         for file in found:
-            path = Path(file.path)
             items.append(
                 Item(
-                    name=str(path.relative_to(top)),
+                    name=file.path[above:],  # a path is made of text here: `Path` would take longer than all the rest
                     class_name=entry.name,
                     part=part,
                     stamp=stamp(file.stat()),
-                    open=functools.partial(Image.open, path),
+                    open=functools.partial(Image.open, file.path),
                 )
             )
     return items
