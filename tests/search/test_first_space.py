@@ -195,7 +195,7 @@ def test_many_images_have_the_margin_of_two_points(pets: Path) -> None:
     many = begun.report.model_copy(update={"parts": {"train": 6000, "select": 2000, "confirm": 1000, "test": 2000}})
     text = write_text(replace(begun, report=many), "x")
     assert "goal: {margin_fraction: 0.02," in text
-    assert "# 2,000 select, 1,000 confirm and 2,000 test images decide one down to 0.00" in text
+    assert "# 2,000 select, 1,000 confirm and 2,000 test images decide one down to 0.01" in text
 
 
 def test_too_few_images_to_decide_anything_are_refused() -> None:
