@@ -32,7 +32,8 @@ idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 start, start_cpu = time.perf_counter(), time.process_time()
 splits = load_splits(config)
 seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - start_cpu
-print(seconds, cpu_seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, idle, len(splits.train.labels), splits.sha256[:12])
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(seconds, cpu_seconds, peak, idle, len(splits.train.labels), splits.sha256[:12])
 """
 CLASSES = 10
 
