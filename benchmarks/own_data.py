@@ -29,10 +29,11 @@ from raydistill.data.splits import load_splits
 from raydistill.spaces.sections import ImageFolderConfig
 config = ImageFolderConfig(name="image_folder", path=sys.argv[1], size=int(sys.argv[2]))
 idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-start = time.perf_counter()
+start, start_cpu = time.perf_counter(), time.process_time()
 splits = load_splits(config)
-seconds = time.perf_counter() - start
-print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, idle, len(splits.train.labels), splits.sha256[:12])
+seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - start_cpu
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(seconds, cpu_seconds, peak, idle, len(splits.train.labels), splits.sha256[:12])
 """
 CLASSES = 10
 
@@ -57,9 +58,10 @@ def read(folder: Path, size: int, cache: Path) -> str:
     environment = {**os.environ, "RAYDISTILL_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", READ, str(folder), str(size)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    seconds, peak, idle, train, sha256 = ended.stdout.split()
-    print(f"  {float(seconds):.1f} s, peak {int(peak) / 2**20:.2f} GiB ({int(idle) / 2**20:.2f} before), {train} train, {sha256}")
-    return f"{float(seconds):.1f} s, {int(peak) / 2**20:.2f} GiB"
+    seconds, cpu_seconds, peak, idle, train, sha256 = ended.stdout.split()
+    times = f"{float(seconds):.1f} s ({float(cpu_seconds):.1f} s of CPU)"
+    print(f"  {times}, peak {int(peak) / 2**20:.2f} GiB ({int(idle) / 2**20:.2f} before), {train} train, {sha256}")
+    return f"{times}, {int(peak) / 2**20:.2f} GiB"
 
 
 def main() -> None:

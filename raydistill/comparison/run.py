@@ -144,7 +144,8 @@ def plan_comparison(
         raise CompareError(f"given {draws} draws; a confidence interval needs at least 2: give e.g. --draws 10")
     if not 1 <= ipc <= splits.smallest_class:
         raise CompareError(
-            f"given --ipc {ipc}; allowed: 1 to {splits.smallest_class}, the number of train images in the smallest class"
+            f"given --ipc {ipc}; allowed: 1 to {splits.smallest_class}, the number of train images in the smallest class "
+            f"({splits.smallest_class_name}): give fewer, add images of this class, or leave it out of the data"
         )
     template = middle_trial(space.arms[0], splits.sha256)
     own = {arm.label: cast("Config", middle_trial(arm, splits.sha256).method) for arm in space.methods}
@@ -295,8 +296,11 @@ def _default_config(name: str) -> Config:
 
 
 def _settings(template: TrialConfig[Any], configs: dict[str, Config], ipc: int, split: str) -> dict[str, Any]:
+    # Of the goal only the metric counts; without it the settings of comparisons of accuracy are those of older versions.
+    metric = {} if template.goal.metric == "accuracy" else {"metric": template.goal.metric}
     return {
         **template.model_dump(mode="json", exclude={"method", "ask_number", "goal"}),
+        **metric,
         "ipc": ipc,
         "split": split,
         "methods": {name: config.model_dump(mode="json") for name, config in configs.items()},

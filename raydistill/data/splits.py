@@ -72,6 +72,11 @@ class Splits:
         return channels, height, width
 
     @property
+    def smallest_class_name(self) -> str:
+        """Name of the class with the fewest train images."""
+        return self.class_names[int(torch.bincount(self.train.labels, minlength=len(self.class_names)).argmin())]
+
+    @property
     def smallest_class(self) -> int:
         """Train images of the smallest class."""
         return int(torch.bincount(self.train.labels, minlength=len(self.class_names)).min())

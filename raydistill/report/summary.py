@@ -100,9 +100,10 @@ def end_of_comparison(comparison: Comparison, suffix: str, path: str) -> str:
     """What was compared, the table, and where the comparison lies; the intervals are two-sided."""
     settings = comparison.settings
     recipe = settings["evaluation"]["recipe"]
+    accuracy = settings.get("metric", "accuracy").replace("_", " ")
     head = (
         f"{settings['dataset']['name']}, IPC {settings['ipc']}, {settings['split']} images, recipe {recipe}; "
-        f"low and high are the ends of the {100 * CONFIDENCE:g} % interval, over draws, of the accuracy above random"
+        f"low and high are the ends of the {100 * CONFIDENCE:g} % interval, over draws, of the {accuracy} above random"
     )
     return f"{head}\n\n{render(comparison_frame(comparison), suffix)}\nWritten {path}\n"
 

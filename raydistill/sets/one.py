@@ -71,6 +71,8 @@ class NetworkReading(Config):
     """Name of the recipe."""
     split: str
     """Split on which the networks are evaluated."""
+    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    """What the accuracies are: that of the goal in the set's config."""
 
 
 def only_trial(space: SearchSpace, data_root: DataRoot) -> TrialConfig[Any]:
@@ -192,6 +194,7 @@ def evaluate_file(
                 parameters=parameters,
                 recipe=recipe or config.evaluation.recipe,
                 split=on.split,
+                metric=config.goal.metric,
             )
         )
     return readings
