@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from raydistill.data.datasets import place_of_images
-from raydistill.data.own.check import check, divided, not_divided, proposed_size
+from raydistill.data.own.check import divided, not_divided, proposed_size
+from raydistill.data.own.kept_reports import checked
 from raydistill.data.own.listing import listing
 from raydistill.data.own.report import DataReport
 from raydistill.data.own.words import decision_lines, problem_lines
@@ -40,7 +41,7 @@ def inspect_images(
         DataError: nothing lies at the path, or it is of no known layout; every other problem is in the report.
     """
     place = place_of_images(config, data_root)
-    report = check(listing(config, place), config, place, is_size_proposed=is_size_proposed, tell=tell)
+    report = checked(listing(config, place), config, place, is_size_proposed=is_size_proposed, tell=tell)
     if not report.is_fine:
         return report
     try:

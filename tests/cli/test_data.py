@@ -26,7 +26,7 @@ QUICK = {
     "ipc": 2,
     "method.random_inits": 1,
     "method.batch_real": 4,
-    "budget.trials": 3,
+    "budget.trials": 2,
 }
 
 
@@ -107,3 +107,18 @@ def test_a_certificate_says_that_test_images_leaked_and_verifies(
     assert held.exit_code == 0, held.output
     openings = list((tmp_path / "studies" / "test_openings").iterdir())
     assert len(openings) == 1
+
+
+def test_a_search_with_every_rule_for_pixels_is_continued(leaky: Path, tmp_path: Path) -> None:
+    """Lists in the section are the same in the study's space, so that the second call finds nothing changed."""
+    rules = ["background=[255, 255, 255]", "value_range=[0, 4095]", "channels=1", "fit=pad", "on_bad=skip", "duplicates=drop"]
+    words = ["search", *of_the_space(leaky), "--local", "--store", str(tmp_path / "studies")]
+    words += [word for rule in rules for word in ("--set", f"dataset.{rule}")]
+    first = run(*words)
+    assert first.exit_code == 0, first.output
+    assert "Twins across the parts" not in first.stdout
+    again = run(*words)
+    assert again.exit_code == 0, again.output
+    stored = json.loads((tmp_path / "studies" / "pets" / "data.json").read_text())
+    assert stored["conversions"] == {"colour_to_grey": 160}
+    assert stored["twins"]["dropped"] > 0

@@ -23,6 +23,8 @@ from raydistill.core.recipes import RECIPES
 CLASSES = {"airplane": 300, "automobile": 200, "frog": 120}
 """Of different size on purpose."""
 ARCHIVE = "cifar10_jpeg.zip"
+ROOT = os.environ.get("RAYDISTILL_DATA")
+"""Read before the tests, which are to know nothing of the user's environment."""
 SHORT = {"evaluation.recipe": "quick_plain", "evaluation.networks": 2, "evaluation.baseline_networks": 2, "budget.trials": 5}
 TINY = {**SHORT, "evaluation.confirm_networks": 2, "network.width": 4, "ipc.high": 4}
 TINY |= {"methods.dm.random_inits": 2, "goal.margin_fraction": 0.5}
@@ -62,8 +64,8 @@ def test_the_walk_with_made_up_pictures(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.slow
 def test_the_walk_with_photographs_as_jpeg_takes_minutes(tmp_path: Path) -> None:
     """300, 200 and 120 of three classes of CIFAR-10, in 16 x 16 pixels."""
-    archive = Path(os.environ.get("RAYDISTILL_DATA", "")) / ARCHIVE
-    if not os.environ.get("RAYDISTILL_DATA") or not archive.is_file():
+    archive = Path(ROOT or "nowhere") / ARCHIVE
+    if not archive.is_file():
         pytest.skip(f"needs {ARCHIVE}, CIFAR-10 as JPEG folders (train/airplane/0000.jpg ..), in the folder RAYDISTILL_DATA")
     with zipfile.ZipFile(archive) as packed:
         for name, count in CLASSES.items():
