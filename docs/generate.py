@@ -10,6 +10,7 @@ A table stands between two comments of a page. The first says what it is made fr
 
 `keys FILE CLASS`: one row per field of a config. `fields FILE CLASS`: the same without defaults, for files that are only read.
 `methods`: every registered method, with the text at the top of its file. `functions` and `errors`: the Python API.
+`odd_inputs`: the list of odd folders that is also a test.
 Everything is read from the source; nothing of the package is imported.
 """
 
@@ -34,6 +35,9 @@ PLAIN_TYPES = {
     "None": "`null`",
     "tuple[NonNegativeInt, NonNegativeInt]": "list of two whole numbers from 0",
     "tuple[Share, Share]": "list of two numbers from 0 to 1",
+    "tuple[Level, Level, Level]": "list of three whole numbers from 0 to 255",
+    "tuple[float, float]": "list of two numbers",
+    "tuple[str, ...]": "list of texts",
     "Curriculum": "section",
 }
 
@@ -254,6 +258,21 @@ def _exported() -> list[str]:
     return list(ast.literal_eval(names))
 
 
+def odd_inputs() -> str:
+    """A row per odd input of the list that is also a test."""
+    tree = ast.parse((ROOT / "tests" / "odd_inputs.py").read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "Odd"]
+    return _table(("what is odd", "what it gets", "named in the report"), (_odd_row(call) for call in calls))
+
+
+def _odd_row(call: ast.Call) -> tuple[str, ...]:
+    words = {word.arg: word.value for word in call.keywords if word.arg not in ("spoil", None)}
+    given = {name: ast.literal_eval(value) for name, value in words.items()}
+    named = [f"`{name}`" for name in given.get("conversions", {})]
+    named += [f"problem `{given['problem']}`"] if "problem" in given else []
+    return given["what"], given["gets"], ", ".join(named)
+
+
 def errors() -> str:
     """A row per error, with the exit code of the command that it ends."""
     file = "raydistill/errors.py"
@@ -267,7 +286,14 @@ def errors() -> str:
     return _table(("error", "exit code", "meaning"), rows)
 
 
-MAKERS = {"keys": keys, "fields": fields, "methods": methods, "functions": functions, "errors": errors}
+MAKERS = {
+    "keys": keys,
+    "fields": fields,
+    "methods": methods,
+    "functions": functions,
+    "errors": errors,
+    "odd_inputs": odd_inputs,
+}
 
 
 def filled(page: str) -> str:

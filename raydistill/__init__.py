@@ -24,6 +24,7 @@ from raydistill.api import (
     ablate,
     build_experts,
     certify,
+    check_data,
     compare,
     distill,
     evaluate,
@@ -38,6 +39,7 @@ from raydistill.api import (
     verify,
     write_plots,
     write_report,
+    write_space,
 )
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "ablate",
     "build_experts",
     "certify",
+    "check_data",
     "compare",
     "distill",
     "errors",
@@ -60,6 +63,7 @@ __all__ = [
     "verify",
     "write_plots",
     "write_report",
+    "write_space",
 ]
 
 

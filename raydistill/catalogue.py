@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from raydistill.errors import InputError
+from raydistill.errors import DataError, InputError
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.parse import Known, parse_space, read_space
-from raydistill.spaces.sections import DatasetConfig
+from raydistill.spaces.sections import DatasetConfig, ImageFolderConfig
 from raydistill.spaces.space import SearchSpace
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.store import Store
@@ -56,7 +56,14 @@ def known(data_root: DataRoot) -> Known:
     def facts_of(config: DatasetConfig) -> DataFacts:
         from raydistill.data.splits import data_facts
 
-        return data_facts(config, data_root)
+        try:
+            return data_facts(config, data_root)
+        except DataError as error:
+            if not isinstance(config, ImageFolderConfig):
+                raise
+            from raydistill.data.inspect import with_every_problem
+
+            raise with_every_problem(config, data_root, error) from error
 
     return Known(
         methods=method_configs(),

@@ -30,6 +30,7 @@ __all__ = [
     "FailedError",
     "InputError",
     "Mistake",
+    "NoDataError",
     "NodeError",
     "RaydistillError",
     "ResourcesError",
@@ -37,6 +38,7 @@ __all__ = [
     "StoreError",
     "StudyInUseError",
     "StudyMismatchError",
+    "Unusable",
     "VerificationError",
 ]
 
@@ -76,6 +78,26 @@ class CompareError(CorrectableError):
 
 class DataError(CorrectableError):
     """Data files are missing, damaged or not the expected ones."""
+
+
+class NoDataError(DataError):
+    """Nothing lies at the path of the user's own data."""
+
+
+class Unusable(DataError):
+    """One image cannot be used as it is; its name is the caller's to add."""
+
+    def __init__(self, kind: str, reason: str, remedy: str) -> None:
+        super().__init__(f"{reason}; {remedy}")
+        self.kind = kind
+        """Short and stable, such as `unreadable`: images of one kind are told together."""
+        self.reason = reason
+        """Goes on after the image's name, such as `has transparency`."""
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without this, unpickling would call the constructor with the message only, and fail.
+        return type(self), (self.kind, self.reason, self.remedy)
 
 
 class DeviceError(CorrectableError):

@@ -6,6 +6,7 @@ at once. What a caller can correct is raised as an error of `raydistill.errors`,
 
 from raydistill.api.certifying import ablate, certify, verify
 from raydistill.api.comparing import compare
+from raydistill.api.data import check_data, write_space
 from raydistill.api.experts import build_experts
 from raydistill.api.reporting import load_study, write_plots, write_report
 from raydistill.api.reproducing import reproduce
@@ -16,6 +17,7 @@ __all__ = [
     "ablate",
     "build_experts",
     "certify",
+    "check_data",
     "compare",
     "distill",
     "evaluate",
@@ -30,4 +32,5 @@ __all__ = [
     "verify",
     "write_plots",
     "write_report",
+    "write_space",
 ]

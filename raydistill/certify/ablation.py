@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from raydistill.certify.ablation_table import CONFIDENCE, HARD, START, Ablation, AblationRow, Outcome, Read, render_ablation
 from raydistill.certify.candidate import Candidate, TrialChoice, find_candidate
 from raydistill.certify.evidence import study_name
+from raydistill.core.class_mean import Classes, accuracy_of, counted_classes
 from raydistill.core.contract import NoCheckpoint
 from raydistill.core.evaluate import network_seeds, train_and_read, with_learned_rate
 from raydistill.core.paired_gap import paired_gap
@@ -226,7 +227,8 @@ def _conclude(
             "another --trial"
         )
     winner = candidate.config
-    sizes = Sizes(len(candidate.splits.select.labels), len(candidate.splits.confirm.labels))
+    labels = {"select": candidate.splits.select.labels.numpy(), "confirm": candidate.splits.confirm.labels.numpy()}
+    sizes = {part: Images(len(own), counted_classes(winner.goal.metric, own)) for part, own in labels.items()}
     rows = [
         _row(term, dict(METHODS[winner.method.name].ablations[term](winner.method)), whole, [o.end for o in found], sizes)
         for term, found in outcomes.items()
@@ -235,7 +237,7 @@ def _conclude(
     if any(outcome.hard for outcome in outcomes[""]):
         rows.append(_row(HARD, {}, whole, [outcome.hard for outcome in outcomes[""]], sizes))
     rows.append(_row(START, {}, whole, [outcome.start for outcome in outcomes[""]], sizes))
-    select, confirm = (_mean(_correct([r for r in whole if r], part, sizes)) for part in ("select", "confirm"))
+    select, confirm = (_mean(_correct([r for r in whole if r], part, of), of) for part, of in sizes.items())
     return Ablation(
         study=study_name(study),
         trial_id=winner.trial_id,
@@ -254,24 +256,25 @@ def _conclude(
     )
 
 
-class Sizes(NamedTuple):
-    """Images of each part."""
+class Images(NamedTuple):
+    """The images of a part."""
 
-    select: int
-    confirm: int
+    number: int
+    classes: Classes | None
+    """Of each image, for balanced accuracy; None for accuracy."""
 
 
 def _row(
-    term: str, fields: dict[str, Any], whole: Sequence[Read | None], without: Sequence[Read | None], sizes: Sizes
+    term: str, fields: dict[str, Any], whole: Sequence[Read | None], without: Sequence[Read | None], sizes: Mapping[str, Images]
 ) -> AblationRow:
     pairs = [(one, other) for one, other in zip(whole, without, strict=True) if one and other]
     found: dict[str, tuple[float | None, GapBounds | None]] = {"select": (None, None), "confirm": (None, None)}
     if len(pairs) >= 2:
-        for part in found:
-            one, other = (_correct([pair[side] for pair in pairs], part, sizes) for side in (0, 1))
+        for part, of in sizes.items():
+            one, other = (_correct([pair[side] for pair in pairs], part, of) for side in (0, 1))
             # Each bound at 97.5 %, so that both together are the two-sided interval.
-            effect = paired_gap(one, other, (1 + CONFIDENCE) / 2)
-            found[part] = _mean(other), GapBounds.model_validate(effect)
+            effect = paired_gap(one, other, (1 + CONFIDENCE) / 2, of.classes)
+            found[part] = _mean(other, of), GapBounds.model_validate(effect)
     return AblationRow(
         term=term,
         fields=fields,
@@ -284,11 +287,10 @@ def _row(
     )
 
 
-def _correct(reads: Sequence[Read], part: str, sizes: Sizes) -> NDArray[np.float64]:
+def _correct(reads: Sequence[Read], part: str, of: Images) -> NDArray[np.float64]:
     """(draws, images): the fraction of a draw's networks that get an image right."""
-    images = getattr(sizes, part)
-    return np.array([unpack_bits(getattr(read, part), images).mean(axis=0) for read in reads])
+    return np.array([unpack_bits(getattr(read, part), of.number).mean(axis=0) for read in reads])
 
 
-def _mean(correct: NDArray[np.float64]) -> float:
-    return float(correct.mean())
+def _mean(correct: NDArray[np.float64], of: Images) -> float:
+    return float(correct.mean() if of.classes is None else accuracy_of(correct, of.classes).mean())

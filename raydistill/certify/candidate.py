@@ -101,7 +101,10 @@ def check_test_images(candidate: Candidate, networks: int, data_root: DataRoot) 
         )
     goal = candidate.config.goal
     images = count_test_images(candidate.config.dataset, data_root)
-    least = planned_half_width(images, networks, goal.confidence) if images else 1.0
+    # Of balanced accuracy, the test images are taken to be as many in each class, in proportion, as the confirm images.
+    baseline = candidate.baseline
+    deciding = images * baseline.effective_images[1] // baseline.confirm_images
+    least = planned_half_width(deciding, networks, goal.confidence) if deciding else 1.0
     if goal.margin_fraction < least:
         raise CertifyError(
             f"the margin is {goal.margin_fraction:g}, and {images} test images with {networks} pairs of networks can decide no "

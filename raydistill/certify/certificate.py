@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from raydistill.data.own.report import TwinCounts
 from raydistill.errors import CertifyError
 from raydistill.methods import method_configs
 from raydistill.spaces.sections import Config
@@ -21,6 +22,7 @@ from raydistill.storage.result import GapBounds
 from raydistill.storage.store import Store
 
 CERTIFICATE = "certificate.json"
+LABELS = ("test_labels", "select_labels")
 PAGE = "certificate.md"
 Verdict = Literal["lossless", "not_lossless", "inconclusive"]
 
@@ -144,6 +146,12 @@ class Evidence(Config):
     """Of the code that made the set."""
     code_sha256: str
     """Of the code that made this certificate."""
+    test_labels: str | None = None
+    """Class of each test image as two bytes in hex, where the goal is of balanced accuracy; null otherwise."""
+    select_labels: str | None = None
+    """The same for the select images."""
+    twins: TwinCounts | None = None
+    """Images that are there twice in a person's own data; null where none has a twin in another part, and in other data sets."""
     race: str | None = None
     """The finding of the search in a sentence; null where the search had no controls, or was of an older version."""
     search_commit: str | None = None
@@ -274,7 +282,7 @@ class Certificate(Config):
 def content_sha256(findings: Findings, evidence: Evidence) -> str:
     """Hash of what a certificate says."""
     # Certificates from before commits and findings were written have no such fields, and keep their hash.
-    without = {field for field in ("search_commit", "commit", "race") if getattr(evidence, field) is None}
+    without = {field for field in ("search_commit", "commit", "race", "twins", *LABELS) if getattr(evidence, field) is None}
     content = {"findings": findings.model_dump(mode="json"), "evidence": evidence.model_dump(mode="json", exclude=without)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -14,15 +14,26 @@ from raydistill.certify.certificate import Admissibility, Earlier, Evidence, Ope
 from raydistill.certify.reading import SplitReading
 from raydistill.core.cost import forward_macs
 from raydistill.core.recipes import recipe_of
+from raydistill.data.own.report import TwinCounts
+from raydistill.data.splits import train_twins
 from raydistill.errors import CertifyError, StoreError
+from raydistill.spaces.sections import ImageFolderConfig
 from raydistill.storage.baseline import BUILD_AGAIN, Baseline, read_network
 from raydistill.storage.checkout import commit
+from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import TrialRecord, unpack_bits, versions
 from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 
 
-def gather_evidence(study: Store, candidate: Candidate, plan: Plan, read: SplitReading, earlier: tuple[Earlier, ...]) -> Evidence:
+def gather_evidence(
+    study: Store,
+    candidate: Candidate,
+    plan: Plan,
+    read: SplitReading,
+    earlier: tuple[Earlier, ...],
+    data_root: DataRoot = None,
+) -> Evidence:
     """The evidence of a certificate, once its networks are trained and read."""
     config, recipe = candidate.config, recipe_of(candidate.config, candidate.splits)
     return Evidence(
@@ -36,6 +47,8 @@ def gather_evidence(study: Store, candidate: Candidate, plan: Plan, read: SplitR
         test_images=read.images,
         test_sha256=read.sha256,
         arms=read.arms,
+        test_labels=read.labels,
+        select_labels=candidate.baseline.select_labels,
         admissibility=admissibility_of(study, candidate.baseline, config.evaluation.baseline_networks, recipe.steps),
         smaller=smaller_of(candidate.records, config.ipc),
         confirmed_candidates=candidate.result.confirmed_candidates,
@@ -43,6 +56,7 @@ def gather_evidence(study: Store, candidate: Candidate, plan: Plan, read: SplitR
         experts_sha256=candidate.record.experts_sha256,
         search_code_sha256=candidate.record.code_sha256,
         code_sha256=plan.code_sha256,
+        twins=_twins(candidate, data_root),
         race=race_of(candidate.result),
         search_commit=candidate.record.commit,
         commit=commit(),
@@ -54,6 +68,13 @@ def gather_evidence(study: Store, candidate: Candidate, plan: Plan, read: SplitR
         started_at=plan.started_at,
         finished_at=datetime.now(UTC).isoformat(),
     )
+
+
+def _twins(candidate: Candidate, data_root: DataRoot) -> TwinCounts | None:
+    """Images of a person's own data with a twin in another part; None where there are none."""
+    dataset = candidate.config.dataset
+    counts = train_twins(dataset, data_root).counts if isinstance(dataset, ImageFolderConfig) else None
+    return counts if counts is not None and (counts.across or counts.of_test) else None
 
 
 def check_evidence(study: Store, candidate: Candidate) -> None:

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raydistill.certify.certificate import (
-    Admissibility,
     Arm,
     ArmFinding,
     Compression,
@@ -17,10 +16,11 @@ from raydistill.certify.certificate import (
     Verdict,
 )
 from raydistill.certify.headline import write_headline
+from raydistill.core.class_mean import accuracy_of
 from raydistill.core.lossless import gap_interval, is_admissible
-from raydistill.core.paired_gap import PROCEDURE, paired_gap
+from raydistill.core.paired_gap import OF_CLASSES, PROCEDURE, paired_gap
 from raydistill.spaces.sections import GoalConfig
-from raydistill.storage.record import unpack_bits
+from raydistill.storage.record import unpack_bits, unpack_labels
 from raydistill.storage.result import GapBounds
 
 FLOPS_PER_MAC = 6
@@ -34,7 +34,7 @@ def find(evidence: Evidence) -> Findings:
     of_set = arms[1]
     assert of_set.gap is not None
     assert of_set.verdict is not None
-    doubled_moves_by = _doubled_moves_by(evidence.admissibility)
+    doubled_moves_by = _doubled_moves_by(evidence)
     admissible = is_admissible(abs(doubled_moves_by), goal.margin_fraction)
     smaller = tuple(_smaller(evidence, row, goal) for row in evidence.smaller)
     findings = Findings(
@@ -44,7 +44,7 @@ def find(evidence: Evidence) -> Findings:
         margin_fraction=goal.margin_fraction,
         confidence=goal.confidence,
         gap=of_set.gap,
-        procedure=PROCEDURE,
+        procedure=PROCEDURE if goal.metric == "accuracy" else f"{PROCEDURE}; {OF_CLASSES}",
         arms=arms,
         lossless_controls=sum(arm.verdict == "lossless" for arm in arms[2:]),
         doubled_moves_by=doubled_moves_by,
@@ -58,10 +58,11 @@ def find(evidence: Evidence) -> Findings:
 
 def _arm(evidence: Evidence, arm: Arm, goal: GoalConfig) -> ArmFinding:
     full, certified, correct = (_correct(evidence, a) for a in (evidence.arms[0], evidence.arms[1], arm))
-    accuracies = correct.mean(axis=1)
+    classes = unpack_labels(evidence.test_labels)
+    accuracies = accuracy_of(correct, classes)
     is_full, is_control = arm.name == "full", arm.name not in ("full", "set")
-    gap = None if is_full else GapBounds.model_validate(paired_gap(full, correct, goal.confidence))
-    above = GapBounds.model_validate(paired_gap(certified, correct, goal.confidence)) if is_control else None
+    gap = None if is_full else GapBounds.model_validate(paired_gap(full, correct, goal.confidence, classes))
+    above = GapBounds.model_validate(paired_gap(certified, correct, goal.confidence, classes)) if is_control else None
     return ArmFinding(
         name=arm.name,
         draw=arm.draw,
@@ -83,8 +84,10 @@ def _verdict(gap: GapBounds, margin_fraction: float) -> Verdict:
     return "not_lossless" if gap.lower > margin_fraction else "inconclusive"
 
 
-def _doubled_moves_by(found: Admissibility) -> float:
-    once, twice = (unpack_bits(rows, found.select_images).mean(axis=1).mean() for rows in (found.at_recipe, found.at_doubled))
+def _doubled_moves_by(evidence: Evidence) -> float:
+    found, classes = evidence.admissibility, unpack_labels(evidence.select_labels)
+    read = (unpack_bits(rows, found.select_images) for rows in (found.at_recipe, found.at_doubled))
+    once, twice = (accuracy_of(correct, classes).mean() for correct in read)
     return float(twice - once)
 
 
@@ -98,7 +101,9 @@ def _smaller(evidence: Evidence, row: SmallerIpc, goal: GoalConfig) -> SmallerFi
         doubled = evidence.recipe.full_steps > evidence.recipe.steps
         full = unpack_bits(found.at_doubled if doubled else found.at_recipe, found.select_images)
         confidence = evidence.trial.evaluation.look_confidence(goal.confidence)
-        interval = gap_interval(full, unpack_bits(row.best_correct, found.select_images), confidence)
+        interval = gap_interval(
+            full, unpack_bits(row.best_correct, found.select_images), confidence, unpack_labels(evidence.select_labels)
+        )
         gap = GapBounds.model_validate(interval)
     is_lossy = gap is not None and finished >= goal.lossy_trials and gap.lower > goal.margin_fraction
     stopped = sum(row.trials.values()) - finished

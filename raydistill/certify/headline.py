@@ -10,18 +10,35 @@ from collections import Counter
 from collections.abc import Iterator
 
 from raydistill.certify.certificate import Evidence, Findings
-from raydistill.report.words import points
+from raydistill.data.own.report import TwinCounts
+from raydistill.report.words import margin_words, points
 from raydistill.spaces.units import packed_in_words
 
 
 def write_headline(evidence: Evidence, findings: Findings) -> tuple[str, ...]:
     """The sentences, the claim first."""
     race = [] if evidence.race is None else [f"The search, on its confirm images: {evidence.race}."]
-    return (_claim(evidence, findings), *race, *_what_weakens_it(evidence, findings), _lower_side(findings))
+    twins = [] if evidence.twins is None else [_twins(evidence.twins)]
+    return (_claim(evidence, findings), *twins, *race, *_what_weakens_it(evidence, findings), _lower_side(findings))
+
+
+def _twins(twins: TwinCounts) -> str:
+    """What images weaken that lie in two parts."""
+    if twins.of_test:
+        where = ", ".join(f"{count} in the {part} part" for part, count in twins.of_test.items())
+        return (
+            f"TWINS ACROSS THE SPLIT: of {twins.images['test']} test images some are in another part as well (the same picture, "
+            f"if not the same file): {where}. A network that was trained on such a picture knows it, so accuracies and gaps are "
+            "not those on new pictures."
+        )
+    return (
+        f"TWINS ACROSS THE SPLIT: {twins.across} select and confirm images are in the train part as well (the same picture, if "
+        "not the same file), so the search chose by accuracies that are too high; the test images are not among them."
+    )
 
 
 def _claim(evidence: Evidence, findings: Findings) -> str:
-    gap, margin = findings.gap, points(findings.margin_fraction)
+    gap, margin = findings.gap, margin_words(findings.margin_fraction, evidence.trial.goal.metric)
     sure = f"with confidence {100 * findings.confidence:g} %"
     method = evidence.config["method"]
     packed = packed_in_words(method.get("factor", 1))

@@ -46,9 +46,15 @@ def _test(findings: Findings, evidence: Evidence) -> str:
         f"{_made(evidence)} set ({evidence.sizes.set_images} images) and on controls of the same size: {of_each}. Recipe "
         f"{evidence.recipe.words}; on the full data {evidence.recipe.full_steps} steps. All were trained before the "
         f"{evidence.test_images} test images were opened. "
-        f"*Lossless* means: the gap in accuracy to the full data is at most the margin of {points(findings.margin_fraction)}, "
-        f"with {100 * findings.confidence:g} % confidence over new networks and new images."
+        f"*Lossless* means: the gap in {_metric(evidence)} to the full data is at most the margin of "
+        f"{points(findings.margin_fraction)}, with {100 * findings.confidence:g} % confidence over new networks and new images."
     )
+
+
+def _metric(evidence: Evidence) -> str:
+    """What gaps are of."""
+    metric = evidence.trial.goal.metric
+    return "accuracy" if metric == "accuracy" else "balanced accuracy (the mean over classes of the accuracy within each)"
 
 
 def _made(evidence: Evidence) -> str:

@@ -13,13 +13,14 @@ from safetensors.torch import load
 
 from raydistill.certify.arms import Plan
 from raydistill.certify.certificate import Arm
+from raydistill.core.class_mean import counted_classes
 from raydistill.core.networks import build_network
 from raydistill.core.process import device_at_hand, prepare_process
 from raydistill.core.train import is_correct
 from raydistill.data.splits import LabelledImages, open_test, splits_of
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
-from raydistill.storage.record import pack_bits
+from raydistill.storage.record import pack_bits, pack_labels
 from raydistill.storage.store import Store
 
 
@@ -32,6 +33,8 @@ class SplitReading:
     sha256: str
     """Of the test images and labels."""
     read_on: str
+    labels: str | None
+    """Class of each test image, where the goal is of balanced accuracy (`pack_labels`)."""
 
 
 def read_on_test(
@@ -69,7 +72,14 @@ def read_on_test(
             network.load_state_dict(load(study.read(plan.parameters_file(planned, index))))
             rows.append(is_correct(network, on_device.images, on_device.labels).numpy())
         read.append(arm.model_copy(update={"correct": pack_bits(np.array(rows))}))
-    return SplitReading(arms=tuple(read), images=len(part.labels), sha256=_hash(part), read_on=_device_name(device))
+    counted = counted_classes(winner.goal.metric, part.labels.numpy())
+    return SplitReading(
+        arms=tuple(read),
+        images=len(part.labels),
+        sha256=_hash(part),
+        read_on=_device_name(device),
+        labels=None if counted is None else pack_labels(counted),
+    )
 
 
 def _hash(part: LabelledImages) -> str:

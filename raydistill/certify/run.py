@@ -60,7 +60,7 @@ def certify_study(study: Store, choice: TrialChoice, work: Workplace, *, network
         work.watcher.note(f"All networks are trained; the test split is opened, and {log.path('test_openings')} says so")
         reason = opening_reason(study_name(study), plan.number, plan.trial_id, seal_of(arms))
         read = read_on_test(arms, plan, candidate.config, study, reason=reason, log=log, data_root=data_root)
-        evidence = gather_evidence(study, candidate, plan, read, earlier)
+        evidence = gather_evidence(study, candidate, plan, read, earlier, data_root)
         findings = find(evidence)
         certificate = Certificate(findings=findings, evidence=evidence, content_sha256=content_sha256(findings, evidence))
         _write(study, certificate)

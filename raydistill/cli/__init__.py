@@ -10,18 +10,20 @@ from typing import Annotated
 
 import typer
 
-from raydistill.cli import benches, certifying, comparing, experts, reporting, reproducing, searching, sets, spaces
+from raydistill.cli import benches, certifying, comparing, data, experts, reporting, reproducing, searching, sets, spaces
 from raydistill.cli.common import example
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, epilog=example("search digits_datadam"))
 for part in (searching, reporting, spaces, sets, comparing, certifying, reproducing):
     app.add_typer(part.app)
+app.add_typer(data.starting)
 app.add_typer(
     experts.app,
     name="experts",
     help="Expert trajectories, which DATM and PAD match: list, build, prune.",
     epilog=example("experts list --store studies"),
 )
+app.add_typer(data.app, name="data", help="Images of your own: check them.", epilog=example("data check search_space.yaml"))
 app.add_typer(benches.app, name="bench", epilog=example("bench --repetitions 50"))
 
 

@@ -126,7 +126,9 @@ def evaluate(
         with watch() as watcher:
             readings = evaluate_file(set_file, on, networks=networks, recipe=recipe, architectures=architectures, watcher=watcher)
         if network is None and not is_given(context, "suffix"):
-            typer.echo(f"{accuracy_line(readings[0].accuracy_fractions)}, {split} images")
+            (read,) = readings
+            of = "" if read.metric == "accuracy" else f", {read.metric.replace('_', ' ')}"
+            typer.echo(f"{accuracy_line(read.accuracy_fractions)}, {split} images{of}")
         else:
             typer.echo(render(network_frame(readings), suffix), nl=False)
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from raydistill.catalogue import load_space, shipped_spaces
 from raydistill.comparison.rows import REFERENCE, SOFT_REFERENCE, Comparison, Outcome, comparison_key, rows_of
+from raydistill.core.class_mean import accuracy_of, counted_classes
 from raydistill.core.contract import NoCheckpoint
 from raydistill.core.cost import Stopwatch
 from raydistill.core.evaluate import evaluate_set, network_seeds
@@ -94,7 +95,7 @@ class CompareJob:
             part = self.test or splits.select
             at_once = self.config.evaluation.networks_at_once
             correct = evaluate_set(synthetic, splits, part, self.config.network, recipe, seeds, device, at_once=at_once)
-            accuracies = tuple(correct.mean(axis=1).tolist())
+            accuracies = tuple(accuracy_of(correct, counted_classes(self.config.goal.metric, part.labels.numpy())).tolist())
         except DivergedError as diverged:
             error = str(diverged)
         outcome = Outcome(
@@ -144,7 +145,8 @@ def plan_comparison(
         raise CompareError(f"given {draws} draws; a confidence interval needs at least 2: give e.g. --draws 10")
     if not 1 <= ipc <= splits.smallest_class:
         raise CompareError(
-            f"given --ipc {ipc}; allowed: 1 to {splits.smallest_class}, the number of train images in the smallest class"
+            f"given --ipc {ipc}; allowed: 1 to {splits.smallest_class}, the number of train images in the smallest class "
+            f"({splits.smallest_class_name}): give fewer, add images of this class, or leave it out of the data"
         )
     template = middle_trial(space.arms[0], splits.sha256)
     own = {arm.label: cast("Config", middle_trial(arm, splits.sha256).method) for arm in space.methods}
@@ -307,8 +309,11 @@ def _check_factors(configs: Mapping[str, Config], ipc: int, smallest_class: int)
 
 
 def _settings(template: TrialConfig[Any], configs: dict[str, Config], ipc: int, split: str) -> dict[str, Any]:
+    # Of the goal only the metric counts; without it the settings of comparisons of accuracy are those of older versions.
+    metric = {} if template.goal.metric == "accuracy" else {"metric": template.goal.metric}
     return {
         **template.model_dump(mode="json", exclude={"method", "ask_number", "goal"}),
+        **metric,
         "ipc": ipc,
         "split": split,
         "methods": {name: config.model_dump(mode="json") for name, config in configs.items()},

@@ -13,6 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from raydistill.core.class_mean import Classes, accuracy_of, members, unseen_rate
+
 PLANNED_IMAGE_DEVIATION = 0.1
 """Assumed standard deviation, over images, of the mean difference in correctness; measured on digits: 0.07 to 0.1."""
 PLANNED_NETWORK_DEVIATION = 0.004
@@ -46,7 +48,9 @@ class HasGap(Protocol):
         """Full-data accuracy minus synthetic accuracy."""
 
 
-def gap_interval(full: NDArray[np.bool_], synthetic: NDArray[np.bool_], confidence: float) -> GapInterval:
+def gap_interval(
+    full: NDArray[np.bool_], synthetic: NDArray[np.bool_], confidence: float, classes: Classes | None = None
+) -> GapInterval:
     """The gap with bounds that include the variation over networks and over images.
 
     The variance is the sum of three variances: that of the full-data networks' accuracies over F, that of the synthetic networks'
@@ -59,13 +63,17 @@ def gap_interval(full: NDArray[np.bool_], synthetic: NDArray[np.bool_], confiden
 
     A half-width below 1 - (1 - c)^(1/n) is raised to that value: such a rate of disagreement can go unseen on n images.
 
+    With `classes` the gap is that of balanced accuracy, the mean over classes of the gap in each. Images vary within their
+    classes, so each class adds a variance of its own: that of its mean difference per image over n_k K^2 (see `class_mean`).
+
     Args:
         full: (F, n) which images each full-data network classifies correctly; F at least 2.
         synthetic: (R, n) the same for networks trained on the set; R at least 2.
         confidence: one-sided confidence of each bound.
+        classes: (n,) class of each image, for balanced accuracy; None for accuracy.
 
     Raises:
-        ValueError: fewer than two networks on a side, or different numbers of images.
+        ValueError: fewer than two networks on a side, different numbers of images, or a class with fewer than two images.
 
     Source: Johnson, "Modified t tests and confidence intervals for asymmetrical populations", JASA 1978.
     """
@@ -74,25 +82,36 @@ def gap_interval(full: NDArray[np.bool_], synthetic: NDArray[np.bool_], confiden
             f"(networks, images) are {full.shape} and {synthetic.shape}; expected at least two networks each, and the same images"
         )
     images = full.shape[1]
-    difference = full.mean(axis=0) - synthetic.mean(axis=0)
-    gap = float(difference.mean())
-    parts = (
-        (float(full.mean(axis=1).var(ddof=1)) / len(full), len(full) - 1),
-        (float(synthetic.mean(axis=1).var(ddof=1)) / len(synthetic), len(synthetic) - 1),
-        (float(difference.var(ddof=1)) / images, images - 1),
-    )
+    differences = _by_class(full.mean(axis=0) - synthetic.mean(axis=0), classes)
+    share, counts = 1 / len(differences), [len(difference) for difference in differences]
+    gap = sum(share * float(difference.mean()) for difference in differences)
+    parts = [
+        (float(accuracy_of(full, classes).var(ddof=1)) / len(full), len(full) - 1),
+        (float(accuracy_of(synthetic, classes).var(ddof=1)) / len(synthetic), len(synthetic) - 1),
+        *((share**2 * float(of_class.var(ddof=1)) / len(of_class), len(of_class) - 1) for of_class in differences),
+    ]
     variance = sum(part for part, _ in parts)
-    below = above = _unseen(images, confidence)
+    below = above = unseen_rate(counts, confidence)
     if variance > 0:
         freedom = variance**2 / sum(part**2 / free for part, free in parts)
         quantile = student_quantile(confidence, freedom)
-        third_moment = float(((difference - gap) ** 3).mean()) / images**2
+        third_moment = sum(share**3 * float(((d - d.mean()) ** 3).mean()) / len(d) ** 2 for d in differences)
         shift = third_moment * (2 * quantile**2 + 1) / (6 * variance)
         below = max(below, quantile * math.sqrt(variance) + max(0.0, -shift))
         above = max(above, quantile * math.sqrt(variance) + max(0.0, shift))
     return GapInterval(
         gap=gap, lower=gap - below, upper=gap + above, confidence=confidence, networks=len(synthetic), images=images
     )
+
+
+def _by_class(difference: NDArray[np.float64], classes: Classes | None) -> list[NDArray[np.float64]]:
+    """The differences of the images of each class; all together without classes."""
+    found = [difference[of] for of in members(classes, len(difference))]
+    if classes is not None and min(len(of_class) for of_class in found) < 2:
+        raise ValueError(
+            "a class has one image only, which does not show how images vary; balanced accuracy needs two of every class"
+        )
+    return found
 
 
 def smallest_margin(images: int, networks: int, confidence: float) -> float:
@@ -104,7 +123,7 @@ def smallest_margin(images: int, networks: int, confidence: float) -> float:
         confidence: one-sided.
     """
     planned = math.sqrt(PLANNED_IMAGE_DEVIATION**2 / images + 2 * PLANNED_NETWORK_DEVIATION**2 / networks)
-    return max(_unseen(images, confidence), normal_quantile(confidence) * planned)
+    return max(unseen_rate([images], confidence), normal_quantile(confidence) * planned)
 
 
 def is_clear(interval: GapInterval, margin_fraction: float) -> bool:
@@ -151,8 +170,3 @@ def student_quantile(confidence: float, freedom: float) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, confidence))
-
-
-def _unseen(images: int, confidence: float) -> float:
-    """The rate of disagreement that occurs at least once among n images with the stated confidence."""
-    return float(1 - (1 - confidence) ** (1 / images))

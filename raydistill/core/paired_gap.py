@@ -14,6 +14,9 @@ their distances from the estimate are combined as the square root of the sum of 
   is underestimated in the very samples whose mean is too low. So the means over pairs are weighted by a Bayesian bootstrap
   (Dirichlet, all ones) with one additional image at the worst value, +1. If every image is either lost or not, this is the bound
   of Clopper and Pearson. The quantile is that of a Pearson type III distribution with the exact mean, variance and skewness.
+  In the gap of balanced accuracy the difference of an image counts n / (K n_k), n_k being the size of its class, and the
+  additional image is one that counts most, of the smallest class. Images are taken as drawn without regard to their class, which
+  is on the safe side of the split, where the sizes of the classes are fixed.
 - *Pairs.* s^2 is the part of the variance of the mean that is due to the pairs: their mean square minus the residual mean square,
   over n R. The residual is already part of the image bound.
 
@@ -37,6 +40,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from raydistill.core.class_mean import Classes, members
 from raydistill.core.lossless import PLANNED_IMAGE_DEVIATION, PLANNED_NETWORK_DEVIATION, GapInterval
 
 PROCEDURE = (
@@ -44,6 +48,8 @@ PROCEDURE = (
     "where images are lost or not), paired networks by Student's t on their own variance (crossed analysis of variance)"
 )
 """Description of the procedure in a certificate."""
+OF_CLASSES = "an image of a class of n_k counts n / (K n_k), so that every class counts alike; the one more image counts most"
+"""What is added to it for balanced accuracy."""
 
 Floats = NDArray[np.float64]
 
@@ -82,48 +88,69 @@ def sum_differences(differences: Floats) -> DifferenceSums:
     )
 
 
-def paired_gap(full: NDArray[Any], synthetic: NDArray[Any], confidence: float) -> GapInterval:
+def paired_gap(full: NDArray[Any], synthetic: NDArray[Any], confidence: float, classes: Classes | None = None) -> GapInterval:
     """The gap with one-sided bounds that include the variation over paired networks and over images.
 
     Args:
         full: (R, n) booleans, or fractions from 0 to 1: which images each full-data network classifies correctly.
         synthetic: (R, n) the same for networks trained on the set; row r has the same initialisation as row r of `full`.
         confidence: of each bound.
+        classes: (n,) class of each image, for the gap of balanced accuracy; None for accuracy.
 
     Raises:
-        ValueError: fewer than two pairs, or shapes that differ.
+        ValueError: fewer than two pairs, shapes that differ, or a class with fewer than two images.
     """
     if full.shape != synthetic.shape or full.ndim != 2 or len(full) < 2:
         raise ValueError(
             f"(pairs, images) are {full.shape} and {synthetic.shape}; expected the same shape twice, with at least two pairs"
         )
-    sums = sum_differences(full.astype(np.float64) - synthetic.astype(np.float64))
+    weights, worst = _weights(classes, full.shape[1])
+    sums = sum_differences((full.astype(np.float64) - synthetic.astype(np.float64)) * weights)
     gap = float(sums.first) / sums.images
     return GapInterval(
         gap=gap,
-        lower=-float(upper_bound(sums.negated(), confidence)),
-        upper=float(upper_bound(sums, confidence)),
+        lower=-float(upper_bound(sums.negated(), confidence, worst)),
+        upper=float(upper_bound(sums, confidence, worst)),
         confidence=confidence,
         networks=len(full),
         images=sums.images,
     )
 
 
-def upper_bound(sums: DifferenceSums, confidence: float) -> Floats:
-    """(...,) upper bounds of the gap, for each repetition."""
+def _weights(classes: Classes | None, images: int) -> tuple[Any, float]:
+    """How much the difference of each image counts, 1 in the mean, and the most that one counts.
+
+    The mean over K classes of their gaps is the mean over n images of differences that count n / (K n_k) for a class of n_k.
+    """
+    if classes is None:
+        return 1.0, 1.0
+    of_class = members(classes, images)
+    weights = np.empty(images)
+    for of in of_class:
+        if len(of) < 2:
+            raise ValueError(
+                "a class has one image only, which does not show how images vary; balanced accuracy needs two of every class"
+            )
+        weights[of] = images / (len(of_class) * len(of))
+    return weights, float(weights.max())
+
+
+def upper_bound(sums: DifferenceSums, confidence: float, worst: float = 1.0) -> Floats:
+    """(...,) upper bounds of the gap, for each repetition; `worst` is the largest difference that an image can have."""
     gap = sums.first / sums.images
-    of_images = image_bound(sums, confidence) - gap
+    of_images = image_bound(sums, confidence, worst) - gap
     pairs = sums.rows.shape[-1]
     of_pairs = stats.t.ppf(confidence, pairs - 1) * np.sqrt(pair_variance(sums))
     return np.asarray(gap + np.sqrt(of_images**2 + of_pairs**2))
 
 
-def image_bound(sums: DifferenceSums, confidence: float) -> Floats:
-    """(...,) upper bounds over images, for these pairs: a Dirichlet-weighted mean with one additional image at +1."""
+def image_bound(sums: DifferenceSums, confidence: float, worst: float = 1.0) -> Floats:
+    """(...,) upper bounds over images, for these pairs: a Dirichlet-weighted mean with one more image at the worst value."""
     n = sums.images + 1
-    mean = (sums.first + 1) / n
-    second = sums.second + 1 - n * mean**2
-    third = sums.third + 1 - 3 * mean * (sums.second + 1) + 2 * n * mean**3
+    first, squares = sums.first + worst, sums.second + worst**2
+    mean = first / n
+    second = squares - n * mean**2
+    third = sums.third + worst**3 - 3 * mean * squares + 2 * n * mean**3
     variance = second / (n * (n + 1))
     skewness = 2 * third / (n * (n + 1) * (n + 2)) / variance**1.5
     return np.asarray(mean + np.sqrt(variance) * stats.pearson3.ppf(confidence, skewness))

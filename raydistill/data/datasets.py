@@ -12,10 +12,11 @@ from pathlib import Path
 from raydistill.data.cifar import CIFAR10_FILES, CIFAR100_FILES, load_cifar10, load_cifar100
 from raydistill.data.data_cache import local_folder
 from raydistill.data.digits import load_raw_digits
-from raydistill.data.image_folder import load_image_folder
+from raydistill.data.image_folder import load_image_folder, place_of
 from raydistill.data.mhist import load_mhist
 from raydistill.data.mnist import FASHION_FILES, load_fashion_mnist, load_mnist
 from raydistill.data.mnist import FILES as MNIST_FILES
+from raydistill.data.own.listing import FILE_SUFFIXES
 from raydistill.data.raw import RawDataset
 from raydistill.spaces.sections import DatasetConfig, ImageFolderConfig
 from raydistill.storage.data_root import DataRoot
@@ -45,9 +46,23 @@ def load_raw(config: DatasetConfig, data_root: DataRoot) -> RawDataset:
     return DATASETS[config.name](folder)
 
 
+def place_of_images(config: ImageFolderConfig, data_root: DataRoot) -> Path:
+    """The folder or file of a person's own images on this machine.
+
+    Raises:
+        DataError: nothing lies there.
+    """
+    return place_of(config, local_folder(data_root, {}, _whole_folder(config)))
+
+
 def _whole_folder(config: DatasetConfig) -> str | None:
-    """The folder below the data root of a data set without published checksums; None for other data sets and absolute paths."""
+    """The folder below the data root of a data set without published checksums; None for other data sets and absolute paths.
+
+    Of a table or an archive it is the folder that holds it, because a table's images lie there too.
+    """
     if isinstance(config, ImageFolderConfig):
         path = Path(config.path).expanduser()
-        return None if path.is_absolute() else config.path
+        if path.is_absolute():
+            return None
+        return str(path.parent) if path.suffix.lower() in FILE_SUFFIXES else config.path
     return "mhist" if config.name == "mhist" else None

@@ -82,6 +82,18 @@ def fit(kind: str, images: NDArray[np.uint8], white: int) -> Preprocess:
     return fit_standardise(images, white) if kind == "standardise" else Whiten(key=zca.fit(images, white))
 
 
+def _histogram(values: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """(256,) how often each byte occurs; pairs of bytes are counted at once, which takes half the time."""
+    even = len(values) // 2 * 2
+    pairs = np.bincount(values[:even].view(np.uint16), minlength=65536).reshape(256, 256)
+    counts: NDArray[np.int64] = pairs.sum(axis=0) + pairs.sum(axis=1) + np.bincount(values[even:], minlength=256)
+    return counts
+
+
+HISTOGRAM_VALUES = 2**20
+"""Pixels of one histogram, which take 8 bytes each while they are counted."""
+
+
 def fit_standardise(images: NDArray[np.uint8], white: int) -> Standardise:
     """The mean and population standard deviation of each channel, in units of full pixel scale.
 
@@ -91,8 +103,10 @@ def fit_standardise(images: NDArray[np.uint8], white: int) -> Standardise:
     values = (np.arange(256, dtype=np.float32) / np.float32(white)).astype(np.float64)
     mean, std = [], []
     for channel in range(images.shape[1]):
-        # A histogram instead of float64 copies keeps the memory small, also for 224 x 224 images.
-        counts = sum(np.bincount(image.ravel(), minlength=256) for image in images[:, channel])
+        # Histograms of a few images instead of float64 copies keep the memory small, also for 224 x 224 images.
+        step = max(1, HISTOGRAM_VALUES // images[0, channel].size)
+        chunks = (images[start : start + step, channel] for start in range(0, len(images), step))
+        counts = sum(_histogram(chunk.ravel()) for chunk in chunks)
         share = counts / images[:, channel].size
         mean.append(float(share @ values))
         std.append(float(np.sqrt(share @ (values - mean[-1]) ** 2)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ class RawPart:
     """Images with their classes."""
 
     images: NDArray[np.uint8]
-    """(N, C, H, W), 0 to `RawDataset.white`."""
+    """(N, C, H, W), 0 to `RawDataset.white`; a read-only map of a cached file where the images are many."""
     labels: NDArray[np.int64]
     """(N,)."""
 
@@ -28,9 +28,13 @@ class RawDataset:
     load_test: Callable[[], RawPart] | None
     """Loads the published test images; None if the test split is taken from `search`."""
     sizes: Mapping[str, int]
-    """Number of images of each split taken from `search`, in the order select, confirm[, test]; the rest is train."""
+    """Number of images of each split drawn from `search`, in the order select, confirm[, test]; the rest is train."""
     white: int
     """Largest pixel value."""
     class_names: tuple[str, ...]
     mirror_keeps_class: bool
     """Whether a mirrored image still belongs to its class."""
+    given: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    """Places in `search` of the images whose split the data itself gives (select, confirm); they are not drawn from."""
+    groups: NDArray[np.int64] | None = None
+    """(N,) number of the group of each image of `search`, whose images all go to one split; None without groups."""

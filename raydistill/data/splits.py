@@ -8,6 +8,7 @@ import hashlib
 import json
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,9 +20,11 @@ from torch import Tensor
 
 from raydistill.data.byte_images import byte_images
 from raydistill.data.datasets import load_raw
+from raydistill.data.own.report import TwinCounts
+from raydistill.data.own.twins import counted, joined, thumbnails, twins_by_part
 from raydistill.data.preprocess import Preprocess, Standardise, fit
 from raydistill.data.raw import RawDataset, RawPart
-from raydistill.data.stratify import stratified
+from raydistill.data.stratify import grouped, stratified
 from raydistill.errors import DataError
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.sections import DatasetConfig, ImageFolderConfig
@@ -69,6 +72,11 @@ class Splits:
         return channels, height, width
 
     @property
+    def smallest_class_name(self) -> str:
+        """Name of the class with the fewest train images."""
+        return self.class_names[int(torch.bincount(self.train.labels, minlength=len(self.class_names)).argmin())]
+
+    @property
     def smallest_class(self) -> int:
         """Train images of the smallest class."""
         return int(torch.bincount(self.train.labels, minlength=len(self.class_names)).min())
@@ -87,6 +95,8 @@ def load_splits(config: DatasetConfig, data_root: DataRoot = None) -> Splits:
     """
     raw = load_raw(config, data_root)
     indices = _split(raw, config)
+    if isinstance(config, ImageFolderConfig) and config.duplicates == "drop":
+        indices["train"] = np.delete(indices["train"], train_twins(config, data_root).leaks)
     raw_parts = {
         name: RawPart(images=raw.search.images[indices[name]], labels=raw.search.labels[indices[name]])
         for name in ("train", "select", "confirm")
@@ -101,7 +111,7 @@ def load_splits(config: DatasetConfig, data_root: DataRoot = None) -> Splits:
         class_names=raw.class_names,
         mirror_keeps_class=raw.mirror_keeps_class,
         train_bytes=raw_parts["train"].images.size + len(indices["train"]),
-        sha256=_hash(raw, indices),
+        sha256=_hash(raw_parts),
     )
 
 
@@ -112,7 +122,18 @@ def data_facts(config: DatasetConfig, data_root: DataRoot = None) -> DataFacts:
         DataError: files are missing or damaged.
     """
     splits = load_splits(config, data_root)
-    return DataFacts(smallest_class=splits.smallest_class, confirm_images=len(splits.confirm.labels), shape=splits.shape)
+    train, select, confirm = (
+        torch.bincount(part.labels, minlength=len(splits.class_names)).tolist()
+        for part in (splits.train, splits.select, splits.confirm)
+    )
+    return DataFacts(
+        smallest_class=splits.smallest_class,
+        confirm_images=len(splits.confirm.labels),
+        shape=splits.shape,
+        train_counts=dict(zip(splits.class_names, train, strict=True)),
+        select_counts=tuple(select),
+        confirm_counts=tuple(confirm),
+    )
 
 
 def count_test_images(config: DatasetConfig, data_root: DataRoot = None) -> int:
@@ -122,7 +143,52 @@ def count_test_images(config: DatasetConfig, data_root: DataRoot = None) -> int:
         DataError: files are missing or damaged.
     """
     raw = load_raw(config, data_root)
-    return len(raw.load_test().labels) if raw.load_test is not None else raw.sizes.get("test", 0)
+    if raw.load_test is not None:
+        return len(raw.load_test().labels)
+    return raw.sizes.get("test", 0) if raw.groups is None else len(_split(raw, config).get("test", ()))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class TrainTwins:
+    """Which train images are also in another part, and how many twins there are in all."""
+
+    leaks: NDArray[np.int64]
+    """Places in the train part, before any is dropped, of images with a twin in the select, confirm or test part."""
+    counts: TwinCounts
+    """Of the parts as a search uses them: without `leaks` where `duplicates: drop` says so."""
+
+
+@functools.lru_cache(maxsize=2)
+def train_twins(config: ImageFolderConfig, data_root: DataRoot = None) -> TrainTwins:
+    """Twins between the parts of a folder. Test images are compared with the others, but none is returned.
+
+    Only counts and places of train images leave this function. A train image that is dropped because it lies in the test part as
+    well tells nothing about how any network does there, so this does not count as an opening.
+
+    Raises:
+        DataError: files are missing or damaged, or the images cannot be divided.
+    """
+    raw = load_raw(config, data_root)
+    indices = _split(raw, config)
+    images = {name: raw.search.images[chosen] for name, chosen in indices.items()}
+    if raw.load_test is not None:
+        images["test"] = raw.load_test().images
+    names: list[str] = [name for name in ("train", "select", "confirm", "test") if name in images]
+    part_of = np.repeat(np.arange(len(names)), [len(images[name]) for name in names])
+    seen = joined([thumbnails(images[name]) for name in names])
+    found = twins_by_part(seen, names, part_of)
+    leaks = np.any([found.any[name] for name in names if name != "train"], axis=0) & (part_of == names.index("train"))
+    if config.duplicates == "keep":
+        return TrainTwins(leaks=_in_train(leaks, part_of, names), counts=counted(found, names, part_of))
+    kept = ~leaks
+    left = twins_by_part(seen.at(kept), names, part_of[kept])
+    return TrainTwins(
+        leaks=_in_train(leaks, part_of, names), counts=counted(left, names, part_of[kept], dropped=int(leaks.sum()))
+    )
+
+
+def _in_train(chosen: NDArray[np.bool_], part_of: NDArray[np.int64], names: list[str]) -> NDArray[np.int64]:
+    return np.flatnonzero(chosen[part_of == names.index("train")])
 
 
 def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: DataRoot = None) -> LabelledImages:
@@ -162,22 +228,40 @@ def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: Data
 
 
 def _split(raw: RawDataset, config: DatasetConfig) -> dict[str, NDArray[np.int64]]:
-    """Seeded, stratified indices per split name; images that are in no other split are in train."""
-    rest, labels = np.arange(len(raw.search.labels)), raw.search.labels
-    indices = {}
-    for name, size in reversed(list(raw.sizes.items())):
+    """Indices per split name: what the data gives, seeded and stratified draws, and train, which is the rest."""
+    labels = raw.search.labels
+    indices = dict(raw.given)
+    is_given = np.zeros(len(labels), dtype=bool)
+    for places in indices.values():
+        is_given[places] = True
+    rest = np.flatnonzero(~is_given)
+    drawn = list(reversed(list(raw.sizes.items())))
+    for place, (name, size) in enumerate(drawn):
         try:
-            kept, taken = stratified(labels[rest], size, config.split_seed)
-            rest, indices[name] = rest[kept], rest[taken]
+            if raw.groups is None:
+                kept, taken = stratified(labels[rest], size, config.split_seed)
+            else:
+                kept, taken = grouped(labels[rest], raw.groups[rest], size, config.split_seed, leave=len(drawn) - place)
         except ValueError as error:
-            counts = np.bincount(labels, minlength=len(raw.class_names))
-            shares = ", ".join(f"{part} {images}" for part, images in raw.sizes.items())
-            raise DataError(
-                f"{_in_words(config)}: class {raw.class_names[int(counts.argmin())]} has {counts.min()} of {len(labels)} images, "
-                f"too few for every split ({shares} images); add images, or change the fractions"
-            ) from error
+            raise DataError(f"{_in_words(config)}: {_too_few(raw)}") from error
+        rest, indices[name] = rest[kept], rest[taken]
     indices["train"] = rest
     return {name: np.sort(chosen) for name, chosen in indices.items()}
+
+
+def _too_few(raw: RawDataset) -> str:
+    """Why the splits cannot be drawn."""
+    shares = ", ".join(f"{part} {images}" for part, images in raw.sizes.items())
+    if raw.groups is not None:
+        return (
+            f"the groups of {len(raw.search.labels)} images cannot be divided so that every split ({shares} images, and train) "
+            "has images of every class; give every class images in more groups, or leave the groups out"
+        )
+    counts = np.bincount(raw.search.labels, minlength=len(raw.class_names))
+    return (
+        f"class {raw.class_names[int(counts.argmin())]} has {counts.min()} of {len(raw.search.labels)} images, "
+        f"too few for every split ({shares} images); add images, or change the fractions"
+    )
 
 
 def _in_words(config: DatasetConfig) -> str:
@@ -196,18 +280,20 @@ def _refuse_missing_class(name: str, part: RawPart, class_names: tuple[str, ...]
 
 
 def _preprocessed(raw: RawDataset, part: RawPart, preprocess: Preprocess) -> LabelledImages:
-    stored, labels = torch.from_numpy(part.images), torch.from_numpy(part.labels)
+    # A map of cached images is read-only, and a tensor must not be.
+    images = part.images if part.images.flags.writeable else np.array(part.images)
+    stored, labels = torch.from_numpy(images), torch.from_numpy(part.labels)
     if isinstance(preprocess, Standardise) and raw.search.images.size * 4 > LARGEST_FLOATS_BYTES:
         return LabelledImages(images=byte_images(stored, raw.white, preprocess), labels=labels)
     return LabelledImages(images=preprocess.apply(stored.to(torch.float32) / raw.white), labels=labels)
 
 
-def _hash(raw: RawDataset, indices: dict[str, NDArray[np.int64]]) -> str:
+def _hash(parts: Mapping[str, RawPart]) -> str:
     digest = hashlib.sha256()
-    for name in ("train", "select", "confirm"):
-        digest.update(json.dumps([name, len(indices[name])]).encode())
-        digest.update(np.ascontiguousarray(raw.search.images[indices[name]]).data)
-        digest.update(np.ascontiguousarray(raw.search.labels[indices[name]]).data)
+    for name, part in parts.items():
+        digest.update(json.dumps([name, len(part.labels)]).encode())
+        digest.update(np.ascontiguousarray(part.images).data)
+        digest.update(np.ascontiguousarray(part.labels).data)
     return digest.hexdigest()
 
 

@@ -18,7 +18,7 @@ from raydistill.report.next_commands import command, more_trials
 from raydistill.report.summary import finding_rows
 from raydistill.report.tables import StudyRecords, read_study
 from raydistill.report.tally import Bracket, bracket_of, bracket_words, state_words, step_words
-from raydistill.report.words import duration, points
+from raydistill.report.words import duration, margin_words, points
 from raydistill.search.resume import SPACE_FILE, stored_document
 from raydistill.search.submission import WITHOUT_FILES
 from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
@@ -73,6 +73,8 @@ class StudyStatus(Config):
     waiting: tuple[OpenTrial, ...]
     """Trials that were asked and have not begun."""
     margin_fraction: float
+    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    """What the margin is of."""
     bracket: Bracket
     """What the verdict would say so far; provisional, and superseded by the verdict once there is one."""
     seconds_left: float | None
@@ -133,6 +135,7 @@ def read_status(study: Store) -> StudyStatus:
         running=tuple(running),
         waiting=tuple(trial for trial in open_trials if trial.step is None),
         margin_fraction=goal.margin_fraction,
+        metric=goal.metric,
         bracket=bracket_of(records, found.baseline, goal),
         seconds_left=None if holder is None else _seconds_left(records, running, space["budget"]["trials"]),
         verdict=result.verdict if result else None,
@@ -155,7 +158,7 @@ def status_lines(status: StudyStatus, now: datetime) -> str:
         ("Search", _search_words(status)),
         ("Stage", _stage_words(status)),
         ("Trials", _trial_words(status)),
-        ("Margin", points(status.margin_fraction)),
+        ("Margin", margin_words(status.margin_fraction, status.metric)),
     ]
     rows += [] if status.verdict else [("So far", f"provisional: {bracket_words(status.bracket)}")]
     rows += [("Time left", f"about {duration(status.seconds_left)}, without the confirmation")] if status.seconds_left else []

@@ -134,6 +134,12 @@ class Study:
         return next((float(goal["margin_fraction"]) for goal in goals if "margin_fraction" in goal), None)
 
     @property
+    def metric(self) -> str:
+        """What margin, gaps and accuracies are of: accuracy, or balanced_accuracy."""
+        goals = (self.space.get("goal") or {}, *(trial.config["goal"] for trial in self.asked[:1]))
+        return str(next((goal["metric"] for goal in goals if "metric" in goal), "accuracy"))
+
+    @property
     def baseline_accuracy_fraction(self) -> float | None:
         """Mean accuracy of networks trained on the full data, on the select images; None until the baseline is built."""
         return None if self.baseline is None else self.baseline.accuracy_fraction

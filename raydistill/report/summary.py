@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from raydistill.comparison.rows import CONFIDENCE, Comparison
+from raydistill.data.own.record import read_report
+from raydistill.data.own.words import twins_in_words
 from raydistill.methods import method_configs
 from raydistill.report.rendering import render
 from raydistill.report.tables import comparison_frame, read_study, write_tables
-from raydistill.report.words import accuracy_line, duration, points
+from raydistill.report.words import accuracy_line, duration, margin_words, points
 from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
 from raydistill.spaces.units import packed_in_words
 from raydistill.storage.baseline import Baseline
@@ -29,13 +31,16 @@ def end_of_search(study: Store, result: SearchResult) -> str:
     rows += [
         ("Baseline", _baseline(records.baseline) if records.baseline else "none was built"),
         ("Recipe", records.baseline.recipe if records.baseline else ""),
-        ("Margin", points(result.margin_fraction)),
+        ("Margin", margin_words(result.margin_fraction, result.metric)),
         ("Verdict", f"{result.verdict.replace('_', ' ')}: {result.reason}"),
         ("Smallest lossless IPC", _smallest(result)),
         ("Largest IPC shown to be lossy", _lossy(result)),
         ("Compression", _compression(result)),
         ("Trials", f"{_counts(result)}; {duration(result.seconds)} of trial time"),
     ]
+    images = read_report(study)
+    if images is not None and images.twins is not None and images.twins.across:
+        rows.append(("Twins across the parts", f"{twins_in_words(images.twins)}: accuracies come out too high"))
     if study.exists(WINNER_FILE):
         rows += [("Winner's set", study.path(WINNER_FOLDER, "images.safetensors"))]
     if study.exists(f"{WINNER_FOLDER}/images.png"):
@@ -97,9 +102,10 @@ def end_of_comparison(comparison: Comparison, suffix: str, path: str) -> str:
     """What was compared, the table, and where the comparison lies; the intervals are two-sided."""
     settings = comparison.settings
     recipe = settings["evaluation"]["recipe"]
+    accuracy = settings.get("metric", "accuracy").replace("_", " ")
     head = (
         f"{settings['dataset']['name']}, IPC {settings['ipc']}, {settings['split']} images, recipe {recipe}; "
-        f"low and high are the ends of the {100 * CONFIDENCE:g} % interval, over draws, of the accuracy above random"
+        f"low and high are the ends of the {100 * CONFIDENCE:g} % interval, over draws, of the {accuracy} above random"
     )
     return f"{head}\n\n{render(comparison_frame(comparison), suffix)}\nWritten {path}\n"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from raydistill.spaces.units import percent, points
+from raydistill.spaces.units import margin_words, percent, points
 
-__all__ = ["accuracy_line", "duration", "percent", "points", "telling_line"]
+__all__ = ["accuracy_line", "duration", "margin_words", "percent", "points", "telling_line"]
 
 
 def accuracy_line(accuracies: Sequence[float]) -> str:

@@ -13,6 +13,9 @@ from typing import Any
 import yaml
 
 from raydistill.core.recipes import recipe_of
+from raydistill.data.inspect import inspect_images
+from raydistill.data.own.record import read_report, write_report
+from raydistill.data.own.words import short_lines
 from raydistill.data.splits import Splits, load_splits
 from raydistill.methods import METHODS, method_configs
 from raydistill.search.allowance import check_budget
@@ -39,7 +42,7 @@ from raydistill.search.solver import Solver
 from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, not_admissible
 from raydistill.search.winner import name_winner
 from raydistill.search.workplace import Workplace
-from raydistill.spaces.sections import dataset_config
+from raydistill.spaces.sections import ImageFolderConfig, dataset_config
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.spaces.units import points
@@ -84,6 +87,8 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
         repair_study(study, work.watcher)
         check_resumable(space, study, data_sha256=data_sha256, accept_code_change=accept_code_change)
         study.write(SPACE_FILE, yaml.safe_dump(complete_document(space), sort_keys=False))
+        if isinstance(dataset, ImageFolderConfig):
+            _record_images(study, dataset, work)
         config = any_trial(space.arms[0], data_sha256)
         work.executor.require(needs_of_trial(config, study, work.data_root))
         needs = plan_experts(extreme_trials(space, data_sha256), store, work.data_root)
@@ -114,6 +119,16 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
             solver.show(result)
             write_manifest(study, solver.records)
         return result
+
+
+def _record_images(study: Store, dataset: ImageFolderConfig, work: Workplace) -> None:
+    """Keep what is known about a person's images in a new study, and say it in short."""
+    report = read_report(study)
+    if report is None:
+        report = inspect_images(dataset, work.data_root)
+        write_report(study, report)
+    for line in short_lines(report):
+        work.watcher.note(line)
 
 
 def _parts(space: SearchSpace, config: TrialConfig[Any], splits: Splits, study: Store) -> list[Part]:
@@ -157,12 +172,13 @@ def _reading_seconds(config: TrialConfig[Any], baseline: Baseline, steps: int) -
 
 
 def _aim(space: SearchSpace, config: TrialConfig[Any], baseline: Baseline) -> Aim:
+    select_images, confirm_images = baseline.effective_images
     return Aim.planned(
         space.goal.margin_fraction,
         confidence_of(space, "distilled"),
         lossy_confidence=space.goal.confidence,
-        select_images=baseline.select_images,
-        confirm_images=baseline.confirm_images,
+        select_images=select_images,
+        confirm_images=confirm_images,
         networks=config.evaluation.networks,
         confirm_networks=config.evaluation.confirm_networks,
     )

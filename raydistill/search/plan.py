@@ -23,13 +23,15 @@ from raydistill.core.evaluate import train_and_read
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import recipe_of
 from raydistill.core.synthetic import SyntheticSet
+from raydistill.data.inspect import inspect_images
+from raydistill.data.own.words import short_lines
 from raydistill.data.splits import LabelledImages, Splits, load_splits
 from raydistill.experts.need import needs_of
 from raydistill.search.allowance import check_budget
 from raydistill.search.distributions import middle
 from raydistill.search.experts import extreme_trials
 from raydistill.search.pace import CONFIRMED_CANDIDATES, DISTIL_STEPS, probe_trial
-from raydistill.spaces.sections import Config, dataset_config
+from raydistill.spaces.sections import Config, ImageFolderConfig, dataset_config
 from raydistill.spaces.space import Arm, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
@@ -81,7 +83,12 @@ def _nobody(text: str) -> None:
 
 
 def plan_search(
-    space: SearchSpace, data_root: DataRoot, at_once: int | None = None, tell: Callable[[str], object] = _nobody
+    space: SearchSpace,
+    data_root: DataRoot,
+    at_once: int | None = None,
+    tell: Callable[[str], object] = _nobody,
+    *,
+    looks: bool = True,
 ) -> Forecast:
     """Measure a few steps, and forecast the whole search.
 
@@ -90,6 +97,7 @@ def plan_search(
         data_root: folder or URI of the data files.
         at_once: jobs in parallel; None means the space's `max_concurrent_trials`, or as many as this machine has cores for.
         tell: is told in a line what is measured, before it is.
+        looks: tell first what is known about a person's own images.
 
     Raises:
         BudgetError: the budget's hours or GPU hours are too few for one trial and its confirmation.
@@ -97,7 +105,11 @@ def plan_search(
         DivergedError: a measured loss is not finite.
     """
     tell(f"Reading {space.shared['dataset']['name']}")
-    splits = load_splits(dataset_config(space.shared["dataset"]), data_root)
+    dataset = dataset_config(space.shared["dataset"])
+    splits = load_splits(dataset, data_root)
+    if looks and isinstance(dataset, ImageFolderConfig):
+        for line in short_lines(inspect_images(dataset, data_root)):
+            tell(line)
     side_by_side = at_once or space.resources.max_concurrent_trials or _cores_hold(space.resources.cpus_per_trial)
     ipc = space.arms[0].ranges.get("ipc")
     highest = int(ipc.high) if isinstance(ipc, Range) else int(space.shared["ipc"])

@@ -62,7 +62,8 @@ def plan_submission(
     """
     file = find_space(space)
     budget = [] if trials is None else [f"budget.trials={trials}"]
-    checked = read_space(file, _known_here(), [*overrides, *budget])
+    # Only the file goes to the cluster, so images beside it are not looked for here.
+    checked = read_space(file, _known_here(), [*overrides, *budget], finds_beside=False)
     _refuse_relative("--store", store, "/shared/studies or s3://bucket/studies")
     refuse_credentials(store)
     words = ["raydistill", "search", file.name, "--address", "auto", "--store", store]

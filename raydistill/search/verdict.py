@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
+from raydistill.core.class_mean import accuracy_of
 from raydistill.core.lossless import GapInterval, gap_interval, normal_quantile
 from raydistill.search.ladder import Rung, ladder
 from raydistill.search.law import LawModel
@@ -111,6 +112,7 @@ def conclude(
         floor_gap_low=floor.low if is_short else None,
         floor_gap_high=floor.high if is_short else None,
         margin_fraction=space.goal.margin_fraction,
+        metric=space.goal.metric,
         confidence=space.goal.confidence,
         gap_interval=GapBounds.model_validate(winner.confirmation.interval) if winner else None,
         confirmed_candidates=len(confirmed) + len(controls),
@@ -173,7 +175,8 @@ def select_interval(record: TrialRecord, baseline: Baseline) -> GapInterval:
     """The gap of a finished trial of two networks or more on the select images, with the bounds that its looks leave."""
     evaluation = EvaluationConfig.model_validate(record.config["evaluation"])
     correct = unpack_bits(record.select_correct, baseline.select_images)
-    return gap_interval(baseline.select_correct, correct, evaluation.look_confidence(record.config["goal"]["confidence"]))
+    confidence = evaluation.look_confidence(record.config["goal"]["confidence"])
+    return gap_interval(baseline.select_correct, correct, confidence, baseline.select_classes)
 
 
 def not_admissible(baseline: Baseline, goal: GoalConfig) -> str:
@@ -247,7 +250,7 @@ def what_would_decide(confirmation: Confirmation, baseline: Baseline, margin: fl
     room = margin - interval.gap
     if room <= 0:
         return f"its measured gap is {points(interval.gap)}: run more trials or allow a larger IPC, not more networks or images"
-    synthetic, full = confirmation.accuracy_fractions, baseline.confirm_correct.mean(axis=1)
+    synthetic, full = confirmation.accuracy_fractions, accuracy_of(baseline.confirm_correct, baseline.confirm_classes)
     networks = len(synthetic)
     # The half-width's square is the sum of a part from the networks and a part from the images.
     by_networks = statistics.variance(synthetic) / networks + float(full.var(ddof=1)) / len(full)

@@ -24,6 +24,7 @@ from raydistill.core.synthetic import SyntheticSet
 from raydistill.core.train import draw_batches
 from raydistill.data.preprocess import Preprocess, Standardise
 from raydistill.data.splits import splits_of
+from raydistill.sets.class_order import check_same_classes
 from raydistill.sets.one import read_whole_set_file
 from raydistill.sets.place import study_around
 from raydistill.spaces.trial import TrialConfig
@@ -166,11 +167,16 @@ class LoadedSet:
     def select_images(self) -> TensorDataset:
         """The real images, with their classes, on which `recorded_accuracy_fraction` was read, in the values of `images`.
 
+        Classes are numbered as in the set, also where the data has its classes in another order.
+
         Raises:
+            InputError: the set has other classes than the data.
             DataError: the data is missing, or not the data that the set was made from.
         """
-        part = splits_of(self.config, self.data_root).select
-        return TensorDataset(part.images, part.labels)
+        splits = splits_of(self.config, self.data_root)
+        check_same_classes(self.class_names, splits.class_names, "the set")
+        numbers = torch.tensor([self.class_names.index(name) for name in splits.class_names])
+        return TensorDataset(splits.select.images, numbers[splits.select.labels])
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """(N, C, H, W) pixels in 0 to 1 as a network takes them that is trained on the set.

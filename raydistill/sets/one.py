@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from raydistill.catalogue import did_you_mean, find_file
+from raydistill.core.class_mean import accuracy_of, counted_classes
 from raydistill.core.contract import NoCheckpoint, Report
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.networks import build_network
@@ -32,6 +33,7 @@ from raydistill.search.pace import probed_pace, times
 from raydistill.search.watcher import SilentWatcher, Watcher
 from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER, Winner
 from raydistill.search.workplace import Workplace
+from raydistill.sets.class_order import check_same_classes, in_order_of
 from raydistill.sets.place import SET_FILE, ImagesToRead, opening_log
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.network_names import network_text, parse_networks
@@ -72,6 +74,8 @@ class NetworkReading(Config):
     """Name of the recipe."""
     split: str
     """Split on which the networks are evaluated."""
+    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    """What the accuracies are: that of the goal in the set's config."""
 
 
 def only_trial(space: SearchSpace, data_root: DataRoot) -> TrialConfig[Any]:
@@ -166,10 +170,9 @@ def evaluate_file(
 ) -> list[NetworkReading]:
     """Train new networks on a saved set and evaluate them, by default of the set's architecture; see `raydistill.evaluate`."""
     check_reading(on.split, on.reason, networks)
-    synthetic, config = read_set_file(path)
     if recipe is not None and recipe not in RECIPES:
         raise InputError(f"unknown recipe {recipe!r}; {did_you_mean(recipe, RECIPES)}Allowed: {', '.join(RECIPES)}")
-    splits = splits_of(config, on.data_root)
+    synthetic, config, splits = read_set_with_data(path, on.data_root)
     chosen = parse_networks(architectures or [config.network.name], config.network, splits.shape)
     part = part_to_read(path, config, splits, on)
     readings = []
@@ -196,6 +199,7 @@ def evaluate_file(
                 parameters=parameters,
                 recipe=recipe or config.evaluation.recipe,
                 split=on.split,
+                metric=config.goal.metric,
             )
         )
     return readings
@@ -275,7 +279,7 @@ def accuracies(
     correct = evaluate_set(
         synthetic.to(device), splits, part, config.network, chosen, seeds, device, at_once=at_once, is_enough=tell
     )
-    return [float(row.mean()) for row in correct]
+    return [float(one) for one in accuracy_of(correct, counted_classes(config.goal.metric, part.labels.numpy()))]
 
 
 def read_set_file(path: str) -> tuple[SyntheticSet, TrialConfig[Any]]:
@@ -286,6 +290,19 @@ def read_set_file(path: str) -> tuple[SyntheticSet, TrialConfig[Any]]:
     """
     synthetic, _, config = read_whole_set_file(path)
     return synthetic, config
+
+
+def read_set_with_data(path: str, data_root: DataRoot) -> tuple[SyntheticSet, TrialConfig[Any], Splits]:
+    """A saved set, its config and the splits of its data; classes are numbered as in the data.
+
+    Raises:
+        InputError: there is no such file, it is damaged, or its classes are not those of the data.
+        DataError: the data is missing, or not the data that the set was made from.
+    """
+    synthetic, manifest, config = read_whole_set_file(path)
+    check_same_classes(manifest.class_names, load_splits(config.dataset, data_root).class_names, path)
+    splits = splits_of(config, data_root)
+    return in_order_of(synthetic, manifest.class_names, splits.class_names, path), config, splits
 
 
 def read_whole_set_file(path: str) -> tuple[SyntheticSet, Manifest, TrialConfig[Any]]:

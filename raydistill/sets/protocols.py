@@ -25,10 +25,10 @@ from raydistill.core.recipes import RECIPES, Recipe
 from raydistill.core.selection import ClassBatches
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.core.train import images_at_once, is_correct
-from raydistill.data.splits import LabelledImages, Splits, splits_of
+from raydistill.data.splits import LabelledImages, Splits
 from raydistill.errors import InputError
 from raydistill.search.watcher import SilentWatcher, Watcher
-from raydistill.sets.one import check_reading, part_to_read, read_set_file
+from raydistill.sets.one import check_reading, part_to_read, read_set_with_data
 from raydistill.sets.place import ImagesToRead
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.network_names import network_text, parse_networks
@@ -263,8 +263,7 @@ def _subject(
     Without given architectures: all of DC-Bench's that fit if `takes_all`, otherwise the set's own.
     """
     check_reading(on.split, on.reason, networks)
-    synthetic, config = read_set_file(path)
-    splits = splits_of(config, on.data_root)
+    synthetic, config, splits = read_set_with_data(path, on.data_root)
     names = architectures or (_that_fit(config, splits) if takes_all else [config.network.name])
     chosen = parse_networks(names, config.network, splits.shape)
     part = part_to_read(path, config, splits, on)

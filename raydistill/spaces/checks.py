@@ -33,7 +33,7 @@ def check_ipc(fixed: int | None, ranges: Mapping[str, Range | Choices], facts: D
     ipc = ranges.get("ipc")
     key, top = ("ipc.high", ipc.high) if isinstance(ipc, Range) else ("ipc", fixed)
     if top is not None and top > facts.smallest_class:
-        message = f"given {top}; the smallest class has {facts.smallest_class} train images: write at most that number"
+        message = f"given {top}; {_smallest(facts)}"
         yield Mistake(key=key, message=message)
 
 
@@ -66,6 +66,17 @@ def check_factor(
         yield Mistake(key=f"{section}.factor", message=message)
 
 
+def _smallest(facts: DataFacts) -> str:
+    """Which class limits the IPC, and the ways out."""
+    if not facts.train_counts:
+        return f"the smallest class has {facts.smallest_class} train images: write at most that number"
+    name = min(facts.train_counts, key=facts.train_counts.__getitem__)
+    return (
+        f"the smallest class has {facts.smallest_class} train images (class {name}): write at most that number, add images of "
+        "this class, or leave it out of the data or join it with another"
+    )
+
+
 def check_margin(
     goal: GoalConfig,
     evaluation: EvaluationConfig,
@@ -76,14 +87,22 @@ def check_margin(
 ) -> Iterator[Mistake]:
     """The confirm images and networks must be able to decide the margin, at the confidence that a race leaves to a claim."""
     confidence = goal.share_of("distilled") if has_controls else goal.confidence
-    least = smallest_margin(facts.confirm_images, evaluation.confirm_networks, confidence)
+    images = facts.deciding_images(goal.metric)
+    if goal.metric == "balanced_accuracy" and min((*facts.select_counts, *facts.confirm_counts), default=2) < 2:
+        yield Mistake(
+            key="goal.metric",
+            message="given balanced_accuracy, but a class has one select or confirm image only, which does not show how images "
+            "of the class vary: add images, or raise select_fraction and confirm_fraction",
+        )
+    least = smallest_margin(images, evaluation.confirm_networks, confidence)
     if goal.margin_fraction < least:
-        decided_by = f"{facts.confirm_images} confirm images and {evaluation.confirm_networks} networks"
+        equal = "" if images == facts.confirm_images else f" (as good as {images} in classes of equal size)"
+        decided_by = f"{facts.confirm_images} confirm images{equal} and {evaluation.confirm_networks} networks"
         yield Mistake(
             key="goal.margin_fraction",
             message=f"given {goal.margin_fraction}; with {decided_by} the gap is known to ±{least:.4f} at best (confidence "
             f"{confidence:g}), so no smaller margin can be decided: write a larger one, or "
-            f"{_what_would_decide(goal.margin_fraction, confidence, evaluation, facts, smallest_margin)}",
+            f"{_what_would_decide(goal, confidence, evaluation, facts, smallest_margin)}",
         )
 
 
@@ -124,12 +143,12 @@ def check_method(
 
 
 def _what_would_decide(
-    margin: float, confidence: float, evaluation: EvaluationConfig, facts: DataFacts, smallest_margin: SmallestMargin
+    goal: GoalConfig, confidence: float, evaluation: EvaluationConfig, facts: DataFacts, smallest_margin: SmallestMargin
 ) -> str:
     """What to change so that the margin can be decided: networks, else images, else both in equal parts of the variance."""
-    now = evaluation.confirm_networks
+    now, margin = evaluation.confirm_networks, goal.margin_fraction
     enough = functools.partial(_first_that_decides, smallest_margin, confidence=confidence)
-    if (networks := enough(margin, images=facts.confirm_images)) is not None:
+    if (networks := enough(margin, images=facts.deciding_images(goal.metric))) is not None:
         return f"set confirm_networks to {networks}"
     if (images := enough(margin, networks=now)) is not None:
         return f"use a data set with at least {images} confirm images"

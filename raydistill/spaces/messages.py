@@ -44,6 +44,27 @@ def text_for_number(text: str, whole: bool = False) -> str:
     return f"given the text {text!r}; expected a number: write {plain} without quotes"
 
 
+EXAMPLES = {
+    "study": "study: my-study",
+    "dataset": "dataset: {name: digits}, or {name: image_folder, path: my_images, size: 32}",
+    "network": "network: {name: convnet, depth: 3, width: 32}",
+    "method": "method: {name: datadam}",
+    "ipc": "ipc: {low: 1, high: 50, log: true}",
+    "goal": "goal: {margin_fraction: 0.05}",
+    "budget": "budget: {trials: 20}",
+    "margin_fraction": "margin_fraction: 0.05, which are 5 points of accuracy",
+    "trials": "trials: 20",
+    "path": "path: my_images",
+    "size": "size: 32",
+}
+"""How a key that must be given is written, by the key."""
+
+
+def missing(key: str) -> str:
+    """The message for a key that is not there, with an example."""
+    return f"missing: add it, for example {EXAMPLES[key]}" if key in EXAMPLES else "missing: add it"
+
+
 def shown(value: Any) -> str:
     """A value as YAML writes it, on one line."""
     if isinstance(value, str):
@@ -63,7 +84,7 @@ def explain(row: dict[str, Any], model: Any, names: Sequence[str]) -> str:
     if kind == "extra_forbidden":
         return unknown(names[-1], _fields(model, row["loc"]), "key")
     if kind == "missing":
-        return "missing: add it"
+        return missing(names[-1])
     if kind == "union_tag_invalid":
         return unknown(str(context.get("tag")), [t.strip(" '") for t in context["expected_tags"].split(",")], "name")
     if kind == "union_tag_not_found":

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from raydistill.errors import DataError, Mistake, SpaceError, line_of
+from raydistill.errors import DataError, Mistake, NoDataError, SpaceError, line_of
 from raydistill.spaces.checks import SmallestMargin, check_factor, check_ipc, check_margin, check_method, check_network
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.document import apply, label_of, load
-from raydistill.spaces.messages import explain, listed, nearest, shown, text_for_number, unknown
+from raydistill.spaces.messages import explain, listed, missing, nearest, shown, text_for_number, unknown
 from raydistill.spaces.network import NETWORKS, NetworkConfig
 from raydistill.spaces.ranges import ends, is_whole, ranges_in, read_range, takes_only_choices
 from raydistill.spaces.sections import (
@@ -80,8 +80,12 @@ class Known:
     fields that the control has in a race with it."""
 
 
-def read_space(path: Path, known: Known, overrides: Sequence[str] = (), *, for_search: bool = True) -> SearchSpace:
+def read_space(
+    path: Path, known: Known, overrides: Sequence[str] = (), *, for_search: bool = True, finds_beside: bool = True
+) -> SearchSpace:
     """Read and check the search space in a YAML file, after applying `path.to.field=value` overrides.
+
+    With `finds_beside`, a relative `dataset.path` that exists beside the file is taken from there.
 
     Raises:
         SpaceError: the file has mistakes; the message lists all of them.
@@ -90,13 +94,21 @@ def read_space(path: Path, known: Known, overrides: Sequence[str] = (), *, for_s
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SpaceError(str(path), [Mistake(key="file", message=f"cannot be read: {error}")], {}) from error
-    return parse_space(text, known, source=str(path), overrides=overrides, for_search=for_search)
+    return parse_space(
+        text, known, source=str(path), overrides=overrides, for_search=for_search, folder=path.parent if finds_beside else None
+    )
 
 
 def parse_space(
-    text: str, known: Known, *, source: str = "search space", overrides: Sequence[str] = (), for_search: bool = True
+    text: str,
+    known: Known,
+    *,
+    source: str = "search space",
+    overrides: Sequence[str] = (),
+    for_search: bool = True,
+    folder: Path | None = None,
 ) -> SearchSpace:
-    """Like `read_space`, for YAML text; messages name it as `source`.
+    """Like `read_space`, for YAML text; messages name it as `source`, and a relative path of images is looked for in `folder`.
 
     With `for_search` the space gets the default controls if it names none, and its budget must hold a trial of every arm; a
     command that makes single sets of a space's methods needs neither.
@@ -105,7 +117,7 @@ def parse_space(
     if document is None:
         raise SpaceError(source, mistakes, lines)
     mistakes += apply(overrides, document, lines)
-    parser = _SpaceParser(document, known, mistakes, for_search=for_search)
+    parser = _SpaceParser(document, known, mistakes, for_search=for_search, folder=folder)
     space = parser.parse()
     if space is None:
         raise SpaceError(source, sorted(mistakes, key=lambda m: line_of(m.key, lines) or 10**6), lines)
@@ -137,8 +149,13 @@ class _Read(NamedTuple):
 class _SpaceParser:
     """Reads one document and adds to a list of mistakes; `parse` returns the space if that list stays empty."""
 
-    def __init__(self, document: dict[str, Any], known: Known, mistakes: list[Mistake], *, for_search: bool) -> None:
+    def __init__(
+        self, document: dict[str, Any], known: Known, mistakes: list[Mistake], *, for_search: bool, folder: Path | None
+    ) -> None:
         self.for_search = for_search
+        self.folder = folder
+        self.not_beside: Path | None = None
+        """Where the images were looked for beside the file, and are not."""
         self.document = document
         self.known = known
         self.mistakes = mistakes
@@ -209,9 +226,9 @@ class _SpaceParser:
         misspelt = {nearest(str(key), SECTIONS) for key in self.document if key not in SECTIONS}
         for key in REQUIRED:
             if key not in self.document and key not in misspelt:
-                self._add(key, "missing: add it")
+                self._add(key, missing(key))
         if not {"method", "methods"} & {*self.document, *misspelt}:
-            self._add("method", "missing: add it, or methods with a list of them")
+            self._add("method", f"{missing('method')}, or methods with a list of them")
 
     def _study(self) -> str:
         study = self.document.get("study", "")
@@ -236,7 +253,19 @@ class _SpaceParser:
         name = raw.get("name") if isinstance(raw, dict) else None
         if isinstance(name, str) and not self._is_known("dataset.name", name, self.known.datasets, "data set"):
             return None
+        if name == "image_folder" and isinstance(raw, dict) and isinstance(raw.get("path"), str):
+            self.document = {**self.document, "dataset": {**raw, "path": self._beside(raw["path"])}}
         return self._fixed("dataset", dataset_model(name))
+
+    def _beside(self, path: str) -> str:
+        """The full path of images that lie beside the file; any other path unchanged."""
+        if self.folder is None or not path or Path(path).expanduser().is_absolute():
+            return path
+        place = (self.folder / path).resolve()
+        if place.exists():
+            return str(place)
+        self.not_beside = place
+        return path
 
     def _network(self) -> NetworkConfig | None:
         if "network" not in self.document:
@@ -537,6 +566,10 @@ class _SpaceParser:
     ) -> None:
         try:
             facts = self.known.data_facts(dataset)
+        except NoDataError as error:
+            also = f"; beside the YAML file, {self.not_beside} is not there either" if self.not_beside else ""
+            self._add("dataset.path", f"{error}{also}")
+            return
         except DataError as error:
             self._add("dataset", str(error))
             return

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -22,6 +23,9 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+
+Level = Annotated[int, Field(ge=0, le=255)]
+"""Brightness of one channel of 8 bits."""
 
 
 class Config(BaseModel):
@@ -61,21 +65,85 @@ class DatasetConfig(Config):
 
 
 class ImageFolderConfig(DatasetConfig):
-    """A folder of images with one folder per class: `path/{train,test}/<class>/*`, or `path/<class>/*` without a test split."""
+    """The user's own images: folders of classes, a table of paths and labels, an npz file, a Hugging Face folder, or tars."""
 
     name: Literal["image_folder"]
     path: str = Field(min_length=1)
-    """The folder; a relative path is below the data root, so that a space works on every machine. Not part of the trial's id."""
+    """The folder or file; a relative path is beside the space's file or below the data root, so that a space works on every
+    machine. Not part of the trial's id."""
     size: int = Field(ge=1)
-    """Height and width in pixels; larger images are scaled by their shorter side and centre-cropped, smaller ones are refused."""
+    """Height and width in pixels; larger images are scaled down as `fit` says, smaller ones are refused."""
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    """How an image that is not square becomes so: cut to its middle square, filled up with `background` (black without one), or
+    stretched."""
+    channels: Literal[1, 3] | None = None
+    """1 makes every image grey, 3 makes every one colour; null keeps what the images have, which must all be alike."""
+    background: tuple[Level, Level, Level] | None = Field(default=None, strict=False)
+    """Red, green and blue (0 to 255) behind transparent images and around padded ones; null refuses images that need it."""
+    value_range: tuple[float, float] | None = Field(default=None, strict=False)
+    """Values that become black and white in images of more than 8 bits; values outside are cut off. null takes 0 to 65535 for 16
+    bits and 0 to 1 for floats in these bounds, and refuses others."""
+    on_bad: Literal["stop", "skip"] = "stop"
+    """What an image that cannot be used does: it stops everything, or is left out and listed in the study's `data.json`."""
+    duplicates: Literal["keep", "drop"] = "keep"
+    """drop removes from the train part every image that also lies in the select, confirm or test part."""
     select_fraction: float = Field(default=0.1, gt=0, le=0.3)
-    """Fraction of the images (of those in train/, if it exists) in the select split."""
+    """Fraction of the images (of those in train/, if it exists) in the select split; not used where the data has validation
+    images of its own, which then are the select split."""
     confirm_fraction: float = Field(default=0.1, gt=0, le=0.3)
     """The same for the confirm split; with more confirm images a smaller margin can be decided."""
     test_fraction: float | None = Field(default=None, gt=0, le=0.3)
-    """Fraction of the images in the test split of a folder without test/; null means 0.2. If test/ exists it must be null."""
+    """Fraction of the images in the test split of data without a test part; null means 0.2. With a test part it must be null."""
     mirror_keeps_class: bool = True
     """Whether a mirrored image still belongs to its class; false for letters, digits and road signs."""
+    classes: tuple[str, ...] | None = Field(default=None, strict=False, min_length=2)
+    """All classes, in the order of their numbers; null means by name, or by number where labels outside folders are numbers."""
+    group_pattern: str | None = None
+    """Regular expression, searched in each image's name; what its first group matches names the patient or video, whose images
+    all stay in one split. For example `/(patient[0-9]+)_`."""
+    path_column: str = Field(default="path", min_length=1)
+    """Column of a table with the image's path, relative to the table; of a Hugging Face folder, its column of images."""
+    label_column: str = Field(default="label", min_length=1)
+    """Column with the class; in tars without .cls files, the key in the .json file."""
+    split_column: str = Field(default="split", min_length=1)
+    """Column that says train, val or test; optional."""
+    group_column: str = Field(default="group", min_length=1)
+    """Column that names the patient or video, whose images all stay in one split; optional."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset(
+        {"fit", "channels", "background", "value_range", "on_bad", "duplicates"}
+        | {"classes", "group_pattern", "path_column", "label_column", "split_column", "group_column"}
+    )
+    """Fields that older versions did not have; left out at their default, so that the trials of those versions keep their ids."""
+
+    @model_serializer(mode="wrap")
+    def _without_defaults_of_later_versions(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        return {
+            name: value
+            for name, value in fields.items()
+            if name not in self.LATER or getattr(self, name) != type(self).model_fields[name].default
+        }
+
+    @field_validator("group_pattern")
+    @classmethod
+    def _has_a_group(cls, pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"given {pattern!r}; expected a regular expression ({error}): correct it") from error
+        if groups == 0:
+            raise ValueError(f"given {pattern!r}; expected brackets around what names the group: write '/(patient[0-9]+)_'")
+        return pattern
+
+    @field_validator("value_range")
+    @classmethod
+    def _begins_below_its_end(cls, given: tuple[float, float] | None) -> tuple[float, float] | None:
+        if given is not None and given[0] >= given[1]:
+            raise ValueError(f"given {list(given)}; the first must be below the second: write [black, white], such as [0, 4095]")
+        return given
 
     @field_validator("path")
     @classmethod
@@ -143,6 +211,17 @@ class GoalConfig(Config):
     """One-sided confidence of the bounds of the gap."""
     lossy_trials: int = Field(default=1, ge=1)
     """Finished trials that an IPC needs before it may be called lossy; the report prints their number."""
+    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    """What gap and margin are of: the fraction of images that are classified correctly, or the mean over classes of that fraction
+    within each class, in which a rare class counts as much as a frequent one."""
+
+    @model_serializer(mode="wrap")
+    def _without_defaults_of_later_versions(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # So that the trials of older versions keep their ids.
+        fields: dict[str, Any] = handler(self)
+        if self.metric == "accuracy":
+            fields.pop("metric", None)
+        return fields
 
     def share_of(self, claim: Literal["distilled", "control", "lossy"]) -> float:
         """One-sided confidence of the bounds behind one of the three claims of a race, which share 1 - `confidence`.

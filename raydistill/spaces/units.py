@@ -13,6 +13,13 @@ def points(fraction: float) -> str:
     return f"{100 * fraction:.2f} points"
 
 
+def margin_words(fraction: float, metric: str) -> str:
+    """A margin in points, with its metric where that is not accuracy."""
+    return (
+        points(fraction) if metric == "accuracy" else f"{points(fraction)} of {metric.replace('_', ' ')}, the mean over classes"
+    )
+
+
 def rough(seconds: float) -> str:
     """An estimated time, no finer than it is known: `0.4 s`, `42 s`, `12 min`, `3.5 h`, `4 days`."""
     if seconds < 10:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, ValidationError, model_serializer
 
 from raydistill.errors import StoreError
+from raydistill.spaces.data_facts import effective_images
 from raydistill.spaces.sections import Config
-from raydistill.storage.record import unpack_bits
+from raydistill.storage.record import unpack_bits, unpack_labels
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_needed, read_stored
 
@@ -57,7 +58,7 @@ class Baseline(Config):
     is_admissible: bool
     """Whether doubling changes the accuracy by less than a quarter of the margin."""
     accuracy_fractions: tuple[float, ...] = Field(strict=False)
-    """Accuracy on the select images, one per network."""
+    """Accuracy on the select images, one per network; balanced accuracy where that is the goal's metric."""
     readings: tuple[BaselineReading, ...] = Field(strict=False)
     select_images: int
     confirm_images: int
@@ -69,6 +70,33 @@ class Baseline(Config):
     epoch_macs: int
     """Multiply-accumulates (forward) of one pass over the train split."""
     code_sha256: str
+    select_labels: str | None = None
+    """Class of each select image as two bytes in hex, where the goal is of balanced accuracy; left out otherwise."""
+    confirm_labels: str | None = None
+    """The same for the confirm images."""
+
+    @model_serializer(mode="wrap")
+    def _without_empty_labels(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        return {name: value for name, value in fields.items() if value is not None or not name.endswith("_labels")}
+
+    @property
+    def select_classes(self) -> NDArray[np.int64] | None:
+        """(n,) class of each select image, for balanced accuracy; None for accuracy."""
+        return unpack_labels(self.select_labels)
+
+    @property
+    def confirm_classes(self) -> NDArray[np.int64] | None:
+        """(n,) the same for the confirm images."""
+        return unpack_labels(self.confirm_labels)
+
+    @property
+    def effective_images(self) -> tuple[int, int]:
+        """Select and confirm images; of balanced accuracy, as many in equal classes as vary as much (`effective_images`)."""
+        select, confirm = self.select_classes, self.confirm_classes
+        if select is None or confirm is None:
+            return self.select_images, self.confirm_images
+        return effective_images(np.bincount(select).tolist()), effective_images(np.bincount(confirm).tolist())
 
     @property
     def accuracy_fraction(self) -> float:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config
@@ -92,6 +92,9 @@ class TrialRecord(Config):
     """At the initial set, during the distillation, and (for a finished trial) at the end."""
     select_correct: tuple[str, ...] = Field(default=(), strict=False)
     """Per network of the final reading: which select images it classifies correctly, as packed bits in hex (`pack_bits`)."""
+    class_accuracy_fractions: dict[str, float] | None = None
+    """By class name: mean over the networks of the final reading of the accuracy on the class's select images, 0 to 1. Left out
+    of records of trials without a set, and of older versions."""
     images: int = 0
     """Stored images in the set."""
     set_bytes: int = 0
@@ -112,6 +115,18 @@ class TrialRecord(Config):
     host: str
     started_at: str
     """UTC, ISO 8601."""
+
+    @model_serializer(mode="wrap")
+    def _without_classes_of_none(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        if self.class_accuracy_fractions is None:
+            fields.pop("class_accuracy_fractions", None)
+        return fields
+
+    @property
+    def weakest_class(self) -> tuple[str, float] | None:
+        """Name and accuracy of the class with the lowest accuracy; None where the record does not say."""
+        return min((self.class_accuracy_fractions or {}).items(), key=lambda one: one[1], default=None)
 
     @property
     def ipc(self) -> int:
@@ -159,6 +174,16 @@ class TrialRecord(Config):
 def pack_bits(correct: NDArray[np.bool_]) -> tuple[str, ...]:
     """Each row of (R, n) booleans as hex, most significant bit first, padded with zeros to whole bytes."""
     return tuple(np.packbits(row).tobytes().hex() for row in correct)
+
+
+def pack_labels(classes: NDArray[np.int64]) -> str:
+    """(n,) classes as text: two bytes each in hex."""
+    return classes.astype("<u2").tobytes().hex()
+
+
+def unpack_labels(text: str | None) -> NDArray[np.int64] | None:
+    """The classes that `pack_labels` packed; None for None."""
+    return None if text is None else np.frombuffer(bytes.fromhex(text), dtype="<u2").astype(np.int64)
 
 
 def unpack_bits(rows: Sequence[str], images: int) -> NDArray[np.bool_]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from raydistill.spaces.sections import Config, GrownConfig
 from raydistill.storage.store import Store
@@ -120,6 +120,8 @@ class SearchResult(Config):
     """Lower end of its two-sided 90 % interval; `floor_gap_high` is the upper end."""
     floor_gap_high: float | None = None
     margin_fraction: float
+    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    """What margin, gaps and accuracies are of; left out where it is accuracy."""
     confidence: float
     gap_interval: GapBounds | None
     """The winner's gap on the confirm images."""
@@ -138,6 +140,13 @@ class SearchResult(Config):
     """Bytes of the train split divided by the bytes of the winner's set."""
     seconds: float
     """Seconds of distilling and evaluating, over all trials."""
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual_metric(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        if self.metric == "accuracy":
+            fields.pop("metric", None)
+        return fields
 
     @property
     def in_short(self) -> str:

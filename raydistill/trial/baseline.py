@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from raydistill.core.class_mean import accuracy_of, counted_classes
 from raydistill.core.cost import Stopwatch, forward_macs
 from raydistill.core.evaluate import network_seeds, train_and_read_each
 from raydistill.core.lossless import is_admissible
@@ -20,7 +21,7 @@ from raydistill.data.splits import splits_of
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import BASELINE_FILE, Baseline, BaselineReading, NetworkReadings, network_file, read_network
 from raydistill.storage.data_root import DataRoot
-from raydistill.storage.record import code_sha256, pack_bits, unpack_bits
+from raydistill.storage.record import code_sha256, pack_bits, pack_labels, unpack_bits
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import write_stored
 
@@ -71,8 +72,9 @@ def finish_baseline(config: TrialConfig[Any], study: Store, data_root: DataRoot 
     for index in range(config.evaluation.baseline_networks):
         for reading in read_network(study, index):
             by_steps[reading.steps].append(reading)
+    select, confirm = (counted_classes(config.goal.metric, part.labels.numpy()) for part in (splits.select, splits.confirm))
     accuracies = {
-        steps: unpack_bits([r.select_correct for r in readings], len(splits.select.labels)).mean(axis=1)
+        steps: accuracy_of(unpack_bits([r.select_correct for r in readings], len(splits.select.labels)), select)
         for steps, readings in by_steps.items()
     }
     moves_by = float(accuracies[2 * recipe.steps].mean() - accuracies[recipe.steps].mean())
@@ -93,6 +95,8 @@ def finish_baseline(config: TrialConfig[Any], study: Store, data_root: DataRoot 
         train_macs=macs * recipe.images_seen(images),
         epoch_macs=macs * images,
         code_sha256=code_sha256(),
+        select_labels=None if select is None else pack_labels(select),
+        confirm_labels=None if confirm is None else pack_labels(confirm),
     )
     write_stored(study, BASELINE_FILE, baseline)
     return baseline

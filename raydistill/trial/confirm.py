@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from raydistill.core.class_mean import accuracy_of
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.lossless import GapInterval, gap_interval
 from raydistill.core.process import prepare_process
@@ -40,7 +41,7 @@ class Confirmation(Config):
     is_lossless: bool
     """Whether the gap's upper bound is within the margin."""
     accuracy_fractions: tuple[float, ...] = Field(strict=False)
-    """Accuracy of each network on the confirm images."""
+    """Accuracy of each network on the confirm images; balanced accuracy where that is the goal's metric."""
 
 
 def train_confirm_networks(config: TrialConfig[Any], indices: Sequence[int], study: Store, data_root: DataRoot = None) -> None:
@@ -83,11 +84,11 @@ def finish_confirmation(config: TrialConfig[Any], study: Store, confidence: floa
             f"a file {study.path(folder)}/confirm-*.json is damaged ({error}); delete these files and run the search again, "
             "which trains the networks again"
         ) from error
-    interval = gap_interval(baseline.confirm_correct, correct, confidence)
+    interval = gap_interval(baseline.confirm_correct, correct, confidence, baseline.confirm_classes)
     confirmation = Confirmation(
         interval=interval,
         is_lossless=interval.upper <= config.goal.margin_fraction,
-        accuracy_fractions=tuple(correct.mean(axis=1).tolist()),
+        accuracy_fractions=tuple(accuracy_of(correct, baseline.confirm_classes).tolist()),
     )
     write_stored(study, f"{folder}/confirmation.json", confirmation)
     return confirmation

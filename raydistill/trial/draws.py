@@ -100,4 +100,4 @@ def gap_of_draws(config: TrialConfig[Any], study: Store, confidence: float) -> G
             f"a file {study.path('controls', config.trial_id)}/draw-*.json is damaged ({error}); delete these files and run the "
             "search again, which makes the draws again"
         ) from error
-    return gap_interval(baseline.confirm_correct, correct, confidence)
+    return gap_interval(baseline.confirm_correct, correct, confidence, baseline.confirm_classes)

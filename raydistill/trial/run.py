@@ -26,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from raydistill.core.class_mean import accuracy_of, class_accuracies
 from raydistill.core.cost import Stopwatch, forward_macs, peak_memory_bytes, reset_peak_memory
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.lossless import gap_interval, is_clear, is_hopeless, is_worse_than_start
@@ -177,6 +178,7 @@ class _Run:
         self.folder.write("images.png", grid_png(splits.preprocess.invert(synthetic.images.cpu()), columns=synthetic.ipc))
         update = {
             "select_correct": pack_bits(correct),
+            "class_accuracy_fractions": class_accuracies(correct, splits.select.labels.numpy(), splits.class_names),
             "images": len(synthetic.images),
             "set_bytes": synthetic.size_bytes,
             "label_kind": synthetic.label_kind,
@@ -259,7 +261,7 @@ class _Run:
                 at_once=self.config.evaluation.networks_at_once,
                 is_enough=self._is_enough,
             )
-        accuracies = correct.mean(axis=1)
+        accuracies = accuracy_of(correct, self.baseline.select_classes)
         reading = Reading(
             step=step,
             fraction=fraction,
@@ -277,7 +279,12 @@ class _Run:
         evaluation, goal = self.config.evaluation, self.config.goal
         if evaluation.least_networks is None or len(correct) < evaluation.least_networks:
             return False
-        interval = gap_interval(self.baseline.select_correct, correct, evaluation.look_confidence(goal.confidence))
+        interval = gap_interval(
+            self.baseline.select_correct,
+            correct,
+            evaluation.look_confidence(goal.confidence),
+            self.baseline.select_classes,
+        )
         return is_clear(interval, goal.margin_fraction)
 
     def _write_progress(self) -> None:

@@ -14,7 +14,7 @@ from resealed import content, reseal
 from torch.nn.functional import one_hot
 
 from raydistill.certify import ablation
-from raydistill.certify.ablation import Sizes, ablate_study, outcome_file, plan_variants, with_hard_labels
+from raydistill.certify.ablation import Images, ablate_study, outcome_file, plan_variants, with_hard_labels
 from raydistill.certify.ablation_table import HARD, START, Ablation, Read, render_ablation
 from raydistill.certify.candidate import TrialChoice, find_candidate
 from raydistill.core.paired_gap import paired_gap
@@ -130,9 +130,22 @@ def read(*right: int) -> Read:
     return Read(select=pack_bits(correct(right)), confirm=pack_bits(correct(right)))
 
 
+HUNDRED = {part: Images(100, None) for part in ("select", "confirm")}
+
+
+def test_effects_of_balanced_accuracy_count_classes_alike() -> None:
+    """The last ten of 100 images are a class of their own: 98 right are 1 and .8, the mean .9; 94 are 1 and .4, 96 1 and .6."""
+    classes = np.repeat([0, 1], [90, 10])
+    parts = {part: Images(100, classes) for part in ("select", "confirm")}
+    row = ablation._row("mmd", {}, [read(98), read(98)], [read(94), read(96)], parts)
+    assert row.select_effect is not None
+    assert row.select_effect.gap == pytest.approx(0.15)
+    assert row.select_accuracy == pytest.approx(0.75)
+
+
 def test_effects_are_taken_in_pairs_of_draws() -> None:
     """Whole 96 and 98, 98 and 98; without 94 and 94, 96 and 96: means over networks differ by 3 and by 2 points."""
-    row = ablation._row("mmd", {"mmd_weight": 0.0}, [read(96, 98), read(98, 98)], [read(94, 94), read(96, 96)], Sizes(100, 100))
+    row = ablation._row("mmd", {"mmd_weight": 0.0}, [read(96, 98), read(98, 98)], [read(94, 94), read(96, 96)], HUNDRED)
     assert row.select_effect is not None
     assert row.select_effect.gap == pytest.approx(0.025)
     assert (row.select_accuracy, row.confirm_accuracy) == (pytest.approx(0.95), pytest.approx(0.95))
@@ -144,14 +157,14 @@ def test_effects_are_taken_in_pairs_of_draws() -> None:
 
 def test_a_draw_that_diverged_on_either_side_is_left_out() -> None:
     whole = [read(98), None, read(98), read(98)]
-    row = ablation._row("mmd", {}, whole, [read(96), read(96), None, read(96)], Sizes(100, 100))
+    row = ablation._row("mmd", {}, whole, [read(96), read(96), None, read(96)], HUNDRED)
     assert (row.draws, row.diverged) == (2, 1)
     assert row.select_effect is not None
     assert row.select_effect.gap == pytest.approx(0.02)
 
 
 def test_one_pair_of_draws_shows_no_effect() -> None:
-    row = ablation._row("mmd", {}, [read(98), None], [read(96), read(96)], Sizes(100, 100))
+    row = ablation._row("mmd", {}, [read(98), None], [read(96), read(96)], HUNDRED)
     assert (row.draws, row.select_effect, row.confirm_accuracy) == (1, None, None)
 
 

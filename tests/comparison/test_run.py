@@ -307,6 +307,21 @@ def test_a_diverged_draw_is_counted(space: SearchSpace, tmp_path: Path, monkeypa
     assert (row.draws, row.diverged) == (2, 1)
 
 
+def test_a_comparison_of_balanced_accuracy_is_another_one(space: SearchSpace, tmp_path: Path) -> None:
+    """The mean over ten classes of each network's accuracy within them."""
+    goal = space.goal.model_copy(update={"metric": "balanced_accuracy"})
+    balanced = replace(space, arms=tuple(replace(arm, goal=goal) for arm in space.arms))
+    (job, *_), (other, *_) = plan(balanced, tmp_path), plan(space, tmp_path)
+    assert job.folder.read_json("settings.json")["metric"] == "balanced_accuracy"
+    assert "metric" not in other.folder.read_json("settings.json")
+    assert (job.folder.root != other.folder.root, job.file != other.file) == (True, True)
+    job()
+    other()
+    found, plain = (Outcome.model_validate_json(one.store.read(one.file)) for one in (job, other))
+    assert found.accuracy_fractions != plain.accuracy_fractions
+    assert found.accuracy_fractions == pytest.approx(plain.accuracy_fractions, abs=0.02)
+
+
 def test_a_method_that_never_ends_is_an_error(space: SearchSpace, tmp_path: Path) -> None:
     jobs = plan(space, tmp_path)
     for job in jobs:
@@ -329,7 +344,7 @@ def test_a_method_that_never_ends_is_an_error(space: SearchSpace, tmp_path: Path
     ("given", "message"),
     [
         ({"draws": 1}, "needs at least 2: give e.g. --draws 10"),
-        ({"ipc": 500}, "allowed: 1 to 77, the number of train images"),
+        ({"ipc": 500}, r"allowed: 1 to 77, the number of train images in the smallest class \(8\): give fewer, add images of"),
         ({"ipc": 0}, "allowed: 1 to 77, the number of train images"),
         ({"methods": ["datadm"]}, r"unknown method 'datadm'; allowed: datadam, .*, or a search space: datadm is neither"),
         (

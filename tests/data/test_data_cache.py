@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from raydistill.data.data_cache import local_folder
+from raydistill.data.datasets import load_raw
 from raydistill.data.splits import load_splits
 from raydistill.errors import DataError, StoreError
 from raydistill.spaces.sections import ImageFolderConfig
@@ -124,6 +125,22 @@ def test_images_behind_a_uri_are_the_same_data(source: Store, tmp_path: Path) ->
     roots: list[DataRoot] = [source.root, tmp_path / "plain"]
     here, there = (load_splits(config, root).sha256 for root in roots)
     assert here == there
+
+
+def test_a_table_and_an_archive_behind_a_uri_bring_what_lies_beside_them(source: Store, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(0, 255, (20, 8, 8), dtype=np.uint8)
+    rows = ["path,label"]
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(tmp_path / "x.png")
+        source.write(f"scans/images/{number}.png", (tmp_path / "x.png").read_bytes())
+        rows.append(f"images/{number}.png,{'ab'[number % 2]}")
+    source.write("scans/labels.csv", "\n".join(rows))
+    np.savez(tmp_path / "x.npz", images=pixels, labels=np.arange(20) % 2)
+    source.write("x.npz", (tmp_path / "x.npz").read_bytes())
+    paths = ("scans/labels.csv", "x.npz")
+    shapes = [load_raw(ImageFolderConfig(name="image_folder", path=path, size=8), source.root).search.images for path in paths]
+    assert [images.shape for images in shapes] == [(20, 1, 8, 8)] * 2
 
 
 def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:

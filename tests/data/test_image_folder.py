@@ -177,26 +177,28 @@ def nothing(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (only_cats, r"flat has one class \(cats\); expected at least two classes: make one folder"),
-        (nothing, r"flat has no class folders; expected at least two classes"),
+        (only_cats, r"flat has one class \(cats\); expected at least two classes; make one folder"),
+        (nothing, r"flat has no images of any class; expected at least two classes"),
         (lambda f: (f / "birds").mkdir(), r"flat/birds is an empty class folder; put images into it, or delete it"),
         (lambda f: (f / "cats/x.png").write_text("no"), r"flat/cats/x.png cannot be read as an image \(.*\); remove"),
         (lambda f: os.truncate(f / "cats/000.png", 60), r"cats/000.png cannot be read as an image"),
-        (lambda f: (f / "cats/more").mkdir(), r"flat/cats/more is not a file; a class folder may contain only images"),
         (lambda f: (f / "notes.txt").write_text(""), r"flat/notes.txt is beside the class folders; every image must be in"),
         (
             lambda f: save(f / "dogs/x.png", 5, mode="L"),
-            r"flat/dogs/x.png has 1 channel \(grey\) of 8 x 8 pixels, .*flat/cats/000.png has 3 channels \(colour\) of 8 x 8 "
-            "pixels; all images must have the same channels",
+            r"flat/dogs/x.png has 1 channel \(grey\) of 8 x 8 pixels, but cats/000.png has 3 channels \(colour\) of 8 x 8 "
+            "pixels; all must have the same channels and size; write channels: 3 for colour or channels: 1 for grey",
         ),
-        (lambda f: save(f / "dogs/x.png", 5, mode="RGBA"), r"flat/dogs/x.png has transparency, so its colours are not defined"),
-        (lambda f: save(f / "dogs/x.tiff", 5, mode="F"), r"flat/dogs/x.tiff has pixels of mode F; allowed are grey or colour"),
+        (
+            lambda f: Image.new("RGBA", (8, 8), (1, 2, 3, 4)).save(f / "dogs/x.png"),
+            r"flat/dogs/x.png has transparency, so its colours are not defined; write background",
+        ),
+        (lambda f: save(f / "dogs/x.tiff", 5, mode="F"), r"flat/dogs/x.tiff has floats from 0 to 5, .*; write value_range"),
         (lambda f: save(f / "dogs/x.png", 5, size=(9, 7)), r"flat/dogs/x.png has 9 x 7 pixels, smaller than size 8; images"),
         (
             lambda f: fill(f, {"rare": 9}),
-            r"flat/rare has 9 images, too few for an image in every split \(.*, test 0.2\); expected at least 10",
+            r"flat has 9 images of class rare, too few for an image in every split \(.*, test 0.2\); expected at least 10",
         ),
-        (lambda f: (f / "train").mkdir(), r"flat has only train/; add both train/ and test/, or put the class folders directly"),
+        (lambda f: (f / "train").mkdir(), r"flat has only train/; add both train/ and test/ \(or val/\), or put the class"),
     ],
 )  # fmt: skip
 def test_a_folder_that_cannot_serve_is_refused(flat: Path, spoil: Callable[[Path], object], message: str) -> None:
@@ -222,7 +224,7 @@ def test_a_class_too_small_for_its_share_of_the_train_part_is_refused(tmp_path: 
     """Three splits of 0.3 leave a tenth to train on: of nine images possibly none."""
     given = config(tmp_path, select_fraction=0.3, confirm_fraction=0.3, test_fraction=test_fraction)
     fill(tmp_path, {"cats": wanted - 1, "dogs": 12})
-    said = rf"cats has {wanted - 1} images, too few for an image in every split .*; expected at least {wanted}"
+    said = rf"has {wanted - 1} images of class cats, too few for an image in every split .*; expected at least {wanted}"
     with pytest.raises(DataError, match=said):
         load_image_folder(given, None)
     save(tmp_path / "cats/more.png", 9)
@@ -231,7 +233,8 @@ def test_a_class_too_small_for_its_share_of_the_train_part_is_refused(tmp_path: 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"nowhere is not a folder; give dataset.path as an absolute path, or relative to --data-root"
+        DataError,
+        match=r"nowhere is not a folder or file; give dataset.path as an absolute path, or relative to the YAML file or to --d",
     ):
         load_image_folder(config("nowhere"), tmp_path)
 
@@ -239,19 +242,19 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 def test_train_and_test_have_the_same_classes(parted: Path) -> None:
     fill(parted / "test", {"birds": 2})
     with pytest.raises(
-        DataError, match=r"only one of .*parted/train and .*parted/test has the classes birds; both must have the same class"
+        DataError, match=r"parted has no image of class birds in the train part, .*; give every part images of the same classes"
     ):
         load_image_folder(config(parted), None)
 
 
 def test_nothing_lies_beside_train_and_test(parted: Path) -> None:
-    (parted / "val").mkdir()
-    with pytest.raises(DataError, match=r"parted has val beside train/ and test/; remove them, or move them into one of these"):
+    (parted / "more").mkdir()
+    with pytest.raises(DataError, match=r"parted/more is beside (test/ and train/|train/ and test/); remove it, or move it into"):
         load_image_folder(config(parted), None)
 
 
 def test_a_test_fraction_beside_a_test_folder_is_refused(parted: Path) -> None:
-    with pytest.raises(DataError, match=r"test_fraction is 0.2, but .*parted has test/: remove test_fraction"):
+    with pytest.raises(DataError, match=r"parted has a test part of its own, but test_fraction is 0.2; remove"):
         load_image_folder(config(parted, test_fraction=0.2), None)
 
 

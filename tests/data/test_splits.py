@@ -164,7 +164,12 @@ def test_the_hash_changes_with_the_data(change: str) -> None:
     else:
         labels[place] = (labels[place] + 1) % 10
     other = replace(raw, search=RawPart(images=images, labels=labels))
-    assert data._hash(other, indices) != data._hash(raw, indices)
+
+    def hash_of(raw: RawDataset) -> str:
+        search = raw.search
+        return data._hash({part: RawPart(images=search.images[at], labels=search.labels[at]) for part, at in indices.items()})
+
+    assert hash_of(other) != hash_of(raw)
 
 
 def test_splits_are_kept_for_the_process(splits: Splits) -> None:
@@ -172,7 +177,15 @@ def test_splits_are_kept_for_the_process(splits: Splits) -> None:
 
 
 def test_the_smallest_class_and_the_confirm_images_are_reported(splits: Splits) -> None:
-    assert data_facts(DIGITS) == DataFacts(smallest_class=min(counts(splits.train.labels)), confirm_images=300, shape=(1, 8, 8))
+    train, select, confirm = (counts(part.labels) for part in (splits.train, splits.select, splits.confirm))
+    assert data_facts(DIGITS) == DataFacts(
+        smallest_class=min(train),
+        confirm_images=300,
+        shape=(1, 8, 8),
+        train_counts={str(digit): count for digit, count in enumerate(train)},
+        select_counts=tuple(select),
+        confirm_counts=tuple(confirm),
+    )
 
 
 def test_the_bytes_of_the_train_part_are_one_per_pixel_and_label(splits: Splits) -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from small_space import IPC, IS_TEXT, LR, NETWORK, mistakes, parse
 
 from raydistill.catalogue import known
 from raydistill.errors import SpaceError
 from raydistill.spaces.parse import parse_space, read_space
 from raydistill.spaces.space import Range
+
+SMALLEST = (
+    "the smallest class has 77 train images (class 8): write at most that number, add images of this class, or leave it out of "
+    "the data or join it with another"
+)
 
 
 def test_space_without_mistakes_has_its_ranges_by_path() -> None:
@@ -182,8 +188,8 @@ def test_an_unknown_augmentation_is_reported() -> None:
         ("true", "ipc: given true; expected a whole number of at least 1, or {low: .., high: .., log: true}"),
         ("", "ipc: given null; expected a whole number of at least 1, or {low: .., high: .., log: true}"),
         ("1e1", f"ipc: YAML reads '1e1' {IS_TEXT}: write 10"),
-        ("100", "ipc: given 100; the smallest class has 77 train images: write at most that number"),
-        ("{low: 1, high: 78}", "ipc.high: given 78; the smallest class has 77 train images: write at most that number"),
+        ("100", f"ipc: given 100; {SMALLEST}"),
+        ("{low: 1, high: 78}", f"ipc.high: given 78; {SMALLEST}"),
     ],
 )
 def test_an_invalid_ipc_is_reported(given: str, expected: str) -> None:
@@ -228,9 +234,11 @@ def test_a_goal_or_budget_that_makes_no_sense_is_reported(old: str, new: str, me
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("study: small\n", "", "x.yaml: study: missing: add it"),
-        (IPC, "", "x.yaml: ipc: missing: add it"),
-        ("{margin_fraction: 0.02}", "{}", "x.yaml:9: goal.margin_fraction: missing: add it"),
+        ("study: small\n", "", "x.yaml: study: missing: add it, for example study: my-study"),
+        (IPC, "", "x.yaml: ipc: missing: add it, for example ipc: {low: 1, high: 50, log: true}"),
+        ("{margin_fraction: 0.02}", "{}", "x.yaml:9: goal.margin_fraction: missing: add it, for example"),
+        ("goal: {margin_fraction: 0.02}\n", "", "x.yaml: goal: missing: add it, for example goal: {margin_fraction: 0.05}"),
+        ("budget: {trials: 12}\n", "", "x.yaml: budget: missing: add it, for example budget: {trials: 20}"),
         ("name: convnet, ", "", "x.yaml:4: network.name: missing: add it"),
         ("  name: datadam\n", "", "x.yaml:5: method: has no name: add 'name: ...', one of "),
         ("{name: digits}", "digits", "x.yaml:3: dataset: given 'digits'; expected a section with keys: write {name: digits, ..}"),
@@ -343,8 +351,8 @@ def test_an_override_replaces_a_value() -> None:
         ("method..init=noise", "x.yaml: --set: given 'method..init=noise'; expected path.to.field=value"),
         ("seed.x=1", "x.yaml: --set: given 'seed.x=1'; a part of its path is a plain value, not a section: shorten the path"),
         ("ipc=[", "x.yaml: --set: given 'ipc=['; '[' is not valid YAML: quote or correct it"),
-        ("ipc=500", "--set: ipc: given 500; the smallest class has 77 train images: write at most that number"),
-        ("ipc.high=500", "--set: ipc.high: given 500; the smallest class has 77 train images: write at most that number"),
+        ("ipc=500", f"--set: ipc: given 500; {SMALLEST}"),
+        ("ipc.high=500", f"--set: ipc.high: given 500; {SMALLEST}"),
         ("ipc=", "--set: ipc: given null; expected a whole number of at least 1, or {low: .., high: .., log: true}"),
         ("method.lr_images=1e-3", "--set: method.lr_images: YAML reads '1e-3' as text"),
         ("method.lr_imges=1.0", "--set: method.lr_imges: unknown key 'lr_imges'; did you mean 'lr_images'?"),
@@ -357,22 +365,24 @@ def test_a_bad_override_is_reported_as_such(override: str, expected: str) -> Non
 
 
 def test_a_folder_of_images_has_keys_of_its_own(tmp_path: Path) -> None:
-    for name in ("a/1.png", "b/1.png"):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).write_bytes(b"")
+    for name in ("a/1.png", *(f"b/{number}.png" for number in range(10))):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (8, 8)).save(tmp_path / name)
     given = f"{{name: image_folder, path: {tmp_path}, size: 8}}"
     assert mistakes("{name: digits}", given)[0].startswith(
-        f"x.yaml:3: dataset: {tmp_path}/a has 1 images, too few for an image in"
+        f"x.yaml:3: dataset: {tmp_path} has 1 image of class a, too few for an image in"
     )
 
 
 def test_mistakes_in_a_folder_of_images_are_named_together() -> None:
     assert mistakes("{name: digits}", "{name: image_folder, size: '8', test_fraction: 0.5, selct_fraction: 0.1}") == [
-        "x.yaml:3: dataset.path: missing: add it",
+        "x.yaml:3: dataset.path: missing: add it, for example path: my_images",
         "x.yaml:3: dataset.size: given the text '8'; expected a number: write 8 without quotes",
         "x.yaml:3: dataset.test_fraction: given 0.5; must be at most 0.3",
         "x.yaml:3: dataset.selct_fraction: unknown key 'selct_fraction'; did you mean 'select_fraction'? Allowed: "
-        "confirm_fraction, mirror_keeps_class, name, path, preprocess, select_fraction, size, split_seed, test_fraction",
+        "background, channels, classes, confirm_fraction, duplicates, fit, group_column, group_pattern, label_column, "
+        "mirror_keeps_class, name, on_bad, path, path_column, preprocess, select_fraction, size, split_column, split_seed, "
+        "test_fraction, value_range",
     ]
 
 

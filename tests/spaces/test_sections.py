@@ -16,6 +16,7 @@ from raydistill.spaces.sections import (
     DatasetConfig,
     EvaluationConfig,
     GoalConfig,
+    ImageFolderConfig,
     ResourcesConfig,
     derive_seed,
     set_at,
@@ -251,3 +252,33 @@ def test_what_later_versions_added_to_an_evaluation_is_left_out_where_it_is_not_
     assert set(EvaluationConfig().model_dump()) == {"recipe", "networks", "baseline_networks", "confirm_networks"}
     used = EvaluationConfig(least_networks=2, networks_at_once=3)
     assert EvaluationConfig.model_validate(used.model_dump()) == used
+
+
+def test_what_later_versions_added_to_a_folder_is_left_out_where_it_is_not_used() -> None:
+    """So that the trials of older versions keep their ids."""
+    plain = ImageFolderConfig(name="image_folder", path="x", size=8)
+    assert not set(plain.model_dump()) & ImageFolderConfig.LATER
+    used = ImageFolderConfig(name="image_folder", path="x", size=8, background=(0, 0, 0), fit="pad", duplicates="drop")
+    assert set(used.model_dump()) & ImageFolderConfig.LATER == {"background", "fit", "duplicates"}
+    assert ImageFolderConfig.model_validate_json(used.model_dump_json()) == used
+
+
+def test_the_classes_and_columns_of_own_data_are_kept_in_json() -> None:
+    """A config is also a key of the data that a process has read."""
+    fields = {"classes": ["b", "a"], "group_pattern": "(p[0-9])", "label_column": "kind"}
+    used = ImageFolderConfig.model_validate({"name": "image_folder", "path": "x", "size": 8, **fields})
+    again = ImageFolderConfig.model_validate_json(used.model_dump_json())
+    assert (again, hash(again)) == (used, hash(used))
+    assert set(used.model_dump()) & ImageFolderConfig.LATER == set(fields)
+
+
+def test_the_usual_metric_is_left_out_of_a_goal() -> None:
+    """So that the trials of older versions keep their ids."""
+    assert "metric" not in GoalConfig(margin_fraction=0.1).model_dump()
+    balanced = GoalConfig(margin_fraction=0.1, metric="balanced_accuracy")
+    assert GoalConfig.model_validate(balanced.model_dump()) == balanced
+
+
+def test_a_value_range_has_black_below_white() -> None:
+    with pytest.raises(ValidationError, match=r"given \[5.0, 5.0\]; the first must be below the second: write \[black, white\]"):
+        ImageFolderConfig(name="image_folder", path="x", size=8, value_range=(5, 5))

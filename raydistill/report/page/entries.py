@@ -11,7 +11,7 @@ from raydistill.report.looks import STATES, Look
 from raydistill.report.page.html import Links
 from raydistill.report.page.marks import short
 from raydistill.report.study import Study, Trial
-from raydistill.report.words import accuracy_line, points, telling_line
+from raydistill.report.words import accuracy_line, percent, points, telling_line
 from raydistill.spaces.units import packed_in_words
 
 
@@ -63,6 +63,9 @@ def _entry_rows(trial: Trial, fixed: set[str]) -> Iterator[tuple[str, str]]:
     yield "id", trial.trial_id
     if record is not None and record.final is not None:
         yield "accuracy", accuracy_line(record.final.accuracy_fractions)
+        if record.weakest_class is not None:
+            name, accuracy = record.weakest_class
+            yield "weakest class", f"{name}, {percent(accuracy)}"
         yield "images", f"{record.images}{packed_in_words(record.factor)}, {record.set_bytes:,} bytes, {record.label_kind} labels"
     elif record is not None and record.readings:
         last = record.readings[-1]

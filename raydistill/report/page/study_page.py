@@ -151,7 +151,11 @@ def _tiles(study: Study, links: Links) -> Iterator[Fact]:
             name="Largest IPC shown lossy", value=f"IPC {result.largest_lossy_ipc}", more=more, href=links.to("result.json")
         )
     if study.margin_fraction is not None:
-        yield Fact(name="Margin", value=points(study.margin_fraction), more="largest loss of accuracy that counts as none")
+        yield Fact(
+            name="Margin",
+            value=points(study.margin_fraction),
+            more=f"largest loss of {study.metric.replace('_', ' ')} that counts as none",
+        )
     states = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in study.states.items())
     seconds = sum(trial.seconds or 0.0 for trial in study.asked)
     yield Fact(name="Trials", value=f"{len(study.asked)}", more=f"{states}; {duration(seconds)} in all", href="#trials")
