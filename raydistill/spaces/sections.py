@@ -64,9 +64,13 @@ class DatasetConfig(Config):
     """Fitted on the train split: one mean and standard deviation per channel, or ZCA whitening (up to 64 x 64 pixels)."""
 
 
-class ImageFolderConfig(DatasetConfig):
+class ImageFolderConfig(GrownConfig, DatasetConfig):
     """The user's own images: folders of classes, a table of paths and labels, an npz file, a Hugging Face folder, or tars."""
 
+    LATER: ClassVar[tuple[str, ...]] = (
+        *("fit", "channels", "background", "value_range", "on_bad", "duplicates"),
+        *("classes", "group_pattern", "path_column", "label_column", "split_column", "group_column"),
+    )
     name: Literal["image_folder"]
     path: str = Field(min_length=1)
     """The folder or file; a relative path is beside the space's file or below the data root, so that a space works on every
@@ -110,21 +114,6 @@ class ImageFolderConfig(DatasetConfig):
     group_column: str = Field(default="group", min_length=1)
     """Column that names the patient or video, whose images all stay in one split; optional."""
 
-    LATER: ClassVar[frozenset[str]] = frozenset(
-        {"fit", "channels", "background", "value_range", "on_bad", "duplicates"}
-        | {"classes", "group_pattern", "path_column", "label_column", "split_column", "group_column"}
-    )
-    """Fields that older versions did not have; left out at their default, so that the trials of those versions keep their ids."""
-
-    @model_serializer(mode="wrap")
-    def _without_defaults_of_later_versions(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = handler(self)
-        return {
-            name: value
-            for name, value in fields.items()
-            if name not in self.LATER or getattr(self, name) != type(self).model_fields[name].default
-        }
-
     @field_validator("group_pattern")
     @classmethod
     def _has_a_group(cls, pattern: str | None) -> str | None:
@@ -163,7 +152,8 @@ def dataset_config(section: Mapping[str, Any]) -> DatasetConfig:
     return dataset_model(section.get("name")).model_validate(section)
 
 
-class EvaluationConfig(Config):
+class EvaluationConfig(GrownConfig):
+    LATER: ClassVar[tuple[str, ...]] = ("least_networks", "networks_at_once")
     recipe: str = "default"
     """Name of the training recipe, a key of `raydistill.core.recipes.RECIPES`; the same for synthetic and full data."""
     networks: int = Field(default=3, ge=1)
@@ -178,16 +168,6 @@ class EvaluationConfig(Config):
     """Networks trained on the full train split: each with the recipe's steps, and again with twice as many."""
     confirm_networks: int = Field(default=10, ge=2)
     """Networks with new seeds, trained on a candidate's set and evaluated on the confirm images."""
-
-    @model_serializer(mode="wrap")
-    def _without_defaults_of_later_versions(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # So that the trials of older versions keep their ids.
-        fields: dict[str, Any] = handler(self)
-        if self.least_networks is None:
-            fields.pop("least_networks", None)
-        if self.networks_at_once == 1:
-            fields.pop("networks_at_once", None)
-        return fields
 
     def look_confidence(self, confidence: float) -> float:
         """One-sided confidence of each look at a trial's gap, so that all looks together hold with `confidence`.
@@ -204,7 +184,8 @@ SHARES: Mapping[str, float] = {"distilled": 0.5, "control": 0.25, "lossy": 0.25}
 """Parts of the error probability that the claims of a race take."""
 
 
-class GoalConfig(Config):
+class GoalConfig(GrownConfig):
+    LATER: ClassVar[tuple[str, ...]] = ("metric",)
     margin_fraction: float = Field(gt=0, lt=1)
     """Largest gap (full-data accuracy minus synthetic accuracy) that still counts as lossless."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
@@ -214,14 +195,6 @@ class GoalConfig(Config):
     metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
     """What gap and margin are of: the fraction of images that are classified correctly, or the mean over classes of that fraction
     within each class, in which a rare class counts as much as a frequent one."""
-
-    @model_serializer(mode="wrap")
-    def _without_defaults_of_later_versions(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # So that the trials of older versions keep their ids.
-        fields: dict[str, Any] = handler(self)
-        if self.metric == "accuracy":
-            fields.pop("metric", None)
-        return fields
 
     def share_of(self, claim: Literal["distilled", "control", "lossy"]) -> float:
         """One-sided confidence of the bounds behind one of the three claims of a race, which share 1 - `confidence`.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, ValidationError, model_serializer
+from pydantic import Field, TypeAdapter, ValidationError
 
 from raydistill.errors import StoreError
 from raydistill.spaces.data_facts import effective_images
-from raydistill.spaces.sections import Config
+from raydistill.spaces.sections import Config, GrownConfig
 from raydistill.storage.record import unpack_bits, unpack_labels
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_needed, read_stored
@@ -45,9 +45,10 @@ class NetworkReadings(Config):
 READINGS = TypeAdapter(tuple[BaselineReading, BaselineReading])
 
 
-class Baseline(Config):
+class Baseline(GrownConfig):
     """The networks with the better of the two step counts, by mean accuracy on the select images: `baseline/baseline.json`."""
 
+    LATER: ClassVar[tuple[str, ...]] = ("select_labels", "confirm_labels")
     record_version: Literal[1] = 1
     recipe: str
     """The recipe as text."""
@@ -74,11 +75,6 @@ class Baseline(Config):
     """Class of each select image as two bytes in hex, where the goal is of balanced accuracy; left out otherwise."""
     confirm_labels: str | None = None
     """The same for the confirm images."""
-
-    @model_serializer(mode="wrap")
-    def _without_empty_labels(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = handler(self)
-        return {name: value for name, value in fields.items() if value is not None or not name.endswith("_labels")}
 
     @property
     def select_classes(self) -> NDArray[np.int64] | None:
@@ -165,7 +161,9 @@ def _contradiction(baseline: Baseline) -> str | None:
     if not baseline.readings:
         return None
     try:
-        again = baseline.select_correct.mean(axis=1).tolist()
+        correct, classes = baseline.select_correct, baseline.select_classes
+        parts = [slice(None)] if classes is None else [classes == one for one in np.unique(classes)]
+        again = np.mean([correct[:, part].mean(axis=1) for part in parts], axis=0).tolist()
         unpack_bits([reading.confirm_correct for reading in baseline.readings], baseline.confirm_images)
     except ValueError as error:
         return str(error)

@@ -12,14 +12,14 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import ConfigDict, Field
 
 from raydistill.errors import StoreError
-from raydistill.spaces.sections import Config
+from raydistill.spaces.sections import Config, GrownConfig
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.spaces.units import points
 from raydistill.storage.store import Store
@@ -78,9 +78,10 @@ class Cost(Config):
     """Multiply-accumulates (forward) of one pass over the set."""
 
 
-class TrialRecord(Config):
+class TrialRecord(GrownConfig):
     """The result of one trial. Written by `run_trial`, or by the driver if the trial's process was lost."""
 
+    LATER: ClassVar[tuple[str, ...]] = ("class_accuracy_fractions",)
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     record_version: Literal[1] = 1
@@ -115,13 +116,6 @@ class TrialRecord(Config):
     host: str
     started_at: str
     """UTC, ISO 8601."""
-
-    @model_serializer(mode="wrap")
-    def _without_classes_of_none(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = handler(self)
-        if self.class_accuracy_fractions is None:
-            fields.pop("class_accuracy_fractions", None)
-        return fields
 
     @property
     def weakest_class(self) -> tuple[str, float] | None:
@@ -231,6 +225,8 @@ def _contradiction(record: TrialRecord) -> str | None:
     accuracies = record.final.accuracy_fractions
     if len(accuracies) != len(record.select_correct):
         return f"it has {len(accuracies)} accuracies and the answers of {len(record.select_correct)} networks"
+    if record.config.get("goal", {}).get("metric", "accuracy") != "accuracy":
+        return None  # the classes of the images are not in a record
     for accuracy, row in zip(accuracies, record.select_correct, strict=True):
         right, most = int(row, 16).bit_count(), 4 * len(row)
         # The number of images is not in a record; its bits, padded to whole bytes, bound it.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import ConfigDict, Field
 
 from raydistill.spaces.sections import Config, GrownConfig
 from raydistill.storage.store import Store
@@ -89,9 +89,10 @@ class Finding(Config):
     __str__ = __repr__
 
 
-class SearchResult(Config):
+class SearchResult(GrownConfig):
     """The result of a search: `result.json`. The verdict is about the confirm images, never about the test split."""
 
+    LATER: ClassVar[tuple[str, ...]] = ("metric",)
     record_version: Literal[1] = 1
     study: str
     dataset: str
@@ -140,13 +141,6 @@ class SearchResult(Config):
     """Bytes of the train split divided by the bytes of the winner's set."""
     seconds: float
     """Seconds of distilling and evaluating, over all trials."""
-
-    @model_serializer(mode="wrap")
-    def _without_the_usual_metric(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = handler(self)
-        if self.metric == "accuracy":
-            fields.pop("metric", None)
-        return fields
 
     @property
     def in_short(self) -> str:

@@ -257,9 +257,9 @@ def test_what_later_versions_added_to_an_evaluation_is_left_out_where_it_is_not_
 def test_what_later_versions_added_to_a_folder_is_left_out_where_it_is_not_used() -> None:
     """So that the trials of older versions keep their ids."""
     plain = ImageFolderConfig(name="image_folder", path="x", size=8)
-    assert not set(plain.model_dump()) & ImageFolderConfig.LATER
+    assert not set(plain.model_dump()) & set(ImageFolderConfig.LATER)
     used = ImageFolderConfig(name="image_folder", path="x", size=8, background=(0, 0, 0), fit="pad", duplicates="drop")
-    assert set(used.model_dump()) & ImageFolderConfig.LATER == {"background", "fit", "duplicates"}
+    assert set(used.model_dump()) & set(ImageFolderConfig.LATER) == {"background", "fit", "duplicates"}
     assert ImageFolderConfig.model_validate_json(used.model_dump_json()) == used
 
 
@@ -269,7 +269,7 @@ def test_the_classes_and_columns_of_own_data_are_kept_in_json() -> None:
     used = ImageFolderConfig.model_validate({"name": "image_folder", "path": "x", "size": 8, **fields})
     again = ImageFolderConfig.model_validate_json(used.model_dump_json())
     assert (again, hash(again)) == (used, hash(used))
-    assert set(used.model_dump()) & ImageFolderConfig.LATER == set(fields)
+    assert set(used.model_dump()) & set(ImageFolderConfig.LATER) == set(fields)
 
 
 def test_the_usual_metric_is_left_out_of_a_goal() -> None:
