@@ -14,6 +14,9 @@ their distances from the estimate are combined as the square root of the sum of 
   is underestimated in the very samples whose mean is too low. So the means over pairs are weighted by a Bayesian bootstrap
   (Dirichlet, all ones) with one additional image at the worst value, +1. If every image is either lost or not, this is the bound
   of Clopper and Pearson. The quantile is that of a Pearson type III distribution with the exact mean, variance and skewness.
+  In the gap of balanced accuracy the difference of an image counts n / (K n_k), n_k being the size of its class, and the
+  additional image is one that counts most, of the smallest class. Images are taken as drawn without regard to their class, which
+  is on the safe side of the split, where the sizes of the classes are fixed.
 - *Pairs.* s^2 is the part of the variance of the mean that is due to the pairs: their mean square minus the residual mean square,
   over n R. The residual is already part of the image bound.
 
@@ -30,8 +33,6 @@ observer ROC analysis", Statistics in Medicine 2007.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +48,7 @@ PROCEDURE = (
     "where images are lost or not), paired networks by Student's t on their own variance (crossed analysis of variance)"
 )
 """Description of the procedure in a certificate."""
-OF_CLASSES = "the gap is the mean over classes of their gaps, and the bounds of the classes' images are combined in the same way"
+OF_CLASSES = "an image of a class of n_k counts n / (K n_k), so that every class counts alike; the one more image counts most"
 """What is added to it for balanced accuracy."""
 
 Floats = NDArray[np.float64]
@@ -103,56 +104,53 @@ def paired_gap(full: NDArray[Any], synthetic: NDArray[Any], confidence: float, c
         raise ValueError(
             f"(pairs, images) are {full.shape} and {synthetic.shape}; expected the same shape twice, with at least two pairs"
         )
-    differences = full.astype(np.float64) - synthetic.astype(np.float64)
-    of_class = [sum_differences(differences[:, of]) for of in members(classes, differences.shape[1])]
-    if classes is not None and min(sums.images for sums in of_class) < 2:
-        raise ValueError(
-            "a class has one image only, which does not show how images vary; balanced accuracy needs two of every class"
-        )
+    weights, worst = _weights(classes, full.shape[1])
+    sums = sum_differences((full.astype(np.float64) - synthetic.astype(np.float64)) * weights)
+    gap = float(sums.first) / sums.images
     return GapInterval(
-        gap=sum(float(sums.first) / sums.images / len(of_class) for sums in of_class),
-        lower=-upper_bound_of_classes([sums.negated() for sums in of_class], confidence),
-        upper=upper_bound_of_classes(of_class, confidence),
+        gap=gap,
+        lower=-float(upper_bound(sums.negated(), confidence, worst)),
+        upper=float(upper_bound(sums, confidence, worst)),
         confidence=confidence,
         networks=len(full),
-        images=differences.shape[1],
+        images=sums.images,
     )
 
 
-def upper_bound_of_classes(of_class: Sequence[DifferenceSums], confidence: float) -> float:
-    """The upper bound of the mean over classes of their gaps, by MOVER over the image bounds of the classes and the pairs.
+def _weights(classes: Classes | None, images: int) -> tuple[Any, float]:
+    """How much the difference of each image counts, 1 in the mean, and the most that one counts.
 
-    Images of different classes are different images, so each class has an image bound of its own, whose distance from the gap of
-    the class counts 1 / K. The pairs' variance is that of the mean over classes of a pair's differences, without the part of it
-    that the residuals of the classes make.
+    The mean over K classes of their gaps is the mean over n images of differences that count n / (K n_k) for a class of n_k.
     """
-    if len(of_class) == 1:
-        return float(upper_bound(of_class[0], confidence))
-    share, pairs = 1 / len(of_class), of_class[0].rows.shape[-1]
-    gaps = [float(sums.first) / sums.images for sums in of_class]
-    distances = [share * (float(image_bound(sums, confidence)) - gap) for sums, gap in zip(of_class, gaps, strict=True)]
-    rows = np.mean([sums.rows for sums in of_class], axis=0)
-    residual = sum(share**2 * float(residual_square(sums)) / sums.images for sums in of_class)
-    of_pairs = max(float(rows.var(ddof=1)) - residual, 0) / pairs
-    distances.append(float(stats.t.ppf(confidence, pairs - 1)) * math.sqrt(of_pairs))
-    return share * sum(gaps) + math.hypot(*distances)
+    if classes is None:
+        return 1.0, 1.0
+    of_class = members(classes, images)
+    weights = np.empty(images)
+    for of in of_class:
+        if len(of) < 2:
+            raise ValueError(
+                "a class has one image only, which does not show how images vary; balanced accuracy needs two of every class"
+            )
+        weights[of] = images / (len(of_class) * len(of))
+    return weights, float(weights.max())
 
 
-def upper_bound(sums: DifferenceSums, confidence: float) -> Floats:
-    """(...,) upper bounds of the gap, for each repetition."""
+def upper_bound(sums: DifferenceSums, confidence: float, worst: float = 1.0) -> Floats:
+    """(...,) upper bounds of the gap, for each repetition; `worst` is the largest difference that an image can have."""
     gap = sums.first / sums.images
-    of_images = image_bound(sums, confidence) - gap
+    of_images = image_bound(sums, confidence, worst) - gap
     pairs = sums.rows.shape[-1]
     of_pairs = stats.t.ppf(confidence, pairs - 1) * np.sqrt(pair_variance(sums))
     return np.asarray(gap + np.sqrt(of_images**2 + of_pairs**2))
 
 
-def image_bound(sums: DifferenceSums, confidence: float) -> Floats:
-    """(...,) upper bounds over images, for these pairs: a Dirichlet-weighted mean with one additional image at +1."""
+def image_bound(sums: DifferenceSums, confidence: float, worst: float = 1.0) -> Floats:
+    """(...,) upper bounds over images, for these pairs: a Dirichlet-weighted mean with one more image at the worst value."""
     n = sums.images + 1
-    mean = (sums.first + 1) / n
-    second = sums.second + 1 - n * mean**2
-    third = sums.third + 1 - 3 * mean * (sums.second + 1) + 2 * n * mean**3
+    first, squares = sums.first + worst, sums.second + worst**2
+    mean = first / n
+    second = squares - n * mean**2
+    third = sums.third + worst**3 - 3 * mean * squares + 2 * n * mean**3
     variance = second / (n * (n + 1))
     skewness = 2 * third / (n * (n + 1) * (n + 2)) / variance**1.5
     return np.asarray(mean + np.sqrt(variance) * stats.pearson3.ppf(confidence, skewness))
@@ -163,17 +161,9 @@ def pair_variance(sums: DifferenceSums) -> Floats:
     pairs, n = sums.rows.shape[-1], sums.images
     gap = sums.first / n
     of_pairs = n * ((sums.rows - gap[..., None]) ** 2).sum(axis=-1)
-    return np.asarray(np.maximum(of_pairs / (pairs - 1) - residual_square(sums), 0) / (n * pairs))
-
-
-def residual_square(sums: DifferenceSums) -> Floats:
-    """(...,) residual mean square of the crossed analysis of variance: what neither pairs nor images explain."""
-    pairs, n = sums.rows.shape[-1], sums.images
-    gap = sums.first / n
-    of_pairs = n * ((sums.rows - gap[..., None]) ** 2).sum(axis=-1)
     of_images = pairs * (sums.second - n * gap**2)
-    left = sums.squares - pairs * n * gap**2 - of_pairs - of_images
-    return np.asarray(np.maximum(left, 0) / ((pairs - 1) * (n - 1)))
+    residual = np.maximum(sums.squares - pairs * n * gap**2 - of_pairs - of_images, 0) / ((pairs - 1) * (n - 1))
+    return np.asarray(np.maximum(of_pairs / (pairs - 1) - residual, 0) / (n * pairs))
 
 
 def planned_half_width(images: int, pairs: int, confidence: float) -> float:

@@ -18,7 +18,7 @@ from scipy import stats
 
 from raydistill.core.class_mean import accuracy_of, class_accuracies, members, unseen_rate
 from raydistill.core.lossless import gap_interval
-from raydistill.core.paired_gap import image_bound, paired_gap, residual_square, sum_differences
+from raydistill.core.paired_gap import paired_gap
 from raydistill.spaces.data_facts import effective_images
 
 FULL = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 1, 1]], dtype=bool)
@@ -111,24 +111,30 @@ def test_one_class_gives_the_bits_of_accuracy() -> None:
     assert paired_gap(full, other, 0.95, one) == paired_gap(full, other, 0.95)
 
 
-def test_the_paired_gap_of_balanced_accuracy_combines_the_bounds_of_the_classes() -> None:
-    """Differences of pair 0 are 0 0 1 1 | 0 1, of pair 1 all 0: their means over classes are .5 and 0, with variance .125.
+def test_in_the_paired_gap_of_balanced_accuracy_images_of_a_rare_class_count_more() -> None:
+    """6 / (2 * 4) = .75 for an image of class 0 and 6 / (2 * 2) = 1.5 for one of class 1, so 1.5 is the worst value too.
 
-    Residual mean squares: class 0 has squares 2 - 8/16 = 1.5, of which pairs take .5 and images .5, and .5 / 3 is left; class 1
-    has 1 - 4/16 = .75, of which .25 and .25, and .25 is left. So the pairs' variance is
-    (.125 - (.5 / 3 / 4 + .25 / 2) / 4) / 2 = .0416667.
+    The means over pairs become 0 0 .375 .375 0 .75 with the sum 1.5, squares .84375 and cubes .52734375; with 1.5, 2.25 and 3.375
+    of the additional image, seven images have the mean .428571, squares about it of 1.808036 and cubes of 1.026706. So the
+    Dirichlet mean has the variance 1.808036 / 56 and the skewness 2 * 1.026706 / 504 / variance^1.5.
+
+    The pairs' means are .5 and 0. All squares are 2 * .5625 + 2.25 = 3.375, about the gap 2.625, of which pairs take .75 and
+    images .9375, and .9375 / 5 = .1875 is left: the pairs' variance is (.75 - .1875) / 12 = .046875.
     """
-    differences = FULL.astype(float) - SET.astype(float)
-    first, second = (sum_differences(differences[:, CLASSES == one]) for one in (0, 1))
-    assert (float(residual_square(first)), float(residual_square(second))) == pytest.approx((0.5 / 3, 0.25))
-    of_pairs = (0.125 - (0.5 / 3 / 4 + 0.25 / 2) / 4) / 2
-    assert of_pairs == pytest.approx(0.0416667, abs=1e-7)
-    images = [float(image_bound(sums, 0.95)) - 0.25 for sums in (first, second)]
-    pairs = stats.t.ppf(0.95, 1) * math.sqrt(of_pairs)
+    variance = 1.808036 / 56
+    skewness = 2 * 1.026706 / 504 / variance**1.5
+    images = 0.428571 + math.sqrt(variance) * stats.pearson3.ppf(0.95, skewness) - 0.25
+    pairs = stats.t.ppf(0.95, 1) * math.sqrt(0.046875)
     found = paired_gap(FULL, SET, 0.95, CLASSES)
     assert found.gap == 0.25
-    assert found.upper == pytest.approx(0.25 + math.sqrt((images[0] ** 2 + images[1] ** 2) / 4 + pairs**2), rel=1e-12)
+    assert found.upper == pytest.approx(0.25 + math.hypot(images, pairs), abs=1e-5)
     assert found.lower == -paired_gap(SET, FULL, 0.95, CLASSES).upper
+
+
+def test_in_classes_of_equal_size_the_paired_gap_is_that_of_accuracy() -> None:
+    generator = np.random.default_rng(5)
+    full, other = (generator.random((4, 90)) < level for level in (0.8, 0.7))
+    assert paired_gap(full, other, 0.95, np.repeat([0, 1, 2], 30)) == paired_gap(full, other, 0.95)
 
 
 @pytest.mark.parametrize("bounds", [gap_interval, paired_gap])
