@@ -1,7 +1,7 @@
 """The commands. Each imports what it needs when it runs, so that `--help` and misspelt names are answered at once.
 
-Exit codes: 0 done (whatever the verdict), 1 failed, 2 bad input, 130 interrupted. An error that a person can correct is one
-message; anything unexpected ends with its traceback.
+Exit codes: 0 done (whatever the verdict), 1 failed (`data check`: the images have problems), 2 bad input, 130 interrupted. An
+error that a person can correct is one message; anything unexpected ends with its traceback.
 """
 
 from __future__ import annotations
