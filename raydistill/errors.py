@@ -21,6 +21,7 @@ __all__ = [
     "BudgetError",
     "CertifyError",
     "ClusterError",
+    "ClusterLostError",
     "CompareError",
     "CorrectableError",
     "DataError",
@@ -141,6 +142,10 @@ class FailedError(RaydistillError):
     """The work failed although the input is valid."""
 
     exit_code = 1
+
+
+class ClusterLostError(FailedError):
+    """Ray ended under a running search. What was finished is saved, and the same command continues."""
 
 
 class DivergedError(FailedError):

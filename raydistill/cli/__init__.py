@@ -1,6 +1,7 @@
 """The commands. Each imports what it needs when it runs, so that `--help` and misspelt names are answered at once.
 
-Exit codes: 0 done (whatever the verdict), 1 failed, 2 bad input, 130 interrupted. An error that a person can correct is one
+Exit codes: 0 done (whatever the verdict), 1 failed, 2 bad input, 129, 130 and 143 told to end by SIGHUP, SIGINT (Ctrl-C) and
+SIGTERM. An error that a person can correct is one
 message; anything unexpected ends with its traceback.
 """
 
@@ -12,6 +13,7 @@ import typer
 
 from raydistill.cli import benches, certifying, comparing, experts, reporting, reproducing, searching, sets, spaces
 from raydistill.cli.common import example
+from raydistill.cli.signals import end_at_once_if_told_to
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, epilog=example("search digits_datadam"))
 for part in (searching, reporting, spaces, sets, comparing, certifying, reproducing):
@@ -44,4 +46,8 @@ def options(
 
 def main() -> None:
     """The `raydistill` command."""
-    app(prog_name="raydistill")
+    try:
+        app(prog_name="raydistill")
+    except SystemExit as end:
+        end_at_once_if_told_to(end.code)
+        raise

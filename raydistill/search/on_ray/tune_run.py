@@ -16,6 +16,7 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from raydistill.errors import NodeError
+from raydistill.search.on_ray.lifeline import Lifeline
 from raydistill.search.on_ray.trial_process import REFUSED, DistillTrial
 from raydistill.search.on_ray.waiting import Waiting
 from raydistill.search.watcher import Watcher
@@ -42,6 +43,7 @@ def run_with_tune(
     at_once: int,
     waiting: Waiting,
     question: str | None,
+    lifeline: Lifeline,
 ) -> None:
     """Run the trials that the solver proposes on the cluster, and report their records to it, until it proposes no more.
 
@@ -54,8 +56,10 @@ def run_with_tune(
         at_once: number of trials at the same time.
         waiting: receives the number of trials that wait for resources.
         question: requirements that each trial's process checks first (`probe.refusal`); None checks nothing.
+        lifeline: says whether Ray still runs.
 
     Raises:
+        ClusterLostError: Ray has ended.
         NodeError: a node that joined later does not meet the requirements.
     """
     common = {
@@ -66,7 +70,7 @@ def run_with_tune(
         "gpus": resources.gpus_per_trial,
     }
     searcher = SolverSearcher(solver, common, watcher)
-    messenger = Messenger(searcher, study, watcher, waiting)
+    messenger = Messenger(searcher, study, watcher, waiting, lifeline)
     with tempfile.TemporaryDirectory(prefix="raydistill-tune-", ignore_cleanup_errors=True) as scratch:
         tuner = tune.Tuner(
             DistillTrial,
@@ -132,9 +136,12 @@ class Messenger(tune.Callback):
     would treat it as an error of the trial.
     """
 
-    def __init__(self, searcher: SolverSearcher, study: Store, watcher: Watcher, waiting: Waiting) -> None:
-        """Report to the searcher's solver, the watcher and `waiting`."""
+    def __init__(
+        self, searcher: SolverSearcher, study: Store, watcher: Watcher, waiting: Waiting, lifeline: Lifeline | None = None
+    ) -> None:
+        """Report to the searcher's solver, the watcher and `waiting`; a lost lifeline ends the search."""
         self._waiting = waiting
+        self._lifeline = lifeline
         self._searcher = searcher
         self._study = study
         self._watcher = watcher
@@ -174,6 +181,11 @@ class Messenger(tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Report ended and waiting trials; stop the search if a node refused a trial."""
+        if self._lifeline is not None:
+            # First, because the trials that Ray lost with itself have not crashed.
+            if any(cause is not None for _, cause in self._ended):
+                self._lifeline.look_once()
+            self._lifeline.check()
         if self._refused is not None:
             raise NodeError(self._refused)  # the refused trial does not count in the budget
         self._waiting.look(sum(trial.status == Trial.PENDING for trial in trials))
