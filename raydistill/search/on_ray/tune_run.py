@@ -7,7 +7,6 @@ Tune writes are in a temporary folder.
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from raydistill.spaces.sections import ResourcesConfig
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import FINAL_STATES, Reading, TrialRecord, read_record, write_record
+from raydistill.storage.scratch import scratch_folder
 from raydistill.storage.store import Store
 from raydistill.trial.run import crashed_record
 
@@ -71,7 +71,7 @@ def run_with_tune(
     }
     searcher = SolverSearcher(solver, common, watcher)
     messenger = Messenger(searcher, study, watcher, waiting, lifeline)
-    with tempfile.TemporaryDirectory(prefix="raydistill-tune-", ignore_cleanup_errors=True) as scratch:
+    with scratch_folder() as scratch:
         tuner = tune.Tuner(
             DistillTrial,
             tune_config=tune.TuneConfig(
@@ -84,7 +84,7 @@ def run_with_tune(
             ),
             run_config=tune.RunConfig(
                 name=solver.space.study,
-                storage_path=scratch,
+                storage_path=str(scratch),
                 failure_config=tune.FailureConfig(max_failures=LOST_BEFORE_CRASHED),
                 callbacks=[messenger],
                 verbose=0,
