@@ -38,6 +38,7 @@ __all__ = [
     "StoreError",
     "StudyInUseError",
     "StudyMismatchError",
+    "TimeLimitError",
     "VerificationError",
 ]
 
@@ -160,6 +161,10 @@ class DivergedError(FailedError):
     def __reduce__(self) -> tuple[Any, ...]:
         # Without this, unpickling would call the constructor with the message only, and fail.
         return type(self), (self.step, self.value, self.what)
+
+
+class TimeLimitError(FailedError):
+    """A network that trains beside the trials takes longer than the budget gives it."""
 
 
 class VerificationError(FailedError):

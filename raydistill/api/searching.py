@@ -69,7 +69,14 @@ def search(
 
     place = Store(str(store))
     with _logged(log, place.at(checked.study).absolute, watcher) as logging:
-        work = workplace_for(checked.resources, data_root=data_root, local=local, address=address, watcher=logging or watcher)
+        work = workplace_for(
+            checked.resources,
+            data_root=data_root,
+            local=local,
+            address=address,
+            watcher=logging or watcher,
+            job_hours=checked.budget.trial_hours,
+        )
         given = Given(
             space=whole_path(str(space)) if isinstance(space, str | Path) else None,
             overrides=tuple(overrides),

@@ -6,7 +6,8 @@ import pytest
 
 pytest.importorskip("ray")
 
-from raydistill.search.on_ray.watchdog import GRACE_SECONDS, Watchdog
+from raydistill.errors import TimeLimitError
+from raydistill.search.on_ray.watchdog import GRACE_SECONDS, JobLimit, Watchdog
 from raydistill.spaces.sections import BudgetConfig
 
 
@@ -64,3 +65,24 @@ def test_without_limits_nothing_is_overdue() -> None:
     watched = Watched(silence_minutes=None)
     watched.dog.started("a")
     assert watched.at(1e9) == {}
+
+
+def test_a_job_that_is_over_its_hours_ends_the_search_by_its_name() -> None:
+    """A job ended after 3000 s, so the limit of an hour counts from there."""
+    now = [0.0]
+    limit = JobLimit(1.0, clock=lambda: now[0])
+    now[0] = 3000.0
+    limit.moved()
+    now[0] = 6600.0
+    limit.check("baseline network 1")
+    now[0] = 6601.0
+    said = "^baseline network 1 has not ended in 60 min, and budget.trial_hours is 1: finished work is saved; look at its log"
+    with pytest.raises(TimeLimitError, match=said):
+        limit.check("baseline network 1")
+
+
+def test_a_job_without_a_limit_takes_its_time() -> None:
+    now = [0.0]
+    limit = JobLimit(None, clock=lambda: now[0])
+    now[0] = 1e9
+    limit.check("baseline network 1")

@@ -21,6 +21,7 @@ from raydistill.search.on_ray.lifeline import Lifeline, lifeline_of
 from raydistill.search.on_ray.probe import FOLDER, check_nodes, here, pose, refusal
 from raydistill.search.on_ray.tune_run import run_with_tune
 from raydistill.search.on_ray.waiting import Waiting, holds_one
+from raydistill.search.on_ray.watchdog import JobLimit
 from raydistill.search.watcher import Watcher
 from raydistill.spaces.sections import ResourcesConfig
 from raydistill.storage.data_root import DataRoot
@@ -50,15 +51,17 @@ LOOK_SECONDS = 5.0
 class RayExecutor:
     """Runs jobs and trials on Ray; starts or joins the cluster at its first use."""
 
-    def __init__(self, address: str | None, resources: ResourcesConfig) -> None:
+    def __init__(self, address: str | None, resources: ResourcesConfig, job_hours: float | None = None) -> None:
         """Prepare.
 
         Args:
             address: of a running cluster; None means RAY_ADDRESS (set in a submitted job), or a new cluster on this machine.
             resources: resources of one trial, and the number of trials at the same time.
+            job_hours: how long a job may take; None means no limit.
         """
         self._address = address
         self._resources = resources
+        self._job_hours = job_hours
         self._is_ours = False
         self._at_once: int | None = None
         self._needs: NodeNeeds | None = None
@@ -84,6 +87,7 @@ class RayExecutor:
             ResourcesError: no node has the resources for a job.
             NodeError: a node has another version of the code, or cannot read the store or the data.
             ClusterLostError: Ray ended while the jobs ran.
+            TimeLimitError: a job takes longer than `job_hours`.
             Exception: the error that a job raised.
         """
         self._start(watcher)
@@ -95,11 +99,17 @@ class RayExecutor:
         job_of = {task.options(name=job.name).remote(self._question, job): job for job in jobs}
         running = list(job_of)
         waiting = Waiting("networks", self._resources, self._startable, watcher)
+        limit = JobLimit(self._job_hours)
         while running:
             ended, running = ray.wait(running, timeout=LOOK_SECONDS)
             lifeline.check()
             # Ray has no cheap way to tell which tasks run; but if no node has the resources, all of them wait.
-            waiting.look(0 if ended or holds_one(self._resources) else len(running))
+            is_waiting = not ended and not holds_one(self._resources)
+            waiting.look(len(running) if is_waiting else 0)
+            if ended or is_waiting:
+                limit.moved()
+            else:
+                limit.check(job_of[running[0]].name)
             for done in ended:
                 try:
                     ray.get(done)

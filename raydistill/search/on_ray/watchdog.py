@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from raydistill.errors import TimeLimitError
 from raydistill.spaces.sections import BudgetConfig
 from raydistill.spaces.units import rough
 from raydistill.trial.run import over_time
@@ -65,6 +66,39 @@ class Watchdog:
         if budget.trial_hours is not None and now - seen.started_at > 3600 * budget.trial_hours + GRACE_SECONDS:
             return over_time((now - seen.started_at) / 3600, budget.trial_hours, seen.step, seen.steps)
         return None
+
+
+class JobLimit:
+    """Notices a job that runs for longer than it may, among jobs of which Ray does not tell when each has begun.
+
+    Jobs begin in their order, and those that run end within the limit; so if none has ended for that long, one is over it.
+    """
+
+    def __init__(self, hours: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        """Prepare; `hours` is `budget.trial_hours`, and None means no limit."""
+        self._hours = hours
+        self._clock = clock
+        self._moved_at = clock()
+
+    def moved(self) -> None:
+        """A job has ended, or none can run yet."""
+        self._moved_at = self._clock()
+
+    def check(self, oldest: str) -> None:
+        """Do nothing within the limit.
+
+        Args:
+            oldest: name of the first job that has not ended.
+
+        Raises:
+            TimeLimitError: it is over.
+        """
+        silent = self._clock() - self._moved_at
+        if self._hours is not None and silent > 3600 * self._hours:
+            raise TimeLimitError(
+                f"{oldest} has not ended in {rough(silent)}, and budget.trial_hours is {self._hours:g}: finished work is saved; "
+                "look at its log on Ray's dashboard, or raise budget.trial_hours, then run the same command again"
+            )
 
 
 def _step(seen: _Seen) -> str:
