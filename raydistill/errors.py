@@ -21,6 +21,7 @@ __all__ = [
     "BudgetError",
     "CertifyError",
     "ClusterError",
+    "ClusterLostError",
     "CompareError",
     "CorrectableError",
     "DataError",
@@ -38,6 +39,7 @@ __all__ = [
     "StoreError",
     "StudyInUseError",
     "StudyMismatchError",
+    "TimeLimitError",
     "Unusable",
     "VerificationError",
 ]
@@ -165,6 +167,10 @@ class FailedError(RaydistillError):
     exit_code = 1
 
 
+class ClusterLostError(FailedError):
+    """Ray ended under a running search. What was finished is saved, and the same command continues."""
+
+
 class DivergedError(FailedError):
     """A loss is no longer finite, or a learned learning rate is no longer a positive number."""
 
@@ -177,6 +183,10 @@ class DivergedError(FailedError):
     def __reduce__(self) -> tuple[Any, ...]:
         # Without this, unpickling would call the constructor with the message only, and fail.
         return type(self), (self.step, self.value, self.what)
+
+
+class TimeLimitError(FailedError):
+    """A network that trains beside the trials takes longer than the budget gives it."""
 
 
 class VerificationError(FailedError):

@@ -26,8 +26,9 @@ def workplace_for(
     local: bool,
     address: str | None,
     watcher: Watcher | None,
+    job_hours: float | None = None,
 ) -> Workplace:
-    """Where a command works, from what every function of the API takes.
+    """Where a command works, from what every function of the API takes; on Ray a job may take `job_hours`.
 
     Raises:
         InputError: both `local` and an address are given.
@@ -37,13 +38,13 @@ def workplace_for(
     from raydistill.search.workplace import Workplace
 
     return Workplace(
-        executor=executor_for(resources, local=local, address=address),
+        executor=executor_for(resources, local=local, address=address, job_hours=job_hours),
         data_root=as_data_root(data_root),
         watcher=watcher or SilentWatcher(),
     )
 
 
-def executor_for(resources: ResourcesConfig, *, local: bool, address: str | None) -> Executor:
+def executor_for(resources: ResourcesConfig, *, local: bool, address: str | None, job_hours: float | None = None) -> Executor:
     """What carries trials out: this process alone, a Ray cluster on this machine, or one at an address.
 
     Raises:
@@ -59,7 +60,7 @@ def executor_for(resources: ResourcesConfig, *, local: bool, address: str | None
         return LocalExecutor()
     from raydistill.search.on_ray import RayExecutor
 
-    return RayExecutor(address, resources)
+    return RayExecutor(address, resources, job_hours)
 
 
 def resources_of(study: Store) -> ResourcesConfig:

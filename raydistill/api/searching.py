@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,12 +64,29 @@ def search(
     checked = load_space(space, [*overrides, *budget], as_data_root(data_root))
 
     from raydistill.search.driver import run_search
+    from raydistill.storage.given import Given, whole_path
     from raydistill.storage.store import Store
 
     place = Store(str(store))
     with _logged(log, place.at(checked.study).absolute, watcher) as logging:
-        work = workplace_for(checked.resources, data_root=data_root, local=local, address=address, watcher=logging or watcher)
-        result = run_search(checked, place, work, accept_code_change=accept_code_change)
+        work = workplace_for(
+            checked.resources,
+            data_root=data_root,
+            local=local,
+            address=address,
+            watcher=logging or watcher,
+            job_hours=checked.budget.trial_hours,
+        )
+        given = Given(
+            space=whole_path(str(space)) if isinstance(space, str | Path) else None,
+            overrides=tuple(overrides),
+            data_root=whole_path(None if data_root is None else str(data_root)),
+            local=local,
+            address=address,
+            accept_code_change=accept_code_change,
+            log=tuple(log),
+        )
+        result = run_search(checked, place, replace(work, given=given), accept_code_change=accept_code_change)
         if logging is not None:
             logging.finish(result)
     return result

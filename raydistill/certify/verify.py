@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from raydistill.methods import METHODS
 from raydistill.search.workplace import Workplace
 from raydistill.storage.baseline import read_baseline
 from raydistill.storage.record import read_record, unpack_bits, versions
+from raydistill.storage.scratch import scratch_folder
 from raydistill.storage.store import Store
 
 
@@ -118,8 +118,8 @@ def retrain(verification: Verification, path: str, work: Workplace) -> Verificat
 def _read_again(evidence: Evidence, study: Store, work: Workplace) -> SplitReading:
     """The networks of a certificate, trained again in a folder of their own and read on the test images."""
     trial, data_root = evidence.trial, work.data_root
-    with tempfile.TemporaryDirectory(prefix="raydistill-retrain-") as folder:
-        copy = _copy_study(study, Store(folder), evidence.trial_id)
+    with scratch_folder() as folder:
+        copy = _copy_study(study, Store(str(folder)), evidence.trial_id)
         plan = Plan(
             number=evidence.number,
             trial_id=evidence.trial_id,

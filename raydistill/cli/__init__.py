@@ -1,7 +1,8 @@
 """The commands. Each imports what it needs when it runs, so that `--help` and misspelt names are answered at once.
 
-Exit codes: 0 done (whatever the verdict), 1 failed (`data check`: the images have problems), 2 bad input, 130 interrupted. An
-error that a person can correct is one message; anything unexpected ends with its traceback.
+Exit codes: 0 done (whatever the verdict), 1 failed (`data check`: the images have problems), 2 bad input, 3 `verify`: not all could be
+checked, 129, 130 and 143 told to end by SIGHUP, SIGINT (Ctrl-C) and SIGTERM. An error that a person can correct is one message;
+anything unexpected ends with its traceback.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import typer
 
 from raydistill.cli import benches, certifying, comparing, data, experts, reporting, reproducing, searching, sets, spaces
 from raydistill.cli.common import example
+from raydistill.cli.signals import end_at_once_if_told_to
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, epilog=example("search digits_datadam"))
 for part in (searching, reporting, spaces, sets, comparing, certifying, reproducing):
@@ -46,4 +48,8 @@ def options(
 
 def main() -> None:
     """The `raydistill` command."""
-    app(prog_name="raydistill")
+    try:
+        app(prog_name="raydistill")
+    except SystemExit as end:
+        end_at_once_if_told_to(end.code)
+        raise

@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 import typer
 
 from raydistill.cli.completion import complete_space, complete_study
-from raydistill.errors import RaydistillError
+from raydistill.cli.signals import ended_by_signals
+from raydistill.errors import ClusterLostError, RaydistillError
 
 Space = Annotated[
     str,
@@ -49,14 +50,21 @@ def example(command: str) -> str:
 
 @contextmanager
 def exit_codes(interrupted: str) -> Iterator[None]:
-    """Print an error that a person can correct as one message, and end with its exit code; let other exceptions through."""
+    """Print an error that a person can correct as one message, and end with its exit code; let other exceptions through.
+
+    Args:
+        interrupted: last words of a command that is told to end; begins with `Interrupted.`
+    """
     try:
-        yield
+        with ended_by_signals(interrupted) as received:
+            yield
     except KeyboardInterrupt:
-        typer.echo(interrupted, err=True)
-        raise typer.Exit(130) from None
+        typer.echo(received.told(interrupted), err=True)
+        raise typer.Exit(received.exit_code) from None
     except RaydistillError as error:
         typer.echo(f"Error: {error}", err=True)
+        if isinstance(error, ClusterLostError):
+            typer.echo(interrupted.removeprefix("Interrupted. "), err=True)
         raise typer.Exit(error.exit_code) from None
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.recipes import EpochRecipe, Recipe
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.core.train import Augment, is_correct, train, train_together
+from raydistill.core.train import Augment, Tick, is_correct, no_tick, train, train_together
 from raydistill.data.splits import LabelledImages, Splits
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import derive_seed
@@ -29,16 +29,17 @@ def train_fresh(
     device: torch.device,
     *,
     augment: Augment | None = None,
+    tick: Tick = no_tick,
 ) -> Network:
-    """Initialise and train a network; arguments as in `train_and_read`, `augment` as in `train`.
+    """Initialise and train a network; arguments as in `train_and_read`, `augment` and `tick` as in `train`.
 
     The generator draws the initialisation first, so the same seed gives the same initial network for any training data.
     """
     generator = torch.Generator().manual_seed(seed)
     fresh = build_network(network, splits.shape, len(splits.class_names), device)
     initialise(fresh, generator)
-    keeps_class = splits.mirror_keeps_class
-    train(fresh, images.to(device), labels.to(device), recipe, generator, mirror_keeps_class=keeps_class, augment=augment)
+    inputs = (images.to(device), labels.to(device))
+    train(fresh, *inputs, recipe, generator, mirror_keeps_class=splits.mirror_keeps_class, augment=augment, tick=tick)
     return fresh
 
 
@@ -51,6 +52,8 @@ def train_and_read(
     recipe: Recipe,
     seed: int,
     device: torch.device,
+    *,
+    tick: Tick = no_tick,
 ) -> list[NDArray[np.bool_]]:
     """Train one new network and evaluate it on several splits.
 
@@ -63,11 +66,12 @@ def train_and_read(
         recipe: training recipe.
         seed: seed of the initialisation, the batches and the augmentation.
         device: device to train on.
+        tick: called after every step of the training.
 
     Returns:
         One (n,) boolean array per split: which of its images the network classifies correctly.
     """
-    fresh = train_fresh(images, labels, splits, network, recipe, seed, device)
+    fresh = train_fresh(images, labels, splits, network, recipe, seed, device, tick=tick)
     return [is_correct(fresh, part.images.to(device), part.labels.to(device)).numpy() for part in reads]
 
 
@@ -80,19 +84,22 @@ def train_and_read_each(
     recipe: Recipe,
     seeds: Sequence[int],
     device: torch.device,
+    *,
+    tick: Tick = no_tick,
 ) -> list[list[NDArray[np.bool_]]]:
     """Train new networks together, one per seed, and evaluate each on several splits.
 
     Arguments as in `train_and_read`. Returns what `train_and_read` does, for each seed; a single network trains as it does there.
     """
     if len(seeds) == 1:
-        return [train_and_read(images, labels, splits, reads, network, recipe, seeds[0], device)]
+        return [train_and_read(images, labels, splits, reads, network, recipe, seeds[0], device, tick=tick)]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     fresh = [build_network(network, splits.shape, len(splits.class_names), device) for _ in seeds]
     for one, generator in zip(fresh, generators, strict=True):
         initialise(one, generator)
     keeps_class = splits.mirror_keeps_class
-    train_together(fresh, images.to(device), labels.to(device), recipe, generators, mirror_keeps_class=keeps_class)
+    inputs = (images.to(device), labels.to(device))
+    train_together(fresh, *inputs, recipe, generators, mirror_keeps_class=keeps_class, tick=tick)
     return [[is_correct(one, part.images.to(device), part.labels.to(device)).numpy() for part in reads] for one in fresh]
 
 
@@ -107,6 +114,7 @@ def evaluate_set(
     *,
     at_once: int = 1,
     is_enough: Callable[[NDArray[np.bool_]], bool] = lambda correct: False,
+    tick: Tick = no_tick,
 ) -> NDArray[np.bool_]:
     """(R, n) booleans: which of the n images of `part` each of R new networks classifies correctly after training on the set.
 
@@ -123,13 +131,14 @@ def evaluate_set(
         device: device to train on.
         at_once: networks that train together.
         is_enough: asked after each network, with the answers so far; True ends the evaluation there.
+        tick: called after every step of a training.
     """
     in_steps = with_learned_rate(recipe.for_set(len(synthetic.images)), synthetic)
     seen = synthetic.decoded()
     rows: list[NDArray[np.bool_]] = []
     for first in range(0, len(seeds), at_once):
         group = seeds[first : first + at_once]
-        for (row,) in train_and_read_each(seen.images, seen.labels, splits, [part], network, in_steps, group, device):
+        for (row,) in train_and_read_each(seen.images, seen.labels, splits, [part], network, in_steps, group, device, tick=tick):
             rows.append(row)
             if is_enough(np.array(rows)):
                 return np.array(rows)

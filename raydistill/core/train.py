@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -27,6 +27,14 @@ class Augment(Protocol):
         """Augment (B, C, H, W) images, with random numbers from a generator on the CPU."""
 
 
+Tick = Callable[[], None]
+"""Called now and then by work that lasts, as a sign of life; may raise to end it."""
+
+
+def no_tick() -> None:
+    """Tell nobody."""
+
+
 def train(
     network: Network,
     images: Tensor,
@@ -36,6 +44,7 @@ def train(
     *,
     mirror_keeps_class: bool,
     augment: Augment | None = None,
+    tick: Tick = no_tick,
 ) -> None:
     """Train an initialised network in place.
 
@@ -47,6 +56,7 @@ def train(
         generator: on the CPU; draws batches and augmentations.
         mirror_keeps_class: whether "dsa" may flip images.
         augment: replaces the recipe's augmentation; None uses the recipe's.
+        tick: called after every step.
     """
     if augment is None:
         operations = parse_operations(recipe.augmentation, mirror_keeps_class=mirror_keeps_class)
@@ -63,6 +73,7 @@ def train(
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        tick()
 
 
 def train_together(
@@ -73,6 +84,7 @@ def train_together(
     generators: Sequence[torch.Generator],
     *,
     mirror_keeps_class: bool,
+    tick: Tick = no_tick,
 ) -> None:
     """Train R initialised networks of one architecture at once, in place: each as `train` would, up to rounding.
 
@@ -86,6 +98,7 @@ def train_together(
         recipe: optimiser, schedule, steps, batch, augmentation.
         generators: one per network, on the CPU; each draws its network's batches and augmentations.
         mirror_keeps_class: whether "dsa" may flip images.
+        tick: called after every step.
     """
     operations = parse_operations(recipe.augmentation, mirror_keeps_class=mirror_keeps_class)
     targets = labels if labels.ndim == 1 else labels.softmax(dim=1)
@@ -107,6 +120,7 @@ def train_together(
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        tick()
     with torch.no_grad():
         for place, network in enumerate(networks):
             for name, value in (*network.named_parameters(), *network.named_buffers()):

@@ -32,6 +32,7 @@ STATES = {
     "pruned": "cross",
     "diverged": "up",
     "out_of_memory": "square",
+    "timed_out": "down",
     "crashed": "plus",
     "running": "diamond",
     "waiting": "dash",

@@ -44,7 +44,7 @@ STYLE = {
 BESIDE = 1.04
 """Factor between what the confirm images say and the trials of the same IPC."""
 GREY = "#595959"
-STATE_MARKERS = {"finished": "o", "pruned": "x", "diverged": "^", "out_of_memory": "s", "crashed": "P"}
+STATE_MARKERS = {"finished": "o", "pruned": "x", "diverged": "^", "out_of_memory": "s", "timed_out": "v", "crashed": "P"}
 
 
 def draw(study: Study, kind: str) -> Figure:

@@ -24,6 +24,7 @@ from raydistill.search.submission import WITHOUT_FILES
 from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
 from raydistill.spaces.sections import Config, GoalConfig
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.given import Given, read_given
 from raydistill.storage.lock import holder_of
 from raydistill.storage.record import TrialRecord, read_progress
 from raydistill.storage.result import Finding
@@ -94,8 +95,10 @@ class StudyStatus(Config):
     last_written: str | None
     """When a file of the study was last written; UTC, ISO 8601."""
     continue_command: str
-    """Goes on with the search; one that ended gets twice as many trials. Where the search was given a `--data-root`, it is to be
-    added; a space in a remote store is to be copied first."""
+    """Goes on with the search; one that ended gets twice as many trials."""
+    is_continue_command_whole: bool = True
+    """False where the study does not say what its search was given, because an older version wrote it: a `--data-root` is to be
+    added, and a space in a remote store is to be copied first."""
 
     def __repr__(self) -> str:
         """The status in a line; `status_lines` has it for people, `model_dump` everything."""
@@ -112,6 +115,7 @@ def read_status(study: Store) -> StudyStatus:
         StoreError: a file of the study is damaged.
     """
     space = stored_document(study)
+    given, damage = _given(study)
     found = read_study(study, method_configs())
     records = [record for _, record in found.trials if record is not None]
     open_trials = [_open(config, study) for config, record in found.trials if record is None]
@@ -144,9 +148,10 @@ def read_status(study: Store) -> StudyStatus:
         smallest_lossless_ipc=result.smallest_lossless_ipc if result else None,
         largest_lossy_ipc=result.largest_lossy_ipc if result else None,
         winner=study.path(WINNER_FOLDER) if result and WINNER_FILE in files else None,
-        damaged=found.damaged,
+        damaged=(*found.damaged, *damage),
         last_written=max(written).isoformat() if written else None,
-        continue_command=_continue_command(study, space, total if stage == "ended" else None),
+        continue_command=_continue_command(study, space, given, total if stage == "ended" else None),
+        is_continue_command_whole=given is not None and (study.is_local or given.space is not None),
     )
 
 
@@ -173,7 +178,8 @@ def status_lines(status: StudyStatus, now: datetime) -> str:
         rows.append(("Last written", f"{written:%Y-%m-%d %H:%M:%S} UTC, {ago} ago"))
     if status.holder is None:
         rows.append(("To extend it" if status.stage == "ended" else "To continue", status.continue_command))
-        rows += [] if status.dataset in WITHOUT_FILES else [("", "(with --data-root, if the search had one)")]
+        is_whole = status.is_continue_command_whole or status.dataset in WITHOUT_FILES
+        rows += [] if is_whole else [("", "(with --data-root, if the search had one)")]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 
@@ -254,11 +260,27 @@ def _moment(info: Mapping[str, Any]) -> datetime:
     return moment.astimezone(UTC) if isinstance(moment, datetime) else datetime.fromtimestamp(moment, UTC)
 
 
-def _continue_command(study: Store, space: Mapping[str, Any], ended_trials: int | None) -> str:
-    # A command reads its space from a file of this machine, so that one in a remote store is copied first.
-    file = str(study.local_path(SPACE_FILE)) if study.is_local else f"COPY_OF_{SPACE_FILE}"
+def _given(study: Store) -> tuple[Given | None, tuple[str, ...]]:
+    """What the study's search was given; and a sentence if the file with it is damaged, which spoils nothing else."""
+    try:
+        return read_given(study), ()
+    except StoreError as error:
+        return None, (str(error),)
+
+
+def _continue_command(study: Store, space: Mapping[str, Any], given: Given | None, ended_trials: int | None) -> str:
     more = {} if ended_trials is None else more_trials(space["budget"], ended_trials)
-    return command("search", file, store=study.parent.root, **more)
+    options: dict[str, Any] = {"store": study.parent.root}
+    if given is not None:
+        options |= {"data_root": given.data_root, "local": given.local, "address": given.address, "log": given.log}
+        options |= {"accept_code_change": given.accept_code_change}
+    if study.is_local:
+        return command("search", str(study.local_path(SPACE_FILE)), **options, **more)
+    # A command reads its space from a file of this machine, so a space in a remote store is named as it was given.
+    if given is None or given.space is None:
+        return command("search", f"COPY_OF_{SPACE_FILE}", **options, **more)
+    overrides = [*given.overrides, *more.pop("set", [])]
+    return command("search", given.space, **options, **{"trials": space["budget"]["trials"], **more}, set=overrides)
 
 
 def _search_words(status: StudyStatus) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -47,10 +46,12 @@ from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.spaces.units import points
 from raydistill.storage.baseline import Baseline, read_baseline
+from raydistill.storage.given import write_given
 from raydistill.storage.lock import study_lock
 from raydistill.storage.manifest import write_manifest
 from raydistill.storage.record import TrialRecord, read_trials
 from raydistill.storage.result import ControlAt, SearchResult
+from raydistill.storage.scratch import scratch_folder
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import write_stored
 from raydistill.trial.baseline import finish_baseline
@@ -89,6 +90,8 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
         study.write(SPACE_FILE, yaml.safe_dump(complete_document(space), sort_keys=False))
         if isinstance(dataset, ImageFolderConfig):
             _record_images(study, dataset, work)
+        if work.given is not None:
+            write_given(study, work.given)
         config = any_trial(space.arms[0], data_sha256)
         work.executor.require(needs_of_trial(config, study, work.data_root))
         needs = plan_experts(extreme_trials(space, data_sha256), store, work.data_root)
@@ -259,5 +262,5 @@ def _draw_control(config: TrialConfig[Any], confidence: float, *, study: Store, 
 @contextmanager
 def _database() -> Iterator[Path]:
     """A file for the Optuna study on this machine's own disk, because SQLite's locks do not work on every shared folder."""
-    with tempfile.TemporaryDirectory(prefix="raydistill-") as folder:
-        yield Path(folder) / "study.db"
+    with scratch_folder() as folder:
+        yield folder / "study.db"

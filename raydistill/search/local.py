@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from raydistill.core.train import Tick, no_tick
 from raydistill.errors import StoreError
 from raydistill.search.jobs import Job
 from raydistill.search.needs import NodeNeeds
@@ -41,7 +42,8 @@ class LocalExecutor:
         """Run the trials that the solver proposes, and report their records to it, until the budget is used up."""
         while (config := solver.ask()) is not None:
             watcher.trial_started(config)
-            record = run_to_a_record(config, study, partial(watcher.reading, config), data_root, partial(watcher.step, config))
+            tell = (partial(watcher.reading, config), data_root, partial(watcher.step, config))
+            record = run_to_a_record(config, study, *tell, most_hours=solver.space.budget.trial_hours)
             solver.tell(record)
             watcher.trial_ended(record)
 
@@ -50,7 +52,14 @@ class LocalExecutor:
 
 
 def run_to_a_record(
-    config: TrialConfig[Any], study: Store, report: Report, data_root: DataRoot, on_step: OnStep = tell_nobody
+    config: TrialConfig[Any],
+    study: Store,
+    report: Report,
+    data_root: DataRoot,
+    on_step: OnStep = tell_nobody,
+    *,
+    alive: Tick = no_tick,
+    most_hours: float | None = None,
 ) -> TrialRecord:
     """Like `run_trial`, but a crashed trial returns its record instead of raising, so that the search continues.
 
@@ -58,7 +67,7 @@ def run_to_a_record(
         StoreError: the study cannot be read or written, so there is no record.
     """
     try:
-        return run_trial(config, study, report, data_root, on_step)
+        return run_trial(config, study, report, data_root, on_step, alive=alive, most_hours=most_hours)
     except StoreError:
         raise
     except Exception:

@@ -18,7 +18,11 @@ from raydistill.storage.record import code_sha256, read_trials
 from raydistill.storage.store import Store
 
 SPACE_FILE = "search_space.yaml"
-MAY_CHANGE = ("budget.trials", "budget.hours", "budget.gpu_hours", "resources.max_concurrent_trials", "dataset.path")
+MAY_CHANGE = (
+    *(f"budget.{name}" for name in ("trials", "hours", "gpu_hours", "trial_hours", "silence_minutes")),
+    "resources.max_concurrent_trials",
+    "dataset.path",
+)
 """Keys on which no trial depends. (The data behind `dataset.path` is checked by its hash.)"""
 SECTIONS = ("study", "seed", "dataset", "network", "ipc", "evaluation", "goal", "budget", "resources")
 """Sections of every stored space, beside `method` or `methods`; `controls` and `search` are not in those of older versions."""

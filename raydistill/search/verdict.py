@@ -118,7 +118,8 @@ def conclude(
         confirmed_candidates=len(confirmed) + len(controls),
         baseline_accuracy_fraction=baseline.accuracy_fractions,
         baseline_admissible=baseline.is_admissible,
-        trials={state: counts[state] for state in get_args(State)},
+        # The results of older versions have no `timed_out`, and one without such a trial stays as it was.
+        trials={state: counts[state] for state in get_args(State) if counts[state] or state != "timed_out"},
         compression_images=baseline.train_images / winner.record.images if winner else None,
         compression_bytes=baseline.train_bytes / winner.record.set_bytes if winner else None,
         seconds=sum(r.cost.distill_seconds + r.cost.evaluate_seconds for r in records if r.cost),

@@ -11,6 +11,7 @@ from raydistill.search.jobs import Job, JobRunner
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.watcher import Watcher
 from raydistill.storage.data_root import DataRoot
+from raydistill.storage.given import Given
 from raydistill.storage.store import Store
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Workplace:
     """Folder or URI of the data files."""
     watcher: Watcher
     """Receives what happens."""
+    given: Given | None = None
+    """What a search was given, which it writes into its study; None writes nothing."""
 
     def tell_estimate(self, parts: Sequence[Part]) -> None:
         """Tell what is left and how long it takes; nothing where nothing is left."""

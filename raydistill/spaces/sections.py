@@ -214,6 +214,12 @@ class BudgetConfig(Config):
     gpu_hours: float | None = Field(default=None, gt=0)
     """GPU hours of ended trials (seconds of distilling and evaluating times `gpus_per_trial`), after which no new trial starts.
     Failed trials count with the time that they used. null means no limit."""
+    trial_hours: float | None = Field(default=None, gt=0)
+    """Hours that one trial may take, over all its processes; then it ends as `timed_out`. On Ray also the hours in which networks
+    beside the trials (baseline, experts, confirmation) must end, or the search ends. null means no limit."""
+    silence_minutes: float | None = Field(default=60, gt=0)
+    """Minutes without a step or a reading after which a trial is ended as `timed_out`, because it hangs. On Ray only: in one
+    process nobody can end it. null means no limit."""
 
 
 class SearchConfig(Config):

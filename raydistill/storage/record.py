@@ -26,8 +26,8 @@ from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored, write_stored
 
 PROGRESS_FILE = "progress.json"
-State = Literal["finished", "pruned", "diverged", "out_of_memory", "crashed"]
-FINAL_STATES: frozenset[str] = frozenset({"finished", "pruned", "diverged", "out_of_memory"})
+State = Literal["finished", "pruned", "diverged", "out_of_memory", "timed_out", "crashed"]
+FINAL_STATES: frozenset[str] = frozenset({"finished", "pruned", "diverged", "out_of_memory", "timed_out"})
 """States that a resumed search does not run again; a crashed trial continues from its checkpoint."""
 
 

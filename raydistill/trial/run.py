@@ -34,6 +34,7 @@ from raydistill.core.picture import grid_png
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import SyntheticSet, encode, sha256
+from raydistill.core.train import Tick, no_tick
 from raydistill.data.splits import Splits, splits_of
 from raydistill.errors import DivergedError, StoreError
 from raydistill.experts.files import StoredExperts, open_experts
@@ -74,12 +75,23 @@ def tell_nobody(step: int, steps: int) -> None:
     """Ignore the step."""
 
 
+class OverTimeError(Exception):
+    """The trial has run for longer than it may; the message says for how long, and how far it came."""
+
+
 class HopelessError(Exception):
     """The readings show that it is of no use to go on; the message says why."""
 
 
 def run_trial(
-    config: TrialConfig[Any], study: Store, report: Report, data_root: DataRoot = None, on_step: OnStep = tell_nobody
+    config: TrialConfig[Any],
+    study: Store,
+    report: Report,
+    data_root: DataRoot = None,
+    on_step: OnStep = tell_nobody,
+    *,
+    alive: Tick = no_tick,
+    most_hours: float | None = None,
 ) -> TrialRecord:
     """Run one trial and return its record; a trial that has a final record is not run again.
 
@@ -91,9 +103,11 @@ def run_trial(
         report: called with each reading.
         data_root: folder or URI of the data files.
         on_step: called with the step, at most once every `TOLD_SECONDS` seconds.
+        alive: called as often while the networks of a reading train, where there is no step.
+        most_hours: how long the trial may run, over all its processes; None means no limit.
 
     Returns:
-        The record: finished, pruned, diverged or out of memory.
+        The record: finished, pruned, diverged, out of memory or timed out.
 
     Raises:
         StoreError: the study has no baseline or cannot be written, or the store lacks the method's experts.
@@ -105,13 +119,15 @@ def run_trial(
     baseline = read_baseline(study)
     if baseline is None:
         raise StoreError(f"{study.root} has no baseline to measure the gap from; run raydistill search, which builds it first")
-    run = _Run(config, study, report, baseline, on_step)
+    run = _Run(config, study, report, baseline, on_step, alive, most_hours)
     try:
         record = run.to_the_end(data_root)
     except DivergedError as error:
         record = run.record("diverged", error=str(error))
     except HopelessError as error:
         record = run.record("pruned", error=str(error))
+    except OverTimeError as error:
+        record = run.record("timed_out", error=str(error))
     except Exception as error:
         if not _is_out_of_memory(error):
             write_record(study, run.record("crashed", error=traceback.format_exc()))
@@ -122,12 +138,15 @@ def run_trial(
     return record
 
 
-def crashed_record(config: TrialConfig[Any], error: str) -> TrialRecord:
-    """The record of a trial whose process was lost; written by the driver, because the trial itself cannot."""
+def lost_record(
+    config: TrialConfig[Any], error: str, state: State = "crashed", readings: tuple[Reading, ...] = ()
+) -> TrialRecord:
+    """The record of a trial whose process was lost or ended; written by the driver, because the trial itself cannot."""
     return TrialRecord(
         trial_id=config.trial_id,
-        state="crashed",
+        state=state,
         config=json.loads(config.canonical_json()),
+        readings=readings,
         error=error,
         code_sha256=code_sha256(),
         commit=commit(),
@@ -141,13 +160,24 @@ def crashed_record(config: TrialConfig[Any], error: str) -> TrialRecord:
 class _Run:
     """The state of one trial while it runs."""
 
-    def __init__(self, config: TrialConfig[Any], study: Store, report: Report, baseline: Baseline, on_step: OnStep) -> None:
+    def __init__(
+        self,
+        config: TrialConfig[Any],
+        study: Store,
+        report: Report,
+        baseline: Baseline,
+        on_step: OnStep,
+        alive: Tick,
+        most_hours: float | None,
+    ) -> None:
         self.config = config
         self.study = study
         self.folder = study.at("trials", config.trial_id)
         self.store = study.parent
         self.report = report
         self.on_step = on_step
+        self.alive = alive
+        self.most_hours = most_hours
         self.baseline = baseline
         self.recipe = RECIPES[config.evaluation.recipe]
         self.splits: Splits | None = None
@@ -228,12 +258,26 @@ class _Run:
         if now - self.told_at >= TOLD_SECONDS:
             self.told_at = now
             self.on_step(step, steps)
+            self._stop_if_over_time()
         if now - self.written_at >= CHECKPOINT_SECONDS:
             self._write_progress()
         for fraction in LOOK_FRACTIONS:
             if step == round(fraction * steps) < steps and all(step > reading.step for reading in self.readings):
                 self._read(synthetic, step, fraction, networks=1)
                 self._stop_if_of_no_use()
+
+    def _tick(self) -> None:
+        """As `_on_step` between the steps of a network that trains on the set."""
+        now = time.monotonic()
+        if now - self.told_at >= TOLD_SECONDS:
+            self.told_at = now
+            self.alive()
+            self._stop_if_over_time()
+
+    def _stop_if_over_time(self) -> None:
+        hours = self.watch.so_far().get("whole", 0.0) / 3600
+        if self.most_hours is not None and hours > self.most_hours:
+            raise OverTimeError(over_time(hours, self.most_hours, self.step, self.steps))
 
     def _stop_if_of_no_use(self) -> None:
         if is_hopeless(self.readings, self.config.goal.margin_fraction):
@@ -260,6 +304,7 @@ class _Run:
                 self.device,
                 at_once=self.config.evaluation.networks_at_once,
                 is_enough=self._is_enough,
+                tick=self._tick,
             )
         accuracies = accuracy_of(correct, self.baseline.select_classes)
         reading = Reading(
@@ -324,6 +369,11 @@ class _Run:
         if self.device.type == "cuda":
             return torch.cuda.get_device_name(self.device)
         return f"cpu ({platform.machine()}, {self.config.cpus_per_trial} threads)"
+
+
+def over_time(hours: float, most_hours: float, step: int, steps: int) -> str:
+    """Why a trial is ended, in a sentence."""
+    return f"ran for {hours:.3g} h, longer than budget.trial_hours ({most_hours:g} h); its last step was {step} of {steps}"
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -16,6 +16,7 @@ import raydistill
 from raydistill.cli import app
 from raydistill.errors import StoreError
 from raydistill.report.status import StudyStatus, read_status, status_lines
+from raydistill.storage.given import Given, write_given
 from raydistill.storage.lock import study_lock
 from raydistill.storage.record import Progress, Reading
 from raydistill.storage.store import Store
@@ -160,6 +161,39 @@ def test_a_store_elsewhere_tells_who_holds_the_lease_of_a_study(made: HandMade, 
     assert status_lines(status, datetime.now(UTC)).endswith("\n              (with --data-root, if the search had one)")
     assert status.last_written is not None
     assert abs(datetime.now(UTC) - datetime.fromisoformat(status.last_written)) < timedelta(hours=1)
+
+
+def test_the_command_that_continues_has_what_the_search_was_given(made: HandMade) -> None:
+    """As it stands it can be pasted, so the line about the data root is gone."""
+    made.study.write("search_space.yaml", yaml.safe_dump({**STORED, "dataset": {"name": "mnist"}}))
+    given = Given(space="mnist", data_root="/the data", local=True, accept_code_change=True, log=("tensorboard", "wandb=x"))
+    write_given(made.study, given)
+    lines = status_lines(read_status(made.study), datetime.now(UTC))
+    root = made.study.root
+    assert lines.endswith(
+        f"To continue   raydistill search {root}/search_space.yaml --store {root.removesuffix('/by-hand')} "
+        "--data-root '/the data' --local --log tensorboard --log wandb=x --accept-code-change"
+    )
+
+
+def test_a_space_in_a_store_elsewhere_is_named_as_it_was_given(made: HandMade, tmp_path: Path) -> None:
+    study = Store(f"memory://{tmp_path.name}/by-hand")
+    study.write("search_space.yaml", yaml.safe_dump({**STORED, "budget": {"trials": 6}}))
+    write_given(study, Given(space="digits", overrides=("seed=3",), address="auto"))
+    status = read_status(study)
+    assert status.is_continue_command_whole
+    assert status.continue_command == (
+        f"raydistill search digits --store memory://{tmp_path.name} --address auto --trials 6 --set seed=3"
+    )
+
+
+def test_a_damaged_command_file_is_told_and_spoils_nothing_else(made: HandMade) -> None:
+    write_given(made.study, Given(space="digits"))
+    made.study.write("command.json", made.study.read("command.json").replace(b"digits", b"digit5"))
+    status = read_status(made.study)
+    assert not status.is_continue_command_whole
+    assert "command.json is damaged" in status.damaged[0]
+    assert "delete it: the next search of the study writes it again" in status.damaged[0]
 
 
 def test_a_status_prints_in_a_line(made: HandMade) -> None:

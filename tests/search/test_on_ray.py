@@ -19,6 +19,7 @@ from made_up import Told, space, workplace
 
 ray = pytest.importorskip("ray")
 
+import psutil  # noqa: E402
 from ray.core.generated import gcs_pb2  # noqa: E402
 
 from raydistill.errors import DataError, ResourcesError  # noqa: E402
@@ -316,3 +317,85 @@ def test_an_interrupted_search_says_how_to_go_on_and_leaves_the_cluster_as_it_wa
     assert "Traceback" not in output
     assert states(with_baseline) == ["WAITING"]
     assert len(live_nodes()) == 1
+
+
+def children_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """All that the command has started, its Ray included."""
+    return psutil.Process(process.pid).children(recursive=True)  # type: ignore[no-any-return]
+
+
+def begun(folder: Path) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+    """A search on a cluster of its own, in a trial that does not end by itself, and its children."""
+    process = command(folder, "--set", "method.random_inits=100000")
+    wait_for(lambda: has_begun(folder, 0), process)
+    return process, children_of(process)
+
+
+def ends(process: subprocess.Popen[str], children: list[psutil.Process], seconds: float) -> str:
+    """What it says; it and all its children are gone within that time."""
+    output, _ = process.communicate(timeout=seconds)
+    _, left = psutil.wait_procs(children, timeout=seconds)
+    assert left == []
+    return output
+
+
+GONE_SECONDS = 60.0
+"""What is promised is ten seconds to end, and thirty until a lost Ray is told; the machine of a test may be busy."""
+
+
+def test_a_terminated_search_resumes_to_the_same_records(with_baseline: Path, locally: Path) -> None:
+    terminated = command(with_baseline)
+    wait_for(lambda: has_begun(with_baseline, 1), terminated)
+    children = children_of(terminated)
+    terminated.send_signal(signal.SIGTERM)
+    output = ends(terminated, children, GONE_SECONDS)
+    assert terminated.returncode == 143, output
+    (line,) = (line for line in output.splitlines() if line.startswith("Interrupted"))
+    assert line == "Interrupted by SIGTERM. Finished work is saved; this continues:"
+    assert not any(word in output for word in ("Traceback", "SIGABRT", "*** "))
+    before = records(with_baseline)
+    resumed = command(with_baseline)
+    output, _ = resumed.communicate()
+    assert resumed.returncode == 0, output
+    assert before.items() <= records(with_baseline).items()
+    assert records(with_baseline) == records(locally)
+
+
+def test_a_search_whose_terminal_is_closed_leaves_nothing_running(with_baseline: Path) -> None:
+    process, children = begun(with_baseline)
+    process.send_signal(signal.SIGHUP)
+    output = ends(process, children, GONE_SECONDS)
+    assert process.returncode == 129, output
+    assert "Interrupted by SIGHUP. Finished work is saved; this continues:" in output
+
+
+@pytest.mark.parametrize(("name", "words"), [("raylet", "the raylet, which runs"), ("gcs_server", "the GCS, Ray's head process")])
+def test_a_search_that_loses_ray_says_so(with_baseline: Path, name: str, words: str) -> None:
+    process, children = begun(with_baseline)
+    (lost,) = (child for child in children if child.name() == name)
+    lost.kill()
+    output = ends(process, children, GONE_SECONDS)
+    assert process.returncode == 1, output
+    assert f"\nError: Ray has ended under the search: {words}" in output
+    assert "\nFinished work is saved; this continues:\n  raydistill search " in output
+    assert records(with_baseline) == {}
+
+
+class Hangs(Told):
+    """Has trial 0 stand still from its first reading on."""
+
+    def reading(self, config: TrialConfig[Any], reading: Reading) -> None:
+        super().reading(config, reading)
+        if config.ask_number == 0:
+            os.kill(process_of(config), signal.SIGSTOP)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_trial_that_hangs_is_ended_and_the_search_goes_on(with_baseline: Path, locally: Path) -> None:
+    told = Hangs()
+    search(with_baseline, "budget.trials=2", "budget.silence_minutes=0.5", watcher=told)
+    assert told.all("ended") == [(0, "timed_out"), (1, "finished")]
+    found = records(with_baseline)
+    assert found[0]["error"].startswith("told nothing for ")
+    assert len(found[0]["readings"]) == 1
+    assert states(with_baseline) == ["FAIL", "COMPLETE"]

@@ -20,9 +20,15 @@ from raydistill.search.driver import run_search  # noqa: E402
 from raydistill.search.needs import NodeNeeds  # noqa: E402
 from raydistill.search.on_ray import RayExecutor, probe  # noqa: E402
 from raydistill.search.on_ray.access import be_patient  # noqa: E402
+from raydistill.search.on_ray.lifeline import Lifeline  # noqa: E402
 from raydistill.search.on_ray.probe import Question, check_nodes, other_code, pose, refusal  # noqa: E402
 from raydistill.search.on_ray.tune_run import Messenger  # noqa: E402
-from raydistill.spaces.sections import DatasetConfig, ResourcesConfig  # noqa: E402
+from raydistill.search.on_ray.watchdog import Watchdog  # noqa: E402
+from raydistill.spaces.sections import (  # noqa: E402
+    BudgetConfig,
+    DatasetConfig,
+    ResourcesConfig,
+)
 from raydistill.storage.record import code_sha256  # noqa: E402
 from raydistill.storage.store import Store  # noqa: E402
 
@@ -121,7 +127,9 @@ def test_other_code_is_refused_and_both_are_named(tmp_path: Path) -> None:
 
 def test_a_refused_trial_ends_the_search_and_is_not_told(tmp_path: Path) -> None:
     """The messenger has no trial that ended; what it raises after Tune's step reaches the caller."""
-    messenger = Messenger(SimpleNamespace(solver=None, configs={}), Store(str(tmp_path)), Told(), SimpleNamespace())  # type: ignore[arg-type]
+    searcher: Any = SimpleNamespace(solver=None, configs={})
+    lifeline, watchdog = Lifeline(lambda: None, 0.0), Watchdog(BudgetConfig(trials=1))
+    messenger = Messenger(searcher, Store(str(tmp_path)), Told(), SimpleNamespace(), lifeline, watchdog)  # type: ignore[arg-type]
     messenger.on_trial_result(0, [], SimpleNamespace(trial_id="t0"), {"refused": "node a has other data"})  # type: ignore[arg-type]
     with pytest.raises(NodeError, match=r"^node a has other data$"):
         messenger.on_step_end(0, [])

@@ -76,7 +76,8 @@ def test_another_space_is_refused_with_every_difference(study: Store) -> None:
         '  ipc: was {"low": 1, "high": 60, "log": false}, is now {"low": 1, "high": 50, "log": false}',
         '  method.init: was {"choices": ["real", "noise"]}, is now "noise"',
         "  resources.gpus_per_trial above 0: was false, is now true",
-        "Only budget.trials, budget.hours, budget.gpu_hours, resources.max_concurrent_trials and dataset.path may change: "
+        "Only budget.trials, budget.hours, budget.gpu_hours, budget.trial_hours, budget.silence_minutes, "
+        "resources.max_concurrent_trials and dataset.path may change: "
         "restore the old values, or give the new search another name (study: ...)",
     ]
 

@@ -13,13 +13,18 @@ from made_up import AIM, Told, record, space
 
 pytest.importorskip("ray")
 
+from raydistill.errors import ClusterLostError
+from raydistill.search.on_ray import tune_run
 from raydistill.search.on_ray import waiting as waiting_module
+from raydistill.search.on_ray.lifeline import Lifeline
 from raydistill.search.on_ray.tune_run import Messenger, SolverSearcher
 from raydistill.search.on_ray.waiting import Waiting
+from raydistill.search.on_ray.watchdog import Watchdog
 from raydistill.search.solver import Solver
-from raydistill.spaces.sections import ResourcesConfig
-from raydistill.storage.record import Reading, read_record, write_record
+from raydistill.spaces.sections import BudgetConfig, ResourcesConfig
+from raydistill.storage.record import Progress, Reading, read_record, write_record
 from raydistill.storage.store import Store
+from raydistill.storage.versioned import write_stored
 
 pytestmark = pytest.mark.ray
 
@@ -35,7 +40,11 @@ class Bridge:
         self.searcher = SolverSearcher(self.solver, {"cpus": 1}, self.told)
         self.now = 0.0
         waiting = Waiting("trials", ResourcesConfig(), [], self.told, clock=lambda: self.now)
-        self.messenger = Messenger(self.searcher, self.study, self.told, waiting)
+        self.gone: str | None = None
+        lifeline = Lifeline(lambda: self.gone, 0.0)
+        budget = BudgetConfig(trials=1, silence_minutes=1.0)
+        watchdog = Watchdog(budget, clock=lambda: self.now)
+        self.messenger = Messenger(self.searcher, self.study, self.told, waiting, lifeline, watchdog)
         self.suggested = self.searcher.suggest("t0")
         self.config = self.searcher.configs["t0"]
 
@@ -110,6 +119,54 @@ def test_a_process_lost_after_its_trial_ended_loses_nothing(bridge: Bridge, tmp_
 def test_a_trial_that_ends_without_a_record_crashed(bridge: Bridge) -> None:
     bridge.ends()
     assert bridge.left == ("crashed", "the trial ended without a record")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The actor died because its worker process has died. Worker exit type: NODE_OUT_OF_MEMORY Worker exit detail: ...",
+        "1 worker(s) were killed due to the node running low on memory.",
+        "ray.exceptions.OutOfMemoryError: Memory on the node was 0.97",
+    ],
+)
+def test_a_process_that_rays_memory_monitor_killed_ran_out_of_memory(bridge: Bridge, tmp_path: Path, said: str) -> None:
+    (tmp_path / "error.txt").write_text(said)
+    bridge.ends(error=tmp_path / "error.txt")
+    assert bridge.left == ("out_of_memory", said)
+
+
+def test_a_trial_that_tells_nothing_is_ended_and_not_run_again(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It told step 18 after 10 s and that it lives after 50 s; silence counts from there."""
+    killed: list[Any] = []
+    monkeypatch.setattr(tune_run.ray, "kill", killed.append)
+    state = SimpleNamespace(ray_actor="its actor")
+    trial: Any = SimpleNamespace(trial_id="t0", status="RUNNING", temporary_state=state, max_failures=1, error_file="")
+    reading = Reading(step=0, fraction=0.0, accuracy_fractions=(0.5,), gap=0.4, loss=None)
+    progress = Progress(step=18, steps=30, readings=(reading,), seconds={"whole": 50.0}, experts_sha256=None)
+    write_stored(bridge.study, f"trials/{bridge.config.trial_id}/progress.json", progress)
+    bridge.messenger.on_trial_start(0, [], trial)
+    for bridge.now, result in ((10.0, {"step": 18, "steps": 30}), (50.0, {"alive": True})):
+        bridge.messenger.on_trial_result(0, [], trial, result)
+    for bridge.now in (109.0, 111.0):
+        bridge.messenger.on_step_end(0, [trial])
+        assert killed == ([] if bridge.now < 110 else ["its actor"])
+    assert trial.max_failures == 0
+    bridge.messenger.on_trial_error(0, [trial], trial)
+    bridge.messenger.on_step_end(0, [trial])
+    assert bridge.left == (
+        "timed_out",
+        "told nothing for 61 s, longer than budget.silence_minutes (1); its last step was 18 of 30",
+    )
+    (record,) = bridge.solver.records
+    assert record.readings == (reading,)
+    assert killed == ["its actor"]
+
+
+def test_trials_that_ray_lost_with_itself_have_not_crashed(bridge: Bridge, tmp_path: Path) -> None:
+    bridge.gone = "the raylet"
+    with pytest.raises(ClusterLostError, match="the raylet"):
+        bridge.ends(error=tmp_path / "missing.txt")
+    assert read_record(bridge.study, bridge.config.trial_id) is None
 
 
 def test_trials_without_a_place_are_reported(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:

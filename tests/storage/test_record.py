@@ -74,7 +74,7 @@ def test_a_trial_that_did_not_finish_has_no_gap() -> None:
 
 
 def test_a_crashed_trial_is_the_only_one_that_is_run_again() -> None:
-    assert {"finished", "pruned", "diverged", "out_of_memory"} == FINAL_STATES
+    assert {"finished", "pruned", "diverged", "out_of_memory", "timed_out"} == FINAL_STATES
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff", b"null"])

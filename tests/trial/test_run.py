@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -149,6 +150,25 @@ def test_a_stop_that_a_kill_cut_short_is_still_a_stop(study: Store, monkeypatch:
     monkeypatch.undo()
     monkeypatch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=40))
     assert run_trial(config, study, lambda reading: None).state == "pruned"
+
+
+def test_a_trial_ends_itself_when_its_hours_are_over(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A millionth of an hour is over when the trial has loaded its data; what it has cost is recorded."""
+    monkeypatch.setattr(trial, "TOLD_SECONDS", 0.0)
+    record = run_trial(trial_config(), study, lambda reading: None, most_hours=1e-6)
+    assert record.state == "timed_out"
+    assert record.error is not None
+    assert re.fullmatch(r"ran for \S+ h, longer than budget.trial_hours \(1e-06 h\); its last step was \d+ of \d+", record.error)
+    assert record.cost is not None
+    assert run_trial(trial_config(), study, lambda reading: None, most_hours=1e-6) == record
+
+
+def test_a_trial_gives_signs_of_life_while_the_networks_of_a_reading_train(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first comes before the reading of the initial set is there."""
+    monkeypatch.setattr(trial, "TOLD_SECONDS", 0.0)
+    heard: list[str] = []
+    run_trial(trial_config(), study, lambda reading: heard.append("reading"), alive=lambda: heard.append("alive"))
+    assert heard.index("alive") < heard.index("reading")
 
 
 def test_divergence_is_a_result(study: Store) -> None:
@@ -373,7 +393,7 @@ def test_confirmation_without_a_baseline_is_refused(tmp_path: Path) -> None:
 
 
 def test_record_of_a_lost_process_carries_config_and_cause() -> None:
-    record = trial.crashed_record(trial_config(), "the node went away")
+    record = trial.lost_record(trial_config(), "the node went away")
     assert (record.state, record.host, record.error) == ("crashed", "unknown", "the node went away")
     assert record.config == json.loads(trial_config().canonical_json())
 

@@ -5,16 +5,23 @@ This is checked before `ray.init`, which tries for twenty seconds and then repor
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import os
+import signal
+import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 import grpc  # comes with ray[default]
+import psutil  # type: ignore[import-untyped]  # comes with ray
 import ray
 from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 from ray._private.grpc_utils import init_grpc_channel
+from ray._private.node import Node
 from ray._private.services import canonicalize_bootstrap_address_or_die
 from ray._private.worker import BaseContext
 from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
@@ -26,6 +33,8 @@ from raydistill.errors import ClusterError
 
 TOKEN_PLACES = "RAY_AUTH_TOKEN, then the file that RAY_AUTH_TOKEN_PATH names, then ~/.ray/auth_token"
 WAIT_SECONDS = 10
+LEAVE_SECONDS = 3.0
+"""How long Ray may take to let go of a cluster that has ended."""
 PATIENCE = {
     "RAY_raylet_start_wait_time_s": "300",
     "RAY_gcs_server_port_wait_time_s": "300",
@@ -50,11 +59,64 @@ def join(address: str) -> BaseContext:
     else:
         check_gcs(address)
     try:
-        return ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        with _handlers_kept():
+            return ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError) as error:
         if address == "local":
             raise
         raise ClusterError(f"the cluster at {address} cannot be joined from this machine: {error}; {SUBMIT}") from error
+
+
+def leave(*, is_lost: bool) -> None:
+    """Shut down the cluster that was started here, or leave the one that was joined.
+
+    Args:
+        is_lost: Ray has ended already; what is left of it here is killed, and no answer from it is waited for.
+    """
+    if not is_lost:
+        ray.shutdown()
+        return
+    node: Node | None = ray._private.worker._global_node
+    assert node is not None  # joined before it was lost
+    processes = [info.process.pid for infos in node.all_processes.values() for info in infos]
+    kill_with_children(processes)
+    # Ray would wait for its head process for twenty seconds, and again when Python ends.
+    atexit.unregister(ray.shutdown)
+    closing = threading.Thread(target=ray.shutdown, name="raydistill-leave", daemon=True)
+    closing.start()
+    closing.join(LEAVE_SECONDS)
+
+
+def kill_with_children(processes: Iterable[int]) -> None:
+    """Kill processes and all that they have started; those that have ended are passed over."""
+    found = []
+    for number in processes:
+        try:
+            process = psutil.Process(number)
+            found += [process, *process.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            continue
+    for process in found:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Have the command's handler of SIGTERM, if there is one, outlive `ray.init`, which installs its own."""
+    before = signal.getsignal(signal.SIGTERM)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    try:
+        yield
+    except SystemExit:
+        # So ends Ray's handler if the signal comes inside `ray.init`.
+        signal.signal(signal.SIGTERM, before)
+        signal.raise_signal(signal.SIGTERM)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def be_patient() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,13 @@ from ray.exceptions import RayTaskError
 from raydistill.errors import NodeError
 from raydistill.search.jobs import Job
 from raydistill.search.needs import NodeNeeds
-from raydistill.search.on_ray.access import join
+from raydistill.search.on_ray.access import join, leave
 from raydistill.search.on_ray.capacity import NodeShape, live_nodes, startable_nodes, trials_at_once
+from raydistill.search.on_ray.lifeline import Lifeline, lifeline_of
 from raydistill.search.on_ray.probe import FOLDER, check_nodes, here, pose, refusal
 from raydistill.search.on_ray.tune_run import run_with_tune
 from raydistill.search.on_ray.waiting import Waiting, holds_one
+from raydistill.search.on_ray.watchdog import JobLimit
 from raydistill.search.watcher import Watcher
 from raydistill.spaces.sections import ResourcesConfig
 from raydistill.storage.data_root import DataRoot
@@ -48,20 +51,25 @@ LOOK_SECONDS = 5.0
 class RayExecutor:
     """Runs jobs and trials on Ray; starts or joins the cluster at its first use."""
 
-    def __init__(self, address: str | None, resources: ResourcesConfig) -> None:
+    def __init__(self, address: str | None, resources: ResourcesConfig, job_hours: float | None = None) -> None:
         """Prepare.
 
         Args:
             address: of a running cluster; None means RAY_ADDRESS (set in a submitted job), or a new cluster on this machine.
             resources: resources of one trial, and the number of trials at the same time.
+            job_hours: how long a job may take; None means no limit.
         """
         self._address = address
         self._resources = resources
+        self._job_hours = job_hours
         self._is_ours = False
         self._at_once: int | None = None
         self._needs: NodeNeeds | None = None
         self._question: str | None = None
         self._startable: list[NodeShape] = []
+        self._is_own = False
+        """Whether the cluster was started here."""
+        self._is_lost = False
 
     def require(self, needs: NodeNeeds) -> None:
         """Have every node checked before its first work, unless the cluster is started here."""
@@ -78,17 +86,30 @@ class RayExecutor:
             ClusterError: there is no cluster, or it refuses the token.
             ResourcesError: no node has the resources for a job.
             NodeError: a node has another version of the code, or cannot read the store or the data.
+            ClusterLostError: Ray ended while the jobs ran.
+            TimeLimitError: a job takes longer than `job_hours`.
             Exception: the error that a job raised.
         """
         self._start(watcher)
+        with self._held() as lifeline:
+            self._run_jobs(jobs, watcher, lifeline)
+
+    def _run_jobs(self, jobs: Sequence[Job], watcher: Watcher, lifeline: Lifeline) -> None:
         task = ray.remote(num_cpus=self._resources.cpus_per_trial, num_gpus=self._resources.gpus_per_trial)(_call)
         job_of = {task.options(name=job.name).remote(self._question, job): job for job in jobs}
         running = list(job_of)
         waiting = Waiting("networks", self._resources, self._startable, watcher)
+        limit = JobLimit(self._job_hours)
         while running:
             ended, running = ray.wait(running, timeout=LOOK_SECONDS)
+            lifeline.check()
             # Ray has no cheap way to tell which tasks run; but if no node has the resources, all of them wait.
-            waiting.look(0 if ended or holds_one(self._resources) else len(running))
+            is_waiting = not ended and not holds_one(self._resources)
+            waiting.look(len(running) if is_waiting else 0)
+            if ended or is_waiting:
+                limit.moved()
+            else:
+                limit.check(job_of[running[0]].name)
             for done in ended:
                 try:
                     ray.get(done)
@@ -105,21 +126,33 @@ class RayExecutor:
             ResourcesError: no node has the resources for a trial.
             NodeError: a node has another version of the code, or cannot read the store or the data.
             StoreError: the study cannot be read or written.
+            ClusterLostError: Ray ended while the trials ran.
         """
         at_once = self._start(watcher)
         at_once = min(at_once, self._resources.max_concurrent_trials or at_once)
         waiting = Waiting("trials", self._resources, self._startable, watcher)
-        run_with_tune(solver, study, data_root, watcher, self._resources, at_once, waiting, self._question)
+        with self._held() as lifeline:
+            run_with_tune(solver, study, data_root, watcher, self._resources, at_once, waiting, self._question, lifeline)
 
     def close(self) -> None:
         """Leave the cluster; a cluster that was started here is shut down."""
         if self._is_ours:
-            ray.shutdown()
+            leave(is_lost=self._is_lost)
             self._is_ours = False
         self._at_once = None
         if self._question is not None and self._needs is not None:
             self._question = None
             self._needs.study.delete_folder(FOLDER)
+
+    @contextmanager
+    def _held(self) -> Iterator[Lifeline]:
+        """A lifeline to Ray while the block runs."""
+        lifeline = lifeline_of(is_own=self._is_own)
+        try:
+            with lifeline.held():
+                yield lifeline
+        finally:
+            self._is_lost = lifeline.lost is not None
 
     def _start(self, watcher: Watcher) -> int:
         """Start or join a cluster; returns the number of trials that it can run at the same time."""
@@ -131,8 +164,9 @@ class RayExecutor:
         logging.getLogger("ray.tune").setLevel(logging.ERROR)
         address = self._address or os.environ.get("RAY_ADDRESS") or "local"
         if not ray.is_initialized():
+            self._is_ours = True  # also of a cluster that was told to end while it started
             context = join(address)
-            self._is_ours = True
+            self._is_own = address == "local"
             if context.dashboard_url:
                 watcher.note(f"Ray's dashboard: http://{context.dashboard_url}{_how_to_log_in()}")
         self._startable = [] if address == "local" else startable_nodes()

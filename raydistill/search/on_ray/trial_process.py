@@ -29,6 +29,8 @@ from raydistill.storage.store import Store
 
 REPORT_SECONDS = 10.0
 """Interval of step reports to the driver; the trial waits until the driver has received a report."""
+ALIVE = "alive"
+"""Key of a report that says only that the trial goes on, while it trains the networks of a reading."""
 REFUSED = "refused"
 """Key of the only report of a trial whose node does not meet the study's requirements."""
 
@@ -41,7 +43,8 @@ def _run(config: dict[str, Any]) -> None:
     study = Store(config["study"])
     name = Path(study.root).name
     teller = _Teller(name, trial, TrialGauges(name, trial))
-    run_to_a_record(trial, study, teller.reading, as_data_root(config["data_root"]), teller.step)
+    tell = (teller.reading, as_data_root(config["data_root"]), teller.step)
+    run_to_a_record(trial, study, *tell, alive=teller.alive, most_hours=config["most_hours"])
 
 
 class _Teller:
@@ -66,6 +69,12 @@ class _Teller:
         if now - self._reported >= REPORT_SECONDS:
             self._reported = now
             tune.report({"step": step, "steps": steps})
+
+    def alive(self) -> None:
+        now = time.monotonic()
+        if now - self._reported >= REPORT_SECONDS:
+            self._reported = now
+            tune.report({ALIVE: True})
 
 
 def log_line(study: str, trial: TrialConfig[Any], reading: Reading, seconds: float) -> str:

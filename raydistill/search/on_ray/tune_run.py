@@ -7,24 +7,27 @@ Tune writes are in a temporary folder.
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ray
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from raydistill.errors import NodeError
-from raydistill.search.on_ray.trial_process import REFUSED, DistillTrial
+from raydistill.search.on_ray.lifeline import Lifeline
+from raydistill.search.on_ray.trial_process import ALIVE, REFUSED, DistillTrial
 from raydistill.search.on_ray.waiting import Waiting
+from raydistill.search.on_ray.watchdog import Watchdog
 from raydistill.search.watcher import Watcher
 from raydistill.spaces.sections import ResourcesConfig
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
-from raydistill.storage.record import FINAL_STATES, Reading, TrialRecord, read_record, write_record
+from raydistill.storage.record import FINAL_STATES, Reading, State, TrialRecord, read_progress, read_record, write_record
+from raydistill.storage.scratch import scratch_folder
 from raydistill.storage.store import Store
-from raydistill.trial.run import crashed_record
+from raydistill.trial.run import lost_record
 
 if TYPE_CHECKING:
     from raydistill.search.solver import Solver
@@ -42,6 +45,7 @@ def run_with_tune(
     at_once: int,
     waiting: Waiting,
     question: str | None,
+    lifeline: Lifeline,
 ) -> None:
     """Run the trials that the solver proposes on the cluster, and report their records to it, until it proposes no more.
 
@@ -54,20 +58,23 @@ def run_with_tune(
         at_once: number of trials at the same time.
         waiting: receives the number of trials that wait for resources.
         question: requirements that each trial's process checks first (`probe.refusal`); None checks nothing.
+        lifeline: says whether Ray still runs.
 
     Raises:
+        ClusterLostError: Ray has ended.
         NodeError: a node that joined later does not meet the requirements.
     """
     common = {
         "study": study.root,
         "data_root": None if data_root is None else str(data_root),
         "question": question,
+        "most_hours": solver.space.budget.trial_hours,
         "cpus": resources.cpus_per_trial,
         "gpus": resources.gpus_per_trial,
     }
     searcher = SolverSearcher(solver, common, watcher)
-    messenger = Messenger(searcher, study, watcher, waiting)
-    with tempfile.TemporaryDirectory(prefix="raydistill-tune-", ignore_cleanup_errors=True) as scratch:
+    messenger = Messenger(searcher, study, watcher, waiting, lifeline, Watchdog(solver.space.budget))
+    with scratch_folder() as scratch:
         tuner = tune.Tuner(
             DistillTrial,
             tune_config=tune.TuneConfig(
@@ -80,7 +87,7 @@ def run_with_tune(
             ),
             run_config=tune.RunConfig(
                 name=solver.space.study,
-                storage_path=scratch,
+                storage_path=str(scratch),
                 failure_config=tune.FailureConfig(max_failures=LOST_BEFORE_CRASHED),
                 callbacks=[messenger],
                 verbose=0,
@@ -88,6 +95,10 @@ def run_with_tune(
         )
         tuner.fit()
     messenger.end_what_tune_forgot()
+
+
+OUT_OF_MEMORY = ("running low on memory", "NODE_OUT_OF_MEMORY", "ray.exceptions.OutOfMemoryError")
+"""What Ray's error of a process says that its memory monitor killed."""
 
 
 class SolverSearcher(Searcher):
@@ -132,9 +143,24 @@ class Messenger(tune.Callback):
     would treat it as an error of the trial.
     """
 
-    def __init__(self, searcher: SolverSearcher, study: Store, watcher: Watcher, waiting: Waiting) -> None:
-        """Report to the searcher's solver, the watcher and `waiting`."""
+    def __init__(
+        self,
+        searcher: SolverSearcher,
+        study: Store,
+        watcher: Watcher,
+        waiting: Waiting,
+        lifeline: Lifeline,
+        watchdog: Watchdog,
+    ) -> None:
+        """Report to the searcher's solver, the watcher and `waiting`.
+
+        A lost lifeline ends the search; a trial of which the watchdog hears too little is ended.
+        """
         self._waiting = waiting
+        self._lifeline = lifeline
+        self._watchdog = watchdog
+        self._timed_out: dict[str, str] = {}
+        """Why a trial was ended, by its id."""
         self._searcher = searcher
         self._study = study
         self._watcher = watcher
@@ -145,7 +171,9 @@ class Messenger(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Report a start."""
-        self._watcher.trial_started(self._searcher.configs[trial.trial_id])
+        config = self._searcher.configs[trial.trial_id]
+        self._watchdog.started(config.trial_id)
+        self._watcher.trial_started(config)
 
     def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any) -> None:
         """Report a reading or a step, or remember that a node refused."""
@@ -153,6 +181,9 @@ class Messenger(tune.Callback):
             self._refused = result[REFUSED]
             return
         config = self._searcher.configs[trial.trial_id]
+        self._watchdog.heard(config.trial_id, result.get("step"), result.get("steps"))
+        if ALIVE in result:
+            return
         if "fraction" not in result:
             self._watcher.step(config, result["step"], result["steps"])
             return
@@ -174,30 +205,55 @@ class Messenger(tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Report ended and waiting trials; stop the search if a node refused a trial."""
+        # First, because the trials that Ray lost with itself have not crashed.
+        if any(cause is not None for _, cause in self._ended):
+            self._lifeline.look_once()
+        self._lifeline.check()
         if self._refused is not None:
             raise NodeError(self._refused)  # the refused trial does not count in the budget
         self._waiting.look(sum(trial.status == Trial.PENDING for trial in trials))
         while self._ended:
             self._end(*self._ended.pop(0))
+        self._end_overdue(trials)
 
     def end_what_tune_forgot(self) -> None:
         """Write a crashed record for trials that Tune ended without a report."""
         for config in self._searcher.solver.running:
             self._end(config, "Ray Tune ended the trial without saying why")
 
+    def _end_overdue(self, trials: list[Trial]) -> None:
+        """End the processes of trials that hang; Tune then reports an error of each, which comes to `_end`."""
+        overdue = self._watchdog.overdue()
+        for trial in trials if overdue else ():
+            actor, config = trial.temporary_state.ray_actor, self._searcher.configs[trial.trial_id]
+            if config.trial_id in overdue and actor is not None:
+                self._timed_out[config.trial_id] = overdue[config.trial_id]
+                self._watchdog.ended(config.trial_id)
+                trial.max_failures = 0  # it is not run again
+                ray.kill(actor)
+
     def _end(self, config: TrialConfig[Any], cause: str | None) -> None:
+        self._watchdog.ended(config.trial_id)
         record = self._record(config, cause)
         self._searcher.solver.tell(record)
         self._watcher.trial_ended(record)
 
     def _record(self, config: TrialConfig[Any], cause: str | None) -> TrialRecord:
-        """The trial's own record, or a crashed record if its process was lost."""
+        """The trial's own record, or one that says what became of its process."""
         record = read_record(self._study, config.trial_id)
         # If Tune reports an error, an existing crashed record is from an earlier search.
         if record is None or (cause is not None and record.state not in FINAL_STATES):
-            record = crashed_record(config, cause or "the trial ended without a record")
+            progress = read_progress(self._study, config.trial_id)
+            readings = () if progress is None else progress.readings
+            record = lost_record(config, *self._end_of(config, cause or "the trial ended without a record"), readings)
             write_record(self._study, record)
         return record
+
+    def _end_of(self, config: TrialConfig[Any], cause: str) -> tuple[str, State]:
+        """What is recorded of a trial whose process ended, and as which state."""
+        if config.trial_id in self._timed_out:
+            return self._timed_out[config.trial_id], "timed_out"
+        return cause, "out_of_memory" if any(words in cause for words in OUT_OF_MEMORY) else "crashed"
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

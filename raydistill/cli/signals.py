@@ -1,0 +1,106 @@
+"""What a command does when it is told to end: SIGINT (Ctrl-C), SIGTERM (kill, a batch system) and SIGHUP (a closed terminal).
+
+The first signal raises KeyboardInterrupt where the command is, so that everything it opened is closed; the second ends the
+process at once. Only commands install this: a program that calls `raydistill.search` keeps its own handlers.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import termios
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+CLOSING_SECONDS = 7.0
+"""How long closing may take. Ray's processes end up to two seconds after this one, and together that stays below ten."""
+
+
+@dataclass(slots=True)
+class Received:
+    """The signal that told a command to end; Ctrl-C where it was told in another way."""
+
+    number: signal.Signals = signal.SIGINT
+    is_received: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """As a shell has it for a process that a signal ended."""
+        return 128 + self.number
+
+    def told(self, last_words: str) -> str:
+        """The last words of a command, with the signal's name unless it was Ctrl-C."""
+        if self.number == signal.SIGINT:
+            return last_words
+        return last_words.replace("Interrupted.", f"Interrupted by {self.number.name}.", 1)
+
+
+@contextmanager
+def ended_by_signals(last_words: str) -> Iterator[Received]:
+    """Raise KeyboardInterrupt at the first signal in the block; yields which it was, and restores the handlers afterwards.
+
+    A signal that the process was started to ignore (`nohup`, a shell's background job) stays ignored. In another thread than the
+    main one nothing is installed, because Python allows it there only.
+
+    Args:
+        last_words: printed if closing takes longer than `CLOSING_SECONDS`, when the process ends as it is.
+    """
+    received = Received()
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if received.is_received:
+            os._exit(128 + number)
+        received.number, received.is_received = signal.Signals(number), True
+        if number == signal.SIGHUP:
+            _let_go_of_closed_terminals()
+        _end_when_late(received, last_words)
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    ours = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    for number in ours:
+        signal.signal(number, end)
+    try:
+        yield received
+    finally:
+        for number in ours:
+            signal.signal(number, before[number])
+
+
+def end_at_once_if_told_to(exit_code: object) -> None:
+    """End the process if the exit code is that of a signal: everything is closed, and unloading libraries takes seconds."""
+    if isinstance(exit_code, int) and exit_code in [128 + number for number in SIGNALS]:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code)
+
+
+def _end_when_late(received: Received, last_words: str) -> None:
+    def end() -> None:
+        sys.stderr.write(f"{received.told(last_words)}\n")
+        sys.stderr.flush()
+        os._exit(received.exit_code)
+
+    timer = threading.Timer(CLOSING_SECONDS, end)
+    timer.daemon = True
+    timer.start()
+
+
+def _let_go_of_closed_terminals() -> None:
+    """Send what is still written to a terminal that was closed nowhere: each write to it would fail."""
+    for stream in (0, 1, 2):
+        try:
+            termios.tcgetattr(stream)
+        except termios.error as error:
+            # A file or a pipe gives ENOTTY, and stays.
+            if error.args[0] == errno.EIO:
+                os.dup2(os.open(os.devnull, os.O_RDWR), stream)

@@ -1,0 +1,105 @@
+"""Notices trials that hang, or that run for longer than the budget gives them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from raydistill.errors import TimeLimitError
+from raydistill.spaces.sections import BudgetConfig
+from raydistill.spaces.units import rough
+from raydistill.trial.run import over_time
+
+GRACE_SECONDS = 120.0
+"""A trial ends itself when its hours are over, with the cost that it had; one that has not done so by then hangs."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was heard of one running trial."""
+
+    started_at: float
+    heard_at: float
+    step: int = 0
+    steps: int = 0
+
+
+class Watchdog:
+    """Knows when each running trial was heard of last."""
+
+    def __init__(self, budget: BudgetConfig, clock: Callable[[], float] = time.monotonic) -> None:
+        """Prepare; `clock` gives seconds from any fixed point."""
+        self._budget = budget
+        self._clock = clock
+        self._seen: dict[str, _Seen] = {}
+
+    def started(self, trial_id: str) -> None:
+        """A process of the trial has started."""
+        now = self._clock()
+        self._seen[trial_id] = _Seen(started_at=now, heard_at=now)
+
+    def heard(self, trial_id: str, step: int | None = None, steps: int | None = None) -> None:
+        """The trial has given a sign of life, with the step that it is at if it is at one."""
+        seen = self._seen.get(trial_id)
+        if seen is not None:
+            seen.heard_at = self._clock()
+            seen.step, seen.steps = step or seen.step, steps or seen.steps
+
+    def ended(self, trial_id: str) -> None:
+        """The trial runs no more."""
+        self._seen.pop(trial_id, None)
+
+    def overdue(self) -> dict[str, str]:
+        """The trials to be ended, each with the cause in a sentence."""
+        causes = {trial_id: self._cause(seen) for trial_id, seen in self._seen.items()}
+        return {trial_id: cause for trial_id, cause in causes.items() if cause is not None}
+
+    def _cause(self, seen: _Seen) -> str | None:
+        now, budget = self._clock(), self._budget
+        silent = now - seen.heard_at
+        if budget.silence_minutes is not None and silent > 60 * budget.silence_minutes:
+            return (
+                f"told nothing for {rough(silent)}, longer than budget.silence_minutes ({budget.silence_minutes:g}); "
+                f"its last step was {_step(seen)}"
+            )
+        if budget.trial_hours is not None and now - seen.started_at > 3600 * budget.trial_hours + GRACE_SECONDS:
+            return over_time((now - seen.started_at) / 3600, budget.trial_hours, seen.step, seen.steps)
+        return None
+
+
+class JobLimit:
+    """Notices a job that runs for longer than it may, among jobs of which Ray does not tell when each has begun.
+
+    Jobs begin in their order, and those that run end within the limit; so if none has ended for that long, one is over it.
+    """
+
+    def __init__(self, hours: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        """Prepare; `hours` is `budget.trial_hours`, and None means no limit."""
+        self._hours = hours
+        self._clock = clock
+        self._moved_at = clock()
+
+    def moved(self) -> None:
+        """A job has ended, or none can run yet."""
+        self._moved_at = self._clock()
+
+    def check(self, oldest: str) -> None:
+        """Do nothing within the limit.
+
+        Args:
+            oldest: name of the first job that has not ended.
+
+        Raises:
+            TimeLimitError: it is over.
+        """
+        silent = self._clock() - self._moved_at
+        if self._hours is not None and silent > 3600 * self._hours:
+            raise TimeLimitError(
+                f"{oldest} has not ended in {rough(silent)}, and budget.trial_hours is {self._hours:g}: finished work is saved; "
+                "look at its log on Ray's dashboard, or raise budget.trial_hours, then run the same command again"
+            )
+
+
+def _step(seen: _Seen) -> str:
+    return f"{seen.step} of {seen.steps}" if seen.steps else f"{seen.step}"

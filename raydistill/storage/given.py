@@ -1,0 +1,56 @@
+"""What a search was given beside its space, so that `raydistill status` can print the command that goes on with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from raydistill.spaces.sections import Config
+from raydistill.storage.store import Store
+from raydistill.storage.versioned import read_stored, write_stored
+
+GIVEN_FILE = "command.json"
+
+
+class Given(Config):
+    """Written to `command.json` by each search of the study; the last one counts."""
+
+    record_version: Literal[1] = 1
+    space: str | None
+    """The space as it was named, a file with its whole path; null if a document was given."""
+    overrides: tuple[str, ...] = Field(default=(), strict=False)
+    """Of `--set`."""
+    data_root: str | None = None
+    """A folder with its whole path, or a URI; null for the data set's own default."""
+    local: bool = False
+    address: str | None = None
+    accept_code_change: bool = False
+    log: tuple[str, ...] = Field(default=(), strict=False)
+    """Of `--log`."""
+
+
+def whole_path(given: str | None) -> str | None:
+    """A path that holds in every folder; what is no path of this machine stays as it is."""
+    if given is None or "://" in given or not Path(given).exists():
+        return given
+    return str(Path(given).absolute())
+
+
+def write_given(study: Store, given: Given) -> None:
+    """Write what a search was given.
+
+    Raises:
+        StoreError: the study cannot be written.
+    """
+    write_stored(study, GIVEN_FILE, given)
+
+
+def read_given(study: Store) -> Given | None:
+    """What the last search was given; None for a study of an older version, or of a program that calls `run_search` itself.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    return read_stored(study, GIVEN_FILE, Given, "delete it: the next search of the study writes it again")

@@ -1,0 +1,149 @@
+"""What a command does when it is told to end, on a command that only waits."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from raydistill.cli import signals
+from raydistill.cli.common import exit_codes
+from raydistill.errors import ClusterLostError
+
+WAITS = """
+import sys, time
+from pathlib import Path
+import typer
+from raydistill import cli
+from raydistill.cli import common, signals
+cli.app = typer.Typer()
+signals.CLOSING_SECONDS = float(sys.argv.pop())
+
+@cli.app.command()
+def wait(closing_seconds: float, closed: Path) -> None:
+    with common.exit_codes(common.to_continue()):
+        try:
+            print("ready", flush=True)
+            time.sleep(60)
+        finally:
+            print("closing", flush=True)
+            time.sleep(closing_seconds)
+            closed.write_text("closed")
+
+cli.main()
+"""
+
+
+def waiting(closed: Path, *, closing: float = 0.0, patience: float = 60.0, **options: object) -> subprocess.Popen[str]:
+    """The command once it waits; it is never told to end in vain."""
+    arguments = [str(closing), str(closed), str(patience)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITS, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )  # type: ignore[call-overload]
+    assert process.stdout.readline() == "ready\n"
+    return process  # type: ignore[no-any-return]
+
+
+def heeds(*ignored: signal.Signals) -> Callable[[], None]:
+    """Called in the new process: tests that a shell started in the background ignore Ctrl-C, and so would their processes."""
+
+    def prepare() -> None:
+        for number in signals.SIGNALS:
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+
+    return prepare
+
+
+@pytest.mark.parametrize(
+    ("number", "exit_code", "first"),
+    [
+        (signal.SIGINT, 130, "Interrupted. Finished work is saved; this continues:"),
+        (signal.SIGTERM, 143, "Interrupted by SIGTERM. Finished work is saved; this continues:"),
+        (signal.SIGHUP, 129, "Interrupted by SIGHUP. Finished work is saved; this continues:"),
+    ],
+)
+def test_a_signal_closes_what_is_open_and_names_the_command(
+    tmp_path: Path, number: signal.Signals, exit_code: int, first: str
+) -> None:
+    process = waiting(tmp_path / "closed", preexec_fn=heeds())
+    process.send_signal(number)
+    _, said = process.communicate()
+    assert (process.returncode, (tmp_path / "closed").read_text()) == (exit_code, "closed")
+    assert said == f"{first}\n  raydistill 0.0 {tmp_path / 'closed'}\n"
+
+
+def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
+    process = waiting(tmp_path / "closed", closing=60, preexec_fn=heeds())
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "closing\n"
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert not (tmp_path / "closed").exists()
+
+
+def test_closing_that_takes_too_long_is_cut_off_with_the_same_words(tmp_path: Path) -> None:
+    process = waiting(tmp_path / "closed", closing=60, patience=0.1, preexec_fn=heeds())
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate()
+    assert process.returncode == 143
+    assert said.startswith("Interrupted by SIGTERM. Finished work is saved; this continues:\n  raydistill 60")
+
+
+def test_a_signal_that_the_command_was_started_to_ignore_stays_ignored(tmp_path: Path) -> None:
+    """As `nohup` does with SIGHUP."""
+    process = waiting(tmp_path / "closed", preexec_fn=heeds(signal.SIGHUP))
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate()
+    assert (process.returncode, said.partition(".")[0]) == (143, "Interrupted by SIGTERM")
+
+
+def test_a_command_whose_terminal_is_closed_closes_what_is_open(tmp_path: Path) -> None:
+    """Each write to a closed terminal fails, and the command still writes a line before it closes."""
+    number, terminal = pty.fork()
+    if number == 0:
+        heeds()()
+        os.execv(sys.executable, [sys.executable, "-c", WAITS, "0", str(tmp_path / "closed"), "60"])
+    said = b""
+    while b"ready" not in said:
+        said += os.read(terminal, 100)
+    os.close(terminal)
+    _, status = os.waitpid(number, 0)
+    assert (os.waitstatus_to_exitcode(status), (tmp_path / "closed").read_text()) == (129, "closed")
+
+
+def test_the_handlers_of_a_program_are_back_after_a_command() -> None:
+    before = [signal.getsignal(number) for number in signals.SIGNALS]
+    with signals.ended_by_signals("Interrupted."):
+        assert [signal.getsignal(number) for number in signals.SIGNALS] != before
+    assert [signal.getsignal(number) for number in signals.SIGNALS] == before
+
+
+def test_a_thread_installs_no_handlers() -> None:
+    seen = []
+
+    def run() -> None:
+        with signals.ended_by_signals("Interrupted."):
+            seen.append([signal.getsignal(number) for number in signals.SIGNALS])
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen == [[signal.getsignal(number) for number in signals.SIGNALS]]
+
+
+def test_a_command_that_has_lost_ray_names_the_command_that_continues(capsys: pytest.CaptureFixture[str]) -> None:
+    import typer
+
+    with pytest.raises(typer.Exit) as end, exit_codes("Interrupted. Finished work is saved; this continues:\n  raydistill x"):
+        raise ClusterLostError("Ray has ended")
+    assert end.value.exit_code == 1
+    assert capsys.readouterr().err == "Error: Ray has ended\nFinished work is saved; this continues:\n  raydistill x\n"

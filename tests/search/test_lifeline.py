@@ -1,0 +1,144 @@
+"""How a search notices that Ray has ended, with a Ray that only answers."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ray")
+
+from raydistill.errors import ClusterError, ClusterLostError
+from raydistill.search.on_ray import lifeline
+from raydistill.search.on_ray.access import kill_with_children
+from raydistill.search.on_ray.lifeline import Lifeline, look_at_joined, look_at_own
+
+
+class Answers:
+    """What is gone, and the time, as a test sets them."""
+
+    def __init__(self, gone: str | None = None) -> None:
+        self.gone = gone
+        self.now = 0.0
+
+    def line(self, patience_seconds: float) -> Lifeline:
+        return Lifeline(lambda: self.gone, patience_seconds, clock=lambda: self.now)
+
+
+def test_a_ray_that_is_gone_for_as_long_as_that_is_lost() -> None:
+    ray = Answers()
+    line = ray.line(25.0)
+    seen = []
+    for now, gone in ((0, None), (10, "the GCS"), (34, "the GCS"), (35, "the GCS")):
+        ray.now, ray.gone = now, gone
+        seen.append(line.look_once())
+    assert seen == [False, False, False, True]
+    with pytest.raises(ClusterLostError, match=r"^Ray has ended under the search: the GCS$"):
+        line.check()
+
+
+def test_a_ray_that_answers_again_is_not_lost() -> None:
+    ray = Answers()
+    line = ray.line(25.0)
+    for now, gone in ((10, "the GCS"), (30, None), (40, "the GCS"), (60, "the GCS")):
+        ray.now, ray.gone = now, gone
+        assert not line.look_once()
+    line.check()
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifeline, "LOOK_SECONDS", 0.01)
+
+
+@pytest.mark.usefixtures("often")
+def test_the_end_of_ray_interrupts_what_waits_for_it() -> None:
+    before = signal.getsignal(signal.SIGUSR2)
+    line = Answers(gone="the raylet").line(0.0)
+    with pytest.raises(ClusterLostError, match="the raylet"), line.held():
+        time.sleep(60)
+    assert signal.getsignal(signal.SIGUSR2) == before
+
+
+def test_an_error_whose_cause_is_the_end_of_ray_says_that() -> None:
+    line = Answers(gone="the raylet").line(0.0)
+    with pytest.raises(ClusterLostError, match="the raylet"), line.held():
+        raise ValueError("an actor died")
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_while_ray_lives_stays_as_it_is(error: type[BaseException]) -> None:
+    with pytest.raises(error), Answers().line(0.0).held():
+        raise error
+
+
+@pytest.mark.usefixtures("often")
+def test_in_another_thread_the_end_of_ray_is_left_to_a_check() -> None:
+    ray = Answers()
+    caught: list[BaseException] = []
+
+    def run() -> None:
+        line = ray.line(0.0)
+        try:
+            with line.held():
+                ray.gone = "the GCS"
+                while line.lost is None:
+                    time.sleep(0.01)
+                line.check()
+        except ClusterLostError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert [str(error) for error in caught] == ["Ray has ended under the search: the GCS"]
+
+
+def test_a_cluster_of_our_own_is_gone_when_a_process_of_it_has_ended() -> None:
+    dead: list[Any] = [("dashboard", None)]
+    look = look_at_own(SimpleNamespace(dead_processes=lambda: dead))  # type: ignore[arg-type]
+    assert look() is None
+    dead.append(("gcs_server", None))
+    assert look() == "the GCS, Ray's head process, has ended"
+
+
+def test_a_cluster_that_was_joined_is_gone_with_the_raylet_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifeline, "check_gcs", lambda address: None)
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    look = look_at_joined(SimpleNamespace(gcs_address="10.0.0.1:6379", raylet_socket_name="raylet"))  # type: ignore[arg-type]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as raylet:
+        raylet.bind("raylet")
+        raylet.listen()
+        assert look() is None
+    assert look() == "the raylet, which runs the jobs of this machine, has ended"
+
+
+def test_a_cluster_that_was_joined_is_gone_when_its_gcs_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(address: str) -> None:
+        raise ClusterError("no Ray cluster answers")
+
+    monkeypatch.setattr(lifeline, "check_gcs", silent)
+    monkeypatch.setattr(lifeline, "_answers", lambda path: True)
+    look = look_at_joined(SimpleNamespace(gcs_address="10.0.0.1:6379", raylet_socket_name="raylet"))  # type: ignore[arg-type]
+    assert look() == "the GCS, Ray's head process, does not answer at 10.0.0.1:6379"
+
+
+def test_a_process_is_killed_with_all_that_it_has_started() -> None:
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; print(1, flush=True); time.sleep(60)'])"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        kill_with_children([process.pid, 2**22 - 1])
+        # The pipe ends with the last process that holds it.
+        assert process.stdout.read() == ""
+    assert process.returncode == -signal.SIGKILL

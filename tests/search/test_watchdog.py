@@ -1,0 +1,88 @@
+"""When a running trial is to be ended, with a clock that the tests set."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("ray")
+
+from raydistill.errors import TimeLimitError
+from raydistill.search.on_ray.watchdog import GRACE_SECONDS, JobLimit, Watchdog
+from raydistill.spaces.sections import BudgetConfig
+
+
+class Watched:
+    """A watchdog and its clock."""
+
+    def __init__(self, **limits: float | None) -> None:
+        self.now = 0.0
+        self.dog = Watchdog(BudgetConfig(trials=1, **limits), clock=lambda: self.now)  # type: ignore[arg-type]
+
+    def at(self, now: float) -> dict[str, str]:
+        self.now = now
+        return self.dog.overdue()
+
+
+def test_by_default_a_trial_may_be_silent_for_an_hour() -> None:
+    watched = Watched()
+    watched.dog.started("a")
+    assert watched.at(3600) == {}
+    cause = "told nothing for 60 min, longer than budget.silence_minutes (60); its last step was 0"
+    assert watched.at(3601) == {"a": cause}
+
+
+def test_a_sign_of_life_without_a_step_keeps_the_last_step() -> None:
+    watched = Watched(silence_minutes=1.0)
+    watched.dog.started("a")
+    watched.dog.heard("a", 7, 30)
+    watched.now = 50.0
+    watched.dog.heard("a")
+    assert watched.at(110) == {}
+    assert watched.at(111)["a"].endswith("its last step was 7 of 30")
+
+
+def test_a_process_that_started_anew_counts_anew_and_one_that_ended_no_more() -> None:
+    watched = Watched(silence_minutes=1.0)
+    for trial in ("a", "b"):
+        watched.dog.started(trial)
+    watched.now = 50.0
+    watched.dog.started("a")
+    watched.dog.ended("b")
+    watched.dog.heard("b")
+    assert watched.at(100) == {}
+
+
+def test_a_trial_that_does_not_end_itself_after_its_hours_is_ended() -> None:
+    watched = Watched(silence_minutes=None, trial_hours=2.0)
+    watched.dog.started("a")
+    watched.dog.heard("a", 7, 30)
+    assert watched.at(7200 + GRACE_SECONDS) == {}
+    cause = "ran for 2.05 h, longer than budget.trial_hours (2 h); its last step was 7 of 30"
+    assert watched.at(7380) == {"a": cause}
+
+
+def test_without_limits_nothing_is_overdue() -> None:
+    watched = Watched(silence_minutes=None)
+    watched.dog.started("a")
+    assert watched.at(1e9) == {}
+
+
+def test_a_job_that_is_over_its_hours_ends_the_search_by_its_name() -> None:
+    """A job ended after 3000 s, so the limit of an hour counts from there."""
+    now = [0.0]
+    limit = JobLimit(1.0, clock=lambda: now[0])
+    now[0] = 3000.0
+    limit.moved()
+    now[0] = 6600.0
+    limit.check("baseline network 1")
+    now[0] = 6601.0
+    said = "^baseline network 1 has not ended in 60 min, and budget.trial_hours is 1: finished work is saved; look at its log"
+    with pytest.raises(TimeLimitError, match=said):
+        limit.check("baseline network 1")
+
+
+def test_a_job_without_a_limit_takes_its_time() -> None:
+    now = [0.0]
+    limit = JobLimit(None, clock=lambda: now[0])
+    now[0] = 1e9
+    limit.check("baseline network 1")
