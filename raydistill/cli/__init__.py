@@ -1,7 +1,7 @@
 """The commands. Each imports what it needs when it runs, so that `--help` and misspelt names are answered at once.
 
-Exit codes: 0 done (whatever the verdict), 1 failed (`data check`: the images have problems), 2 bad input, 3 `verify`: not all could be
-checked, 129, 130 and 143 told to end by SIGHUP, SIGINT (Ctrl-C) and SIGTERM. An error that a person can correct is one message;
+Exit codes: 0 done (whatever the verdict), 1 failed (`data check`: the images have problems), 2 bad input, 3 `verify` left a part
+unchecked, 129, 130 and 143 told to end by SIGHUP, SIGINT (Ctrl-C) and SIGTERM. An error that a person can correct is one message;
 anything unexpected ends with its traceback.
 """
 
