@@ -151,3 +151,12 @@ def test_the_fits_do_not_change_with_the_number_of_threads() -> None:
     assert standardised[0] == standardised[1] == standardised[2]
     assert torch.equal(whitened[0], whitened[1])
     assert torch.equal(whitened[0], whitened[2])
+
+
+@pytest.mark.parametrize("count", [1, 2, 27, 1000])
+def test_bytes_counted_in_pairs_are_all_counted(count: int) -> None:
+    """Also the last one of an odd number."""
+    from raydistill.data.preprocess import _histogram
+
+    values = np.random.default_rng(count).integers(0, 256, count, dtype=np.uint8)
+    assert _histogram(values).tolist() == np.bincount(values, minlength=256).tolist()
