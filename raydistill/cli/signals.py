@@ -6,6 +6,7 @@ process at once. Only commands install this: a program that calls `raydistill.se
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import signal
@@ -79,6 +80,7 @@ def ended_by_signals(last_words: str) -> Iterator[Received]:
 def end_at_once_if_told_to(exit_code: object) -> None:
     """End the process if the exit code is that of a signal: everything is closed, and unloading libraries takes seconds."""
     if isinstance(exit_code, int) and exit_code in [128 + number for number in SIGNALS]:
+        atexit._run_exitfuncs()  # of a Ray that was still starting, too
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(exit_code)

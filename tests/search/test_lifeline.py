@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ pytest.importorskip("ray")
 from raydistill.errors import ClusterError, ClusterLostError
 from raydistill.search.on_ray import lifeline
 from raydistill.search.on_ray.access import kill_with_children
-from raydistill.search.on_ray.lifeline import Lifeline, look_at_joined, look_at_own
+from raydistill.search.on_ray.lifeline import Lifeline, look_at_joined, look_at_own, look_at_starting
 
 
 class Answers:
@@ -142,3 +143,15 @@ def test_a_process_is_killed_with_all_that_it_has_started() -> None:
         # The pipe ends with the last process that holds it.
         assert process.stdout.read() == ""
     assert process.returncode == -signal.SIGKILL
+
+
+def test_a_raylet_that_ends_while_ray_starts_is_noticed(tmp_path: Path) -> None:
+    """A process of ours by its name, as Ray starts it."""
+    raylet = tmp_path / "raylet"
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", raylet)
+    with subprocess.Popen([raylet, "60"]) as process:
+        assert look_at_starting() is None
+        process.kill()
+        while (said := look_at_starting()) is None:
+            time.sleep(0.01)
+    assert said.startswith("the raylet, which runs the jobs of this machine, has ended while it started")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from raydistill.search.jobs import Job
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.on_ray.access import join, leave
 from raydistill.search.on_ray.capacity import NodeShape, live_nodes, startable_nodes, trials_at_once
-from raydistill.search.on_ray.lifeline import Lifeline, lifeline_of
+from raydistill.search.on_ray.lifeline import Lifeline, lifeline_of, look_at_starting
 from raydistill.search.on_ray.probe import FOLDER, check_nodes, here, pose, refusal
 from raydistill.search.on_ray.tune_run import run_with_tune
 from raydistill.search.on_ray.waiting import Waiting, holds_one
@@ -165,8 +165,9 @@ class RayExecutor:
         address = self._address or os.environ.get("RAY_ADDRESS") or "local"
         if not ray.is_initialized():
             self._is_ours = True  # also of a cluster that was told to end while it started
-            context = join(address)
             self._is_own = address == "local"
+            with Lifeline(look_at_starting, 0.0).held() if self._is_own else nullcontext():
+                context = join(address)
             if context.dashboard_url:
                 watcher.note(f"Ray's dashboard: http://{context.dashboard_url}{_how_to_log_in()}")
         self._startable = [] if address == "local" else startable_nodes()

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 
+import psutil  # type: ignore[import-untyped]  # comes with ray
 import ray
 from ray._private.node import Node
 
@@ -133,6 +134,16 @@ def look_at_joined(node: Node) -> Look:
         return None
 
     return look
+
+
+def look_at_starting() -> str | None:
+    """Looks at the processes of a cluster that `ray.init` is starting here: it waits minutes for one that has ended.
+
+    On a machine whose cores are all busy Ray's raylet ends itself if its agent takes longer than 15 seconds to start.
+    """
+    ended = {child.name() for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE}
+    busy = "while it started, as it does on a machine that is too busy"
+    return next((f"{words}, has ended {busy}" for kind, words in PROCESSES.items() if kind in ended), None)
 
 
 def lifeline_of(*, is_own: bool) -> Lifeline:
