@@ -34,6 +34,7 @@ from raydistill.spaces.units import percent
 from raydistill.storage.baseline import read_baseline
 from raydistill.storage.record import read_trials, unpack_bits, unpack_labels
 from raydistill.storage.result import SearchResult
+from raydistill.storage.sealed import unseal
 from raydistill.storage.store import Store
 from raydistill.trial.confirm import Confirmation, ConfirmReading, read_set
 
@@ -74,7 +75,7 @@ def study(tmp_path: Path, short_recipe: None) -> Store:
 
 
 def test_everything_that_a_search_says_is_of_balanced_accuracy(study: Store) -> None:
-    baseline, result = read_baseline(study), SearchResult.model_validate_json(study.read("result.json"))
+    baseline, result = read_baseline(study), SearchResult.model_validate_json(unseal(study.read("result.json")))
     ((config, record),) = read_trials(study, method_configs())
     assert baseline is not None
     assert record is not None
@@ -95,10 +96,11 @@ def test_everything_that_a_search_says_is_of_balanced_accuracy(study: Store) -> 
     assert record.class_accuracy_fractions["dogs"] == correct[:, select == 1].mean()
     assert select_interval(record, baseline) == gap_interval(baseline.select_correct, correct, 0.95, select)
     folder = f"trials/{config.trial_id}"
-    rows = [ConfirmReading.model_validate_json(study.read(f"{folder}/confirm-{i}.json")).confirm_correct for i in range(2)]
+    files = [f"{folder}/confirm-{index}.json" for index in range(2)]
+    rows = [ConfirmReading.model_validate_json(unseal(study.read(file))).confirm_correct for file in files]
     confirmed = unpack_bits(rows, 20)
     interval = gap_interval(baseline.confirm_correct, confirmed, 0.95, confirm)
-    assert Confirmation.model_validate_json(study.read(f"{folder}/confirmation.json")).interval == interval
+    assert Confirmation.model_validate_json(unseal(study.read(f"{folder}/confirmation.json"))).interval == interval
     assert result.gap_interval is not None
     assert (result.metric, result.gap_interval.upper) == ("balanced_accuracy", interval.upper)
     assert "95.00 points of balanced accuracy, the mean over classes" in end_of_search(study, result)

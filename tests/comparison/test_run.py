@@ -24,6 +24,7 @@ from raydistill.errors import CompareError, DivergedError, InputError, StoreErro
 from raydistill.methods import METHODS
 from raydistill.search.local import LocalExecutor
 from raydistill.spaces.space import Choices, Range, SearchSpace
+from raydistill.storage.sealed import unseal
 from raydistill.storage.store import Store
 from raydistill.trial.distillation import distil
 
@@ -317,7 +318,7 @@ def test_a_comparison_of_balanced_accuracy_is_another_one(space: SearchSpace, tm
     assert (job.folder.root != other.folder.root, job.file != other.file) == (True, True)
     job()
     other()
-    found, plain = (Outcome.model_validate_json(one.store.read(one.file)) for one in (job, other))
+    found, plain = (Outcome.model_validate_json(unseal(one.store.read(one.file))) for one in (job, other))
     assert found.accuracy_fractions != plain.accuracy_fractions
     assert found.accuracy_fractions == pytest.approx(plain.accuracy_fractions, abs=0.02)
 

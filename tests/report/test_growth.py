@@ -17,7 +17,7 @@ from raydistill.report.status import read_status
 from raydistill.storage.record import Reading, TrialRecord
 from raydistill.storage.store import Store
 
-RESULTS = {"baseline/baseline.json", "result.json"}
+RESULTS = {"baseline/baseline.json", "result.json", "manifest.json"}
 """What is read beside trials and space."""
 
 
@@ -69,7 +69,7 @@ def study_of(folder: Path, trials: int) -> Store:
     return made.study
 
 
-@pytest.mark.parametrize(("command", "others"), [(read, {"search_space.yaml", *RESULTS}), (tabulate, RESULTS)])
+@pytest.mark.parametrize(("command", "others"), [(read, {"search_space.yaml", "command.json", *RESULTS}), (tabulate, RESULTS)])
 def test_each_file_is_read_once_and_each_folder_listed_a_few_times(
     command: Callable[[Store], None], others: set[str], tmp_path: Path, counted: Counter[str]
 ) -> None:

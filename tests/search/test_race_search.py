@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from made_up import KNOWN, Told, workplace
+from resealed import content
 
 from raydistill.core.recipes import RECIPES
 from raydistill.methods import METHODS
@@ -77,7 +78,7 @@ def test_every_arm_is_tried_and_both_sides_are_confirmed_at_their_shares(tmp_pat
     assert finding.control is not None
     assert (finding.distilled.gap_interval.confidence, finding.control.gap_interval.confidence) == (0.975, 0.9875)
     assert (finding.claim == "not_needed") == (finding.control.ipc <= finding.distilled.ipc)
-    assert json.loads((tmp_path / "race" / "result.json").read_text()) == json.loads(result.model_dump_json())
+    assert content(Store(str(tmp_path)), "race/result.json") == json.loads(result.model_dump_json())
 
 
 @pytest.mark.usefixtures("no_lossless_control")

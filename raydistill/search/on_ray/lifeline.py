@@ -6,7 +6,6 @@ minute, after which Ray ends the process with words of its own.
 
 from __future__ import annotations
 
-import _thread
 import signal
 import socket
 import threading
@@ -178,6 +177,6 @@ def _interruptible() -> Iterator[Callable[[], None]]:
 
     before = signal.signal(signal.SIGUSR2, interrupt)
     try:
-        yield partial(_thread.interrupt_main, signal.SIGUSR2)
+        yield partial(signal.pthread_kill, threading.get_ident(), signal.SIGUSR2)
     finally:
         signal.signal(signal.SIGUSR2, before)
