@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
@@ -18,6 +19,7 @@ from raydistill.errors import DataError, Mistake, NoDataError, SpaceError, line_
 from raydistill.spaces.checks import SmallestMargin, check_factor, check_ipc, check_margin, check_method, check_network
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.document import apply, label_of, load
+from raydistill.spaces.ipc_share import ipc_of_share
 from raydistill.spaces.messages import explain, listed, missing, nearest, shown, text_for_number, unknown
 from raydistill.spaces.network import NETWORKS, NetworkConfig
 from raydistill.spaces.ranges import ends, is_whole, ranges_in, read_range, takes_only_choices
@@ -178,6 +180,7 @@ class _SpaceParser:
         evaluation = self._fixed("evaluation", EvaluationConfig, {})
         network = self._network()
         search = self._fixed("search", SearchConfig, {})
+        self._share(dataset)
         ipc_ranges: dict[str, Range | Choices] = {}
         shared = {
             "dataset": dataset.model_dump() if dataset else None,
@@ -477,6 +480,20 @@ class _SpaceParser:
         if wrong:  # the correct fields are still checked against the data, so that one message lists all mistakes
             valid = _model_or_none(model, {field: value for field, value in base.items() if f"{section}.{field}" not in wrong})
         return None if valid is None else cast("dict[str, Any]", valid.model_dump())
+
+    def _share(self, dataset: DatasetConfig | None) -> None:
+        """Replace an IPC that is a share of the smallest class by the number that it is."""
+        raw = self.document.get("ipc")
+        if not isinstance(raw, dict) or "share" not in raw:
+            return
+        found = None
+        with suppress(DataError):  # what is wrong with the data is told once, where the space is checked against it
+            if dataset is not None:
+                found, mistakes = ipc_of_share(raw, self.known.data_facts(dataset))
+                self.mistakes += mistakes
+        self.document = {key: value for key, value in self.document.items() if key != "ipc"}
+        if found is not None:
+            self.document["ipc"] = found
 
     def _ipc(self, ranges: dict[str, Range | Choices]) -> int | None:
         if "ipc" not in self.document:

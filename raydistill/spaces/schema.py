@@ -70,8 +70,12 @@ def schema_of(known: Known) -> Schema:
             "description": "What the methods have to beat; by default every control with such labels, and [] for none.",
         },
         "ipc": {
-            "anyOf": [{"type": "integer", "minimum": 1}, _range({"type": "integer", "minimum": 1}, {"type": "integer"})],
-            "description": "Images per class: a number or a range; at most the train images of the smallest class.",
+            "anyOf": [
+                {"type": "integer", "minimum": 1},
+                _range({"type": "integer", "minimum": 1}, {"type": "integer"}),
+                _object({"share": {"anyOf": [SHARE, _range(SHARE, SHARE)]}}, required=["share"]),
+            ],
+            "description": "Images per class: a number or a range, at most as many as the smallest class has; or a share of those.",
         },
         "evaluation": evaluation,
         "goal": _section(GoalConfig, definitions),
@@ -90,6 +94,9 @@ def schema_of(known: Known) -> Schema:
         "additionalProperties": False,
         "definitions": definitions,
     }
+
+
+SHARE: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 1, "description": "Of the smallest class's train images."}
 
 
 def _dataset(known: Known, definitions: Schema) -> Schema:
