@@ -35,7 +35,7 @@ def ipc_of_share(raw: Mapping[str, Any], facts: DataFacts) -> tuple[Any, list[Mi
     if shares is None or not all(_is_part(value) for value in shares):
         message = f"given {shown(share)}; expected shares of the smallest class above 0 and up to 1: {EXAMPLE}"
         return None, [Mistake(key="ipc.share", message=message)]
-    counts = [max(1, int(value * facts.smallest_class)) for value in shares]
+    counts = [max(1, int(value * facts.smallest_class + 1e-9)) for value in shares]  # 0.58 x 50 is a little below 29
     if len(counts) == 1 or counts[0] == counts[-1]:
         return counts[0], []
     return {"low": counts[0], "high": counts[-1], "log": bool(share.get("log", False))}, []

@@ -75,7 +75,7 @@ def schema_of(known: Known) -> Schema:
                 _range({"type": "integer", "minimum": 1}, {"type": "integer"}),
                 _object({"share": {"anyOf": [SHARE, _range(SHARE, SHARE)]}}, required=["share"]),
             ],
-            "description": "Images per class: a number or a range, at most as many as the smallest class has; or a share of those.",
+            "description": "Images per class: a number or a range, at most what the smallest class has; or a share of that.",
         },
         "evaluation": evaluation,
         "goal": _section(GoalConfig, definitions),
