@@ -16,6 +16,7 @@ from typing import Any
 import optuna
 import pytest
 from made_up import Told, space, workplace
+from resealed import content
 
 ray = pytest.importorskip("ray")
 
@@ -115,7 +116,7 @@ def test_ray_and_one_process_give_the_same_records(tmp_path: Path, locally: Path
     assert [(number, reading.fraction) for number, reading in told.all("reading")] == [
         (number, fraction) for number in range(3) for fraction in (0.0, 0.5, 1.0)
     ]
-    written = json.loads((locally / "made-up" / "result.json").read_text())
+    written = content(Store(str(locally)), "made-up/result.json")
     assert {**json.loads(result.model_dump_json()), "seconds": 0} == {**written, "seconds": 0}
 
 
