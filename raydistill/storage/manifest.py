@@ -20,6 +20,7 @@ MANIFEST_FILE = "manifest.json"
 SET_FILE, PICTURE_FILE = "images.safetensors", "images.png"
 
 
+ETAG = "etag:"
 WRITTEN_AT_THE_END = ("search_space.yaml", "result.json", "winner.json", "winner/")
 
 
@@ -28,7 +29,8 @@ class Manifest(Config):
 
     record_version: int = 1
     files: dict[str, str]
-    """SHA-256 by path in the study."""
+    """SHA-256 by path in the study. In an object store `etag:` and the store's own tag, which changes with the file and costs no
+    reading; in a copy of such a study elsewhere it says only that the file was there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +57,9 @@ def write_manifest(study: Store, records: Sequence[TrialRecord]) -> None:
         StoreError: a file cannot be read, or the manifest cannot be written.
     """
     ended = {record.trial_id for record in records if record.state != "crashed"}
-    files = {name: _sha256(study, name) for name in _lasting(study.stamps(), ended)}
+    stamps = study.stamps()
+    names = _lasting(stamps, ended)
+    files = {name: _sha256(study, name) if study.is_local else f"{ETAG}{stamps[name]}" for name in names}
     write_stored(study, MANIFEST_FILE, Manifest(files=files))
 
 
@@ -103,13 +107,16 @@ def damages(study: Store, winner: str | None, *, every: bool) -> tuple[Damage, .
     manifest = read_manifest(study)
     if manifest is None:
         return ()
-    there = set(study.stamps())
+    there = study.stamps()
     found = []
     for name, sha256 in manifest.files.items():
         is_read = every or is_of_the_end(name) or name.startswith(f"trials/{winner}/")
         if name not in there:
             if is_read or not name.endswith((SET_FILE, PICTURE_FILE)):
                 found.append(Damage(name=name, is_gone=True))
+        elif sha256.startswith(ETAG):
+            if not study.is_local and sha256 != f"{ETAG}{there[name]}":
+                found.append(Damage(name=name, is_gone=False))
         elif is_read and _sha256(study, name) != sha256:
             found.append(Damage(name=name, is_gone=False))
     return tuple(found)

@@ -22,6 +22,7 @@ from raydistill.report.status import read_status
 from raydistill.report.tables import read_study, refuse_damaged
 from raydistill.search.driver import run_search
 from raydistill.sets.one import read_set_file
+from raydistill.storage.manifest import damages
 from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 from raydistill.trial import baseline
@@ -166,3 +167,23 @@ def test_a_search_that_goes_on_takes_its_new_files_into_the_manifest(study: Path
     assert not read_status(Store(str(study))).damaged
     files = Store(str(study)).read("manifest.json").decode()
     assert files.count("/record.json") == 3
+
+
+def test_in_an_object_store_its_own_tags_are_compared(ended: tuple[Path, SearchResult], tmp_path: Path) -> None:
+    """fsspec's memory file system stands for a bucket: a file that is written again is another one."""
+    bucket = Store(f"memory://{tmp_path.name}")
+    run_search(space(*QUICK, text=SMALL), bucket, workplace(None))
+    study = bucket.at("made-up")
+    assert "etag:" in study.read("manifest.json").decode()
+    assert not damages(study, None, every=True)
+    name = f"trials/{ended[1].winner_trial_id}/images.safetensors"
+    study.write(name, study.read(name) + b" ")
+    assert [found.name for found in damages(study, None, every=False)] == [name]
+    copied = Store(str(tmp_path / "copied"))
+    for file in study.stamps():
+        copied.write(file, study.read(file))
+    copied.delete(f"trials/{ended[1].winner_trial_id}/record.json")
+    assert [
+        found.in_words(copied).endswith("record.json is gone, and the search that ended had it")
+        for found in damages(copied, None, every=True)
+    ] == [True]
