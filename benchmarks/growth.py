@@ -35,6 +35,7 @@ from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import Baseline, BaselineReading
 from raydistill.storage.record import Cost, Reading, TrialRecord, pack_bits
 from raydistill.storage.store import Store
+from raydistill.storage.versioned import sealed_json
 
 SELECT, CONFIRM = 250, 300
 SPACES: dict[str, dict[str, Any]] = {
@@ -106,7 +107,8 @@ def made_up_trials(space: SearchSpace, count: int) -> Iterator[tuple[TrialConfig
 def made_up_baseline() -> Baseline:
     """Five networks that are right on 97 % of the images."""
     random = np.random.default_rng(1)
-    select, confirm = (pack_bits(random.random((5, images)) < 0.97) for images in (SELECT, CONFIRM))
+    right = [random.random((5, images)) < 0.97 for images in (SELECT, CONFIRM)]
+    select, confirm = map(pack_bits, right)
     readings = [
         BaselineReading(seed=n, steps=1000, select_correct=a, confirm_correct=b, seconds=1.0)
         for n, (a, b) in enumerate(zip(select, confirm, strict=True))
@@ -116,7 +118,7 @@ def made_up_baseline() -> Baseline:
         steps=1000,
         doubled_moves_by=0.0,
         is_admissible=True,
-        accuracy_fractions=(0.97,) * 5,
+        accuracy_fractions=tuple(right[0].mean(axis=1).tolist()),
         readings=tuple(readings),
         select_images=SELECT,
         confirm_images=CONFIRM,
@@ -137,7 +139,7 @@ def write_study(folder: Path, space: SearchSpace, count: int) -> None:
         trial = folder / "trials" / config.trial_id
         trial.mkdir(parents=True)
         (trial / "config.json").write_text(config.canonical_json())
-        (trial / "record.json").write_text(record.model_dump_json(indent=2))
+        (trial / "record.json").write_text(sealed_json(record))
 
 
 def run(*words: str) -> tuple[float, int]:

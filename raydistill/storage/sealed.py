@@ -14,6 +14,10 @@ KEY = "file_sha256"
 SEAL = re.compile(rb',\n  "file_sha256": "([0-9a-f]{64})"\n}\n\Z')
 
 
+LENGTH = 100
+"""More bytes than a seal has."""
+
+
 class SealError(ValueError):
     """A file was changed after it was written."""
 
@@ -31,7 +35,7 @@ def unseal(data: bytes) -> bytes:
     Raises:
         SealError: the file's hash is not the one in it, or stands elsewhere than at its end.
     """
-    found = SEAL.search(data)
+    found = SEAL.search(data, max(0, len(data) - LENGTH))
     if found is None:
         if KEY.encode() in data:
             raise SealError(f"{KEY} is not its last line, so it was changed after it was written")
