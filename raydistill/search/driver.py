@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -237,7 +238,7 @@ def _conclude(
 
 def _confirm(record: TrialRecord, confidence: float, *, study: Store, work: Workplace) -> Confirmed:
     """Evaluate a candidate on the confirm images."""
-    config = read_trial_config(study.read(f"trials/{record.trial_id}/config.json"), method_configs())
+    config = read_trial_config(json.dumps(record.config), method_configs())
     jobs = confirm_jobs(config, study, work.data_root)
     work.run_stage("confirmation", config.evaluation.confirm_networks, jobs)
     confirmation = finish_confirmation(config, study, confidence)

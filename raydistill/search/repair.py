@@ -13,7 +13,6 @@ from raydistill.core.synthetic import decode
 from raydistill.errors import StoreError
 from raydistill.methods import method_configs
 from raydistill.search.watcher import Watcher
-from raydistill.spaces.trial import read_trial_config
 from raydistill.storage.baseline import BASELINE_FILE, read_baseline, read_networks
 from raydistill.storage.manifest import PICTURE_FILE, SET_FILE, Damage, damages, forget, forget_the_end, is_of_the_end
 from raydistill.storage.record import config_of, read_record
@@ -36,7 +35,7 @@ def repair_study(study: Store, watcher: Watcher) -> None:
     """
     found = [damage for damage in damages(study, None, every=True) if not is_of_the_end(damage.name)]
     gone = {damage.name for damage in found if damage.is_gone}
-    repaired = {*_configs(study, watcher), *_baseline(study, gone, watcher), *_pictures(study, found, watcher)}
+    repaired = {*_configs(study, found, watcher), *_baseline(study, gone, watcher), *_pictures(study, found, watcher)}
     left = []
     for damage in found:
         is_record = damage.name.endswith("/record.json")
@@ -99,28 +98,16 @@ def result_or_none(study: Store) -> SearchResult | None:
         return None
 
 
-def _configs(study: Store, watcher: Watcher) -> Iterator[str]:
+def _configs(study: Store, found: Sequence[Damage], watcher: Watcher) -> Iterator[str]:
     """Write each trial's config again that is gone or changed and that its record holds."""
-    for trial_id in study.at("trials").folders("."):
-        name = f"trials/{trial_id}/config.json"
-        if _is_config(study.read_or_none(name), trial_id):
-            continue
-        record = read_record(study, trial_id)
-        config = config_of(study, trial_id, record, method_configs())
-        if record is None or config is None:
-            continue
-        study.write(name, config.to_file())
-        watcher.note(f"{study.path(name)} was gone or damaged: it is written again from the trial's record")
-        yield name
-
-
-def _is_config(data: bytes | None, trial_id: str) -> bool:
-    if data is None:
-        return False
-    try:
-        return read_trial_config(data, method_configs()).trial_id == trial_id
-    except ValueError:
-        return False
+    for name in sorted(damage.name for damage in found if damage.name.endswith("/config.json")):
+        kind, trial_id, _ = name.split("/")
+        record = read_record(study, trial_id) if kind == "trials" else None
+        config = config_of(study, trial_id, record, method_configs()) if record is not None else None
+        if config is not None:
+            study.write(name, config.to_file())
+            watcher.note(f"{study.path(name)} was gone or damaged: it is written again from the trial's record")
+            yield name
 
 
 def _baseline(study: Store, gone: set[str], watcher: Watcher) -> Iterator[str]:
@@ -142,9 +129,10 @@ def _pictures(study: Store, found: Sequence[Damage], watcher: Watcher) -> Iterat
     spoilt = {damage.name for damage in found}
     for name in sorted(spoilt):
         folder = name.removesuffix(f"/{PICTURE_FILE}")
-        if folder == name or f"{folder}/{SET_FILE}" in spoilt:
+        data = None if folder == name or f"{folder}/{SET_FILE}" in spoilt else study.read_or_none(f"{folder}/{SET_FILE}")
+        if data is None:
             continue
-        synthetic, manifest = decode(study.read(f"{folder}/{SET_FILE}"))
+        synthetic, manifest = decode(data)
         study.write(name, grid_png(manifest.preprocess.invert(synthetic.images), columns=synthetic.ipc))
         watcher.note(f"{study.path(name)} was gone or damaged: it is drawn again from the trial's set")
         yield name
