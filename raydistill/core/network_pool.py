@@ -45,6 +45,22 @@ class Networks(Protocol):
         """What a checkpoint keeps."""
 
 
+class PoolSettings(Protocol):
+    """The fields of a method's config that shape a pool."""
+
+    @property
+    def pool(self) -> int:
+        """M; 0 is fresh networks."""
+
+    @property
+    def pool_steps(self) -> int:
+        """Optimiser steps of each trained network."""
+
+    @property
+    def trained_share(self) -> tuple[float, float]:
+        """Lowest and highest s."""
+
+
 class FreshNetworks:
     """A new initialisation for every draw."""
 
@@ -99,10 +115,8 @@ class NetworkPool:
 def networks_of(
     train_part: TrainPart,
     network: NetworkConfig,
+    settings: PoolSettings,
     *,
-    pairs: int,
-    steps: int,
-    share: tuple[float, float],
     generator: torch.Generator,
     checkpoint: Checkpoint,
 ) -> Networks:
@@ -111,12 +125,11 @@ def networks_of(
     Args:
         train_part: the real images.
         network: architecture.
-        pairs: M; 0 is fresh networks.
-        steps: optimiser steps of each.
-        share: lowest and highest s.
+        settings: of the pool; without pairs the networks are fresh.
         generator: on the CPU; gives the pool's seeds in one draw.
         checkpoint: of the distillation.
     """
+    pairs, steps, share = settings.pool, settings.pool_steps, settings.trained_share
     if not pairs:
         return FreshNetworks()
     device = train_part.images.device

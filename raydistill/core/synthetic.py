@@ -95,6 +95,11 @@ def tiles_in_words(synthetic: SyntheticSet) -> str:
     )
 
 
+def hard_set(images: Tensor, classes: int, ipc: int, factor: int) -> SyntheticSet:
+    """A set with hard labels of (classes * ipc, C, H, W) stored images, on their device."""
+    return SyntheticSet(images=images, labels=hard_labels(classes, ipc).to(images.device), ipc=ipc, factor=factor)
+
+
 def encode(synthetic: SyntheticSet, manifest: Manifest) -> bytes:
     """The set and its manifest as one safetensors file."""
     tensors = {

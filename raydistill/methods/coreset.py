@@ -21,7 +21,7 @@ import torch
 
 from raydistill.core.contract import Checkpoint, Report, TrainPart
 from raydistill.core.selection import starting_images
-from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.core.synthetic import SyntheticSet, hard_set
 from raydistill.methods.configs.coreset import HerdingConfig, KCenterConfig, KMeansConfig, KMeansMedoidsConfig, RandomConfig
 from raydistill.spaces.network import NetworkConfig
 
@@ -48,9 +48,8 @@ def choose(
 
     A killed choice starts again: it is one draw, or one training.
     """
-    del checkpoint
+    del checkpoint, device
     images = starting_images(start_of(config), train, network, ipc, generator, config.factor)
-    labels = hard_labels(train.classes, ipc).to(device)
-    synthetic = SyntheticSet(images=images, labels=labels, ipc=ipc, factor=config.factor)
+    synthetic = hard_set(images, train.classes, ipc, config.factor)
     report(0, 0, None, synthetic)
     return synthetic

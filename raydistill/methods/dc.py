@@ -57,7 +57,7 @@ from raydistill.core.network_pool import networks_of
 from raydistill.core.networks import Network, build_network
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.sgd import SGD
-from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.core.synthetic import SyntheticSet, hard_set
 from raydistill.core.tiles import enlarge_tiles
 from raydistill.methods.configs.dc import DCConfig
 from raydistill.spaces.network import NetworkConfig
@@ -144,16 +144,8 @@ def distill(
         DivergedError: a loss is not finite.
     """
     images = starting_images(config.init, train, network, ipc, generator, config.factor)
-    current = SyntheticSet(images=images, labels=hard_labels(train.classes, ipc).to(device), ipc=ipc, factor=config.factor)
-    networks = networks_of(
-        train,
-        network,
-        pairs=config.pool,
-        steps=config.pool_steps,
-        share=config.trained_share,
-        generator=generator,
-        checkpoint=checkpoint,
-    )
+    current = hard_set(images, train.classes, ipc, config.factor)
+    networks = networks_of(train, network, config, generator=generator, checkpoint=checkpoint)
 
     def calibrate(seen: Tensor, label: int) -> Tensor:
         labels = torch.full((len(seen),), label, device=device)

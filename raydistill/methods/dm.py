@@ -46,7 +46,7 @@ from raydistill.core.network_pool import networks_of
 from raydistill.core.networks import build_network
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.sgd import SGD
-from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.core.synthetic import SyntheticSet, hard_set
 from raydistill.core.tiles import enlarge_tiles
 from raydistill.methods.configs.dm import DMConfig
 from raydistill.spaces.network import NetworkConfig
@@ -82,19 +82,9 @@ def distill(
         DivergedError: a loss is not finite.
     """
     images = starting_images(config.init, train, network, ipc, generator, config.factor).requires_grad_()
-    current = SyntheticSet(
-        images=images.detach(), labels=hard_labels(train.classes, ipc).to(device), ipc=ipc, factor=config.factor
-    )
+    current = hard_set(images.detach(), train.classes, ipc, config.factor)
     labels = current.decoded().labels
-    networks = networks_of(
-        train,
-        network,
-        pairs=config.pool,
-        steps=config.pool_steps,
-        share=config.trained_share,
-        generator=generator,
-        checkpoint=checkpoint,
-    )
+    networks = networks_of(train, network, config, generator=generator, checkpoint=checkpoint)
     optimiser = SGD([images], lr=config.lr_images, momentum=config.momentum_images)
     model = build_network(network, train.shape, train.classes, device).train().requires_grad_(False)
     operations = parse_operations(config.augmentation, mirror_keeps_class=train.mirror_keeps_class)
