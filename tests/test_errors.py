@@ -16,7 +16,7 @@ NEVER_READ_BY_A_PERSON = {
     "raydistill/search/pace.py": {"_EnoughStepsError"},
     "raydistill/sets/weights_only.py": {"RefusedError"},
     "raydistill/storage/sealed.py": {"SealError"},
-    "raydistill/trial/run.py": {"HopelessError", "OverTimeError"},
+    "raydistill/trial/endings.py": {"HopelessError", "OverTimeError"},
 }
 """Exceptions that end inside the file that raises them; `weights_only` is a program of its own."""
 

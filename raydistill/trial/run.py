@@ -61,6 +61,7 @@ from raydistill.storage.record import (
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import write_stored
 from raydistill.trial.distillation import CHECKPOINT_SECONDS, StoredCheckpoint, distil, manifest_of
+from raydistill.trial.endings import HopelessError, OverTimeError, is_out_of_memory, over_time
 
 Report = Callable[[Reading], None]
 OnStep = Callable[[int, int], None]
@@ -73,14 +74,6 @@ TOLD_SECONDS = 1.0
 
 def tell_nobody(step: int, steps: int) -> None:
     """Ignore the step."""
-
-
-class OverTimeError(Exception):
-    """The trial has run for longer than it may; the message says for how long, and how far it came."""
-
-
-class HopelessError(Exception):
-    """The readings show that it is of no use to go on; the message says why."""
 
 
 def run_trial(
@@ -129,32 +122,13 @@ def run_trial(
     except OverTimeError as error:
         record = run.record("timed_out", error=str(error))
     except Exception as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             write_record(study, run.record("crashed", error=traceback.format_exc()))
             raise
         record = run.record("out_of_memory", error=str(error))
     write_record(study, record)
     run.clean_up()
     return record
-
-
-def lost_record(
-    config: TrialConfig[Any], error: str, state: State = "crashed", readings: tuple[Reading, ...] = ()
-) -> TrialRecord:
-    """The record of a trial whose process was lost or ended; written by the driver, because the trial itself cannot."""
-    return TrialRecord(
-        trial_id=config.trial_id,
-        state=state,
-        config=json.loads(config.canonical_json()),
-        readings=readings,
-        error=error,
-        code_sha256=code_sha256(),
-        commit=commit(),
-        versions=versions(),
-        device=config.device,
-        host="unknown",
-        started_at=datetime.now(UTC).isoformat(),
-    )
 
 
 class _Run:
@@ -369,14 +343,3 @@ class _Run:
         if self.device.type == "cuda":
             return torch.cuda.get_device_name(self.device)
         return f"cpu ({platform.machine()}, {self.config.cpus_per_trial} threads)"
-
-
-def over_time(hours: float, most_hours: float, step: int, steps: int) -> str:
-    """Why a trial is ended, in a sentence."""
-    return f"ran for {hours:.3g} h, longer than budget.trial_hours ({most_hours:g} h); its last step was {step} of {steps}"
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    # PyTorch's CPU allocator raises a plain RuntimeError.
-    is_of_cpu = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or is_of_cpu

@@ -27,6 +27,7 @@ from raydistill.storage.store import Store
 from raydistill.trial import baseline, confirm
 from raydistill.trial import run as trial
 from raydistill.trial.distillation import StoredCheckpoint
+from raydistill.trial.endings import lost_record
 from raydistill.trial.run import run_trial
 
 
@@ -393,7 +394,7 @@ def test_confirmation_without_a_baseline_is_refused(tmp_path: Path) -> None:
 
 
 def test_record_of_a_lost_process_carries_config_and_cause() -> None:
-    record = trial.lost_record(trial_config(), "the node went away")
+    record = lost_record(trial_config(), "the node went away")
     assert (record.state, record.host, record.error) == ("crashed", "unknown", "the node went away")
     assert record.config == json.loads(trial_config().canonical_json())
 

@@ -27,7 +27,7 @@ from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import FINAL_STATES, Reading, State, TrialRecord, read_progress, read_record, write_record
 from raydistill.storage.scratch import scratch_folder
 from raydistill.storage.store import Store
-from raydistill.trial.run import lost_record
+from raydistill.trial.endings import lost_record
 
 if TYPE_CHECKING:
     from raydistill.search.solver import Solver

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from raydistill.errors import TimeLimitError
 from raydistill.spaces.sections import BudgetConfig
 from raydistill.spaces.units import rough
-from raydistill.trial.run import over_time
+from raydistill.trial.endings import over_time
 
 GRACE_SECONDS = 120.0
 """A trial ends itself when its hours are over, with the cost that it had; one that has not done so by then hangs."""
