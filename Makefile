@@ -52,11 +52,12 @@ format: $(WITH_DEV)  ## format, and repair what ruff can
 
 # The oldest versions that pyproject.toml allows; then no Ray; then neither Ray nor Optuna. By hand and in public CI.
 test-matrix: OLDEST := .venv-oldest
-test-matrix:     ## the oldest allowed versions, then without Ray, then without Optuna
+test-matrix:     ## the oldest allowed versions, then without Ray, then without Optuna; Ray's private parts in each allowed version
 	rm -rf $(OLDEST)
 	$(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install packaging
 	$(OLDEST)/bin/python .ci/oldest.py > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python .ci/ray_versions.py
 	$(OLDEST)/bin/python -m pip install --constraint $(OLDEST)/constraints.txt --editable '.[test]'
 	$(OLDEST)/bin/python -m pytest -m "not browser"
 	$(OLDEST)/bin/python -m pip uninstall --yes ray

@@ -25,6 +25,10 @@ FLOORS = {room: floor for floor, rooms in enumerate(CHAIN.split(" -> ")) for roo
 ONLY_IN = {"ray": "raydistill.search.on_ray", "optuna": "raydistill.search"}
 """Library to the one folder that may import it."""
 
+PRIVATE_PARTS = ("ray._private", "ray._raylet", "ray.core", "ray.autoscaler", "ray.dashboard.modules.job")
+MAY_USE_PRIVATE_PARTS = "raydistill.search.on_ray.private"
+"""Ray may change these in any release; this one module imports them, and says which are gone."""
+
 MAY_OPEN_TEST = frozenset(f"raydistill.{name}" for name in ("certify.reading", "comparison.run", "sets.one", "reproduce.run"))
 """`sets.one` holds `evaluate --split test`; of a certification one module alone opens, after everything is trained."""
 PICKLERS = frozenset({"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve"})
@@ -177,6 +181,18 @@ def pickles(sources: Sources) -> list[str]:
     return complaints
 
 
+def private_parts(sources: Sources) -> list[str]:
+    """Imports, uses and names in texts of Ray's private parts, outside the one module for them."""
+    return [
+        f"{module}:{number} names {part}, which only {MAY_USE_PRIVATE_PARTS} may"
+        for module, source in sources.items()
+        if module != MAY_USE_PRIVATE_PARTS
+        for number, line in enumerate(source.splitlines(), start=1)
+        for part in PRIVATE_PARTS
+        if part in line
+    ]
+
+
 def ray_loaded_by(tests: Sources, sources: Sources) -> list[str]:
     """Test files that cannot be collected without Ray, because what they import imports it; `importorskip` makes one content."""
     loads: dict[str, set[str]] = {module: set() for module in sources}
@@ -203,7 +219,7 @@ def prefixes(target: str) -> set[str]:
     return {".".join(parts[: length + 1]) for length in range(len(parts))}
 
 
-RULES = [upward_imports, fenced_imports, cycles, doors_to_test, pickles]
+RULES = [upward_imports, fenced_imports, private_parts, cycles, doors_to_test, pickles]
 SAMPLE = {
     "raydistill": "from raydistill.api import search\n",
     "raydistill.api": "def search():\n    from raydistill.search.driver import run_search\n",
@@ -221,6 +237,7 @@ SAMPLE = {
     "raydistill.search": "",
     "raydistill.search.driver": "import optuna\nfrom raydistill.trial.run import run_trial\n",
     "raydistill.search.on_ray": "from ray import tune\n",
+    "raydistill.search.on_ray.private": "from ray._private.node import Node\n",
 }
 """A package in which every rule holds."""
 
@@ -268,6 +285,8 @@ def test_the_rule_is_content_with_a_package_that_keeps_it(rule) -> None:
         ),
         (fenced_imports, "raydistill.core.train", "def f():\n    import ray", "imports ray, which belongs"),
         (fenced_imports, "raydistill.methods.dm", "from optuna import Trial", "imports optuna.Trial, which belongs"),
+        (private_parts, "raydistill.search.on_ray", "from ray._private import node", "on_ray:1 names ray._private, which only"),
+        (private_parts, "raydistill.search.on_ray", "import ray\nray._raylet.Config", "search.on_ray:2 names ray._raylet"),
         (cycles, "raydistill.core.train", "import raydistill.methods.dm", "raydistill.core.train"),
         (cycles, "raydistill.core.train", "from raydistill.methods.dm import distill", "raydistill.methods.dm"),
         (doors_to_test, "raydistill.trial.run", "from raydistill.data.splits import open_test", "raydistill.trial.run:1 opens"),

@@ -161,6 +161,25 @@ def test_a_search_with_the_token_joins(started: Cluster, tmp_path: Path) -> None
     assert joined(started.gcs, tmp_path, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=TOKEN) == "joined"
 
 
+@guarded
+def test_a_token_that_is_found_is_sent_to_a_given_address_when_the_cluster_asks_for_it(started: Cluster, tmp_path: Path) -> None:
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text(TOKEN)
+    assert joined(started.gcs, tmp_path) == "joined"
+
+
+@guarded
+def test_a_token_is_not_sent_against_the_users_word(started: Cluster, tmp_path: Path) -> None:
+    said = joined(started.gcs, tmp_path, RAY_AUTH_MODE="disabled", RAY_AUTH_TOKEN=TOKEN)
+    assert "requires a token, and none was sent" in said
+    assert "RAY_AUTH_MODE is disabled. Put the cluster's token there" in said
+
+
+@unguarded
+def test_a_cluster_that_asks_for_no_token_is_joined_without(started: Cluster, tmp_path: Path) -> None:
+    assert joined(started.gcs, tmp_path, RAY_AUTH_TOKEN=TOKEN) == "joined"
+
+
 def test_a_search_where_no_cluster_is_ends_at_once(tmp_path: Path) -> None:
     assert joined("127.0.0.1:1", tmp_path) == (
         "no Ray cluster answers at 127.0.0.1:1 (UNAVAILABLE); give auto on a node of the cluster, or host:port; to start a "

@@ -21,6 +21,7 @@ from raydistill.errors import ClusterError, ClusterLostError
 from raydistill.search.on_ray import lifeline
 from raydistill.search.on_ray.access import kill_with_children
 from raydistill.search.on_ray.lifeline import Lifeline, look_at_joined, look_at_own, look_at_starting
+from raydistill.search.on_ray.private import ThisNode
 
 
 class Answers:
@@ -105,7 +106,7 @@ def test_in_another_thread_the_end_of_ray_is_left_to_a_check() -> None:
 
 def test_a_cluster_of_our_own_is_gone_when_a_process_of_it_has_ended() -> None:
     dead: list[Any] = [("dashboard", None)]
-    look = look_at_own(SimpleNamespace(dead_processes=lambda: dead))  # type: ignore[arg-type]
+    look = look_at_own(ThisNode(SimpleNamespace(dead_processes=lambda: dead)))  # type: ignore[arg-type]
     assert look() is None
     dead.append(("gcs_server", None))
     assert look() == "the GCS, Ray's head process, has ended"
@@ -116,7 +117,7 @@ def test_a_cluster_that_was_joined_is_gone_with_the_raylet_of_this_machine(
 ) -> None:
     monkeypatch.setattr(lifeline, "check_gcs", lambda address: None)
     monkeypatch.chdir(tmp_path)  # a socket's path must be short
-    look = look_at_joined(SimpleNamespace(gcs_address="10.0.0.1:6379", raylet_socket_name="raylet"))  # type: ignore[arg-type]
+    look = look_at_joined(ThisNode(SimpleNamespace(gcs_address="10.0.0.1:6379", raylet_socket_name="raylet")))  # type: ignore[arg-type]
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as raylet:
         raylet.bind("raylet")
         raylet.listen()
@@ -130,7 +131,7 @@ def test_a_cluster_that_was_joined_is_gone_when_its_gcs_does_not_answer(tmp_path
 
     monkeypatch.setattr(lifeline, "check_gcs", silent)
     monkeypatch.setattr(lifeline, "_answers", lambda path: True)
-    look = look_at_joined(SimpleNamespace(gcs_address="10.0.0.1:6379", raylet_socket_name="raylet"))  # type: ignore[arg-type]
+    look = look_at_joined(ThisNode(SimpleNamespace(gcs_address="10.0.0.1:6379", raylet_socket_name="raylet")))  # type: ignore[arg-type]
     assert look() == "the GCS, Ray's head process, does not answer at 10.0.0.1:6379"
 
 

@@ -15,21 +15,22 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Protocol
 
 import grpc  # comes with ray[default]
 import psutil  # type: ignore[import-untyped]  # comes with ray
 import ray
-from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
-from ray._private.grpc_utils import init_grpc_channel
-from ray._private.node import Node
-from ray._private.services import canonicalize_bootstrap_address_or_die
-from ray._private.worker import BaseContext
-from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
-from ray.core.generated.gcs_service_pb2 import CheckAliveRequest  # type: ignore[attr-defined]
-from ray.core.generated.gcs_service_pb2_grpc import NodeInfoGcsServiceStub
 from ray.exceptions import AuthenticationError
 
 from raydistill.errors import ClusterError
+from raydistill.search.on_ray.private import (
+    ThisNode,
+    ask_gcs,
+    is_mode_set,
+    is_token_used,
+    token_header,
+    use_token_if_found,
+)
 
 TOKEN_PLACES = "RAY_AUTH_TOKEN, then the file that RAY_AUTH_TOKEN_PATH names, then ~/.ray/auth_token"
 WAIT_SECONDS = 10
@@ -48,7 +49,13 @@ Ray's own 30 to 100 seconds are too short on a machine whose cores are all busy:
 SUBMIT = "to start a search from a machine that is not a node of the cluster, use `raydistill submit`"
 
 
-def join(address: str) -> BaseContext:
+class Joined(Protocol):
+    """What `ray.init` returns of a cluster."""
+
+    dashboard_url: str | None
+
+
+def join(address: str) -> Joined:
     """Start a cluster on this machine (`local`), or join the one at an address.
 
     Raises:
@@ -76,10 +83,7 @@ def leave(*, is_lost: bool) -> None:
     if not is_lost:
         ray.shutdown()
         return
-    node: Node | None = ray._private.worker._global_node
-    assert node is not None  # joined before it was lost
-    processes = [info.process.pid for infos in node.all_processes.values() for info in infos]
-    kill_with_children(processes)
+    kill_with_children(ThisNode().process_ids())
     # Ray would wait for its head process for twenty seconds, and again when Python ends.
     atexit.unregister(ray.shutdown)
     closing = threading.Thread(target=ray.shutdown, name="raydistill-leave", daemon=True)
@@ -133,29 +137,39 @@ def check_gcs(address: str) -> None:
     """
     if "://" in address:
         raise ClusterError(f"--address {address}; expected host:port, or auto on a node of the cluster; {SUBMIT}")
-    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     try:
-        if address == "auto":
-            # Like ray.init: a token found on this machine is used for the address auto, but not for a given address.
-            maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
-        gcs = canonicalize_bootstrap_address_or_die(address)
-        with init_grpc_channel(gcs) as channel:
-            stub = NodeInfoGcsServiceStub(channel)  # type: ignore[no-untyped-call]
-            stub.CheckAlive(CheckAliveRequest(), timeout=WAIT_SECONDS)
+        _ask(address)
     except ConnectionError as error:
         raise ClusterError(
             f"--address {address}: Ray does not run on this machine; run the command on a node of the cluster, or give "
             f"host:port; {SUBMIT}"
         ) from error
     except AuthenticationError as error:
-        raise ClusterError(refused(address, is_token_sent=_is_token_used())) from error
+        raise ClusterError(refused(address, is_token_sent=is_token_used() and bool(token_headers()))) from error
     except grpc.RpcError as error:
         if error.code() == grpc.StatusCode.UNAUTHENTICATED:
-            raise ClusterError(refused(address, is_token_sent=_is_token_used())) from error
+            raise ClusterError(refused(address, is_token_sent=is_token_used() and bool(token_headers()))) from error
         raise ClusterError(
             f"no Ray cluster answers at {address} ({error.code().name}); give auto on a node of the cluster, or host:port; "
             f"{SUBMIT}"
         ) from error
+
+
+def _ask(address: str) -> None:
+    """Ask the GCS, with this machine's token if it wants one.
+
+    To the address `auto` a token that is found is sent at once, as `ray.init` of Ray 2.60 does. To another address this Ray
+    sends none unless RAY_AUTH_MODE says so; here it is sent when the cluster asks for it, so that a search joins a cluster that
+    wants a token, as Ray 2.61 has them all, whatever Ray's default is.
+    """
+    if address == "auto":
+        use_token_if_found()
+    try:
+        ask_gcs(address, WAIT_SECONDS)
+    except grpc.RpcError as error:
+        if error.code() != grpc.StatusCode.UNAUTHENTICATED or is_mode_set() or not use_token_if_found():
+            raise
+        ask_gcs(address, WAIT_SECONDS)
 
 
 def refused(address: str, *, is_token_sent: bool) -> str:
@@ -168,21 +182,14 @@ def refused(address: str, *, is_token_sent: bool) -> str:
     )
 
 
-def _is_token_used() -> bool:
-    """Whether Ray in this process sends a token."""
-    return os.environ.get("RAY_AUTH_MODE", "").lower() == "token" and bool(token_headers())
-
-
 def token_headers() -> dict[str, str]:
     """The HTTP header with the token that Ray finds on this machine; empty if there is none.
 
     Raises:
         ClusterError: an environment variable names a token file that cannot be read.
     """
-    loader = AuthenticationTokenLoader.instance()
-    loader.reset_cache()
     try:
-        return dict(loader.get_token_for_http_header(ignore_auth_mode=True))
+        return dict(token_header())
     except AuthenticationError as error:
         cause = str(error).partition(". ")[0]
         raise ClusterError(

@@ -11,6 +11,7 @@ import ray
 import yaml
 
 from raydistill.errors import ResourcesError
+from raydistill.search.on_ray.private import node_groups
 from raydistill.spaces.sections import ResourcesConfig
 
 HEAD = "node:__internal_head__"
@@ -76,11 +77,10 @@ def startable_nodes() -> list[NodeShape]:
     Read from the GCS if they are reported there. Ray 2.60's own autoscaler does not report them, but `ray up` stores its
     configuration in the head node's home folder, where a task without CPUs reads it.
     """
-    reported = ray._private.state.state.get_cluster_config()
-    if reported is not None and reported.node_group_configs:
+    if reported := node_groups():
         return [
             NodeShape(name=g.name, cpus=g.resources.get("CPU", 0), gpus=g.resources.get("GPU", 0), count=_finite(g.max_count))
-            for g in reported.node_group_configs
+            for g in reported
         ]
     read = ray.remote(num_cpus=0, resources={HEAD: 0.001})(read_bootstrap_config)
     return node_types(ray.get(read.remote()))

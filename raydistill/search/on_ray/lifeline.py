@@ -16,11 +16,10 @@ from functools import partial
 from types import FrameType
 
 import psutil  # type: ignore[import-untyped]  # comes with ray
-import ray
-from ray._private.node import Node
 
 from raydistill.errors import ClusterError, ClusterLostError
 from raydistill.search.on_ray.access import check_gcs
+from raydistill.search.on_ray.private import ThisNode
 
 LOOK_SECONDS = 2.0
 LOST_SECONDS = 25.0
@@ -109,19 +108,19 @@ class Lifeline:
                 return
 
 
-def look_at_own(node: Node) -> Look:
+def look_at_own(node: ThisNode) -> Look:
     """Looks at the processes of a cluster that was started here."""
 
     def look() -> str | None:
-        dead = {kind for kind, _ in node.dead_processes()}  # type: ignore[no-untyped-call]
+        dead = node.dead_kinds()
         return next((f"{words}, has ended" for kind, words in PROCESSES.items() if kind in dead), None)
 
     return look
 
 
-def look_at_joined(node: Node) -> Look:
+def look_at_joined(node: ThisNode) -> Look:
     """Looks at a cluster that was joined: the raylet of this machine, and the GCS, wherever it runs."""
-    gcs, raylet = str(node.gcs_address), str(node.raylet_socket_name)
+    gcs, raylet = node.gcs_address, node.raylet_socket
 
     def look() -> str | None:
         if not _answers(raylet):
@@ -147,8 +146,7 @@ def look_at_starting() -> str | None:
 
 def lifeline_of(*, is_own: bool) -> Lifeline:
     """A lifeline to the cluster that this process has started (`is_own`) or joined."""
-    node: Node | None = ray._private.worker._global_node
-    assert node is not None  # after `join`
+    node = ThisNode()
     return Lifeline(look_at_own(node), 0.0) if is_own else Lifeline(look_at_joined(node), LOST_SECONDS)
 
 

@@ -12,11 +12,12 @@ from ray.job_submission import JobSubmissionClient
 
 from raydistill.errors import ClusterError
 from raydistill.search.on_ray.access import has_authentication, refused, token_headers
+from raydistill.search.on_ray.private import LOGGER_OF_UPLOADS
 
 OVERRIDING = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Environment variables that Ray's client uses instead of the given address."""
 
-TALKATIVE = ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")
+TALKATIVE = ("ray.dashboard.modules.dashboard_sdk", LOGGER_OF_UPLOADS)
 """Loggers that report each upload."""
 
 
