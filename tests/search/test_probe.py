@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +23,8 @@ from raydistill.search.needs import NodeNeeds  # noqa: E402
 from raydistill.search.on_ray import RayExecutor, probe  # noqa: E402
 from raydistill.search.on_ray.access import be_patient  # noqa: E402
 from raydistill.search.on_ray.lifeline import Lifeline  # noqa: E402
-from raydistill.search.on_ray.probe import Question, check_nodes, other_code, pose, refusal  # noqa: E402
+from raydistill.search.on_ray.probe import Question, check_nodes, pose, refusal  # noqa: E402
+from raydistill.search.on_ray.software import complaint, complaints, looker  # noqa: E402
 from raydistill.search.on_ray.tune_run import Messenger  # noqa: E402
 from raydistill.search.on_ray.watchdog import Watchdog  # noqa: E402
 from raydistill.spaces.sections import (  # noqa: E402
@@ -118,11 +121,69 @@ def test_a_node_without_the_data_says_what_is_missing(tmp_path: Path, monkeypatc
     assert said.startswith("cannot use the store or the data: MNIST files are missing")
 
 
-def test_other_code_is_refused_and_both_are_named(tmp_path: Path) -> None:
+DRIVER = {"raydistill": "0.1.0", "code": "a" * 64, "Python": "3.11", "torch": "2.14.1", "torchvision": "0.29.1"}
+
+
+def test_a_node_tells_what_it_runs() -> None:
+    """Of Python the version that decides which wheels fit; of PyTorch the release without its build."""
+    found = looker()()
+    assert found["code"] == code_sha256()
+    assert found["torch"] == importlib.metadata.version("torch").partition("+")[0]
+    assert found["Python"] == f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert complaint(found, found) is None
+
+
+def test_another_build_of_the_same_release_is_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.metadata, "version", lambda _: "2.14.1+cpu")
+    assert looker()()["torch"] == "2.14.1"
+
+
+def test_a_node_without_the_package_tells_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "raydistill.storage.record", None)
+    found = looker()()
+    assert (found["raydistill"], "halted; None in sys.modules" in found["code"]) == ("none", True)
+
+
+def test_a_node_without_torch_tells_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", gone)
+    found = looker()()
+    assert (found["torch"], found["raydistill"]) == ("none", "as a folder")
+
+
+def test_other_code_is_refused_and_both_are_named() -> None:
+    assert complaint(DRIVER, DRIVER | {"raydistill": "0.0.9"}) is None
+    said = f"runs raydistill 0.0.9 (code {'f' * 12}), but the driver runs raydistill 0.1.0 (code {'a' * 12})"
+    assert complaint(DRIVER, DRIVER | {"raydistill": "0.0.9", "code": "f" * 64}) == (
+        f"{said}: install the same versions on every node"
+    )
+
+
+@pytest.mark.parametrize("name", ["Python", "torch", "torchvision"])
+def test_another_version_is_refused_and_both_are_named(name: str) -> None:
+    assert complaint(DRIVER, DRIVER | {name: "9.9"}) == (
+        f"runs {name} 9.9, but the driver runs {name} {DRIVER[name]}: install the same versions on every node"
+    )
+
+
+def test_all_nodes_that_differ_are_told_in_one_message() -> None:
+    nodes = [("a", DRIVER | {"torch": "2.13.0"}), ("b", DRIVER), ("c", DRIVER | {"Python": "3.12", "torch": "2.12.0"})]
+    assert complaints(DRIVER, nodes) == (
+        "node a runs torch 2.13.0; node c runs Python 3.12, torch 2.12.0, but the driver runs Python 3.11, torch 2.14.1: install "
+        "the same versions on every node"
+    )
+    assert complaints(DRIVER, [("b", DRIVER)]) is None
+
+
+@pytest.mark.usefixtures("node_number")
+def test_a_process_of_a_node_that_joined_later_compares_itself(tmp_path: Path) -> None:
     asked = Question.model_validate_json(pose(needs(tmp_path)))
-    assert other_code(asked, "0.0.9", asked.code_sha256) is None
-    said = f"runs raydistill 0.0.9 (code {'f' * 12}), but the driver runs raydistill {asked.version} (code {code_sha256()[:12]})"
-    assert other_code(asked, "0.0.9", "f" * 64) == f"{said}: install the same version on every node"
+    other = asked.model_copy(update={"software": asked.software | {"torch": "1.0"}})
+    said = refusal(other.model_dump_json())
+    assert said is not None
+    assert said.endswith("but the driver runs torch 1.0: install the same versions on every node")
 
 
 def test_a_refused_trial_ends_the_search_and_is_not_told(tmp_path: Path) -> None:
@@ -157,7 +218,7 @@ def test_two_nodes_that_share_all_carry_a_search(cluster: Any, tmp_path: Path) -
     finally:
         cluster.remove_node(node)
     assert result.trials["finished"] == 1
-    assert "Nodes with the driver's code: 2; they now check the store and the data" in told.all("note")
+    assert "Nodes with the driver's code and versions: 2; they now check the store and the data" in told.all("note")
     assert not (tmp_path / "made-up/.nodes").exists()
 
 
@@ -165,11 +226,21 @@ def test_two_nodes_that_share_all_carry_a_search(cluster: Any, tmp_path: Path) -
 def test_a_node_with_other_code_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
     """The driver says that it is another: Ray gives workers of this machine the driver's own path, whatever their node's is."""
     wanted = needs(tmp_path)
-    asked = Question.model_validate_json(pose(wanted)).model_copy(update={"code_sha256": "f" * 64})
+    asked = Question.model_validate_json(pose(wanted))
+    asked = asked.model_copy(update={"software": asked.software | {"code": "f" * 64}})
     said = (
         rf"^node .* runs raydistill .* \(code {code_sha256()[:12]}\), but the driver runs raydistill .* \(code f{{12}}\): install"
     )
     with pytest.raises(NodeError, match=said):
+        check_nodes(asked.model_dump_json(), wanted.study, ResourcesConfig(), Told())
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_node_with_another_torch_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    wanted = needs(tmp_path)
+    asked = Question.model_validate_json(pose(wanted))
+    asked = asked.model_copy(update={"software": asked.software | {"torch": "1.0"}})
+    with pytest.raises(NodeError, match=r"^node .* runs torch .*, but the driver runs torch 1.0: install the same versions on"):
         check_nodes(asked.model_dump_json(), wanted.study, ResourcesConfig(), Told())
 
 

@@ -1,4 +1,4 @@
-"""Checks that nodes meet a study's requirements: the driver's code, a shared store, the study's data.
+"""Checks that nodes meet a study's requirements: the driver's code and versions, a shared store, the study's data.
 
 The driver checks every running node before its first work. Each process of a trial or a job checks its own node first, because
 nodes may join later.
@@ -20,10 +20,10 @@ from raydistill.data.splits import load_splits
 from raydistill.errors import DataError, NodeError, StoreError
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.on_ray.capacity import NodeShape
+from raydistill.search.on_ray.software import complaint, complaints, looker
 from raydistill.search.watcher import Watcher
 from raydistill.spaces.sections import Config, ResourcesConfig, dataset_config
 from raydistill.storage.data_root import as_data_root
-from raydistill.storage.record import code_sha256, versions
 from raydistill.storage.store import Store
 
 FOLDER = ".nodes"
@@ -42,8 +42,8 @@ class Question(Config):
     dataset: dict[str, Any]
     data_sha256: str
     data_root: str | None
-    version: str
-    code_sha256: str
+    software: dict[str, str]
+    """What the driver runs, as `software.looker` tells it."""
 
 
 def pose(needs: NodeNeeds) -> str:
@@ -60,8 +60,7 @@ def pose(needs: NodeNeeds) -> str:
         dataset=needs.dataset.model_dump(mode="json"),
         data_sha256=needs.data_sha256,
         data_root=None if needs.data_root is None else str(needs.data_root),
-        version=_version(),
-        code_sha256=code_sha256(),
+        software=looker()(),
     ).model_dump_json()
 
 
@@ -69,15 +68,15 @@ def check_nodes(question: str, study: Store, resources: ResourcesConfig, watcher
     """Check every running node that has the resources for a trial, all in parallel.
 
     Raises:
-        NodeError: a node has another version of the code, cannot read the store or the data, or does not answer; the message
-            names the node.
+        NodeError: nodes have another version of the code, of Python or of PyTorch, or a node cannot read the store or the data,
+            or does not answer; the message names them.
     """
     nodes = [node for node in ray.nodes() if node["Alive"] and _holds_one(node, resources)]  # type: ignore[no-untyped-call]
     asked = Question.model_validate_json(question)
-    for node, found in zip(nodes, _answers(nodes, _code(), (), VERSION_SECONDS), strict=True):
-        if said := other_code(asked, *found):
-            raise NodeError(f"node {_name(node)} {said}")
-    watcher.note(f"Nodes with the driver's code: {len(nodes)}; they now check the store and the data")
+    runs = _answers(nodes, looker(), (), VERSION_SECONDS)
+    if said := complaints(asked.software, list(zip(map(_name, nodes), runs, strict=True))):
+        raise NodeError(said)
+    watcher.note(f"Nodes with the driver's code and versions: {len(nodes)}; they now check the store and the data")
     for node, refused in zip(nodes, _answers(nodes, _refusal_to_driver, (question,), LOOK_SECONDS), strict=True):
         if refused is not None:
             raise NodeError(f"node {_name(node)} {refused}")
@@ -86,16 +85,6 @@ def check_nodes(question: str, study: Store, resources: ResourcesConfig, watcher
                 f"node {_name(node)} wrote a file into {study.root}, but the driver does not find it there: give a --store that "
                 "all nodes share, a shared folder or s3://"
             )
-
-
-def other_code(asked: Question, version: str, code: str) -> str | None:
-    """Why a node's version of raydistill is wrong, or None."""
-    if code == asked.code_sha256:
-        return None
-    return (
-        f"runs raydistill {version} (code {code[:12]}), but the driver runs raydistill {asked.version} (code "
-        f"{asked.code_sha256[:12]}): install the same version on every node"
-    )
 
 
 @functools.cache
@@ -107,7 +96,7 @@ def refusal(question: str, is_probe: bool = False) -> str | None:
         is_probe: whether the driver asks, which then reads the answer from a file named after the node.
     """
     asked = Question.model_validate_json(question)
-    if said := other_code(asked, _version(), code_sha256()):
+    if said := complaint(asked.software, looker()()):
         return said
     study = Store(asked.study)
     name = f"{FOLDER}/{asked.number}"
@@ -137,23 +126,6 @@ def _refusal_to_driver(question: str) -> str | None:
 def here(refused: str) -> str:
     """A refusal, with this machine's name in front."""
     return f"node {socket.gethostname()} {refused}"
-
-
-def _version() -> str:
-    return versions().get("raydistill", "as a folder")
-
-
-def _code() -> Callable[[], tuple[str, str]]:
-    """A function that is pickled by value, because a node with another version may not have this module."""
-
-    def look() -> tuple[str, str]:
-        try:
-            from raydistill.storage.record import code_sha256, versions
-        except ImportError as error:
-            return "none", str(error)
-        return versions().get("raydistill", "as a folder"), code_sha256()
-
-    return look
 
 
 def _answers(nodes: Sequence[dict[str, Any]], function: Callable[..., Any], given: tuple[Any, ...], seconds: float) -> list[Any]:
