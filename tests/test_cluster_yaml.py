@@ -1,6 +1,7 @@
 """cluster.yaml and cluster-local.yaml held against Ray's own schema and defaults, with no network and no AWS account."""
 
 import copy
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,43 @@ def test_the_head_runs_no_trials_and_workers_start_from_none(cluster: dict[str, 
     assert all(kind["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"} for kind in types.values())
 
 
+VCPUS = {"m7i.large": 2, "g5.xlarge": 4, "c7i.2xlarge": 8}
+"""As AWS lists them."""
+
+
+def test_the_vcpus_that_count_on_the_quotas_are_those_of_the_machines(cluster: dict[str, Any]) -> None:
+    text = (ROOT / "cluster.yaml").read_text(encoding="utf-8")
+    for name, kind in cluster["available_node_types"].items():
+        machine, count = kind["node_config"]["InstanceType"], kind.get("max_workers", 1)
+        line = rf"^# +{name} +{count} x {machine} +{count * VCPUS[machine]} vCPUs +L-[0-9A-F]{{8}}  "
+        assert re.search(line, text, flags=re.MULTILINE), name
+        assert kind["resources"]["CPU"] in (0, VCPUS[machine])
+    workers = [kind["max_workers"] for kind in cluster["available_node_types"].values() if "max_workers" in kind]
+    assert cluster["max_workers"] == sum(workers)
+
+
+def test_no_price_is_stated_since_it_would_be_old() -> None:
+    assert not re.search(r"\d\.\d+ USD|USD \d|\$\d", (ROOT / "cluster.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.ray
+def test_how_fast_a_cluster_grows_is_as_the_comment_says(cluster: dict[str, Any]) -> None:
+    """Five machines of a kind wait to start and none runs: one is asked for. Where two run, two are."""
+    from ray.autoscaler.v2.instance_manager.reconciler import Reconciler
+    from ray.core.generated.instance_manager_pb2 import Instance
+
+    def asked(running: int, requested: int = 0) -> int:
+        queued = [Instance(instance_type="w", instance_id=str(i), status=Instance.QUEUED) for i in range(5)]
+        for instance in queued:
+            instance.status_history.add(instance_status=Instance.QUEUED, timestamp_ns=1)
+        run = [Instance(instance_type="w") for _ in range(running)]
+        way = [Instance(instance_type="other") for _ in range(requested)]
+        found = Reconciler._compute_to_launch(queued, way, run, cluster["upscaling_speed"], 10)
+        return len(found["w"])
+
+    assert (asked(0), asked(1), asked(2), asked(0, requested=10)) == (1, 1, 2, 0)
+
+
 @pytest.mark.ray
 def test_ray_accepts_the_file_for_machines_of_ones_own_and_starts_all_of_them() -> None:
     local = read("cluster-local.yaml")
@@ -120,9 +158,9 @@ def test_what_an_install_needs_is_brought_to_every_node(either: dict[str, Any]) 
     assert all((ROOT / name).exists() for name in needed)
 
 
-def test_both_files_are_part_of_the_source_distribution() -> None:
+def test_the_files_of_clusters_are_part_of_the_source_distribution() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert set(FILES) <= set(project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"])
+    assert {*FILES, "clusters"} <= set(project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"])
 
 
 @pytest.mark.parametrize("name", FILES)

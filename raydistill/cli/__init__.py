@@ -11,12 +11,24 @@ from typing import Annotated
 
 import typer
 
-from raydistill.cli import benches, certifying, comparing, data, experts, reporting, reproducing, searching, sets, spaces
+from raydistill.cli import (
+    benches,
+    certifying,
+    clusters,
+    comparing,
+    data,
+    experts,
+    reporting,
+    reproducing,
+    searching,
+    sets,
+    spaces,
+)
 from raydistill.cli.common import example
 from raydistill.cli.signals import end_at_once_if_told_to
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, epilog=example("search digits_datadam"))
-for part in (searching, reporting, spaces, sets, comparing, certifying, reproducing):
+for part in (searching, clusters, reporting, spaces, sets, comparing, certifying, reproducing):
     app.add_typer(part.app)
 app.add_typer(data.starting)
 app.add_typer(
