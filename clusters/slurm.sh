@@ -36,8 +36,8 @@ if ((${#nodes[@]} == 0)); then
 fi
 # Where a node has several networks, RAYDISTILL_HEAD_IP names the address of the first node on the one to use.
 ip=${RAYDISTILL_HEAD_IP:-$(hostname -I | cut -d ' ' -f 1)}
-# Two jobs may share a node, so the port follows the job's number; RAYDISTILL_PORT is another one.
-port=${RAYDISTILL_PORT:-$((20000 + SLURM_JOB_ID % 10000))}
+# Two jobs may share a node, so the ports follow the job's number: Ray's, or RAYDISTILL_PORT, and the next one for the dashboard.
+port=${RAYDISTILL_PORT:-$((20000 + SLURM_JOB_ID % 5000 * 2))}
 address=$ip:$port
 cpus=${SLURM_CPUS_PER_TASK:-1}
 
@@ -69,7 +69,7 @@ trap close EXIT
 # A folder of its own: /tmp/ray may be another user's.
 srun --overlap --nodes=1 --ntasks=1 --nodelist="${nodes[0]}" --cpus-per-task="$cpus" \
     ray start --head --node-ip-address="$ip" --port="$port" --num-cpus="$cpus" --dashboard-host=127.0.0.1 \
-    --temp-dir="/tmp/ray-$SLURM_JOB_ID" --block &
+    --dashboard-port="$((port + 1))" --temp-dir="/tmp/ray-$SLURM_JOB_ID" --block &
 steps+=("$!")
 
 for ((tries = 0; ; tries++)); do
@@ -97,8 +97,13 @@ import time
 import ray
 
 address, wanted = sys.argv[1], int(sys.argv[2])
-ray.init(address=address, log_to_driver=False, logging_level="ERROR")
 until = time.monotonic() + 600
+while not ray.is_initialized():
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except ConnectionError:  # the head listens some time before it is ready
+        if time.monotonic() > until:
+            raise
 while (live := sum(node["Alive"] for node in ray.nodes())) < wanted:
     if time.monotonic() > until:
         sys.exit(f"{live} of {wanted} nodes have joined within ten minutes; what the others say is above")

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 LINK = re.compile(r"(?<=\]\()([^)\s]+)(?=\))")
 BROUGHT_IN = {"CONTRIBUTING.md": "contributing.md", "benchmarks/RESULTS.md": "results.md", "CHANGELOG.md": "changelog.md"}
 """Documents outside docs/ to the pages that they become."""
-LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}
+LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".sh": "bash"}
 
 
 def on_files(files: Files, config: Any) -> Files:

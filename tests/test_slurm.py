@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -156,7 +157,7 @@ def test_ray_runs_on_every_node_with_the_cores_of_the_job_and_a_token(start: Cal
     port = head.partition("--port=")[2].partition(" ")[0]
     assert head == (
         "--overlap --nodes=1 --ntasks=1 --nodelist=n1 --cpus-per-task=8 ray start --head --node-ip-address=127.0.0.1 "
-        f"--port={port} --num-cpus=8 --dashboard-host=127.0.0.1 --temp-dir=/tmp/ray-7 --block"
+        f"--port={port} --num-cpus=8 --dashboard-host=127.0.0.1 --dashboard-port={int(port) + 1} --temp-dir=/tmp/ray-7 --block"
     )
     assert others == (
         f"--overlap --nodes=2 --ntasks=2 --exclude=n1 --cpus-per-task=8 ray start --address=127.0.0.1:{port} --num-cpus=8 "
@@ -236,3 +237,65 @@ def test_a_job_without_nodes_ends_at_once(start: Callable[..., Job]) -> None:
     job = start(NODES="0")
     assert job.end() == (1, "scontrol names no nodes for 'n[1-3]'; start this script by sbatch\n")
     assert job.asked_of("srun") == []
+
+
+class Ray:
+    """A Ray whose head is ready at the third attempt, and whose nodes join one by one."""
+
+    def __init__(self, nodes: int) -> None:
+        self.asked: list[str] = []
+        self._nodes, self._live = nodes, 0
+
+    def is_initialized(self) -> bool:
+        return len(self.asked) >= 3
+
+    def init(self, address: str, **_: object) -> None:
+        self.asked.append(address)
+        if not self.is_initialized():
+            raise ConnectionError
+
+    def nodes(self) -> list[dict[str, bool]]:
+        self._live = min(self._live + 1, self._nodes)
+        return [{"Alive": True}] * self._live + [{"Alive": False}]
+
+
+class Clock:
+    """A minute passes with every look and every wait."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += 60
+        return self.now
+
+    def sleep(self, _: float) -> None:
+        self.now += 60
+
+
+def wait_for_nodes(ray: Ray, wanted: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the program in the script that waits for the nodes."""
+    program = SCRIPT.read_text(encoding="utf-8").partition("<< 'PYTHON'\n")[2].partition("\nPYTHON\n")[0]
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setitem(sys.modules, "time", Clock())
+    monkeypatch.setattr(sys, "argv", ["-", "h:1", str(wanted)])
+    exec(compile(program, "slurm.sh", "exec"), {})
+
+
+def test_a_head_that_is_not_ready_is_asked_again_and_all_nodes_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's port is open some time before Ray answers, which on a busy machine takes longer than `ray.init` waits."""
+    ray = Ray(3)
+    wait_for_nodes(ray, 3, monkeypatch)
+    assert ray.asked == ["h:1"] * 3
+
+
+def test_nodes_that_never_join_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit, match=r"^2 of 3 nodes have joined within ten minutes; what the others say is above$"):
+        wait_for_nodes(Ray(2), 3, monkeypatch)
+
+
+def test_a_head_that_never_answers_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = Ray(1)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(ConnectionError):
+        wait_for_nodes(ray, 1, monkeypatch)
