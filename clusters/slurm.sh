@@ -42,15 +42,15 @@ address=$ip:$port
 cpus=${SLURM_CPUS_PER_TASK:-1}
 
 steps=()
-search=
+child=
 told=
 
 # shellcheck disable=SC2317,SC2329  # called by the traps
 tell() {
     told=$1
-    if [[ -n $search ]]; then
-        echo "Told to end by SIG$1; telling the search"
-        kill -TERM "$search" 2> /dev/null || true
+    echo "Told to end by SIG$1"
+    if [[ -n $child ]]; then
+        kill -TERM "$child" 2> /dev/null || true
     fi
 }
 trap 'tell USR1' USR1  # the time limit is near
@@ -64,6 +64,20 @@ close() {
     fi
 }
 trap close EXIT
+
+# Waits for a child, hands a signal on to it, and returns its exit code. A signal ends `wait`, but not the child.
+follow() {
+    local code
+    child=$1
+    if [[ -n $told ]]; then
+        tell "$told"
+    fi
+    while true; do
+        code=0
+        wait "$child" || code=$?
+        kill -0 "$child" 2> /dev/null || return "$code"
+    done
+}
 
 # Ray counts all cores of a node, so it is told how many are the job's. GPUs it finds in CUDA_VISIBLE_DEVICES, which SLURM sets.
 # A folder of its own: /tmp/ray may be another user's.
@@ -90,7 +104,7 @@ if ((${#nodes[@]} > 1)); then
 fi
 
 # A search counts the nodes when it starts, so all of them come first.
-python - "$address" "${#nodes[@]}" << 'PYTHON'
+python - "$address" "${#nodes[@]}" << 'PYTHON' &
 import sys
 import time
 
@@ -109,20 +123,14 @@ while (live := sum(node["Alive"] for node in ray.nodes())) < wanted:
         sys.exit(f"{live} of {wanted} nodes have joined within ten minutes; what the others say is above")
     time.sleep(1)
 PYTHON
+code=0
+follow "$!" || code=$?
 
-echo "Ray runs on ${#nodes[@]} nodes (${nodes[*]}); start ${SLURM_RESTART_COUNT:-0} of this job after the first"
-raydistill search "$@" --address "$address" &
-search=$!
-if [[ -n $told ]]; then  # while Ray started
-    tell "$told"
+if ((code == 0)); then
+    echo "Ray runs on ${#nodes[@]} nodes (${nodes[*]}); start ${SLURM_RESTART_COUNT:-0} of this job after the first"
+    raydistill search "$@" --address "$address" &
+    follow "$!" || code=$?
 fi
-
-while true; do
-    code=0
-    wait "$search" || code=$?
-    # A signal ends `wait`, but not the search.
-    kill -0 "$search" 2> /dev/null || break
-done
 
 if [[ $told == USR1 ]] && ((code > 128)); then
     echo "The search has ended before the time limit; job $SLURM_JOB_ID goes back into the queue and continues"

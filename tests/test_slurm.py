@@ -34,6 +34,7 @@ sleep 60 & wait
     + """cat > /dev/null
 [ "$NODES" = 1 ] || until grep -q "worker ready" "$ASKED"; do sleep 0.05; done
 until grep -q "head ready" "$ASKED"; do sleep 0.05; done
+[ -z "${HANGS:-}" ] || exec sleep 60
 exit "${JOINED:-0}"
 """,
     "raydistill": ASKED
@@ -208,8 +209,18 @@ def test_a_job_that_is_cancelled_ends_its_search_and_does_not_come_back(start: C
     job.tell(signal.SIGTERM)
     code, said = job.end()
     assert code == 143
-    assert "Told to end by SIGTERM; telling the search" in said
+    assert "Told to end by SIGTERM" in said
     assert "search told to end" in job.asked
+    assert "requeue 7" not in job.asked_of("scontrol")
+
+
+def test_a_job_that_is_cancelled_while_nodes_join_ends_at_once(start: Callable[..., Job]) -> None:
+    job = start(HANGS="1")
+    job.until("worker ready")
+    job.until("head ready")
+    job.tell(signal.SIGTERM)
+    assert job.end()[0] == 143
+    assert job.asked_of("raydistill") == []
     assert "requeue 7" not in job.asked_of("scontrol")
 
 
@@ -278,7 +289,7 @@ class Clock:
 
 def wait_for_nodes(ray: Ray, wanted: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the program in the script that waits for the nodes."""
-    program = SCRIPT.read_text(encoding="utf-8").partition("<< 'PYTHON'\n")[2].partition("\nPYTHON\n")[0]
+    program = SCRIPT.read_text(encoding="utf-8").partition("<< 'PYTHON' &\n")[2].partition("\nPYTHON\n")[0]
     monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setitem(sys.modules, "time", Clock())
     monkeypatch.setattr(sys, "argv", ["-", "h:1", str(wanted)])
