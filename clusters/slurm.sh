@@ -125,6 +125,9 @@ while (live := sum(node["Alive"] for node in ray.nodes())) < wanted:
 PYTHON
 code=0
 follow "$!" || code=$?
+if [[ -n $told ]] && ((code)); then
+    code=143  # Ray makes a 15 of it
+fi
 
 if ((code == 0)); then
     echo "Ray runs on ${#nodes[@]} nodes (${nodes[*]}); start ${SLURM_RESTART_COUNT:-0} of this job after the first"

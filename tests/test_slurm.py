@@ -34,7 +34,7 @@ sleep 60 & wait
     + """cat > /dev/null
 [ "$NODES" = 1 ] || until grep -q "worker ready" "$ASKED"; do sleep 0.05; done
 until grep -q "head ready" "$ASKED"; do sleep 0.05; done
-[ -z "${HANGS:-}" ] || exec sleep 60
+[ -z "${HANGS:-}" ] || { trap 'kill $!; exit 15' TERM; echo "joining" >> "$ASKED"; sleep 60 & wait; }
 exit "${JOINED:-0}"
 """,
     "raydistill": ASKED
@@ -214,14 +214,17 @@ def test_a_job_that_is_cancelled_ends_its_search_and_does_not_come_back(start: C
     assert "requeue 7" not in job.asked_of("scontrol")
 
 
-def test_a_job_that_is_cancelled_while_nodes_join_ends_at_once(start: Callable[..., Job]) -> None:
+@pytest.mark.parametrize(("number", "comes_back"), [(signal.SIGTERM, False), (signal.SIGUSR1, True)])
+def test_a_job_that_is_told_to_end_while_nodes_join_ends_at_once(
+    start: Callable[..., Job], number: signal.Signals, comes_back: bool
+) -> None:
+    """Ray in the program that waits has a handler of SIGTERM, which ends it with 15."""
     job = start(HANGS="1")
-    job.until("worker ready")
-    job.until("head ready")
-    job.tell(signal.SIGTERM)
+    job.until("joining")
+    job.tell(number)
     assert job.end()[0] == 143
     assert job.asked_of("raydistill") == []
-    assert "requeue 7" not in job.asked_of("scontrol")
+    assert ("requeue 7" in job.asked_of("scontrol")) is comes_back
 
 
 def test_the_next_start_of_the_job_is_the_same_search(start: Callable[..., Job]) -> None:
