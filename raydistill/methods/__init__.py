@@ -97,6 +97,12 @@ METHODS: dict[str, Method] = {
     ),
     "dm": Method(configs.dm.DMConfig, loop("dm.distill"), configs.dm.images_passed, ablations=configs.dm.ABLATIONS),
     "dc": Method(configs.dc.DCConfig, loop("dc.distill"), configs.dc.images_passed, ablations=configs.dc.ABLATIONS),
+    "rat_bptt": Method(
+        configs.rat_bptt.RaTBPTTConfig,
+        loop("rat_bptt.distill"),
+        configs.rat_bptt.images_passed,
+        ablations=configs.rat_bptt.ABLATIONS,
+    ),
     "datadam_soft": Method(
         configs.soft_distilled.DataDAMSoftConfig,
         loop("soft_distilled.distill_datadam"),

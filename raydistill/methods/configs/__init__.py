@@ -4,6 +4,18 @@ May enter: a config, and what follows from one alone: its ablations, its cost in
 loads it, so that a study is read, a space checked and a schema written without it.
 """
 
-from raydistill.methods.configs import coreset, datadam, datm, dc, dm, fields, pad, soft_coreset, soft_distilled, trajectory
+from raydistill.methods.configs import (
+    coreset,
+    datadam,
+    datm,
+    dc,
+    dm,
+    fields,
+    pad,
+    rat_bptt,
+    soft_coreset,
+    soft_distilled,
+    trajectory,
+)
 
-__all__ = ["coreset", "datadam", "datm", "dc", "dm", "fields", "pad", "soft_coreset", "soft_distilled", "trajectory"]
+__all__ = ["coreset", "datadam", "datm", "dc", "dm", "fields", "pad", "rat_bptt", "soft_coreset", "soft_distilled", "trajectory"]
