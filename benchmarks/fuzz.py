@@ -338,7 +338,7 @@ class TooLong(BaseException):  # it is no error of the program under test
     """An input took longer than `SECONDS`."""
 
 
-ALLOWED = ("/dev/",)
+ALLOWED = ("/dev/", os.path.realpath(os.environ["HYPOTHESIS_STORAGE_DIRECTORY"]))
 escapes: list[str] = []
 watched: list[str] = []
 """The folder of the input under test, while it is tested."""
