@@ -16,7 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,16 +47,17 @@ SPACES: dict[str, dict[str, Any]] = {
 """A space of one arm, and one of two methods and the default controls."""
 
 
-def space_of(kind: str, trials: int) -> SearchSpace:
-    """The space whose trials are made up."""
+def space_of(kind: str, trials: int, *, budget: Mapping[str, float] | None = None, **sections: Any) -> SearchSpace:
+    """The space whose trials are made up; `budget` beside the trials, and further sections."""
     document = {
         "study": "made-up",
         "dataset": {"name": "digits"},
         "network": {"name": "convnet", "depth": 2, "width": 32},
         "ipc": {"low": 1, "high": 60},
         "goal": {"margin_fraction": 0.03},
-        "budget": {"trials": trials},
+        "budget": {"trials": trials, **(budget or {})},
         **SPACES[kind],
+        **sections,
     }
     facts = replace(known(None), data_facts=lambda _: DataFacts(smallest_class=79, confirm_images=CONFIRM, shape=(1, 8, 8)))
     return parse_space(yaml.safe_dump(document), facts)
@@ -73,35 +74,33 @@ def made_up_trials(space: SearchSpace, count: int) -> Iterator[tuple[TrialConfig
             value = float(np.exp(random.uniform(np.log(dimension.low), np.log(dimension.high))))
             values[path] = round(value) if dimension.whole else value
         config = arm.trial(ask_number=number, values=values, data_sha256="d" * 64)
-        gap = 0.1 / np.sqrt(config.ipc) + 0.005 * random.standard_normal()
-        correct = random.random((5, SELECT)) < 0.97 - gap
-        accuracies = tuple(correct.mean(axis=1).tolist())
-        readings = [
-            Reading(
-                step=step, fraction=step / 100, accuracy_fractions=accuracies, gap=0.97 - float(np.mean(accuracies)), loss=0.5
-            )
-            for step in (0, 50, 100)
-        ]
-        yield (
-            config,
-            TrialRecord(
-                trial_id=config.trial_id,
-                state="finished",
-                config=json.loads(config.canonical_json()),
-                readings=tuple(readings),
-                select_correct=pack_bits(correct),
-                images=10 * config.ipc,
-                set_bytes=2570 * config.ipc,
-                cost=Cost(
-                    distill_seconds=10.0, evaluate_seconds=2.0, peak_memory_bytes=10**9, train_macs=10**9, epoch_macs=10**7
-                ),
-                code_sha256="c" * 64,
-                versions={},
-                device="cpu",
-                host="here",
-                started_at="2026-11-23T00:00:00+00:00",
-            ),
-        )
+        yield config, made_up_record(config, random)
+
+
+def made_up_record(config: TrialConfig[Any], random: np.random.Generator) -> TrialRecord:
+    """The record of a trial whose gap follows a law of IPC, with noise."""
+    gap = 0.1 / np.sqrt(config.ipc) + 0.005 * random.standard_normal()
+    correct = random.random((5, SELECT)) < 0.97 - gap
+    accuracies = tuple(correct.mean(axis=1).tolist())
+    readings = [
+        Reading(step=step, fraction=step / 100, accuracy_fractions=accuracies, gap=0.97 - float(np.mean(accuracies)), loss=0.5)
+        for step in (0, 50, 100)
+    ]
+    return TrialRecord(
+        trial_id=config.trial_id,
+        state="finished",
+        config=json.loads(config.canonical_json()),
+        readings=tuple(readings),
+        select_correct=pack_bits(correct),
+        images=10 * config.ipc,
+        set_bytes=2570 * config.ipc,
+        cost=Cost(distill_seconds=10.0, evaluate_seconds=2.0, peak_memory_bytes=10**9, train_macs=10**9, epoch_macs=10**7),
+        code_sha256="c" * 64,
+        versions={},
+        device="cpu",
+        host="here",
+        started_at="2026-11-23T00:00:00+00:00",
+    )
 
 
 def made_up_baseline() -> Baseline:

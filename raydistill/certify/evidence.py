@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from raydistill.core.recipes import recipe_of
 from raydistill.data.own.report import TwinCounts
 from raydistill.data.splits import train_twins
 from raydistill.errors import CertifyError, StoreError
+from raydistill.spaces.bounded import read_json
 from raydistill.spaces.sections import ImageFolderConfig
 from raydistill.storage.baseline import BUILD_AGAIN, Baseline, read_network
 from raydistill.storage.checkout import commit
@@ -181,7 +181,7 @@ def openings_of(log: Store, dataset: Mapping[str, Any]) -> tuple[Opening, ...]:
     for file in log.files("test_openings"):
         name = f"test_openings/{file}"
         try:
-            entry = json.loads(log.read(name))
+            entry = read_json(log.read(name))
             if all(entry["dataset"].get(field) == dataset.get(field) for field in ("name", "path")):
                 found.append(Opening(file=file, **{field: entry[field] for field in ("opened_at", "reason", "user", "host")}))
         except (AttributeError, KeyError, TypeError, ValueError) as error:

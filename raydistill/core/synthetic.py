@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from raydistill.core.tiles import enlarge_tiles
 from raydistill.data.preprocess import Preprocess, Standardise, Whiten
+from raydistill.spaces.bounded import read_json
 
 FORMAT = "raydistill-set-1"
 
@@ -129,30 +131,60 @@ def decode(data: bytes) -> tuple[SyntheticSet, Manifest]:
     """
     try:
         tensors = load(data)
-        text = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+        text = read_json(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
         images, labels, lr = tensors["images"], tensors["labels"], tensors.get("learned_lr")
         form, ipc, factor = text["format"], int(text["ipc"]), int(text.get("factor", "1"))
         manifest = Manifest(
             preprocess=_space_of(text),
-            class_names=tuple(json.loads(text["class_names"])),
-            config=json.loads(text["config"]),
+            class_names=tuple(read_json(text["class_names"])),
+            config=read_json(text["config"]),
             code_sha256=text["code_sha256"],
         )
-    except (SafetensorError, ValueError, KeyError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"not a synthetic set ({type(error).__name__}: {error}); give an images.safetensors that raydistill wrote"
         ) from error
-    classes = len(manifest.class_names)
-    label_shapes = ((len(images),), (len(images) * factor**2, classes))
-    if form != FORMAT or images.ndim != 4 or len(images) != classes * ipc or tuple(labels.shape) not in label_shapes:
+    if form != FORMAT or (lr is not None and lr.numel() != 1):
+        raise ValueError(f"format {form!r}, expected {FORMAT!r} with one learned learning rate or none: make the file again")
+    synthetic = SyntheticSet(images=images, labels=labels, ipc=ipc, learned_lr=None if lr is None else float(lr), factor=factor)
+    check_fits(synthetic, manifest)
+    return synthetic, manifest
+
+
+def check_fits(synthetic: SyntheticSet, manifest: Manifest) -> None:
+    """Refuse a set that a network cannot be trained on as its manifest says.
+
+    Raises:
+        ValueError: shapes, types, classes, factor or config do not fit together, or a value is not finite.
+    """
+    classes, ipc = len(manifest.class_names), synthetic.ipc
+    images, labels = synthetic.images, synthetic.labels
+    check_factor(synthetic.factor, manifest)
+    label_shapes = ((len(images),), (len(images) * synthetic.factor**2, classes)) if images.ndim else ()
+    if images.ndim != 4 or ipc < 1 or len(images) != classes * ipc or tuple(labels.shape) not in label_shapes:
+        many = f" ({synthetic.factor**2} soft labels for each image, by factor {synthetic.factor})"
         raise ValueError(
-            f"format {form!r}, images {tuple(images.shape)} and labels {tuple(labels.shape)} for {classes} classes, IPC {ipc}; "
-            f"expected format {FORMAT!r} with {classes * ipc} images and labels"
-            f"{'' if factor == 1 else f' ({factor**2} soft labels for each image, by factor {factor})'}: make the file again"
+            f"images {tuple(images.shape)} and labels {tuple(labels.shape)} for {classes} classes, IPC {ipc}; expected "
+            f"{classes * ipc} images and labels{'' if synthetic.factor == 1 else many}: make the file again"
         )
-    check_factor(factor, manifest)
-    learned_lr = None if lr is None else float(lr)
-    return SyntheticSet(images=images, labels=labels, ipc=ipc, learned_lr=learned_lr, factor=factor), manifest
+    if images.dtype != torch.float32 or labels.dtype != (torch.int64 if labels.ndim == 1 else torch.float32):
+        raise ValueError(
+            f"images of {images.dtype} and labels of {labels.dtype}; expected float32, and int64 for classes or float32 for "
+            "logits: make the file again"
+        )
+    if labels.ndim == 1 and not torch.equal(labels, hard_labels(classes, ipc)):
+        raise ValueError(f"its labels are not {ipc} of each class in the order of the classes: make the file again")
+    if isinstance(preprocess := manifest.preprocess, Standardise):
+        each: tuple[tuple[Any, ...], ...] = (preprocess.mean, preprocess.std)
+        numbers = [value for values in each for value in values if isinstance(value, int | float) and math.isfinite(value)]
+        if [len(values) for values in each] != 2 * [images.shape[1]] or len(numbers) != 2 * images.shape[1]:
+            raise ValueError(
+                f"mean {preprocess.mean} and std {preprocess.std} for {images.shape[1]} channels; expected a finite number for "
+                "each: make the file again"
+            )
+    rate = synthetic.learned_lr
+    if not images.isfinite().all() or not labels.isfinite().all() or (rate is not None and not 0 < rate < float("inf")):
+        raise ValueError("an image, a label or the learned learning rate is not a finite number: make the file again")
 
 
 def check_factor(factor: int, manifest: Manifest) -> None:
@@ -161,7 +193,10 @@ def check_factor(factor: int, manifest: Manifest) -> None:
     Raises:
         ValueError: they differ, or the factor is below 1.
     """
-    method = manifest.config.get("method", {})
+    config: Any = manifest.config  # of a file, so it may be anything
+    method = config.get("method", {}) if isinstance(config, dict) else None
+    if not isinstance(method, dict):
+        raise ValueError("the set does not say by which method it was made: make the file again")
     configured = method.get("factor", 1) if method.get("name") != "imported" else factor
     if factor < 1 or factor != configured:
         raise ValueError(
@@ -185,13 +220,13 @@ def _space_text(preprocess: Preprocess) -> dict[str, str]:
 def _space_of(text: dict[str, str]) -> Preprocess:
     if "zca" in text:
         return Whiten(key=text["zca"])
-    return Standardise(mean=tuple(json.loads(text["mean"])), std=tuple(json.loads(text["std"])))
+    return Standardise(mean=tuple(read_json(text["mean"])), std=tuple(read_json(text["std"])))
 
 
 def _in_fixed_order(data: bytes, metadata: dict[str, str]) -> bytes:
     """A safetensors file with sorted metadata keys: the library's own order differs between processes."""
     size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + size])
+    header = read_json(data[8 : 8 + size])
     text = json.dumps({"__metadata__": dict(sorted(metadata.items())), **header}, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text + data[8 + size :]

@@ -5,7 +5,6 @@ Unlike `tables.read_study`, one damaged record among many is no error here: it i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from raydistill.errors import StoreError
 from raydistill.report.study import SPACE_FILE, Study, Trial, arm_of, controls_of
 from raydistill.report.tables import damage_of
+from raydistill.spaces.bounded import read_json, read_yaml
 from raydistill.spaces.sections import Config, EvaluationConfig, GoalConfig
 from raydistill.storage.baseline import read_baseline
 from raydistill.storage.lock import holder_of
@@ -76,8 +76,8 @@ def _read_space(store: Store) -> Mapping[str, Any]:
     if data is None:
         raise StoreError(f"{store.root} holds no study (no {SPACE_FILE}); give the folder <store>/<study> of a search")
     try:
-        space = yaml.safe_load(data)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        space, _ = read_yaml(data)
+    except yaml.YAMLError as error:
         cause = " ".join(str(error).split())
         raise StoreError(f"{store.path(SPACE_FILE)} is damaged ({cause}); restore it, or start a new study") from error
     if not isinstance(space, dict) or not isinstance(space.get("dataset"), dict):
@@ -112,7 +112,7 @@ def _read_config(store: Store, trial_id: str) -> dict[str, Any] | None:
     if data is None:
         return None
     try:
-        config = json.loads(data)
+        config = read_json(data)
     except ValueError as error:
         raise StoreError(f"{store.path(name)} is damaged ({error}); delete the trial's folder to run the trial again") from error
     if not isinstance(config, dict):

@@ -22,6 +22,7 @@ from raydistill.report.words import duration, margin_words, points
 from raydistill.search.resume import SPACE_FILE, stored_document
 from raydistill.search.submission import WITHOUT_FILES
 from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
+from raydistill.spaces.messages import shown
 from raydistill.spaces.sections import Config, GoalConfig
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.given import Given, read_given
@@ -115,6 +116,7 @@ def read_status(study: Store) -> StudyStatus:
         StoreError: a file of the study is damaged.
     """
     space = stored_document(study)
+    _check_document(study, space)
     given, damage = _given(study)
     found = read_study(study, method_configs())
     records = [record for _, record in found.trials if record is not None]
@@ -182,6 +184,29 @@ def status_lines(status: StudyStatus, now: datetime) -> str:
         rows += [] if is_whole else [("", "(with --data-root, if the search had one)")]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _check_document(study: Store, space: Mapping[str, Any]) -> None:
+    """Refuse a space without what a status tells of it.
+
+    Raises:
+        StoreError: a value is missing, or of another type.
+    """
+    needed = {"study": str, "dataset.name": str, "budget.trials": int}
+    needed |= {"evaluation.baseline_networks": int, "evaluation.confirm_networks": int}
+    for path, kind in needed.items():
+        section, _, key = path.partition(".")
+        value = space[section]
+        if key:
+            value = value.get(key) if isinstance(value, dict) else None
+        if type(value) is not kind:
+            raise StoreError(f"{study.path(SPACE_FILE)} is damaged ({path} is {shown(value)}); restore it, or start a new study")
+    methods = [space["method"]] if "method" in space else space["methods"]
+    names = [one.get("name") if isinstance(one, dict) else one for one in methods] if isinstance(methods, list) else [methods]
+    unknown = [name for name in names if not isinstance(name, str) or name not in method_configs()]
+    if unknown or not names:
+        given = shown(unknown[0] if unknown else None)
+        raise StoreError(f"{study.path(SPACE_FILE)} is damaged (unknown method {given}); restore it, or start a new study")
 
 
 def _goal(study: Store, space: Mapping[str, Any]) -> GoalConfig:

@@ -117,6 +117,34 @@ def step_words(step: int, fraction: float | None) -> str:
     return f"step {step}" if fraction is None else f"step {step} ({100 * fraction:.0f} %)"
 
 
+class Telling:
+    """The ended trials of which the bracket tells, so that its time does not grow with ten thousand of them.
+
+    Of an arm's finished trials at one IPC these are the best one and the first few, as many as an IPC needs to be called lossy;
+    of its other trials the first.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, int | None], list[TrialRecord]] = {}
+
+    def add(self, record: TrialRecord) -> None:
+        """Take a trial that ended."""
+        gap = record.gap
+        here = self._kept.setdefault((record.arm, None if gap is None else record.ipc), [])
+        if gap is None:
+            here[:] = here[:1] or [record]
+            return
+        here.append(record)
+        if len(here) > 1 + GoalConfig.model_validate(record.config["goal"]).lossy_trials:
+            best = min(here, key=lambda r: (r.gap, r.ask_number))
+            del here[next(place for place in reversed(range(len(here))) if here[place] is not best)]
+
+    @property
+    def records(self) -> list[TrialRecord]:
+        """Those that were kept, each arm's at one IPC together."""
+        return [record for here in self._kept.values() for record in here]
+
+
 class Tally:
     """What is known so far of a running search."""
 
@@ -130,6 +158,9 @@ class Tally:
         """Asked, and without a process as yet; by trial id."""
         self.running: dict[str, Running] = {}
         self.records: list[TrialRecord] = []
+        self.states: Counter[str] = Counter()
+        """Ended trials by state."""
+        self._telling = Telling()
         self._bracket: Bracket | None = None
         self._clock = clock
         self._stage_began = clock()
@@ -171,12 +202,9 @@ class Tally:
         self._ended_here += self.running.pop(record.trial_id, None) is not None
         self.done += 1
         self.records.append(record)
+        self.states[record.state] += 1
+        self._telling.add(record)
         self._bracket = None
-
-    @property
-    def states(self) -> Counter[str]:
-        """Ended trials by state."""
-        return Counter(record.state for record in self.records)
 
     @property
     def bracket(self) -> Bracket:
@@ -185,7 +213,7 @@ class Tally:
             return Bracket(baseline_admissible=self.baseline is None or self.baseline.is_admissible)
         if self._bracket is None:  # the live table asks at every step
             goal = GoalConfig.model_validate(self.records[0].config["goal"])
-            self._bracket = bracket_of(self.records, self.baseline, goal)
+            self._bracket = bracket_of(self._telling.records, self.baseline, goal)
         return self._bracket
 
     @property

@@ -78,5 +78,7 @@ class Allowance:
         hours, gpu_hours = self._budget.hours, self._budget.gpu_hours
         if hours is not None and self._seconds >= 3600 * hours:
             return True
+        if gpu_hours is None:
+            return False
         taken = sum(r.cost.distill_seconds + r.cost.evaluate_seconds for r in records if r.cost)
-        return gpu_hours is not None and taken * self._gpus_per_trial >= 3600 * gpu_hours
+        return taken * self._gpus_per_trial >= 3600 * gpu_hours

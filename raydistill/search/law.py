@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -87,12 +87,13 @@ class LawModel:
                 the others suggest, and soon stands on its own.
             misfit: error of the law relative to the gap; None: as the constants say.
         """
-        told = [replace(s, place=()) for s in others if s.gap is not None]
+        told = [s for s in others if s.gap is not None]
         self._pool = LawModel(told, ordered=(), margin=margin, anchor=anchor, misfit=MISFIT_ARMS) if told else None
         self._ordered = np.array(ordered, dtype=bool)
         self._margin = margin
         read = [s for s in seen if s.gap is not None]
-        places = np.array([s.place for s in read], dtype=float).reshape(len(read), len(ordered))
+        # The law of several arms has no hyper-parameters: theirs differ.
+        places = np.array([s.place if ordered else () for s in read], dtype=float).reshape(len(read), len(ordered))
         ipc = np.array([s.ipc for s in read], dtype=float)
         gaps = np.array([s.gap for s in read], dtype=float) / margin
         errors = np.array([misfit or (MISFIT_FINISHED if s.is_finished else MISFIT_STOPPED) for s in read])

@@ -10,6 +10,7 @@ import yaml
 
 from raydistill.errors import StoreError, StudyMismatchError
 from raydistill.search.distributions import complete_document
+from raydistill.spaces.bounded import read_yaml
 from raydistill.spaces.document import label_of
 from raydistill.spaces.sections import SearchConfig
 from raydistill.spaces.space import SearchSpace
@@ -73,7 +74,7 @@ def stored_document(study: Store) -> dict[str, Any]:
         StoreError: the file is damaged.
     """
     try:
-        stored = yaml.safe_load(study.read(SPACE_FILE))
+        stored, _ = read_yaml(study.read(SPACE_FILE))
     except FileNotFoundError as error:
         raise StoreError(f"{study.root} holds no study (no {SPACE_FILE}); give the folder <store>/<study> of a search") from error
     except yaml.YAMLError as error:

@@ -6,7 +6,7 @@ An Optuna parameter has the name of its field in the YAML file: `method.lr_image
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -70,7 +70,7 @@ def config_parameters(space: SearchSpace, config: TrialConfig[Any]) -> tuple[dic
     return ({ARM: arm.label, **values}, {ARM: arm_distribution(space), **found}) if space.is_race else (values, found)
 
 
-def sampler_of(space: SearchSpace, aim: Aim, number: int, work: Work) -> BaseSampler:
+def sampler_of(space: SearchSpace, aim: Aim, number: int, work: Work, ended: EndedTrials) -> BaseSampler:
     """The sampler for one trial.
 
     A new one for each, with a seed of its own: a proposal depends only on the study's seed, the number and the ended trials.
@@ -80,11 +80,12 @@ def sampler_of(space: SearchSpace, aim: Aim, number: int, work: Work) -> BaseSam
         aim: the margin, and the expected noise of the confirmation.
         number: number of the trial.
         work: what a trial costs.
+        ended: the study's ended trials, as the law uses them.
     """
     seed = derive_seed(space.seed, "solver", number)
     match space.search.sampler:
         case "law":
-            return LawSampler(space, aim, number, work)
+            return LawSampler(space, aim, number, work, ended)
         case "tpe":
             return TPESampler(seed=seed % 2**32, n_startup_trials=max(5, len(space.arms)))
         case "gp":
@@ -96,12 +97,13 @@ def sampler_of(space: SearchSpace, aim: Aim, number: int, work: Work) -> BaseSam
 class LawSampler(BaseSampler):
     """The law of the gap, fitted to the study's ended trials: `arm_choice.choose`, for one arm or several."""
 
-    def __init__(self, space: SearchSpace, aim: Aim, number: int, work: Work) -> None:
+    def __init__(self, space: SearchSpace, aim: Aim, number: int, work: Work, ended: EndedTrials) -> None:
         """A sampler for trial `number`; see `sampler_of`."""
         self._space = space
         self._aim = aim
         self._number = number
         self._work = work
+        self._ended = ended
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Every parameter of every arm: the law chooses all values of a trial together."""
@@ -113,7 +115,7 @@ class LawSampler(BaseSampler):
         """The parameters of the chosen arm."""
         space, number, budget = self._space, self._number, self._space.budget.trials
         generator = np.random.default_rng(derive_seed(space.seed, "solver", number))
-        seen = seen_by_arm(space, study.get_trials(deepcopy=False, states=ENDED))
+        seen = self._ended.by_arm(study)
         competitors = [
             Competitor(label=arm.label, is_control=arm.is_control, field=field(arm), work=self._work_of(arm))
             for arm in space.arms
@@ -132,20 +134,35 @@ class LawSampler(BaseSampler):
         return lambda place, ipc: self._work(arm, from_place(arm, place, ipc))
 
 
-def seen_by_arm(space: SearchSpace, trials: Sequence[FrozenTrial]) -> dict[str, list[Seen]]:
-    """The ended trials of each arm, as the law uses them."""
-    seen: dict[str, list[Seen]] = {arm.label: [] for arm in space.arms}
-    for trial in trials:
-        arm = space.arm(trial.params[ARM]) if space.is_race else space.arms[0]
-        chosen = {path: trial.params[parameter_name(space, arm, path)] for path in arm.ranges}
-        seen[arm.label].append(
-            Seen(
-                number=trial.user_attrs["ask_number"],
-                place=to_place(arm, chosen),
-                ipc=int(chosen["ipc"]) if "ipc" in chosen else int(arm.template["ipc"]),
-                gap=trial.user_attrs.get("gap"),
-                is_finished=trial.state == TrialState.COMPLETE,
-                is_out_of_memory=trial.user_attrs.get("cause") == "out_of_memory",
-            )
-        )
-    return seen
+class EndedTrials:
+    """The ended trials of one Optuna study, as the law uses them. Each is converted once: an ended trial does not change."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        """None yet; `space` is that of the study."""
+        self._space = space
+        self._known: dict[int, tuple[str, Seen]] = {}
+        """Label and trial by Optuna's number."""
+
+    def by_arm(self, study: Study) -> dict[str, list[Seen]]:
+        """Those of each arm, in the order of Optuna's numbers."""
+        seen: dict[str, list[Seen]] = {arm.label: [] for arm in self._space.arms}
+        for trial in study.get_trials(deepcopy=False, states=ENDED):
+            if trial.number not in self._known:
+                self._known[trial.number] = _as_seen(self._space, trial)
+            label, one = self._known[trial.number]
+            seen[label].append(one)
+        return seen
+
+
+def _as_seen(space: SearchSpace, trial: FrozenTrial) -> tuple[str, Seen]:
+    """The arm's label, and the trial as the law uses it."""
+    arm = space.arm(trial.params[ARM]) if space.is_race else space.arms[0]
+    chosen = {path: trial.params[parameter_name(space, arm, path)] for path in arm.ranges}
+    return arm.label, Seen(
+        number=trial.user_attrs["ask_number"],
+        place=to_place(arm, chosen),
+        ipc=int(chosen["ipc"]) if "ipc" in chosen else int(arm.template["ipc"]),
+        gap=trial.user_attrs.get("gap"),
+        is_finished=trial.state == TrialState.COMPLETE,
+        is_out_of_memory=trial.user_attrs.get("cause") == "out_of_memory",
+    )

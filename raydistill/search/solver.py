@@ -31,7 +31,7 @@ from raydistill.search.ladder import Rung, ladder
 from raydistill.search.law import LawModel
 from raydistill.search.outcome import read_outcome
 from raydistill.search.proposal import Aim, model_of
-from raydistill.search.sampler import ARM, ENDED, config_parameters, sampler_of, seen_by_arm, suggest
+from raydistill.search.sampler import ARM, EndedTrials, config_parameters, sampler_of, suggest
 from raydistill.search.view import StudyView
 from raydistill.spaces.space import Arm, SearchSpace
 from raydistill.spaces.trial import TrialConfig
@@ -80,6 +80,7 @@ class Solver:
         self._waiting = [number for number in self._configs if number not in self._records]
         self._running: dict[int, optuna.Trial] = {}
         self._study = self._of_records()
+        self._ended = EndedTrials(space)
         self._view = StudyView(space, study, database)
         self._view.rebuild(self._configs, self._records)
 
@@ -113,7 +114,7 @@ class Solver:
         else:
             number = next(n for n in range(len(self._configs) + 1) if n not in self._configs)
             self._study.enqueue_trial(self._fixed(number), user_attrs={"ask_number": number})
-        self._study.sampler = sampler_of(self.space, self._aim, number, self._work_at)
+        self._study.sampler = sampler_of(self.space, self._aim, number, self._work_at, self._ended)
         trial = self._study.ask()
         assert trial.user_attrs["ask_number"] == number
         arm, chosen = suggest(self.space, trial)
@@ -149,7 +150,7 @@ class Solver:
 
     def law(self) -> LawModel:
         """The law of the gap of the arm with the smallest gap, fitted to its ended trials."""
-        seen = seen_by_arm(self.space, self._study.get_trials(deepcopy=False, states=ENDED))
+        seen = self._ended.by_arm(self._study)
         gaps = {label: [s.gap for s in trials if s.is_finished and s.gap is not None] for label, trials in seen.items()}
         best = min(self.space.arms, key=lambda arm: min(gaps[arm.label], default=math.inf))
         others = [s for label, trials in seen.items() if label != best.label for s in trials]

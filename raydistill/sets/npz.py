@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zipfile
+import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from raydistill.core.synthetic import Manifest, SyntheticSet, check_factor
+from raydistill.core.synthetic import Manifest, SyntheticSet, check_fits
 from raydistill.data.preprocess import Preprocess, Standardise, Whiten
 from raydistill.errors import InputError
+from raydistill.spaces.bounded import read_json
+
+DAMAGED = (zlib.error, struct.error, NotImplementedError, RuntimeError, SyntaxError, IndexError, AttributeError, OverflowError)
+"""What Python's zip files and numpy's headers raise besides, where a file is damaged or made to harm."""
+MOST_UNPACKED = 2**30
 
 
 def to_npz(synthetic: SyntheticSet, manifest: Manifest) -> bytes:
@@ -47,6 +55,8 @@ def from_npz(data: bytes) -> tuple[SyntheticSet, Manifest]:
     """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as read:
+            assert read.zip is not None
+            _check_size(read.zip.infolist(), len(data))
             arrays = {name: read[name] for name in read.files}
         preprocess: Preprocess
         if "zca" in arrays:
@@ -56,7 +66,7 @@ def from_npz(data: bytes) -> tuple[SyntheticSet, Manifest]:
         manifest = Manifest(
             preprocess=preprocess,
             class_names=tuple(arrays["class_names"].tolist()),
-            config=json.loads(str(arrays["config"])),
+            config=read_json(str(arrays["config"])),
             code_sha256=str(arrays["code_sha256"]),
         )
         synthetic = SyntheticSet(
@@ -66,9 +76,20 @@ def from_npz(data: bytes) -> tuple[SyntheticSet, Manifest]:
             learned_lr=float(arrays["learned_lr"]) if "learned_lr" in arrays else None,
             factor=int(arrays.get("factor", 1)),
         )
-        check_factor(synthetic.factor, manifest)
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, TypeError) as error:
+        check_fits(synthetic, manifest)
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, TypeError, MemoryError, *DAMAGED) as error:
         raise InputError(
             f"not a set in npz format ({type(error).__name__}: {error}); give a file written by raydistill export"
         ) from error
     return synthetic, manifest
+
+
+def _check_size(members: Sequence[zipfile.ZipInfo], packed: int) -> None:
+    """Refuse a file that would fill the memory: `raydistill export` does not compress, so its arrays are as large as the file.
+
+    Raises:
+        ValueError: the arrays are said to be far larger.
+    """
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > 4 * packed + MOST_UNPACKED:
+        raise ValueError(f"its arrays would take {unpacked} bytes, and the file has {packed}")

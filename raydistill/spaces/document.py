@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from raydistill.errors import Mistake
+from raydistill.spaces.bounded import read_yaml
 from raydistill.spaces.sections import set_at
 
 
@@ -18,8 +19,7 @@ def load(text: str) -> tuple[dict[str, Any] | None, dict[str, int], list[Mistake
         The document (None if it cannot be parsed), the line number of each dotted key, and the mistakes found so far.
     """
     try:
-        document = yaml.safe_load(text)
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        document, root = read_yaml(text)
     except yaml.MarkedYAMLError as error:
         lines = {} if error.problem_mark is None else {"file": error.problem_mark.line + 1}
         return (
@@ -72,14 +72,15 @@ def apply(overrides: Sequence[str], document: dict[str, Any], lines: dict[str, i
             mistakes.append(Mistake(key="--set", message=f"given {override!r}; expected path.to.field=value"))
             continue
         try:
-            _set(document, path, yaml.safe_load(value))
+            _set(document, path, read_yaml(value)[0])
         except (AttributeError, TypeError):
             message = f"given {override!r}; a part of its path is a plain value, not a section: shorten the path"
             mistakes.append(Mistake(key="--set", message=message))
         except LookupError as error:
             mistakes.append(Mistake(key="--set", message=f"given {override!r}; {error.args[0]}"))
         except yaml.YAMLError:
-            mistakes.append(Mistake(key="--set", message=f"given {override!r}; {value!r} is not valid YAML: quote or correct it"))
+            message = f"given {override[:200]!r}; {value[:200]!r} is not valid YAML: quote or correct it"
+            mistakes.append(Mistake(key="--set", message=message))
         else:
             for key in [key for key in lines if key.startswith(f"{path}.")]:
                 del lines[key]

@@ -13,6 +13,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from raydistill.errors import InputError
+from raydistill.spaces.bounded import read_yaml
 from raydistill.spaces.messages import explain, unknown
 from raydistill.spaces.network import NETWORKS, NetworkConfig, Shape
 
@@ -62,7 +63,7 @@ def _parse(text: str, own: NetworkConfig) -> NetworkConfig:
         if key not in allowed:
             raise ValueError(unknown(key, allowed, "option") if allowed else f"option {key!r}; {name} has no options: remove it")
         try:
-            fields[key] = yaml.safe_load(value)
+            fields[key] = read_yaml(value)[0]
         except yaml.YAMLError:
             fields[key] = value
     try:

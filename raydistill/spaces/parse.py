@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from raydistill.errors import DataError, Mistake, NoDataError, SpaceError, line_of
+from raydistill.spaces.bounded import MOST_CHARACTERS
 from raydistill.spaces.checks import SmallestMargin, check_factor, check_ipc, check_margin, check_method, check_network
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.document import apply, label_of, load
@@ -93,7 +94,8 @@ def read_space(
         SpaceError: the file has mistakes; the message lists all of them.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MOST_CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise SpaceError(str(path), [Mistake(key="file", message=f"cannot be read: {error}")], {}) from error
     return parse_space(

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from raydistill.spaces.bounded import read_json
 from raydistill.spaces.messages import listed
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import Config, DatasetConfig, EvaluationConfig, GoalConfig, ImageFolderConfig
@@ -94,7 +95,7 @@ def read_trial_config(data: str | bytes, methods: Mapping[str, type[Config]]) ->
     Raises:
         ValueError: the text is not the config of a trial with a known method.
     """
-    raw = json.loads(data)
+    raw = read_json(data)
     method = raw.get("method") if isinstance(raw, dict) else None
     name = method.get("name") if isinstance(method, dict) else None
     if not isinstance(name, str) or name not in methods:

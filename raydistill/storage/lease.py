@@ -26,6 +26,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from raydistill.errors import StoreError, StudyInUseError
+from raydistill.spaces.bounded import read_json
 from raydistill.storage.remote import failures, open_file_system, speaks_s3, without_credentials
 from raydistill.storage.store import Store
 
@@ -75,7 +76,7 @@ class LeaseFile:
             return None
         version = info["ETag"] if speaks_s3(filesystem) else content.decode()
         try:
-            row = json.loads(content)
+            row = read_json(content)
             return Found(holder=row["holder"], expires_at=row["expires_at"], version=version, modified=modified)
         except (ValueError, KeyError, TypeError) as error:
             # For example the lock file of a study that was searched in a local folder and then copied here.

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from raydistill.errors import StoreError
+from raydistill.spaces.bounded import read_json
 from raydistill.storage.remote import failures, open_file_system, refuse_credentials, without_credentials
 
 __all__ = ["Store", "StoreError"]
@@ -127,7 +128,7 @@ class Store:
             StoreError: the file is not JSON.
         """
         try:
-            return json.loads(self.read(name))
+            return read_json(self.read(name))
         except ValueError as error:
             raise StoreError(
                 f"{self.path(name)} is damaged ({error}); restore it, or delete it so that it is made again"

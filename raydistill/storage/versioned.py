@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TypeVar
 
 from pydantic import ValidationError
 
 from raydistill.errors import StoreError
+from raydistill.spaces.bounded import read_json
 from raydistill.spaces.sections import Config
 from raydistill.storage.sealed import SealError, seal, unseal
 from raydistill.storage.store import Store
@@ -75,7 +75,7 @@ def read_needed(store: Store, name: str, model: type[Value], remedy: str) -> Val
 def _version(data: bytes) -> object:
     """The `record_version` in a file; None if it has none."""
     try:
-        document = json.loads(data)
+        document = read_json(data)
     except ValueError:
         return None
     return document.get("record_version") if isinstance(document, dict) else None

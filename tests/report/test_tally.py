@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import made_up
+import numpy as np
 import pytest
 from hand_made import Clock, ended, trial_config
 from made_up import correct
@@ -46,6 +47,27 @@ def test_a_trial_that_was_stopped_early_shows_no_ipc_lossy() -> None:
         "1 finished, 1 pruned; so far, provisional: no IPC within the margin (smallest gap 2.77 points at IPC 8); no IPC shown "
         "to be lossy"
     )
+
+
+@pytest.mark.parametrize("lossy_trials", [1, 3])
+def test_the_few_trials_that_a_tally_keeps_give_the_bracket_of_all(lossy_trials: int) -> None:
+    """Three hundred trials of three arms at six IPCs, of which a few were stopped; compared after each tenth."""
+    random = np.random.default_rng(0)
+    goal = GoalConfig(margin_fraction=0.02, lossy_trials=lossy_trials)
+    tally, records = Tally(), []
+    tally.baseline = made_up.baseline()
+    for number in range(300):
+        right = [int(n) for n in np.clip(random.normal(94 - 40 / (1 + number % 6), 2, 2), 0, 100)]
+        changes = {"state": "pruned" if random.random() < 0.1 else "finished", "select_correct": pack_bits(correct(right))}
+        record = ended(number, 1 + number % 6, sum(right) / 200, **changes)[1]
+        method = {"name": ("datadam", "dm", "random")[int(random.integers(3))]}
+        config = {**record.config, "method": method, "goal": goal.model_dump(mode="json")}
+        records.append(record.model_copy(update={"config": config}))
+        tally.trial_ended(records[-1])
+        if number % 10 == 0:
+            assert tally.bracket == bracket_of(records, tally.baseline, goal)
+    assert tally.bracket.lossy_ipc is not None
+    assert len(tally._telling.records) <= 6 * 3 * (1 + lossy_trials) + 3
 
 
 def test_before_the_first_trial_the_tally_knows_whether_the_baseline_can_decide() -> None:

@@ -15,8 +15,10 @@ from made_up import AIM, record, space
 from optuna.trial import TrialState
 
 from raydistill.errors import StoreError
+from raydistill.search import sampler
 from raydistill.search.law import LawModel
 from raydistill.search.outcome import read_outcome
+from raydistill.search.sampler import EndedTrials
 from raydistill.search.solver import Solver
 from raydistill.search.view import _open
 from raydistill.spaces.space import SearchSpace
@@ -97,13 +99,30 @@ def test_a_choice_reads_no_file_and_fits_as_many_laws_however_many_trials_ended(
     assert fits == [0, *[4] * 10, 8]
 
 
-def test_the_file_of_optuna_is_built_without_waiting_and_searched_with(tmp_path: Path) -> None:
-    """SQLite's `synchronous` is 0 where it does not wait for the disk, and 2 where each transaction does."""
-    for is_durable, synchronous in ((False, 0), (True, 2)):
-        storage = _open(tmp_path / "a.db", is_durable=is_durable)
-        with storage.engine.connect() as connection:
-            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == synchronous
-        storage.engine.dispose()
+def test_the_file_of_optuna_is_written_without_waiting_for_the_disk(tmp_path: Path) -> None:
+    """SQLite's `synchronous` is 0 where it does not wait for the disk; the records make the file again."""
+    storage = _open(tmp_path / "a.db")
+    with storage.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 0
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "memory"
+    storage.engine.dispose()
+
+
+def test_the_law_converts_each_ended_trial_once_and_as_a_new_search_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    converted: list[int] = []
+    true_conversion = sampler._as_seen
+
+    def counting(space: Any, trial: Any) -> Any:
+        converted.append(trial.number)
+        return true_conversion(space, trial)
+
+    monkeypatch.setattr(sampler, "_as_seen", counting)
+    with closing(solver_in(tmp_path, space("budget.trials=9"))) as solver:
+        for gap in (0.05, 0.03, 0.02, 0.01, 0.06):
+            tell(solver, record(asked(solver), gap=gap))
+        asked(solver)
+        assert converted == [0, 1, 2, 3, 4]
+        assert solver._ended.by_arm(solver._study) == EndedTrials(solver.space).by_arm(solver._study)
 
 
 def test_ipc_does_not_leave_its_range(tmp_path: Path) -> None:

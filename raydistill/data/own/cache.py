@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from raydistill.data.own.items import Item
 from raydistill.errors import DataError, StoreError
+from raydistill.spaces.bounded import read_json
 from raydistill.storage.lock import study_lock
 from raydistill.storage.node_cache import cache_folder
 from raydistill.storage.store import Store
@@ -127,7 +128,7 @@ def _opened(folder: Path, key: str) -> tuple[Pixels, Places] | None:
     """An entry, or None if there is none or it is damaged."""
     pixels, facts = folder / f"{key}.npy", folder / f"{key}.json"
     try:
-        said = json.loads(facts.read_text(encoding="utf-8"))
+        said = read_json(facts.read_text(encoding="utf-8"))
         if _checksum(pixels) != said["crc32"]:
             return None
         used = time.time_ns()  # what was used last is removed last; the system's own stamps may be some milliseconds old

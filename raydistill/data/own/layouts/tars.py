@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import io
-import json
 import re
 import tarfile
 from collections import Counter
@@ -23,6 +22,7 @@ from raydistill.data.own.files import entries, files_below, is_litter, stamp
 from raydistill.data.own.items import PART_NAMES, Item, Listing, Part, Problem
 from raydistill.data.own.layouts.labels import in_order, no_label, part_of, text_of
 from raydistill.errors import DataError
+from raydistill.spaces.bounded import read_json
 from raydistill.spaces.sections import ImageFolderConfig
 
 PICTURES = frozenset({"jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm"})
@@ -152,7 +152,7 @@ def _facts(shard: _Shard, members: Mapping[str, tarfile.TarInfo], name: str, pro
     if "json" not in members:
         return {}
     try:
-        said = json.loads(shard.read(members["json"]))
+        said = read_json(shard.read(members["json"]))
     except ValueError as error:
         problems.append(Problem(kind="bad_json", item=f"{name}.json", text=f"is not JSON ({error})", remedy="write it again"))
         return {}
