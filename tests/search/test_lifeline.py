@@ -155,3 +155,35 @@ def test_a_raylet_that_ends_while_ray_starts_is_noticed(tmp_path: Path) -> None:
         while (said := look_at_starting()) is None:
             time.sleep(0.01)
     assert said.startswith("the raylet, which runs the jobs of this machine, has ended while it started")
+
+
+def test_an_outage_counts_from_the_moment_at_which_the_look_at_it_began() -> None:
+    """Each look takes 10 s, in vain: begun at 0, the third one ends at 30."""
+    now = [0.0]
+
+    def look() -> str:
+        now[0] += 10.0
+        return "the GCS"
+
+    line = Lifeline(look, 30.0, clock=lambda: now[0])
+    assert [line.look_once() for _ in range(3)] == [False, False, True]
+
+
+STUCK = """
+import ctypes
+from raydistill.search.on_ray import lifeline
+lifeline.LOOK_SECONDS, lifeline.STUCK_SECONDS = 0.01, 0.1
+libc, held = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+with lifeline.Lifeline(lambda: "the GCS", 0.0).held():
+    for _ in range(2):
+        libc.pthread_mutex_lock(held)
+"""
+"""The second call waits for what never comes, in C, and no signal ends it."""
+
+
+def test_a_search_that_is_stuck_in_ray_is_ended_in_words_of_its_own() -> None:
+    ended = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        "Error: Ray has ended under the search: the GCS\nFinished work is saved; run the same command again to continue.\n",
+    )

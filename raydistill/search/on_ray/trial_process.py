@@ -40,7 +40,7 @@ def _run(config: dict[str, Any]) -> None:
         tune.report({REFUSED: here(refused)})
         return
     trial = read_trial_config(config["trial"], method_configs())
-    study = Store(config["study"])
+    study = Store(config["study"], is_patient=True)
     name = Path(study.root).name
     teller = _Teller(name, trial, TrialGauges(name, trial))
     tell = (teller.reading, as_data_root(config["data_root"]), teller.step)
