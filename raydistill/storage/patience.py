@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 60.0
 """How long a process asks again. The search itself stops as soon as its lease on the study is too old (`lease.STOP_SECONDS`)."""
 PAUSE_SECONDS = 1.0
 

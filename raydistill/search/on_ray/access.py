@@ -11,22 +11,18 @@ import logging
 import os
 import signal
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import grpc  # comes with ray[default]
 import psutil  # type: ignore[import-untyped]  # comes with ray
 import ray
-from ray._private import node, services
 from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 from ray._private.grpc_utils import init_grpc_channel
 from ray._private.node import Node
 from ray._private.services import canonicalize_bootstrap_address_or_die
-from ray._private.state import GlobalState
 from ray._private.worker import BaseContext
 from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 from ray.core.generated.gcs_service_pb2 import CheckAliveRequest  # type: ignore[attr-defined]
@@ -34,10 +30,10 @@ from ray.core.generated.gcs_service_pb2_grpc import NodeInfoGcsServiceStub
 from ray.exceptions import AuthenticationError
 
 from raydistill.errors import ClusterError
+from raydistill.search.on_ray.starting import interruptible, quiet
 
 TOKEN_PLACES = "RAY_AUTH_TOKEN, then the file that RAY_AUTH_TOKEN_PATH names, then ~/.ray/auth_token"
 WAIT_SECONDS = 10
-STEP_MILLISECONDS = 200
 LEAVE_SECONDS = 3.0
 """How long Ray may take to let go of a cluster that has ended."""
 PATIENCE = {
@@ -64,7 +60,7 @@ def join(address: str) -> BaseContext:
     else:
         check_gcs(address)
     try:
-        with _handlers_kept(), _interruptible_start():
+        with _handlers_kept(), interruptible(), quiet():
             return ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError) as error:
         if address == "local":
@@ -122,37 +118,6 @@ def _handlers_kept() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _interruptible_start() -> Iterator[None]:
-    """Have `ray.init` wait in Python for the GCS and the raylet that it starts; in Ray's C++ no signal ends a wait of minutes."""
-    wait_for_port, get_node = node.wait_for_persisted_port, services.get_node  # type: ignore[attr-defined]
-
-    def wait_in_steps(*arguments: Any, timeout_ms: int = 30_000, **named: Any) -> Any:
-        until = time.monotonic() + timeout_ms / 1000
-        while True:
-            try:
-                return wait_for_port(*arguments, timeout_ms=STEP_MILLISECONDS, **named)
-            except RuntimeError:
-                if time.monotonic() > until:
-                    raise
-
-    def wait_and_get_node(gcs_address: str, node_id: str) -> Any:
-        state = GlobalState()  # type: ignore[no-untyped-call]
-        state._initialize_global_state(services._get_gcs_client_options(gcs_address))  # type: ignore[no-untyped-call]
-        until = time.monotonic() + float(os.environ.get("RAY_raylet_start_wait_time_s", 30))
-        while all(found["NodeID"] != node_id for found in state.node_table()):  # type: ignore[no-untyped-call]
-            if time.monotonic() > until:
-                raise RuntimeError(f"the raylet of node {node_id} has not come up")  # as Ray's own function, which asks again
-            time.sleep(STEP_MILLISECONDS / 1000)
-        return get_node(gcs_address, node_id)  # type: ignore[no-untyped-call]
-
-    node.wait_for_persisted_port, services.get_node = wait_in_steps, wait_and_get_node  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        node.wait_for_persisted_port, services.get_node = wait_for_port, get_node  # type: ignore[attr-defined]
 
 
 def be_patient() -> None:
