@@ -31,7 +31,7 @@ class Blow:
     place: Place
     search: subprocess.Popen[bytes]
     chance: random.Random
-    exit_codes: tuple[int, ...]
+    has_struck: bool = False
 
     @property
     def is_over(self) -> bool:
@@ -39,9 +39,10 @@ class Blow:
         return self.search.poll() is not None
 
     def send(self, number: signal.Signals) -> None:
-        """Send the search a signal."""
-        with suppress(ProcessLookupError):
+        """Send the search a signal, unless it has ended."""
+        if not self.is_over:
             self.search.send_signal(number)
+            self.has_struck = True
 
 
 Strike = Callable[[Blow], None]
@@ -59,6 +60,8 @@ class Fault:
     around: Callable[[Place], AbstractContextManager[None]] = lambda place: nullcontext()
     """Prepares the place."""
     needs_ray: bool = False
+    latest: float = 0.9
+    """Latest moment, as a part of an undisturbed search."""
 
 
 def signalled(number: signal.Signals, *, twice: bool = False) -> Strike:
@@ -82,6 +85,7 @@ def killed(name: str) -> Strike:
                 with suppress(psutil.Error):
                     if process.name() == name or " ".join(process.cmdline()).startswith(name):
                         process.kill()
+                        blow.has_struck = True
                         return
             time.sleep(0.05)
 
@@ -97,6 +101,7 @@ def two_drivers(blow: Blow) -> None:
         time.sleep(blow.chance.uniform(0.0, 8.0))
         if search.poll() is None:
             search.kill()
+            blow.has_struck = True
         search.wait()
 
 
@@ -111,6 +116,7 @@ def movable_clock(place: Place) -> Iterator[None]:
 
 def jump(blow: Blow) -> None:
     """Moves the clock by up to ten days, forwards or backwards, then back to within a minute."""
+    blow.has_struck = not blow.is_over
     for most in (10 * 86400, 60):
         with (blow.place.folder / "clock").open("r+b") as file:
             file.write(struct.pack("q", blow.chance.randint(-most, most)))
@@ -131,6 +137,7 @@ def small_disk(place: Place) -> Iterator[None]:
 
 def fill(blow: Blow) -> None:
     """Fills the disk up to its last byte, until the search has ended by it, or by itself."""
+    blow.has_struck = not blow.is_over
     with (Path(blow.place.store) / "ballast").open("ab", buffering=0) as ballast:
         while not blow.is_over:
             with suppress(OSError):
@@ -225,6 +232,7 @@ def cut_for(seconds: float | None) -> Strike:
     def strike(blow: Blow) -> None:
         line = LINES[str(blow.place.folder)]
         line.cut()
+        blow.has_struck = not blow.is_over
         if seconds is not None:
             time.sleep(seconds)
             line.heal()
@@ -244,7 +252,7 @@ FAULTS = {
     "SIGTERM twice": Fault(strike=signalled(signal.SIGTERM, twice=True), exit_codes=(143,)),
     "driver": Fault(strike=signalled(signal.SIGKILL), exit_codes=(-9,)),
     "two drivers": Fault(strike=two_drivers, exit_codes=(-9,)),
-    "trial": Fault(strike=killed("ray::distill"), exit_codes=(0,), needs_ray=True),
+    "trial": Fault(strike=killed("ray::DistillTrial"), exit_codes=(0,), needs_ray=True, latest=0.6),
     "raylet": Fault(strike=killed("raylet"), exit_codes=(1,), needs_ray=True),
     "gcs": Fault(strike=killed("gcs_server"), exit_codes=(1,), needs_ray=True),
     "clock": Fault(strike=jump, exit_codes=(0,), around=movable_clock),

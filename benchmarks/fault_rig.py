@@ -114,7 +114,7 @@ class Place:
         names = []
         for process in left:
             with suppress(psutil.Error):
-                names.append(process.name())
+                names.append(" ".join(process.cmdline()[-3:])[-120:] or process.name())
                 process.kill()
         return names
 
