@@ -161,8 +161,8 @@ def test_a_process_that_the_kernel_killed_ran_out_of_memory(
 ) -> None:
     assert lost(bridge, tmp_path, monkeypatch, kills_now=4) == (
         "out_of_memory",
-        "its process was killed because the memory of its node ran out: the kernel there has killed 1 processes for memory "
-        "(oom_kill) since it started\nThe actor died",
+        "its process was killed because the memory of its node ran out: the kernel's count of such kills there (oom_kill) "
+        "rose from 3 to 4 since it started\nThe actor died",
     )
 
 

@@ -52,6 +52,6 @@ def cause_of_loss(told: Mapping[str, Any]) -> str | None:
     if kills is None or kills <= told[KILLS]:
         return None
     return (
-        "its process was killed because the memory of its node ran out: the kernel there has killed "
-        f"{kills - told[KILLS]} processes for memory (oom_kill) since it started"
+        "its process was killed because the memory of its node ran out: the kernel's count of such kills there (oom_kill) "
+        f"rose from {told[KILLS]} to {kills} since it started"
     )
