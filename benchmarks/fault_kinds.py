@@ -60,6 +60,8 @@ class Fault:
     around: Callable[[Place], AbstractContextManager[None]] = lambda place: nullcontext()
     """Prepares the place."""
     needs_ray: bool = False
+    leave_seconds: float = 10.0
+    """After these no process of the search may be left; longer where it was killed, as nobody tells its Ray to end."""
     latest: float = 0.9
     """Latest moment, as a part of an undisturbed search."""
 
@@ -250,8 +252,8 @@ FAULTS = {
     "SIGINT": Fault(strike=signalled(signal.SIGINT), exit_codes=(130,)),
     "SIGHUP": Fault(strike=signalled(signal.SIGHUP), exit_codes=(129,)),
     "SIGTERM twice": Fault(strike=signalled(signal.SIGTERM, twice=True), exit_codes=(143,)),
-    "driver": Fault(strike=signalled(signal.SIGKILL), exit_codes=(-9,)),
-    "two drivers": Fault(strike=two_drivers, exit_codes=(-9,)),
+    "driver": Fault(strike=signalled(signal.SIGKILL), exit_codes=(-9,), leave_seconds=30.0),
+    "two drivers": Fault(strike=two_drivers, exit_codes=(-9,), leave_seconds=30.0),
     "trial": Fault(strike=killed("ray::DistillTrial"), exit_codes=(0,), needs_ray=True, latest=0.6),
     "raylet": Fault(strike=killed("raylet"), exit_codes=(1,), needs_ray=True),
     "gcs": Fault(strike=killed("gcs_server"), exit_codes=(1,), needs_ray=True),

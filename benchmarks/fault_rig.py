@@ -41,7 +41,7 @@ MARK = "RAYDISTILL_FAULT"
 """Environment variable by which the processes of a disturbed search are known."""
 PATIENCE_SECONDS = 300.0
 LEAVE_SECONDS = 10.0
-"""After these no process of a search that has ended may be left."""
+"""After these no process of a search that has ended by itself may be left."""
 NOT_COMPARED = ("cost", "started_at", "host", "file_sha256")
 """Keys of a record that differ between any two runs."""
 UNREADABLE = re.compile(r"^Traceback|^\*\*\* |@ +0x[0-9a-f]+|^\[\d{4}-\d\d-\d\d .*? [EFC] \d+|Stack trace", re.MULTILINE)
@@ -106,9 +106,9 @@ class Place:
                     found.append(process)
         return found
 
-    def processes_left(self) -> list[str]:
-        """Names of processes that have not ended `LEAVE_SECONDS` after their search; they are killed."""
-        deadline = time.monotonic() + LEAVE_SECONDS
+    def processes_left(self, seconds: float = LEAVE_SECONDS) -> list[str]:
+        """Names of processes that have not ended so many seconds after their search; they are killed."""
+        deadline = time.monotonic() + seconds
         while (left := self.processes()) and time.monotonic() < deadline:
             time.sleep(0.2)
         names = []

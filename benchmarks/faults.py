@@ -95,7 +95,7 @@ def disturbed(name: str, seed: int, folder: Path, whole: float, expected: Found,
         wrong = [hanging] if (hanging := ended(search, place)) else []
         to_end = time.monotonic() - hit
         lost = time.monotonic() - began - whole
-        wrong += [f"left {', '.join(left)}"] if (left := place.processes_left()) else []
+        wrong += [f"left {', '.join(left)}"] if (left := place.processes_left(fault.leave_seconds)) else []
         wrong += check_end(fault, place, search.returncode) if blow.has_struck else []
         fault.heal(place)
         before = look(place.study)
