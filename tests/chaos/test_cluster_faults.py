@@ -21,7 +21,7 @@ from test_cluster import NODES, ROOT, SPACE, Laptop, eventually, filled_in
 from test_faults import SEEDS
 from world import World
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3600)]
 
 LONG = {
     **SPACE,

@@ -14,7 +14,7 @@ import faults
 from fault_kinds import FAULTS
 from fault_rig import Found
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3600)]
 
 SEEDS = int(os.environ.get("SEEDS", "20"))
 CASES = [(name, where) for name, fault in FAULTS.items() for where in ("Ray", "local") if where == "Ray" or not fault.needs_ray]

@@ -288,3 +288,16 @@ def test_what_ray_prints_in_c_while_it_joins_is_not_heard_unless_a_level_is_set(
     environment |= {} if level is None else {starting.LOG_LEVEL: level}
     ended = subprocess.run([sys.executable, "-c", PRINTS], capture_output=True, text=True, check=True, env=environment)
     assert ended.stderr == said
+
+
+def test_only_rays_processes_end_with_a_search_that_is_stuck(tmp_path: Path) -> None:
+    """Two children, one with Ray's folder in its command line."""
+    waits = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with (
+        subprocess.Popen(waits, stdin=subprocess.PIPE) as other,
+        subprocess.Popen([*waits, str(tmp_path / "ray" / "raylet")], stdin=subprocess.PIPE) as rays,
+    ):
+        found = lifeline._started_here()
+        rays.kill()
+        other.kill()
+    assert (rays.pid in found, other.pid in found) == (True, False)

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 
@@ -22,7 +22,7 @@ import ray
 from ray._private.node import Node
 
 from raydistill.errors import ClusterError, ClusterLostError
-from raydistill.search.on_ray.access import check_gcs
+from raydistill.search.on_ray.access import check_gcs, kill_with_children
 
 LOOK_SECONDS = 2.0
 LOST_SECONDS = 20.0
@@ -123,7 +123,18 @@ class Lifeline:
         except ClusterLostError as error:
             sys.stderr.write(f"Error: {error}\nFinished work is saved; run the same command again to continue.\n")
             sys.stderr.flush()
+            kill_with_children(_started_here())
             os._exit(error.exit_code)
+
+
+def _started_here() -> list[int]:
+    """Ids of Ray's processes that this one has started."""
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            if f"{os.sep}ray{os.sep}" in " ".join(child.cmdline()):
+                found.append(child.pid)
+    return found
 
 
 def look_at_own(node: Node) -> Look:
