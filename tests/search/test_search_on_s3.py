@@ -16,10 +16,6 @@ from s3_server import SECRET
 
 from raydistill.storage.store import Store
 
-pytest.importorskip("ray")  # psutil, which the faults need, comes with it
-sys.path.insert(0, str(Path(__file__).parent.parent.parent / "benchmarks"))
-from fault_kinds import Line
-
 if TYPE_CHECKING:
     from s3_server import Bucket
 
@@ -102,29 +98,6 @@ def test_a_search_in_a_bucket_is_killed_and_taken_up_without_repeating_anything(
     assert study.read("study.db").startswith(b"SQLite format 3")
     assert study.read_json("result.json")["verdict"] == "lossless"
     assert SECRET not in output
-
-
-def test_a_store_that_is_out_of_reach_for_a_while_ends_no_search(bucket: Bucket, tmp_path: Path) -> None:
-    """The way to it is cut once a trial has begun, until the search has said so."""
-    host, _, port = bucket.endpoint.removeprefix("http://").partition(":")
-    line = Line(host, int(port))
-    line.heal()
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    there = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{line.port}"}
-    search = command("search", str(tmp_path / "tiny.yaml"), "--local", "--store", f"{bucket.uri}/studies", **there)
-    assert search.stdout is not None
-    said = []
-    for text in search.stdout:
-        said.append(text)
-        if text.startswith("trial 0") and "started" in text:
-            line.cut()
-        if "the store does not answer" in text:
-            line.heal()
-    assert search.wait() == 0, "".join(said)
-    assert "the store answers again\n" in said
-    found = records(Store(f"{bucket.uri}/studies/made-up"))
-    assert sorted(found) == [0, 1, 2]
-    assert {record["state"] for record in found.values()} <= {"finished", "pruned"}
 
 
 def test_a_study_in_a_bucket_is_tabulated_and_certified_and_holds_no_secret(bucket: Bucket, tmp_path: Path) -> None:
