@@ -9,7 +9,7 @@ WITH_DEV := $(VENV)/.installed-dev
 # Ray reports its use to its makers unless told not to.
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help demo install install-dev test test-fast test-ray test-portable test-browser test-cluster check format test-matrix docs clean
+.PHONY: help demo install install-dev test test-fast test-ray test-portable test-browser test-cluster test-chaos check format test-matrix docs clean
 .DEFAULT_GOAL := help
 
 help:            ## list the targets
@@ -40,6 +40,10 @@ test-browser: $(WITH_DEV)  ## the tests that look at Ray's dashboard and at the 
 
 test-cluster: $(WITH_DEV)  ## three hosts out of namespaces, from `ray up` to `ray down`: as root, with the packages that CONTRIBUTING.md names
 	$(BIN)/python -m pytest -m cluster tests/cluster --durations 5
+
+SEEDS ?= 20
+test-chaos: $(WITH_DEV)  ## faults at random moments of whole searches, here and on the three hosts: as root, for hours; fewer: SEEDS=1
+	SEEDS=$(SEEDS) $(BIN)/python -m pytest -m chaos tests/chaos --durations 5
 
 check: $(WITH_DEV)  ## ruff, its format, mypy
 	$(BIN)/ruff check .

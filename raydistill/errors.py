@@ -37,6 +37,7 @@ __all__ = [
     "ResourcesError",
     "SpaceError",
     "StoreError",
+    "StoreUnavailableError",
     "StudyInUseError",
     "StudyMismatchError",
     "TimeLimitError",
@@ -120,6 +121,10 @@ class ResourcesError(CorrectableError):
 
 class StoreError(CorrectableError):
     """The store cannot be read or written, or a file in it is missing or damaged."""
+
+
+class StoreUnavailableError(StoreError):
+    """A store that could be used before does not answer, is full or refuses; later the same command continues from it."""
 
 
 class StudyInUseError(CorrectableError):

@@ -22,8 +22,8 @@ os.environ.setdefault("RAY_worker_niceness", "0")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-ONLY_WHEN_ASKED_FOR = ("cluster", "pretend_gpu")
-"""Marks of tests that need root and make networks, and of those that need a process of their own."""
+ONLY_WHEN_ASKED_FOR = ("chaos", "cluster", "pretend_gpu")
+"""Marks of tests that take hours, of those that need root and make networks, and of those that need a process of their own."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from raydistill.cli.completion import complete_space, complete_study
 from raydistill.cli.signals import ended_by_signals
-from raydistill.errors import ClusterLostError, RaydistillError
+from raydistill.errors import ClusterLostError, RaydistillError, StoreUnavailableError
 
 Space = Annotated[
     str,
@@ -43,6 +43,10 @@ AcceptCodeChange = Annotated[
 ]
 
 
+CONTINUES = "this continues"
+"""What the last words of a command say before the command that goes on, if there is one."""
+
+
 def example(command: str) -> str:
     """The end of a command's help."""
     return f"Example: raydistill {command}"
@@ -63,8 +67,8 @@ def exit_codes(interrupted: str) -> Iterator[None]:
         raise typer.Exit(received.exit_code) from None
     except RaydistillError as error:
         typer.echo(f"Error: {error}", err=True)
-        if isinstance(error, ClusterLostError):
-            typer.echo(interrupted.removeprefix("Interrupted. "), err=True)
+        if CONTINUES in interrupted and isinstance(error, ClusterLostError | StoreUnavailableError):
+            typer.echo(_when_put_right(interrupted, error), err=True)
         raise typer.Exit(error.exit_code) from None
 
 
@@ -113,4 +117,12 @@ def this_command() -> str:
 
 def to_continue() -> str:
     """The message of an interrupted command that continues when it is run again."""
-    return f"Interrupted. Finished work is saved; this continues:\n  {this_command()}"
+    return f"Interrupted. Finished work is saved; {CONTINUES}:\n  {this_command()}"
+
+
+def _when_put_right(interrupted: str, error: RaydistillError) -> str:
+    """The last words of a command that an error ended which does not stay."""
+    words = interrupted.removeprefix("Interrupted. ")
+    if isinstance(error, StoreUnavailableError):
+        return words.replace(CONTINUES, f"once the store can be used again, {CONTINUES}", 1)
+    return words

@@ -20,22 +20,25 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from raydistill.errors import StoreError, StudyInUseError
+from raydistill.errors import StoreError, StoreUnavailableError, StudyInUseError
 from raydistill.spaces.bounded import read_json
 from raydistill.storage.remote import failures, open_file_system, speaks_s3, without_credentials
 from raydistill.storage.store import Store
 
 FILE = ".lock"
 LEASE_SECONDS = 60.0
-RENEW_SECONDS = 15.0
+RENEW_SECONDS = 5.0
+"""So often that the store may be out of reach for half a minute, see `STOP_SECONDS`."""
 STOP_SECONDS = 45.0
 """After this time without a successful renewal the holder stops writing; the rest of the lease covers a write under way."""
 POLL_SECONDS = 2.0
+END_SECONDS = 15.0
+"""How long the end of a search waits for a renewal under way."""
 SETTLE_SECONDS = 2.0
 
 
@@ -44,6 +47,8 @@ class Found:
     """A lease as read from the store."""
 
     holder: str
+    token: str
+    """Of the process that wrote it."""
     expires_at: str
     """By the holder's clock; for messages only."""
     version: str
@@ -77,7 +82,9 @@ class LeaseFile:
         version = info["ETag"] if speaks_s3(filesystem) else content.decode()
         try:
             row = read_json(content)
-            return Found(holder=row["holder"], expires_at=row["expires_at"], version=version, modified=modified)
+            return Found(
+                holder=row["holder"], token=row["token"], expires_at=row["expires_at"], version=version, modified=modified
+            )
         except (ValueError, KeyError, TypeError) as error:
             # For example the lock file of a study that was searched in a local folder and then copied here.
             raise StoreError(
@@ -115,7 +122,9 @@ class LeaseFile:
             if code in ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"):
                 return None
             said = without_credentials(str(error))
-            raise StoreError(f"cannot write {self.store.path(FILE)}: {said}; give a folder or URI that can be written") from None
+            raise StoreUnavailableError(
+                f"cannot write {self.store.path(FILE)}: {said}; give a folder or URI that can be written"
+            ) from None
 
     def now(self) -> datetime:
         """The store's time: the modification time of an object written now."""
@@ -168,6 +177,10 @@ class Lease:
         """
         if self._lost_to is None and not self.take(self._version):
             found = self._file.read()
+            if found is not None and (found.holder, found.token) == (self._holder, self._token):
+                # Written by a renewal whose answer was lost, perhaps long after it was sent: the next one makes it young again.
+                self._version = found.version
+                return
             self._lost_to = found.holder if found else "an unknown process (its lease file was deleted)"
 
     def check(self) -> None:
@@ -252,19 +265,35 @@ def leased(file: LeaseFile, holder: str, wait_seconds: float, tell: Callable[[st
     lease = Lease(file, holder)
     acquire(file, lease, wait_seconds, tell)
     is_over = threading.Event()
-    thread = threading.Thread(target=_keep, args=(lease, is_over), name="raydistill lease", daemon=True)
+    thread = threading.Thread(target=_keep, args=(lease, is_over, tell), name="raydistill lease", daemon=True)
     thread.start()
     try:
         yield lease
-    finally:
-        is_over.set()
-        thread.join(timeout=RENEW_SECONDS)
-        lease.let_go()
+    except BaseException:
+        _end(thread, is_over)
+        with suppress(StoreError):  # what ended the search matters more, and the lease expires by itself
+            lease.let_go()
+        raise
+    _end(thread, is_over)
+    lease.let_go()
 
 
-def _keep(lease: Lease, is_over: threading.Event) -> None:
-    while not is_over.wait(RENEW_SECONDS):
+def _end(thread: threading.Thread, is_over: threading.Event) -> None:
+    is_over.set()
+    thread.join(timeout=END_SECONDS)
+
+
+def _keep(lease: Lease, is_over: threading.Event, tell: Callable[[str], object]) -> None:
+    """Renew until it is over; where the store does not answer, more often, as `Lease.check` raises before the lease expires."""
+    is_answering = True
+    while not is_over.wait(RENEW_SECONDS if is_answering else POLL_SECONDS):
         try:
             lease.renew()
-        except StoreError:
-            continue  # the next renewal tries again; `check` raises before the lease expires
+        except StoreError as error:
+            if is_answering:
+                tell(f"the store does not answer, and is asked again for up to {STOP_SECONDS:.0f} s: {error}")
+            is_answering = False
+            continue
+        if not is_answering:
+            tell("the store answers again")
+        is_answering = True

@@ -47,7 +47,7 @@ def study_lock(store: Store, wait_seconds: float = 5.0, tell: Callable[[str], ob
             yield store
     else:
         with leased(LeaseFile(store), holder, wait_seconds, tell) as lease:
-            yield Store(store.root, guard=lease.check)
+            yield Store(store.root, guard=lease.check, is_patient=True)
 
 
 def holder_of(store: Store) -> str | None:

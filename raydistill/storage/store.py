@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from raydistill.errors import StoreError
+from raydistill.errors import StoreError, StoreUnavailableError
 from raydistill.spaces.bounded import read_json
-from raydistill.storage.remote import failures, open_file_system, refuse_credentials, without_credentials
+from raydistill.storage.patience import Patient
+from raydistill.storage.remote import failures, open_file_system, refuse_credentials, speaks_s3, without_credentials
 
 __all__ = ["Store", "StoreError"]
 
@@ -30,12 +31,14 @@ class Store:
     """Local folder or fsspec URI."""
     guard: Callable[[], None] | None = field(default=None, compare=False, repr=False)
     """Called before every write and deletion; raises if the lease on the study is lost. Not pickled with the store."""
+    is_patient: bool = field(default=False, compare=False, repr=False)
+    """Whether calls are made again while the store does not answer; see `patience`."""
 
     def __post_init__(self) -> None:
         refuse_credentials(self.root)
 
-    def __reduce__(self) -> tuple[type[Store], tuple[str]]:
-        return Store, (self.root,)
+    def __reduce__(self) -> tuple[type[Store], tuple[str, None, bool]]:
+        return Store, (self.root, None, self.is_patient)
 
     def at(self, *parts: str) -> Store:
         """The store rooted at a folder below this one."""
@@ -186,9 +189,13 @@ class Store:
             FileNotFoundError: there is no such file.
             StoreError: reading fails for any other reason.
         """
-        filesystem, path = open_file_system(self.path(name))
+        filesystem, path = self._open(name)
         with self._readable(name, failures(filesystem)):
             yield filesystem, path
+
+    def _open(self, name: str) -> tuple[Any, str]:
+        filesystem, path = open_file_system(self.path(name))
+        return (Patient(filesystem, self.guard) if self.is_patient and speaks_s3(filesystem) else filesystem), path
 
     @contextmanager
     def _readable(self, name: str, failing: tuple[type[Exception], ...]) -> Iterator[None]:
@@ -199,7 +206,7 @@ class Store:
             raise
         except failing as error:
             said = without_credentials(str(error))
-            raise StoreError(
+            raise StoreUnavailableError(
                 f"cannot read {self.path(name)}: {said}; check the connection and the permission to read it, or give another "
                 "--store"
             ) from None  # the cause may contain the URL of an endpoint with a password in it
@@ -209,12 +216,14 @@ class Store:
         """Open a file for a change: like `reading`, after the guard has allowed the change."""
         if self.guard is not None:
             self.guard()
-        filesystem, path = open_file_system(self.path(name))
+        filesystem, path = self._open(name)
         try:
             yield filesystem, path
         except failures(filesystem) as error:
             said = without_credentials(str(error))
-            raise StoreError(f"cannot {verb} {self.path(name)}: {said}; give a folder or URI that can be written") from None
+            raise StoreUnavailableError(
+                f"cannot {verb} {self.path(name)}: {said}; give a folder or URI that can be written"
+            ) from None
 
     def check_writable(self) -> None:
         """Write and delete a probe file.
@@ -223,8 +232,11 @@ class Store:
             StoreError: the store cannot be written.
         """
         probe = f".probe-{socket.gethostname()}-{os.getpid()}"
-        self.write(probe, b"raydistill")
-        self.delete(probe)
+        try:
+            self.write(probe, b"raydistill")
+            self.delete(probe)
+        except StoreUnavailableError as error:
+            raise StoreError(str(error)) from None  # nothing has begun that the same command could continue
 
 
 def _write_local(path: Path, content: bytes) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from raydistill.cli import signals
 from raydistill.cli.common import exit_codes
-from raydistill.errors import ClusterLostError
+from raydistill.errors import ClusterLostError, StoreError, StoreUnavailableError
 
 WAITS = """
 import sys, time
@@ -147,3 +147,29 @@ def test_a_command_that_has_lost_ray_names_the_command_that_continues(capsys: py
         raise ClusterLostError("Ray has ended")
     assert end.value.exit_code == 1
     assert capsys.readouterr().err == "Error: Ray has ended\nFinished work is saved; this continues:\n  raydistill x\n"
+
+
+def test_a_command_whose_store_is_gone_names_the_command_that_continues(capsys: pytest.CaptureFixture[str]) -> None:
+    import typer
+
+    with pytest.raises(typer.Exit) as end, exit_codes("Interrupted. Finished work is saved; this continues:\n  raydistill x"):
+        raise StoreUnavailableError("cannot write x: no space left on device")
+    assert end.value.exit_code == 2
+    assert capsys.readouterr().err == (
+        "Error: cannot write x: no space left on device\n"
+        "Finished work is saved; once the store can be used again, this continues:\n  raydistill x\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [("Interrupted.", StoreUnavailableError("gone")), ("Interrupted. Saved; this continues:\n  x", StoreError("gone"))],
+)
+def test_a_command_that_has_nothing_to_continue_names_none(
+    capsys: pytest.CaptureFixture[str], words: str, error: StoreError
+) -> None:
+    import typer
+
+    with pytest.raises(typer.Exit), exit_codes(words):
+        raise error
+    assert capsys.readouterr().err == "Error: gone\n"

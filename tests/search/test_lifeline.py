@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -9,6 +10,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +21,7 @@ import pytest
 pytest.importorskip("ray")
 
 from raydistill.errors import ClusterError, ClusterLostError
-from raydistill.search.on_ray import lifeline
+from raydistill.search.on_ray import lifeline, private, starting
 from raydistill.search.on_ray.access import kill_with_children
 from raydistill.search.on_ray.lifeline import Lifeline, look_at_joined, look_at_own, look_at_starting
 from raydistill.search.on_ray.private import ThisNode
@@ -156,3 +159,146 @@ def test_a_raylet_that_ends_while_ray_starts_is_noticed(tmp_path: Path) -> None:
         while (said := look_at_starting()) is None:
             time.sleep(0.01)
     assert said.startswith("the raylet, which runs the jobs of this machine, has ended while it started")
+
+
+def test_an_outage_counts_from_the_moment_at_which_the_look_at_it_began() -> None:
+    """Each look takes 10 s, in vain: begun at 0, the third one ends at 30."""
+    now = [0.0]
+
+    def look() -> str:
+        now[0] += 10.0
+        return "the GCS"
+
+    line = Lifeline(look, 30.0, clock=lambda: now[0])
+    assert [line.look_once() for _ in range(3)] == [False, False, True]
+
+
+STUCK = """
+import ctypes
+from raydistill.search.on_ray import lifeline, starting
+lifeline.LOOK_SECONDS, lifeline.STUCK_SECONDS = 0.01, 0.1
+libc, held = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+with lifeline.Lifeline(lambda: "the GCS", 0.0).held():
+    for _ in range(2):
+        libc.pthread_mutex_lock(held)
+"""
+"""The second call waits for what never comes, in C, and no signal ends it."""
+
+
+def test_a_search_that_is_stuck_in_ray_is_ended_in_words_of_its_own() -> None:
+    ended = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        "Error: Ray has ended under the search: the GCS\nFinished work is saved; run the same command again to continue.\n",
+    )
+
+
+def test_the_last_lines_of_a_raylet_are_left_out_and_all_else_that_ray_says_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed: list[str] = []
+
+    def print_all(data: dict[str, Any], *, ignore_prefix: bool) -> None:
+        printed.extend(data["lines"])
+
+    monkeypatch.setattr(starting.worker, "print_to_stdstream", print_all)
+    with starting.without_last_lines_of_raylet():
+        for text in ("Raylet is terminated. Termination is unexpected.", "A node died."):
+            starting.worker.print_to_stdstream({"lines": [text], "pid": "raylet"}, ignore_prefix=False)
+    assert printed == ["A node died."]
+    assert starting.worker.print_to_stdstream is print_all
+
+
+@contextmanager
+def told_to_end(seconds: float) -> Iterator[None]:
+    """Told after so many seconds, as by Ctrl-C."""
+
+    def ring(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_wait_for_a_gcs_that_does_not_come_up_can_be_ended(tmp_path: Path) -> None:
+    """In C++ it would go on for its ten minutes."""
+    with pytest.raises(KeyboardInterrupt), told_to_end(0.5), starting.interruptible():
+        starting.node.wait_for_persisted_port(str(tmp_path), "ab" * 28, "gcs", timeout_ms=600_000)
+
+
+def test_a_gcs_that_does_not_come_up_in_its_time_is_rays_own_error(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="Timed out waiting for file"), starting.interruptible():
+        starting.node.wait_for_persisted_port(str(tmp_path), "ab" * 28, "gcs", timeout_ms=300)
+
+
+def nodes(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> None:
+    """A GCS whose nodes, by id, are these one after another, the last for ever."""
+    left = list(answers)
+
+    class State:
+        def _initialize_global_state(self, options: object) -> None: ...
+
+        def node_table(self) -> list[dict[str, str]]:
+            return [{"NodeID": name} for name in (left.pop(0) if len(left) > 1 else left[0])]
+
+    monkeypatch.setattr(private, "GlobalState", State)
+    monkeypatch.setattr(starting, "STEP_SECONDS", 0.01)
+    monkeypatch.setattr(starting.services, "_get_gcs_client_options", lambda address: None)
+    monkeypatch.setattr(starting.services, "get_node", lambda address, node_id: f"{node_id} at {address}")
+
+
+def test_the_raylet_of_this_node_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes(monkeypatch, [], ["another"], ["another", "ours"])
+    with starting.interruptible():
+        assert starting.services.get_node("here", "ours") == "ours at here"
+
+
+def test_a_raylet_that_does_not_come_up_is_an_error_as_rays_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes(monkeypatch, ["another"])
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "0.05")
+    with pytest.raises(RuntimeError, match=r"^the raylet of node ours has not come up$"), starting.interruptible():
+        starting.services.get_node("here", "ours")
+
+
+PRINTS = """
+import os, sys
+import ray
+from raydistill.search.on_ray import starting
+
+def make(text):
+    os.write(2, b"C++ says this\\n")
+    print("Python says", text, os.environ.get(starting.LOG_LEVEL), file=sys.stderr)
+
+ray._raylet.CoreWorker = make
+with starting.quiet():
+    ray._raylet.CoreWorker("that")
+assert ray._raylet.CoreWorker is make
+print(os.environ.get(starting.LOG_LEVEL), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("level", "said"),
+    [(None, "Python says that fatal\nNone\n"), ("info", "C++ says this\nPython says that info\ninfo\n")],
+)
+def test_what_ray_prints_in_c_while_it_joins_is_not_heard_unless_a_level_is_set(level: str | None, said: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != starting.LOG_LEVEL}
+    environment |= {} if level is None else {starting.LOG_LEVEL: level}
+    ended = subprocess.run([sys.executable, "-c", PRINTS], capture_output=True, text=True, check=True, env=environment)
+    assert ended.stderr == said
+
+
+def test_only_rays_processes_end_with_a_search_that_is_stuck(tmp_path: Path) -> None:
+    """Two children, one with Ray's folder in its command line."""
+    waits = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with (
+        subprocess.Popen(waits, stdin=subprocess.PIPE) as other,
+        subprocess.Popen([*waits, str(tmp_path / "ray" / "raylet")], stdin=subprocess.PIPE) as rays,
+    ):
+        found = lifeline._started_here()
+        rays.kill()
+        other.kill()
+    assert (rays.pid in found, other.pid in found) == (True, False)

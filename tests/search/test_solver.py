@@ -139,6 +139,23 @@ def test_memory_that_ran_out_bounds_later_trials(solver: Solver) -> None:
     assert asked(solver).ipc <= 7
 
 
+def test_tpe_proposes_fewer_settings_near_one_that_ran_out_of_memory(tmp_path: Path) -> None:
+    """Of 40 trials those with `lr_images` in the upper half run out of memory, or crash, which says nothing of the settings."""
+
+    def upper(folder: Path, state: Any) -> int:
+        with closing(solver_in(folder, space("search.sampler=tpe", "budget.trials=60"))) as solver:
+            later = []
+            for number in range(40):
+                config = asked(solver)
+                is_upper = config.method.lr_images >= 1.0
+                ended = record(config, gap=None, state=state, error="why") if is_upper else record(config, gap=0.01)
+                tell(solver, ended)
+                later += [is_upper] if number >= 20 else []
+        return sum(later)
+
+    assert upper(tmp_path / "memory", "out_of_memory") < upper(tmp_path / "crashed", "crashed")
+
+
 def test_an_ask_does_not_depend_on_the_order_in_which_trials_ended(tmp_path: Path) -> None:
     """Trials 0 and 1 end in either order before ask 2."""
 
@@ -251,7 +268,7 @@ def test_candidates_are_the_best_readings_within_the_margin(tmp_path: Path) -> N
         ("finished", 0.015, (TrialState.COMPLETE, 8.0, pytest.approx(-0.005), {"gap": 0.015})),
         ("pruned", 0.08, (TrialState.PRUNED, None, pytest.approx(0.06), {"gap": 0.08})),
         ("diverged", 0.5, (TrialState.FAIL, None, None, {"cause": "diverged", "error": "why"})),
-        ("out_of_memory", None, (TrialState.FAIL, None, None, {"cause": "out_of_memory", "error": "why"})),
+        ("out_of_memory", None, (TrialState.PRUNED, None, 1.0, {"cause": "out_of_memory", "error": "why"})),
         ("crashed", None, (TrialState.FAIL, None, None, {"cause": "crashed", "error": "why"})),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +14,8 @@ from made_up import AIM, Told, record, space
 
 pytest.importorskip("ray")
 
-from raydistill.errors import ClusterLostError
-from raydistill.search.on_ray import tune_run
+from raydistill.errors import ClusterLostError, StudyInUseError
+from raydistill.search.on_ray import memory, tune_run
 from raydistill.search.on_ray import waiting as waiting_module
 from raydistill.search.on_ray.lifeline import Lifeline
 from raydistill.search.on_ray.tune_run import Messenger, SolverSearcher
@@ -133,6 +134,62 @@ def test_a_process_that_rays_memory_monitor_killed_ran_out_of_memory(bridge: Bri
     (tmp_path / "error.txt").write_text(said)
     bridge.ends(error=tmp_path / "error.txt")
     assert bridge.left == ("out_of_memory", said)
+
+
+def test_a_search_whose_lease_is_too_old_does_not_wait_for_its_trials(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    def guard() -> None:
+        raise StudyInUseError("not renewed")
+
+    monkeypatch.setattr(bridge.messenger, "_study", replace(bridge.study, guard=guard))
+    with pytest.raises(StudyInUseError, match="not renewed"):
+        bridge.messenger.on_step_end(0, [])
+
+
+def lost(bridge: Bridge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, kills_now: int | None) -> tuple[str, str | None]:
+    """How a process is recorded that was lost, after the kernel had killed 3 others when it started."""
+    monkeypatch.setattr(memory, "kills_on", lambda node_id: kills_now if node_id == "its node" else 99)
+    trial: Any = SimpleNamespace(trial_id="t0")
+    bridge.messenger.on_trial_start(0, [], trial)
+    bridge.messenger.on_trial_result(0, [], trial, {"kernel_kills": 3, "kernel_kills_on": "its node"})
+    (tmp_path / "error.txt").write_text("The actor died")
+    bridge.ends(error=tmp_path / "error.txt")
+    return bridge.left
+
+
+def test_a_process_that_the_kernel_killed_ran_out_of_memory(
+    bridge: Bridge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lost(bridge, tmp_path, monkeypatch, kills_now=4) == (
+        "out_of_memory",
+        "its process was killed because the memory of its node ran out: the kernel's count of such kills there (oom_kill) "
+        "rose from 3 to 4 since it started\nThe actor died",
+    )
+
+
+@pytest.mark.parametrize("kills_now", [3, None])
+def test_a_lost_process_is_not_held_for_one_without_a_sign_of_it(
+    bridge: Bridge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills_now: int | None
+) -> None:
+    """The kernel has killed no more, or the node is gone."""
+    assert lost(bridge, tmp_path, monkeypatch, kills_now=kills_now) == ("crashed", "The actor died")
+
+
+def test_the_report_of_an_earlier_process_does_not_count(bridge: Bridge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second process was lost before it told anything."""
+    monkeypatch.setattr(memory, "kills_on", lambda node_id: 99)
+    trial: Any = SimpleNamespace(trial_id="t0")
+    bridge.messenger.on_trial_result(0, [], trial, {"kernel_kills": 3, "kernel_kills_on": "its node"})
+    bridge.messenger.on_trial_start(0, [], trial)
+    bridge.ends(error=tmp_path / "missing.txt")
+    assert bridge.left == ("crashed", "the trial's process was lost")
+
+
+def test_the_kernels_count_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for text, count in (("pgfault 7\noom_kill 5\n", 5), ("pgfault 7\n", None)):
+        (tmp_path / "vmstat").write_text(text)
+        monkeypatch.setattr(memory, "COUNTS", tmp_path / "vmstat")
+        assert memory.kernel_kills() == count
+    assert memory.first_report() is None
 
 
 def test_a_trial_that_tells_nothing_is_ended_and_not_run_again(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -50,7 +51,7 @@ class FakeFile:
         if self.content is None:
             return None
         modified = START + timedelta(hours=1, seconds=self.written_at)
-        return Found(holder=self.content[:1], expires_at="noon", version=self.content, modified=modified)
+        return Found(holder=self.content[:1], token="of another", expires_at="noon", version=self.content, modified=modified)
 
     def write(self, content: str, instead_of: str | None) -> str | None:
         if self.is_down:
@@ -243,3 +244,49 @@ def test_a_late_renewal_does_not_replace_the_lease_of_another(store: Store) -> N
     late.renew()
     next_one.check()
     assert store.read_json(".lock")["holder"] == "next"
+
+
+def test_a_renewal_whose_answer_was_lost_is_taken_for_our_own(store: Store) -> None:
+    """The store holds a newer version than the one that the holder knows of, and it has the holder's token."""
+    file = LeaseFile(store)
+    lease = Lease(file, "me")
+    assert lease.take(None)
+    file.write(store.read(".lock").decode() + " ", file.read().version)  # type: ignore[union-attr]
+    lease.renew()
+    lease.check()
+    lease.renew()
+    assert not store.read(".lock").endswith(b" ")
+
+
+def test_a_store_that_does_not_answer_for_a_while_is_told_of_twice(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, seen = LeaseFile.write, []
+    is_back = threading.Event()
+
+    def down(file: LeaseFile, content: str, instead_of: str | None) -> str | None:
+        seen.append(content)
+        if 1 < len(seen) <= 3:
+            raise StoreError("no route to it")
+        return write(file, content, instead_of)
+
+    def tell(text: str) -> None:
+        told.append(text)
+        if text == "the store answers again":
+            is_back.set()
+
+    monkeypatch.setattr(LeaseFile, "write", down)
+    told: list[str] = []
+    with study_lock(store, tell=tell):
+        assert is_back.wait(60)
+    assert told == ["the store does not answer, and is asked again for up to 45 s: no route to it", "the store answers again"]
+
+
+def test_an_error_of_the_search_is_not_hidden_by_a_store_that_is_gone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(file: LeaseFile) -> None:
+        raise StoreError("no route to it")
+
+    monkeypatch.setattr(LeaseFile, "delete", gone)
+    with pytest.raises(ZeroDivisionError), study_lock(store):
+        raise ZeroDivisionError
+    monkeypatch.setattr(module, "LEASE_SECONDS", 0.0)
+    with pytest.raises(StoreError, match="no route"), study_lock(store):
+        pass

@@ -31,6 +31,7 @@ from raydistill.search.on_ray.private import (
     token_header,
     use_token_if_found,
 )
+from raydistill.search.on_ray.starting import interruptible, quiet
 
 TOKEN_PLACES = "RAY_AUTH_TOKEN, then the file that RAY_AUTH_TOKEN_PATH names, then ~/.ray/auth_token"
 WAIT_SECONDS = 10
@@ -66,7 +67,7 @@ def join(address: str) -> Joined:
     else:
         check_gcs(address)
     try:
-        with _handlers_kept():
+        with _handlers_kept(), interruptible(), quiet():
             return ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError) as error:
         if address == "local":

@@ -19,6 +19,7 @@ from raydistill.search.on_ray.access import join, leave
 from raydistill.search.on_ray.capacity import NodeShape, live_nodes, startable_nodes, trials_at_once
 from raydistill.search.on_ray.lifeline import Lifeline, lifeline_of, look_at_starting
 from raydistill.search.on_ray.probe import FOLDER, check_nodes, here, pose, refusal
+from raydistill.search.on_ray.starting import without_last_lines_of_raylet
 from raydistill.search.on_ray.tune_run import run_with_tune
 from raydistill.search.on_ray.waiting import Waiting, holds_one
 from raydistill.search.on_ray.watchdog import JobLimit
@@ -149,7 +150,7 @@ class RayExecutor:
         """A lifeline to Ray while the block runs."""
         lifeline = lifeline_of(is_own=self._is_own)
         try:
-            with lifeline.held():
+            with without_last_lines_of_raylet(), lifeline.held():
                 yield lifeline
         finally:
             self._is_lost = lifeline.lost is not None

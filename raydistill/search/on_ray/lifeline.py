@@ -6,24 +6,28 @@ minute, after which Ray ends the process with words of its own.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 
 import psutil  # type: ignore[import-untyped]  # comes with ray
 
 from raydistill.errors import ClusterError, ClusterLostError
-from raydistill.search.on_ray.access import check_gcs
+from raydistill.search.on_ray.access import check_gcs, kill_with_children
 from raydistill.search.on_ray.private import ThisNode
 
 LOOK_SECONDS = 2.0
-LOST_SECONDS = 25.0
+LOST_SECONDS = 20.0
 """How long a joined cluster may not answer; Ray itself ends the process after 60. One of our own is lost when a process ended."""
+STUCK_SECONDS = 5.0
+"""How long the search may take to notice that it was interrupted; it does not where Ray's C++ waits for what has ended."""
 PROCESSES = {"raylet": "the raylet, which runs the jobs of this machine", "gcs_server": "the GCS, Ray's head process"}
 """Ray's processes without which nothing goes on, by Ray's name, in words."""
 
@@ -80,12 +84,13 @@ class Lifeline:
 
     def look_once(self) -> bool:
         """Look, and say whether Ray is lost."""
+        began = self._clock()  # a cluster out of reach takes seconds to be found so
         gone = self._look()
         if gone is None:
             self._gone_since = None
             return False
         if self._gone_since is None:
-            self._gone_since = self._clock()
+            self._gone_since = began
         if self._clock() - self._gone_since >= self._patience_seconds:
             self.lost = gone
         return self.lost is not None
@@ -99,13 +104,36 @@ class Lifeline:
         if self.lost is not None:
             raise ClusterLostError(f"Ray has ended under the search: {self.lost}")
 
-    def _watch(self, interrupt: Callable[[], None]) -> None:
+    def _watch(self, interrupt: Callable[[], None] | None) -> None:
         while not self._ended.wait(LOOK_SECONDS):
             if self.look_once():
-                with self._lock:
-                    if not self._ended.is_set():
-                        interrupt()
+                if interrupt is not None:
+                    with self._lock:
+                        if not self._ended.is_set():
+                            interrupt()
+                    if not self._ended.wait(STUCK_SECONDS):
+                        self._give_up()
                 return
+
+    def _give_up(self) -> None:
+        """End the process, as Ray itself would within a minute, in words of its own."""
+        try:
+            self.check()
+        except ClusterLostError as error:
+            sys.stderr.write(f"Error: {error}\nFinished work is saved; run the same command again to continue.\n")
+            sys.stderr.flush()
+            kill_with_children(_started_here())
+            os._exit(error.exit_code)
+
+
+def _started_here() -> list[int]:
+    """Ids of Ray's processes that this one has started."""
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            if f"{os.sep}ray{os.sep}" in " ".join(child.cmdline()):
+                found.append(child.pid)
+    return found
 
 
 def look_at_own(node: ThisNode) -> Look:
@@ -160,14 +188,14 @@ def _answers(path: str) -> bool:
 
 
 @contextmanager
-def _interruptible() -> Iterator[Callable[[], None]]:
+def _interruptible() -> Iterator[Callable[[], None] | None]:
     """Yields a function for other threads that raises KeyboardInterrupt in this one, also where it waits for Ray.
 
-    Only the main thread can be interrupted; elsewhere the function does nothing, and the executor calls `Lifeline.check`. SIGINT
+    Only the main thread can be interrupted; elsewhere there is no such function, and the executor calls `Lifeline.check`. SIGINT
     does not serve: the process may ignore it, and the command takes it for the user's.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
+        yield None
         return
 
     def interrupt(number: int, frame: FrameType | None) -> None:

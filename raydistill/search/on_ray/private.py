@@ -16,7 +16,7 @@ import ray
 from raydistill.errors import ClusterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 OLDEST, BELOW = (2, 60), (3,)
 """The range of versions, as pyproject.toml has it."""
@@ -73,12 +73,16 @@ def _dotted(numbers: tuple[int, ...]) -> str:
 
 check_version(ray.__version__)
 try:
+    import ray._private.node
+    import ray._private.services
     import ray._private.state
     import ray._private.worker
+    import ray._raylet
     from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
     from ray._private.grpc_utils import init_grpc_channel
     from ray._private.node import Node
     from ray._private.services import canonicalize_bootstrap_address_or_die
+    from ray._private.state import GlobalState
     from ray._raylet import (  # type: ignore[attr-defined]
         AuthenticationMode,
         AuthenticationTokenLoader,
@@ -91,7 +95,11 @@ except ImportError as error:
 
 ATTRIBUTES: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (ray._private.state.state, ("get_cluster_config",)),
-    (ray._private.worker, ("_global_node",)),
+    (ray._private.node, ("wait_for_persisted_port",)),
+    (ray._private.services, ("get_node", "_get_gcs_client_options")),
+    (ray._private.worker, ("_global_node", "print_to_stdstream")),
+    (ray._raylet, ("CoreWorker",)),
+    (GlobalState, ("_initialize_global_state", "node_table")),
     (Node, ("live_processes", "dead_processes", "gcs_address", "raylet_socket_name")),
     (AuthenticationMode, ("TOKEN",)),
     (AuthenticationTokenLoader, ("instance", "reset_cache", "has_token", "get_token_for_http_header")),
@@ -112,6 +120,11 @@ def missing(attributes: tuple[tuple[Any, tuple[str, ...]], ...]) -> list[str]:
 if _missing := missing(ATTRIBUTES):
     raise lacks(ray.__version__, ", ".join(_missing))
 
+node: Any = ray._private.node
+services: Any = ray._private.services
+worker: Any = ray._private.worker
+raylet: Any = ray._raylet
+"""Modules in which `starting` replaces a function for a while."""
 LOGGER_OF_UPLOADS = "ray._private.runtime_env.packaging"
 """Reports each upload of a job's folder."""
 logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)  # else Ray tells at each start whether it uses a token
@@ -120,9 +133,9 @@ logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)  # else
 class ThisNode:
     """Ray's processes on this machine, of the cluster that this process has started or joined."""
 
-    def __init__(self, node: Node | None = None) -> None:
+    def __init__(self, own: Node | None = None) -> None:
         """Find it; `ray.init` comes first."""
-        found = node or ray._private.worker._global_node
+        found = own or ray._private.worker._global_node
         assert found is not None  # after `join`
         self._node: Any = found
 
@@ -187,6 +200,13 @@ def token_header() -> Mapping[str, str]:
     loader = AuthenticationTokenLoader.instance()
     loader.reset_cache()
     return dict(loader.get_token_for_http_header(ignore_auth_mode=True))
+
+
+def nodes_at(gcs_address: str) -> Callable[[], list[Mapping[str, Any]]]:
+    """A look at the table of nodes of a cluster, `host:port`, that this process has not joined yet; a row has a `NodeID`."""
+    state = GlobalState()  # type: ignore[no-untyped-call]
+    state._initialize_global_state(services._get_gcs_client_options(gcs_address))
+    return state.node_table
 
 
 def node_groups() -> list[Any]:

@@ -21,6 +21,7 @@ from raydistill.methods import method_configs
 from raydistill.search.distributions import value_at
 from raydistill.search.local import run_to_a_record
 from raydistill.search.on_ray.gauges import TrialGauges
+from raydistill.search.on_ray.memory import first_report
 from raydistill.search.on_ray.probe import here, refusal
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.storage.data_root import as_data_root
@@ -39,8 +40,10 @@ def _run(config: dict[str, Any]) -> None:
     if config["question"] is not None and (refused := refusal(config["question"])) is not None:
         tune.report({REFUSED: here(refused)})
         return
+    if (told := first_report()) is not None:
+        tune.report(told)
     trial = read_trial_config(config["trial"], method_configs())
-    study = Store(config["study"])
+    study = Store(config["study"], is_patient=True)
     name = Path(study.root).name
     teller = _Teller(name, trial, TrialGauges(name, trial))
     tell = (teller.reading, as_data_root(config["data_root"]), teller.step)

@@ -17,6 +17,7 @@ from ray.tune.search import Searcher
 
 from raydistill.errors import NodeError
 from raydistill.search.on_ray.lifeline import Lifeline
+from raydistill.search.on_ray.memory import KILLS, NODE, cause_of_loss
 from raydistill.search.on_ray.trial_process import ALIVE, REFUSED, DistillTrial
 from raydistill.search.on_ray.waiting import Waiting
 from raydistill.search.on_ray.watchdog import Watchdog
@@ -63,6 +64,7 @@ def run_with_tune(
     Raises:
         ClusterLostError: Ray has ended.
         NodeError: a node that joined later does not meet the requirements.
+        StudyInUseError: the lease on the study is lost, or could not be renewed.
     """
     common = {
         "study": study.root,
@@ -161,6 +163,8 @@ class Messenger(tune.Callback):
         self._watchdog = watchdog
         self._timed_out: dict[str, str] = {}
         """Why a trial was ended, by its id."""
+        self._first_reports: dict[str, dict[str, Any]] = {}
+        """Of the latest process of each trial that runs; see `memory`."""
         self._searcher = searcher
         self._study = study
         self._watcher = watcher
@@ -172,6 +176,7 @@ class Messenger(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Report a start."""
         config = self._searcher.configs[trial.trial_id]
+        self._first_reports.pop(config.trial_id, None)
         self._watchdog.started(config.trial_id)
         self._watcher.trial_started(config)
 
@@ -182,6 +187,9 @@ class Messenger(tune.Callback):
             return
         config = self._searcher.configs[trial.trial_id]
         self._watchdog.heard(config.trial_id, result.get("step"), result.get("steps"))
+        if KILLS in result:
+            self._first_reports[config.trial_id] = {KILLS: result[KILLS], NODE: result[NODE]}
+            return
         if ALIVE in result:
             return
         if "fraction" not in result:
@@ -209,6 +217,8 @@ class Messenger(tune.Callback):
         if any(cause is not None for _, cause in self._ended):
             self._lifeline.look_once()
         self._lifeline.check()
+        if self._study.guard is not None:
+            self._study.guard()  # trials that cannot write their records are not waited for
         if self._refused is not None:
             raise NodeError(self._refused)  # the refused trial does not count in the budget
         self._waiting.look(sum(trial.status == Trial.PENDING for trial in trials))
@@ -253,7 +263,12 @@ class Messenger(tune.Callback):
         """What is recorded of a trial whose process ended, and as which state."""
         if config.trial_id in self._timed_out:
             return self._timed_out[config.trial_id], "timed_out"
-        return cause, "out_of_memory" if any(words in cause for words in OUT_OF_MEMORY) else "crashed"
+        if any(words in cause for words in OUT_OF_MEMORY):
+            return cause, "out_of_memory"
+        told = self._first_reports.get(config.trial_id)
+        if told is not None and (killed := cause_of_loss(told)) is not None:
+            return f"{killed}\n{cause}", "out_of_memory"
+        return cause, "crashed"
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

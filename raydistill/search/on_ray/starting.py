@@ -1,0 +1,111 @@
+"""What is changed in Ray: the waits of `ray.init` can be ended, and what it prints when it has ended itself is left out.
+
+All replace private parts of Ray for a while (`private`), as there is no setting for any of it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from raydistill.search.on_ray.private import node, nodes_at, raylet, services, worker
+
+STEP_SECONDS = 0.2
+LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
+RAYLET_ENDED = "Raylet is terminated."
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Have `ray.init` wait in Python for the GCS and the raylet that it starts; in Ray's C++ no signal ends a wait of minutes."""
+    wait_for_port, get_node = node.wait_for_persisted_port, services.get_node
+
+    def wait_in_steps(*arguments: Any, timeout_ms: int = 30_000, **named: Any) -> Any:
+        until = time.monotonic() + timeout_ms / 1000
+        while True:
+            try:
+                return wait_for_port(*arguments, timeout_ms=round(1000 * STEP_SECONDS), **named)
+            except RuntimeError:
+                if time.monotonic() > until:
+                    raise
+
+    def wait_and_get_node(gcs_address: str, node_id: str) -> Any:
+        nodes = nodes_at(gcs_address)
+        until = time.monotonic() + float(os.environ.get("RAY_raylet_start_wait_time_s", 30))
+        while all(found["NodeID"] != node_id for found in nodes()):
+            if time.monotonic() > until:
+                raise RuntimeError(f"the raylet of node {node_id} has not come up")  # as Ray's own function, which asks again
+            time.sleep(STEP_SECONDS)
+        return get_node(gcs_address, node_id)
+
+    node.wait_for_persisted_port, services.get_node = wait_in_steps, wait_and_get_node
+    try:
+        yield
+    finally:
+        node.wait_for_persisted_port, services.get_node = wait_for_port, get_node
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Have this process's part of Ray print no errors of C++: that Ray has ended is said once, and in words.
+
+    Ray reads the level when that part is made, and prints that it did. Ray's other processes run by then, and keep their logs. A
+    level that the user has set stays.
+    """
+    core_worker = raylet.CoreWorker
+    if LOG_LEVEL in os.environ:
+        yield
+        return
+
+    def make_quietly(*arguments: Any, **named: Any) -> Any:
+        os.environ[LOG_LEVEL] = "fatal"
+        try:
+            return _unheard(lambda: core_worker(*arguments, **named))
+        finally:
+            del os.environ[LOG_LEVEL]
+
+    raylet.CoreWorker = make_quietly
+    try:
+        yield
+    finally:
+        raylet.CoreWorker = core_worker
+
+
+@contextmanager
+def without_last_lines_of_raylet() -> Iterator[None]:
+    """Have Ray not print the last twenty lines of a raylet's log when it ends; they stay in its file.
+
+    For as long as this process is joined: Ray prints in a thread that looks the function up each time.
+    """
+    print_message = worker.print_to_stdstream
+
+    def print_others(data: dict[str, Any], *arguments: Any, **named: Any) -> None:
+        if not str(data["lines"][0]).startswith(RAYLET_ENDED):
+            print_message(data, *arguments, **named)
+
+    worker.print_to_stdstream = print_others
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = print_message
+
+
+def _unheard(make: Callable[[], Any]) -> Any:
+    """What a call makes, while only what Python writes reaches the standard error."""
+    before, kept = sys.stderr, os.dup(2)
+    before.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with os.fdopen(kept, "w", buffering=1) as heard:
+        if before is sys.__stderr__:
+            sys.stderr = heard
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        try:
+            return make()
+        finally:
+            os.dup2(kept, 2)
+            sys.stderr = before
