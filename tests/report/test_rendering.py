@@ -89,5 +89,5 @@ def test_tables_for_people_are_as_pandas_writes_them(name: str, rows: int) -> No
 
 
 def test_another_format_is_refused() -> None:
-    with pytest.raises(ValueError, match="table format 'html'; allowed: md, csv, tex: give one of these"):
+    with pytest.raises(ValueError, match="table format 'html'; allowed: md, csv, tex, json: give one of these"):
         render(pd.DataFrame({"ipc": [1]}), "html")

@@ -1,0 +1,100 @@
+"""The tables of what a set is good for: other networks, continual learning, the choice of a network.
+
+In CSV and JSON a row per reading, at full precision; for people a row per source, `mean +- standard deviation` in percent.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from raydistill.report.rendering import frame_of, render
+from raydistill.uses.values import About, TransferResult, UseResult
+
+IN_WORDS = {"full": "full data", "early": "full data, stopped early", "set": "the set"}
+FOR_SCRIPTS = ("csv", "json")
+
+
+def render_use(result: UseResult, suffix: str) -> str:
+    """A result as a table: `md`, `tex`, `csv` or `json`."""
+    rows_of, people_of, head_of = TABLES[type(result)]
+    if suffix in FOR_SCRIPTS:
+        return render(frame_of([{**row, **about_cells(result.about)} for row in rows_of(result)]), suffix)
+    body = render(frame_of(people_of(result)), suffix)
+    head = head_of(result)
+    return f"% {head}\n{body}" if suffix == "tex" else f"{head}\n\n{body}"
+
+
+def about_cells(about: About) -> dict[str, Any]:
+    """What every row of a script's table says of the set."""
+    fields = ("dataset", "method", "ipc", "label_kind", "recipe", "split", "metric", "set_sha256", "code_sha256")
+    return {f"of_{name}" if name in ("method", "ipc") else name: getattr(about, name) for name in fields}
+
+
+def source_words(source: str) -> str:
+    """A source as people read it."""
+    return IN_WORDS.get(source, source)
+
+
+def in_percent(fractions: Sequence[float]) -> str:
+    """Mean and standard deviation, where there are several."""
+    mean = f"{100 * statistics.mean(fractions):.2f}"
+    return mean if len(fractions) == 1 else f"{mean} +- {100 * statistics.stdev(fractions):.2f}"
+
+
+def std(values: Sequence[float]) -> float | None:
+    """Standard deviation; none of a single value."""
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
+def of_the_set(about: About) -> str:
+    """The set in half a sentence."""
+    metric = "" if about.metric == "accuracy" else f", {about.metric.replace('_', ' ')}"
+    return (
+        f"a set of {about.method} at IPC {about.ipc} on {about.dataset}, made with {about.network}; recipe {about.recipe}, "
+        f"{about.split} images{metric}"
+    )
+
+
+def short_networks(networks: Sequence[str]) -> dict[str, str]:
+    """A heading for each network: its name, or the whole text where a name stands for several."""
+    names = [network.partition(":")[0] for network in networks]
+    return {network: name if names.count(name) == 1 else network for network, name in zip(networks, names, strict=True)}
+
+
+def _transfer_rows(result: TransferResult) -> list[dict[str, Any]]:
+    return [
+        {
+            "source": cell.source,
+            "network": cell.network,
+            "accuracy_fraction_mean": statistics.mean(cell.accuracy_fractions),
+            "accuracy_fraction_std": std(cell.accuracy_fractions),
+            "networks": len(cell.accuracy_fractions),
+            "seconds": cell.seconds,
+        }
+        for cell in result.cells
+    ]
+
+
+def transfer_people(result: TransferResult) -> list[dict[str, str]]:
+    """A row per source, a column per network."""
+    heads = short_networks(list(dict.fromkeys(cell.network for cell in result.cells)))
+    rows: dict[str, dict[str, str]] = {}
+    for cell in result.cells:
+        row = rows.setdefault(cell.source, {"learned from": source_words(cell.source)})
+        row[f"{heads[cell.network]} (%)"] = in_percent(cell.accuracy_fractions)
+    return list(rows.values())
+
+
+def _transfer_head(result: TransferResult) -> str:
+    count = len(result.cells[0].accuracy_fractions)
+    return f"Transfer: mean +- standard deviation over {count} networks each, {of_the_set(result.about)}."
+
+
+TABLES: Mapping[
+    type, tuple[Callable[[Any], list[dict[str, Any]]], Callable[[Any], list[dict[str, str]]], Callable[[Any], str]]
+] = {
+    TransferResult: (_transfer_rows, transfer_people, _transfer_head),
+}
+"""By the class of a result: rows for scripts, rows for people, and the sentence above them."""
