@@ -5,12 +5,13 @@ In CSV and JSON a row per reading, at full precision; for people a row per sourc
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from raydistill.report.rendering import frame_of, render
-from raydistill.uses.values import About, TransferResult, UseResult
+from raydistill.uses.values import About, ContinualResult, TransferResult, UseResult
 
 IN_WORDS = {"full": "full data", "early": "full data, stopped early", "set": "the set"}
 FOR_SCRIPTS = ("csv", "json")
@@ -92,9 +93,58 @@ def _transfer_head(result: TransferResult) -> str:
     return f"Transfer: mean +- standard deviation over {count} networks each, {of_the_set(result.about)}."
 
 
+def _continual_rows(result: ContinualResult) -> list[dict[str, Any]]:
+    return [
+        {
+            "source": arm.source,
+            "order": number,
+            "step": step + 1,
+            "classes_seen": sum(len(names) for names in result.orders[number][: step + 1]),
+            "accuracy_fraction": accuracy,
+            "networks": result.networks,
+            "stored_images": arm.stored_images,
+            "seconds": arm.seconds,
+        }
+        for arm in result.arms
+        for number, steps in enumerate(arm.accuracy_fractions)
+        for step, accuracy in enumerate(steps)
+    ]
+
+
+def continual_people(result: ContinualResult) -> list[dict[str, str]]:
+    """A row per memory, a column per step, and the mean over the steps of an order."""
+    counts = classes_seen(result)
+    return [
+        {
+            "memory": source_words(arm.source),
+            "images": str(arm.stored_images),
+            **{
+                f"{count} classes (%)": in_percent([steps[step] for steps in arm.accuracy_fractions])
+                for step, count in enumerate(counts)
+            },
+            "mean over steps (%)": in_percent([statistics.mean(steps) for steps in arm.accuracy_fractions]),
+        }
+        for arm in result.arms
+    ]
+
+
+def classes_seen(result: ContinualResult) -> list[int]:
+    """Number of classes after each step; the same in every order."""
+    return list(itertools.accumulate(len(names) for names in result.orders[0]))
+
+
+def _continual_head(result: ContinualResult) -> str:
+    each = "" if result.networks == 1 else f" of {result.networks} networks each"
+    return (
+        f"Continual learning: accuracy on the classes seen so far, mean +- standard deviation over {len(result.orders)} orders "
+        f"of the classes{each}, {of_the_set(result.about)}."
+    )
+
+
 TABLES: Mapping[
     type, tuple[Callable[[Any], list[dict[str, Any]]], Callable[[Any], list[dict[str, str]]], Callable[[Any], str]]
 ] = {
     TransferResult: (_transfer_rows, transfer_people, _transfer_head),
+    ContinualResult: (_continual_rows, continual_people, _continual_head),
 }
 """By the class of a result: rows for scripts, rows for people, and the sentence above them."""

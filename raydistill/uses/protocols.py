@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from raydistill.search.estimate import estimate_line
+from raydistill.uses.continual import plan_continual
 from raydistill.uses.running import Paces, Run, keep, paces_of, parts_of, run_units
 from raydistill.uses.transfer import plan_transfer
 from raydistill.uses.units import Unit, UnitRecord
@@ -27,7 +28,7 @@ class Plan(Protocol):
         """The result, from a record for each unit."""
 
 
-PROTOCOLS: Mapping[str, Callable[[Run], Plan]] = {"transfer": plan_transfer}
+PROTOCOLS: Mapping[str, Callable[[Run], Plan]] = {"transfer": plan_transfer, "continual": plan_continual}
 
 
 def run_protocol(protocol: str, run: Run) -> UseResult:

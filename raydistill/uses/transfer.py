@@ -3,8 +3,8 @@
 The axis of DC-Bench's table and of every cross-architecture table of the field: a set that fits only the network that made it
 serves nobody else. All networks of a column start from the same weights, whatever they learn from.
 
-Source: Cui et al., "DC-BENCH: Dataset Condensation Benchmark", NeurIPS 2022, section 4.3; Zhao et al., "Dataset Condensation with
-Gradient Matching", ICLR 2021, table 2.
+Source: Cui et al., "DC-BENCH: Dataset Condensation Benchmark", NeurIPS 2022; Zhao et al., "Dataset Condensation with
+Gradient Matching", ICLR 2021.
 """
 
 from __future__ import annotations
