@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from raydistill.report.rendering import frame_of, render
-from raydistill.uses.values import About, ContinualResult, TransferResult, UseResult
+from raydistill.spaces.units import rough
+from raydistill.uses.ranks import CONFIDENCE, RankCorrelation
+from raydistill.uses.values import About, ContinualResult, NasResult, TransferResult, UseResult
 
 IN_WORDS = {"full": "full data", "early": "full data, stopped early", "set": "the set"}
 FOR_SCRIPTS = ("csv", "json")
@@ -141,10 +143,67 @@ def _continual_head(result: ContinualResult) -> str:
     )
 
 
+def _nas_rows(result: NasResult) -> list[dict[str, Any]]:
+    return [
+        {
+            "source": arm.source,
+            "spearman": arm.spearman.value,
+            "spearman_low": arm.spearman.low,
+            "spearman_high": arm.spearman.high,
+            "kendall": arm.kendall.value,
+            "kendall_low": arm.kendall.low,
+            "kendall_high": arm.kendall.high,
+            "chosen": arm.chosen,
+            "chosen_accuracy_fraction": arm.chosen_accuracy_fraction,
+            "steps": arm.steps,
+            "stored_images": arm.stored_images,
+            "seconds": arm.seconds,
+            "networks": len(result.networks),
+            "seeds": result.seeds,
+        }
+        for arm in result.arms
+    ]
+
+
+def nas_people(result: NasResult) -> list[dict[str, str]]:
+    """A row per way to rank the networks."""
+    return [
+        {
+            "ranked by": source_words(arm.source),
+            "images": str(arm.stored_images),
+            "steps": str(arm.steps),
+            "time": rough(arm.seconds),
+            "Spearman": correlation_words(arm.spearman),
+            "Kendall": correlation_words(arm.kendall),
+            "network ranked first": arm.chosen,
+            "its accuracy on the full data (%)": f"{100 * arm.chosen_accuracy_fraction:.2f}",
+        }
+        for arm in result.arms
+    ]
+
+
+def correlation_words(found: RankCorrelation) -> str:
+    """A correlation and its interval."""
+    if found.value is None:
+        return "none, all tied"
+    ends = "" if found.low is None or found.high is None else f" ({found.low:.2f} to {found.high:.2f})"
+    return f"{found.value:.2f}{ends}"
+
+
+def _nas_head(result: NasResult) -> str:
+    each = "" if result.seeds == 1 else f", {result.seeds} seeds each"
+    left = "" if result.left_out == 0 else f" ({result.left_out} more do not fit the images)"
+    return (
+        f"Choice of a network: rank correlation to the full data over {len(result.networks)} networks{each} of a space of "
+        f"{result.space}{left}, with {100 * CONFIDENCE:g} % bootstrap intervals over networks; {of_the_set(result.about)}."
+    )
+
+
 TABLES: Mapping[
     type, tuple[Callable[[Any], list[dict[str, Any]]], Callable[[Any], list[dict[str, str]]], Callable[[Any], str]]
 ] = {
     TransferResult: (_transfer_rows, transfer_people, _transfer_head),
     ContinualResult: (_continual_rows, continual_people, _continual_head),
+    NasResult: (_nas_rows, nas_people, _nas_head),
 }
 """By the class of a result: rows for scripts, rows for people, and the sentence above them."""

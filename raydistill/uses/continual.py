@@ -44,6 +44,10 @@ class ContinualPlan:
     units: tuple[Unit, ...]
     """Source by source, order by order, step by step, network by network."""
     paces: Paces | None = None
+    is_sized: bool = False
+
+    def begin(self, run: Run) -> None:
+        """Keep nothing: the options say all."""
 
     def finish(self, run: Run, records: Sequence[UnitRecord]) -> ContinualResult:
         """The accuracy of each memory after each step."""

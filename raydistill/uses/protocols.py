@@ -7,6 +7,7 @@ from typing import Protocol
 
 from raydistill.search.estimate import estimate_line
 from raydistill.uses.continual import plan_continual
+from raydistill.uses.nas import plan_nas
 from raydistill.uses.running import Paces, Run, keep, paces_of, parts_of, run_units
 from raydistill.uses.transfer import plan_transfer
 from raydistill.uses.units import Unit, UnitRecord
@@ -24,11 +25,18 @@ class Plan(Protocol):
     def paces(self) -> Paces | None:
         """Paces of the networks, where planning has timed them."""
 
+    @property
+    def is_sized(self) -> bool:
+        """Whether it was made as large as the hours allow, so that it is not to be refused for them."""
+
+    def begin(self, run: Run) -> None:
+        """Keep what a run that goes on has to know."""
+
     def finish(self, run: Run, records: Sequence[UnitRecord]) -> UseResult:
         """The result, from a record for each unit."""
 
 
-PROTOCOLS: Mapping[str, Callable[[Run], Plan]] = {"transfer": plan_transfer, "continual": plan_continual}
+PROTOCOLS: Mapping[str, Callable[[Run], Plan]] = {"transfer": plan_transfer, "continual": plan_continual, "nas": plan_nas}
 
 
 def run_protocol(protocol: str, run: Run) -> UseResult:
@@ -39,7 +47,8 @@ def run_protocol(protocol: str, run: Run) -> UseResult:
         StoreError: the folder cannot be written, or a record in it is damaged.
     """
     plan = PROTOCOLS[protocol](run)
-    result = plan.finish(run, run_units(run, plan.units, plan.paces))
+    plan.begin(run)
+    result = plan.finish(run, run_units(run, plan.units, plan.paces, is_sized=plan.is_sized))
     keep(run, protocol, result)
     return result
 

@@ -115,13 +115,14 @@ def probe(run: Run, network: NetworkConfig) -> float | None:
     return probed_pace(network, run.recipe(), run.subject.splits, run.subject.place.device, run.subject.config.cpus_per_trial)
 
 
-def run_units(run: Run, units: Sequence[Unit], paces: Paces | None = None) -> list[UnitRecord]:
+def run_units(run: Run, units: Sequence[Unit], paces: Paces | None = None, *, is_sized: bool = False) -> list[UnitRecord]:
     """The records of units, in order; what is missing is done first.
 
     Args:
         run: the call.
         units: what is needed; may hold a unit twice.
         paces: where the networks are timed already; None times each.
+        is_sized: whether the units were made as many as the hours allow, which is not asked again then.
 
     Raises:
         InputError: it would take longer than the hours that were given, or the test split has no reason.
@@ -133,7 +134,8 @@ def run_units(run: Run, units: Sequence[Unit], paces: Paces | None = None) -> li
     if missing:
         place.folder.check_writable()
         parts = parts_of(run, missing, paces if paces is not None else paces_of(run, missing))
-        check_hours(run, parts)
+        if not is_sized:
+            check_hours(run, parts)
         work.tell_estimate(parts)
         make_controls(run, [unit.source for unit in missing])
         test = opened(run)

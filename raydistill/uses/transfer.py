@@ -36,11 +36,15 @@ class TransferPlan:
     cells: tuple[tuple[str, NetworkConfig, tuple[Unit, ...]], ...]
     """Source, network, and the networks to train."""
     paces: Paces | None = None
+    is_sized: bool = False
 
     @property
     def units(self) -> list[Unit]:
         """All networks."""
         return [unit for _, _, units in self.cells for unit in units]
+
+    def begin(self, run: Run) -> None:
+        """Keep nothing: the options say all."""
 
     def finish(self, run: Run, records: Sequence[UnitRecord]) -> TransferResult:
         """The table."""
