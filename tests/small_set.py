@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from raydistill.storage.store import Store
 from hand_made import FIXED, SMALL  # isort: skip
 
 
-def write_small_set(folder: Path, labels: torch.Tensor | None = None, *overrides: str) -> str:
+def write_small_set(
+    folder: Path, labels: torch.Tensor | None = None, *overrides: str, fixed: Sequence[str] = tuple(FIXED)
+) -> str:
     """Three images of each digit, evaluated with a ConvNet-2 of width 8; returns the folder."""
-    config = only_trial(load_space(SMALL, [*FIXED, *overrides], None, for_search=False), None)
+    config = only_trial(load_space(SMALL, [*fixed, *overrides], None, for_search=False), None)
     splits = load_splits(config.dataset)
     hard = hard_labels(10, 3)
     images = torch.cat([splits.train.images[splits.train.labels == c][:3] for c in range(10)])

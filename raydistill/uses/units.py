@@ -143,10 +143,11 @@ def only(images: Tensor, labels: Tensor, classes: Tensor, kept: Sequence[int]) -
     """
     chosen = torch.nonzero(torch.isin(classes, torch.tensor(kept))).flatten()
     if labels.ndim == 2:
-        return images[chosen], labels[chosen][:, torch.tensor(kept)]
+        return images.index_select(0, chosen), labels[chosen][:, torch.tensor(kept)]
     number = torch.full((max(int(classes.max()), *kept) + 1,), -1)
     number[torch.tensor(kept)] = torch.arange(len(kept))
-    return images[chosen], number[labels[chosen]]
+    # Images that are stored as bytes stay bytes this way.
+    return images.index_select(0, chosen), number[labels[chosen]]
 
 
 def narrowed(splits: Splits, kept: Sequence[int]) -> Splits:

@@ -103,6 +103,22 @@ def test_controls_have_the_sets_kind_of_labels_where_its_method_has_experts(tmp_
     assert {c.source for c in result.cells} == {"set", "random", "k_center", "herding", "k_means_medoids", "full"}
 
 
+def test_controls_of_a_set_by_experts_are_labelled_by_the_same_experts(tmp_path: Path) -> None:
+    """The experts are trained where the store does not have them; the set's own method stands for itself."""
+    fixed = [
+        "ipc=3",
+        "evaluation.recipe=plain",
+        "evaluation.networks=2",
+        "method={name: random_soft, experts: 1, expert_epochs: 1}",
+    ]
+    path, told = write_small_set(tmp_path / "soft", torch.randn(30, 10), fixed=fixed), Told()
+    result = transfer(path, network="mlp", networks=1, watcher=told)
+    assert {c.source for c in result.cells} == {"set", "k_center_soft", "herding_soft", "k_means_medoids_soft", "full"}
+    assert [stage for stage, _ in told.all("stage")] == ["experts", "control sets", "networks"]
+    made = [decode(file.read_bytes())[0] for file in Path(path, "uses", "sets").glob("*.safetensors")]
+    assert [one.label_kind for one in made] == ["soft"] * 3
+
+
 def test_the_test_split_opens_once_and_only_while_something_is_left(small_set: str, tmp_path: Path) -> None:
     log = Store(str(tmp_path / "log"))
     given: dict[str, Any] = {"split": "test", "reason": "a test", "store": log.root, "controls": ["none"]}
