@@ -28,6 +28,7 @@ def evaluate_for(
     controls: Sequence[str] | None = None,
     class_steps: int | None = None,
     orders: int | None = None,
+    distil_in_steps: bool = False,
     space: str | None = None,
     sample: int | None = None,
     proxy_share: float | None = None,
@@ -55,6 +56,7 @@ def evaluate_for(
             the set's label kind.
         class_steps: for continual, in how many steps the classes come; None is 5, or as many as there are classes.
         orders: for continual, how many orders of the classes; None is 5.
+        distil_in_steps: for continual, add a memory that the set's method distils from the classes of each step alone.
         space: for nas, values of some axes of the space, as `width=8,16:depth=1,2`; None is the field's space of 720.
         sample: for nas, how many networks of the space; None is as many as fit into `hours`.
         proxy_share: for nas, steps on a set as a part of the recipe's; None is 0.25.
@@ -97,6 +99,7 @@ def evaluate_for(
         architectures=None if network is None else (network,) if isinstance(network, str) else tuple(network),
         class_steps=class_steps,
         orders=orders,
+        distil_in_steps=distil_in_steps or None,
         space=space,
         sample=sample,
         proxy_share=proxy_share,

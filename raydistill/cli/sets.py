@@ -27,6 +27,7 @@ OF_USES = (
     "controls",
     "class_steps",
     "orders",
+    "distil_in_steps",
     "space",
     "sample",
     "proxy_share",
@@ -119,6 +120,10 @@ def evaluate(
         int | None, typer.Option(help="With continual: steps in which the classes come; by default 5.")
     ] = None,
     orders: Annotated[int | None, typer.Option(help="With continual: orders of the classes; by default 5.")] = None,
+    distil_in_steps: Annotated[
+        bool,
+        typer.Option("--distil-in-steps", help="With continual: a memory too that is distilled from each step's classes alone."),
+    ] = False,
     space: Annotated[
         str | None, typer.Option(help="With nas: values of axes, as width=8,16:depth=1,2; by default the field's 720 networks.")
     ] = None,
@@ -174,6 +179,7 @@ def evaluate(
                     controls=None if controls is None else listed(controls),
                     class_steps=class_steps,
                     orders=orders,
+                    distil_in_steps=distil_in_steps,
                     space=space,
                     sample=sample,
                     proxy_share=proxy_share,

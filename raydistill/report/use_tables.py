@@ -15,7 +15,12 @@ from raydistill.spaces.units import rough
 from raydistill.uses.ranks import CONFIDENCE, RankCorrelation
 from raydistill.uses.values import About, ContinualResult, NasResult, TransferResult, UseResult
 
-IN_WORDS = {"full": "full data", "early": "full data, stopped early", "set": "the set"}
+IN_WORDS = {
+    "full": "full data",
+    "early": "full data, stopped early",
+    "set": "the set",
+    "in_steps": "the set's method, step by step",
+}
 FOR_SCRIPTS = ("csv", "json")
 
 

@@ -7,7 +7,8 @@ alone, which is GDumb's mask.
 
 The set is used as it is, cut by class: it was made when all classes were known, and soft labels keep the logits of the classes
 seen. So are the controls whose choice needs features of a trained network. What a learner could have done that did not know the
-later classes is told by `random` and `k_means_medoids`, which look at one class at a time.
+later classes is told by `random` and `k_means_medoids`, which look at one class at a time, and by `in_steps`: the set's method,
+run after each step for the classes of that step alone.
 
 Source: Prabhu et al., "GDumb: A Simple Approach that Questions Our Progress in Continual Learning", ECCV 2020; with distilled
 sets Zhao and Bilen, "Dataset Condensation with Distribution Matching", WACV 2023 (5 orders, 5 and 10 steps).
@@ -18,16 +19,20 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from raydistill.core.evaluate import network_seeds
+from raydistill.core.expert_fields import ExpertFields
 from raydistill.errors import InputError
+from raydistill.methods import METHODS
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.network_names import parse_networks
 from raydistill.uses.running import Paces, Run
-from raydistill.uses.sources import controls_beside, source_of
+from raydistill.uses.sources import Source, controls_beside, source_in_steps, source_of
 from raydistill.uses.steps import class_orders, in_steps, seen_after
+from raydistill.uses.subject import Subject
 from raydistill.uses.units import Unit, UnitRecord
-from raydistill.uses.values import FULL, SET, ContinualArm, ContinualResult
+from raydistill.uses.values import FULL, IN_STEPS, SET, ContinualArm, ContinualResult
 
 STEPS, ORDERS, NETWORKS_EACH = 5, 5, 1
 """Steps and orders of Zhao and Bilen; networks of each step of an order."""
@@ -92,16 +97,39 @@ def plan_continual(run: Run) -> ContinualPlan:
             f"least one class: give at most {subject.classes}"
         )
     orders = tuple(tuple(in_steps(order, steps)) for order in class_orders(subject.classes, wanted.orders or ORDERS))
-    names = (SET, *controls_beside(subject, wanted.controls), FULL)
+    in_steps_too = (IN_STEPS,) if wanted.distil_in_steps else ()
+    if in_steps_too:
+        check_distils_in_steps(subject.config.method)
+    names = (SET, *in_steps_too, *controls_beside(subject, wanted.controls), FULL)
     networks = wanted.networks or NETWORKS_EACH
     units = tuple(
-        run.unit(source_of(subject, name, number), network, run.recipe(len(seen)).steps, seed, seen)
+        run.unit(memory(subject, name, number, order[: step + 1]), network, run.recipe(len(seen)).steps, seed, seen)
         for name in names
         for number, order in enumerate(orders)
-        for seen in seen_after(order)
+        for step, seen in enumerate(seen_after(order))
         for seed in network_seeds(f"continual {number}", subject.splits.sha256, networks)
     )
     return ContinualPlan(sources=names, orders=orders, networks=networks, units=units)
+
+
+def memory(subject: Subject, name: str, order: int, steps: Sequence[Sequence[int]]) -> Source:
+    """The source of a memory after some steps of an order."""
+    return source_in_steps(subject, steps) if name == IN_STEPS else source_of(subject, name, order)
+
+
+def check_distils_in_steps(method: Any) -> None:
+    """Refuse methods that cannot make a set of some classes alone.
+
+    Raises:
+        InputError: the set was imported, was chosen, or is of a method that reads experts, which have learned all classes.
+    """
+    known = METHODS.get(method.name)
+    if known is None or known.control is not None or isinstance(method, ExpertFields):
+        distilling = [name for name, one in METHODS.items() if one.control is None and one.label_kind == "hard"]
+        raise InputError(
+            f"given --distil-in-steps for a set of {method.name}, which cannot be distilled from some classes alone; allowed: "
+            f"sets of {', '.join(distilling)}: leave it out"
+        )
 
 
 def network_for(run: Run) -> NetworkConfig:

@@ -10,6 +10,7 @@ OPTION_OF = {
     "architectures": ("--network", ("transfer", "continual")),
     "class_steps": ("--class-steps", ("continual",)),
     "orders": ("--orders", ("continual",)),
+    "distil_in_steps": ("--distil-in-steps", ("continual",)),
     "space": ("--space", ("nas",)),
     "sample": ("--sample", ("nas",)),
     "proxy_share": ("--proxy-share", ("nas",)),
@@ -30,6 +31,7 @@ class Wanted:
     architectures: tuple[str, ...] | None = None
     class_steps: int | None = None
     orders: int | None = None
+    distil_in_steps: bool | None = None
     space: str | None = None
     sample: int | None = None
     proxy_share: float | None = None

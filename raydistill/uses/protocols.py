@@ -8,7 +8,7 @@ from typing import Protocol
 from raydistill.search.estimate import estimate_line
 from raydistill.uses.continual import plan_continual
 from raydistill.uses.nas import plan_nas
-from raydistill.uses.running import Paces, Run, keep, paces_of, parts_of, run_units
+from raydistill.uses.running import Paces, Run, all_parts, keep, run_units
 from raydistill.uses.transfer import plan_transfer
 from raydistill.uses.units import Unit, UnitRecord
 from raydistill.uses.values import UseResult
@@ -64,5 +64,4 @@ def estimated(protocol: str, run: Run) -> str:
     missing = [unit for file, unit in distinct.items() if not run.subject.place.folder.exists(file)]
     if not missing:
         return f"nothing is left to do: the records of all {len(distinct)} networks are in {run.subject.place.folder.root}"
-    parts = parts_of(run, missing, plan.paces if plan.paces is not None else paces_of(run, missing))
-    return estimate_line(parts, run.work.executor.at_once(run.work.watcher))
+    return estimate_line(all_parts(run, missing, plan.paces), run.work.executor.at_once(run.work.watcher))

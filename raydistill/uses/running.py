@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 from raydistill.catalogue import did_you_mean
 from raydistill.core.recipes import RECIPES, Recipe
 from raydistill.data.splits import LabelledImages
 from raydistill.errors import InputError
-from raydistill.methods import method_configs
 from raydistill.search.estimate import Part, estimate_line
 from raydistill.search.experts import plan_experts, prepare_experts
-from raydistill.search.pace import probed_pace, times
+from raydistill.search.pace import distilling_seconds, probed_pace, times
 from raydistill.search.workplace import Workplace
 from raydistill.sets.one import part_to_read
 from raydistill.sets.place import ImagesToRead
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.network_names import network_text
-from raydistill.spaces.trial import read_trial_config
 from raydistill.storage.checkout import commit
 from raydistill.storage.record import code_sha256, versions
 from raydistill.storage.versioned import write_stored
+from raydistill.uses.classes import with_train_of
 from raydistill.uses.options import Wanted
-from raydistill.uses.sources import ControlJob, Source, control_jobs
+from raydistill.uses.sources import Source, set_jobs
 from raydistill.uses.subject import Subject
 from raydistill.uses.units import Unit, UnitJob, UnitRecord, read_unit
 from raydistill.uses.values import EARLY, FULL, About, UseResult, result_file
@@ -133,7 +132,7 @@ def run_units(run: Run, units: Sequence[Unit], paces: Paces | None = None, *, is
     missing = [unit for file, unit in distinct.items() if not place.folder.exists(file)]
     if missing:
         place.folder.check_writable()
-        parts = parts_of(run, missing, paces if paces is not None else paces_of(run, missing))
+        parts = all_parts(run, missing, paces)
         if not is_sized:
             check_hours(run, parts)
         work.tell_estimate(parts)
@@ -142,6 +141,17 @@ def run_units(run: Run, units: Sequence[Unit], paces: Paces | None = None, *, is
         jobs = [UnitJob(unit_json=unit.model_dump_json(), place=place, test=test) for unit in missing]
         work.run_stage("networks", len(distinct), jobs)
     return [cast("UnitRecord", read_unit(unit, place)) for unit in units]
+
+
+def all_parts(run: Run, missing: Sequence[Unit], paces: Paces | None) -> list[Part]:
+    """What is left: sets that are distilled step by step, and networks. Chosen images cost little, and are left out."""
+    splits = run.subject.splits
+    jobs = [job for job in set_jobs(run.subject, [unit.source for unit in missing]) if job.classes is not None]
+    networks = parts_of(run, missing, paces if paces is not None else paces_of(run, missing))
+    if not jobs:
+        return networks
+    each = distilling_seconds(jobs[0].config, with_train_of(splits, jobs[0].classes or ()))
+    return [Part(jobs=len(jobs), what="sets of the classes of a step", seconds_each=each), *networks]
 
 
 def paces_of(run: Run, units: Sequence[Unit]) -> dict[str, float | None]:
@@ -178,6 +188,8 @@ def check_hours(run: Run, parts: Sequence[Part]) -> None:
         InputError: it does, by the estimate.
     """
     hours, seconds = run.wanted.hours, seconds_of(run, parts)
+    if hours is not None and seconds is None:
+        raise InputError(f"given --hours {hours:g}, but on a GPU nothing is timed beforehand: leave --hours out")
     if hours is not None and seconds is not None and seconds > hours * 3600:
         at_once = run.work.executor.at_once(run.work.watcher)
         raise InputError(
@@ -187,20 +199,15 @@ def check_hours(run: Run, parts: Sequence[Part]) -> None:
 
 
 def make_controls(run: Run, sources: Sequence[Source]) -> None:
-    """Make the control sets that are missing, and the experts that label them."""
-    jobs = control_jobs(run.subject, sources)
+    """Make the sets of controls and of steps that are missing, and the experts that label them."""
+    jobs = set_jobs(run.subject, sources)
     if not jobs:
         return
-    configs = [config_of(job) for job in jobs]
+    configs = [job.config for job in jobs]
     place = run.subject.place
     needs = plan_experts(configs, place.experts, place.data_root)
     prepare_experts(needs, configs[0], place.experts, run.work)
-    run.work.run_stage("control sets", len(jobs), jobs)
-
-
-def config_of(job: ControlJob) -> Any:
-    """The config of the control that a job makes."""
-    return read_trial_config(job.config_json, method_configs())
+    run.work.run_stage("sets" if any(job.classes for job in jobs) else "control sets", len(jobs), jobs)
 
 
 def opened(run: Run) -> LabelledImages | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from raydistill.catalogue import did_you_mean
@@ -23,8 +24,9 @@ from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.storage.record import code_sha256
 from raydistill.trial.controls import config_of_control
 from raydistill.trial.distillation import distil, manifest_of
+from raydistill.uses.classes import with_train_of
 from raydistill.uses.subject import Place, Subject
-from raydistill.uses.values import EARLY, FULL, SET
+from raydistill.uses.values import EARLY, FULL, IN_STEPS, SET
 
 BESIDE = ("random", "k_center", "herding", "k_means_medoids")
 """The controls that stand beside a set by default, in the form that has the set's label kind."""
@@ -38,43 +40,53 @@ class Source(Config):
     draw: int
     """Which set of a control, from 0."""
     id: str
-    """Hash of what it is: the data, the set's file, or a control's config."""
+    """Hash of what it is: the data, the set's file, or the config of what is made."""
+    steps: tuple[tuple[int, ...], ...] | None = Field(default=None, strict=False)
+    """For `in_steps` the classes of each step so far."""
 
     @property
-    def is_control(self) -> bool:
-        """Whether its set has to be made."""
-        return self.name not in (FULL, EARLY, SET)
+    def files(self) -> list[str]:
+        """The sets that have to be made for it."""
+        if self.steps is not None:
+            return [set_file(self.id, step) for step in self.steps]
+        return [] if self.name in (FULL, EARLY, SET) else [set_file(self.id)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ControlJob:
-    """Makes the set of a control; can be pickled for another process."""
+class SetJob:
+    """Makes the set of a control, or that of the classes of a step; can be pickled for another process."""
 
     networks: ClassVar[int] = 1
     name: str
     config_json: str
+    classes: tuple[int, ...] | None
+    """The classes of the step; None for all."""
     place: Place
 
     @property
-    def file(self) -> str:
-        """Path of the set, in the folder of the records."""
-        return control_file(read_trial_config(self.config_json, method_configs()).trial_id)
+    def config(self) -> TrialConfig[Any]:
+        """Of the set."""
+        return read_trial_config(self.config_json, method_configs())
 
     def __call__(self) -> None:
         """Make the set and write it; nothing if it is there."""
-        config = read_trial_config(self.config_json, method_configs())
-        if self.place.folder.exists(self.file):
+        config = self.config
+        file = set_file(config.trial_id, self.classes)
+        if self.place.folder.exists(file):
             return
         splits = splits_of(config, self.place.data_root)
+        if self.classes is not None:
+            splits = with_train_of(splits, self.classes)
         device = set_up_process(config.cpus_per_trial, self.place.device)
         experts = open_experts(config, splits, self.place.experts)
         synthetic = distil(config, splits, device, lambda *_, **__: None, NoCheckpoint(), experts)
-        self.place.folder.write(self.file, encode(synthetic, manifest_of(config, splits)))
+        self.place.folder.write(file, encode(synthetic, manifest_of(config, splits)))
 
 
-def control_file(trial_id: str) -> str:
-    """Path of a control's set, in the folder of the records."""
-    return f"sets/{trial_id}-{code_sha256()[:12]}.safetensors"
+def set_file(trial_id: str, classes: Sequence[int] | None = None) -> str:
+    """Path of a set that was made, in the folder of the records."""
+    of = "" if classes is None else f"-of-{'-'.join(map(str, classes))}"
+    return f"sets/{trial_id}{of}-{code_sha256()[:12]}.safetensors"
 
 
 def controls_beside(subject: Subject, named: Sequence[str] | None) -> tuple[str, ...]:
@@ -139,14 +151,30 @@ def control_config(subject: Subject, name: str, draw: int) -> TrialConfig[Any]:
     return config.model_copy(update={"device": subject.place.device})
 
 
-def control_jobs(subject: Subject, sources: Sequence[Source]) -> list[ControlJob]:
-    """One job per control among the sources whose set is not made."""
-    jobs = {}
+def source_in_steps(subject: Subject, steps: Sequence[Sequence[int]]) -> Source:
+    """The set's method, run for the classes of each step alone."""
+    config = own_config(subject)
+    return Source(name=IN_STEPS, draw=0, id=config.trial_id, steps=tuple(tuple(sorted(step)) for step in steps))
+
+
+def own_config(subject: Subject) -> TrialConfig[Any]:
+    """The set's config, on the device of this run."""
+    return subject.config.model_copy(update={"device": subject.place.device})
+
+
+def set_jobs(subject: Subject, sources: Sequence[Source]) -> list[SetJob]:
+    """One job per set that the sources need and that is not made."""
+    jobs: dict[str, SetJob] = {}
     for source in sources:
-        if source.is_control and not subject.place.folder.exists(control_file(source.id)):
-            config = control_config(subject, source.name, source.draw)
-            name = f"set of {source.name}, draw {source.draw}"
-            jobs[source.id] = ControlJob(name=name, config_json=config.canonical_json(), place=subject.place)
+        for number, file in enumerate(source.files):
+            if file in jobs or subject.place.folder.exists(file):
+                continue
+            is_own = source.steps is not None
+            config = own_config(subject) if is_own else control_config(subject, source.name, source.draw)
+            classes = source.steps[number] if source.steps is not None else None
+            of = f"classes {', '.join(map(str, classes or ()))}" if is_own else f"{source.name}, draw {source.draw}"
+            text = config.canonical_json()
+            jobs[file] = SetJob(name=f"set of {of}", config_json=text, classes=classes, place=subject.place)
     return list(jobs.values())
 
 
@@ -158,8 +186,21 @@ def learned_from(source: Source, place: Place, own: SyntheticSet, splits: Splits
     """
     if source.name in (FULL, EARLY):
         return splits.train.images, splits.train.labels, splits.train.labels, None
-    seen = (own if source.name == SET else _read_control(source, place)).decoded()
+    if source.steps is not None:
+        return _in_steps(source, source.steps, place)
+    seen = (own if source.name == SET else _read(set_file(source.id), place)).decoded()
     return seen.images, seen.labels, hard_classes(seen), seen.learned_lr
+
+
+def _in_steps(source: Source, steps: Sequence[Sequence[int]], place: Place) -> tuple[Tensor, Tensor, Tensor, float | None]:
+    """The sets of the steps so far side by side, with the classes numbered as in the data."""
+    images, classes = [], []
+    for step in steps:
+        seen = _read(set_file(source.id, step), place).decoded()
+        images.append(seen.images)
+        classes.append(torch.tensor(step)[hard_classes(seen)])
+    together = torch.cat(classes)
+    return torch.cat(images), together, together, None
 
 
 def hard_classes(synthetic: SyntheticSet) -> Tensor:
@@ -167,8 +208,7 @@ def hard_classes(synthetic: SyntheticSet) -> Tensor:
     return torch.arange(len(synthetic.images)) // synthetic.ipc
 
 
-def _read_control(source: Source, place: Place) -> SyntheticSet:
-    name = control_file(source.id)
+def _read(name: str, place: Place) -> SyntheticSet:
     try:
         return decode(place.folder.read(name))[0]
     except (ValueError, FileNotFoundError) as error:

@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from raydistill.core.class_mean import accuracy_of, counted_classes
 from raydistill.core.cost import Stopwatch
 from raydistill.core.evaluate import train_fresh
 from raydistill.core.recipes import RECIPES, Recipe
 from raydistill.core.train import is_correct
-from raydistill.data.splits import LabelledImages, Splits
+from raydistill.data.splits import LabelledImages
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import Config
 from raydistill.storage.record import versions
 from raydistill.storage.versioned import read_stored, write_stored
+from raydistill.uses.classes import narrowed, only
 from raydistill.uses.sources import Source, learned_from
 from raydistill.uses.subject import Place
 
@@ -128,31 +127,6 @@ def train_unit(unit: Unit, place: Place, test: LabelledImages | None) -> UnitRec
         device=device.type if device.type == "cpu" else torch.cuda.get_device_name(),
         versions=versions(),
     )
-
-
-def only(images: Tensor, labels: Tensor, classes: Tensor, kept: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """The images of some classes, which are numbered anew in the order given; of soft labels the logits of these classes.
-
-    A network that has outputs for these classes alone predicts as GDumb's, which masks the others.
-
-    Args:
-        images: (N, C, H, W).
-        labels: (N,) classes or (N, K) logits.
-        classes: (N,) the class of each image.
-        kept: classes to keep.
-    """
-    chosen = torch.nonzero(torch.isin(classes, torch.tensor(kept))).flatten()
-    if labels.ndim == 2:
-        return images.index_select(0, chosen), labels[chosen][:, torch.tensor(kept)]
-    number = torch.full((max(int(classes.max()), *kept) + 1,), -1)
-    number[torch.tensor(kept)] = torch.arange(len(kept))
-    # Images that are stored as bytes stay bytes this way.
-    return images.index_select(0, chosen), number[labels[chosen]]
-
-
-def narrowed(splits: Splits, kept: Sequence[int]) -> Splits:
-    """The data set as one of some classes alone; its parts stay as they are and are not to be read."""
-    return replace(splits, class_names=tuple(splits.class_names[c] for c in kept))
 
 
 def read_unit(unit: Unit, place: Place) -> UnitRecord | None:

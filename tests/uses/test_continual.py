@@ -12,12 +12,13 @@ from made_up import Told
 from small_set import write_small_set
 
 import raydistill
+from raydistill.core.synthetic import decode
 from raydistill.data.splits import load_splits
 from raydistill.errors import InputError
 from raydistill.report.use_tables import render_use
 from raydistill.spaces.sections import DatasetConfig
 from raydistill.uses import units
-from raydistill.uses.units import narrowed, only
+from raydistill.uses.classes import narrowed, only, with_train_of
 from raydistill.uses.values import About, ContinualArm, ContinualResult
 
 
@@ -93,6 +94,46 @@ def test_some_classes_are_cut_out_and_numbered_anew() -> None:
 
 def test_a_data_set_of_some_classes_has_their_names() -> None:
     assert narrowed(load_splits(DatasetConfig(name="digits")), (1, 3)).class_names == ("1", "3")
+
+
+def test_the_train_images_of_some_classes_are_a_data_set_of_their_own() -> None:
+    whole = load_splits(DatasetConfig(name="digits"))
+    part = with_train_of(whole, (3, 7))
+    assert len(part.train.labels) == int(((whole.train.labels == 3) | (whole.train.labels == 7)).sum())
+    assert part.train.labels.unique().tolist() == [0, 1]
+
+
+def test_a_memory_that_is_distilled_step_by_step_knows_the_classes_of_each_step_alone(small_set: str) -> None:
+    """Two orders of five steps have ten pairs of classes; each set has three images of each."""
+    told = Told()
+    result = continual(small_set, distil_in_steps=True, controls=["none"], watcher=told)
+    assert [arm.source for arm in result.arms] == ["set", "in_steps", "full"]
+    pairs = {frozenset(step) for order in result.orders for step in order}
+    assert told.all("stage")[0] == ("sets", len(pairs))
+    assert f"{len(pairs)} sets of the classes of a step at" in told.all("note")[0]
+    made = [decode(path.read_bytes()) for path in Path(small_set, "uses", "sets").glob("*.safetensors")]
+    assert {frozenset(manifest.class_names) for _, manifest in made} == pairs
+    assert {tuple(one.images.shape) for one, _ in made} == {(6, 1, 8, 8)}
+
+
+def test_the_sets_of_the_steps_so_far_are_one_memory(small_set: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[torch.Tensor] = []
+    train = units.train_fresh
+    monkeypatch.setattr(
+        units, "train_fresh", lambda images, labels, *rest: [seen.append(labels), train(images, labels, *rest)][1]
+    )
+    continual(small_set, distil_in_steps=True, controls=["none"], orders=1)
+    assert [sorted(labels.tolist()) for labels in seen[5:10]] == [sorted(list(range(2 * step)) * 3) for step in range(1, 6)]
+
+
+@pytest.mark.parametrize("method", ["random", "{name: random_soft, experts: 1, expert_epochs: 1}"])
+def test_a_set_whose_method_cannot_learn_some_classes_alone_is_refused(tmp_path: Path, method: str) -> None:
+    name = method if method == "random" else "random_soft"
+    given = method if method != "random" else "{name: random}"
+    fixed = ["ipc=3", "evaluation.recipe=plain", "evaluation.networks=2", f"method={given}"]
+    path = write_small_set(tmp_path / "set", fixed=fixed)
+    with pytest.raises(InputError, match=f"given --distil-in-steps for a set of {name}, which cannot be distilled from some"):
+        continual(path, distil_in_steps=True)
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,7 @@ def test_the_test_split_opens_once_and_only_while_something_is_left(small_set: s
         ({"networks": 0}, r"given --networks 0; expected a whole number of at least 1"),
         ({"hours": 0}, r"given --hours 0; expected a number above 0"),
         ({"orders": 3}, r"--orders is for --protocol continual, not for transfer: leave it out"),
+        ({"distil_in_steps": True}, r"--distil-in-steps is for --protocol continual, not for transfer: leave it out"),
         ({"sample": 3}, r"--sample is for --protocol nas, not for transfer: leave it out"),
         ({"split": "test"}, r"the test split needs a reason"),
     ],
@@ -157,6 +158,12 @@ def test_an_unknown_use_is_named(small_set: str) -> None:
 def test_more_than_the_hours_given_is_refused_with_how_long_it_takes(small_set: str) -> None:
     with pytest.raises(InputError, match=r"given --hours 1e-09, and what is left takes about .* networks mlp .*: give --hours "):
         transfer(small_set, hours=1e-9)
+
+
+def test_hours_on_a_gpu_are_refused_because_nothing_is_timed(small_set: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raydistill.uses.running.probe", lambda *_: None)
+    with pytest.raises(InputError, match=r"given --hours 1, but on a GPU nothing is timed beforehand: leave --hours out"):
+        transfer(small_set, hours=1)
 
 
 def test_a_set_of_other_data_is_refused(tmp_path: Path) -> None:
