@@ -164,7 +164,9 @@ def evaluate(
         if protocol in USES:
             if augmentations:
                 raise InputError(f"augmentations are dc_bench's, not {protocol}'s: leave --augmentations out")
+            from raydistill.report.next_commands import command, next_lines
             from raydistill.report.use_tables import render_use
+            from raydistill.sets.place import study_around
 
             with watch() as watcher:
                 result = raydistill.evaluate_for(
@@ -194,6 +196,9 @@ def evaluate(
                 )
             if result is not None:
                 typer.echo(render_use(result, suffix), nl=False)
+            if (study := study_around(set_file)) is not None and result is not None:
+                # On the standard error: the table may be redirected to a file.
+                typer.echo(next_lines(command("report", study.root)), err=True)
             return
         for name in OF_USES:
             if is_given(context, name):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_set import write_small_set
 from typer.testing import CliRunner
 
 from raydistill.cli import app
@@ -26,6 +27,15 @@ def test_the_command_prints_the_table_and_how_long_it_takes_before(small_set: st
     assert "| full data" in done.stdout
     assert "3 networks mlp at" in done.stderr
     assert "control sets: 1 sets" in done.stderr
+
+
+def test_the_page_of_its_study_is_named_as_the_next_thing_to_look_at(tmp_path: Path) -> None:
+    study = tmp_path / "store" / "study"
+    (study / "trials").mkdir(parents=True)
+    (study / "search_space.yaml").write_text("study: study\n")
+    done = evaluate(write_small_set(study / "winner"), "--protocol", "transfer", "--network", "mlp", *SHORT)
+    assert done.exit_code == 0, done.output
+    assert done.stderr.endswith(f"Next:\n  raydistill report {study}\n")
 
 
 def test_the_command_prints_json_for_scripts(small_set: str) -> None:

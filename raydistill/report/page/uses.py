@@ -27,6 +27,9 @@ from raydistill.report.use_tables import (
 from raydistill.report.words import percent
 from raydistill.search.winner import WINNER_FOLDER
 from raydistill.uses.values import (
+    EARLY,
+    FULL,
+    IN_STEPS,
     SET,
     USES,
     ContinualResult,
@@ -74,7 +77,7 @@ class Found:
         named: dict[str, bool] = {}
         for result in self.results.values():
             rows: Sequence[Any] = result.cells if isinstance(result, TransferResult) else result.arms
-            named |= {source_words(row.source): row.source != SET for row in rows}
+            named |= {source_words(row.source): row.source not in (SET, IN_STEPS, FULL, EARLY) for row in rows}
         return named
 
 
