@@ -17,6 +17,7 @@ from raydistill.uses.values import About, ContinualResult, NasResult, TransferRe
 
 IN_WORDS = {
     "full": "full data",
+    "again": "full data, other seeds",
     "early": "full data, stopped early",
     "set": "the set",
     "in_steps": "the set's method, step by step",

@@ -2,8 +2,9 @@
 
 Each network of a sample of a space is trained on the full data with the recipe, and on the set, on controls, and on the full
 data stopped early with fewer steps. Early stopping is the rival that costs no set: it sees as many images as a network on the set
-does, and its schedule is as short. What counts is the rank correlation to the full data, the accuracy of the network that is
-ranked first, and the time.
+does, and its schedule is as short. The full data is trained a second time with other seeds: no way of ranking can be expected to
+agree with the first time more than the second does. What counts is the rank correlation to the full data, the accuracy of the
+network that is ranked first, and the time.
 
 Networks are read on the same images everywhere, which also choose: the accuracy of the network that the full data ranks first is
 the best of many, and a little optimistic.
@@ -33,7 +34,7 @@ from raydistill.uses.running import Paces, Run, images_seen, probe
 from raydistill.uses.sources import controls_beside, source_of
 from raydistill.uses.space import in_drawn_order, networks_in, parse_axes
 from raydistill.uses.units import Unit, UnitRecord
-from raydistill.uses.values import EARLY, FULL, SET, NasArm, NasResult
+from raydistill.uses.values import AGAIN, EARLY, FULL, REAL, SET, NasArm, NasResult
 
 PROXY_SHARE, HOURS = 0.25, 1.0
 FEWEST_IN_HOURS = 10
@@ -99,7 +100,7 @@ class NasPlan:
         own, full = accuracies[name], accuracies[FULL]
         chosen = own.index(max(own))
         seed = derive_seed("nas", "resamples")
-        is_real = name in (FULL, EARLY)
+        is_real = name in REAL
         return NasArm(
             source=name,
             accuracy_fractions=tuple(own),
@@ -127,7 +128,7 @@ def plan_nas(run: Run) -> NasPlan:
             f"rank correlation needs at least {FEWEST}: give more values in --space"
         )
     drawn = in_drawn_order(fitting)
-    sources = (FULL, EARLY, SET, *controls_beside(subject, wanted.controls))
+    sources = (FULL, AGAIN, EARLY, SET, *controls_beside(subject, wanted.controls))
     file, hours = plan_file(run, sources), wanted.hours or HOURS
     paces: dict[str, float | None] | None = None
     size, is_sized = wanted.sample, False
@@ -165,12 +166,18 @@ def units_of(run: Run, network: ConvNetConfig, sources: Sequence[str]) -> list[U
     short = max(1, round(share * recipe.steps))
     seen = short * min(recipe.batch, len(subject.synthetic.decoded().images))
     early = max(1, round(seen / min(recipe.batch, len(subject.splits.train.labels))))
-    seeds = network_seeds("nas", subject.splits.sha256, run.wanted.networks or 1)
+    steps = {FULL: recipe.steps, AGAIN: recipe.steps, EARLY: early}
     return [
-        run.unit(source_of(subject, name, index), network, {FULL: recipe.steps, EARLY: early}.get(name, short), seed)
+        run.unit(source_of(subject, name, index), network, steps.get(name, short), seed)
         for name in sources
-        for index, seed in enumerate(seeds)
+        for index, seed in enumerate(seeds_of(run, name))
     ]
+
+
+def seeds_of(run: Run, source: str) -> list[int]:
+    """Seeds of the networks of an architecture: the same for every source but the one that repeats the reference."""
+    purpose = "nas again" if source == AGAIN else "nas"
+    return network_seeds(purpose, run.subject.splits.sha256, run.wanted.networks or 1)
 
 
 def size_of_sample(

@@ -26,7 +26,7 @@ from raydistill.uses.options import Wanted
 from raydistill.uses.sources import Source, set_jobs
 from raydistill.uses.subject import Subject
 from raydistill.uses.units import Unit, UnitJob, UnitRecord, read_unit
-from raydistill.uses.values import EARLY, FULL, About, UseResult, result_file
+from raydistill.uses.values import REAL, About, UseResult, result_file
 
 Paces = Mapping[str, float | None]
 """Seconds per image that passes through a network in training, by the network as text."""
@@ -103,7 +103,7 @@ def images_seen(run: Run, unit: Unit) -> int:
 def images_of(run: Run, unit: Unit) -> int:
     """Images that a unit's network learns from, as it sees them."""
     subject, kept = run.subject, unit.classes
-    if unit.source.name in (FULL, EARLY):
+    if unit.source.name in REAL:
         labels = subject.splits.train.labels
         return len(labels) if kept is None else sum(int((labels == c).sum()) for c in kept)
     return subject.synthetic.decoded().ipc * (subject.classes if kept is None else len(kept))

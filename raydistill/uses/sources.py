@@ -26,7 +26,7 @@ from raydistill.trial.controls import config_of_control
 from raydistill.trial.distillation import distil, manifest_of
 from raydistill.uses.classes import with_train_of
 from raydistill.uses.subject import Place, Subject
-from raydistill.uses.values import EARLY, FULL, IN_STEPS, SET
+from raydistill.uses.values import IN_STEPS, REAL, SET
 
 BESIDE = ("random", "k_center", "herding", "k_means_medoids")
 """The controls that stand beside a set by default, in the form that has the set's label kind."""
@@ -36,7 +36,7 @@ class Source(Config):
     """What networks learn from."""
 
     name: str
-    """`full`, `early`, `set`, or a control."""
+    """`full` or another of `REAL`, `set`, `in_steps`, or a control."""
     draw: int
     """Which set of a control, from 0."""
     id: str
@@ -49,7 +49,7 @@ class Source(Config):
         """The sets that have to be made for it."""
         if self.steps is not None:
             return [set_file(self.id, step) for step in self.steps]
-        return [] if self.name in (FULL, EARLY, SET) else [set_file(self.id)]
+        return [] if self.name in (*REAL, SET) else [set_file(self.id)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,7 +135,7 @@ def _check_size(subject: Subject, chosen: Sequence[str]) -> None:
 
 def source_of(subject: Subject, name: str, index: int = 0) -> Source:
     """The source of this name for the network, order or seed of this index: a control of chance has a draw for each."""
-    if name in (FULL, EARLY):
+    if name in REAL:
         return Source(name=name, draw=0, id=subject.splits.sha256)
     if name == SET:
         return Source(name=name, draw=0, id=subject.set_sha256)
@@ -184,7 +184,7 @@ def learned_from(source: Source, place: Place, own: SyntheticSet, splits: Splits
     Raises:
         StoreError: a control's set is damaged.
     """
-    if source.name in (FULL, EARLY):
+    if source.name in REAL:
         return splits.train.images, splits.train.labels, splits.train.labels, None
     if source.steps is not None:
         return _in_steps(source, source.steps, place)

@@ -1,7 +1,8 @@
 """What the protocols find, as the sealed JSON files that tables and pages read. No torch.
 
-Accuracies are fractions. A source is what networks learn from: `set`, a control's name, `full` (the full data), `early` (the full
-data, for as many images as a network on the set sees), or `in_steps` (the set's method, from the classes of each step alone).
+Accuracies are fractions. A source is what networks learn from: `set`, a control's name, `full` (the full data), `again` (the same
+with other seeds), `early` (the full data, for as many images as a network on the set sees), or `in_steps` (the set's method, from
+the classes of each step alone).
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from raydistill.uses.ranks import RankCorrelation
 
 USES = ("transfer", "continual", "nas")
 """The protocols of this room."""
-FULL, SET, EARLY, IN_STEPS = "full", "set", "early", "in_steps"
+FULL, SET, EARLY, AGAIN, IN_STEPS = "full", "set", "early", "again", "in_steps"
+REAL = (FULL, EARLY, AGAIN)
+"""Those that are the train images."""
 REMEDY = "delete it and run the same command again, which makes it from the records of its networks"
 
 

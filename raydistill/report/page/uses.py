@@ -27,9 +27,8 @@ from raydistill.report.use_tables import (
 from raydistill.report.words import percent
 from raydistill.search.winner import WINNER_FOLDER
 from raydistill.uses.values import (
-    EARLY,
-    FULL,
     IN_STEPS,
+    REAL,
     SET,
     USES,
     ContinualResult,
@@ -77,7 +76,7 @@ class Found:
         named: dict[str, bool] = {}
         for result in self.results.values():
             rows: Sequence[Any] = result.cells if isinstance(result, TransferResult) else result.arms
-            named |= {source_words(row.source): row.source not in (SET, IN_STEPS, FULL, EARLY) for row in rows}
+            named |= {source_words(row.source): row.source not in (SET, IN_STEPS, *REAL) for row in rows}
         return named
 
 
