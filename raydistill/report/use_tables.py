@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from raydistill.report.rendering import frame_of, render
+from raydistill.report.rendering import FORMATS_OF_SCRIPTS, frame_of, render
 from raydistill.spaces.units import rough
 from raydistill.uses.ranks import CONFIDENCE, RankCorrelation
 from raydistill.uses.values import About, ContinualResult, NasResult, TransferResult, UseResult
@@ -22,13 +22,12 @@ IN_WORDS = {
     "set": "the set",
     "in_steps": "the set's method, step by step",
 }
-FOR_SCRIPTS = ("csv", "json")
 
 
 def render_use(result: UseResult, suffix: str) -> str:
     """A result as a table: `md`, `tex`, `csv` or `json`."""
     rows_of, people_of, head_of = TABLES[type(result)]
-    if suffix in FOR_SCRIPTS:
+    if suffix in FORMATS_OF_SCRIPTS:
         return render(frame_of([{**row, **about_cells(result.about)} for row in rows_of(result)]), suffix)
     body = render(frame_of(people_of(result)), suffix)
     head = head_of(result)
