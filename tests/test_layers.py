@@ -16,7 +16,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "raydistill"
 
 CHAIN = (
-    "__main__ -> cli -> __init__ -> api -> reproduce -> certify -> report -> sets, bench -> search, comparison -> trial "
+    "__main__ -> cli -> __init__ -> api -> reproduce -> certify -> report -> uses -> sets, bench -> search, comparison -> trial "
     "-> experts -> catalogue -> methods -> core -> data -> storage -> spaces -> errors"
 )
 """The rooms of the package, highest first: each imports those behind it in the chain, never one before it or beside it."""

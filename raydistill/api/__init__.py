@@ -12,6 +12,7 @@ from raydistill.api.reporting import load_study, write_plots, write_report
 from raydistill.api.reproducing import reproduce
 from raydistill.api.searching import search, status
 from raydistill.api.sets import distill, evaluate, export_set, import_set, import_sets, load_set
+from raydistill.api.uses import evaluate_for
 
 __all__ = [
     "ablate",
@@ -21,6 +22,7 @@ __all__ = [
     "compare",
     "distill",
     "evaluate",
+    "evaluate_for",
     "export_set",
     "import_set",
     "import_sets",

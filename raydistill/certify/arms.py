@@ -28,13 +28,14 @@ from raydistill.methods import METHODS
 from raydistill.search.estimate import Part
 from raydistill.search.jobs import NetworkJob, network_job
 from raydistill.search.pace import network_seconds
-from raydistill.spaces.sections import Config, derive_seed
+from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import Baseline
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import TrialRecord
 from raydistill.storage.store import Store
 from raydistill.trial.confirm import read_set
+from raydistill.trial.controls import config_of_control
 from raydistill.trial.distillation import distil, manifest_of
 
 FULL_JOB = "certify: full-"
@@ -103,16 +104,7 @@ def plan_arms(winner: TrialConfig[Any], label_kind: Literal["hard", "soft"]) -> 
 
 def control_config(winner: TrialConfig[Any], arm: ArmPlan) -> TrialConfig[Any]:
     """The config of one draw of a control: the winner's but for method and seed."""
-    method = METHODS[arm.name]
-    assert method.control is not None
-    fields = {"name": arm.name, **method.control.settings(winner.method)}
-    return TrialConfig[method.config].model_validate(  # type: ignore[name-defined]
-        {
-            **winner.model_dump(exclude={"method", "seed"}),
-            "method": method.config.model_validate(fields).model_dump(),
-            "seed": derive_seed(winner.seed, "control", arm.name, arm.draw),
-        }
-    )
+    return config_of_control(winner, arm.name, arm.draw)
 
 
 def set_jobs(plan: Plan, winner: TrialConfig[Any], study: Store, data_root: DataRoot, *, experts: Store) -> list[NetworkJob]:

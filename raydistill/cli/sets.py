@@ -7,16 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from raydistill.cli.common import (
-    DataRoot,
-    Overrides,
-    TableFormat,
-    example,
-    exit_codes,
-    is_given,
-    listed,
-)
+from raydistill.cli.common import DataRoot, Overrides, example, exit_codes
 from raydistill.cli.completion import complete_space
+from raydistill.cli.evaluating import evaluate
 
 app = typer.Typer()
 
@@ -64,73 +57,7 @@ def distill(
         typer.echo(next_lines(*after_distilling(folder.root, data_root)))
 
 
-@app.command(epilog=example("evaluate studies/digits-datadam/winner --network mlp,lenet"))
-def evaluate(
-    context: typer.Context,
-    set_file: Annotated[str, typer.Argument(metavar="SET", help="A set: an images.safetensors, or the folder that holds it.")],
-    network: Annotated[
-        str | None,
-        typer.Option(help="Networks, separated by commas, e.g. mlp,resnet18:norm=batch; by default the set's own."),
-    ] = None,
-    split: Annotated[str, typer.Option(help="Images that the networks are read on: select, or test (with --reason).")] = "select",
-    reason: Annotated[str | None, typer.Option(help="Why the test split is opened; logged in the store.")] = None,
-    networks: Annotated[int | None, typer.Option(min=1, help="Number of fresh networks; by default that of the trial.")] = None,
-    recipe: Annotated[str | None, typer.Option(help="Training recipe; by default that of the trial.")] = None,
-    protocol: Annotated[str | None, typer.Option(help="Protocol of a benchmark: dc_bench or dd_ranking.")] = None,
-    augmentations: Annotated[
-        str, typer.Option(help="With dc_bench: augmentations, separated by commas; by default all six.")
-    ] = "",
-    store: Annotated[
-        str | None,
-        typer.Option(
-            envvar="RAYDISTILL_STORE",
-            help="Store that logs an opening of the test split; by default that of the set's study, or studies.",
-        ),
-    ] = None,
-    data_root: DataRoot = None,
-    suffix: TableFormat = "md",
-) -> None:
-    """Train fresh networks on a saved set and print their accuracy; with --network, a row per network."""
-    with exit_codes("Interrupted."):
-        from raydistill.report.progress import watch
-        from raydistill.report.rendering import render
-        from raydistill.report.tables import network_frame
-        from raydistill.report.words import accuracy_line
-        from raydistill.sets.one import evaluate_file
-        from raydistill.sets.place import ImagesToRead
-        from raydistill.storage.data_root import as_data_root
-
-        if augmentations and protocol is None:
-            raise typer.BadParameter(
-                "only --protocol dc_bench has augmentations; add it, or leave this out", param_hint="--augmentations"
-            )
-        architectures = [name.strip() for name in network.split(",")] if network is not None else []
-        on = ImagesToRead(split=split, reason=reason, log=store, data_root=as_data_root(data_root))
-        if protocol is not None:
-            from raydistill.report.protocol_tables import render_protocol
-
-            with watch() as watcher:
-                said = render_protocol(
-                    protocol,
-                    set_file,
-                    on,
-                    suffix,
-                    architectures=architectures,
-                    augmentations=listed(augmentations),
-                    networks=networks,
-                    recipe=recipe,
-                    watcher=watcher,
-                )
-            typer.echo(said, nl=False)
-            return
-        with watch() as watcher:
-            readings = evaluate_file(set_file, on, networks=networks, recipe=recipe, architectures=architectures, watcher=watcher)
-        if network is None and not is_given(context, "suffix"):
-            (read,) = readings
-            of = "" if read.metric == "accuracy" else f", {read.metric.replace('_', ' ')}"
-            typer.echo(f"{accuracy_line(read.accuracy_fractions)}, {split} images{of}")
-        else:
-            typer.echo(render(network_frame(readings), suffix), nl=False)
+app.command(epilog=example("evaluate studies/digits-datadam/winner --network mlp,lenet"))(evaluate)
 
 
 @app.command("import", epilog=example("import set.npz --out my-set"))

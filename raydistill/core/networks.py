@@ -10,9 +10,12 @@ Source: ConvNet-D as in Dataset Condensation (Zhao et al., ICLR 2021) and its su
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from raydistill.core.classic_networks import VGG11, AlexNet, LeNet, ResNet18
 from raydistill.core.layers import Features, average_pool, make_norm
@@ -29,8 +32,26 @@ from raydistill.spaces.network import (
 )
 
 
+def unpooled(x: Tensor) -> Tensor:
+    """The maps as they are."""
+    return x
+
+
+# In place, because neither norm nor convolution needs its output for the gradient.
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": partial(nn.ReLU, inplace=True),
+    "leaky_relu": partial(nn.LeakyReLU, 0.01, inplace=True),
+    "sigmoid": nn.Sigmoid,
+}
+POOLS: dict[str, Callable[[Tensor], Tensor]] = {
+    "average": average_pool,
+    "max": partial(functional.max_pool2d, kernel_size=2),
+    "none": unpooled,
+}
+
+
 class ConvNet(nn.Module):
-    """Depth blocks of 3x3 convolution, norm, ReLU, 2x2 average pool, then one linear layer.
+    """Depth blocks of 3x3 convolution, norm, activation, 2x2 pool, then one linear layer.
 
     With one input channel the first convolution pads by 3, so that 28 x 28 digits become 32 x 32, as in the published code: all
     published MNIST results use it.
@@ -40,6 +61,7 @@ class ConvNet(nn.Module):
         super().__init__()
         channels, height, width = shape
         self.blocks = nn.ModuleList()
+        self.pool = POOLS[config.pooling]
         for block in range(config.depth):
             padding = 3 if block == 0 and channels == 1 else 1
             height, width = height + 2 * padding - 2, width + 2 * padding - 2
@@ -47,10 +69,12 @@ class ConvNet(nn.Module):
                 nn.Sequential(
                     nn.Conv2d(channels, config.width, kernel_size=3, padding=padding),
                     make_norm(config.norm, config.width, height, width),
-                    nn.ReLU(inplace=True),  # neither norm nor convolution needs its output for the gradient
+                    ACTIVATIONS[config.activation](),
                 )
             )
-            channels, height, width = config.width, height // 2, width // 2
+            channels = config.width
+            if config.pooling != "none":
+                height, width = height // 2, width // 2
         self.classifier = nn.Linear(channels * height * width, classes)
 
     def features(self, images: Tensor) -> Features:
@@ -60,7 +84,7 @@ class ConvNet(nn.Module):
         for block in self.blocks:
             activation = block(x)
             activations.append(activation)
-            x = average_pool(activation)
+            x = self.pool(activation)
         return Features(activations, x.flatten(1))
 
     def forward(self, images: Tensor) -> Tensor:

@@ -1,12 +1,13 @@
-"""Rows as pandas frames, and those as CSV, Markdown and LaTeX.
+"""Rows as pandas frames, and those as CSV, JSON, Markdown and LaTeX.
 
-CSV keeps the frame's values: fractions, bytes, seconds, at full precision. Markdown and LaTeX are for people: accuracies in
-percent, gaps and margins in points (hundredths of accuracy), rounded, without the columns that only a script needs. The header
+CSV and JSON keep the frame's values: fractions, bytes, seconds, at full precision. Markdown and LaTeX are for people: accuracies
+in percent, gaps and margins in points (hundredths of accuracy), rounded, without the columns that only a script needs. The header
 names the unit.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMATS = ("md", "csv", "tex")
+FORMATS_OF_SCRIPTS = ("csv", "json")
+"""Those with a row per reading, at full precision."""
 
 IN_PERCENT = {
     "accuracy_fraction_mean": "accuracy (%)",
@@ -75,15 +78,17 @@ def frame_of(rows: Sequence[Mapping[str, Any]], columns_if_empty: Sequence[str] 
 
 
 def render(frame: pd.DataFrame, suffix: str) -> str:
-    """A frame as text: `csv` as it is, `md` and `tex` as people read it.
+    """A frame as text: `csv` and `json` (a list of rows) as it is, `md` and `tex` as people read it.
 
     Raises:
         ValueError: the suffix is another.
     """
     if suffix == "csv":
         return str(frame.to_csv(index=False, lineterminator="\n"))
+    if suffix == "json":
+        return json.dumps(json.loads(frame.to_json(orient="records", double_precision=15)), indent=2) + "\n"
     if suffix not in FORMATS:
-        raise ValueError(f"table format {suffix!r}; allowed: {', '.join(FORMATS)}: give one of these")
+        raise ValueError(f"table format {suffix!r}; allowed: {', '.join((*FORMATS, 'json'))}: give one of these")
     shown, alike = _for_people(frame)
     if suffix == "md":
         return (f"In every row: {alike}.\n\n" if alike else "") + _markdown(shown)

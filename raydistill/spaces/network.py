@@ -7,20 +7,25 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from raydistill.spaces.sections import Config
+from raydistill.spaces.sections import Config, GrownConfig
 
 Shape = tuple[int, int, int]
 """(C, H, W) of one image."""
 
 
-class ConvNetConfig(Config):
+class ConvNetConfig(GrownConfig):
+    LATER: ClassVar[tuple[str, ...]] = ("activation", "pooling")
     name: Literal["convnet"]
     depth: int = Field(default=3, ge=1, le=8)
-    """Number of blocks (convolution, normalisation, ReLU, average pooling); the D of ConvNet-D."""
+    """Number of blocks (convolution, normalisation, activation, pooling); the D of ConvNet-D."""
     width: int = Field(default=128, ge=1)
     """Channels of every block."""
     norm: Literal["instance", "batch", "layer", "group", "none"] = "instance"
     """Normalisation. DataDAM's paper says instance, its code uses batch; instance is the default, as it has no running state."""
+    activation: Literal["relu", "leaky_relu", "sigmoid"] = "relu"
+    """What follows each normalisation; the slope of leaky_relu below 0 is 0.01."""
+    pooling: Literal["average", "max", "none"] = "average"
+    """2 x 2 pooling at the end of each block; none keeps the size of the maps."""
 
     @model_validator(mode="after")
     def _groups_are_whole(self) -> ConvNetConfig:
@@ -35,7 +40,7 @@ class ConvNetConfig(Config):
 
     def against(self, shape: Shape) -> Iterator[tuple[str, str]]:
         """Yield (field, message) where the images are too small for the depth."""
-        if self.depth > (deepest := self.deepest(shape)):
+        if self.pooling != "none" and self.depth > (deepest := self.deepest(shape)):
             yield "depth", f"given {self.depth}; images of {shape[1]} x {shape[2]} pixels allow at most {deepest}: lower it"
 
     def deepest(self, shape: Shape) -> int:

@@ -37,8 +37,8 @@ def test_a_function_is_not_replaced_by_the_package_of_its_name(name: str, module
 
 def test_dir_and_a_star_import_show_what_a_user_calls_and_nothing_else() -> None:
     functions = (
-        "ablate build_experts certify check_data compare distill evaluate export_set import_set import_sets load_set load_study "
-        "reproduce search status verify write_plots write_report write_space"
+        "ablate build_experts certify check_data compare distill evaluate evaluate_for export_set import_set import_sets "
+        "load_set load_study reproduce search status verify write_plots write_report write_space"
     ).split()
     assert dir(raydistill) == sorted(["__version__", "errors", *functions])
     code = "from raydistill import *; print([name for name in dir() if not name.startswith('__')])"

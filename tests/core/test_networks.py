@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from raydistill.core.layers import average_pool
-from raydistill.core.networks import Network, build_network, initialise
+from raydistill.core.networks import ACTIVATIONS, POOLS, Network, build_network, initialise
 from raydistill.spaces.network import ConvNetConfig, MLPConfig
 
 CPU = torch.device("cpu")
@@ -252,3 +252,38 @@ def test_building_a_network_imports_no_compiler() -> None:
         "print([name for name in ('sympy', 'torch._dynamo') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("pooling", "sides"), [("average", (8, 4)), ("max", (8, 4)), ("none", (8, 8))])
+def test_a_convnet_without_pooling_keeps_the_size_of_its_maps(pooling: str, sides: tuple[int, int]) -> None:
+    """Two blocks of width 4 on one 4 x 4 channel, padded to 8 x 8: 4 * 9 + 4 + 8 weights, then 4 * 4 * 9 + 4 + 8."""
+    network = started(convnet((1, 4, 4), 2, depth=2, width=4, pooling=pooling))
+    features = network.features(torch.zeros(2, 1, 4, 4))
+    assert tuple(a.shape[-1] for a in features.activations) == sides
+    last = 4 * (8 if pooling == "none" else 2) ** 2
+    assert parameters(network) == (4 * 9 + 4 + 8) + (4 * 4 * 9 + 4 + 8) + last * 2 + 2
+
+
+@pytest.mark.parametrize(("pooling", "pooled"), [("average", 2.5), ("max", 4.0)])
+def test_pooling_takes_the_mean_or_the_largest_of_four(pooling: str, pooled: float) -> None:
+    """Of 1, 2, 3 and 4: 2.5 and 4."""
+    assert POOLS[pooling](torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])).item() == pooled
+
+
+@pytest.mark.parametrize(
+    ("activation", "below", "above"), [("relu", 0.0, 2.0), ("leaky_relu", -0.02, 2.0), ("sigmoid", 0.1192, 0.8808)]
+)
+def test_activations_by_hand(activation: str, below: float, above: float) -> None:
+    """At -2 and 2: the slope of leaky_relu below 0 is 0.01; 1 / (1 + e^2) is 0.1192."""
+    assert ACTIVATIONS[activation]()(torch.tensor([-2.0, 2.0])).tolist() == pytest.approx([below, above], abs=1e-4)
+
+
+def test_only_pooling_limits_the_depth() -> None:
+    """Digits have 8 x 8 pixels, padded to 12 x 12: three poolings leave one."""
+    assert list(ConvNetConfig(name="convnet", depth=4).against((1, 8, 8)))
+    assert not list(ConvNetConfig(name="convnet", depth=4, pooling="none").against((1, 8, 8)))
+
+
+def test_activation_and_pooling_leave_the_ids_of_older_trials_as_they_were() -> None:
+    assert ConvNetConfig(name="convnet").model_dump() == {"name": "convnet", "depth": 3, "width": 128, "norm": "instance"}
+    assert ConvNetConfig(name="convnet", pooling="max").model_dump()["pooling"] == "max"

@@ -45,7 +45,7 @@ def test_what_is_written_is_read_again(network: NetworkConfig) -> None:
     [
         ("resnet", r"network 'resnet': unknown name 'resnet'; did you mean 'resnet18'\? Allowed: alexnet, convnet, lenet"),
         ("convnet:depth", r"network 'convnet:depth': option 'depth'; expected key=value, joined by colons: write e.g."),
-        ("convnet:dept=3", r"unknown option 'dept'; did you mean 'depth'\? Allowed: depth, norm, width"),
+        ("convnet:dept=3", r"unknown option 'dept'; did you mean 'depth'\? Allowed: activation, depth, norm, pooling, width"),
         ("convnet:name=mlp", r"unknown option 'name'; "),
         ("lenet:norm=batch", r"option 'norm'; lenet has no options: remove it"),
         ("convnet:depth=two", r"depth given the text 'two'; expected a whole number"),

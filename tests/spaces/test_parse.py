@@ -100,7 +100,7 @@ def test_mistakes_are_there_to_be_read_one_by_one() -> None:
     [
         ("seed: 0", "sed: 0", "x.yaml:2: sed: unknown key 'sed'; did you mean 'seed'? Allowed: budget, controls, dataset"),
         ("seed: 0", "7: 0", "x.yaml:2: 7: unknown key '7'; Allowed: budget, controls, dataset"),
-        ("depth: 2", "dept: 2", "x.yaml:4: network.dept: unknown key 'dept'; did you mean 'depth'? Allowed: depth"),
+        ("depth: 2", "dept: 2", "x.yaml:4: network.dept: unknown key 'dept'; did you mean 'depth'? Allowed: activation, depth"),
         (LR, "  lr_image: 1.0\n", "x.yaml:7: method.lr_image: unknown key 'lr_image'; did you mean 'lr_images'? Allowed: "),
         ("lr_images", "lr_image", "x.yaml:7: method.lr_image: unknown key 'lr_image'; did you mean 'lr_images'? Allowed: "),
         ("budget:", "resources: {cpus: 1}\nbudget:", "x.yaml:10: resources.cpus: unknown key 'cpus'; "),

@@ -16,6 +16,7 @@ from raydistill.report.page.charts import cost_chart, progress_chart, settings_c
 from raydistill.report.page.entries import entries, settings_shared
 from raydistill.report.page.html import Cell, Fact, Head, Links, Table, links_from, render_html, split_sentence, table_of
 from raydistill.report.page.pictures import set_pictures
+from raydistill.report.page.uses import commands_of_uses, find_uses, shown_uses
 from raydistill.report.study import SPACE_FILE, Study
 from raydistill.report.words import accuracy_line, duration, percent, points
 from raydistill.spaces.units import packed_in_words
@@ -44,11 +45,16 @@ def study_page(study: Study, path: str) -> str:
         path: where the page will lie; its links lead from there.
     """
     links, looks, curve = links_from(study.store, path), looks_of(study.arms), curve_rows(study)
+    uses = find_uses(study)
+    # Behind the study's own arms, whose looks stay as they are.
+    with_uses = looks_of({**study.arms, **{name: kind for name, kind in uses.arms.items() if name not in study.arms}})
     content: dict[str, Any] = {
         "first": accuracy_chart(study, curve, looks),
         "curve": _curve_table(curve, links),
         "tiles": tuple(_tiles(study, links)),
         "pictures": set_pictures(study, links),
+        "uses": shown_uses(uses, with_uses, links),
+        "uses_commands": commands_of_uses(uses, study),
         "cost": cost_chart(study, looks),
         "mattered": tuple(_mattered(study, looks)),
         "progress": progress_chart(study, looks),
@@ -58,10 +64,10 @@ def study_page(study: Study, path: str) -> str:
         "trials": tuple(entries(study, looks, links)),
         "fixed": tuple(settings_shared(study)),
     }
-    return render_html("study.html.j2", _head(study, looks), content)
+    return render_html("study.html.j2", _head(study, with_uses, uses.notes), content)
 
 
-def _head(study: Study, looks: dict[str, Look]) -> Head:
+def _head(study: Study, looks: dict[str, Look], more_notes: Sequence[str]) -> Head:
     heading, rest = split_sentence(_sentence(study))
     return Head(
         title=f"{study.name}: {heading}",
@@ -69,7 +75,7 @@ def _head(study: Study, looks: dict[str, Look]) -> Head:
         heading=heading,
         rest=rest,
         lead=tuple(_lead(study)),
-        notes=study.damaged,
+        notes=(*study.damaged, *more_notes),
         refresh=REFRESH_SECONDS if study.holder is not None else None,
         looks=tuple(looks.values()),
     )
