@@ -7,6 +7,7 @@ from typing import Protocol
 
 from raydistill.search.estimate import estimate_line
 from raydistill.uses.continual import plan_continual
+from raydistill.uses.cost import plan_cost
 from raydistill.uses.nas import plan_nas
 from raydistill.uses.running import Paces, Run, all_parts, keep, run_units
 from raydistill.uses.transfer import plan_transfer
@@ -36,7 +37,12 @@ class Plan(Protocol):
         """The result, from a record for each unit."""
 
 
-PROTOCOLS: Mapping[str, Callable[[Run], Plan]] = {"transfer": plan_transfer, "continual": plan_continual, "nas": plan_nas}
+PROTOCOLS: Mapping[str, Callable[[Run], Plan]] = {
+    "transfer": plan_transfer,
+    "continual": plan_continual,
+    "nas": plan_nas,
+    "cost": plan_cost,
+}
 
 
 def run_protocol(protocol: str, run: Run) -> UseResult:
