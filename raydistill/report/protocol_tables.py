@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from raydistill.catalogue import did_you_mean
 from raydistill.errors import InputError
-from raydistill.report.rendering import frame_of, render
+from raydistill.report.rendering import FORMATS_OF_SCRIPTS, frame_of, render
 from raydistill.search.watcher import Watcher
 from raydistill.sets.place import ImagesToRead
 from raydistill.sets.protocols import PROTOCOLS, BenchReading, RankingReading, run_dc_bench, run_dd_ranking
@@ -25,7 +25,7 @@ def render_protocol(
     recipe: str | None,
     watcher: Watcher | None = None,
 ) -> str:
-    """A set under a benchmark's protocol, as Markdown, CSV or LaTeX; arguments as in `protocols`.
+    """A set under a benchmark's protocol, as Markdown, CSV, JSON or LaTeX; arguments as in `protocols`.
 
     Raises:
         InputError: an unknown protocol, an option that the protocol does not have, or what the protocol refuses.
@@ -46,8 +46,8 @@ def render_protocol(
 
 
 def render_dc_bench(readings: Sequence[BenchReading], suffix: str) -> str:
-    """Networks x augmentations: in CSV a row per cell, for people a row per network and a column per augmentation."""
-    if suffix == "csv":
+    """Networks x augmentations: in CSV and JSON a row per cell, for people a row per network and a column per augmentation."""
+    if suffix in FORMATS_OF_SCRIPTS:
         return render(
             frame_of(
                 [
@@ -87,7 +87,7 @@ def render_dd_ranking(reading: RankingReading, suffix: str) -> str:
         f"{reading.network}, {reading.split} images; {reading.recipe}."
     )
     body = render(frame_of(rows), suffix)
-    return body if suffix == "csv" else _with_head(head, body, suffix)
+    return body if suffix in FORMATS_OF_SCRIPTS else _with_head(head, body, suffix)
 
 
 def _with_head(head: str, body: str, suffix: str) -> str:

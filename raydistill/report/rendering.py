@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMATS = ("md", "csv", "tex")
+FORMATS_OF_SCRIPTS = ("csv", "json")
+"""Those with a row per reading, at full precision."""
 
 IN_PERCENT = {
     "accuracy_fraction_mean": "accuracy (%)",

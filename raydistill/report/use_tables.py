@@ -11,19 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from raydistill.report.cost_tables import cost_head, cost_people, cost_rows
-from raydistill.report.rendering import frame_of, render
+from raydistill.report.rendering import FORMATS_OF_SCRIPTS, frame_of, render
 from raydistill.report.use_words import in_percent, of_the_set, source_words, std
 from raydistill.spaces.units import rough
 from raydistill.uses.ranks import CONFIDENCE, RankCorrelation
 from raydistill.uses.values import About, ContinualResult, CostResult, NasResult, TransferResult, UseResult
 
-FOR_SCRIPTS = ("csv", "json")
-
 
 def render_use(result: UseResult, suffix: str) -> str:
     """A result as a table: `md`, `tex`, `csv` or `json`."""
     rows_of, people_of, head_of = TABLES[type(result)]
-    if suffix in FOR_SCRIPTS:
+    if suffix in FORMATS_OF_SCRIPTS:
         return render(frame_of([{**row, **about_cells(result.about)} for row in rows_of(result)]), suffix)
     body = render(frame_of(people_of(result)), suffix)
     head = head_of(result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pandas as pd
 import pytest
@@ -91,3 +92,10 @@ def test_tables_for_people_are_as_pandas_writes_them(name: str, rows: int) -> No
 def test_another_format_is_refused() -> None:
     with pytest.raises(ValueError, match="table format 'html'; allowed: md, csv, tex, json: give one of these"):
         render(pd.DataFrame({"ipc": [1]}), "html")
+
+
+def test_json_is_a_list_of_rows_at_full_precision() -> None:
+    rows = json.loads(render(frame_of([{"a": 0.1 + 0.2, "b": 3}, {"a": None, "b": None}]), "json"))
+    assert rows[0]["a"] == pytest.approx(0.3, abs=1e-14)
+    assert [row["b"] for row in rows] == [3, None]
+    assert rows[1]["a"] is None

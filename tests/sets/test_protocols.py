@@ -184,10 +184,11 @@ def test_people_see_networks_times_augmentations_and_scripts_a_row_per_cell() ->
     rows = list(csv.DictReader(io.StringIO(render_dc_bench(readings, "csv"))))
     assert [(row["network"], row["augmentation"]) for row in rows] == [("mlp", "none"), ("mlp", "dsa"), ("lenet", "none")]
     assert float(rows[0]["accuracy_fraction_mean"]) == pytest.approx(0.85)
+    assert [row["augmentation"] for row in json.loads(render_dc_bench(readings, "json"))] == ["none", "dsa", "none"]
     assert "mlp" in render_dc_bench(readings[:1], "tex")
 
 
-@pytest.mark.parametrize("suffix", ["md", "csv", "tex"])
+@pytest.mark.parametrize("suffix", ["md", "csv", "json", "tex"])
 def test_the_scores_are_printed_with_what_is_behind_them(suffix: str) -> None:
     reading = RankingReading(
         label_robust=(0.25, 0.35),
