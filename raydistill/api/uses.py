@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def evaluate_for(
-    use: Literal["transfer", "continual", "nas", "cost"],
+    use: Literal["transfer", "continual", "nas", "cost", "privacy"],
     set_file: str | Path,
     *,
     split: Literal["select", "test"] = "select",
@@ -44,8 +44,8 @@ def evaluate_for(
     """Judge a saved set by what it is used for, with controls of the same size beside it; run again, it continues.
 
     Args:
-        use: transfer (other networks), continual (a memory while classes come step by step), nas (the choice of a network), or
-            cost (what training costs until it is good enough).
+        use: transfer (other networks), continual (a memory while classes come step by step), nas (the choice of a network),
+            cost (what training costs until it is good enough), or privacy (what it shows of the train images).
         set_file: an `images.safetensors` or the folder that holds it.
         split: the images that networks are read on: select, or test.
         reason: why the test split is opened; needed with `split="test"`, and logged.
@@ -86,12 +86,13 @@ def evaluate_for(
     from raydistill.sets.place import ImagesToRead
     from raydistill.spaces.sections import ResourcesConfig
     from raydistill.uses.options import Wanted, check_wanted
-    from raydistill.uses.protocols import PROTOCOLS, estimated, run_protocol
+    from raydistill.uses.protocols import estimated, run_protocol
     from raydistill.uses.running import Run
     from raydistill.uses.subject import read_subject
+    from raydistill.uses.values import USES
 
-    if use not in PROTOCOLS:
-        raise InputError(f"given the use {use!r}; allowed: {', '.join(PROTOCOLS)}: give one of these")
+    if use not in USES:
+        raise InputError(f"given the use {use!r}; allowed: {', '.join(USES)}: give one of these")
     wanted = Wanted(
         networks=networks,
         recipe=recipe,

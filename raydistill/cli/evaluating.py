@@ -9,7 +9,7 @@ import typer
 from raydistill.cli.common import Address, DataRoot, Local, exit_codes, is_given, listed, to_continue
 from raydistill.errors import InputError
 
-USES = ("transfer", "continual", "nas", "cost")
+USES = ("transfer", "continual", "nas", "cost", "privacy")
 OF_USES = (
     "controls",
     "class_steps",
@@ -42,7 +42,7 @@ def evaluate(
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="Protocol: dc_bench or dd_ranking (benchmarks), transfer, continual, nas or cost (what the set is used for)."
+            help="Protocol: dc_bench or dd_ranking (benchmarks), transfer, continual, nas, cost or privacy (what a set is for)."
         ),
     ] = None,
     augmentations: Annotated[

@@ -1,4 +1,4 @@
-"""The tables of what a set is good for, one entry per protocol; `cost_tables` has those of training costs.
+"""The tables of what a set is good for, one entry per protocol; `cost_tables` and `privacy_tables` have two of them.
 
 In CSV and JSON a row per reading, at full precision; for people a row per source, `mean +- standard deviation` in percent.
 """
@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from raydistill.report.cost_tables import cost_head, cost_people, cost_rows
+from raydistill.report.privacy_tables import privacy_head, privacy_people, privacy_rows
 from raydistill.report.rendering import FORMATS_OF_SCRIPTS, frame_of, render
 from raydistill.report.use_words import in_percent, of_the_set, source_words, std
 from raydistill.spaces.units import rough
 from raydistill.uses.ranks import CONFIDENCE, RankCorrelation
-from raydistill.uses.values import About, ContinualResult, CostResult, NasResult, TransferResult, UseResult
+from raydistill.uses.values import About, ContinualResult, CostResult, NasResult, PrivacyResult, TransferResult, UseResult
 
 
 def render_use(result: UseResult, suffix: str) -> str:
@@ -180,5 +181,6 @@ TABLES: Mapping[
     ContinualResult: (_continual_rows, continual_people, _continual_head),
     NasResult: (_nas_rows, nas_people, _nas_head),
     CostResult: (cost_rows, cost_people, cost_head),
+    PrivacyResult: (privacy_rows, privacy_people, privacy_head),
 }
 """By the class of a result: rows for scripts, rows for people, and the sentence above them."""

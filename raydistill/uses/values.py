@@ -15,9 +15,11 @@ from pydantic import Field
 from raydistill.spaces.sections import Config
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored
+from raydistill.uses.membership import Auc
+from raydistill.uses.nearness import Nearness
 from raydistill.uses.ranks import RankCorrelation
 
-USES = ("transfer", "continual", "nas", "cost")
+USES = ("transfer", "continual", "nas", "cost", "privacy")
 """The protocols of this room."""
 FULL, SET, EARLY, AGAIN, IN_STEPS = "full", "set", "early", "again", "in_steps"
 REAL = (FULL, EARLY, AGAIN)
@@ -208,12 +210,44 @@ class CostResult(Config):
         return full.macs - of_set.macs if measure == "macs" else full.seconds - of_set.seconds
 
 
-UseResult = TransferResult | ContinualResult | NasResult | CostResult
+class PrivacyArm(Config):
+    """What one source shows of the train images."""
+
+    source: str
+    images: int
+    """As networks see them."""
+    copies: int
+    """Images that are train images as they are."""
+    pixel: Nearness
+    """Distances between standardised images."""
+    feature: Nearness
+    """Distances between what the classifier of a network sees that was trained on the train images."""
+    by_distance: Auc
+    """Of the distance in pixels to the nearest image of the class as a score of membership."""
+    by_loss: Auc
+    """Of the loss of a network trained on the source."""
+
+
+class PrivacyResult(Config):
+    """What a set shows of the train images. Written to `privacy.json`."""
+
+    record_version: Literal[1] = 1
+    about: About
+    train_images: int
+    """Members."""
+    held_out_images: int
+    """Others: the select images."""
+    arms: tuple[PrivacyArm, ...] = Field(strict=False)
+    """The set first."""
+
+
+UseResult = TransferResult | ContinualResult | NasResult | CostResult | PrivacyResult
 RESULTS: dict[str, type[UseResult]] = {
     "transfer": TransferResult,
     "continual": ContinualResult,
     "nas": NasResult,
     "cost": CostResult,
+    "privacy": PrivacyResult,
 }
 
 

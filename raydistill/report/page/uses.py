@@ -15,8 +15,10 @@ from raydistill.report.page.axes import linear_axis, plain
 from raydistill.report.page.chart import Chart, Line, Mark, Rule, across, up
 from raydistill.report.page.html import Cell, Links, Table, table_of
 from raydistill.report.page.marks import css_of
+from raydistill.report.page.privacy import privacy_chart
 from raydistill.report.page.training_cost import training_cost_chart
 from raydistill.report.page.use_parts import Looks, ends_of, keys_of, x_ticks_of
+from raydistill.report.privacy_tables import privacy_people
 from raydistill.report.study import Study
 from raydistill.report.use_tables import (
     classes_seen,
@@ -37,6 +39,7 @@ from raydistill.uses.values import (
     ContinualResult,
     CostResult,
     NasResult,
+    PrivacyResult,
     TransferResult,
     UseResult,
     read_result,
@@ -53,6 +56,7 @@ QUESTIONS = {
     "continual": "Does it serve as a memory while classes come step by step",
     "nas": "Does it rank networks as the full data does",
     "cost": "What does training cost until it is good enough",
+    "privacy": "What does it show of the train images",
 }
 
 
@@ -251,4 +255,5 @@ CHARTS: Mapping[type, tuple[Callable[[Any, Looks], Chart], Callable[[Any], list[
     ContinualResult: (continual_chart, continual_people),
     NasResult: (nas_chart, nas_people),
     CostResult: (training_cost_chart, cost_people),
+    PrivacyResult: (privacy_chart, privacy_people),
 }

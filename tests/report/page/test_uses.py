@@ -11,6 +11,7 @@ import pytest
 from hand_race import write_race
 
 from raydistill.report.looks import looks_of
+from raydistill.report.page.privacy import privacy_chart
 from raydistill.report.page.study_page import study_page
 from raydistill.report.page.training_cost import training_cost_chart
 from raydistill.report.page.uses import continual_chart, nas_chart, transfer_chart
@@ -18,6 +19,8 @@ from raydistill.report.read import read_whole
 from raydistill.report.use_words import source_words
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import write_stored
+from raydistill.uses.membership import Auc
+from raydistill.uses.nearness import Nearness
 from raydistill.uses.ranks import RankCorrelation
 from raydistill.uses.values import (
     USES,
@@ -30,6 +33,8 @@ from raydistill.uses.values import (
     NasArm,
     NasResult,
     Paid,
+    PrivacyArm,
+    PrivacyResult,
     TransferCell,
     TransferResult,
 )
@@ -93,6 +98,23 @@ COST = CostResult(
     ),
     paid=(Paid(what="making", measure="macs", cost=4.5e10, trainings=5),),
 )
+PRIVACY = PrivacyResult(
+    about=ABOUT,
+    train_images=797,
+    held_out_images=250,
+    arms=tuple(
+        PrivacyArm(
+            source=source,
+            images=130,
+            copies=copies,
+            pixel=Nearness(synthetic=(1.0, 1.5, 2.0, 2.5, 3.0), real=(2.0, 3.0, 4.0, 5.0, 6.0), nearer_fraction=0.25),
+            feature=Nearness(synthetic=(1.0, 1.5, 2.0, 2.5, 3.0), real=(0.0, 0.0, 0.0, 0.0, 0.0), nearer_fraction=0.0),
+            by_distance=Auc(value=value, low=value - 0.04, high=value + 0.04),
+            by_loss=Auc(value=0.5, low=0.4, high=0.6),
+        )
+        for source, copies, value in (("set", 0, 0.52), ("random", 130, 0.6))
+    ),
+)
 LOOKS = looks_of({source_words(name): name != "set" for name in ("set", "random", "full", "early")})
 
 
@@ -113,7 +135,7 @@ def page_of(folder: Path) -> str:
 
 def test_results_that_lie_in_the_study_are_drawn_with_their_tables(study: Path) -> None:
     folder = Store(str(study / "uses" / "555555555555"))
-    results = {"transfer": TRANSFER, "continual": CONTINUAL, "nas": NAS, "cost": COST}
+    results = {"transfer": TRANSFER, "continual": CONTINUAL, "nas": NAS, "cost": COST, "privacy": PRIVACY}
     for name, result in results.items():
         write_stored(folder, f"{name}.json", result)
     page = page_of(study)
@@ -190,3 +212,18 @@ def test_a_schedule_is_a_mark_at_its_work_and_the_line_across_is_the_accuracy_to
     assert full_short.y == set_short.y > chart.rules[0].at > full_long.y
     assert "the shortest that is enough" in set_long.label
     assert chart.note.endswith("Paid for: making it, counted in multiply-adds (45 billion multiply-adds), after 5 trainings.")
+
+
+def test_a_score_of_membership_is_a_row_with_its_interval() -> None:
+    chart = privacy_chart(PRIVACY, LOOKS)
+    assert [text for _, text in chart.y_ticks] == [
+        "the set, by distance",
+        "the set, by loss",
+        "random, by distance",
+        "random, by loss",
+    ]
+    by_distance, by_loss, random, _ = chart.marks
+    assert by_loss.x == chart.rules[0].at < by_distance.x < random.x
+    assert by_distance.span is not None
+    assert by_distance.span[0] < by_loss.x < by_distance.span[1]
+    assert "whose membership is certain, are in random (130 of 130). None of this is a proof of privacy" in chart.note
