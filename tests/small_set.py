@@ -19,14 +19,14 @@ from hand_made import FIXED, SMALL  # isort: skip
 
 
 def write_small_set(
-    folder: Path, labels: torch.Tensor | None = None, *overrides: str, fixed: Sequence[str] = tuple(FIXED)
+    folder: Path, labels: torch.Tensor | None = None, *overrides: str, fixed: Sequence[str] = tuple(FIXED), ipc: int = 3
 ) -> str:
-    """Three images of each digit, evaluated with a ConvNet-2 of width 8; returns the folder."""
+    """Three images of each digit (or `ipc`), evaluated with a ConvNet-2 of width 8; returns the folder."""
     config = only_trial(load_space(SMALL, [*fixed, *overrides], None, for_search=False), None)
     splits = load_splits(config.dataset)
-    hard = hard_labels(10, 3)
-    images = torch.cat([splits.train.images[splits.train.labels == c][:3] for c in range(10)])
-    synthetic = SyntheticSet(images=images, labels=hard if labels is None else labels, ipc=3)
+    hard = hard_labels(10, ipc)
+    images = torch.cat([splits.train.images[splits.train.labels == c][:ipc] for c in range(10)])
+    synthetic = SyntheticSet(images=images, labels=hard if labels is None else labels, ipc=ipc)
     about: dict[str, Any] = json.loads(config.canonical_json())
     manifest = Manifest(preprocess=splits.preprocess, class_names=splits.class_names, config=about, code_sha256="c" * 64)
     write_set(synthetic, manifest, Store(str(folder)))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def evaluate_for(
-    use: Literal["transfer", "continual", "nas"],
+    use: Literal["transfer", "continual", "nas", "cost", "privacy"],
     set_file: str | Path,
     *,
     split: Literal["select", "test"] = "select",
@@ -44,16 +44,17 @@ def evaluate_for(
     """Judge a saved set by what it is used for, with controls of the same size beside it; run again, it continues.
 
     Args:
-        use: transfer (other networks), continual (a memory while classes come step by step), or nas (the choice of a network).
+        use: transfer (other networks), continual (a memory while classes come step by step), nas (the choice of a network),
+            cost (what training costs until it is good enough), or privacy (what it shows of the train images).
         set_file: an `images.safetensors` or the folder that holds it.
         split: the images that networks are read on: select, or test.
         reason: why the test split is opened; needed with `split="test"`, and logged.
         store: where an opening of the test split is logged; None is the store of the set's study, or `studies`.
         network: for transfer the networks, by default all that fit; for continual one, by default the set's own.
-        networks: networks of each kind on each source; None is 3 for transfer, 1 for continual and nas.
+        networks: networks of each kind on each source; None is 3 for transfer and cost, 1 for continual and nas.
         recipe: how they are trained; None takes that of the set's trial.
         controls: names of controls, or `["none"]`; None is random, k_center, herding and k_means_medoids, with
-            the set's label kind.
+            the set's label kind; for cost the control that the study's race found, where there is one.
         class_steps: for continual, in how many steps the classes come; None is 5, or as many as there are classes.
         orders: for continual, how many orders of the classes; None is 5.
         distil_in_steps: for continual, add a memory that the set's method distils from the classes of each step alone.
@@ -85,12 +86,13 @@ def evaluate_for(
     from raydistill.sets.place import ImagesToRead
     from raydistill.spaces.sections import ResourcesConfig
     from raydistill.uses.options import Wanted, check_wanted
-    from raydistill.uses.protocols import PROTOCOLS, estimated, run_protocol
+    from raydistill.uses.protocols import estimated, run_protocol
     from raydistill.uses.running import Run
     from raydistill.uses.subject import read_subject
+    from raydistill.uses.values import USES
 
-    if use not in PROTOCOLS:
-        raise InputError(f"given the use {use!r}; allowed: {', '.join(PROTOCOLS)}: give one of these")
+    if use not in USES:
+        raise InputError(f"given the use {use!r}; allowed: {', '.join(USES)}: give one of these")
     wanted = Wanted(
         networks=networks,
         recipe=recipe,

@@ -9,7 +9,7 @@ import typer
 from raydistill.cli.common import Address, DataRoot, Local, exit_codes, is_given, listed, to_continue
 from raydistill.errors import InputError
 
-USES = ("transfer", "continual", "nas")
+USES = ("transfer", "continual", "nas", "cost", "privacy")
 OF_USES = (
     "controls",
     "class_steps",
@@ -42,7 +42,7 @@ def evaluate(
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="Protocol: dc_bench or dd_ranking (benchmarks), transfer, continual or nas (what the set is used for)."
+            help="Protocol: dc_bench or dd_ranking (benchmarks), transfer, continual, nas, cost or privacy (what a set is for)."
         ),
     ] = None,
     augmentations: Annotated[
@@ -57,7 +57,7 @@ def evaluate(
     ] = None,
     controls: Annotated[
         str | None,
-        typer.Option(help="With transfer, continual, nas: controls beside the set, separated by commas, or none."),
+        typer.Option(help="With transfer and the protocols after it: controls beside the set, separated by commas, or none."),
     ] = None,
     class_steps: Annotated[
         int | None, typer.Option(help="With continual: steps in which the classes come; by default 5.")
@@ -77,13 +77,17 @@ def evaluate(
         float | None, typer.Option(help="With nas: steps on a set as a part of the recipe's; by default 0.25.")
     ] = None,
     hours: Annotated[
-        float | None, typer.Option(help="With transfer, continual, nas: more is refused; sizes the sample of nas, there 1.")
+        float | None,
+        typer.Option(help="With transfer and the protocols after it: more is refused; sizes the sample of nas, there 1."),
     ] = None,
     into: Annotated[
-        str | None, typer.Option(help="With transfer, continual, nas: folder of the records; by default uses/ in the study.")
+        str | None,
+        typer.Option(help="With transfer and the protocols after it: folder of the records; by default uses/ in the study."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="With transfer, continual, nas: say how long it takes.")] = False,
-    gpus: Annotated[float, typer.Option(min=0, help="With transfer, continual, nas: share of a GPU per network.")] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With transfer and the protocols after it: say how long it takes.")
+    ] = False,
+    gpus: Annotated[float, typer.Option(min=0, help="With transfer and the protocols after it: share of a GPU per network.")] = 0,
     local: Local = False,
     address: Address = None,
     data_root: DataRoot = None,
@@ -146,7 +150,7 @@ def evaluate(
         for name in OF_USES:
             if is_given(context, name):
                 raise typer.BadParameter(
-                    "only --protocol transfer, continual and nas take it; add one of them, or leave it out",
+                    f"only --protocol {', '.join(USES)} take it; add one of them, or leave it out",
                     param_hint=f"--{name.replace('_', '-')}",
                 )
         architectures = [name.strip() for name in network.split(",")] if network is not None else []

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MOST_RUNNING_SHOWN = 12
 """Rows of the live table; a terminal is not higher than that for long."""
 
-STAGE_COUNTS = dict.fromkeys(("comparison", "control sets", "ablation", "sets"), "sets")
+STAGE_COUNTS = dict.fromkeys(("comparison", "control sets", "ablation", "sets", "privacy"), "sets")
 STAGE_COUNTS |= {"trials": "trials", "experts": "experts", "rounds": "rounds of networks"}
 """What a stage counts; networks where nothing stands here."""
 

@@ -7,7 +7,7 @@ its own name. `rendering` turns frames into text.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from raydistill.storage.manifest import damages
 from raydistill.storage.record import TrialRecord, read_trials
 from raydistill.storage.result import SearchResult, read_result
 from raydistill.storage.store import Store
+from raydistill.uses.values import CostResult
+from raydistill.uses.values import read_result as read_use
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +48,8 @@ class StudyRecords:
     result: SearchResult | None
     damaged: tuple[str, ...] = ()
     """A sentence for each file that is not as the search left it."""
+    costs: Mapping[str, CostResult] = field(default_factory=dict)
+    """What `evaluate --protocol cost` found, by the hash of the set's file; most sets have none."""
 
 
 def read_study(study: Store, methods: Mapping[str, type[Config]]) -> StudyRecords:
@@ -63,7 +67,19 @@ def read_study(study: Store, methods: Mapping[str, type[Config]]) -> StudyRecord
         baseline=read_baseline(study),
         result=result,
         damaged=damage_of(study, result),
+        costs=read_costs(study),
     )
+
+
+def read_costs(study: Store) -> dict[str, CostResult]:
+    """The training costs that were measured on sets of a study, by the hash of the set's file.
+
+    Raises:
+        StoreError: a result is damaged.
+    """
+    uses = study.at("uses")
+    found = [read_use(uses.at(folder), "cost") for folder in uses.folders(".")]
+    return {cost.about.set_sha256: cost for cost in found if isinstance(cost, CostResult)}
 
 
 def damage_of(study: Store, result: SearchResult | None) -> tuple[str, ...]:
@@ -110,8 +126,9 @@ def ipc_frame(records: StudyRecords) -> pd.DataFrame:
     """One row per IPC, and per arm in a race: its trials, their seconds, and the finished one with the smallest gap (`trial_id`).
 
     `gap_low` and `gap_high` are the one-sided bounds of that gap at the goal's confidence, over networks and select images.
-    MACs saved are those of the full data minus those of that trial's set: for one training by the recipe, with equal steps for
-    both, and for one pass over the data.
+    `train_macs_saved` and `train_seconds_saved` are what one training on that trial's set saves, full data and set each with
+    the shortest schedule that is good enough, and `trainings_until_paid` the trainings that pay for its making; they are missing
+    where `evaluate --protocol cost` was not run on it, or a side misses the target. `epoch_macs_saved` is of one pass forward.
     """
     arms = list(dict.fromkeys(config.arm for config, _ in records.trials))
     at_ipc: dict[tuple[str, int], list[TrialRecord | None]] = {}
@@ -128,7 +145,7 @@ def ipc_frame(records: StudyRecords) -> pd.DataFrame:
         row |= {name: measured[name] for name in ("accuracy_fraction_mean", "accuracy_fraction_std")}
         row |= {"seconds": sum(seconds_of(record) for record in asked)}
         row |= {name: measured[name] for name in ("images", "set_bytes", "train_macs", "epoch_macs")}
-        row |= _macs_saved(records.baseline, best)
+        row |= _saved(records, best)
         rows.append({**row, "trial_id": best.trial_id if best else None})
     return frame_of(rows, ("ipc", "trials", "finished", "best_gap"))
 
@@ -230,11 +247,13 @@ def _gap_bounds(baseline: Baseline | None, best: TrialRecord | None) -> dict[str
     return {"gap_low": interval.lower, "gap_high": interval.upper}
 
 
-def _macs_saved(baseline: Baseline | None, best: TrialRecord | None) -> dict[str, int | None]:
-    cost = best.cost if best else None
-    if baseline is None or cost is None:
-        return {"train_macs_saved": None, "epoch_macs_saved": None}
+def _saved(records: StudyRecords, best: TrialRecord | None) -> dict[str, float | None]:
+    baseline, cost = records.baseline, best.cost if best else None
+    trained = records.costs.get((best.images_sha256 or "") if best else "")
+    paid = {one.measure: one.trainings for one in trained.paid if one.what == "making"} if trained else {}
     return {
-        "train_macs_saved": baseline.train_macs - cost.train_macs,
-        "epoch_macs_saved": baseline.epoch_macs - cost.epoch_macs,
+        "train_macs_saved": trained.saved("macs") if trained else None,
+        "train_seconds_saved": trained.saved("seconds") if trained else None,
+        "trainings_until_paid": paid.get("macs"),
+        "epoch_macs_saved": None if baseline is None or cost is None else baseline.epoch_macs - cost.epoch_macs,
     }

@@ -1,4 +1,4 @@
-"""The tables of what a set is good for: other networks, continual learning, the choice of a network.
+"""The tables of what a set is good for, one entry per protocol; `cost_tables` and `privacy_tables` have two of them.
 
 In CSV and JSON a row per reading, at full precision; for people a row per source, `mean +- standard deviation` in percent.
 """
@@ -10,18 +10,13 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from raydistill.report.cost_tables import cost_head, cost_people, cost_rows
+from raydistill.report.privacy_tables import privacy_head, privacy_people, privacy_rows
 from raydistill.report.rendering import FORMATS_OF_SCRIPTS, frame_of, render
+from raydistill.report.use_words import in_percent, of_the_set, source_words, std
 from raydistill.spaces.units import rough
 from raydistill.uses.ranks import CONFIDENCE, RankCorrelation
-from raydistill.uses.values import About, ContinualResult, NasResult, TransferResult, UseResult
-
-IN_WORDS = {
-    "full": "full data",
-    "again": "full data, other seeds",
-    "early": "full data, stopped early",
-    "set": "the set",
-    "in_steps": "the set's method, step by step",
-}
+from raydistill.uses.values import About, ContinualResult, CostResult, NasResult, PrivacyResult, TransferResult, UseResult
 
 
 def render_use(result: UseResult, suffix: str) -> str:
@@ -38,31 +33,6 @@ def about_cells(about: About) -> dict[str, Any]:
     """What every row of a script's table says of the set."""
     fields = ("dataset", "method", "ipc", "label_kind", "recipe", "split", "metric", "set_sha256", "code_sha256")
     return {f"of_{name}" if name in ("method", "ipc") else name: getattr(about, name) for name in fields}
-
-
-def source_words(source: str) -> str:
-    """A source as people read it."""
-    return IN_WORDS.get(source, source)
-
-
-def in_percent(fractions: Sequence[float]) -> str:
-    """Mean and standard deviation, where there are several."""
-    mean = f"{100 * statistics.mean(fractions):.2f}"
-    return mean if len(fractions) == 1 else f"{mean} +- {100 * statistics.stdev(fractions):.2f}"
-
-
-def std(values: Sequence[float]) -> float | None:
-    """Standard deviation; none of a single value."""
-    return statistics.stdev(values) if len(values) > 1 else None
-
-
-def of_the_set(about: About) -> str:
-    """The set in half a sentence."""
-    metric = "" if about.metric == "accuracy" else f", {about.metric.replace('_', ' ')}"
-    return (
-        f"a set of {about.method} at IPC {about.ipc} on {about.dataset}, made with {about.network}; recipe {about.recipe}, "
-        f"{about.split} images{metric}"
-    )
 
 
 def short_networks(networks: Sequence[str]) -> dict[str, str]:
@@ -210,5 +180,7 @@ TABLES: Mapping[
     TransferResult: (_transfer_rows, transfer_people, _transfer_head),
     ContinualResult: (_continual_rows, continual_people, _continual_head),
     NasResult: (_nas_rows, nas_people, _nas_head),
+    CostResult: (cost_rows, cost_people, cost_head),
+    PrivacyResult: (privacy_rows, privacy_people, privacy_head),
 }
 """By the class of a result: rows for scripts, rows for people, and the sentence above them."""

@@ -35,7 +35,7 @@ from raydistill.spaces.network_names import network_text, parse_networks
 from raydistill.spaces.sections import Config, derive_seed
 from raydistill.spaces.trial import TrialConfig
 
-PROTOCOLS = ("dc_bench", "dd_ranking", "transfer", "continual", "nas")
+PROTOCOLS = ("dc_bench", "dd_ranking", "transfer", "continual", "nas", "cost", "privacy")
 """The last three are in the room `uses`."""
 AUGMENTATIONS = ("none", "dsa", *MAKERS)
 """Augmentations of DC-Bench."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from raydistill.errors import InputError
 
 OPTION_OF = {
+    "networks": ("--networks", ("transfer", "continual", "nas", "cost")),
     "architectures": ("--network", ("transfer", "continual")),
     "class_steps": ("--class-steps", ("continual",)),
     "orders": ("--orders", ("continual",)),

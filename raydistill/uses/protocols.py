@@ -7,7 +7,9 @@ from typing import Protocol
 
 from raydistill.search.estimate import estimate_line
 from raydistill.uses.continual import plan_continual
+from raydistill.uses.cost import plan_cost
 from raydistill.uses.nas import plan_nas
+from raydistill.uses.privacy import estimated_privacy, run_privacy
 from raydistill.uses.running import Paces, Run, all_parts, keep, run_units
 from raydistill.uses.transfer import plan_transfer
 from raydistill.uses.units import Unit, UnitRecord
@@ -36,7 +38,17 @@ class Plan(Protocol):
         """The result, from a record for each unit."""
 
 
-PROTOCOLS: Mapping[str, Callable[[Run], Plan]] = {"transfer": plan_transfer, "continual": plan_continual, "nas": plan_nas}
+PROTOCOLS: Mapping[str, Callable[[Run], Plan]] = {
+    "transfer": plan_transfer,
+    "continual": plan_continual,
+    "nas": plan_nas,
+    "cost": plan_cost,
+}
+
+IN_THEIR_OWN_WAY: Mapping[str, tuple[Callable[[Run], UseResult], Callable[[Run], str]]] = {
+    "privacy": (run_privacy, estimated_privacy)
+}
+"""Protocols that need more of a network than its accuracy: what runs one, and what says how long it takes."""
 
 
 def run_protocol(protocol: str, run: Run) -> UseResult:
@@ -46,6 +58,8 @@ def run_protocol(protocol: str, run: Run) -> UseResult:
         InputError: an option is wrong, or it would take longer than the hours that were given.
         StoreError: the folder cannot be written, or a record in it is damaged.
     """
+    if protocol in IN_THEIR_OWN_WAY:
+        return IN_THEIR_OWN_WAY[protocol][0](run)
     plan = PROTOCOLS[protocol](run)
     plan.begin(run)
     result = plan.finish(run, run_units(run, plan.units, plan.paces, is_sized=plan.is_sized))
@@ -59,6 +73,8 @@ def estimated(protocol: str, run: Run) -> str:
     Raises:
         InputError: an option is wrong.
     """
+    if protocol in IN_THEIR_OWN_WAY:
+        return IN_THEIR_OWN_WAY[protocol][1](run)
     plan = PROTOCOLS[protocol](run)
     distinct = {unit.file: unit for unit in plan.units}
     missing = [unit for file, unit in distinct.items() if not run.subject.place.folder.exists(file)]

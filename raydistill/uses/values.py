@@ -7,6 +7,7 @@ the classes of each step alone).
 
 from __future__ import annotations
 
+import statistics
 from typing import Literal
 
 from pydantic import Field
@@ -14,9 +15,11 @@ from pydantic import Field
 from raydistill.spaces.sections import Config
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored
+from raydistill.uses.membership import Auc
+from raydistill.uses.nearness import Nearness
 from raydistill.uses.ranks import RankCorrelation
 
-USES = ("transfer", "continual", "nas")
+USES = ("transfer", "continual", "nas", "cost", "privacy")
 """The protocols of this room."""
 FULL, SET, EARLY, AGAIN, IN_STEPS = "full", "set", "early", "again", "in_steps"
 REAL = (FULL, EARLY, AGAIN)
@@ -128,11 +131,123 @@ class NasResult(Config):
     """The full data first."""
 
 
-UseResult = TransferResult | ContinualResult | NasResult
-RESULTS: dict[str, type[TransferResult] | type[ContinualResult] | type[NasResult]] = {
+class CostRung(Config):
+    """Networks trained with one number of steps."""
+
+    steps: int
+    accuracy_fractions: tuple[float, ...] = Field(strict=False)
+    """One per network."""
+    macs: int
+    """Multiply-adds of training one network, forward and backward."""
+    seconds: float
+    """Mean seconds of training one network."""
+
+    @property
+    def accuracy_fraction(self) -> float:
+        """Mean over the networks."""
+        return statistics.mean(self.accuracy_fractions)
+
+
+class CostArm(Config):
+    """One source with every schedule."""
+
+    source: str
+    ipc: int | None
+    """Stored images per class; null for the full data."""
+    images: int
+    """Images that networks learn from, as they see them."""
+    rungs: tuple[CostRung, ...] = Field(strict=False)
+    """From the shortest schedule on."""
+    chosen: int | None
+    """Index of the shortest schedule that reaches the target; null if none does."""
+
+    @property
+    def cheapest(self) -> CostRung | None:
+        """The shortest schedule that reaches the target."""
+        return None if self.chosen is None else self.rungs[self.chosen]
+
+
+class Paid(Config):
+    """When the set has saved what it cost."""
+
+    what: Literal["making", "search"]
+    """What is paid for: making the set alone, or all trials of the search that found it."""
+    measure: Literal["macs", "seconds"]
+    cost: float
+    """In multiply-adds or seconds. Multiply-adds of making are those of as many images in training as pass through a network."""
+    trainings: int | None
+    """Trainings on the set instead of on the full data, each with its cheapest schedule; null if the set saves nothing."""
+
+
+class CostResult(Config):
+    """What training costs until it reaches the full data's accuracy less the margin. Written to `cost.json`."""
+
+    record_version: Literal[1] = 1
+    about: About
+    networks: int
+    """Of each schedule on each source."""
+    margin_fraction: float
+    target_accuracy_fraction: float
+    """The full data's mean with the recipe's steps, less the margin."""
+    forward_macs: int
+    """Multiply-adds of one image's forward pass."""
+    arms: tuple[CostArm, ...] = Field(strict=False)
+    """The full data, the set, and controls."""
+    paid: tuple[Paid, ...] = Field(strict=False)
+    """One for each cost that is known."""
+
+    @property
+    def best_control(self) -> CostArm | None:
+        """The control that reaches the target with the fewest multiply-adds; None if none does."""
+        reaching = [(arm.cheapest.macs, place) for place, arm in enumerate(self.arms) if place > 1 and arm.cheapest is not None]
+        return self.arms[min(reaching)[1]] if reaching else None
+
+    def saved(self, measure: Literal["macs", "seconds"]) -> float | None:
+        """What one training on the set saves; None unless both sides reach the target."""
+        full, of_set = self.arms[0].cheapest, self.arms[1].cheapest
+        if full is None or of_set is None:
+            return None
+        return full.macs - of_set.macs if measure == "macs" else full.seconds - of_set.seconds
+
+
+class PrivacyArm(Config):
+    """What one source shows of the train images."""
+
+    source: str
+    images: int
+    """As networks see them."""
+    copies: int
+    """Images that are train images as they are."""
+    pixel: Nearness
+    """Distances between standardised images."""
+    feature: Nearness
+    """Distances between what the classifier of a network sees that was trained on the train images."""
+    by_distance: Auc
+    """Of the distance in pixels to the nearest image of the class as a score of membership."""
+    by_loss: Auc
+    """Of the loss of a network trained on the source."""
+
+
+class PrivacyResult(Config):
+    """What a set shows of the train images. Written to `privacy.json`."""
+
+    record_version: Literal[1] = 1
+    about: About
+    train_images: int
+    """Members."""
+    held_out_images: int
+    """Others: the select images."""
+    arms: tuple[PrivacyArm, ...] = Field(strict=False)
+    """The set first."""
+
+
+UseResult = TransferResult | ContinualResult | NasResult | CostResult | PrivacyResult
+RESULTS: dict[str, type[UseResult]] = {
     "transfer": TransferResult,
     "continual": ContinualResult,
     "nas": NasResult,
+    "cost": CostResult,
+    "privacy": PrivacyResult,
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import pytest
@@ -18,6 +18,8 @@ from raydistill.sets.one import NetworkReading
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.store import Store
+from raydistill.storage.versioned import write_stored
+from raydistill.uses.values import About, CostArm, CostResult, CostRung, Paid
 
 
 def records_of(made: HandMade) -> StudyRecords:
@@ -76,11 +78,40 @@ def test_an_ipc_row_counts_trials_and_names_the_best(by_hand: HandMade) -> None:
     first, second = ipc_frame(records_of(by_hand)).to_dict("records")
     assert first["best_gap"] == pytest.approx(0.01)
     expected = {"ipc": 7, "trials": 3, "finished": 2, "seconds": 36.0, "trial_id": best, "set_bytes": 17990}
-    expected |= {"train_macs_saved": 97_200, "epoch_macs_saved": 972}
+    expected |= {"epoch_macs_saved": 972}
     assert {name: first[name] for name in expected} == expected
     assert (second["ipc"], second["trials"], second["finished"], second["seconds"]) == (9, 1, 0, 0.0)
     assert pd.isna(second["best_gap"])
     assert pd.isna(second["trial_id"])
+
+
+def test_what_training_saves_is_missing_until_it_was_measured(by_hand: HandMade) -> None:
+    by_hand.trial(7, (0.97,))
+    frame = ipc_frame(records_of(by_hand))
+    assert frame[["train_macs_saved", "train_seconds_saved", "trainings_until_paid"]].isna().all(axis=None)
+    assert "train_macs_saved" not in render(frame, "md")
+
+
+def test_what_training_saves_is_that_of_the_cheapest_schedules(by_hand: HandMade) -> None:
+    """The full data takes 90 multiply-adds and 3 s, the set 30 and 1 s; making it cost 200: 200 / 60, so 4 trainings."""
+    by_hand.trial(7, (0.97,), images_sha256="a" * 64)
+    arms = tuple(
+        CostArm(
+            source=source,
+            ipc=None,
+            images=1,
+            rungs=(CostRung(steps=1, accuracy_fractions=(0.9,), macs=macs, seconds=seconds),),
+            chosen=0,
+        )
+        for source, macs, seconds in (("full", 90, 3.0), ("set", 30, 1.0))
+    )
+    about = {**dict.fromkeys(About.model_fields, "x"), "set_sha256": "a" * 64, "ipc": 7, "commit": None, "versions": {}}
+    paid = (Paid(what="making", measure="macs", cost=200.0, trainings=4),)
+    numbers: dict[str, Any] = {"networks": 1, "margin_fraction": 0.02, "target_accuracy_fraction": 0.9, "forward_macs": 1}
+    found = CostResult(about=About.model_validate(about), arms=arms, paid=paid, **numbers)
+    write_stored(by_hand.study.at("uses", "a" * 12), "cost.json", found)
+    (row,) = ipc_frame(records_of(by_hand)).to_dict("records")
+    assert (row["train_macs_saved"], row["train_seconds_saved"], row["trainings_until_paid"]) == (60, 2.0, 4)
 
 
 def test_an_empty_study_has_empty_tables(by_hand: HandMade) -> None:

@@ -1,4 +1,4 @@
-"""`raydistill evaluate --protocol transfer|continual|nas`."""
+"""`raydistill evaluate --protocol transfer` and the other uses of a set."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_dry_run_of_the_command_prints_the_time_alone(small_set: str) -> None:
 def test_an_option_of_these_protocols_is_refused_elsewhere(small_set: str, protocol: list[str], option: list[str]) -> None:
     done = evaluate(small_set, *protocol, *option)
     assert done.exit_code == 2
-    assert "only --protocol transfer, continual and nas take it" in " ".join(done.stderr.split()).replace("│ ", "")
+    assert "only --protocol transfer, continual, nas, cost, privacy take it" in " ".join(done.stderr.split()).replace("│ ", "")
 
 
 def test_augmentations_are_refused_with_these_protocols(small_set: str) -> None:

@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from raydistill.errors import StoreError
-from raydistill.report.looks import Look, side_step
-from raydistill.report.page.axes import Axis, linear_axis, plain
-from raydistill.report.page.chart import Chart, Key, Line, Mark, Rule, across, up
+from raydistill.report.cost_tables import cost_people
+from raydistill.report.looks import side_step
+from raydistill.report.page.axes import linear_axis, plain
+from raydistill.report.page.chart import Chart, Line, Mark, Rule, across, up
 from raydistill.report.page.html import Cell, Links, Table, table_of
 from raydistill.report.page.marks import css_of
+from raydistill.report.page.privacy import privacy_chart
+from raydistill.report.page.training_cost import training_cost_chart
+from raydistill.report.page.use_parts import Looks, ends_of, keys_of, x_ticks_of
+from raydistill.report.privacy_tables import privacy_people
 from raydistill.report.study import Study
 from raydistill.report.use_tables import (
     classes_seen,
@@ -21,9 +26,9 @@ from raydistill.report.use_tables import (
     correlation_words,
     nas_people,
     short_networks,
-    source_words,
     transfer_people,
 )
+from raydistill.report.use_words import source_words
 from raydistill.report.words import percent
 from raydistill.search.winner import WINNER_FOLDER
 from raydistill.uses.values import (
@@ -32,7 +37,9 @@ from raydistill.uses.values import (
     SET,
     USES,
     ContinualResult,
+    CostResult,
     NasResult,
+    PrivacyResult,
     TransferResult,
     UseResult,
     read_result,
@@ -40,7 +47,6 @@ from raydistill.uses.values import (
     uses_folder,
 )
 
-Looks = Mapping[str, Look]
 LINE, ROOM, TALL, ROW = 13, 16, 300, 44
 """Pixels: between sources of a network, between networks, of the chart of steps, and of a way to rank."""
 BESIDE = 4
@@ -49,6 +55,8 @@ QUESTIONS = {
     "transfer": "Does it serve other networks",
     "continual": "Does it serve as a memory while classes come step by step",
     "nas": "Does it rank networks as the full data does",
+    "cost": "What does training cost until it is good enough",
+    "privacy": "What does it show of the train images",
 }
 
 
@@ -122,26 +130,17 @@ def _shown(protocol: str, result: UseResult, found: Found, looks: Looks, links: 
     return Shown(chart=chart(result, looks), table=table_of(caption, rows[0], cells))
 
 
-def _keys(sources: Sequence[str], looks: Looks, *, has_line: bool = False) -> tuple[Key, ...]:
-    keys = []
-    for name in map(source_words, sources):
-        look = looks[name]
-        dash = look.dash if has_line else ()
-        keys.append(Key(label=name, css=css_of(look), shape=look.shape, dash=dash, has_line=has_line))
-    return tuple(keys)
-
-
 def transfer_chart(result: TransferResult, looks: Looks) -> Chart:
     """A row per network, in it a mark per source: the mean, with one standard deviation each way."""
     sources = list(dict.fromkeys(cell.source for cell in result.cells))
     heads = short_networks(list(dict.fromkeys(cell.network for cell in result.cells)))
     each = LINE * len(sources) + ROOM
-    x = linear_axis([end for cell in result.cells for end in _ends(cell.accuracy_fractions)])
+    x = linear_axis([end for cell in result.cells for end in ends_of(cell.accuracy_fractions)])
     marks = []
     for cell in result.cells:
         look, mean = looks[source_words(cell.source)], statistics.mean(cell.accuracy_fractions)
         row = list(heads).index(cell.network)
-        low, high = _ends(cell.accuracy_fractions)
+        low, high = ends_of(cell.accuracy_fractions)
         marks.append(
             Mark(
                 x=across(x, 100 * mean),
@@ -162,10 +161,10 @@ def transfer_chart(result: TransferResult, looks: Looks) -> Chart:
         left=24 + 7 * max(len(name) for name in heads.values()),
         x_title=f"accuracy (%), {result.about.split} images",
         y_title="",
-        x_ticks=_x_ticks(x),
+        x_ticks=x_ticks_of(x),
         y_ticks=tuple((each * (row + 0.5), name) for row, name in enumerate(heads.values())),
         marks=tuple(marks),
-        keys=_keys(sources, looks),
+        keys=keys_of(sources, looks),
         top=16,
         note="A line reaches one standard deviation over networks each way; random images are drawn again for each.",
     )
@@ -176,7 +175,7 @@ def continual_chart(result: ContinualResult, looks: Looks) -> Chart:
     counts = classes_seen(result)
     x = linear_axis(map(float, counts))
     columns = {arm.source: [list(column) for column in zip(*arm.accuracy_fractions, strict=True)] for arm in result.arms}
-    y = linear_axis([end for own in columns.values() for column in own for end in _ends(column)])
+    y = linear_axis([end for own in columns.values() for column in own for end in ends_of(column)])
     marks, lines = [], []
     for number, (source, own) in enumerate(columns.items()):
         look = looks[source_words(source)]
@@ -184,7 +183,7 @@ def continual_chart(result: ContinualResult, looks: Looks) -> Chart:
         points = tuple((across(x, count), up(y, 100 * mean, TALL)) for count, mean in zip(counts, means, strict=True))
         lines.append(Line(points=points, css=css_of(look), dash=look.dash))
         for (place, height), count, mean, column in zip(points, counts, means, own, strict=True):
-            low, high = _ends(column)
+            low, high = ends_of(column)
             marks.append(
                 Mark(
                     x=place,
@@ -207,7 +206,7 @@ def continual_chart(result: ContinualResult, looks: Looks) -> Chart:
         y_ticks=tuple((up(y, tick, TALL), plain(tick)) for tick in y.ticks),
         lines=tuple(lines),
         marks=tuple(marks),
-        keys=_keys(list(columns), looks, has_line=True),
+        keys=keys_of(list(columns), looks, has_line=True),
         note="A line reaches one standard deviation over orders each way. The set was made when all classes were known.",
     )
 
@@ -242,7 +241,7 @@ def nas_chart(result: NasResult, looks: Looks) -> Chart:
         left=24 + 7 * max((len(name) for name in names), default=0),
         x_title="Spearman's rank correlation to the full data",
         y_title="",
-        x_ticks=_x_ticks(x),
+        x_ticks=x_ticks_of(x),
         y_ticks=tuple((ROW * (row + 0.5), name) for row, name in enumerate(names)),
         rules=(Rule(at=across(x, 0.0), label="", css="full", upright=True),),
         marks=tuple(marks),
@@ -251,19 +250,10 @@ def nas_chart(result: NasResult, looks: Looks) -> Chart:
     )
 
 
-def _ends(fractions: Sequence[float]) -> tuple[float, float]:
-    """Mean less and plus one standard deviation, in percent."""
-    mean = 100 * statistics.mean(fractions)
-    spread = 100 * statistics.stdev(fractions) if len(fractions) > 1 else 0.0
-    return mean - spread, min(mean + spread, 100.0)
-
-
-def _x_ticks(x: Axis) -> tuple[tuple[float, str], ...]:
-    return tuple((across(x, tick), plain(tick)) for tick in x.ticks)
-
-
 CHARTS: Mapping[type, tuple[Callable[[Any, Looks], Chart], Callable[[Any], list[dict[str, str]]]]] = {
     TransferResult: (transfer_chart, transfer_people),
     ContinualResult: (continual_chart, continual_people),
     NasResult: (nas_chart, nas_people),
+    CostResult: (training_cost_chart, cost_people),
+    PrivacyResult: (privacy_chart, privacy_people),
 }

@@ -11,14 +11,33 @@ import pytest
 from hand_race import write_race
 
 from raydistill.report.looks import looks_of
+from raydistill.report.page.privacy import privacy_chart
 from raydistill.report.page.study_page import study_page
+from raydistill.report.page.training_cost import training_cost_chart
 from raydistill.report.page.uses import continual_chart, nas_chart, transfer_chart
 from raydistill.report.read import read_whole
-from raydistill.report.use_tables import source_words
+from raydistill.report.use_words import source_words
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import write_stored
+from raydistill.uses.membership import Auc
+from raydistill.uses.nearness import Nearness
 from raydistill.uses.ranks import RankCorrelation
-from raydistill.uses.values import About, ContinualArm, ContinualResult, NasArm, NasResult, TransferCell, TransferResult
+from raydistill.uses.values import (
+    USES,
+    About,
+    ContinualArm,
+    ContinualResult,
+    CostArm,
+    CostResult,
+    CostRung,
+    NasArm,
+    NasResult,
+    Paid,
+    PrivacyArm,
+    PrivacyResult,
+    TransferCell,
+    TransferResult,
+)
 
 ABOUT = About(**{**dict.fromkeys(About.model_fields, "x"), "ipc": 13, "commit": None, "versions": {}})  # type: ignore[arg-type]
 TRANSFER = TransferResult(
@@ -58,6 +77,44 @@ def arm(source: str, value: float | None) -> NasArm:
 NAS = NasResult(
     about=ABOUT, networks=("a", "b"), seeds=1, space=2, left_out=0, arms=(arm("full", 1.0), arm("set", 0.5), arm("early", None))
 )
+COST = CostResult(
+    about=ABOUT,
+    networks=2,
+    margin_fraction=0.03,
+    target_accuracy_fraction=0.9,
+    forward_macs=10,
+    arms=tuple(
+        CostArm(
+            source=source,
+            ipc=13,
+            images=9,
+            rungs=tuple(
+                CostRung(steps=steps, accuracy_fractions=(low, high), macs=macs * steps, seconds=1.0)
+                for steps, (low, high) in ((1, (0.7, 0.8)), (10, (0.92, 0.94)))
+            ),
+            chosen=1,
+        )
+        for source, macs in (("full", 10**9), ("set", 10**8))
+    ),
+    paid=(Paid(what="making", measure="macs", cost=4.5e10, trainings=5),),
+)
+PRIVACY = PrivacyResult(
+    about=ABOUT,
+    train_images=797,
+    held_out_images=250,
+    arms=tuple(
+        PrivacyArm(
+            source=source,
+            images=130,
+            copies=copies,
+            pixel=Nearness(synthetic=(1.0, 1.5, 2.0, 2.5, 3.0), real=(2.0, 3.0, 4.0, 5.0, 6.0), nearer_fraction=0.25),
+            feature=Nearness(synthetic=(1.0, 1.5, 2.0, 2.5, 3.0), real=(0.0, 0.0, 0.0, 0.0, 0.0), nearer_fraction=0.0),
+            by_distance=Auc(value=value, low=value - 0.04, high=value + 0.04),
+            by_loss=Auc(value=0.5, low=0.4, high=0.6),
+        )
+        for source, copies, value in (("set", 0, 0.52), ("random", 130, 0.6))
+    ),
+)
 LOOKS = looks_of({source_words(name): name != "set" for name in ("set", "random", "full", "early")})
 
 
@@ -78,12 +135,13 @@ def page_of(folder: Path) -> str:
 
 def test_results_that_lie_in_the_study_are_drawn_with_their_tables(study: Path) -> None:
     folder = Store(str(study / "uses" / "555555555555"))
-    for name, result in (("transfer", TRANSFER), ("continual", CONTINUAL), ("nas", NAS)):
+    results = {"transfer": TRANSFER, "continual": CONTINUAL, "nas": NAS, "cost": COST, "privacy": PRIVACY}
+    for name, result in results.items():
         write_stored(folder, f"{name}.json", result)
     page = page_of(study)
     assert page.index('id="short"') < page.index('id="uses"') < page.index('id="cost"')
-    for name in ("transfer", "continual", "nas"):
-        assert f'id="{name}"' in page
+    for name in results:
+        assert f'id="{"training-cost" if name == "cost" else name}"' in page
         assert f'href="uses/555555555555/{name}.json"' in page
     assert "85.00 +- 7.07" in page
     assert "--protocol" not in page
@@ -91,7 +149,7 @@ def test_results_that_lie_in_the_study_are_drawn_with_their_tables(study: Path) 
 
 def test_a_protocol_that_was_not_run_has_its_command(study: Path) -> None:
     page = page_of(study)
-    assert re.findall(r"raydistill evaluate \S*/winner --protocol (\w+)", page) == ["transfer", "continual", "nas"]
+    assert re.findall(r"raydistill evaluate \S*/winner --protocol (\w+)", page) == list(USES)
 
 
 def test_the_results_of_another_winner_are_not_shown(study: Path) -> None:
@@ -144,3 +202,28 @@ def test_a_way_to_rank_is_a_row_and_one_without_a_correlation_is_left_out() -> N
     (mark,) = chart.marks
     assert mark.span is not None
     assert mark.span[0] < mark.x < mark.span[1]
+
+
+def test_a_schedule_is_a_mark_at_its_work_and_the_line_across_is_the_accuracy_to_reach() -> None:
+    """The set does a tenth of the full data's work: its long schedule costs what the full data's short one does."""
+    chart = training_cost_chart(COST, LOOKS)
+    full_short, full_long, set_short, set_long = chart.marks
+    assert set_short.x < set_long.x == full_short.x < full_long.x
+    assert full_short.y == set_short.y > chart.rules[0].at > full_long.y
+    assert "the shortest that is enough" in set_long.label
+    assert chart.note.endswith("Paid for: making it, counted in multiply-adds (45 billion multiply-adds), after 5 trainings.")
+
+
+def test_a_score_of_membership_is_a_row_with_its_interval() -> None:
+    chart = privacy_chart(PRIVACY, LOOKS)
+    assert [text for _, text in chart.y_ticks] == [
+        "the set, by distance",
+        "the set, by loss",
+        "random, by distance",
+        "random, by loss",
+    ]
+    by_distance, by_loss, random, _ = chart.marks
+    assert by_loss.x == chart.rules[0].at < by_distance.x < random.x
+    assert by_distance.span is not None
+    assert by_distance.span[0] < by_loss.x < by_distance.span[1]
+    assert "whose membership is certain, are in random (130 of 130). None of this is a proof of privacy" in chart.note
