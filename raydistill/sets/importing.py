@@ -272,6 +272,6 @@ def _config_for(dataset: str, space: str, overrides: Sequence[str], data_root: D
 def _learned_lr(lr: Tensor | None, file: Path) -> float | None:
     if lr is None:
         return None
-    if lr.numel() != 1 or not 0 < float(lr) < float("inf"):
+    if lr.numel() != 1 or lr.is_complex() or not 0 < float(lr) < float("inf"):
         raise InputError(f"{file} has the learned learning rate {lr.flatten()[:5].tolist()}; expected one number above 0")
     return float(lr)
