@@ -1,6 +1,6 @@
 """Fails every request of a small search to an S3 store in turn, runs the search again, and compares the records.
 
-    python benchmarks/s3_faults.py [--every N] [--verb PUT ...] [--fault 500 ...]
+    python benchmarks/s3_faults.py [--every N] [--every-for-good N] [--verb PUT ...] [--fault 500 ...]
 
 The store is a bucket on a real S3 server on the loopback. A small search counts its requests; then, for each n, a fresh search
 has its n-th request fail: once (`once`), or this one and all that follow (`for good`). A fault is an answer 500 or 503 (slow
@@ -15,8 +15,9 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -38,6 +39,11 @@ from raydistill.storage import lease, remote
 from raydistill.storage.store import Store
 
 FAULTS = ("500", "503", "reset", "timeout")
+SAID = {
+    "500": b"<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>",
+    "503": b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>",
+}
+"""As S3 says it. An answer whose code were that of a missing file would be believed, whatever its number."""
 VERBS = ("PUT", "GET", "HEAD", "DELETE", "POST")
 """A listing is a GET; what deletes several objects at once is a POST."""
 
@@ -68,6 +74,8 @@ def struck(fault: Fault) -> Iterator[None]:
 
     send = AIOHTTPSession.send
 
+    from aiobotocore.awsrequest import AioAWSResponse
+
     async def failing(session: Any, request: Any) -> Any:
         if not fault.strikes(request.method):
             return await send(session, request)
@@ -75,8 +83,8 @@ def struck(fault: Fault) -> Iterator[None]:
             raise ConnectionClosedError(endpoint_url=request.url)
         if fault.kind == "timeout":
             raise ReadTimeoutError(endpoint_url=request.url)
-        answer = await send(session, request.__class__("GET", f"{request.url.split('?')[0]}-none", {}, b"", False))
-        answer.status_code = int(fault.kind)
+        answer = AioAWSResponse(request.url, int(fault.kind), {"content-type": "application/xml"}, None)
+        answer._content = b"" if request.method == "HEAD" else SAID[fault.kind]
         return answer
 
     with patch.object(AIOHTTPSession, "send", failing):
@@ -118,12 +126,15 @@ def outcome(fault: Fault, undisturbed: dict[str, Any]) -> str:
 @contextmanager
 def impatient() -> Iterator[None]:
     """Leases that are taken over at once, because no holder of one lives, and retries without pauses."""
+    asked_again = find_spec("raydistill.storage.patience") is not None
     settings = {**remote.S3_OPTIONS["config_kwargs"], "retries": {"total_max_attempts": 3, "mode": "standard"}}
     with (
         patch.object(lease, "POLL_SECONDS", 0.05),
         patch.object(lease, "LEASE_SECONDS", 0.5),
         patch.dict(remote.S3_OPTIONS, {"config_kwargs": settings}),
         patch("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0),
+        patch("raydistill.storage.patience.PATIENCE_SECONDS", 1.0) if asked_again else nullcontext(),
+        patch("raydistill.storage.patience.PAUSE_SECONDS", 0.1) if asked_again else nullcontext(),
         short_recipe(),
     ):
         yield
@@ -142,6 +153,7 @@ def main() -> None:
     """Print a row per verb, fault and duration."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=1, help="strike only every so many requests")
+    parser.add_argument("--every-for-good", type=int, default=10, help="the same where all that follow fail, too")
     parser.add_argument("--verb", action="append", choices=VERBS)
     parser.add_argument("--fault", action="append", choices=FAULTS)
     options = parser.parse_args()
@@ -156,7 +168,7 @@ def main() -> None:
         for verb in options.verb or [verb for verb in VERBS if seen[verb]]:
             for kind in options.fault or FAULTS:
                 for for_good in (False, True):
-                    struck_at = range(0, seen[verb], options.every)
+                    struck_at = range(0, seen[verb], options.every_for_good if for_good else options.every)
                     outcomes = Counter(outcome(Fault(verb, kind, at, for_good), found) for at in struck_at)
                     told = ", ".join(f"{said}: {count}" for said, count in outcomes.most_common())
                     print(f"| {verb} | {kind} | {'for good' if for_good else 'once'} | {len(struck_at)} | {told} |", flush=True)

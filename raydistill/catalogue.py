@@ -13,6 +13,7 @@ import yaml
 from raydistill.errors import DataError, InputError
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.parse import Known, parse_space, read_space
+from raydistill.spaces.paths import given_path
 from raydistill.spaces.sections import DatasetConfig, ImageFolderConfig
 from raydistill.spaces.space import SearchSpace
 from raydistill.storage.data_root import DataRoot
@@ -109,7 +110,7 @@ def find_space(file_or_name: str) -> Path:
     Raises:
         InputError: it is neither a file nor the name of a shipped space.
     """
-    path = Path(file_or_name).expanduser()
+    path = given_path(file_or_name)
     if path.is_file():
         return path
     shipped = shipped_spaces()
@@ -148,7 +149,7 @@ def find_file(path: str, name: str) -> tuple[Store, str]:
         InputError: `path` is a file with another suffix.
     """
     ending = Path(name).suffix
-    if not path.endswith(ending) and Path(path).is_file():
+    if not path.endswith(ending) and "://" not in path and given_path(path).is_file():
         raise InputError(f"{path} is not a {ending} file; give a {ending} file, or the folder that contains {name}")
     folder, _, last = (path if path.endswith(ending) else f"{path.rstrip('/')}/{name}").rpartition("/")
     return Store(folder or ("/" if path.startswith("/") else ".")), last

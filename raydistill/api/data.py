@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raydistill.errors import InputError, Mistake, SpaceError
+from raydistill.spaces.paths import given_path
 from raydistill.storage.data_root import as_data_root
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def write_space(
     """
     from raydistill.search.first_space import USUAL_METHODS, study_name
 
-    images = Path(path).expanduser().absolute()
-    file = Path(out if out is not None else f"{study_name(images)}.yaml").expanduser().absolute()
+    images = given_path(path).absolute()
+    file = given_path(out if out is not None else f"{study_name(images)}.yaml").absolute()
     if file.exists():
         raise InputError(f"{file} exists; give another file with --out, or remove it")
     start = _start(images, tuple(methods) or USUAL_METHODS, settings, note)
@@ -136,7 +137,7 @@ def _section(path: Path, settings: Sequence[str]) -> dict[str, Any]:
     """The data set's section: that of a search space, or one for a path of images, with the settings."""
     from raydistill.spaces.document import apply, load
 
-    path = path.expanduser()
+    path = given_path(path)
     document: dict[str, Any] = {"dataset": {"name": "image_folder", "path": str(path.absolute())}}
     lines: dict[str, int] = {}
     if path.suffix in FILES_OF_SPACES and path.is_file():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from raydistill.api.common import SpaceSource
 from raydistill.errors import InputError
+from raydistill.spaces.paths import given_path
 from raydistill.spaces.units import percent
 from raydistill.storage.data_root import as_data_root
 
@@ -295,7 +296,7 @@ def export_set(
 
 def _path(file: str | Path) -> Path:
     """A file as a path with `~` expanded."""
-    return Path(file).expanduser()
+    return given_path(file)
 
 
 def _as_path(file: str | Path | None) -> Path | None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from raydistill.core.tiles import enlarge_tiles
 from raydistill.data.preprocess import Preprocess, Standardise, Whiten
 from raydistill.spaces.bounded import read_json
+from raydistill.spaces.paths import is_writable, shown
 
 FORMAT = "raydistill-set-1"
 
@@ -160,6 +161,7 @@ def check_fits(synthetic: SyntheticSet, manifest: Manifest) -> None:
     classes, ipc = len(manifest.class_names), synthetic.ipc
     images, labels = synthetic.images, synthetic.labels
     check_factor(synthetic.factor, manifest)
+    _check_names(manifest.class_names)
     label_shapes = ((len(images),), (len(images) * synthetic.factor**2, classes)) if images.ndim else ()
     if images.ndim != 4 or ipc < 1 or len(images) != classes * ipc or tuple(labels.shape) not in label_shapes:
         many = f" ({synthetic.factor**2} soft labels for each image, by factor {synthetic.factor})"
@@ -185,6 +187,13 @@ def check_fits(synthetic: SyntheticSet, manifest: Manifest) -> None:
     rate = synthetic.learned_lr
     if not images.isfinite().all() or not labels.isfinite().all() or (rate is not None and not 0 < rate < float("inf")):
         raise ValueError("an image, a label or the learned learning rate is not a finite number: make the file again")
+
+
+def _check_names(names: tuple[Any, ...]) -> None:
+    """Refuse names of classes that no data set has: what is no text, or text that no file can hold."""
+    for name in names:
+        if not isinstance(name, str) or not is_writable(name):
+            raise ValueError(f"a class is named {shown(name)}; expected text without NUL: make the file again")
 
 
 def check_factor(factor: int, manifest: Manifest) -> None:

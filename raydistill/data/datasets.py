@@ -18,6 +18,7 @@ from raydistill.data.mnist import FASHION_FILES, load_fashion_mnist, load_mnist
 from raydistill.data.mnist import FILES as MNIST_FILES
 from raydistill.data.own.listing import FILE_SUFFIXES
 from raydistill.data.raw import RawDataset
+from raydistill.spaces.paths import given_path
 from raydistill.spaces.sections import DatasetConfig, ImageFolderConfig
 from raydistill.storage.data_root import DataRoot
 
@@ -61,7 +62,7 @@ def _whole_folder(config: DatasetConfig) -> str | None:
     Of a table or an archive it is the folder that holds it, because a table's images lie there too.
     """
     if isinstance(config, ImageFolderConfig):
-        path = Path(config.path).expanduser()
+        path = given_path(config.path)
         if path.is_absolute():
             return None
         return str(path.parent) if path.suffix.lower() in FILE_SUFFIXES else config.path

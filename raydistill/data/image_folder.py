@@ -20,6 +20,7 @@ from raydistill.data.own.refusal import refuse
 from raydistill.data.published import root_folder
 from raydistill.data.raw import RawDataset, RawPart
 from raydistill.errors import NoDataError
+from raydistill.spaces.paths import given_path
 from raydistill.spaces.sections import ImageFolderConfig
 
 
@@ -32,8 +33,9 @@ def place_of(config: ImageFolderConfig, data_root: Path | None) -> Path:
 
     Raises:
         NoDataError: nothing lies there.
+        InputError: it cannot be a path.
     """
-    place = root_folder(data_root) / Path(config.path).expanduser()
+    place = given_path(root_folder(data_root) / given_path(config.path))
     if not place.exists():
         raise NoDataError(
             f"{place} is not a folder or file; give dataset.path as an absolute path, or relative to the YAML file or to "

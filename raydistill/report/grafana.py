@@ -10,6 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from raydistill.errors import InputError
+from raydistill.spaces.paths import given_path
+from raydistill.storage.store import Store
 
 DASHBOARD = Path(__file__).with_name("grafana_dashboard.json")
 
@@ -19,12 +21,14 @@ def install_dashboard(folder: Path) -> Path:
 
     Raises:
         InputError: there is no such folder.
+        StoreError: it cannot be written.
     """
+    folder = given_path(folder)
     if not folder.is_dir():
         raise InputError(
             f"there is no folder {folder}; Ray makes <session>/metrics/grafana/dashboards when its head starts: start Ray first, "
             "or give the folder that RAY_METRICS_GRAFANA_DASHBOARD_OUTPUT_DIR names"
         )
-    path = folder / "raydistill_grafana_dashboard.json"
-    path.write_bytes(DASHBOARD.read_bytes())
-    return path
+    name = "raydistill_grafana_dashboard.json"
+    Store(str(folder)).write(name, DASHBOARD.read_bytes())  # replaces a link of this name, which may lie in a folder of all, /tmp
+    return folder / name

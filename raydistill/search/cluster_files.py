@@ -7,10 +7,12 @@ out as a checkout is: `ray up` brings it to the nodes, and `docker build` copies
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from raydistill.errors import InputError
+from raydistill.spaces.paths import given_path
 
 PACKAGE = Path(__file__).parents[1]
 FILES = ("cluster.yaml", "cluster-local.yaml", "clusters")
@@ -69,18 +71,22 @@ def write_cluster_files(folder: Path, *, force: bool = False) -> WrittenFiles:
         force: overwrite files that are there with another content.
 
     Raises:
-        InputError: files with other content are there, and `force` is not given; or the folder cannot be written. Then
-            nothing is overwritten.
+        InputError: files with other content are there, and `force` is not given; or the folder cannot be written, or has links.
+            Then nothing is overwritten.
     """
-    files = shipped_files()
+    folder, files = given_path(folder), shipped_files()
     try:
+        if links := [name for name in _paths_to(files) if (folder / name).is_symlink()]:
+            raise InputError(
+                f"{folder} has links where files are to be written: {_few(links)}; what they point to would be overwritten: "
+                "remove them, or give another folder"
+            )
         alike = [name for name, source in files.items() if _is_alike(folder / name, source)]
         others = [name for name in files if name not in alike and (folder / name).exists()]
         if others and not force:
-            shown = ", ".join(others[:SHOWN]) + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
             raise InputError(
-                f"{folder} has files of these names with other content: {shown}; give another folder, or --force to overwrite "
-                "them"
+                f"{folder} has files of these names with other content: {_few(others)}; give another folder, or --force to "
+                "overwrite them"
             )
         written = [name for name in files if name not in alike]
         for name in written:
@@ -89,6 +95,15 @@ def write_cluster_files(folder: Path, *, force: bool = False) -> WrittenFiles:
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error}; give a folder that can") from error
     return WrittenFiles(folder=folder, written=tuple(written), alike=tuple(alike))
+
+
+def _paths_to(files: Iterable[str]) -> list[str]:
+    """The files and all folders above them, in the order of their names."""
+    return sorted({str(path) for name in files for path in (Path(name), *Path(name).parents[:-1])})
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _is_alike(path: Path, source: Path) -> bool:

@@ -26,12 +26,15 @@ from raydistill.sets.eight_bit import EightBit, Loss, measure_loss, preprocess_o
 from raydistill.sets.hugging_face import parquet_writer
 from raydistill.sets.npz import to_npz
 from raydistill.sets.one import read_whole_set_file
+from raydistill.spaces.paths import given_path
 from raydistill.storage.data_root import DataRoot
 
 FORMATS = ("hf", "folder", "npz")
 OLDER_NAMES = {"png": "folder"}
 """What a format was called before."""
 ABOUT_FILE = "about.json"
+MOST_NAME = 200
+"""Characters of a class in the name of its folder, which may have 255."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +64,7 @@ def export_set(set_file: str, out: str | Path, form: str, *, accuracy: bool = Tr
         raise InputError(f"unknown format {form!r}; allowed: {', '.join(FORMATS)}: give one of these")
     if "://" in str(out):
         raise InputError(f"--out {out} is a URI, but an export is written to a local path: give a path, and copy it from there")
-    place = Path(out).expanduser()
+    place = given_path(out)
     if form == "npz" and place.suffix != ".npz":
         raise InputError(f"--out {out} does not end in .npz, which raydistill import expects: give a path that ends in .npz")
     synthetic, manifest, config = read_whole_set_file(set_file)
@@ -148,4 +151,4 @@ def _write_pngs(synthetic: SyntheticSet, manifest: Manifest, eight_bit: EightBit
 
 def class_folder(index: int, name: str) -> str:
     """A folder name that sorts in the order of the classes, because ImageFolder numbers classes by name."""
-    return f"{index:03d}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}"
+    return f"{index:03d}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)[:MOST_NAME]}"

@@ -28,6 +28,7 @@ from raydistill.sets.one import write_set
 from raydistill.sets.published_labels import LabelsAre, order_by_class
 from raydistill.sets.value_spaces import SPACES, constants_of, published_zca
 from raydistill.sets.weights_only import REFUSED, Entry, read_written
+from raydistill.spaces.paths import given_path
 from raydistill.spaces.sections import ImportedConfig, dataset_config
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot, as_data_root
@@ -144,8 +145,9 @@ def _import_npz(file: Path, given: Given, entry: int | Literal["last", "all"]) -
             f"{file} already contains its settings, and one set; remove --dataset, --space, --labels, --labels-are, --lr, "
             "--entry and --set"
         )
+    data = _existing(file).read_bytes()
     try:
-        synthetic, manifest = from_npz(_existing(file).read_bytes())
+        synthetic, manifest = from_npz(data)
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
     return Imported(synthetic=synthetic, manifest=manifest, notes=(f"{file.name}: unchanged since its export",))
@@ -216,7 +218,7 @@ def read_published(file: Path, which: int | Literal["last", "all"] = "last") -> 
 
 
 def _existing(file: Path) -> Path:
-    if not file.is_file():
+    if not given_path(file).is_file():
         raise InputError(f"file {file} does not exist; give the file of a published set")
     return file
 
@@ -270,6 +272,6 @@ def _config_for(dataset: str, space: str, overrides: Sequence[str], data_root: D
 def _learned_lr(lr: Tensor | None, file: Path) -> float | None:
     if lr is None:
         return None
-    if lr.numel() != 1 or not 0 < float(lr) < float("inf"):
+    if lr.numel() != 1 or lr.is_complex() or not 0 < float(lr) < float("inf"):
         raise InputError(f"{file} has the learned learning rate {lr.flatten()[:5].tolist()}; expected one number above 0")
     return float(lr)

@@ -20,6 +20,9 @@ from raydistill.errors import InputError
 
 LabelsAre = Literal["probabilities", "logits"]
 """What soft labels are."""
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+"""Types that torch computes with; a file may also hold some that it only stores, such as floats of 8 bits."""
 ROUNDED = 0.01
 """Largest distance from 1 of a row's sum that rounding explains. Half precision moves the sum by at most 0.0005, bfloat16 by
 0.004, four decimals by 0.0005 for 10 classes and 0.005 for 100. Rows of logits that are never below 0 do not all sum to 1."""
@@ -54,20 +57,20 @@ def order_by_class(tensors: Mapping[str, Tensor], splits: Splits, file: Path, la
     """
     images, labels = tensors["images"], tensors["labels"]
     classes, shape = len(splits.class_names), splits.shape
-    if images.ndim != 4 or tuple(images.shape[1:]) != shape or not images.is_floating_point():
+    if images.ndim != 4 or tuple(images.shape[1:]) != shape or images.dtype not in FLOATS:
         raise InputError(
             f"{file}: images have shape {tuple(images.shape)} and type {images.dtype}; expected shape (N, "
-            f"{', '.join(map(str, shape))}) and a floating-point type: check --dataset"
+            f"{', '.join(map(str, shape))}) and a floating-point type of 16 bits or more: check --dataset"
         )
     if len(images) == 0 or len(images) % classes:
         raise InputError(f"{file} has {len(images)} images for {classes} classes; expected the same number of images per class")
     if not bool(images.isfinite().all()):
         raise InputError(f"{file} has images with values that are not finite; ask its author for an undamaged file")
     ipc = len(images) // classes
-    if labels.shape == (len(images), classes) and labels.is_floating_point():
+    if labels.shape == (len(images), classes) and labels.dtype in FLOATS:
         logits, kind, note = _soft(labels.float(), file, ipc, labels_are)
         return ByClass(images=images.float(), labels=logits, ipc=ipc, labels_are=kind, note=note)
-    if labels.shape != (len(images),) or labels.is_floating_point() or labels.dtype == torch.bool:
+    if labels.shape != (len(images),) or labels.dtype not in WHOLE:
         raise InputError(
             f"{file}: labels have shape {tuple(labels.shape)} and type {labels.dtype}; expected shape ({len(images)},) and whole "
             f"numbers, or shape ({len(images)}, {classes}) and floats"

@@ -14,6 +14,7 @@ from raydistill.core.synthetic import SyntheticSet
 from raydistill.errors import InputError
 from raydistill.methods import method_configs
 from raydistill.sets.one import only_trial, read_set_file
+from raydistill.spaces.paths import given_path
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.storage.checkout import commit
 from raydistill.storage.data_root import DataRoot
@@ -107,7 +108,7 @@ def earlier_trial(given: str | Path | Mapping[str, Any], overrides: Sequence[str
         InputError: the trial's config is damaged, or overrides are given, which would change the trial.
         StoreError: the trial's record is damaged.
     """
-    if isinstance(given, Mapping) or ("://" not in str(given) and not Path(given).expanduser().is_dir()):
+    if isinstance(given, Mapping) or ("://" not in str(given) and not given_path(given).is_dir()):
         return None
     folder = Store(str(given).rstrip("/"))
     data = folder.read_or_none("config.json")

@@ -85,6 +85,8 @@ def read_entries(path: Path, which: str) -> list[Entry]:
 
 def _check_plain(name: str, tensor: Tensor, path: Path) -> None:
     size = tensor.numel() * tensor.element_size()
+    if tensor.is_meta:
+        raise RefusedError(f"entry {name!r} has a shape, but no values; ask its author for a file of plain tensors")
     if tensor.layout != torch.strided or tensor.is_quantized or size > path.stat().st_size:
         raise RefusedError(
             f"entry {name!r} is not a plain tensor, or claims {size} bytes, more than the file has; ask its author for a "
@@ -144,7 +146,7 @@ def _sets_of(loaded: Any) -> list[tuple[dict[str, Tensor], str]]:
 
 def _only_set_of(loaded: Any) -> tuple[dict[str, Tensor], str]:
     if isinstance(loaded, Tensor) or _is_number(loaded):
-        return {"tensor": torch.as_tensor(loaded)}, "a single tensor"
+        return {"tensor": _tensor("lr", loaded)}, "a single tensor"
     if isinstance(loaded, Mapping) and isinstance(loaded.get("images"), Tensor):
         names = [name for name in ("images", "labels", "lr") if loaded.get(name) is not None]
         return {name: _tensor(name, loaded[name]) for name in names}, "images and labels by name"
@@ -164,7 +166,10 @@ def _is_number(value: Any) -> bool:
 def _tensor(name: str, value: Any) -> Tensor:
     """An entry as a tensor; the learned learning rate may be a plain number."""
     if isinstance(value, Tensor) or (name == "lr" and _is_number(value)):
-        return torch.as_tensor(value)
+        try:
+            return torch.as_tensor(value)
+        except (ValueError, OverflowError, RuntimeError) as error:
+            raise RefusedError(f"a number in it is too large ({error}); ask its author for plain tensors") from error
     raise RefusedError(f"entry {name!r} is a {type(value).__name__}; expected a tensor: ask its author for plain tensors")
 
 

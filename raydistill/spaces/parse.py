@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from raydistill.errors import DataError, Mistake, NoDataError, SpaceError, line_of
+from raydistill.errors import DataError, InputError, Mistake, NoDataError, SpaceError, line_of
 from raydistill.spaces.bounded import MOST_CHARACTERS
 from raydistill.spaces.checks import SmallestMargin, check_factor, check_ipc, check_margin, check_method, check_network
 from raydistill.spaces.data_facts import DataFacts
@@ -23,6 +23,7 @@ from raydistill.spaces.document import apply, label_of, load
 from raydistill.spaces.ipc_share import ipc_of_share
 from raydistill.spaces.messages import explain, listed, missing, nearest, shown, text_for_number, unknown
 from raydistill.spaces.network import NETWORKS, NetworkConfig
+from raydistill.spaces.paths import given_path
 from raydistill.spaces.ranges import ends, is_whole, ranges_in, read_range, takes_only_choices
 from raydistill.spaces.sections import (
     BudgetConfig,
@@ -264,9 +265,12 @@ class _SpaceParser:
 
     def _beside(self, path: str) -> str:
         """The full path of images that lie beside the file; any other path unchanged."""
-        if self.folder is None or not path or Path(path).expanduser().is_absolute():
-            return path
-        place = (self.folder / path).resolve()
+        try:
+            if self.folder is None or not path or given_path(path).is_absolute():
+                return path
+            place = given_path(self.folder / path).resolve()
+        except InputError:
+            return path  # the section says what is wrong with it
         if place.exists():
             return str(place)
         self.not_beside = place

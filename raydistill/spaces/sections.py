@@ -24,6 +24,8 @@ from pydantic import (
     model_validator,
 )
 
+from raydistill.spaces.paths import is_writable, shown
+
 Level = Annotated[int, Field(ge=0, le=255)]
 """Brightness of one channel of 8 bits."""
 
@@ -113,6 +115,13 @@ class ImageFolderConfig(GrownConfig, DatasetConfig):
     """Column that says train, val or test; optional."""
     group_column: str = Field(default="group", min_length=1)
     """Column that names the patient or video, whose images all stay in one split; optional."""
+
+    @field_validator("path")
+    @classmethod
+    def _can_be_a_path(cls, path: str) -> str:
+        if not is_writable(path):
+            raise ValueError(f"given {shown(path)}; expected a path: write it without NUL, and as text")
+        return path
 
     @field_validator("group_pattern")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from raydistill.spaces.paths import given_path
 from raydistill.storage.remote import refuse_credentials
 
 DataRoot = Path | str | None
@@ -15,10 +16,11 @@ def as_data_root(given: str | Path | None) -> DataRoot:
 
     Raises:
         StoreError: the URI contains credentials.
+        InputError: it cannot be a path.
     """
     if given is None:
         return None
     if "://" in str(given):
         refuse_credentials(str(given))
         return str(given)
-    return Path(given).expanduser().absolute()
+    return given_path(given).absolute()

@@ -39,6 +39,8 @@ STOP_SECONDS = 45.0
 POLL_SECONDS = 2.0
 END_SECONDS = 15.0
 """How long the end of a search waits for a renewal under way."""
+MOST_REFUSED = 10
+"""Writes of a free or expired lease that a store may refuse in turn: after each, another process should hold it."""
 SETTLE_SECONDS = 2.0
 
 
@@ -223,8 +225,10 @@ def acquire(
 
     Raises:
         StudyInUseError: the holder is alive.
+        StoreError: the store shows no live lease, and yet refuses to write one.
     """
     first: str | None = None
+    refused = 0
     alive_since: float | None = None
     ahead: timedelta | None = None
     while True:
@@ -232,6 +236,7 @@ def acquire(
         if found is None:
             if lease.take(None):
                 return
+            refused = _one_more(refused, file, sleep)
             continue
         if ahead is None:
             ahead = file.now() - datetime.fromtimestamp(clock(), UTC)
@@ -239,6 +244,7 @@ def acquire(
         if age >= LEASE_SECONDS:
             if lease.take(found.version):
                 return
+            refused = _one_more(refused, file, sleep)
             continue
         left = f"its lease was renewed {max(age, 0):.0f} s ago and expires in {LEASE_SECONDS - age:.0f} s unless renewed again"
         if first is None:
@@ -252,6 +258,22 @@ def acquire(
                 "until it ends or stop it, then run the same command again"
             )
         sleep(POLL_SECONDS)
+
+
+def _one_more(refused: int, file: LeaseFile, sleep: Callable[[float], None]) -> int:
+    """Count a refused write: the first is that of a race, whose winner is seen at once; more are of a store at odds with itself.
+
+    Raises:
+        StoreError: it is one too many.
+    """
+    if refused >= MOST_REFUSED:
+        raise StoreError(
+            f"{file.store.path(FILE)} cannot be written: the store shows no live lease there, and refused {refused + 1} times to "
+            "write one; check that it supports conditional writes (If-None-Match, If-Match), or give another --store"
+        )
+    if refused:
+        sleep(POLL_SECONDS)
+    return refused + 1
 
 
 @contextmanager

@@ -77,7 +77,8 @@ def _kernel_lock(store: Store, holder: str, wait_seconds: float) -> Iterator[Non
     path = store.local_path(".lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        opened = path.open("a+")
+        # Not through a link: a study of somebody else could make it that of any file, which is emptied here.
+        opened = open(path, "a+", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o666))
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error}; give a folder or URI that can be written") from error
     with opened as file:

@@ -17,6 +17,7 @@ from typing import Any
 
 from raydistill.errors import StoreError, StoreUnavailableError
 from raydistill.spaces.bounded import read_json
+from raydistill.spaces.paths import is_writable, shown
 from raydistill.storage.patience import Patient
 from raydistill.storage.remote import failures, open_file_system, refuse_credentials, speaks_s3, without_credentials
 
@@ -35,6 +36,8 @@ class Store:
     """Whether calls are made again while the store does not answer; see `patience`."""
 
     def __post_init__(self) -> None:
+        if not is_writable(self.root):
+            raise StoreError(f"{shown(self.root)} cannot be a folder or URI (it holds NUL, or what is no text); give another")
         refuse_credentials(self.root)
 
     def __reduce__(self) -> tuple[type[Store], tuple[str, None, bool]]:
@@ -58,9 +61,11 @@ class Store:
         """The full path of a file or folder in this store, given its relative path.
 
         Raises:
-            StoreError: the path is absolute or contains `..`.
+            StoreError: the path is absolute, contains `..` or NUL, or is no text.
         """
         relative = PurePosixPath(*parts)
+        if not is_writable(str(relative)):
+            raise StoreError(f"{shown(relative)} cannot be a file in the store {self.root}; give a path without NUL, and of text")
         if relative.is_absolute() or ".." in relative.parts:
             raise StoreError(f"path {relative} is outside of the store {self.root}; give a relative path without '..'")
         # In an object store "bucket/study/." is another key than "bucket/study".
@@ -79,7 +84,10 @@ class Store:
         """
         if not self.is_local:
             raise StoreError(f"store {self.root} is not a local folder; copy the file to a local folder first")
-        return Path(self.path(*parts).removeprefix("file://")).expanduser()
+        try:
+            return Path(self.path(*parts).removeprefix("file://")).expanduser()
+        except RuntimeError as error:
+            raise StoreError(f"store {self.root}: {error}; give a folder without ~, or the name of a user there is") from error
 
     def write(self, name: str, data: bytes | str) -> None:
         """Write a file atomically and durably: a reader sees the old file or the new one, also after a power cut.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from raydistill.errors import InputError
 from raydistill.sets import importing as set_import
 from raydistill.sets.importing import read_published
+from raydistill.sets.published_labels import order_by_class
 from raydistill.sets.weights_only import RefusedError, read_entries
 
 IMAGES, LABELS = torch.arange(12.0).view(2, 1, 2, 3), torch.tensor([0, 1])
@@ -141,6 +143,15 @@ def test_a_file_that_is_none_of_torchs_is_refused(tmp_path: Path, data: bytes) -
             torch.eye(3).to_sparse(),
             r"entry 'tensor' is not a plain tensor, or claims \d+ bytes, more than the file has; ask its",
         ),
+        (torch.zeros(3, device="meta"), "entry 'tensor' has a shape, but no values; ask its author"),
+        (10**400, r"a number in it is too large \(.*\); ask its author for plain tensors"),
+        ({"images": IMAGES, "lr": -(10**400)}, "a number in it is too large"),
+        ({"data": [(IMAGES, None)] * 3}, r"its entries are not \(images, labels\)"),
+        ({"data": {"images": IMAGES}}, "it contains a dict with the keys data"),
+        ({"images": [IMAGES]}, "it contains a dict with the keys images"),
+        ([], r"its entries are not \(images, labels\)"),
+        (None, "it contains a NoneType"),
+        (True, "it contains a bool"),
     ],
 )
 def test_what_is_no_set_is_refused(tmp_path: Path, content: Any, message: str) -> None:
@@ -185,3 +196,38 @@ def test_a_reader_that_dies_is_reported(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(InputError, match=r"set.pt is refused: reading it failed with exit code 1: no message"):
         read_published(saved(tmp_path, IMAGES))
+
+
+def test_a_list_that_contains_itself_is_refused(tmp_path: Path) -> None:
+    content: dict[str, Any] = {"data": []}
+    content["data"].append(content["data"])
+    with pytest.raises(RefusedError, match=r"its entries are not \(images, labels\)"):
+        read_tensors(saved(tmp_path, content))
+
+
+TWO_CLASSES: Any = SimpleNamespace(class_names=("a", "b"), shape=(1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "said"),
+    [
+        (IMAGES.to(torch.float8_e4m3fn), LABELS, "type torch.float8_e4m3fn; expected shape"),
+        (IMAGES.to(torch.complex64), LABELS, "type torch.complex64; expected shape"),
+        (IMAGES, LABELS.to(torch.uint16), "type torch.uint16; expected shape"),
+        (IMAGES, LABELS.to(torch.complex64), "type torch.complex64; expected shape"),
+        (IMAGES, torch.eye(2).to(torch.float8_e4m3fn), "type torch.float8_e4m3fn; expected shape"),
+        (IMAGES[:0], LABELS[:0], "has 0 images for 2 classes"),
+        (IMAGES * float("nan"), LABELS, "values that are not finite"),
+        (IMAGES, torch.tensor([0, 2**62]), "does not have 1 labels of each class"),
+        (IMAGES, torch.tensor([0, -1]), "does not have 1 labels of each class"),
+    ],
+)
+def test_tensors_that_a_set_cannot_hold_are_refused(images: torch.Tensor, labels: torch.Tensor, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        order_by_class({"images": images, "labels": labels}, TWO_CLASSES, Path("set.pt"), None)
+
+
+@pytest.mark.parametrize("lr", [torch.tensor(1j), torch.tensor([]), torch.tensor(float("nan")), torch.tensor(-1.0)])
+def test_a_learned_rate_that_is_none_is_refused(lr: torch.Tensor) -> None:
+    with pytest.raises(InputError, match="expected one number above 0"):
+        set_import._learned_lr(lr, Path("set.pt"))

@@ -290,3 +290,11 @@ def test_an_error_of_the_search_is_not_hidden_by_a_store_that_is_gone(store: Sto
     monkeypatch.setattr(module, "LEASE_SECONDS", 0.0)
     with pytest.raises(StoreError, match="no route"), study_lock(store):
         pass
+
+
+def test_a_store_that_shows_no_lease_and_writes_none_is_given_up(file: FakeFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused eleven times: the first is not waited for, each of the other ten is asked again after 2 s, but for the last."""
+    monkeypatch.setattr(file, "write", lambda content, instead_of: None)
+    with pytest.raises(StoreError, match=r"^memory://lease/study/.lock cannot be written: the store shows no live lease there"):
+        take(file)
+    assert file.world.seconds == 1000.0 + 9 * 2.0

@@ -7,6 +7,8 @@ may need `value_range`. `CONVERSIONS` names all that is done to a picture otherw
 from __future__ import annotations
 
 import struct
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -24,6 +26,9 @@ COLOUR = frozenset({"RGB", "P", "CMYK", "YCbCr", "LAB", "HSV"})
 WITH_ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 SIXTEEN_BITS = 65535.0
 EXIF_ORIENTATION = 0x0112
+
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, zipfile.BadZipFile)
+"""What Pillow, and numpy for arrays, raise where a file is damaged. A lack of memory says nothing about the file."""
 
 MAY_BE_SKIPPED = frozenset({"unreadable", "not_finite", "small", "mode"})
 """Kinds of `Unusable` that `on_bad: skip` leaves out. The others wait for a decision, such as the background."""
@@ -81,7 +86,7 @@ def read(open_image: Callable[[], Image.Image], rules: Rules) -> Decoded:
     """
     try:
         opened = open_image()
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
+    except (*DAMAGED, Image.DecompressionBombError) as error:
         raise _unreadable(error) from error
     with opened:
         return decode(opened, rules)
@@ -97,7 +102,7 @@ def decode(opened: Image.Image, rules: Rules) -> Decoded:
         return _Decoding(opened, rules).result()
     except Unusable:
         raise
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
+    except (*DAMAGED, Image.DecompressionBombError) as error:
         raise _unreadable(error) from error
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from raydistill.errors import InputError
 from raydistill.report.loggers.logger import Logger
+from raydistill.spaces.paths import given_path
 from raydistill.storage.store import Store
 
 PACKAGES = {"tensorboard": "tensorboard", "mlflow": "mlflow", "wandb": "wandb"}
@@ -40,7 +41,7 @@ def open_loggers(asked: Sequence[str], study: Store) -> list[Logger]:
 
 
 def _tensorboard(target: str | None, study: Store) -> Logger:
-    folder = Path(target).expanduser() / _name(study) if target else _local(study, "tensorboard", "runs")
+    folder = given_path(target) / _name(study) if target else _local(study, "tensorboard", "runs")
     _check_writable(folder, "tensorboard")
     from raydistill.report.loggers.to_tensorboard import TensorBoardLogger
 
@@ -50,7 +51,7 @@ def _tensorboard(target: str | None, study: Store) -> Logger:
 def _mlflow(target: str | None, study: Store) -> Logger:
     uri = target or os.environ.get("MLFLOW_TRACKING_URI") or _local(study, "mlflow", "http://127.0.0.1:5000").absolute().as_uri()
     if uri.startswith("file://") or "://" not in uri:
-        folder = Path(uri.removeprefix("file://")).expanduser().absolute()
+        folder = given_path(uri.removeprefix("file://")).absolute()
         _check_writable(folder, "mlflow")
         uri = folder.as_uri()
     from raydistill.report.loggers.to_mlflow import open_mlflow

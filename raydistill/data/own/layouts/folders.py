@@ -64,6 +64,9 @@ def _classes(
                 )
             )
         for file in found:
+            if file.is_symlink() and not os.path.exists(file.path):
+                problems.append(_dangling(file.path[above:]))
+                continue
             items.append(
                 Item(
                     name=file.path[above:],  # a path is made of text here: `Path` would take longer than all the rest
@@ -74,6 +77,12 @@ def _classes(
                 )
             )
     return items
+
+
+def _dangling(name: str) -> Problem:
+    return Problem(
+        kind="no_file", item=name, text="is a link to a file that is not there", remedy="put the file there, or remove the link"
+    )
 
 
 def _alone(name: str) -> Problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import zipfile
 from pathlib import Path
 
@@ -10,12 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from raydistill.data.own.decode import DAMAGED
 from raydistill.data.own.files import stamp
 from raydistill.data.own.items import PART_NAMES, Item, Listing, Problem
 from raydistill.data.own.layouts.labels import in_order
 from raydistill.errors import DataError
 
 IMAGES, LABELS = "images", "labels"
+ODD = (NotImplementedError, RuntimeError, IndexError, AttributeError, TypeError, OverflowError)
+"""What Python's zip files and numpy's headers raise besides, where a file is made to harm."""
+MOST_UNPACKED, MOST_TIMES = 2**30, 100
+"""An array may take so many bytes more than so many times its part of the file: what does is made to fill the memory."""
 
 
 def list_npz(path: Path) -> Listing:
@@ -33,7 +39,7 @@ def list_npz(path: Path) -> Listing:
             problems += _unknown(names, parts)
             for prefix in parts:
                 items += _items(path, arrays, prefix, problems)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (*DAMAGED, KeyError, *ODD) as error:
         raise DataError(
             f"{path} cannot be read as arrays ({error}); expected train_images, train_labels and so on, saved by numpy.savez"
         ) from error
@@ -61,8 +67,9 @@ def _items(path: Path, arrays: np.lib.npyio.NpzFile, prefix: str, problems: list
     if f"{prefix}{LABELS}" not in arrays.files:
         problems.append(Problem(kind="no_labels", item=name, text=f"has no {prefix}{LABELS} beside it", remedy="add the labels"))
         return []
-    labels = arrays[f"{prefix}{LABELS}"]
     shape, dtype = _facts(path, name)
+    _facts(path, f"{prefix}{LABELS}")
+    labels = arrays[f"{prefix}{LABELS}"]
     if dtype != np.uint8 or not (len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3, 4))):
         problems.append(
             Problem(
@@ -98,11 +105,19 @@ def _items(path: Path, arrays: np.lib.npyio.NpzFile, prefix: str, problems: list
 
 
 def _facts(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
-    """Shape and type of an array, from its header alone: the pixels are only read if they are not cached."""
+    """Shape and type of an array, from its header alone: the pixels are only read if they are not cached.
+
+    Raises:
+        ValueError: the file holds less than the array, or unpacks to far more than its size.
+    """
     with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
+        about = archive.getinfo(f"{name}.npy")
         major, _ = np.lib.format.read_magic(file)
         header = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
         shape, _, dtype = header(file)
+    size = math.prod(shape) * dtype.itemsize
+    if size > about.file_size or size > MOST_TIMES * about.compress_size + MOST_UNPACKED:
+        raise ValueError(f"{name} is said to take {size} bytes, and has {about.compress_size} in the file")
     return shape, dtype
 
 

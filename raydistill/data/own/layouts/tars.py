@@ -95,18 +95,35 @@ def list_tars(path: Path, config: ImageFolderConfig) -> Listing:
 
 def _items(shard: _Shard, config: ImageFolderConfig, litter: Counter[str], problems: list[Problem]) -> list[Item]:
     samples: dict[str, dict[str, tarfile.TarInfo]] = {}
+    size, end = shard.path.stat().st_size, 0
     try:
         with tarfile.open(shard.path, "r:") as archive:
             for member in archive:
+                if member.size < 0 or member.offset < end:
+                    raise tarfile.ReadError("its members do not follow each other")  # else tarfile goes round in a circle
+                end = member.offset_data
                 folder, _, base = member.name.rpartition("/")
                 if not member.isreg() or is_litter(base):
                     litter["hidden files"] += member.isreg()
                     continue
+                if member.issparse() or member.offset_data + member.size > size:
+                    problems.append(_not_whole(f"{shard.name}/{member.name}"))
+                    continue
                 key, _, kind = base.partition(".")
                 samples.setdefault(f"{folder}/{key}".removeprefix("/"), {})[kind.lower()] = member
-    except (OSError, tarfile.TarError) as error:
+    except (OSError, ValueError, OverflowError, tarfile.TarError) as error:
         raise DataError(f"{shard.path} cannot be read as a tar file ({error}); pack it again, without compression") from error
     return [item for key, members in samples.items() if (item := _item(shard, key, members, config, litter, problems))]
+
+
+def _not_whole(name: str) -> Problem:
+    """A member that says it is larger than what lies in the file: reading it would fill the memory."""
+    return Problem(
+        kind="not_whole",
+        item=name,
+        text="is not whole in its tar file: it is cut off, or sparse",
+        remedy="pack it again as it is",
+    )
 
 
 def _item(
