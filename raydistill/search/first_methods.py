@@ -42,7 +42,7 @@ def first_fields(name: str, given: Given) -> Fields:
     fields: Fields = {"name": name}
     if issubclass(METHODS[name].config, ExpertFields):
         fields |= _experts(given)
-    made = {"datadam": _datadam, "dm": _dm, "dc": _dc, "datm": _trajectory, "pad": _pad}.get(base)
+    made = {"datadam": _datadam, "dm": _dm, "dc": _dc, "datm": _trajectory, "pad": _pad, "rat_bptt": _rat_bptt}.get(base)
     return fields | (made(given) if made is not None else {})
 
 
@@ -71,6 +71,17 @@ def _dc(given: Given) -> Fields:
         "lr_model": 0.01,
         "model_steps": {"low": 2, "high": 20},
         "batch_real": _batch_real(given),
+    }
+
+
+def _rat_bptt(given: Given) -> Fields:
+    return {
+        "lr_images": {"low": 0.001, "high": 0.02, "log": True},
+        "random_inits": _updates(given),
+        "training_steps": 200 if given.is_on_gpu else 80,
+        "window": 60 if given.is_on_gpu else 40,
+        "batch_real": _batch_real(given),
+        "init": {"choices": ["real", "k_means_medoids"]},
     }
 
 

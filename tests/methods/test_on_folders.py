@@ -21,6 +21,8 @@ SHORTER: dict[str, Any] = {
     "random_inits": 2,
     "steps_per_init": 2,
     "model_steps": 2,
+    "training_steps": 3,
+    "window": 2,
     "iterations": 2,
     "student_steps": 2,
     "window_start": 0,
