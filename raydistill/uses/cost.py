@@ -27,7 +27,7 @@ from raydistill.storage.record import read_record
 from raydistill.storage.result import SearchResult, read_result
 from raydistill.storage.store import Store
 from raydistill.trial.confirm import read_set
-from raydistill.uses.running import Paces, Run
+from raydistill.uses.running import Paces, Run, refuse_test
 from raydistill.uses.schedules import cheapest, ladder, training_macs, trainings_until_paid
 from raydistill.uses.sources import Source, controls_beside, set_file, source_of
 from raydistill.uses.units import Unit, UnitRecord
@@ -147,16 +147,6 @@ def plan_cost(run: Run) -> CostPlan:
         for index, seed in enumerate(seeds)
     )
     return CostPlan(sources=sources, steps=steps, networks=networks, units=units, found=found)
-
-
-def refuse_test(run: Run, protocol: str, why: str) -> None:
-    """Refuse to read the test images.
-
-    Raises:
-        InputError: they are asked for.
-    """
-    if run.on.split != "select":
-        raise InputError(f"given --split {run.on.split} for {protocol}; {why}, so it uses the select images alone: leave it out")
 
 
 def control_of_study(run: Run) -> FoundControl | None:

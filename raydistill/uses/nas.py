@@ -2,9 +2,10 @@
 
 Each network of a sample of a space is trained on the full data with the recipe, and on the set, on controls, and on the full
 data stopped early with fewer steps. Early stopping is the rival that costs no set: it sees as many images as a network on the set
-does, and its schedule is as short. The full data is trained a second time with other seeds: no way of ranking can be expected to
-agree with the first time more than the second does. What counts is the rank correlation to the full data, the accuracy of the
-network that is ranked first, and the time.
+does, and its schedule is as short. The full data is trained a second time with other seeds, which tells what a second run of the
+same cost reaches. That is no ceiling: where the two runs agree by r, their reliability, a ranking without noise reaches about the
+square root of r. The set, the controls and early stopping also start from the weights of the first time; the second run does not.
+What counts is the rank correlation to the full data, the accuracy of the network that is ranked first, and the time.
 
 Networks are read on the same images everywhere, which also choose: the accuracy of the network that the full data ranks first is
 the best of many, and a little optimistic.
@@ -30,7 +31,7 @@ from raydistill.spaces.units import rough
 from raydistill.storage.record import code_sha256
 from raydistill.storage.versioned import read_stored, write_stored
 from raydistill.uses.ranks import FEWEST, kendall, spearman
-from raydistill.uses.running import Paces, Run, images_seen, probe
+from raydistill.uses.running import Paces, Run, images_seen, probe, refuse_test
 from raydistill.uses.sources import controls_beside, source_of
 from raydistill.uses.space import in_drawn_order, networks_in, parse_axes
 from raydistill.uses.units import Unit, UnitRecord
@@ -118,9 +119,11 @@ def plan_nas(run: Run) -> NasPlan:
     """The sample of networks, each on every source.
 
     Raises:
-        InputError: the space has mistakes, the sample is larger than it or too small, or too few networks fit into the hours.
+        InputError: the test split is asked for, the space has mistakes, the sample is larger than it or too small, or too few
+            networks fit into the hours.
     """
     subject, wanted = run.subject, run.wanted
+    refuse_test(run, "nas", "networks are chosen by what they read")
     fitting, left_out = networks_in(parse_axes(wanted.space), subject.splits.shape)
     if len(fitting) < FEWEST:
         raise InputError(

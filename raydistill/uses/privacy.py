@@ -38,10 +38,9 @@ from raydistill.errors import StoreError
 from raydistill.search.estimate import Part, estimate_line
 from raydistill.spaces.sections import Config
 from raydistill.storage.versioned import read_stored, write_stored
-from raydistill.uses.cost import refuse_test
 from raydistill.uses.membership import auc
 from raydistill.uses.nearest import copies, embedded, nearest, nearest_of_class, nearness
-from raydistill.uses.running import Run, check_hours, keep, make_controls, paces_of, parts_of
+from raydistill.uses.running import Run, check_hours, keep, make_controls, paces_of, parts_of, refuse_test
 from raydistill.uses.sources import controls_beside, learned_from, source_of
 from raydistill.uses.subject import Place
 from raydistill.uses.units import Unit

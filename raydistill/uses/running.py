@@ -217,6 +217,16 @@ def opened(run: Run) -> LabelledImages | None:
     return part_to_read(run.subject.place.path, run.subject.config, run.subject.splits, run.on)
 
 
+def refuse_test(run: Run, protocol: str, why: str) -> None:
+    """Refuse to read the test images.
+
+    Raises:
+        InputError: they are asked for.
+    """
+    if run.on.split != "select":
+        raise InputError(f"given --split {run.on.split} for {protocol}; {why}, so it uses the select images alone: leave it out")
+
+
 def keep(run: Run, protocol: str, result: UseResult) -> None:
     """Write a result beside the records that it is of."""
     write_stored(run.subject.place.folder, result_file(protocol), result)

@@ -113,6 +113,10 @@ def test_a_dry_run_leaves_no_sample_behind(small_set: str) -> None:
         ({"space": "width=4:depth=1:norm=none:activation=relu"}, r"3 networks of the space fit images of 8 x 8 pixels; a rank"),
         ({"proxy_share": 1.5}, r"given --proxy-share 1.5; expected a number above 0 and at most 1"),
         ({"network": "mlp"}, r"--network is for --protocol transfer or continual, not for nas: leave it out"),
+        (
+            {"split": "test", "reason": "a test"},
+            r"given --split test for nas; networks are chosen by what they read, so it uses the select images alone",
+        ),
         ({"space": "size=3"}, r"given --space size=3: unknown axis 'size'"),
     ],
 )
