@@ -32,10 +32,12 @@ from torch.nn import functional
 
 from raydistill.core.evaluate import network_seeds, train_fresh
 from raydistill.core.networks import Network, build_network
+from raydistill.core.recipes import RECIPES
 from raydistill.core.train import images_at_once
 from raydistill.data.splits import LabelledImages
-from raydistill.errors import StoreError
+from raydistill.errors import InputError, StoreError
 from raydistill.search.estimate import Part, estimate_line
+from raydistill.spaces.network_names import network_text
 from raydistill.spaces.sections import Config
 from raydistill.storage.versioned import read_stored, write_stored
 from raydistill.uses.membership import auc
@@ -114,6 +116,7 @@ def look_at(unit: Unit, features: Unit, place: Place) -> PrivacyArm:
     """Nearness and membership of one source.
 
     Raises:
+        InputError: a network diverged.
         StoreError: the feature network's weights are damaged.
     """
     own, _, splits, device = place.open()
@@ -124,12 +127,15 @@ def look_at(unit: Unit, features: Unit, place: Place) -> PrivacyArm:
     network = build_network(features.network, splits.shape, len(splits.class_names), device)
     _read_weights(network, features, place)
     seen = [embedded(network, part) for part in (images.to(device), train.images, held.images)]
+    check_finite(seen, features)
     by_feature = nearest(seen[0], seen[1]), nearest(seen[2], seen[1])
     of_train, of_held = (
         -nearest_of_class(points, part.labels, pixels[0], classes)
         for points, part in ((pixels[1], splits.train), (pixels[2], splits.select))
     )
     trained = train_fresh(images, labels, splits, unit.network, unit.recipe_in_steps(learned_lr), unit.seed, device)
+    lost = [losses(trained, part) for part in (train, held)]
+    check_finite(lost, unit, learned_lr)
     return PrivacyArm(
         source=unit.source.name,
         images=len(images),
@@ -137,7 +143,27 @@ def look_at(unit: Unit, features: Unit, place: Place) -> PrivacyArm:
         pixel=nearness(*by_pixel),
         feature=nearness(*by_feature),
         by_distance=auc(_numbers(of_train), _numbers(of_held)),
-        by_loss=auc(_numbers(-losses(trained, train)), _numbers(-losses(trained, held))),
+        by_loss=auc(*(_numbers(-values) for values in lost)),
+    )
+
+
+def check_finite(values: Sequence[Tensor], unit: Unit, learned_lr: float | None = None) -> None:
+    """Refuse what a network says that diverged in training.
+
+    Raises:
+        InputError: a value is not finite.
+    """
+    if all(bool(torch.isfinite(one).all()) for one in values):
+        return
+    others = ", ".join(name for name in RECIPES if name != unit.recipe)
+    advice = f"give another --recipe ({others})"
+    if unit.source.name not in (FULL, SET):
+        advice += f", or --controls without {unit.source.name}"
+    if learned_lr is not None:
+        advice = f"its learning rate, {learned_lr:g}, was learned with the set, so no other recipe helps: give another set"
+    raise InputError(
+        f"the network {network_text(unit.network)} that was trained on {unit.source.name} with recipe {unit.recipe} diverged, "
+        f"its outputs are not finite: {advice}"
     )
 
 

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+import torch
 from made_up import Told
 
 import raydistill
+from raydistill.core.recipes import RECIPES
+from raydistill.core.synthetic import decode, encode
 from raydistill.errors import InputError, StoreError
 from raydistill.report.use_tables import render_use
+from raydistill.spaces.network import MLPConfig
 from raydistill.storage.store import Store
 from raydistill.uses.membership import Auc
 from raydistill.uses.nearness import Nearness
+from raydistill.uses.privacy import check_finite
+from raydistill.uses.units import Unit
 from raydistill.uses.values import About, PrivacyArm, PrivacyResult, read_result
 
 
@@ -71,6 +79,30 @@ def test_damaged_weights_are_named_with_what_to_do(small_set: str) -> None:
     next(Path(small_set, "uses", "features").glob("*")).write_bytes(b"nothing")
     with pytest.raises(StoreError, match=r"features/.*is missing or damaged .*; delete it and run the same command again"):
         look(small_set)
+
+
+def test_a_network_on_the_full_data_that_diverges_is_named(small_set: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RECIPES, "plain", replace(RECIPES["plain"], lr=1e30))  # type: ignore[type-var]
+    message = r"the network convnet:.* that was trained on full with recipe plain diverged, .*: give another --recipe \(default, "
+    with pytest.raises(InputError, match=message):
+        look(small_set)
+
+
+def test_a_network_on_the_set_that_diverges_by_its_learned_rate_is_named(small_set: str) -> None:
+    file = Path(small_set, "images.safetensors")
+    synthetic, manifest = decode(file.read_bytes())
+    file.write_bytes(encode(replace(synthetic, learned_lr=1e30), manifest))
+    with pytest.raises(
+        InputError, match=r"trained on set with .* diverged, .*: its learning rate, 1e\+30, was learned with the set"
+    ):
+        look(small_set)
+
+
+def test_a_control_on_which_a_network_diverges_can_be_left_out() -> None:
+    unit = cast("Unit", SimpleNamespace(source=SimpleNamespace(name="random"), network=MLPConfig(name="mlp"), recipe="plain"))
+    with pytest.raises(InputError, match=r"give another --recipe \(.*\), or --controls without random"):
+        check_finite([torch.ones(2), torch.tensor([1.0, torch.inf])], unit)
+    check_finite([torch.ones(2)], unit)
 
 
 @pytest.mark.parametrize(
