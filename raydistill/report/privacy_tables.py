@@ -68,5 +68,9 @@ def privacy_head(result: PrivacyResult) -> str:
 def copies_sentence(result: PrivacyResult) -> str:
     """Which sources hold train images as they are, and what the figures are not."""
     holders = [f"{source_words(arm.source)} ({arm.copies} of {arm.images})" for arm in result.arms if arm.copies]
-    held = f"Train images as they are, whose membership is certain, are in {', '.join(holders)}. " if holders else ""
+    held = (
+        f"Train images, as they are or rounded to 8 bits, whose membership is certain, are in {', '.join(holders)}. "
+        if holders
+        else ""
+    )
     return f"{held}None of this is a proof of privacy: another attack may tell more."

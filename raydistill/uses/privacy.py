@@ -41,7 +41,7 @@ from raydistill.spaces.network_names import network_text
 from raydistill.spaces.sections import Config
 from raydistill.storage.versioned import read_stored, write_stored
 from raydistill.uses.membership import auc
-from raydistill.uses.nearest import copies, embedded, nearest, nearest_of_class, nearness
+from raydistill.uses.nearest import copies, embedded, nearest, nearest_of_class, nearness, rounding_distance
 from raydistill.uses.running import Run, check_hours, keep, make_controls, paces_of, parts_of, refuse_test
 from raydistill.uses.sources import controls_beside, learned_from, source_of
 from raydistill.uses.subject import Place
@@ -139,7 +139,7 @@ def look_at(unit: Unit, features: Unit, place: Place) -> PrivacyArm:
     return PrivacyArm(
         source=unit.source.name,
         images=len(images),
-        copies=copies(*by_pixel),
+        copies=copies(by_pixel[0], rounding_distance(splits.preprocess, splits.shape)),
         pixel=nearness(*by_pixel),
         feature=nearness(*by_feature),
         by_distance=auc(_numbers(of_train), _numbers(of_held)),

@@ -217,7 +217,7 @@ class PrivacyArm(Config):
     images: int
     """As networks see them."""
     copies: int
-    """Images that are train images as they are."""
+    """Images that are train images, as they are or rounded to 8 bits."""
     pixel: Nearness
     """Distances between standardised images."""
     feature: Nearness

@@ -17,6 +17,7 @@ from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import decode, encode
 from raydistill.errors import InputError, StoreError
 from raydistill.report.use_tables import render_use
+from raydistill.sets.eight_bit import to_eight_bit
 from raydistill.spaces.network import MLPConfig
 from raydistill.storage.store import Store
 from raydistill.uses.membership import Auc
@@ -39,6 +40,15 @@ def test_a_set_of_train_images_is_found_to_be_copies(small_set: str) -> None:
     assert own.pixel.nearer_fraction == 1.0
     assert (result.train_images, result.held_out_images) == (797, 250)
     assert read_result(Store(f"{small_set}/uses"), "privacy") == result
+
+
+def test_copies_that_were_rounded_to_8_bits_are_copies_too(small_set: str) -> None:
+    file = Path(small_set, "images.safetensors")
+    synthetic, manifest = decode(file.read_bytes())
+    file.write_bytes(encode(to_eight_bit(synthetic, manifest.preprocess).synthetic, manifest))
+    own = look(small_set, controls=["none"]).arms[0]
+    assert own.pixel.synthetic[0] > 0
+    assert own.copies == 30
 
 
 def test_copies_give_away_their_own_membership_alone(small_set: str) -> None:
