@@ -47,7 +47,7 @@ class FoundControl:
     @property
     def source(self) -> Source:
         """Its set, under the name of its method."""
-        return Source(name=self.config.method.name, draw=0, id=self.config.trial_id)
+        return Source(name=self.config.method.name, draw=0, id=self.config.trial_id, is_given=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hand_made import trial_record
 from hand_race import finding
 from hand_race import result as result_of_race
@@ -80,18 +81,28 @@ def test_the_seconds_of_making_and_of_the_search_are_those_of_the_study(study_wi
     assert seconds == {"making": 10.0, "search": 300.0}
 
 
+def test_a_control_with_labels_by_experts_stands_beside_a_set_of_a_method_without(tmp_path: Path) -> None:
+    """No config of that control can be made from the set's; its set is that of the race."""
+    method = "{name: random_soft, experts: 1, expert_epochs: 1}"
+    study, told = write_study_with_control(tmp_path / "store" / "study", method, torch.randn(40, 10)), Told()
+    assert cost(str(study / "winner"), dry_run=True, watcher=told) is None
+    assert "18 networks convnet at" in told.all("note")[0]
+    assert "expert" not in told.all("note")[0]
+    assert [arm.source for arm in cost(str(study / "winner")).arms] == ["full", "set", "random_soft"]
+
+
 @pytest.fixture
 def study_with_control(tmp_path: Path) -> Path:
     """A study whose winner has three images of each digit, and whose smallest lossless control has four."""
     return write_study_with_control(tmp_path / "store" / "study")
 
 
-def write_study_with_control(study: Path) -> Path:
+def write_study_with_control(study: Path, method: str = "{name: random}", labels: torch.Tensor | None = None) -> Path:
     (study / "trials").mkdir(parents=True)
     (study / "search_space.yaml").write_text("study: study\n")
-    fixed = ["ipc=4", "evaluation.recipe=plain", "evaluation.networks=2", "method={name: random}"]
+    fixed = ["ipc=4", "evaluation.recipe=plain", "evaluation.networks=2", f"method={method}"]
     winner = write_trial_of_set(study, write_small_set(study / "winner"))
-    control = write_trial_of_set(study, write_small_set(study.parent / "control", fixed=fixed, ipc=4))
+    control = write_trial_of_set(study, write_small_set(study.parent / "control", labels, fixed=fixed, ipc=4))
     found = finding()
     found["control"] = {**found["distilled"], "arm": "random", "trial_id": control, "ipc": 4}
     (study / "result.json").write_text(json.dumps(result_of_race(10, winner_trial_id=winner, finding=found)))
