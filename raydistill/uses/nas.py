@@ -31,7 +31,7 @@ from raydistill.spaces.units import rough
 from raydistill.storage.record import code_sha256
 from raydistill.storage.versioned import read_stored, write_stored
 from raydistill.uses.ranks import FEWEST, kendall, spearman
-from raydistill.uses.running import Paces, Run, images_seen, probe, refuse_test
+from raydistill.uses.running import Paces, Run, expert_parts, images_seen, probe, refuse_test
 from raydistill.uses.sources import controls_beside, source_of
 from raydistill.uses.space import in_drawn_order, networks_in, parse_axes
 from raydistill.uses.units import Unit, UnitRecord
@@ -191,7 +191,10 @@ def size_of_sample(
     Raises:
         InputError: too few fit, or there is no time to be had because the networks train on a GPU.
     """
-    allowed = hours * 3600 * run.work.executor.at_once(run.work.watcher)
+    experts = expert_parts(run, [unit.source for unit in units_of(run, drawn[0], sources)])
+    # The parts of a GPU have no seconds; there the first network is refused.
+    first = sum(part.jobs * (part.seconds_each or 0.0) for part in experts)
+    allowed = hours * 3600 * run.work.executor.at_once(run.work.watcher) - first
     least = min(FEWEST_IN_HOURS, len(drawn))
     costs: list[float] = []
     paces: dict[str, float | None] = {}
@@ -205,12 +208,14 @@ def size_of_sample(
             break
     fits = sum(sum(costs[: count + 1]) <= allowed for count in range(len(costs)))
     if fits < least:
-        per_hour = sum(costs[:least]) / run.work.executor.at_once(run.work.watcher)
-        whole = per_hour / least * len(drawn)
+        at_once = run.work.executor.at_once(run.work.watcher)
+        ten = (first + sum(costs[:least])) / at_once
+        whole = (first + sum(costs[:least]) / least * len(drawn)) / at_once
+        after = f" after the experts that label controls, which take {rough(first / at_once)}" if experts else ""
         raise InputError(
-            f"given {hours:g} hours, which have room for {fits} of {len(drawn)} networks; a rank correlation needs at least "
-            f"{least}, which take about {rough(per_hour)}, and the whole space takes about {rough(whole)}: give --hours "
-            f"{1.2 * per_hour / 3600:.2g}, or a smaller space, such as --space width=8,16"
+            f"given {hours:g} hours, which have room for {fits} of {len(drawn)} networks{after}; a rank correlation needs at "
+            f"least {least}, which take about {rough(ten)}, and the whole space takes about {rough(whole)}: give --hours "
+            f"{1.2 * ten / 3600:.2g}, or a smaller space, such as --space width=8,16"
         )
     return fits, paces
 

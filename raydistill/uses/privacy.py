@@ -42,7 +42,7 @@ from raydistill.spaces.sections import Config
 from raydistill.storage.versioned import read_stored, write_stored
 from raydistill.uses.membership import auc
 from raydistill.uses.nearest import copies, embedded, nearest, nearest_of_class, nearness, rounding_distance
-from raydistill.uses.running import Run, check_hours, keep, make_controls, paces_of, parts_of, refuse_test
+from raydistill.uses.running import Run, check_hours, expert_parts, keep, make_controls, paces_of, parts_of, refuse_test
 from raydistill.uses.sources import controls_beside, learned_from, source_of
 from raydistill.uses.subject import Place
 from raydistill.uses.units import Unit
@@ -272,5 +272,5 @@ def left(run: Run, features: Unit, units: Sequence[Unit]) -> tuple[list[Unit], l
 
 
 def parts_left(run: Run, units: Sequence[Unit]) -> list[Part]:
-    """What the networks cost; distances are not counted, which take less."""
-    return parts_of(run, units, paces_of(run, units))
+    """What experts and networks cost; distances are not counted, which take less."""
+    return [*expert_parts(run, [unit.source for unit in units]), *parts_of(run, units, paces_of(run, units))]

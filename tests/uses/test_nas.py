@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from made_up import Told
 from resealed import content
+from small_set import write_small_set
 
 import raydistill
 from raydistill.errors import InputError
 from raydistill.report.use_tables import render_use
 from raydistill.storage.store import Store
-from raydistill.uses import nas
+from raydistill.uses import nas, running
 from raydistill.uses.ranks import RankCorrelation
 from raydistill.uses.values import About, NasArm, NasResult
 
@@ -136,6 +138,22 @@ def test_hours_without_room_for_ten_networks_are_refused_with_how_long_the_space
     )
     with pytest.raises(InputError, match=message):
         choose(small_set, sample=None, hours=0.5)
+
+
+def test_experts_that_are_missing_leave_fewer_hours_for_the_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """636 images a network at 1 s, and 2 x 797 s for an expert of one epoch, which passes twice."""
+    fixed = [
+        "ipc=3",
+        "evaluation.recipe=plain",
+        "evaluation.networks=2",
+        "method={name: random_soft, experts: 1, expert_epochs: 1}",
+    ]
+    path = write_small_set(tmp_path / "soft", torch.randn(30, 10), fixed=fixed)
+    monkeypatch.setattr(nas, "probe", lambda *_: 1.0)
+    monkeypatch.setattr(running, "trial_pace", lambda *_: 1.0)
+    message = r"room for 9 of 12 networks after the experts that label controls, which take 27 min; .* take about 2.2 h, "
+    with pytest.raises(InputError, match=message):
+        choose(path, sample=None, controls=["herding_soft"], hours=(2 * 797 + 9.5 * 636) / 3600)
 
 
 def test_on_a_gpu_the_sample_has_to_be_given(small_set: str, monkeypatch: pytest.MonkeyPatch) -> None:
