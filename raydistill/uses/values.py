@@ -195,6 +195,8 @@ class CostResult(Config):
     """The full data, the set, and controls."""
     paid: tuple[Paid, ...] = Field(strict=False)
     """One for each cost that is known."""
+    other_device: str | None = None
+    """Where the set was made, if not on the device of these networks: seconds of the two are not set against each other."""
 
     @property
     def best_control(self) -> CostArm | None:
