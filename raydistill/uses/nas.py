@@ -99,7 +99,8 @@ class NasPlan:
 
     def _arm(self, run: Run, name: str, accuracies: dict[str, list[float]], records: Sequence[UnitRecord]) -> NasArm:
         own, full = accuracies[name], accuracies[FULL]
-        chosen = own.index(max(own))
+        best = max(own)
+        first = [place for place, accuracy in enumerate(own) if accuracy == best]
         seed = derive_seed("nas", "resamples")
         is_real = name in REAL
         return NasArm(
@@ -107,8 +108,9 @@ class NasPlan:
             accuracy_fractions=tuple(own),
             spearman=spearman(own, full, seed=seed),
             kendall=kendall(own, full, seed=seed),
-            chosen=network_text(self.networks[chosen]),
-            chosen_accuracy_fraction=full[chosen],
+            chosen=network_text(self.networks[first[0]]),
+            chosen_accuracy_fraction=statistics.mean(full[place] for place in first),
+            tied=len(first),
             steps=records[0].unit.steps,
             stored_images=len(run.subject.splits.train.labels) if is_real else len(run.subject.synthetic.images),
             seconds=sum(record.seconds for record in records),

@@ -103,9 +103,11 @@ class NasArm(Config):
     """To the order on the full data."""
     kendall: RankCorrelation
     chosen: str
-    """The network that it ranks first."""
+    """The network that it ranks first; of tied ones the first of the sample."""
     chosen_accuracy_fraction: float
-    """Accuracy of that network trained on the full data."""
+    """Accuracy of that network trained on the full data; of tied ones the mean."""
+    tied: int | None = None
+    """Networks that share the first place, 1 without a tie; null in older results, whose accuracy is that of one of them."""
     steps: int
     """Optimiser steps of each network."""
     stored_images: int
