@@ -5,8 +5,9 @@ was trained on the train images, beside the same distance of held-out real image
 
 Membership: an attacker has the set and an image with its class, and asks whether it was a train image. Two scores: the
 distance in pixels to the nearest image of its class in the set, and the loss of a network that was trained on the set. Train
-images are the members, select images the others; both were drawn from the same images at random. The features above are not
-used here, because that network has seen the members itself.
+images are the members, select images the others. Where both were drawn from the same images at random, an area of 0.5 is a
+coin; where they were not (a select part of the data's own, groups, dropped duplicates), the result says so. The features above
+are not used here, because that network has seen the members itself.
 
 Controls of the set's size stand beside it. Those that choose train images hold them as they are: for these membership is
 certain.
@@ -230,6 +231,7 @@ def run_privacy(run: Run) -> PrivacyResult:
         about=run.about(),
         train_images=len(run.subject.splits.train.labels),
         held_out_images=len(run.subject.splits.select.labels),
+        drawn_unlike=run.subject.splits.drawn_unlike,
         arms=tuple(record.arm for record in records),
     )
     keep(run, "privacy", result)

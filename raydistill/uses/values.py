@@ -241,6 +241,8 @@ class PrivacyResult(Config):
     """Members."""
     held_out_images: int
     """Others: the select images."""
+    drawn_unlike: tuple[str, ...] | None = Field(default=None, strict=False)
+    """Why members and others were not drawn alike, so that an area of 0.5 is no coin; null in older results, which do not say."""
     arms: tuple[PrivacyArm, ...] = Field(strict=False)
     """The set first."""
 

@@ -154,6 +154,17 @@ def test_people_see_ratios_and_areas_and_that_they_prove_nothing() -> None:
     assert "\\begin{tabular}" in render_use(by_hand(), "tex")
 
 
+def test_people_are_told_where_a_half_is_no_coin() -> None:
+    said = render_use(by_hand().model_copy(update={"drawn_unlike": ("whole groups were drawn",)}), "md")
+    assert "Members and others were not drawn alike (whole groups were drawn), so 0.5 is not a coin here." in said
+    assert "they tell nothing" not in said
+    assert "drawn alike" not in render_use(by_hand(), "md")
+
+
+def test_the_result_says_that_members_and_others_were_drawn_alike(small_set: str) -> None:
+    assert look(small_set, controls=["none"]).drawn_unlike == ()
+
+
 def test_scripts_see_every_quantile() -> None:
     row = json.loads(render_use(by_hand(), "json"))[0]
     assert (row["source"], row["copies"], row["pixel_synthetic_q50"], row["pixel_real_q95"]) == ("set", 0, 3.0, 3.0)
