@@ -67,7 +67,8 @@ def transfer_people(result: TransferResult) -> list[dict[str, str]]:
 
 def _transfer_head(result: TransferResult) -> str:
     count = len(result.cells[0].accuracy_fractions)
-    return f"Transfer: mean +- standard deviation over {count} networks each, {of_the_set(result.about)}."
+    left = f" The images are too small for {', '.join(result.left_out)}." if result.left_out else ""
+    return f"Transfer: mean +- standard deviation over {count} networks each, {of_the_set(result.about)}.{left}"
 
 
 def _continual_rows(result: ContinualResult) -> list[dict[str, Any]]:

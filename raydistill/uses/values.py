@@ -67,6 +67,8 @@ class TransferResult(Config):
     about: About
     cells: tuple[TransferCell, ...] = Field(strict=False)
     """Source by source, each with every network."""
+    left_out: tuple[str, ...] | None = Field(default=None, strict=False)
+    """Names of networks for which the images are too small; null in older results, which do not say."""
 
 
 class ContinualArm(Config):

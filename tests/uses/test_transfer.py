@@ -42,6 +42,8 @@ def test_the_networks_are_the_own_and_all_others_that_the_images_are_large_enoug
     """ResNet18 with instance norm needs 9 x 9 pixels, LeNet 12 x 12, VGG11 28 x 28; digits have 8 x 8."""
     result = transfer(small_set, network=None, networks=1, controls=["none"])
     assert [c.network.split(":")[0] for c in result.cells if c.source == "set"] == ["convnet", "mlp", "alexnet"]
+    assert result.left_out == ("lenet", "vgg11", "resnet18")
+    assert "The images are too small for lenet, vgg11, resnet18." in render_use(result, "md")
 
 
 def test_a_second_run_trains_nothing_and_a_killed_one_only_what_is_missing(small_set: str) -> None:
