@@ -37,7 +37,14 @@ def evaluate(
     ] = None,
     split: Annotated[str, typer.Option(help="Images that the networks are read on: select, or test (with --reason).")] = "select",
     reason: Annotated[str | None, typer.Option(help="Why the test split is opened; logged in the store.")] = None,
-    networks: Annotated[int | None, typer.Option(min=1, help="Number of fresh networks; by default that of the trial.")] = None,
+    networks: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of fresh networks; by default that of the trial. Of each kind with transfer (3), continual (1), nas (1) "
+            "and cost (3, at least 2).",
+        ),
+    ] = None,
     recipe: Annotated[str | None, typer.Option(help="Training recipe; by default that of the trial.")] = None,
     protocol: Annotated[
         str | None,

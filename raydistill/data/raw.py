@@ -38,3 +38,16 @@ class RawDataset:
     """Places in `search` of the images whose split the data itself gives (select, confirm); they are not drawn from."""
     groups: NDArray[np.int64] | None = None
     """(N,) number of the group of each image of `search`, whose images all go to one split; None without groups."""
+
+    def drawn_unlike(self, *, has_dropped: bool) -> tuple[str, ...]:
+        """Why train and select images are not drawn alike, one by one at random; empty where they are.
+
+        Args:
+            has_dropped: whether images were taken out of the train part.
+        """
+        reasons = {
+            "the data gives the select part": "select" in self.given,
+            "whole groups were drawn": self.groups is not None,
+            "train images that are elsewhere too were dropped": has_dropped,
+        }
+        return tuple(reason for reason, holds in reasons.items() if holds)

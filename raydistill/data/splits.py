@@ -64,6 +64,8 @@ class Splits:
     """Bytes of the train split as published: one per pixel and channel, one per label."""
     sha256: str
     """Hash of the raw train, select and confirm images, labels and their split."""
+    drawn_unlike: tuple[str, ...] = ()
+    """Why train and select images were not drawn alike, one by one at random; empty where they were."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -94,9 +96,10 @@ def load_splits(config: DatasetConfig, data_root: DataRoot = None) -> Splits:
         DataError: files are missing or damaged, or a split has no image of some class.
     """
     raw = load_raw(config, data_root)
-    indices = _split(raw, config)
+    indices, dropped = _split(raw, config), 0
     if isinstance(config, ImageFolderConfig) and config.duplicates == "drop":
-        indices["train"] = np.delete(indices["train"], train_twins(config, data_root).leaks)
+        leaks = train_twins(config, data_root).leaks
+        indices["train"], dropped = np.delete(indices["train"], leaks), len(leaks)
     raw_parts = {
         name: RawPart(images=raw.search.images[indices[name]], labels=raw.search.labels[indices[name]])
         for name in ("train", "select", "confirm")
@@ -112,6 +115,7 @@ def load_splits(config: DatasetConfig, data_root: DataRoot = None) -> Splits:
         mirror_keeps_class=raw.mirror_keeps_class,
         train_bytes=raw_parts["train"].images.size + len(indices["train"]),
         sha256=_hash(raw_parts),
+        drawn_unlike=raw.drawn_unlike(has_dropped=dropped > 0),
     )
 
 

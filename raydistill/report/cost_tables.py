@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from raydistill.core.expert_fields import ExpertFields
+from raydistill.methods import method_configs
 from raydistill.report.use_words import in_percent, of_the_set, source_words, std
 from raydistill.report.words import duration, percent
 from raydistill.uses.values import CostArm, CostResult, Paid
 
 GIGA = 1e9
-OF_WHAT = {"making": "making it", "search": "the whole search that found it"}
+OF_WHAT = {"making": "making it", "search": "all trials of the search"}
 MEASURED = {"macs": "multiply-adds", "seconds": "seconds"}
 
 
@@ -75,12 +77,16 @@ def paid_sentence(result: CostResult) -> str:
     missing = [name for name, arm in (("full data", result.arms[0]), ("set", result.arms[1])) if arm.cheapest is None]
     if missing:
         return f"No schedule on the {' or the '.join(missing)} reaches the target, so nothing is saved or paid for."
+    other = result.other_device
+    left_out = f" Seconds are left out: the set was made on another device than these networks ({other})." if other else ""
     if not result.paid:
-        return "What the set cost is not recorded."
-    return "Paid for: " + "; ".join(map(_paid_words, result.paid)) + "."
+        return f"What the set cost is not recorded.{left_out}"
+    method = method_configs().get(result.about.method)
+    without = ", without its experts" if method is not None and issubclass(method, ExpertFields) else ""
+    return "Paid for: " + "; ".join(_paid_words(one, without) for one in result.paid) + f".{left_out}"
 
 
-def _paid_words(one: Paid) -> str:
+def _paid_words(one: Paid, without: str) -> str:
     cost = f"{one.cost / GIGA:.3g} billion multiply-adds" if one.measure == "macs" else duration(one.cost)
     after = "never, because a training on it saves none" if one.trainings is None else f"after {one.trainings:,} trainings"
-    return f"{OF_WHAT[one.what]}, counted in {MEASURED[one.measure]} ({cost}), {after}"
+    return f"{OF_WHAT[one.what]}{without}, counted in {MEASURED[one.measure]} ({cost}), {after}"

@@ -57,16 +57,28 @@ def auc_words(found: Auc) -> str:
 
 def privacy_head(result: PrivacyResult) -> str:
     """What the table shows."""
+    half = "" if result.drawn_unlike else " (0.5: they tell nothing)"
     return (
         "Privacy: distance of each image to its nearest train image over the median of that distance of held-out real images, as "
         f"median (5 % to 95 % quantile), and the area under the ROC curve of two scores that tell {result.train_images} train "
-        f"images from {result.held_out_images} held-out ones, with {100 * CONFIDENCE:g} % intervals (0.5: they tell nothing); "
-        f"{of_the_set(result.about)}. {copies_sentence(result)}"
+        f"images from {result.held_out_images} held-out ones, with {100 * CONFIDENCE:g} % intervals{half}; "
+        f"{of_the_set(result.about)}.{unlike_sentence(result)} {copies_sentence(result)}"
     )
+
+
+def unlike_sentence(result: PrivacyResult) -> str:
+    """That areas are not to be compared with 0.5 where members and others were not drawn alike; begins with a space."""
+    if not result.drawn_unlike:
+        return ""
+    return f" Members and others were not drawn alike ({', '.join(result.drawn_unlike)}), so 0.5 is not a coin here."
 
 
 def copies_sentence(result: PrivacyResult) -> str:
     """Which sources hold train images as they are, and what the figures are not."""
     holders = [f"{source_words(arm.source)} ({arm.copies} of {arm.images})" for arm in result.arms if arm.copies]
-    held = f"Train images as they are, whose membership is certain, are in {', '.join(holders)}. " if holders else ""
+    held = (
+        f"Train images, as they are or rounded to 8 bits, whose membership is certain, are in {', '.join(holders)}. "
+        if holders
+        else ""
+    )
     return f"{held}None of this is a proof of privacy: another attack may tell more."

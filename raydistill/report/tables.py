@@ -60,26 +60,28 @@ def read_study(study: Store, methods: Mapping[str, type[Config]]) -> StudyRecord
     """
     if not study.exists("search_space.yaml"):
         raise StoreError(f"{study.root} holds no study (no search_space.yaml); give the folder <store>/<study> of a search")
-    result = read_result(study)
+    result, trials = read_result(study), tuple(read_trials(study, methods))
     return StudyRecords(
         name=study.root.rstrip("/").rpartition("/")[2],
-        trials=tuple(read_trials(study, methods)),
+        trials=trials,
         baseline=read_baseline(study),
         result=result,
         damaged=damage_of(study, result),
-        costs=read_costs(study),
+        costs=read_costs(study, trials),
     )
 
 
-def read_costs(study: Store) -> dict[str, CostResult]:
-    """The training costs that were measured on sets of a study, by the hash of the set's file.
+def read_costs(study: Store, trials: Sequence[tuple[TrialConfig[Any], TrialRecord | None]]) -> dict[str, CostResult]:
+    """The training costs that were measured on sets of trials with the recipe of the trial, by the hash of the set's file.
 
     Raises:
         StoreError: a result is damaged.
     """
+    recipes = {record.images_sha256: str(config.evaluation.recipe) for config, record in trials if record is not None}
     uses = study.at("uses")
     found = [read_use(uses.at(folder), "cost") for folder in uses.folders(".")]
-    return {cost.about.set_sha256: cost for cost in found if isinstance(cost, CostResult)}
+    costs = [cost for cost in found if isinstance(cost, CostResult)]
+    return {cost.about.set_sha256: cost for cost in costs if recipes.get(cost.about.set_sha256) == cost.about.recipe}
 
 
 def damage_of(study: Store, result: SearchResult | None) -> tuple[str, ...]:
@@ -128,7 +130,8 @@ def ipc_frame(records: StudyRecords) -> pd.DataFrame:
     `gap_low` and `gap_high` are the one-sided bounds of that gap at the goal's confidence, over networks and select images.
     `train_macs_saved` and `train_seconds_saved` are what one training on that trial's set saves, full data and set each with
     the shortest schedule that is good enough, and `trainings_until_paid` the trainings that pay for its making; they are missing
-    where `evaluate --protocol cost` was not run on it, or a side misses the target. `epoch_macs_saved` is of one pass forward.
+    where `evaluate --protocol cost` was not run on it with the trial's recipe, or a side misses the target. `epoch_macs_saved` is
+    of one pass forward.
     """
     arms = list(dict.fromkeys(config.arm for config, _ in records.trials))
     at_ipc: dict[tuple[str, int], list[TrialRecord | None]] = {}

@@ -16,7 +16,7 @@ from raydistill.report.rendering import FORMATS_OF_SCRIPTS, frame_of, render
 from raydistill.report.use_words import in_percent, of_the_set, source_words, std
 from raydistill.spaces.units import rough
 from raydistill.uses.ranks import CONFIDENCE, RankCorrelation
-from raydistill.uses.values import About, ContinualResult, CostResult, NasResult, PrivacyResult, TransferResult, UseResult
+from raydistill.uses.values import About, ContinualResult, CostResult, NasArm, NasResult, PrivacyResult, TransferResult, UseResult
 
 
 def render_use(result: UseResult, suffix: str) -> str:
@@ -67,7 +67,8 @@ def transfer_people(result: TransferResult) -> list[dict[str, str]]:
 
 def _transfer_head(result: TransferResult) -> str:
     count = len(result.cells[0].accuracy_fractions)
-    return f"Transfer: mean +- standard deviation over {count} networks each, {of_the_set(result.about)}."
+    left = f" The images are too small for {', '.join(result.left_out)}." if result.left_out else ""
+    return f"Transfer: mean +- standard deviation over {count} networks each, {of_the_set(result.about)}.{left}"
 
 
 def _continual_rows(result: ContinualResult) -> list[dict[str, Any]]:
@@ -130,6 +131,7 @@ def _nas_rows(result: NasResult) -> list[dict[str, Any]]:
             "kendall_high": arm.kendall.high,
             "chosen": arm.chosen,
             "chosen_accuracy_fraction": arm.chosen_accuracy_fraction,
+            "tied": arm.tied,
             "steps": arm.steps,
             "stored_images": arm.stored_images,
             "seconds": arm.seconds,
@@ -150,11 +152,16 @@ def nas_people(result: NasResult) -> list[dict[str, str]]:
             "time": rough(arm.seconds),
             "Spearman": correlation_words(arm.spearman),
             "Kendall": correlation_words(arm.kendall),
-            "network ranked first": arm.chosen,
+            "network ranked first": first_words(arm),
             "its accuracy on the full data (%)": f"{100 * arm.chosen_accuracy_fraction:.2f}",
         }
         for arm in result.arms
     ]
+
+
+def first_words(arm: NasArm) -> str:
+    """The network that is ranked first, and how many are tied with it; the accuracy beside it is then their mean."""
+    return arm.chosen if arm.tied in (None, 1) else f"{arm.chosen} (tied with {arm.tied - 1} more: mean of the {arm.tied})"
 
 
 def correlation_words(found: RankCorrelation) -> str:

@@ -23,11 +23,11 @@ from raydistill.methods import METHODS, method_configs
 from raydistill.search.pace import distilling_passes
 from raydistill.sets.place import SET_FILE, study_around
 from raydistill.spaces.trial import TrialConfig, read_trial_config
-from raydistill.storage.record import read_record
+from raydistill.storage.record import TrialRecord, read_record
 from raydistill.storage.result import SearchResult, read_result
 from raydistill.storage.store import Store
 from raydistill.trial.confirm import read_set
-from raydistill.uses.running import Paces, Run
+from raydistill.uses.running import Paces, Run, refuse_test
 from raydistill.uses.schedules import cheapest, ladder, training_macs, trainings_until_paid
 from raydistill.uses.sources import Source, controls_beside, set_file, source_of
 from raydistill.uses.units import Unit, UnitRecord
@@ -47,7 +47,7 @@ class FoundControl:
     @property
     def source(self) -> Source:
         """Its set, under the name of its method."""
-        return Source(name=self.config.method.name, draw=0, id=self.config.trial_id)
+        return Source(name=self.config.method.name, draw=0, id=self.config.trial_id, is_given=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +83,10 @@ class CostPlan:
             arms.append(self._arm(run, name, own[number * each : (number + 1) * each], forward))
         full, margin = arms[0], subject.config.goal.margin_fraction
         target = full.rungs[-1].accuracy_fraction - margin
+        devices = {record.device for record in own}
+        other = trial_device(run)
+        if other is not None and devices == {other}:
+            other = None
         arms = [arm.model_copy(update={"chosen": cheapest([r.accuracy_fraction for r in arm.rungs], target)}) for arm in arms]
         return CostResult(
             about=run.about(),
@@ -91,7 +95,8 @@ class CostPlan:
             target_accuracy_fraction=target,
             forward_macs=forward,
             arms=tuple(arms),
-            paid=paid(run, arms[0], arms[1], forward),
+            paid=paid(run, arms[0], arms[1], forward, with_seconds=other is None),
+            other_device=other,
         )
 
     def _arm(self, run: Run, name: str, records: Sequence[UnitRecord], forward: int) -> CostArm:
@@ -149,16 +154,6 @@ def plan_cost(run: Run) -> CostPlan:
     return CostPlan(sources=sources, steps=steps, networks=networks, units=units, found=found)
 
 
-def refuse_test(run: Run, protocol: str, why: str) -> None:
-    """Refuse to read the test images.
-
-    Raises:
-        InputError: they are asked for.
-    """
-    if run.on.split != "select":
-        raise InputError(f"given --split {run.on.split} for {protocol}; {why}, so it uses the select images alone: leave it out")
-
-
 def control_of_study(run: Run) -> FoundControl | None:
     """The smallest lossless control that the race found in whose study the set lies; None where there is none beside the set."""
     study, result = result_around(run)
@@ -177,21 +172,33 @@ def result_around(run: Run) -> tuple[Store | None, SearchResult | None]:
     return study, None if study is None else read_result(study)
 
 
-def paid(run: Run, full: CostArm, of_set: CostArm, forward: int) -> tuple[Paid, ...]:
+def own_record(run: Run) -> TrialRecord | None:
+    """The record of the trial that made the set; None outside a study."""
+    study = study_around(run.subject.place.path)
+    record = None if study is None else read_record(study, run.subject.config.trial_id)
+    return record if record is not None and record.images_sha256 == run.subject.set_sha256 else None
+
+
+def trial_device(run: Run) -> str | None:
+    """Where the set was made, as records of networks name it: `cpu`, or a GPU's name; None if it is not recorded."""
+    record = own_record(run)
+    return None if record is None else "cpu" if record.device.split(" ")[0] == "cpu" else record.device
+
+
+def paid(run: Run, full: CostArm, of_set: CostArm, forward: int, *, with_seconds: bool) -> tuple[Paid, ...]:
     """After how many trainings the set has paid for being made, and for the search that found it, by work and by time.
 
-    What is not recorded is left out: seconds of a set outside a study, work of an imported set, and the work of a search.
+    What is not recorded is left out: seconds of a set outside a study, work of an imported set, and the work of a search. So are
+    the seconds of a set that was made on another device than that of the networks.
     """
-    study, result = result_around(run)
-    config = run.subject.config
-    record = None if study is None else read_record(study, config.trial_id)
-    is_own = record is not None and record.images_sha256 == run.subject.set_sha256
+    _, result = result_around(run)
+    config, record = run.subject.config, own_record(run) if with_seconds else None
     costs: list[tuple[str, str, float]] = []
     if config.method.name in METHODS:
         costs.append(("making", "macs", training_macs(forward, distilling_passes(config, run.subject.classes))))
-    if is_own and record is not None and record.cost is not None:
+    if record is not None and record.cost is not None:
         costs.append(("making", "seconds", record.cost.distill_seconds))
-    if is_own and result is not None:
+    if record is not None and result is not None:
         costs.append(("search", "seconds", result.seconds))
     return tuple(
         Paid(

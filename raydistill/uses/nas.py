@@ -2,9 +2,10 @@
 
 Each network of a sample of a space is trained on the full data with the recipe, and on the set, on controls, and on the full
 data stopped early with fewer steps. Early stopping is the rival that costs no set: it sees as many images as a network on the set
-does, and its schedule is as short. The full data is trained a second time with other seeds: no way of ranking can be expected to
-agree with the first time more than the second does. What counts is the rank correlation to the full data, the accuracy of the
-network that is ranked first, and the time.
+does, and its schedule is as short. The full data is trained a second time with other seeds, which tells what a second run of the
+same cost reaches. That is no ceiling: where the two runs agree by r, their reliability, a ranking without noise reaches about the
+square root of r. The set, the controls and early stopping also start from the weights of the first time; the second run does not.
+What counts is the rank correlation to the full data, the accuracy of the network that is ranked first, and the time.
 
 Networks are read on the same images everywhere, which also choose: the accuracy of the network that the full data ranks first is
 the best of many, and a little optimistic.
@@ -30,7 +31,7 @@ from raydistill.spaces.units import rough
 from raydistill.storage.record import code_sha256
 from raydistill.storage.versioned import read_stored, write_stored
 from raydistill.uses.ranks import FEWEST, kendall, spearman
-from raydistill.uses.running import Paces, Run, images_seen, probe
+from raydistill.uses.running import Paces, Run, expert_parts, images_seen, probe, refuse_test
 from raydistill.uses.sources import controls_beside, source_of
 from raydistill.uses.space import in_drawn_order, networks_in, parse_axes
 from raydistill.uses.units import Unit, UnitRecord
@@ -98,7 +99,8 @@ class NasPlan:
 
     def _arm(self, run: Run, name: str, accuracies: dict[str, list[float]], records: Sequence[UnitRecord]) -> NasArm:
         own, full = accuracies[name], accuracies[FULL]
-        chosen = own.index(max(own))
+        best = max(own)
+        first = [place for place, accuracy in enumerate(own) if accuracy == best]
         seed = derive_seed("nas", "resamples")
         is_real = name in REAL
         return NasArm(
@@ -106,8 +108,9 @@ class NasPlan:
             accuracy_fractions=tuple(own),
             spearman=spearman(own, full, seed=seed),
             kendall=kendall(own, full, seed=seed),
-            chosen=network_text(self.networks[chosen]),
-            chosen_accuracy_fraction=full[chosen],
+            chosen=network_text(self.networks[first[0]]),
+            chosen_accuracy_fraction=statistics.mean(full[place] for place in first),
+            tied=len(first),
             steps=records[0].unit.steps,
             stored_images=len(run.subject.splits.train.labels) if is_real else len(run.subject.synthetic.images),
             seconds=sum(record.seconds for record in records),
@@ -118,9 +121,11 @@ def plan_nas(run: Run) -> NasPlan:
     """The sample of networks, each on every source.
 
     Raises:
-        InputError: the space has mistakes, the sample is larger than it or too small, or too few networks fit into the hours.
+        InputError: the test split is asked for, the space has mistakes, the sample is larger than it or too small, or too few
+            networks fit into the hours.
     """
     subject, wanted = run.subject, run.wanted
+    refuse_test(run, "nas", "networks are chosen by what they read")
     fitting, left_out = networks_in(parse_axes(wanted.space), subject.splits.shape)
     if len(fitting) < FEWEST:
         raise InputError(
@@ -188,7 +193,10 @@ def size_of_sample(
     Raises:
         InputError: too few fit, or there is no time to be had because the networks train on a GPU.
     """
-    allowed = hours * 3600 * run.work.executor.at_once(run.work.watcher)
+    experts = expert_parts(run, [unit.source for unit in units_of(run, drawn[0], sources)])
+    # The parts of a GPU have no seconds; there the first network is refused.
+    first = sum(part.jobs * (part.seconds_each or 0.0) for part in experts)
+    allowed = hours * 3600 * run.work.executor.at_once(run.work.watcher) - first
     least = min(FEWEST_IN_HOURS, len(drawn))
     costs: list[float] = []
     paces: dict[str, float | None] = {}
@@ -202,12 +210,14 @@ def size_of_sample(
             break
     fits = sum(sum(costs[: count + 1]) <= allowed for count in range(len(costs)))
     if fits < least:
-        per_hour = sum(costs[:least]) / run.work.executor.at_once(run.work.watcher)
-        whole = per_hour / least * len(drawn)
+        at_once = run.work.executor.at_once(run.work.watcher)
+        ten = (first + sum(costs[:least])) / at_once
+        whole = (first + sum(costs[:least]) / least * len(drawn)) / at_once
+        after = f" after the experts that label controls, which take {rough(first / at_once)}" if experts else ""
         raise InputError(
-            f"given {hours:g} hours, which have room for {fits} of {len(drawn)} networks; a rank correlation needs at least "
-            f"{least}, which take about {rough(per_hour)}, and the whole space takes about {rough(whole)}: give --hours "
-            f"{1.2 * per_hour / 3600:.2g}, or a smaller space, such as --space width=8,16"
+            f"given {hours:g} hours, which have room for {fits} of {len(drawn)} networks{after}; a rank correlation needs at "
+            f"least {least}, which take about {rough(ten)}, and the whole space takes about {rough(whole)}: give --hours "
+            f"{1.2 * ten / 3600:.2g}, or a smaller space, such as --space width=8,16"
         )
     return fits, paces
 

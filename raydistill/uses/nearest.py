@@ -5,18 +5,21 @@ Shapes: N and M images, D pixels or features.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from raydistill.core.networks import Network
 from raydistill.core.train import images_at_once
+from raydistill.data.preprocess import Preprocess, Standardise
+from raydistill.data.zca import EPS
 from raydistill.uses.nearness import QUANTILES, Nearness
 
 AT_ONCE = 2**25
 """Distances in memory at a time (128 MiB as float32)."""
-COPY_FRACTION = 1e-3
-"""An image nearer to a train image than this part of the median distance between real images is a copy of it: rounding to 8 bits
-stays below, and no two photographs are as near."""
+HALF_STEP = 0.5 / 255
+"""Of pixels in 0 to 1: the largest error of rounding to 8 bits."""
 
 
 def nearest(points: Tensor, to: Tensor) -> Tensor:
@@ -63,9 +66,30 @@ def nearness(synthetic: Tensor, real: Tensor) -> Nearness:
     return Nearness(synthetic=tuple(own.tolist()), real=tuple(others.tolist()), nearer_fraction=float(nearer))
 
 
-def copies(synthetic: Tensor, real: Tensor) -> int:
-    """Synthetic images that are train images; distances in pixels, as in `nearness`."""
-    return int((synthetic <= COPY_FRACTION * real.median()).sum())
+def copies(synthetic: Tensor, rounding: float) -> int:
+    """Synthetic images that are train images, as they are or rounded to 8 bits.
+
+    Args:
+        synthetic: (N,) distances in pixels, as in `nearness`.
+        rounding: from `rounding_distance`.
+    """
+    return int((synthetic <= rounding).sum())
+
+
+def rounding_distance(preprocess: Preprocess, shape: tuple[int, int, int]) -> float:
+    """The largest distance between a preprocessed image and the same image with its pixels rounded to 8 bits.
+
+    Every pixel is off by half a step at most. Standardisation divides by the channel's deviation; whitening stretches no
+    direction by more than 1 / sqrt(eps).
+
+    Args:
+        preprocess: of the data.
+        shape: (C, H, W).
+    """
+    channels, height, width = shape
+    if isinstance(preprocess, Standardise):
+        return HALF_STEP * math.sqrt(height * width * sum(std**-2 for std in preprocess.std))
+    return HALF_STEP * math.sqrt(channels * height * width / EPS)
 
 
 @torch.no_grad()

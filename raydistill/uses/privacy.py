@@ -5,8 +5,9 @@ was trained on the train images, beside the same distance of held-out real image
 
 Membership: an attacker has the set and an image with its class, and asks whether it was a train image. Two scores: the
 distance in pixels to the nearest image of its class in the set, and the loss of a network that was trained on the set. Train
-images are the members, select images the others; both were drawn from the same images at random. The features above are not
-used here, because that network has seen the members itself.
+images are the members, select images the others. Where both were drawn from the same images at random, an area of 0.5 is a
+coin; where they were not (a select part of the data's own, groups, dropped duplicates), the result says so. The features above
+are not used here, because that network has seen the members itself.
 
 Controls of the set's size stand beside it. Those that choose train images hold them as they are: for these membership is
 certain.
@@ -32,16 +33,17 @@ from torch.nn import functional
 
 from raydistill.core.evaluate import network_seeds, train_fresh
 from raydistill.core.networks import Network, build_network
+from raydistill.core.recipes import RECIPES
 from raydistill.core.train import images_at_once
 from raydistill.data.splits import LabelledImages
-from raydistill.errors import StoreError
+from raydistill.errors import InputError, StoreError
 from raydistill.search.estimate import Part, estimate_line
+from raydistill.spaces.network_names import network_text
 from raydistill.spaces.sections import Config
 from raydistill.storage.versioned import read_stored, write_stored
-from raydistill.uses.cost import refuse_test
 from raydistill.uses.membership import auc
-from raydistill.uses.nearest import copies, embedded, nearest, nearest_of_class, nearness
-from raydistill.uses.running import Run, check_hours, keep, make_controls, paces_of, parts_of
+from raydistill.uses.nearest import copies, embedded, nearest, nearest_of_class, nearness, rounding_distance
+from raydistill.uses.running import Run, check_hours, expert_parts, keep, make_controls, paces_of, parts_of, refuse_test
 from raydistill.uses.sources import controls_beside, learned_from, source_of
 from raydistill.uses.subject import Place
 from raydistill.uses.units import Unit
@@ -115,6 +117,7 @@ def look_at(unit: Unit, features: Unit, place: Place) -> PrivacyArm:
     """Nearness and membership of one source.
 
     Raises:
+        InputError: a network diverged.
         StoreError: the feature network's weights are damaged.
     """
     own, _, splits, device = place.open()
@@ -125,20 +128,43 @@ def look_at(unit: Unit, features: Unit, place: Place) -> PrivacyArm:
     network = build_network(features.network, splits.shape, len(splits.class_names), device)
     _read_weights(network, features, place)
     seen = [embedded(network, part) for part in (images.to(device), train.images, held.images)]
+    check_finite(seen, features)
     by_feature = nearest(seen[0], seen[1]), nearest(seen[2], seen[1])
     of_train, of_held = (
         -nearest_of_class(points, part.labels, pixels[0], classes)
         for points, part in ((pixels[1], splits.train), (pixels[2], splits.select))
     )
     trained = train_fresh(images, labels, splits, unit.network, unit.recipe_in_steps(learned_lr), unit.seed, device)
+    lost = [losses(trained, part) for part in (train, held)]
+    check_finite(lost, unit, learned_lr)
     return PrivacyArm(
         source=unit.source.name,
         images=len(images),
-        copies=copies(*by_pixel),
+        copies=copies(by_pixel[0], rounding_distance(splits.preprocess, splits.shape)),
         pixel=nearness(*by_pixel),
         feature=nearness(*by_feature),
         by_distance=auc(_numbers(of_train), _numbers(of_held)),
-        by_loss=auc(_numbers(-losses(trained, train)), _numbers(-losses(trained, held))),
+        by_loss=auc(*(_numbers(-values) for values in lost)),
+    )
+
+
+def check_finite(values: Sequence[Tensor], unit: Unit, learned_lr: float | None = None) -> None:
+    """Refuse what a network says that diverged in training.
+
+    Raises:
+        InputError: a value is not finite.
+    """
+    if all(bool(torch.isfinite(one).all()) for one in values):
+        return
+    others = ", ".join(name for name in RECIPES if name != unit.recipe)
+    advice = f"give another --recipe ({others})"
+    if unit.source.name not in (FULL, SET):
+        advice += f", or --controls without {unit.source.name}"
+    if learned_lr is not None:
+        advice = f"its learning rate, {learned_lr:g}, was learned with the set, so no other recipe helps: give another set"
+    raise InputError(
+        f"the network {network_text(unit.network)} that was trained on {unit.source.name} with recipe {unit.recipe} diverged, "
+        f"its outputs are not finite: {advice}"
     )
 
 
@@ -205,6 +231,7 @@ def run_privacy(run: Run) -> PrivacyResult:
         about=run.about(),
         train_images=len(run.subject.splits.train.labels),
         held_out_images=len(run.subject.splits.select.labels),
+        drawn_unlike=run.subject.splits.drawn_unlike,
         arms=tuple(record.arm for record in records),
     )
     keep(run, "privacy", result)
@@ -247,5 +274,5 @@ def left(run: Run, features: Unit, units: Sequence[Unit]) -> tuple[list[Unit], l
 
 
 def parts_left(run: Run, units: Sequence[Unit]) -> list[Part]:
-    """What the networks cost; distances are not counted, which take less."""
-    return parts_of(run, units, paces_of(run, units))
+    """What experts and networks cost; distances are not counted, which take less."""
+    return [*expert_parts(run, [unit.source for unit in units]), *parts_of(run, units, paces_of(run, units))]

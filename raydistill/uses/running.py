@@ -10,9 +10,10 @@ from raydistill.catalogue import did_you_mean
 from raydistill.core.recipes import RECIPES, Recipe
 from raydistill.data.splits import LabelledImages
 from raydistill.errors import InputError
+from raydistill.experts.files import missing as lacking
 from raydistill.search.estimate import Part, estimate_line
 from raydistill.search.experts import plan_experts, prepare_experts
-from raydistill.search.pace import distilling_seconds, probed_pace, times
+from raydistill.search.pace import distilling_seconds, probed_pace, times, trial_pace
 from raydistill.search.workplace import Workplace
 from raydistill.sets.one import part_to_read
 from raydistill.sets.place import ImagesToRead
@@ -144,14 +145,34 @@ def run_units(run: Run, units: Sequence[Unit], paces: Paces | None = None, *, is
 
 
 def all_parts(run: Run, missing: Sequence[Unit], paces: Paces | None) -> list[Part]:
-    """What is left: sets that are distilled step by step, and networks. Chosen images cost little, and are left out."""
-    splits = run.subject.splits
-    jobs = [job for job in set_jobs(run.subject, [unit.source for unit in missing]) if job.classes is not None]
-    networks = parts_of(run, missing, paces if paces is not None else paces_of(run, missing))
+    """What is left: experts, sets that are distilled step by step, and networks; choosing images takes little and is left out."""
+    splits, sources = run.subject.splits, [unit.source for unit in missing]
+    jobs = [job for job in set_jobs(run.subject, sources) if job.classes is not None]
+    parts = [*expert_parts(run, sources), *parts_of(run, missing, paces if paces is not None else paces_of(run, missing))]
     if not jobs:
-        return networks
+        return parts
     each = distilling_seconds(jobs[0].config, with_train_of(splits, jobs[0].classes or ()))
-    return [Part(jobs=len(jobs), what="sets of the classes of a step", seconds_each=each), *networks]
+    return [Part(jobs=len(jobs), what="sets of the classes of a step", seconds_each=each), *parts]
+
+
+def expert_parts(run: Run, sources: Sequence[Source]) -> list[Part]:
+    """The experts that label controls among the sources and that the store does not have, with what scores images for them.
+
+    Raises:
+        StoreError: an expert is damaged, or the disk has too little space.
+    """
+    place = run.subject.place
+    configs = [job.config for job in set_jobs(run.subject, sources)]
+    parts = []
+    for need in plan_experts(configs, place.experts, place.data_root):
+        scores, experts = lacking(need, place.experts)
+        count = len(scores) + len(experts)
+        if count:
+            passes = need.passes(len(experts), len(scores)) * need.train_images
+            each = times(trial_pace(configs[0], run.subject.splits), passes / count)
+            what = "experts and networks that score images for them" if scores else "experts"
+            parts.append(Part(jobs=count, what=what, seconds_each=each))
+    return parts
 
 
 def paces_of(run: Run, units: Sequence[Unit]) -> dict[str, float | None]:
@@ -215,6 +236,16 @@ def opened(run: Run) -> LabelledImages | None:
     if run.on.split == "select":
         return None
     return part_to_read(run.subject.place.path, run.subject.config, run.subject.splits, run.on)
+
+
+def refuse_test(run: Run, protocol: str, why: str) -> None:
+    """Refuse to read the test images.
+
+    Raises:
+        InputError: they are asked for.
+    """
+    if run.on.split != "select":
+        raise InputError(f"given --split {run.on.split} for {protocol}; {why}, so it uses the select images alone: leave it out")
 
 
 def keep(run: Run, protocol: str, result: UseResult) -> None:

@@ -43,10 +43,14 @@ class Source(Config):
     """Hash of what it is: the data, the set's file, or the config of what is made."""
     steps: tuple[tuple[int, ...], ...] | None = Field(default=None, strict=False)
     """For `in_steps` the classes of each step so far."""
+    is_given: bool = False
+    """Whether its set was made elsewhere and is brought to the records, so that no job is to make it."""
 
     @property
     def files(self) -> list[str]:
         """The sets that have to be made for it."""
+        if self.is_given:
+            return []
         if self.steps is not None:
             return [set_file(self.id, step) for step in self.steps]
         return [] if self.name in (*REAL, SET) else [set_file(self.id)]

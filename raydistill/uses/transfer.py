@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from raydistill.core.evaluate import network_seeds
 from raydistill.data.splits import Splits
-from raydistill.errors import InputError
 from raydistill.spaces.network import NETWORKS, NetworkConfig
 from raydistill.spaces.network_names import network_text, parse_networks
 from raydistill.spaces.trial import TrialConfig
@@ -35,6 +36,8 @@ class TransferPlan:
 
     cells: tuple[tuple[str, NetworkConfig, tuple[Unit, ...]], ...]
     """Source, network, and the networks to train."""
+    left_out: tuple[str, ...]
+    """Names of networks for which the images are too small."""
     paces: Paces | None = None
     is_sized: bool = False
 
@@ -60,7 +63,7 @@ class TransferPlan:
                     seconds=statistics.mean(record.seconds for record in own),
                 )
             )
-        return TransferResult(about=run.about(), cells=tuple(found))
+        return TransferResult(about=run.about(), cells=tuple(found), left_out=self.left_out)
 
 
 def plan_transfer(run: Run) -> TransferPlan:
@@ -70,9 +73,10 @@ def plan_transfer(run: Run) -> TransferPlan:
         InputError: an unknown network, control or recipe.
     """
     subject = run.subject
-    chosen = networks_for(subject.config, subject.splits, run.wanted.architectures)
+    chosen, left_out = networks_for(subject.config, subject.splits, run.wanted.architectures)
     names = (SET, *controls_beside(subject, run.wanted.controls), FULL)
-    return TransferPlan(cells=tuple((name, network, tuple(units_of(run, name, network))) for name in names for network in chosen))
+    cells = tuple((name, network, tuple(units_of(run, name, network))) for name in names for network in chosen)
+    return TransferPlan(cells=cells, left_out=left_out)
 
 
 def units_of(run: Run, name: str, network: NetworkConfig) -> list[Unit]:
@@ -82,15 +86,20 @@ def units_of(run: Run, name: str, network: NetworkConfig) -> list[Unit]:
     return [run.unit(source_of(run.subject, name, index), network, steps, seed) for index, seed in enumerate(seeds)]
 
 
-def networks_for(config: TrialConfig[Any], splits: Splits, given: tuple[str, ...] | None) -> list[NetworkConfig]:
-    """The networks to judge with: those given, or the set's own and all others that the images are large enough for."""
+def networks_for(
+    config: TrialConfig[Any], splits: Splits, given: tuple[str, ...] | None
+) -> tuple[list[NetworkConfig], tuple[str, ...]]:
+    """The networks to judge with, those given or else the set's own and all others that the images are large enough for.
+
+    Returns:
+        The networks, and the names of those that are left out because the images are too small for them.
+
+    Raises:
+        InputError: a network that was given is unknown, or the images are too small for it.
+    """
     if given:
-        return parse_networks(given, config.network, splits.shape)
-    own = config.network.name
-    fitting = [config.network]
-    for name in (name for name in NETWORKS if name != own):
-        try:
-            fitting += parse_networks([name], config.network, splits.shape)
-        except InputError:  # the images are too small for it
-            continue
-    return fitting
+        return parse_networks(given, config.network, splits.shape), ()
+    read: TypeAdapter[NetworkConfig] = TypeAdapter(NetworkConfig)
+    others = [read.validate_python({"name": name}) for name in NETWORKS if name != config.network.name]
+    too_large = tuple(network.name for network in others if any(network.against(splits.shape)))
+    return [config.network, *(network for network in others if network.name not in too_large)], too_large

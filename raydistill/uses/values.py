@@ -67,6 +67,8 @@ class TransferResult(Config):
     about: About
     cells: tuple[TransferCell, ...] = Field(strict=False)
     """Source by source, each with every network."""
+    left_out: tuple[str, ...] | None = Field(default=None, strict=False)
+    """Names of networks for which the images are too small; null in older results, which do not say."""
 
 
 class ContinualArm(Config):
@@ -103,9 +105,11 @@ class NasArm(Config):
     """To the order on the full data."""
     kendall: RankCorrelation
     chosen: str
-    """The network that it ranks first."""
+    """The network that it ranks first; of tied ones the first of the sample."""
     chosen_accuracy_fraction: float
-    """Accuracy of that network trained on the full data."""
+    """Accuracy of that network trained on the full data; of tied ones the mean."""
+    tied: int | None = None
+    """Networks that share the first place, 1 without a tie; null in older results, whose accuracy is that of one of them."""
     steps: int
     """Optimiser steps of each network."""
     stored_images: int
@@ -195,6 +199,8 @@ class CostResult(Config):
     """The full data, the set, and controls."""
     paid: tuple[Paid, ...] = Field(strict=False)
     """One for each cost that is known."""
+    other_device: str | None = None
+    """Where the set was made, if not on the device of these networks: seconds of the two are not set against each other."""
 
     @property
     def best_control(self) -> CostArm | None:
@@ -217,7 +223,7 @@ class PrivacyArm(Config):
     images: int
     """As networks see them."""
     copies: int
-    """Images that are train images as they are."""
+    """Images that are train images, as they are or rounded to 8 bits."""
     pixel: Nearness
     """Distances between standardised images."""
     feature: Nearness
@@ -237,6 +243,8 @@ class PrivacyResult(Config):
     """Members."""
     held_out_images: int
     """Others: the select images."""
+    drawn_unlike: tuple[str, ...] | None = Field(default=None, strict=False)
+    """Why members and others were not drawn alike, so that an area of 0.5 is no coin; null in older results, which do not say."""
     arms: tuple[PrivacyArm, ...] = Field(strict=False)
     """The set first."""
 

@@ -44,6 +44,8 @@ def test_dropping_takes_the_leaked_images_out_of_the_train_part_alone(leaky: Pat
     assert twins.counts.across == 0
     assert (len(dropped.select.labels), len(dropped.confirm.labels)) == (10, 10)
     assert kept.sha256 != dropped.sha256
+    assert kept.drawn_unlike == ()
+    assert dropped.drawn_unlike == ("train images that are elsewhere too were dropped",)
 
 
 def test_what_is_dropped_is_what_leaked(leaky: Path) -> None:
@@ -57,6 +59,7 @@ def test_what_is_dropped_is_what_leaked(leaky: Path) -> None:
 def test_a_folder_without_twins_is_the_same_with_either_answer(tmp_path: Path) -> None:
     fill(tmp_path, {"a": 30, "b": 30})
     assert load_splits(config(tmp_path)).sha256 == load_splits(config(tmp_path, duplicates="drop")).sha256
+    assert load_splits(config(tmp_path, duplicates="drop")).drawn_unlike == ()
     counts = train_twins(config(tmp_path)).counts
     assert (counts.with_twin, counts.across, counts.total) == ({}, 0, 0)
 

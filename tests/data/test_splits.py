@@ -278,3 +278,13 @@ def test_the_test_part_is_not_opened_without_a_reason(reason: str, log: Store) -
 def test_parts_move_to_a_device_together(splits: Splits) -> None:
     moved = splits.select.to(torch.device("meta"))
     assert (moved.images.device.type, moved.labels.device.type) == ("meta", "meta")
+
+
+def test_a_part_of_the_datas_own_and_groups_make_draws_unlike(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = load_raw_digits(None)
+    drawn = {name: size for name, size in raw.sizes.items() if name != "select"}
+    given = replace(raw, given={"select": np.arange(200)}, sizes=drawn)
+    grouped = replace(raw, groups=np.arange(len(raw.search.labels)))
+    for changed, reasons in ((given, ("the data gives the select part",)), (grouped, ("whole groups were drawn",)), (raw, ())):
+        monkeypatch.setattr(data, "load_raw", lambda *_, changed=changed: changed)
+        assert load_splits.__wrapped__(DIGITS).drawn_unlike == reasons

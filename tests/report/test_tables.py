@@ -106,12 +106,17 @@ def test_what_training_saves_is_that_of_the_cheapest_schedules(by_hand: HandMade
         for source, macs, seconds in (("full", 90, 3.0), ("set", 30, 1.0))
     )
     about = {**dict.fromkeys(About.model_fields, "x"), "set_sha256": "a" * 64, "ipc": 7, "commit": None, "versions": {}}
+    about["recipe"] = "default"
     paid = (Paid(what="making", measure="macs", cost=200.0, trainings=4),)
     numbers: dict[str, Any] = {"networks": 1, "margin_fraction": 0.02, "target_accuracy_fraction": 0.9, "forward_macs": 1}
     found = CostResult(about=About.model_validate(about), arms=arms, paid=paid, **numbers)
     write_stored(by_hand.study.at("uses", "a" * 12), "cost.json", found)
     (row,) = ipc_frame(records_of(by_hand)).to_dict("records")
     assert (row["train_macs_saved"], row["train_seconds_saved"], row["trainings_until_paid"]) == (60, 2.0, 4)
+    of_another = found.model_copy(update={"about": About.model_validate({**about, "recipe": "quick"})})
+    write_stored(by_hand.study.at("uses", "a" * 12), "cost.json", of_another)
+    (row,) = ipc_frame(records_of(by_hand)).to_dict("records")
+    assert row["trainings_until_paid"] is None
 
 
 def test_an_empty_study_has_empty_tables(by_hand: HandMade) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hand_made import trial_record
 from hand_race import finding
 from hand_race import result as result_of_race
@@ -22,7 +23,7 @@ from raydistill.methods import method_configs
 from raydistill.report.cost_tables import paid_sentence
 from raydistill.report.use_tables import render_use
 from raydistill.spaces.trial import read_trial_config
-from raydistill.storage.record import write_record
+from raydistill.storage.record import read_trials, write_record
 from raydistill.storage.store import Store
 from raydistill.uses.values import About, CostArm, CostResult, CostRung, Paid, read_result
 
@@ -80,18 +81,37 @@ def test_the_seconds_of_making_and_of_the_search_are_those_of_the_study(study_wi
     assert seconds == {"making": 10.0, "search": 300.0}
 
 
+def test_a_control_with_labels_by_experts_stands_beside_a_set_of_a_method_without(tmp_path: Path) -> None:
+    """No config of that control can be made from the set's; its set is that of the race."""
+    method = "{name: random_soft, experts: 1, expert_epochs: 1}"
+    study, told = write_study_with_control(tmp_path / "store" / "study", method, torch.randn(40, 10)), Told()
+    assert cost(str(study / "winner"), dry_run=True, watcher=told) is None
+    assert "18 networks convnet at" in told.all("note")[0]
+    assert "expert" not in told.all("note")[0]
+    assert [arm.source for arm in cost(str(study / "winner")).arms] == ["full", "set", "random_soft"]
+
+
+def test_seconds_of_a_set_that_was_made_on_another_device_are_left_out(study_with_control: Path) -> None:
+    for record in read_trials(Store(str(study_with_control)), method_configs()):
+        assert record[1] is not None
+        write_record(Store(str(study_with_control)), record[1].model_copy(update={"device": "NVIDIA T4"}))
+    result = cost(str(study_with_control / "winner"))
+    assert [(one.what, one.measure) for one in result.paid] == [("making", "macs")]
+    assert result.other_device == "NVIDIA T4"
+
+
 @pytest.fixture
 def study_with_control(tmp_path: Path) -> Path:
     """A study whose winner has three images of each digit, and whose smallest lossless control has four."""
     return write_study_with_control(tmp_path / "store" / "study")
 
 
-def write_study_with_control(study: Path) -> Path:
+def write_study_with_control(study: Path, method: str = "{name: random}", labels: torch.Tensor | None = None) -> Path:
     (study / "trials").mkdir(parents=True)
     (study / "search_space.yaml").write_text("study: study\n")
-    fixed = ["ipc=4", "evaluation.recipe=plain", "evaluation.networks=2", "method={name: random}"]
+    fixed = ["ipc=4", "evaluation.recipe=plain", "evaluation.networks=2", f"method={method}"]
     winner = write_trial_of_set(study, write_small_set(study / "winner"))
-    control = write_trial_of_set(study, write_small_set(study.parent / "control", fixed=fixed, ipc=4))
+    control = write_trial_of_set(study, write_small_set(study.parent / "control", labels, fixed=fixed, ipc=4))
     found = finding()
     found["control"] = {**found["distilled"], "arm": "random", "trial_id": control, "ipc": 4}
     (study / "result.json").write_text(json.dumps(result_of_race(10, winner_trial_id=winner, finding=found)))
@@ -182,12 +202,24 @@ def test_people_see_the_shortest_schedule_of_each_source() -> None:
 
 def test_what_is_paid_for_is_said_in_words() -> None:
     assert paid_sentence(by_hand()) == (
-        "Paid for: making it, counted in multiply-adds (9 billion multiply-adds), after 5 trainings; the whole search that found "
-        "it, counted in seconds (1 min 05 s), never, because a training on it saves none."
+        "Paid for: making it, counted in multiply-adds (9 billion multiply-adds), after 5 trainings; all trials of the "
+        "search, counted in seconds (1 min 05 s), never, because a training on it saves none."
     )
     assert paid_sentence(by_hand(paid=())) == "What the set cost is not recorded."
     lossy = (by_hand().arms[0], by_hand().arms[2])
     assert paid_sentence(by_hand(arms=lossy)) == ("No schedule on the set reaches the target, so nothing is saved or paid for.")
+
+
+def test_experts_of_a_method_are_not_in_what_is_paid_for() -> None:
+    about = ABOUT.model_copy(update={"method": "datm"})
+    said = paid_sentence(by_hand().model_copy(update={"about": about}))
+    assert said.startswith("Paid for: making it, without its experts, counted in multiply-adds (9 billion")
+
+
+def test_people_are_told_that_seconds_of_another_device_are_left_out() -> None:
+    left_out = " Seconds are left out: the set was made on another device than these networks (NVIDIA T4)."
+    assert paid_sentence(by_hand(paid=(), other_device="NVIDIA T4")) == f"What the set cost is not recorded.{left_out}"
+    assert paid_sentence(by_hand(other_device="NVIDIA T4")).endswith(f"saves none.{left_out}")
 
 
 def test_scripts_see_a_row_per_schedule() -> None:

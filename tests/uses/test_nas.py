@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import statistics
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from made_up import Told
 from resealed import content
+from small_set import write_small_set
 
 import raydistill
 from raydistill.errors import InputError
 from raydistill.report.use_tables import render_use
 from raydistill.storage.store import Store
-from raydistill.uses import nas
+from raydistill.uses import nas, running
 from raydistill.uses.ranks import RankCorrelation
 from raydistill.uses.values import About, NasArm, NasResult
 
@@ -44,10 +47,31 @@ def test_each_network_of_the_sample_is_trained_on_every_source(small_set: str) -
 def test_the_network_ranked_first_has_its_accuracy_on_the_full_data(small_set: str) -> None:
     result = choose(small_set)
     full, of_set = result.arms[0], result.arms[3]
-    place = of_set.accuracy_fractions.index(max(of_set.accuracy_fractions))
-    assert of_set.chosen == result.networks[place]
-    assert of_set.chosen_accuracy_fraction == full.accuracy_fractions[place]
+    own = of_set.accuracy_fractions
+    first = [place for place, accuracy in enumerate(own) if accuracy == max(own)]
+    assert of_set.chosen == result.networks[first[0]]
+    assert of_set.tied == len(first)
+    assert of_set.chosen_accuracy_fraction == pytest.approx(statistics.mean(full.accuracy_fractions[place] for place in first))
     assert full.chosen_accuracy_fraction == max(full.accuracy_fractions)
+
+
+def test_networks_that_are_tied_first_have_the_mean_of_their_accuracies(small_set: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the full data the six networks have 0.1 to 0.6 in the order of the sample, on the set three share the first place."""
+    finish_real = nas.NasPlan.finish
+    scores = {"full": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6), "set": (0.5, 0.7, 0.7, 0.1, 0.2, 0.7)}
+
+    def finish(plan: nas.NasPlan, run: Any, records: Any) -> NasResult:
+        return finish_real(plan, run, [scored(record, scores, number // 5) for number, record in enumerate(records)])
+
+    monkeypatch.setattr(nas.NasPlan, "finish", finish)
+    own = choose(small_set).arms[3]
+    assert (own.source, own.tied) == ("set", 3)
+    assert own.chosen_accuracy_fraction == pytest.approx((0.2 + 0.3 + 0.6) / 3)
+
+
+def scored(record: Any, scores: dict[str, tuple[float, ...]], network: int) -> Any:
+    own = scores.get(record.unit.source.name, (0.5,) * 6)
+    return record.model_copy(update={"accuracy_fraction": own[network]})
 
 
 def test_early_stopping_sees_as_many_images_as_the_set_does(small_set: str) -> None:
@@ -113,6 +137,10 @@ def test_a_dry_run_leaves_no_sample_behind(small_set: str) -> None:
         ({"space": "width=4:depth=1:norm=none:activation=relu"}, r"3 networks of the space fit images of 8 x 8 pixels; a rank"),
         ({"proxy_share": 1.5}, r"given --proxy-share 1.5; expected a number above 0 and at most 1"),
         ({"network": "mlp"}, r"--network is for --protocol transfer or continual, not for nas: leave it out"),
+        (
+            {"split": "test", "reason": "a test"},
+            r"given --split test for nas; networks are chosen by what they read, so it uses the select images alone",
+        ),
         ({"space": "size=3"}, r"given --space size=3: unknown axis 'size'"),
     ],
 )
@@ -134,6 +162,22 @@ def test_hours_without_room_for_ten_networks_are_refused_with_how_long_the_space
         choose(small_set, sample=None, hours=0.5)
 
 
+def test_experts_that_are_missing_leave_fewer_hours_for_the_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """636 images a network at 1 s, and 2 x 797 s for an expert of one epoch, which passes twice."""
+    fixed = [
+        "ipc=3",
+        "evaluation.recipe=plain",
+        "evaluation.networks=2",
+        "method={name: random_soft, experts: 1, expert_epochs: 1}",
+    ]
+    path = write_small_set(tmp_path / "soft", torch.randn(30, 10), fixed=fixed)
+    monkeypatch.setattr(nas, "probe", lambda *_: 1.0)
+    monkeypatch.setattr(running, "trial_pace", lambda *_: 1.0)
+    message = r"room for 9 of 12 networks after the experts that label controls, which take 27 min; .* take about 2.2 h, "
+    with pytest.raises(InputError, match=message):
+        choose(path, sample=None, controls=["herding_soft"], hours=(2 * 797 + 9.5 * 636) / 3600)
+
+
 def test_on_a_gpu_the_sample_has_to_be_given(small_set: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nas, "probe", lambda *_: None)
     with pytest.raises(InputError, match=r"on a GPU nothing is timed beforehand, .*: give --sample N"):
@@ -147,7 +191,7 @@ def by_hand() -> NasResult:
     found = RankCorrelation(value=0.5, low=0.25, high=0.75)
     arms = (
         NasArm(source="full", spearman=none, kendall=none, chosen_accuracy_fraction=0.9, stored_images=797, **common),
-        NasArm(source="early", spearman=found, kendall=found, chosen_accuracy_fraction=0.8, stored_images=797, **common),
+        NasArm(source="early", tied=3, spearman=found, kendall=found, chosen_accuracy_fraction=0.8, stored_images=797, **common),
     )
     return NasResult(about=About(**about), networks=("a", "b"), seeds=1, space=600, left_out=120, arms=arms)
 
@@ -157,6 +201,7 @@ def test_people_see_correlations_with_intervals() -> None:
     assert "over 2 networks of a space of 600 (120 more do not fit the images), with 95 % bootstrap intervals" in said
     assert "| full data, stopped early | 797      | 9       | 2 min  | 0.50 (0.25 to 0.75) | 0.50 (0.25 to 0.75) |" in said
     assert "none, all tied" in said
+    assert "convnet:depth=1 (tied with 2 more: mean of the 3)" in said
 
 
 def test_scripts_see_a_row_per_source() -> None:

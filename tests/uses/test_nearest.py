@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from raydistill.data import zca
+from raydistill.data.preprocess import Standardise, fit
 from raydistill.uses import nearest as module
-from raydistill.uses.nearest import copies, nearest, nearest_of_class, nearness
+from raydistill.uses.nearest import copies, nearest, nearest_of_class, nearness, rounding_distance
 
 POINTS = torch.tensor([[0.0, 0.0], [3.0, 4.0], [10.0, 0.0]])
 
@@ -44,6 +48,20 @@ def test_there_is_no_ratio_where_held_out_images_are_train_images() -> None:
     assert nearness(torch.tensor([1.0]), torch.zeros(3)).ratios is None
 
 
-def test_a_copy_is_nearer_than_any_two_photographs() -> None:
-    """A thousandth of the median 20 is 0.02."""
-    assert copies(torch.tensor([0.0, 0.01, 0.03]), torch.tensor([10.0, 20.0, 30.0])) == 2
+def test_a_copy_is_as_near_as_rounding_leaves_it() -> None:
+    """On 1 x 2 pixels of deviation 0.25 half a step is 0.5 / 255 x 4 in each of two values."""
+    bound = rounding_distance(Standardise(mean=(0.5,), std=(0.25,)), (1, 1, 2))
+    assert bound == pytest.approx(0.5 / 255 * 4 * 2**0.5)
+    assert copies(torch.tensor([0.0, 0.9 * bound, 1.1 * bound]), bound) == 2
+
+
+@pytest.mark.parametrize("kind", ["standardise", "zca"])
+def test_rounding_to_8_bits_makes_no_distance_above_the_bound(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zca, "FOLDER", str(tmp_path))
+    draw = torch.Generator().manual_seed(0)
+    preprocess = fit(kind, torch.randint(0, 256, (40, 3, 4, 4), generator=draw).to(torch.uint8).numpy(), 255)
+    pixels = torch.rand(20, 3, 4, 4, generator=draw)
+    moved = preprocess.apply(pixels) - preprocess.apply((pixels * 255).round() / 255)
+    distances = moved.flatten(1).norm(dim=1)
+    assert 0 < distances.min()
+    assert copies(distances, rounding_distance(preprocess, (3, 4, 4))) == 20

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+import torch
 from made_up import Told
 
 import raydistill
+from raydistill.core.recipes import RECIPES
+from raydistill.core.synthetic import decode, encode
 from raydistill.errors import InputError, StoreError
 from raydistill.report.use_tables import render_use
+from raydistill.sets.eight_bit import to_eight_bit
+from raydistill.spaces.network import MLPConfig
 from raydistill.storage.store import Store
 from raydistill.uses.membership import Auc
 from raydistill.uses.nearness import Nearness
+from raydistill.uses.privacy import check_finite
+from raydistill.uses.units import Unit
 from raydistill.uses.values import About, PrivacyArm, PrivacyResult, read_result
 
 
@@ -31,6 +40,15 @@ def test_a_set_of_train_images_is_found_to_be_copies(small_set: str) -> None:
     assert own.pixel.nearer_fraction == 1.0
     assert (result.train_images, result.held_out_images) == (797, 250)
     assert read_result(Store(f"{small_set}/uses"), "privacy") == result
+
+
+def test_copies_that_were_rounded_to_8_bits_are_copies_too(small_set: str) -> None:
+    file = Path(small_set, "images.safetensors")
+    synthetic, manifest = decode(file.read_bytes())
+    file.write_bytes(encode(to_eight_bit(synthetic, manifest.preprocess).synthetic, manifest))
+    own = look(small_set, controls=["none"]).arms[0]
+    assert own.pixel.synthetic[0] > 0
+    assert own.copies == 30
 
 
 def test_copies_give_away_their_own_membership_alone(small_set: str) -> None:
@@ -73,6 +91,30 @@ def test_damaged_weights_are_named_with_what_to_do(small_set: str) -> None:
         look(small_set)
 
 
+def test_a_network_on_the_full_data_that_diverges_is_named(small_set: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RECIPES, "plain", replace(RECIPES["plain"], lr=1e30))  # type: ignore[type-var]
+    message = r"the network convnet:.* that was trained on full with recipe plain diverged, .*: give another --recipe \(default, "
+    with pytest.raises(InputError, match=message):
+        look(small_set)
+
+
+def test_a_network_on_the_set_that_diverges_by_its_learned_rate_is_named(small_set: str) -> None:
+    file = Path(small_set, "images.safetensors")
+    synthetic, manifest = decode(file.read_bytes())
+    file.write_bytes(encode(replace(synthetic, learned_lr=1e30), manifest))
+    with pytest.raises(
+        InputError, match=r"trained on set with .* diverged, .*: its learning rate, 1e\+30, was learned with the set"
+    ):
+        look(small_set)
+
+
+def test_a_control_on_which_a_network_diverges_can_be_left_out() -> None:
+    unit = cast("Unit", SimpleNamespace(source=SimpleNamespace(name="random"), network=MLPConfig(name="mlp"), recipe="plain"))
+    with pytest.raises(InputError, match=r"give another --recipe \(.*\), or --controls without random"):
+        check_finite([torch.ones(2), torch.tensor([1.0, torch.inf])], unit)
+    check_finite([torch.ones(2)], unit)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -110,6 +152,17 @@ def test_people_see_ratios_and_areas_and_that_they_prove_nothing() -> None:
     assert "none: half of the held-out images are train images" in said
     assert "whose membership is certain, are in random (30 of 30). None of this is a proof of privacy" in said
     assert "\\begin{tabular}" in render_use(by_hand(), "tex")
+
+
+def test_people_are_told_where_a_half_is_no_coin() -> None:
+    said = render_use(by_hand().model_copy(update={"drawn_unlike": ("whole groups were drawn",)}), "md")
+    assert "Members and others were not drawn alike (whole groups were drawn), so 0.5 is not a coin here." in said
+    assert "they tell nothing" not in said
+    assert "drawn alike" not in render_use(by_hand(), "md")
+
+
+def test_the_result_says_that_members_and_others_were_drawn_alike(small_set: str) -> None:
+    assert look(small_set, controls=["none"]).drawn_unlike == ()
 
 
 def test_scripts_see_every_quantile() -> None:

@@ -17,6 +17,7 @@ from raydistill.core.synthetic import decode
 from raydistill.errors import DataError, InputError, StoreError
 from raydistill.report.use_tables import render_use
 from raydistill.storage.store import Store
+from raydistill.uses import running
 from raydistill.uses.values import About, TransferCell, TransferResult, read_result
 
 
@@ -41,6 +42,8 @@ def test_the_networks_are_the_own_and_all_others_that_the_images_are_large_enoug
     """ResNet18 with instance norm needs 9 x 9 pixels, LeNet 12 x 12, VGG11 28 x 28; digits have 8 x 8."""
     result = transfer(small_set, network=None, networks=1, controls=["none"])
     assert [c.network.split(":")[0] for c in result.cells if c.source == "set"] == ["convnet", "mlp", "alexnet"]
+    assert result.left_out == ("lenet", "vgg11", "resnet18")
+    assert "The images are too small for lenet, vgg11, resnet18." in render_use(result, "md")
 
 
 def test_a_second_run_trains_nothing_and_a_killed_one_only_what_is_missing(small_set: str) -> None:
@@ -117,6 +120,22 @@ def test_controls_of_a_set_by_experts_are_labelled_by_the_same_experts(tmp_path:
     assert [stage for stage, _ in told.all("stage")] == ["experts", "control sets", "networks"]
     made = [decode(file.read_bytes())[0] for file in Path(path, "uses", "sets").glob("*.safetensors")]
     assert [one.label_kind for one in made] == ["soft"] * 3
+
+
+def test_experts_that_are_missing_are_in_the_estimate_and_in_the_hours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a second per image two experts of one epoch take 2 x 797 s each: GSAM passes twice."""
+    monkeypatch.setattr(running, "trial_pace", lambda *_: 1.0)
+    monkeypatch.setattr(running, "probed_pace", lambda *_: 0.0)
+    method = "method={name: random_soft, experts: 2, expert_epochs: 1}"
+    fixed = ["ipc=3", "evaluation.recipe=plain", "evaluation.networks=2", method]
+    path, told = write_small_set(tmp_path / "soft", torch.randn(30, 10), fixed=fixed), Told()
+    assert transfer(path, network="mlp", networks=1, dry_run=True, watcher=told) is None
+    assert "2 experts at 27 min each, " in told.all("note")[0]
+    with pytest.raises(InputError, match=r"given --hours 0.4, and what is left takes about 53 min: 2 experts at 27 min each, "):
+        transfer(path, network="mlp", networks=1, hours=0.4)
+    transfer(path, network="mlp", networks=1)
+    transfer(path, network="mlp", networks=2, dry_run=True, watcher=told)
+    assert "expert" not in told.all("note")[-1]
 
 
 def test_the_test_split_opens_once_and_only_while_something_is_left(small_set: str, tmp_path: Path) -> None:

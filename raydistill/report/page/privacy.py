@@ -6,7 +6,7 @@ from raydistill.report.page.axes import linear_axis
 from raydistill.report.page.chart import Chart, Mark, Rule, across
 from raydistill.report.page.marks import css_of
 from raydistill.report.page.use_parts import Looks, x_ticks_of
-from raydistill.report.privacy_tables import auc_words, copies_sentence
+from raydistill.report.privacy_tables import auc_words, copies_sentence, unlike_sentence
 from raydistill.report.use_words import source_words
 from raydistill.uses.values import PrivacyResult
 
@@ -47,5 +47,5 @@ def privacy_chart(result: PrivacyResult, looks: Looks) -> Chart:
             for row, (source, score, area) in enumerate(rows)
         ),
         top=16,
-        note=f"A line is a 95 % interval. {copies_sentence(result)}",
+        note=f"A line is a 95 % interval.{unlike_sentence(result)} {copies_sentence(result)}",
     )

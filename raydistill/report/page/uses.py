@@ -24,6 +24,7 @@ from raydistill.report.use_tables import (
     classes_seen,
     continual_people,
     correlation_words,
+    first_words,
     nas_people,
     short_networks,
     transfer_people,
@@ -225,8 +226,8 @@ def nas_chart(result: NasResult, looks: Looks) -> Chart:
                 y=ROW * (row + 0.5),
                 shape=look.shape,
                 css=css_of(look),
-                label=f"{source_words(arm.source)}: Spearman {correlation_words(arm.spearman)}; ranked first: {arm.chosen}, "
-                f"{percent(arm.chosen_accuracy_fraction)} on the full data",
+                label=f"{source_words(arm.source)}: Spearman {correlation_words(arm.spearman)}; ranked first: "
+                f"{first_words(arm)}, {percent(arm.chosen_accuracy_fraction)} on the full data",
                 span=None if low is None or high is None else (across(x, low), across(x, high)),
                 lies=True,
             )
