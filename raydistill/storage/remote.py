@@ -10,7 +10,7 @@ from typing import Any
 
 import fsspec
 
-from raydistill.errors import StoreError
+from raydistill.errors import StoreError, StoreUnavailableError
 
 S3_OPTIONS: dict[str, Any] = {
     "max_concurrency": 1,  # one GET per read; with more, s3fs asks for the size first
@@ -46,6 +46,7 @@ def open_file_system(uri: str) -> tuple[Any, str]:
 
     Raises:
         StoreError: no installed package can open the URI.
+        StoreUnavailableError: the settings of S3 (profile, end point, credentials) cannot be used.
     """
     options = S3_OPTIONS if uri.startswith(("s3://", "s3a://")) else {}
     try:
@@ -57,7 +58,26 @@ def open_file_system(uri: str) -> tuple[Any, str]:
         ) from error
     if speaks_s3(filesystem):
         filesystem.retries = 1  # s3fs repeats botocore's own attempts; its default of 5 delays an error fivefold
+        _send_at_once(filesystem, uri)
     return filesystem, str(path)
+
+
+def _send_at_once(filesystem: Any, uri: str) -> None:
+    """Send what is written without asking first (`Expect: 100-continue`).
+
+    No timeout runs while aiohttp waits for the answer to that, so a store that takes a call and says nothing would be waited for
+    without an end. At each opening, because s3fs makes a new client when the connections of its old one are closed.
+    """
+    from botocore.handlers import add_expect_header
+
+    failing: tuple[type[Exception], ...] = (*failures(filesystem), ValueError)
+    try:
+        filesystem.connect()
+    except failing as error:
+        raise StoreUnavailableError(
+            f"{uri} cannot be opened: {without_credentials(str(error))}; correct the profile, end point or credentials of S3"
+        ) from None
+    filesystem.s3.meta.events.unregister("before-call.s3", add_expect_header)
 
 
 def failures(filesystem: Any) -> tuple[type[Exception], ...]:
