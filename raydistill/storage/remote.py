@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import fsspec
@@ -17,6 +18,17 @@ S3_OPTIONS: dict[str, Any] = {
     "config_kwargs": {"connect_timeout": 5, "read_timeout": 20, "retries": {"total_max_attempts": 3, "mode": "standard"}},
 }
 """Three attempts with growing pauses: an endpoint that is down is reported within seconds, a busy one is tried again."""
+
+
+def _one_attempt(connect_seconds: float, read_seconds: float) -> dict[str, Any]:
+    waits = {"connect_timeout": connect_seconds, "read_timeout": read_seconds}
+    return S3_OPTIONS | {"config_kwargs": {**waits, "retries": {"total_max_attempts": 1, "mode": "standard"}}}
+
+
+S3_PATIENT_OPTIONS = _one_attempt(3, 10)
+"""For `patience`, which asks again itself: a write must end before another process may take the lease (`lease.STOP_SECONDS`)."""
+S3_RENEWAL_OPTIONS = _one_attempt(3, 5)
+"""For the renewal of a lease, which is made again soon."""
 
 _USER_AND_PASSWORD = re.compile(r"(\w+://)[^/@\s:]*:[^/@\s]*@")
 _SIGNED_QUERY = re.compile(r"([?&][\w-]*(?:key|secret|token|sig|password|credential)[\w-]*=)[^&\s]*", re.IGNORECASE)
@@ -41,14 +53,18 @@ def without_credentials(text: str) -> str:
     return _SIGNED_QUERY.sub(r"\1***", blotted) if "://" in text else blotted
 
 
-def open_file_system(uri: str) -> tuple[Any, str]:
+def open_file_system(uri: str, s3_options: Mapping[str, Any] = S3_OPTIONS) -> tuple[Any, str]:
     """The file system of a path or URI, and the path in it. Listings are not cached, because other nodes write there too.
+
+    Args:
+        uri: path or URI.
+        s3_options: attempts and timeouts, where it is one of S3.
 
     Raises:
         StoreError: no installed package can open the URI.
         StoreUnavailableError: the settings of S3 (profile, end point, credentials) cannot be used.
     """
-    options = S3_OPTIONS if uri.startswith(("s3://", "s3a://")) else {}
+    options = s3_options if uri.startswith(("s3://", "s3a://")) else {}
     try:
         filesystem, path = fsspec.url_to_fs(uri, use_listings_cache=False, **options)
     except (ImportError, ValueError) as error:

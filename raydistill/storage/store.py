@@ -9,7 +9,7 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -19,7 +19,15 @@ from raydistill.errors import StoreError, StoreUnavailableError
 from raydistill.spaces.bounded import read_json
 from raydistill.spaces.paths import is_writable, shown
 from raydistill.storage.patience import Patient
-from raydistill.storage.remote import failures, open_file_system, refuse_credentials, speaks_s3, without_credentials
+from raydistill.storage.remote import (
+    S3_OPTIONS,
+    S3_PATIENT_OPTIONS,
+    failures,
+    open_file_system,
+    refuse_credentials,
+    speaks_s3,
+    without_credentials,
+)
 
 __all__ = ["Store", "StoreError"]
 
@@ -34,6 +42,8 @@ class Store:
     """Called before every write and deletion; raises if the lease on the study is lost. Not pickled with the store."""
     is_patient: bool = field(default=False, compare=False, repr=False)
     """Whether calls are made again while the store does not answer; see `patience`."""
+    s3_options: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """Attempts and timeouts in place of those of a patient or impatient store. Not pickled with the store."""
 
     def __post_init__(self) -> None:
         if not is_writable(self.root):
@@ -197,12 +207,18 @@ class Store:
             FileNotFoundError: there is no such file.
             StoreError: reading fails for any other reason.
         """
-        filesystem, path = self._open(name)
+        filesystem, path = self.open(name)
         with self._readable(name, failures(filesystem)):
             yield filesystem, path
 
-    def _open(self, name: str) -> tuple[Any, str]:
-        filesystem, path = open_file_system(self.path(name))
+    def open(self, name: str) -> tuple[Any, str]:
+        """The file system of a file and the path in it; its calls raise what `remote.failures` lists.
+
+        Raises:
+            StoreError: no installed package can open the URI.
+        """
+        options = self.s3_options or (S3_PATIENT_OPTIONS if self.is_patient else S3_OPTIONS)
+        filesystem, path = open_file_system(self.path(name), options)
         return (Patient(filesystem, self.guard) if self.is_patient and speaks_s3(filesystem) else filesystem), path
 
     @contextmanager
@@ -224,7 +240,7 @@ class Store:
         """Open a file for a change: like `reading`, after the guard has allowed the change."""
         if self.guard is not None:
             self.guard()
-        filesystem, path = self._open(name)
+        filesystem, path = self.open(name)
         try:
             yield filesystem, path
         except failures(filesystem) as error:
