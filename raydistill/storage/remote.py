@@ -64,7 +64,7 @@ def open_file_system(uri: str, s3_options: Mapping[str, Any] = S3_OPTIONS) -> tu
         StoreError: no installed package can open the URI.
         StoreUnavailableError: the settings of S3 (profile, end point, credentials) cannot be used.
     """
-    options = s3_options if uri.startswith(("s3://", "s3a://")) else {}
+    options = s3_options if is_s3(uri) else {}
     try:
         filesystem, path = fsspec.url_to_fs(uri, use_listings_cache=False, **options)
     except (ImportError, ValueError) as error:
@@ -94,6 +94,11 @@ def _send_at_once(filesystem: Any, uri: str) -> None:
             f"{uri} cannot be opened: {without_credentials(str(error))}; correct the profile, end point or credentials of S3"
         ) from None
     filesystem.s3.meta.events.unregister("before-call.s3", add_expect_header)
+
+
+def is_s3(uri: str) -> bool:
+    """Whether a path or URI is one of S3."""
+    return uri.startswith(("s3://", "s3a://"))
 
 
 def failures(filesystem: Any) -> tuple[type[Exception], ...]:

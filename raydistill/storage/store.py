@@ -18,11 +18,12 @@ from typing import Any
 from raydistill.errors import StoreError, StoreUnavailableError
 from raydistill.spaces.bounded import read_json
 from raydistill.spaces.paths import is_writable, shown
-from raydistill.storage.patience import Patient
+from raydistill.storage.patience import Patient, is_no_answer
 from raydistill.storage.remote import (
     S3_OPTIONS,
     S3_PATIENT_OPTIONS,
     failures,
+    is_s3,
     open_file_system,
     refuse_credentials,
     speaks_s3,
@@ -230,9 +231,10 @@ class Store:
             raise
         except failing as error:
             said = without_credentials(str(error))
-            raise StoreUnavailableError(
+            raise self._unavailable(
+                error,
                 f"cannot read {self.path(name)}: {said}; check the connection and the permission to read it, or give another "
-                "--store"
+                "--store",
             ) from None  # the cause may contain the URL of an endpoint with a password in it
 
     @contextmanager
@@ -245,9 +247,14 @@ class Store:
             yield filesystem, path
         except failures(filesystem) as error:
             said = without_credentials(str(error))
-            raise StoreUnavailableError(
-                f"cannot {verb} {self.path(name)}: {said}; give a folder or URI that can be written"
+            raise self._unavailable(
+                error, f"cannot {verb} {self.path(name)}: {said}; give a folder or URI that can be written"
             ) from None
+
+    def _unavailable(self, error: Exception, message: str) -> StoreUnavailableError:
+        unavailable = StoreUnavailableError(message)
+        unavailable.is_silent = is_s3(self.root) and is_no_answer(error)
+        return unavailable
 
     def check_writable(self) -> None:
         """Write and delete a probe file.
