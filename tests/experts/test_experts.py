@@ -99,8 +99,8 @@ def prepare(store: Store, *configs: TrialConfig[Any], **given: Any) -> Told:
 def test_the_jobs_of_experts_wait_for_their_store_and_write_nothing_once_the_lease_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("SETTLE", "RENEW"):
-        monkeypatch.setattr(f"raydistill.storage.lease.{name}_SECONDS", 0.1)
+    for name in ("lease_file.SETTLE", "lease.RENEW"):
+        monkeypatch.setattr(f"raydistill.storage.{name}_SECONDS", 0.1)
     store, config, lock = Store("memory://jobs-of-experts"), trial(), f"experts/{need().settings.key}/.lock"
     given: list[Store] = []
 

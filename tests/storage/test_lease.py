@@ -13,8 +13,9 @@ import pytest
 
 from raydistill.errors import StoreError, StudyInUseError
 from raydistill.storage import lease as module
-from raydistill.storage import remote
-from raydistill.storage.lease import Found, Lease, LeaseFile, acquire, leased
+from raydistill.storage import lease_file, remote
+from raydistill.storage.lease import Lease, acquire, leased
+from raydistill.storage.lease_file import Found, LeaseFile
 from raydistill.storage.lock import study_lock
 from raydistill.storage.store import Store
 
@@ -218,8 +219,9 @@ def test_a_lease_that_was_taken_over_allows_no_write_and_is_left_alone(file: Fak
 @pytest.fixture(params=["memory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch) -> Store:
     """Without and with conditional writes; renewed and looked at often, but as long as ever: a busy machine renews late."""
-    for name, seconds in {"RENEW": 0.5, "POLL": 0.2, "SETTLE": 0.1}.items():
+    for name, seconds in {"RENEW": 0.5, "POLL": 0.2}.items():
         monkeypatch.setattr(module, f"{name}_SECONDS", seconds)
+    monkeypatch.setattr(lease_file, "SETTLE_SECONDS", 0.1)
     root = request.getfixturevalue("bucket").uri if request.param == "s3" else f"memory://{os.path.basename(tmp_path)}"
     return Store(f"{root}/study")
 
