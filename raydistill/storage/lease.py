@@ -227,7 +227,8 @@ def leased(file: LeaseFile, holder: str, wait_seconds: float, tell: Callable[[st
         yield lease
     except BaseException:
         _end(thread, is_over)
-        _release(lease)  # told of no failure: what ended the search matters more, and the lease expires by itself
+        with suppress(StoreError):  # what ended the search matters more, and the lease expires by itself
+            lease.let_go()
         raise
     _end(thread, is_over)
     if (error := _release(lease)) is not None:

@@ -328,12 +328,17 @@ def test_a_store_that_does_not_answer_for_a_while_is_told_of_twice(store: Store,
 
 
 def test_an_error_of_the_search_is_not_hidden_by_a_store_that_is_gone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor held up: the store is asked once."""
+
     def gone(file: LeaseFile) -> None:
+        attempts.append(file)
         raise StoreError("no route to it")
 
     monkeypatch.setattr(LeaseFile, "delete", gone)
+    attempts: list[LeaseFile] = []
     with pytest.raises(ZeroDivisionError), study_lock(store):
         raise ZeroDivisionError
+    assert len(attempts) == 1
 
 
 def test_a_search_that_ended_well_tells_of_a_lease_that_it_cannot_release(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
