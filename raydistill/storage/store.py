@@ -32,6 +32,11 @@ from raydistill.storage.remote import (
 
 __all__ = ["Store", "StoreError"]
 
+SEND_SECONDS = 120.0
+"""How long a write to S3 may take besides the sending: longer than all its attempts (`remote.S3_OPTIONS`)."""
+SEND_BYTES_PER_SECOND = 100_000
+"""The slowest line to an S3 store on which a write is not given up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -111,7 +116,9 @@ class Store:
             if self.is_local:
                 _write_local(self.local_path(name), content)
             else:
-                filesystem.pipe_file(path, content)
+                # aiohttp's timeouts do not run while it sends, which ends nowhere if the other side takes nothing in.
+                limit = {"timeout": SEND_SECONDS + len(content) / SEND_BYTES_PER_SECOND} if speaks_s3(filesystem) else {}
+                filesystem.pipe_file(path, content, **limit)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a value as indented JSON; NaN and infinity are errors."""
@@ -246,7 +253,7 @@ class Store:
         try:
             yield filesystem, path
         except failures(filesystem) as error:
-            said = without_credentials(str(error))
+            said = without_credentials(str(error)) or "it has not taken the file in time"  # a timeout has no words
             raise self._unavailable(
                 error, f"cannot {verb} {self.path(name)}: {said}; give a folder or URI that can be written"
             ) from None

@@ -121,7 +121,7 @@ class Away:
         self._fail()
         return self.files.read(path.removeprefix("s3://bucket/study/"))
 
-    def pipe_file(self, path: str, data: bytes) -> None:
+    def pipe_file(self, path: str, data: bytes, timeout: float) -> None:
         self._fail()
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from raydistill.errors import StoreError
 from raydistill.storage import remote
+from raydistill.storage import store as store_module
 from raydistill.storage.store import Store
 
 if TYPE_CHECKING:
@@ -97,15 +98,23 @@ def test_an_end_point_that_hangs_up_is_tried_three_times(bucket: Bucket, monkeyp
 
 
 @pytest.mark.usefixtures("nobody_listens")
-def test_a_store_that_takes_calls_and_never_answers_is_told_of(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A write, too: botocore asks first whether it may be sent, and would wait for that answer without an end."""
+@pytest.mark.parametrize(("size", "words"), [(1, "Read timeout"), (30_000_000, "it has not taken the file in time; give")])
+def test_a_store_that_takes_calls_and_never_answers_is_told_of(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, size: int, words: str
+) -> None:
+    """A write, too: botocore asks first whether it may be sent, and would wait for that answer without an end.
+
+    The second is larger than what the kernel takes in for a process that reads nothing, so its sending does not end.
+    """
+    monkeypatch.setattr(store_module, "SEND_SECONDS", 5.0)
+    monkeypatch.setattr(store_module, "SEND_BYTES_PER_SECOND", 30_000_000)
     brief = {"connect_timeout": 1, "read_timeout": 0.5, "retries": {"total_max_attempts": 1, "mode": "standard"}}
     monkeypatch.setitem(remote.S3_OPTIONS, "config_kwargs", brief)
     told: list[str] = []
 
     def write() -> None:
         try:
-            Store(f"{bucket.uri}/other").write("x", "1")
+            Store(f"{bucket.uri}/other").write("x", b"1" * size)
         except StoreError as error:
             told.append(str(error))
 
@@ -115,7 +124,7 @@ def test_a_store_that_takes_calls_and_never_answers_is_told_of(bucket: Bucket, m
         thread.start()
         thread.join(60)
     assert len(told) == 1
-    assert "Read timeout" in told[0]
+    assert words in told[0]
 
 
 @pytest.mark.usefixtures("nobody_listens")
