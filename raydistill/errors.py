@@ -126,6 +126,9 @@ class StoreError(CorrectableError):
 class StoreUnavailableError(StoreError):
     """A store that could be used before does not answer, is full or refuses; later the same command continues from it."""
 
+    is_silent: bool = False
+    """Whether an S3 store did not answer, or said that it cannot answer now: neither the user nor the node is at fault."""
+
 
 class StudyInUseError(CorrectableError):
     """Another search is running on the study, or has taken it over from this one."""

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -88,30 +89,30 @@ def prepare_experts(
         StoreError: an expert is damaged.
     """
     for need in needs:
-        with _held(need, store, work.watcher):
-            scores, experts = missing(need, store, rebuild_damaged=rebuild_damaged)
+        with _held(need, store, work.watcher) as held:
+            scores, experts = missing(need, held, rebuild_damaged=rebuild_damaged)
             pace = _pace(config, splits_of(config, work.data_root), baseline) if scores or experts else None
             work.watcher.note(_cost(need, len(experts), len(scores), pace))
-            note_use(need, store, study)
+            note_use(need, held, study)
             stages = (("difficulty scores", "scores", build_scores, scores), ("experts", "expert", build_expert, experts))
             for stage, kind, build, indices in stages:
                 train = partial(build, need=need)
-                jobs = network_jobs(f"{kind} {need.settings.key}", train, indices, config, store, work.data_root)
+                jobs = network_jobs(f"{kind} {need.settings.key}", train, indices, config, held, work.data_root)
                 work.run_missing(stage, jobs)
-        _tell_of_oddities(need, store, work.watcher)
+            _tell_of_oddities(need, held, work.watcher)
 
 
 @contextmanager
-def _held(need: ExpertNeed, store: Store, watcher: Watcher) -> Iterator[None]:
-    """Lock an expert set, so that only one search at a time builds it."""
-    folder = store.at(FOLDER, need.settings.key)
+def _held(need: ExpertNeed, store: Store, watcher: Watcher) -> Iterator[Store]:
+    """Lock an expert set, so that only one search at a time builds it; yields the store through which it must be written."""
+    folder = replace(store.at(FOLDER, need.settings.key), is_patient=True)
     with ExitStack() as stack:
         try:
-            stack.enter_context(study_lock(folder, wait_seconds=0))
+            held = stack.enter_context(study_lock(folder, wait_seconds=0, tell=watcher.note))
         except StudyInUseError:
             watcher.note(f"experts {need.settings.key} are being built by another search; waiting for it")
-            stack.enter_context(study_lock(folder, wait_seconds=math.inf, tell=watcher.note))
-        yield
+            held = stack.enter_context(study_lock(folder, wait_seconds=math.inf, tell=watcher.note))
+        yield replace(held, root=store.root)
 
 
 def _cost(need: ExpertNeed, experts: int, scores: int, seconds_per_image: float | None) -> str:

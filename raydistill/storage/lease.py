@@ -5,12 +5,8 @@ modification time is compared with that of an object that the asking process has
 since it *sent* its last renewal with its own monotonic clock (which also counts while the machine sleeps), and stops writing 15
 seconds before the lease expires.
 
-**Atomicity.** On S3 a lease is created, renewed and taken over with conditional writes (If-None-Match, If-Match): if two
-processes try, one succeeds. On other stores a process writes the lease and reads it back `SETTLE_SECONDS` later: two processes
-that take a free lease may both believe that they hold it, if one write reaches the store later than that. The process that lost
-notices at its first renewal.
-
-Trials of a search that lost its lease may still run in other processes; they write the same files as the trials of any search.
+How one of two processes gets it: `lease_file`. Trials of a search that lost its lease may still run in other processes; they
+write the same files as the trials of any search.
 """
 
 from __future__ import annotations
@@ -21,125 +17,25 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from raydistill.errors import StoreError, StoreUnavailableError, StudyInUseError
-from raydistill.spaces.bounded import read_json
-from raydistill.storage.remote import failures, open_file_system, speaks_s3, without_credentials
-from raydistill.storage.store import Store
+from raydistill.errors import StoreError, StudyInUseError
+from raydistill.storage.lease_file import FILE, Found, LeaseFile
 
-FILE = ".lock"
 LEASE_SECONDS = 60.0
 RENEW_SECONDS = 5.0
 """So often that the store may be out of reach for half a minute, see `STOP_SECONDS`."""
 STOP_SECONDS = 45.0
-"""After this time without a successful renewal the holder stops writing; the rest of the lease covers a write under way."""
+"""After this time without a successful renewal the holder stops writing.
+
+The rest of the lease is longer than a write of a patient store may take (`remote.S3_PATIENT_OPTIONS`), but for the sending.
+"""
 POLL_SECONDS = 2.0
 END_SECONDS = 15.0
 """How long the end of a search waits for a renewal under way."""
+RELEASE_ATTEMPTS = 3
 MOST_REFUSED = 10
 """Writes of a free or expired lease that a store may refuse in turn: after each, another process should hold it."""
-SETTLE_SECONDS = 2.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
-    """A lease as read from the store."""
-
-    holder: str
-    token: str
-    """Of the process that wrote it."""
-    expires_at: str
-    """By the holder's clock; for messages only."""
-    version: str
-    """Changes with every renewal."""
-    modified: datetime
-    """By the store's clock."""
-
-
-class LeaseFile:
-    """The object of a lease; a write replaces only the version that was read before."""
-
-    def __init__(self, store: Store) -> None:
-        """The lease on a folder."""
-        self.store = store
-
-    def read(self) -> Found | None:
-        """The lease in the store, or None.
-
-        Raises:
-            StoreError: the file is not a lease, or the store cannot be read.
-        """
-        with self.store.reading(FILE) as (filesystem, path):
-            try:
-                info = filesystem.info(path)
-                modified = filesystem.modified(path)
-            except FileNotFoundError:
-                return None
-        content = self.store.read_or_none(FILE)
-        if content is None:
-            return None
-        version = info["ETag"] if speaks_s3(filesystem) else content.decode()
-        try:
-            row = read_json(content)
-            return Found(
-                holder=row["holder"], token=row["token"], expires_at=row["expires_at"], version=version, modified=modified
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            # For example the lock file of a study that was searched in a local folder and then copied here.
-            raise StoreError(
-                f"{self.store.path(FILE)} is not the lease of a search; if no search of the study is running, delete the file "
-                "and run the same command again"
-            ) from error
-
-    def write(self, content: str, instead_of: str | None) -> str | None:
-        """Replace a version (None: create the object); returns the new version, or None if the store holds another version.
-
-        Raises:
-            StoreError: the store cannot be written.
-        """
-        filesystem, path = open_file_system(self.store.path(FILE))
-        if speaks_s3(filesystem):
-            return self._write_s3(filesystem, path, content, instead_of)
-        found = self.read()
-        if (found.version if found else None) != instead_of:
-            return None
-        self.store.write(FILE, content)
-        if instead_of is None or json.loads(instead_of)["token"] != json.loads(content)["token"]:
-            time.sleep(SETTLE_SECONDS)
-        return content if self.store.read_or_none(FILE) == content.encode() else None
-
-    def _write_s3(self, filesystem: Any, path: str, content: str, instead_of: str | None) -> str | None:
-        condition = {"mode": "create"} if instead_of is None else {"IfMatch": instead_of}
-        try:
-            return str(filesystem.pipe_file(path, content.encode(), **condition)["ETag"])
-        except FileExistsError:
-            return None
-        except failures(filesystem) as error:
-            cause: Any = error.__cause__
-            code = getattr(cause, "response", {}).get("Error", {}).get("Code")
-            # Deleted, replaced, or being replaced at this moment.
-            if code in ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"):
-                return None
-            said = without_credentials(str(error))
-            raise StoreUnavailableError(
-                f"cannot write {self.store.path(FILE)}: {said}; give a folder or URI that can be written"
-            ) from None
-
-    def now(self) -> datetime:
-        """The store's time: the modification time of an object written now."""
-        name = f"{FILE}-now-{uuid.uuid4().hex}"
-        self.store.write(name, b"")
-        with self.store.reading(name) as (filesystem, path):
-            now: datetime = filesystem.modified(path)
-        self.store.delete(name)
-        return now
-
-    def delete(self) -> None:
-        """Release the lease."""
-        self.store.delete(FILE)
 
 
 def running_time() -> float:
@@ -159,17 +55,38 @@ class Lease:
         self._version: str | None = None
         self._renewed_at = -float("inf")
         self._lost_to: str | None = None
+        self._sent: dict[str, float] = {}
+        """When the writes since the last success were sent, by the expiry time that they state."""
+        self._no_answer: StoreError | None = None
+        """Why the last renewal failed, if the store did not answer it."""
+
+    @property
+    def age_seconds(self) -> float:
+        """Seconds since the last successful renewal was sent."""
+        return self._clock() - self._renewed_at
 
     def take(self, instead_of: str | None) -> bool:
         """Write the lease, replacing a version; False if another process was faster."""
         sent_at = self._clock()
-        expires_at = datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS)
-        row = {"holder": self._holder, "token": self._token, "expires_at": expires_at.isoformat(timespec="milliseconds")}
+        expires_at = (datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS)).isoformat(timespec="milliseconds")
+        self._sent[expires_at] = sent_at
+        row = {"holder": self._holder, "token": self._token, "expires_at": expires_at}
         version = self._file.write(json.dumps(row) + "\n", instead_of)
         if version is None:
             return False
-        self._version, self._renewed_at = version, sent_at
+        self._hold(version, sent_at)
         return True
+
+    def adopt(self, found: Found) -> bool:
+        """Hold a lease as read, if this process wrote it: by a write whose answer was lost, perhaps long after it was sent."""
+        if (found.holder, found.token) != (self._holder, self._token):
+            return False
+        self._hold(found.version, self._sent.get(found.expires_at, self._renewed_at))
+        return True
+
+    def _hold(self, version: str, sent_at: float) -> None:
+        self._version, self._renewed_at = version, sent_at
+        self._sent.clear()
 
     def renew(self) -> None:
         """Renew the lease, or note which process holds it now.
@@ -177,13 +94,19 @@ class Lease:
         Raises:
             StoreError: the store cannot be written at the moment.
         """
-        if self._lost_to is None and not self.take(self._version):
-            found = self._file.read()
-            if found is not None and (found.holder, found.token) == (self._holder, self._token):
-                # Written by a renewal whose answer was lost, perhaps long after it was sent: the next one makes it young again.
-                self._version = found.version
-                return
-            self._lost_to = found.holder if found else "an unknown process (its lease file was deleted)"
+        try:
+            if self._lost_to is None and not self.take(self._version):
+                found = self._file.read()
+                if found is None or not self.adopt(found):
+                    self._lost_to = found.holder if found else "an unknown process (its lease file was deleted)"
+        except StoreError as error:
+            self._no_answer = error
+            raise
+        self._no_answer = None
+
+    def renew_quickly(self) -> None:
+        """Have the renewals from now on make one attempt each, see `LeaseFile.for_renewal`."""
+        self._file = self._file.for_renewal()
 
     def check(self) -> None:
         """Check, before a write, that the lease is still held.
@@ -195,7 +118,13 @@ class Lease:
         again = "nothing more is written; run the same command again when the study is free: it continues from the records"
         if self._lost_to is not None:
             raise StudyInUseError(f"study {store} was taken over from this search by {self._lost_to}; {again}")
-        age = self._clock() - self._renewed_at
+        age, no_answer = self.age_seconds, self._no_answer
+        if age > STOP_SECONDS and no_answer is not None:
+            raise StudyInUseError(
+                f"the store has not answered for {age:.0f} s ({no_answer}), so the lease of this search on study {store} could "
+                "not be renewed; nothing more is written; once the store answers, run the same command again: it continues from "
+                "the records"
+            )
         if age > STOP_SECONDS:
             raise StudyInUseError(
                 f"the lease of this search on study {store} could not be renewed for {age:.0f} s (it expires after "
@@ -203,12 +132,14 @@ class Lease:
             )
 
     def let_go(self) -> None:
-        """Delete the lease if this process still holds it."""
-        try:
-            self.check()
-        except StudyInUseError:
-            return
-        self._file.delete()
+        """Delete the lease if this process still holds it: renewed just before, so that no other may take it meanwhile.
+
+        Raises:
+            StoreError: the store cannot be written at the moment.
+        """
+        self.renew()
+        if self._lost_to is None:
+            self._file.delete()
 
 
 def acquire(
@@ -238,6 +169,8 @@ def acquire(
                 return
             refused = _one_more(refused, file, sleep)
             continue
+        if lease.adopt(found):
+            return
         if ahead is None:
             ahead = file.now() - datetime.fromtimestamp(clock(), UTC)
         age = (datetime.fromtimestamp(clock(), UTC) + ahead - found.modified).total_seconds()
@@ -286,6 +219,7 @@ def leased(file: LeaseFile, holder: str, wait_seconds: float, tell: Callable[[st
     """
     lease = Lease(file, holder)
     acquire(file, lease, wait_seconds, tell)
+    lease.renew_quickly()
     is_over = threading.Event()
     thread = threading.Thread(target=_keep, args=(lease, is_over, tell), name="raydistill lease", daemon=True)
     thread.start()
@@ -297,7 +231,23 @@ def leased(file: LeaseFile, holder: str, wait_seconds: float, tell: Callable[[st
             lease.let_go()
         raise
     _end(thread, is_over)
-    lease.let_go()
+    if (error := _release(lease)) is not None:
+        left = max(LEASE_SECONDS - lease.age_seconds, 0)
+        tell(f"the lease on {file.store.root} could not be released and expires in {left:.0f} s: {error}")
+
+
+def _release(lease: Lease) -> StoreError | None:
+    """Let a lease go; returns why not, if the store does not answer repeatedly."""
+    for left in reversed(range(RELEASE_ATTEMPTS)):
+        try:
+            lease.let_go()
+        except StoreError as error:
+            if not left:
+                return error
+            time.sleep(POLL_SECONDS)
+        else:
+            break
+    return None
 
 
 def _end(thread: threading.Thread, is_over: threading.Event) -> None:
@@ -313,9 +263,15 @@ def _keep(lease: Lease, is_over: threading.Event, tell: Callable[[str], object])
             lease.renew()
         except StoreError as error:
             if is_answering:
-                tell(f"the store does not answer, and is asked again for up to {STOP_SECONDS:.0f} s: {error}")
+                _say(tell, f"the store does not answer, and is asked again for up to {STOP_SECONDS:.0f} s: {error}")
             is_answering = False
             continue
         if not is_answering:
-            tell("the store answers again")
+            _say(tell, "the store answers again")
         is_answering = True
+
+
+def _say(tell: Callable[[str], object], text: str) -> None:
+    """Tell, if that is possible: a message that cannot be printed, as to a closed pipe, must not end the renewal."""
+    with suppress(Exception):
+        tell(text)

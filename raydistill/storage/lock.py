@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from raydistill.errors import StoreError, StudyInUseError
-from raydistill.storage.lease import LeaseFile, leased
+from raydistill.storage.lease import leased
+from raydistill.storage.lease_file import LeaseFile
 from raydistill.storage.store import Store
 
 __all__ = ["StudyInUseError", "holder_of", "study_lock"]

@@ -50,7 +50,7 @@ class Patient:
 
 
 def is_no_answer(error: Exception) -> bool:
-    """Whether an S3 store could not be reached, broke off, or said that it cannot answer now (HTTP 5xx)."""
+    """Whether an S3 store could not be reached, broke off, or said that it cannot answer now (HTTP 5xx, 429)."""
     from botocore.exceptions import ConnectionError as NoConnection
     from botocore.exceptions import HTTPClientError
 
@@ -58,4 +58,5 @@ def is_no_answer(error: Exception) -> bool:
         return True
     cause: Any = error.__cause__  # s3fs raises an OSError from it
     answer = getattr(cause, "response", None) or getattr(error, "response", None) or {}
-    return int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500
+    status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return status >= 500 or status == 429

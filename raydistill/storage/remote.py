@@ -6,17 +6,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import fsspec
 
-from raydistill.errors import StoreError
+from raydistill.errors import StoreError, StoreUnavailableError
 
 S3_OPTIONS: dict[str, Any] = {
     "max_concurrency": 1,  # one GET per read; with more, s3fs asks for the size first
     "config_kwargs": {"connect_timeout": 5, "read_timeout": 20, "retries": {"total_max_attempts": 3, "mode": "standard"}},
 }
 """Three attempts with growing pauses: an endpoint that is down is reported within seconds, a busy one is tried again."""
+
+
+def _one_attempt(connect_seconds: float, read_seconds: float) -> dict[str, Any]:
+    waits = {"connect_timeout": connect_seconds, "read_timeout": read_seconds}
+    return S3_OPTIONS | {"config_kwargs": {**waits, "retries": {"total_max_attempts": 1, "mode": "standard"}}}
+
+
+S3_PATIENT_OPTIONS = _one_attempt(3, 10)
+"""For `patience`, which asks again itself: a write must end before another process may take the lease (`lease.STOP_SECONDS`)."""
+S3_RENEWAL_OPTIONS = _one_attempt(3, 5)
+"""For the renewal of a lease, which is made again soon."""
 
 _USER_AND_PASSWORD = re.compile(r"(\w+://)[^/@\s:]*:[^/@\s]*@")
 _SIGNED_QUERY = re.compile(r"([?&][\w-]*(?:key|secret|token|sig|password|credential)[\w-]*=)[^&\s]*", re.IGNORECASE)
@@ -41,13 +53,18 @@ def without_credentials(text: str) -> str:
     return _SIGNED_QUERY.sub(r"\1***", blotted) if "://" in text else blotted
 
 
-def open_file_system(uri: str) -> tuple[Any, str]:
+def open_file_system(uri: str, s3_options: Mapping[str, Any] = S3_OPTIONS) -> tuple[Any, str]:
     """The file system of a path or URI, and the path in it. Listings are not cached, because other nodes write there too.
+
+    Args:
+        uri: path or URI.
+        s3_options: attempts and timeouts, where it is one of S3.
 
     Raises:
         StoreError: no installed package can open the URI.
+        StoreUnavailableError: the settings of S3 (profile, end point, credentials) cannot be used.
     """
-    options = S3_OPTIONS if uri.startswith(("s3://", "s3a://")) else {}
+    options = s3_options if is_s3(uri) else {}
     try:
         filesystem, path = fsspec.url_to_fs(uri, use_listings_cache=False, **options)
     except (ImportError, ValueError) as error:
@@ -57,7 +74,31 @@ def open_file_system(uri: str) -> tuple[Any, str]:
         ) from error
     if speaks_s3(filesystem):
         filesystem.retries = 1  # s3fs repeats botocore's own attempts; its default of 5 delays an error fivefold
+        _send_at_once(filesystem, uri)
     return filesystem, str(path)
+
+
+def _send_at_once(filesystem: Any, uri: str) -> None:
+    """Send what is written without asking first (`Expect: 100-continue`).
+
+    No timeout runs while aiohttp waits for the answer to that, so a store that takes a call and says nothing would be waited for
+    without an end. At each opening, because s3fs makes a new client when the connections of its old one are closed.
+    """
+    from botocore.handlers import add_expect_header
+
+    failing: tuple[type[Exception], ...] = (*failures(filesystem), ValueError)
+    try:
+        filesystem.connect()
+    except failing as error:
+        raise StoreUnavailableError(
+            f"{uri} cannot be opened: {without_credentials(str(error))}; correct the profile, end point or credentials of S3"
+        ) from None
+    filesystem.s3.meta.events.unregister("before-call.s3", add_expect_header)
+
+
+def is_s3(uri: str) -> bool:
+    """Whether a path or URI is one of S3."""
+    return uri.startswith(("s3://", "s3a://"))
 
 
 def failures(filesystem: Any) -> tuple[type[Exception], ...]:

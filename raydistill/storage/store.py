@@ -9,7 +9,7 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -18,10 +18,24 @@ from typing import Any
 from raydistill.errors import StoreError, StoreUnavailableError
 from raydistill.spaces.bounded import read_json
 from raydistill.spaces.paths import is_writable, shown
-from raydistill.storage.patience import Patient
-from raydistill.storage.remote import failures, open_file_system, refuse_credentials, speaks_s3, without_credentials
+from raydistill.storage.patience import Patient, is_no_answer
+from raydistill.storage.remote import (
+    S3_OPTIONS,
+    S3_PATIENT_OPTIONS,
+    failures,
+    is_s3,
+    open_file_system,
+    refuse_credentials,
+    speaks_s3,
+    without_credentials,
+)
 
 __all__ = ["Store", "StoreError"]
+
+SEND_SECONDS = 120.0
+"""How long a write to S3 may take besides the sending: longer than all its attempts (`remote.S3_OPTIONS`)."""
+SEND_BYTES_PER_SECOND = 100_000
+"""The slowest line to an S3 store on which a write is not given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,8 @@ class Store:
     """Called before every write and deletion; raises if the lease on the study is lost. Not pickled with the store."""
     is_patient: bool = field(default=False, compare=False, repr=False)
     """Whether calls are made again while the store does not answer; see `patience`."""
+    s3_options: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """Attempts and timeouts in place of those of a patient or impatient store. Not pickled with the store."""
 
     def __post_init__(self) -> None:
         if not is_writable(self.root):
@@ -100,7 +116,9 @@ class Store:
             if self.is_local:
                 _write_local(self.local_path(name), content)
             else:
-                filesystem.pipe_file(path, content)
+                # aiohttp's timeouts do not run while it sends, which ends nowhere if the other side takes nothing in.
+                limit = {"timeout": SEND_SECONDS + len(content) / SEND_BYTES_PER_SECOND} if speaks_s3(filesystem) else {}
+                filesystem.pipe_file(path, content, **limit)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a value as indented JSON; NaN and infinity are errors."""
@@ -197,12 +215,18 @@ class Store:
             FileNotFoundError: there is no such file.
             StoreError: reading fails for any other reason.
         """
-        filesystem, path = self._open(name)
+        filesystem, path = self.open(name)
         with self._readable(name, failures(filesystem)):
             yield filesystem, path
 
-    def _open(self, name: str) -> tuple[Any, str]:
-        filesystem, path = open_file_system(self.path(name))
+    def open(self, name: str) -> tuple[Any, str]:
+        """The file system of a file and the path in it; its calls raise what `remote.failures` lists.
+
+        Raises:
+            StoreError: no installed package can open the URI.
+        """
+        options = self.s3_options or (S3_PATIENT_OPTIONS if self.is_patient else S3_OPTIONS)
+        filesystem, path = open_file_system(self.path(name), options)
         return (Patient(filesystem, self.guard) if self.is_patient and speaks_s3(filesystem) else filesystem), path
 
     @contextmanager
@@ -214,9 +238,10 @@ class Store:
             raise
         except failing as error:
             said = without_credentials(str(error))
-            raise StoreUnavailableError(
+            raise self._unavailable(
+                error,
                 f"cannot read {self.path(name)}: {said}; check the connection and the permission to read it, or give another "
-                "--store"
+                "--store",
             ) from None  # the cause may contain the URL of an endpoint with a password in it
 
     @contextmanager
@@ -224,14 +249,19 @@ class Store:
         """Open a file for a change: like `reading`, after the guard has allowed the change."""
         if self.guard is not None:
             self.guard()
-        filesystem, path = self._open(name)
+        filesystem, path = self.open(name)
         try:
             yield filesystem, path
         except failures(filesystem) as error:
-            said = without_credentials(str(error))
-            raise StoreUnavailableError(
-                f"cannot {verb} {self.path(name)}: {said}; give a folder or URI that can be written"
+            said = without_credentials(str(error)) or "it has not taken the file in time"  # a timeout has no words
+            raise self._unavailable(
+                error, f"cannot {verb} {self.path(name)}: {said}; give a folder or URI that can be written"
             ) from None
+
+    def _unavailable(self, error: Exception, message: str) -> StoreUnavailableError:
+        unavailable = StoreUnavailableError(message)
+        unavailable.is_silent = is_s3(self.root) and is_no_answer(error)
+        return unavailable
 
     def check_writable(self) -> None:
         """Write and delete a probe file.

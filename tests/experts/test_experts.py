@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -90,6 +94,29 @@ def prepare(store: Store, *configs: TrialConfig[Any], **given: Any) -> Told:
     work = Workplace(executor=LocalExecutor(), data_root=None, watcher=told)
     prepare_experts(needs, configs[0], store, work, **given)
     return told
+
+
+def test_the_jobs_of_experts_wait_for_their_store_and_write_nothing_once_the_lease_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("lease_file.SETTLE", "lease.RENEW"):
+        monkeypatch.setattr(f"raydistill.storage.{name}_SECONDS", 0.1)
+    store, config, lock = Store("memory://jobs-of-experts"), trial(), f"experts/{need().settings.key}/.lock"
+    given: list[Store] = []
+
+    def lose_the_lease(jobs: Sequence[Any], watcher: Any) -> None:
+        given.append(jobs[0].store)
+        store.write(lock, json.dumps(store.read_json(lock) | {"holder": "another", "token": "its own"}))
+        while True:
+            given[0].write("x", "1")
+            time.sleep(0.1)
+
+    executor: Any = SimpleNamespace(run_jobs=lose_the_lease)
+    work = Workplace(executor=executor, data_root=None, watcher=Told())
+    with pytest.raises(StudyInUseError, match="taken over from this search by another"):
+        prepare_experts(plan_experts([config], store, None), config, store, work)
+    assert (given[0].root, given[0].is_patient) == (store.root, True)
+    assert store.read_json(lock)["holder"] == "another"
 
 
 class Built(NamedTuple):

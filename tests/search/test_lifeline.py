@@ -161,6 +161,20 @@ def test_a_raylet_that_ends_while_ray_starts_is_noticed(tmp_path: Path) -> None:
     assert said.startswith("the raylet, which runs the jobs of this machine, has ended while it started")
 
 
+def test_a_process_that_is_gone_while_it_is_looked_at_does_not_end_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two children, as psutil shows them: the first has been waited for in between."""
+
+    def status() -> str:
+        raise lifeline.psutil.NoSuchProcess(1)
+
+    gone = SimpleNamespace(status=status, name=lambda: "gone")
+    raylet = SimpleNamespace(status=lambda: lifeline.psutil.STATUS_ZOMBIE, name=lambda: "raylet")
+    monkeypatch.setattr(lifeline.psutil, "Process", lambda: SimpleNamespace(children=lambda: [gone, raylet]))
+    said = look_at_starting()
+    assert said is not None
+    assert said.startswith("the raylet, which runs the jobs of this machine, has ended while it started")
+
+
 def test_an_outage_counts_from_the_moment_at_which_the_look_at_it_began() -> None:
     """Each look takes 10 s, in vain: begun at 0, the third one ends at 30."""
     now = [0.0]

@@ -17,7 +17,7 @@ from made_up import Told, space, workplace
 ray = pytest.importorskip("ray")
 
 from raydistill.data.splits import load_splits  # noqa: E402
-from raydistill.errors import NodeError  # noqa: E402
+from raydistill.errors import NodeError, StoreUnavailableError  # noqa: E402
 from raydistill.search.driver import run_search  # noqa: E402
 from raydistill.search.needs import NodeNeeds  # noqa: E402
 from raydistill.search.on_ray import RayExecutor, probe  # noqa: E402
@@ -102,6 +102,63 @@ def test_a_node_whose_store_cannot_be_written_says_so(tmp_path: Path, monkeypatc
     said = refusal(question)
     assert said is not None
     assert said.startswith(f"cannot use the store or the data: cannot write {tmp_path}/study/.nodes/")
+
+
+class Away:
+    """An S3 store as its file system shows it, which fails so many times."""
+
+    protocol = "s3"
+
+    def __init__(self, files: Store, error: Exception, failing: int) -> None:
+        self.files, self.error, self.failing = files, error, failing
+
+    def _fail(self) -> None:
+        self.failing -= 1
+        if self.failing >= 0:
+            raise self.error
+
+    def cat_file(self, path: str) -> bytes:
+        self._fail()
+        return self.files.read(path.removeprefix("s3://bucket/study/"))
+
+    def pipe_file(self, path: str, data: bytes, timeout: float) -> None:
+        self._fail()
+
+
+def ask_away(folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, failing: int, is_probe: bool = False) -> str | None:
+    """What a node says whose S3 store fails."""
+    wanted = needs(folder)
+    asked = Question.model_validate_json(pose(wanted)).model_copy(update={"study": "s3://bucket/study"})
+    away = Away(wanted.study, error, failing)
+    monkeypatch.setattr("raydistill.storage.store.open_file_system", lambda uri, options: (away, uri))
+    monkeypatch.setattr("raydistill.storage.patience.PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("raydistill.storage.patience.PATIENCE_SECONDS", 60.0 if failing < 100 else 0.1)
+    return refusal(asked.model_dump_json(), is_probe)
+
+
+@pytest.mark.usefixtures("node_number")
+def test_a_trial_waits_for_a_store_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver's own question does not: it comes before any work."""
+    pytest.importorskip("s3fs")
+    assert ask_away(tmp_path, monkeypatch, ConnectionResetError("by peer"), failing=3) is None
+    said = ask_away(tmp_path, monkeypatch, ConnectionResetError("by peer"), failing=3, is_probe=True)
+    assert said is not None
+    assert said.startswith("cannot use the store or the data: cannot read s3://bucket/study/.nodes/")
+
+
+@pytest.mark.usefixtures("node_number")
+def test_a_store_that_stays_away_is_not_the_nodes_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("s3fs")
+    with pytest.raises(StoreUnavailableError, match=r"^cannot read s3://bucket/study/.nodes/.*by peer; check the connection"):
+        ask_away(tmp_path, monkeypatch, ConnectionResetError("by peer"), failing=1_000_000)
+
+
+@pytest.mark.usefixtures("node_number")
+def test_a_store_that_refuses_a_node_is_the_nodes_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("s3fs")
+    said = ask_away(tmp_path, monkeypatch, PermissionError("Access Denied"), failing=1)
+    assert said is not None
+    assert said.startswith("cannot use the store or the data: cannot read s3://bucket/study/.nodes/")
 
 
 @pytest.mark.usefixtures("node_number")

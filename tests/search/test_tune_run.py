@@ -15,7 +15,7 @@ from made_up import AIM, Told, record, space
 pytest.importorskip("ray")
 
 from raydistill.errors import ClusterLostError, StudyInUseError
-from raydistill.search.on_ray import memory, tune_run
+from raydistill.search.on_ray import memory, trial_process, tune_run
 from raydistill.search.on_ray import waiting as waiting_module
 from raydistill.search.on_ray.lifeline import Lifeline
 from raydistill.search.on_ray.tune_run import Messenger, SolverSearcher
@@ -162,7 +162,7 @@ def test_a_process_that_the_kernel_killed_ran_out_of_memory(
     assert lost(bridge, tmp_path, monkeypatch, kills_now=4) == (
         "out_of_memory",
         "its process was killed because the memory of its node ran out: the kernel's count of such kills there (oom_kill) "
-        "rose from 3 to 4 since it started\nThe actor died",
+        "rose from 3 to 4 since its last report\nThe actor died",
     )
 
 
@@ -172,6 +172,32 @@ def test_a_lost_process_is_not_held_for_one_without_a_sign_of_it(
 ) -> None:
     """The kernel has killed no more, or the node is gone."""
     assert lost(bridge, tmp_path, monkeypatch, kills_now=kills_now) == ("crashed", "The actor died")
+
+
+def test_a_kill_of_hours_ago_is_no_sign_of_it(bridge: Bridge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel killed a fourth after the trial had started, and none after the trial's last report."""
+    monkeypatch.setattr(memory, "kills_on", lambda node_id: 4)
+    trial: Any = SimpleNamespace(trial_id="t0")
+    bridge.messenger.on_trial_start(0, [], trial)
+    for told in ({}, {"step": 5, "steps": 9}, {"alive": True}):
+        kills = 4 if told else 3
+        bridge.messenger.on_trial_result(0, [], trial, {**told, "kernel_kills": kills, "kernel_kills_on": "its node"})
+    (tmp_path / "error.txt").write_text("The actor died")
+    bridge.ends(error=tmp_path / "error.txt")
+    assert bridge.left == ("crashed", "The actor died")
+
+
+def test_every_report_of_a_trial_tells_the_kernels_count(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(trial_process.tune, "report", told.append)
+    monkeypatch.setattr(trial_process, "report_of_kills", lambda: {"kernel_kills": 7})
+    monkeypatch.setattr(trial_process, "REPORT_SECONDS", 0.0)
+    gauges: Any = SimpleNamespace(step=lambda *_: None, reading=lambda *_: None)
+    teller = trial_process._Teller("made-up", bridge.config, gauges)
+    teller.alive()
+    teller.step(5, 9)
+    teller.reading(Reading(step=15, fraction=0.5, accuracy_fractions=(0.95,), gap=0.03, loss=0.1))
+    assert [report["kernel_kills"] for report in told] == [7, 7, 7]
 
 
 def test_the_report_of_an_earlier_process_does_not_count(bridge: Bridge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +215,7 @@ def test_the_kernels_count_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         (tmp_path / "vmstat").write_text(text)
         monkeypatch.setattr(memory, "COUNTS", tmp_path / "vmstat")
         assert memory.kernel_kills() == count
-    assert memory.first_report() is None
+    assert memory.report_of_kills() == {}
 
 
 def test_a_trial_that_tells_nothing_is_ended_and_not_run_again(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from raydistill.errors import StoreError, StudyInUseError
 from raydistill.storage import lease as module
-from raydistill.storage.lease import Found, Lease, LeaseFile, acquire, leased
+from raydistill.storage import lease_file, remote
+from raydistill.storage.lease import Lease, acquire, leased
+from raydistill.storage.lease_file import Found, LeaseFile
 from raydistill.storage.lock import study_lock
 from raydistill.storage.store import Store
 
@@ -129,6 +133,44 @@ def test_a_study_that_its_holder_lets_go_is_taken(file: FakeFile) -> None:
     assert file.world.seconds == 1004.0
 
 
+def test_a_lease_whose_answer_was_lost_when_it_was_taken_is_not_waited_for(
+    file: FakeFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store created it at 1000 and its answer was lost; the write was repeated, and refused because it exists."""
+
+    def write(content: str, instead_of: str | None) -> None:
+        file.put(content)
+
+    def read() -> Found | None:
+        if file.content is None:
+            return None
+        row = json.loads(file.content)
+        return Found(**row, version=file.content, modified=file.now())
+
+    monkeypatch.setattr(file, "write", write)
+    monkeypatch.setattr(file, "read", read)
+    lease, told = take(file)
+    assert (file.world.seconds, lease.age_seconds, told) == (1000.0, 0.0, [])
+    lease.check()
+
+
+def test_a_renewal_whose_answer_was_lost_makes_the_lease_young(file: FakeFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sent at 1040 and written; refused as a repetition at 1044: from then on it counts from 1040."""
+    lease, _ = take(file)
+
+    def write(content: str, instead_of: str | None) -> None:
+        file.put(content)
+        file.world.seconds = 1044.0
+
+    file.world.seconds = 1040.0
+    monkeypatch.setattr(file, "write", write)
+    monkeypatch.setattr(
+        file, "read", lambda: Found(**json.loads(file.content or ""), version=file.content or "", modified=file.now())
+    )
+    lease.renew()
+    assert lease.age_seconds == 4.0
+
+
 def test_of_two_that_try_one_takes_it(file: FakeFile) -> None:
     """Both processes find the lease free; the second write fails because the first has created the object."""
     first, second = Lease(file, "1", file.world.clock), Lease(file, "2", file.world.clock)
@@ -156,7 +198,11 @@ def test_a_store_that_is_down_leaves_the_lease_as_old_as_it_was(file: FakeFile) 
     file.is_down, file.world.seconds = True, 1046.0
     with pytest.raises(StoreError, match="down"):
         lease.renew()
-    with pytest.raises(StudyInUseError, match="could not be renewed for 46 s"):
+    said = (
+        r"^the store has not answered for 46 s \(down\), so the lease of this search on study memory://lease/study could not be "
+        r"renewed; nothing more is written; once the store answers, run the same command again: it continues from the records$"
+    )
+    with pytest.raises(StudyInUseError, match=said):
         lease.check()
 
 
@@ -173,8 +219,9 @@ def test_a_lease_that_was_taken_over_allows_no_write_and_is_left_alone(file: Fak
 @pytest.fixture(params=["memory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch) -> Store:
     """Without and with conditional writes; renewed and looked at often, but as long as ever: a busy machine renews late."""
-    for name, seconds in {"RENEW": 0.5, "POLL": 0.2, "SETTLE": 0.1}.items():
+    for name, seconds in {"RENEW": 0.5, "POLL": 0.2}.items():
         monkeypatch.setattr(module, f"{name}_SECONDS", seconds)
+    monkeypatch.setattr(lease_file, "SETTLE_SECONDS", 0.1)
     root = request.getfixturevalue("bucket").uri if request.param == "s3" else f"memory://{os.path.basename(tmp_path)}"
     return Store(f"{root}/study")
 
@@ -281,15 +328,76 @@ def test_a_store_that_does_not_answer_for_a_while_is_told_of_twice(store: Store,
 
 
 def test_an_error_of_the_search_is_not_hidden_by_a_store_that_is_gone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor held up: the store is asked once."""
+
     def gone(file: LeaseFile) -> None:
+        attempts.append(file)
         raise StoreError("no route to it")
 
     monkeypatch.setattr(LeaseFile, "delete", gone)
+    attempts: list[LeaseFile] = []
     with pytest.raises(ZeroDivisionError), study_lock(store):
         raise ZeroDivisionError
-    monkeypatch.setattr(module, "LEASE_SECONDS", 0.0)
-    with pytest.raises(StoreError, match="no route"), study_lock(store):
+    assert len(attempts) == 1
+
+
+def test_a_search_that_ended_well_tells_of_a_lease_that_it_cannot_release(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(file: LeaseFile) -> None:
+        attempts.append(file)
+        raise StoreError("no route to it")
+
+    monkeypatch.setattr(LeaseFile, "delete", gone)
+    attempts: list[LeaseFile] = []
+    told: list[str] = []
+    with study_lock(store, tell=told.append):
         pass
+    assert len(attempts) == 3
+    assert re.fullmatch(rf"the lease on {store.root} could not be released and expires in \d+ s: no route to it", told[0])
+
+
+def test_a_lease_that_was_taken_over_unseen_is_not_released(store: Store) -> None:
+    """The other took it after the last renewal of ours, so that only a look at the store shows it."""
+    file = LeaseFile(store)
+    ours, other = Lease(file, "ours"), Lease(file, "other")
+    assert ours.take(None)
+    assert other.take(file.read().version)  # type: ignore[union-attr]
+    ours.let_go()
+    assert store.read_json(".lock")["holder"] == "other"
+
+
+def test_a_message_that_cannot_be_printed_does_not_end_the_renewal(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, seen = LeaseFile.write, []
+    is_back = threading.Event()
+
+    def down_once(file: LeaseFile, content: str, instead_of: str | None) -> str | None:
+        seen.append(content)
+        if len(seen) == 2:
+            raise StoreError("no route to it")
+        if len(seen) > 3:
+            is_back.set()
+        return write(file, content, instead_of)
+
+    def closed(text: str) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(LeaseFile, "write", down_once)
+    with study_lock(store, tell=closed):
+        assert is_back.wait(60)
+
+
+def test_a_write_ends_before_another_may_take_the_lease() -> None:
+    """One attempt: its connection and its answer together take less than what is left of a lease that allowed it."""
+    settings = remote.S3_PATIENT_OPTIONS["config_kwargs"]
+    assert settings["retries"]["total_max_attempts"] == 1
+    assert settings["connect_timeout"] + settings["read_timeout"] < module.LEASE_SECONDS - module.STOP_SECONDS
+
+
+def test_renewals_make_one_short_attempt_each(store: Store) -> None:
+    renewing = LeaseFile(replace(store, guard=print, is_patient=True)).for_renewal().store
+    assert (renewing.guard, renewing.is_patient) == (None, False)
+    assert renewing.s3_options == remote.S3_RENEWAL_OPTIONS
+    settings = remote.S3_RENEWAL_OPTIONS["config_kwargs"]
+    assert (settings["connect_timeout"], settings["read_timeout"], settings["retries"]["total_max_attempts"]) == (3, 5, 1)
 
 
 def test_a_store_that_shows_no_lease_and_writes_none_is_given_up(file: FakeFile, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,7 @@ def patient(clock: Clock, *outcomes: Any, guard: Any = None) -> Patient:
         (ReadTimeoutError(endpoint_url="http://nowhere"), True),
         (ConnectionResetError("by peer"), True),
         (answering(503), True),
+        (answering(429), True),
         (answering(403), False),
         (FileNotFoundError("x"), False),
         (PermissionError("x"), False),
@@ -114,7 +115,7 @@ def test_a_patient_store_waits_and_another_does_not(monkeypatch: pytest.MonkeyPa
         return b"1"
 
     away = SimpleNamespace(protocol="s3", cat_file=cat_file)
-    monkeypatch.setattr("raydistill.storage.store.open_file_system", lambda uri: (away, uri))
+    monkeypatch.setattr("raydistill.storage.store.open_file_system", lambda uri, options: (away, uri))
     monkeypatch.setattr("raydistill.storage.patience.PAUSE_SECONDS", 0.01)
     assert Store("s3://bucket/study", is_patient=True).read("x") == b"1"
     assert len(calls) == 3

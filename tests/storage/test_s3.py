@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from raydistill.errors import StoreError
+from raydistill.storage import remote
+from raydistill.storage import store as store_module
 from raydistill.storage.store import Store
 
 if TYPE_CHECKING:
@@ -93,6 +95,44 @@ def test_an_end_point_that_hangs_up_is_tried_three_times(bucket: Bucket, monkeyp
         with pytest.raises(StoreError, match=r"^cannot read s3://bucket-.*check the connection and the permission to read it"):
             Store(f"{bucket.uri}/other").read("x")
     assert 3 <= len(calls) <= 2 * 3
+
+
+@pytest.mark.usefixtures("nobody_listens")
+@pytest.mark.parametrize(("size", "words"), [(1, "Read timeout"), (30_000_000, "it has not taken the file in time; give")])
+def test_a_store_that_takes_calls_and_never_answers_is_told_of(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, size: int, words: str
+) -> None:
+    """A write, too: botocore asks first whether it may be sent, and would wait for that answer without an end.
+
+    The second is larger than what the kernel takes in for a process that reads nothing, so its sending does not end.
+    """
+    monkeypatch.setattr(store_module, "SEND_SECONDS", 5.0)
+    monkeypatch.setattr(store_module, "SEND_BYTES_PER_SECOND", 30_000_000)
+    brief = {"connect_timeout": 1, "read_timeout": 0.5, "retries": {"total_max_attempts": 1, "mode": "standard"}}
+    monkeypatch.setitem(remote.S3_OPTIONS, "config_kwargs", brief)
+    told: list[str] = []
+
+    def write() -> None:
+        try:
+            Store(f"{bucket.uri}/other").write("x", b"1" * size)
+        except StoreError as error:
+            told.append(str(error))
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel takes the calls
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        thread = threading.Thread(target=write, daemon=True)
+        thread.start()
+        thread.join(60)
+    assert len(told) == 1
+    assert words in told[0]
+
+
+@pytest.mark.usefixtures("nobody_listens")
+def test_a_profile_that_does_not_exist_is_reported(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    said = r"^s3://bucket-.*/x cannot be opened: .*\(nobody\) could not be found; correct the profile, end point or"
+    with pytest.raises(StoreError, match=said):
+        Store(bucket.uri).read("x")
 
 
 def test_a_password_in_an_end_point_is_in_no_message(

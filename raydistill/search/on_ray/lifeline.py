@@ -167,7 +167,11 @@ def look_at_starting() -> str | None:
 
     On a machine whose cores are all busy Ray's raylet ends itself if its agent takes longer than 15 seconds to start.
     """
-    ended = {child.name() for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE}
+    ended = set()
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):  # one that is waited for in between is gone
+            if child.status() == psutil.STATUS_ZOMBIE:
+                ended.add(child.name())
     busy = "while it started, as it does on a machine that is too busy"
     return next((f"{words}, has ended {busy}" for kind, words in PROCESSES.items() if kind in ended), None)
 

@@ -1,8 +1,9 @@
 """Finds out that the kernel killed a trial's process because memory ran out; Ray only knows that the process is gone.
 
 Linux counts the processes that it killed for memory (`oom_kill` in /proc/vmstat, of the whole machine, containers included). The
-process of a trial tells the count when it starts. If it is lost, and the count on its node has risen since, it counts as one of
-those. The kernel may have killed another at that moment; then memory was short all the same.
+process of a trial tells the count when it starts and with every later report. If it is lost, and the count on its node has risen
+since its last report, a few seconds ago as a rule, it counts as one of those. The kernel may have killed another at that moment;
+then memory was short all the same.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 COUNTS = Path("/proc/vmstat")
 KILLS = "kernel_kills"
 NODE = "kernel_kills_on"
-"""Keys of the first report of a trial's process."""
+"""Keys of the reports of a trial's process."""
 ANSWER_SECONDS = 30.0
 """How long a node may take to start a process that reads the count; one that has no memory for it is out of memory, too."""
 
@@ -29,10 +30,10 @@ def kernel_kills() -> int | None:
     return int(counts["oom_kill"]) if "oom_kill" in counts else None
 
 
-def first_report() -> dict[str, Any] | None:
-    """What a trial's process tells when it starts; None where the kernel does not count."""
+def report_of_kills() -> dict[str, Any]:
+    """What a trial's process tells when it starts and with every report; nothing where the kernel does not count."""
     kills = kernel_kills()
-    return None if kills is None else {KILLS: kills, NODE: ray.get_runtime_context().get_node_id()}
+    return {} if kills is None else {KILLS: kills, NODE: ray.get_runtime_context().get_node_id()}
 
 
 def kills_on(node_id: str) -> int | None:
@@ -47,11 +48,11 @@ def kills_on(node_id: str) -> int | None:
 
 
 def cause_of_loss(told: Mapping[str, Any]) -> str | None:
-    """Why a process is gone whose first report is given, if the kernel killed it for memory; otherwise None."""
+    """Why a process is gone whose last report is given, if the kernel killed it for memory; otherwise None."""
     kills = kills_on(told[NODE])
     if kills is None or kills <= told[KILLS]:
         return None
     return (
         "its process was killed because the memory of its node ran out: the kernel's count of such kills there (oom_kill) "
-        f"rose from {told[KILLS]} to {kills} since it started"
+        f"rose from {told[KILLS]} to {kills} since its last report"
     )

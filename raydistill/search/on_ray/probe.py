@@ -17,7 +17,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raydistill.data.splits import load_splits
-from raydistill.errors import DataError, NodeError, StoreError
+from raydistill.errors import DataError, NodeError, StoreError, StoreUnavailableError
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.on_ray.capacity import NodeShape
 from raydistill.search.on_ray.software import complaint, complaints, looker
@@ -93,12 +93,16 @@ def refusal(question: str, is_probe: bool = False) -> str | None:
 
     Args:
         question: from `pose`.
-        is_probe: whether the driver asks, which then reads the answer from a file named after the node.
+        is_probe: whether the driver asks, which then reads the answer from a file named after the node, and is told at once of
+            a store that does not answer. Others wait for it, as they have work to lose.
+
+    Raises:
+        StoreUnavailableError: an S3 store has not answered for as long as `patience` asks again, which is no fault of the node.
     """
     asked = Question.model_validate_json(question)
     if said := complaint(asked.software, looker()()):
         return said
-    study = Store(asked.study)
+    study = Store(asked.study, is_patient=not is_probe)
     name = f"{FOLDER}/{asked.number}"
     answer = f"{name}-{ray.get_runtime_context().get_node_id()}"
     try:
@@ -110,6 +114,8 @@ def refusal(question: str, is_probe: bool = False) -> str | None:
         study.write(answer if is_probe else f"{answer}-{uuid.uuid4().hex}", asked.number)
         found = load_splits(dataset_config(asked.dataset), as_data_root(asked.data_root)).sha256
     except (StoreError, DataError) as error:
+        if isinstance(error, StoreUnavailableError) and error.is_silent and not is_probe:
+            raise
         return f"cannot use the store or the data: {error}"
     if found != asked.data_sha256:
         return (

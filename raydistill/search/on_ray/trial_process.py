@@ -21,7 +21,7 @@ from raydistill.methods import method_configs
 from raydistill.search.distributions import value_at
 from raydistill.search.local import run_to_a_record
 from raydistill.search.on_ray.gauges import TrialGauges
-from raydistill.search.on_ray.memory import first_report
+from raydistill.search.on_ray.memory import report_of_kills
 from raydistill.search.on_ray.probe import here, refusal
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.storage.data_root import as_data_root
@@ -40,7 +40,7 @@ def _run(config: dict[str, Any]) -> None:
     if config["question"] is not None and (refused := refusal(config["question"])) is not None:
         tune.report({REFUSED: here(refused)})
         return
-    if (told := first_report()) is not None:
+    if told := report_of_kills():
         tune.report(told)
     trial = read_trial_config(config["trial"], method_configs())
     study = Store(config["study"], is_patient=True)
@@ -64,20 +64,20 @@ class _Teller:
         self._gauges.reading(reading)
         self._gauges.step(reading.step, seconds)
         print(log_line(self._study, self._trial, reading, seconds), flush=True)
-        tune.report(reading.model_dump(mode="json"))
+        tune.report(reading.model_dump(mode="json") | report_of_kills())
 
     def step(self, step: int, steps: int) -> None:
         now = time.monotonic()
         self._gauges.step(step, now - self._began)
         if now - self._reported >= REPORT_SECONDS:
             self._reported = now
-            tune.report({"step": step, "steps": steps})
+            tune.report({"step": step, "steps": steps, **report_of_kills()})
 
     def alive(self) -> None:
         now = time.monotonic()
         if now - self._reported >= REPORT_SECONDS:
             self._reported = now
-            tune.report({ALIVE: True})
+            tune.report({ALIVE: True, **report_of_kills()})
 
 
 def log_line(study: str, trial: TrialConfig[Any], reading: Reading, seconds: float) -> str:

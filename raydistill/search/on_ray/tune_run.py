@@ -18,7 +18,7 @@ from ray.tune.search import Searcher
 from raydistill.errors import NodeError
 from raydistill.search.on_ray.lifeline import Lifeline
 from raydistill.search.on_ray.memory import KILLS, NODE, cause_of_loss
-from raydistill.search.on_ray.trial_process import ALIVE, REFUSED, DistillTrial
+from raydistill.search.on_ray.trial_process import REFUSED, DistillTrial
 from raydistill.search.on_ray.waiting import Waiting
 from raydistill.search.on_ray.watchdog import Watchdog
 from raydistill.search.watcher import Watcher
@@ -163,8 +163,8 @@ class Messenger(tune.Callback):
         self._watchdog = watchdog
         self._timed_out: dict[str, str] = {}
         """Why a trial was ended, by its id."""
-        self._first_reports: dict[str, dict[str, Any]] = {}
-        """Of the latest process of each trial that runs; see `memory`."""
+        self._kills_told: dict[str, dict[str, Any]] = {}
+        """Last told by the latest process of each trial that runs; see `memory`."""
         self._searcher = searcher
         self._study = study
         self._watcher = watcher
@@ -176,7 +176,7 @@ class Messenger(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Report a start."""
         config = self._searcher.configs[trial.trial_id]
-        self._first_reports.pop(config.trial_id, None)
+        self._kills_told.pop(config.trial_id, None)
         self._watchdog.started(config.trial_id)
         self._watcher.trial_started(config)
 
@@ -188,15 +188,12 @@ class Messenger(tune.Callback):
         config = self._searcher.configs[trial.trial_id]
         self._watchdog.heard(config.trial_id, result.get("step"), result.get("steps"))
         if KILLS in result:
-            self._first_reports[config.trial_id] = {KILLS: result[KILLS], NODE: result[NODE]}
-            return
-        if ALIVE in result:
-            return
-        if "fraction" not in result:
+            self._kills_told[config.trial_id] = {KILLS: result[KILLS], NODE: result[NODE]}
+        if "fraction" in result:
+            reading = Reading.model_validate({name: result[name] for name in Reading.model_fields})
+            self._watcher.reading(config, reading)
+        elif "steps" in result:
             self._watcher.step(config, result["step"], result["steps"])
-            return
-        reading = Reading.model_validate({name: result[name] for name in Reading.model_fields})
-        self._watcher.reading(config, reading)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Report that a trial is run again."""
@@ -265,7 +262,7 @@ class Messenger(tune.Callback):
             return self._timed_out[config.trial_id], "timed_out"
         if any(words in cause for words in OUT_OF_MEMORY):
             return cause, "out_of_memory"
-        told = self._first_reports.get(config.trial_id)
+        told = self._kills_told.get(config.trial_id)
         if told is not None and (killed := cause_of_loss(told)) is not None:
             return f"{killed}\n{cause}", "out_of_memory"
         return cause, "crashed"
