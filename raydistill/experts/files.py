@@ -15,7 +15,7 @@ from torch import Tensor
 
 from raydistill.core.synthetic import sha256
 from raydistill.data.splits import Splits
-from raydistill.errors import StoreError
+from raydistill.errors import StoreError, StoreUnavailableError
 from raydistill.experts.need import ExpertNeed, need_of
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
@@ -130,6 +130,8 @@ def is_whole(store: Store, file: str, epochs: set[int], rebuild_damaged: bool) -
         if row is None or not epochs <= set(row.epochs):
             return False
         read_tensors(store, file, row)
+    except StoreUnavailableError:
+        raise  # the file may be whole
     except StoreError:
         if rebuild_damaged:
             return False

@@ -21,8 +21,8 @@ from safetensors.torch import load_file
 from raydistill import experts as package
 from raydistill.catalogue import load_space
 from raydistill.data.splits import Splits, load_splits
-from raydistill.errors import ExpertsError, StoreError, StudyInUseError
-from raydistill.experts import build
+from raydistill.errors import ExpertsError, StoreError, StoreUnavailableError, StudyInUseError
+from raydistill.experts import build, files
 from raydistill.experts.build import check_disk
 from raydistill.experts.files import StoredExperts, missing, open_experts
 from raydistill.experts.need import ExpertNeed, need_of, needs_of
@@ -263,6 +263,15 @@ def test_a_damaged_expert_is_named_never_used_and_rebuilt_on_request(built: Buil
         plan_experts([trial()], built.store, None)
     assert prepare(built.store, trial(), rebuild_damaged=True).stages == {"experts": 1}
     assert missing(need(), built.store) == ([], [])
+
+
+def test_an_expert_in_a_store_that_does_not_answer_is_not_taken_for_damaged(once: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(*_: object) -> None:
+        raise StoreUnavailableError("no answer")
+
+    monkeypatch.setattr(files, "read_tensors", silent)
+    with pytest.raises(StoreUnavailableError, match="no answer"):
+        missing(need(), once.store, rebuild_damaged=True)
 
 
 def test_damage_that_comes_later_is_found_when_it_is_read(built: Built) -> None:
