@@ -274,9 +274,15 @@ def command(folder: Path, *options: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
         env=environment,
-        # Tests that a shell started in the background ignore Ctrl-C, and so would every process of theirs.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        # Tests that a shell started in the background ignore Ctrl-C, those under nohup SIGHUP, and so would their processes.
+        preexec_fn=heed_signals,
     )
+
+
+def heed_signals() -> None:
+    """Have a process end by signals that its parent ignores."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
