@@ -129,7 +129,7 @@ def test_splits_hold_no_test_image(splits: Splits, log: Store) -> None:
     seen = {row for part in (splits.train, splits.select, splits.confirm) for row in rows(part, splits)}
     assert not seen & test
     assert set(Splits.__dataclass_fields__) == {
-        "train", "select", "confirm", "preprocess", "class_names", "mirror_keeps_class", "train_bytes", "sha256",
+        "train", "select", "confirm", "preprocess", "class_names", "mirror_keeps_class", "train_bytes", "sha256", "drawn_unlike",
     }  # fmt: skip
 
 
