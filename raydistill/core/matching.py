@@ -81,16 +81,32 @@ def train_between(
     """Train the model with plain SGD on the synthetic images, with the augmentation of the distillation but drawn per image."""
     model.requires_grad_(True)
     optimiser = SGD(model.parameters(), lr=lr)
-    batches = draw_batches(len(images), batch, generator)
-    drawn: list[tuple[Tensor, Draw | None]] = []
-    for _ in range(steps):
-        chosen = next(batches)
-        drawn.append((chosen, draw_one_operation(operations, len(chosen), generator) if operations else None))
-    for chosen, draw in place_steps(drawn, images):
+    for chosen, draw in drawn_steps(len(images), batch, steps, operations, images, generator):
         loss = functional.cross_entropy(model(augment_images(images[chosen], draw)), labels[chosen])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+
+
+def drawn_steps(
+    count: int, batch: int, steps: int, operations: tuple[str, ...], like: Tensor, generator: torch.Generator
+) -> list[tuple[Tensor, Draw | None]]:
+    """Batches of a model's steps on `count` images, as indices, and the augmentation of each, drawn per image.
+
+    Args:
+        count: number of images.
+        batch: images of a step; all of them where there are fewer.
+        steps: number of steps.
+        operations: of the augmentation; none for plain images.
+        like: (..., H, W) of the images' size, type and device, where the result lies.
+        generator: on the CPU.
+    """
+    batches = draw_batches(count, batch, generator)
+    drawn: list[tuple[Tensor, Draw | None]] = []
+    for _ in range(steps):
+        chosen = next(batches)
+        drawn.append((chosen, draw_one_operation(operations, len(chosen), generator) if operations else None))
+    return place_steps(drawn, like)
 
 
 def state_of(done: int, images: Tensor, optimiser: SGD, model: Network, generator: torch.Generator) -> Mapping[str, Tensor]:

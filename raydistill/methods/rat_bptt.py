@@ -36,14 +36,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from raydistill.core.adam import Adam
-from raydistill.core.augment import Draw, augment_images, draw_one_operation, place_steps
+from raydistill.core.augment import Draw, augment_images
 from raydistill.core.choices import parse_operations
 from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
+from raydistill.core.matching import drawn_steps
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_set
 from raydistill.core.tiles import enlarge_tiles
-from raydistill.core.train import draw_batches
 from raydistill.core.unroll import flatten, logits_by_parameters
 from raydistill.methods.configs.rat_bptt import RaTBPTTConfig
 from raydistill.spaces.network import NetworkConfig
@@ -150,7 +150,8 @@ def distill(
 
     for step in range(first + 1, config.random_inits + 1):
         initialise(model, generator)  # 1
-        steps = _student_steps(config, len(labels), operations, images, generator)
+        number = int(torch.randint(config.window, config.training_steps + 1, (), generator=generator))
+        steps = drawn_steps(len(labels), config.batch_model, number, operations, images, generator)
         chosen = batches.draw(config.batch_real, generator).flatten().to(device, non_blocking=True)
         loss = loss_after_training(  # 2, 3
             logits,
@@ -177,16 +178,3 @@ def distill(
             )
     watch.check()
     return current
-
-
-def _student_steps(
-    config: RaTBPTTConfig, images: int, operations: tuple[str, ...], like: Tensor, generator: torch.Generator
-) -> Steps:
-    """N steps of a network on that many images: N from W to T, indices and augmentation on the images' device."""
-    number = int(torch.randint(config.window, config.training_steps + 1, (), generator=generator))
-    batches = draw_batches(images, config.batch_model, generator)
-    drawn: list[tuple[Tensor, Draw | None]] = []
-    for _ in range(number):
-        chosen = next(batches)
-        drawn.append((chosen, draw_one_operation(operations, len(chosen), generator) if operations else None))
-    return place_steps(drawn, like)
