@@ -1,11 +1,13 @@
 """What each lever gives: sets of one size by a base method with one setting changed, and by selection, on select images.
 
     python benchmarks/levers.py mnist_cpu --data-root DIR --ipc 10 --draws 5
-    python benchmarks/levers.py mnist_cpu --data-root DIR --rows dm "dm, factor 2" random --csv levers.csv
+    python benchmarks/levers.py mnist_cpu --data-root DIR --rows dm "dm, factor 2" --ipc 1 3 10 30 --csv ipc.csv
+    python benchmarks/levers.py digits --rows dm "rat_bptt, start k-means" --ipc 2 --at 0 50 100 200 --csv updates.csv
 
 Each draw makes a set with a seed of its own and trains a few networks on it by the recipe `quick`. A row is printed as soon as it
 is measured: the mean over draws of the mean over networks, the deviation over draws, and the gain over `random` on the same draws
-with a two-sided 95 % Student interval of the paired differences. `random` is measured first, always.
+with a two-sided 95 % Student interval of the paired differences. `random` is measured first, always. `benchmarks/curves.py` draws
+the lines of `--csv`; those of `--at` are taken on the way, from one distillation for each draw.
 """
 
 from __future__ import annotations
@@ -14,11 +16,14 @@ import argparse
 import csv
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from raydistill.catalogue import load_space
 from raydistill.comparison.rows import paired_interval
@@ -26,12 +31,15 @@ from raydistill.core.contract import NoCheckpoint
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
-from raydistill.data.splits import load_splits
+from raydistill.core.synthetic import SyntheticSet
+from raydistill.data.splits import Splits, load_splits
 from raydistill.methods import METHODS
 from raydistill.search.distributions import any_trial
 from raydistill.spaces.sections import dataset_config, derive_seed
 from raydistill.spaces.trial import TrialConfig
 from raydistill.trial.distillation import distil
+
+COLUMNS = ("row", "ipc", "draw", "update", "accuracies_percent", "seconds_to_make")
 
 BASE = {"name": "dm", "lr_images": 5.0, "random_inits": 200, "batch_real": 64, "init": "real"}
 ROWS: dict[str, Mapping[str, Any]] = {
@@ -58,13 +66,66 @@ ROWS: dict[str, Mapping[str, Any]] = {
     "rat_bptt, start k-means": {
         "name": "rat_bptt",
         "lr_images": 0.005,
-        "random_inits": 100,
+        "random_inits": 200,
         "training_steps": 80,
         "window": 40,
         "batch_real": 25,
         "init": "k_means",
     },
 }
+
+
+@dataclass(kw_only=True)
+class Bench:
+    """What all sets have in common."""
+
+    splits: Splits
+    base: TrialConfig[Any]
+    recipe: str
+    networks: int
+    device: torch.device
+    at: Sequence[int]
+    """Updates after which a set is read; without any only the last set is."""
+    lines: list[tuple[Any, ...]] = field(default_factory=list)
+    """As `COLUMNS` names them."""
+
+    def read(self, synthetic: SyntheticSet, draw: int) -> list[float]:
+        """Accuracy on select images of each network, in percent."""
+        seeds = network_seeds(f"levers {draw}", self.splits.sha256, self.networks)
+        network = self.base.network
+        correct = evaluate_set(synthetic, self.splits, self.splits.select, network, RECIPES[self.recipe], seeds, self.device)
+        return [100 * float(one) for one in correct.mean(axis=-1)]
+
+    def measure(self, row: str, ipc: int, draw: int) -> tuple[float, float]:
+        """The mean accuracy of a draw's last set, in percent, and the seconds that it took to make it."""
+        method = METHODS[ROWS[row]["name"]]
+        given = {**self.base.model_dump(), "method": ROWS[row], "ipc": ipc, "seed": derive_seed("levers", draw)}
+        config = TrialConfig[method.config].model_validate(given)  # type: ignore[name-defined]
+        reading = 0.0
+
+        def report(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
+            nonlocal reading
+            if step in self.at and step != steps:
+                since = time.perf_counter()
+                self.lines.append((row, ipc, draw, step, self.read(synthetic, draw), since - started - reading))
+                reading += time.perf_counter() - since
+
+        started = time.perf_counter()
+        synthetic = distil(config, self.splits, self.device, report, NoCheckpoint(), None)
+        seconds = time.perf_counter() - started - reading
+        accuracies = self.read(synthetic, draw)
+        self.lines.append((row, ipc, draw, ROWS[row].get("random_inits", 0), accuracies, seconds))
+        return statistics.mean(accuracies), seconds
+
+    def write(self, file: Path) -> None:
+        """Append the lines to a CSV file, and forget them."""
+        is_new = not file.exists()
+        with file.open("a", newline="") as opened:
+            writer = csv.writer(opened)
+            writer.writerows([COLUMNS] if is_new else [])
+            for *names, accuracies, seconds in self.lines:
+                writer.writerow((*names, " ".join(f"{one:.2f}" for one in accuracies), f"{seconds:.1f}"))
+        self.lines.clear()
 
 
 def main() -> None:
@@ -75,51 +136,33 @@ def main() -> None:
     parser.add_argument("--data-root")
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="PATH=VALUE")
     parser.add_argument("--recipe", choices=list(RECIPES), default="quick")
-    parser.add_argument("--ipc", type=int, default=10)
+    parser.add_argument("--ipc", type=int, nargs="+", default=[10])
     parser.add_argument("--draws", type=int, default=5, help="Two or more.")
     parser.add_argument("--networks", type=int, default=2)
-    parser.add_argument("--csv", type=Path, help="Appends a line for each set: row, IPC, draw, accuracies, seconds.")
+    parser.add_argument("--at", type=int, nargs="*", default=[], help="Updates after which sets are read too.")
+    parser.add_argument("--csv", type=Path, help=f"Appends a line for each set read: {', '.join(COLUMNS)}.")
     given = parser.parse_args()
     space = load_space(given.space, [f"evaluation.recipe={given.recipe}", *given.overrides], given.data_root)
     splits = load_splits(dataset_config(space.shared["dataset"]), given.data_root)
     base = any_trial(space.arms[0], splits.sha256)
     device = prepare_process(base)
+    bench = Bench(splits=splits, base=base, recipe=given.recipe, networks=given.networks, device=device, at=given.at)
     print(
-        f"| set, IPC {given.ipc} | accuracy (%) | std over draws | above random (points) | 95 % interval | seconds to make it |\n"
-        "|---|---|---|---|---|---|"
+        "| set | IPC | accuracy (%) | std over draws | above random (points) | 95 % interval | seconds to make it |\n"
+        "|---|---|---|---|---|---|---|"
     )
-    above = np.zeros(given.draws)
-    for name in dict.fromkeys(["random", *given.rows]):
-        method = METHODS[ROWS[name]["name"]]
-        means, seconds = [], []
-        for draw in range(given.draws):
-            config = TrialConfig[method.config].model_validate(  # type: ignore[name-defined]
-                {**base.model_dump(), "method": ROWS[name], "ipc": given.ipc, "seed": derive_seed("levers", draw)}
-            )
-            started = time.perf_counter()
-            synthetic = distil(config, splits, device, lambda *_, **__: None, NoCheckpoint(), None)
-            seconds.append(time.perf_counter() - started)
-            seeds = network_seeds(f"levers {draw}", splits.sha256, given.networks)
-            correct = evaluate_set(synthetic, splits, splits.select, config.network, RECIPES[given.recipe], seeds, device)
-            each = [100 * float(one) for one in correct.mean(axis=-1)]
-            means.append(statistics.mean(each))
+    for ipc in given.ipc:
+        random = np.zeros(given.draws)
+        for row in dict.fromkeys(["random", *given.rows]):
+            measured = [bench.measure(row, ipc, draw) for draw in range(given.draws)]
+            means, seconds = np.array([mean for mean, _ in measured]), statistics.median(one for _, one in measured)
             if given.csv:
-                with given.csv.open("a", newline="") as file:
-                    csv.writer(file).writerow(
-                        (name, given.ipc, draw, " ".join(f"{one:.2f}" for one in each), f"{seconds[-1]:.1f}")
-                    )
-        gain, low, high = paired_interval(np.array(means) - above) if name != "random" else (0.0, 0.0, 0.0)
-        interval = f"{gain:.2f} | {low:.2f} to {high:.2f}" if name != "random" else " | "
-        if name == "random":
-            above = np.array(means)
-        cells = (
-            name,
-            f"{statistics.mean(means):.2f}",
-            f"{statistics.stdev(means):.2f}",
-            interval,
-            f"{statistics.median(seconds):.0f}",
-        )
-        print("| " + " | ".join(cells) + " |", flush=True)
+                bench.write(given.csv)
+            gain, low, high = paired_interval(means - random)
+            above = ("", "") if row == "random" else (f"{gain:.2f}", f"{low:.2f} to {high:.2f}")
+            random = means if row == "random" else random
+            cells = (row, str(ipc), f"{means.mean():.2f}", f"{means.std(ddof=1):.2f}", *above, f"{seconds:.0f}")
+            print("| " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":
