@@ -115,6 +115,13 @@ METHODS: dict[str, Method] = {
     "dc_soft": Method(
         configs.soft_distilled.DCSoftConfig, loop("soft_distilled.distill_dc"), configs.dc.images_passed, label_kind="soft"
     ),
+    "rat_bptt_soft": Method(
+        configs.soft_distilled.RaTBPTTSoftConfig,
+        loop("rat_bptt.distill_soft"),
+        configs.rat_bptt.images_passed,
+        label_kind="soft",
+        ablations=configs.rat_bptt.ABLATIONS,
+    ),
     "random": Method(configs.coreset.RandomConfig, CHOOSE, control=Control(label_kinds=BOTH_KINDS, draws=5)),
     "k_center": Method(configs.coreset.KCenterConfig, CHOOSE, control=Control(label_kinds=BOTH_KINDS, draws=1)),
     "herding": Method(configs.coreset.HerdingConfig, CHOOSE, control=Control(label_kinds=BOTH_KINDS, draws=1)),

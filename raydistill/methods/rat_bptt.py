@@ -10,6 +10,7 @@ through time.
 | W      | `window`          | its last steps, through which gradients flow                              |
 | alpha  | `lr_model`        | learning rate of the network                                              |
 | eta    | `lr_images`       | learning rate of the images, of Adam                                      |
+| eta_y  | `lr_labels`       | learning rate of the labels, of another Adam; with learned labels only    |
 | abs(B) | `batch_real`      | real images per class on which the network is judged                      |
 
 Algorithm, K times:
@@ -20,16 +21,21 @@ Algorithm, K times:
 3. loss = the cross-entropy of a batch of real images of every class under theta_N;
 4. one step of Adam on the synthetic images, with the gradient of 3 through the last W steps of 2.
 
+Learned labels (`rat_bptt_soft`, or `labels: experts`): every image that a network is trained on has logits of its own, which
+start as those of experts (`core/soft_labels.py`); 2 trains on their softmax, and 4 takes a step on them too.
+
 With `factor` the synthetic images of 2 are the enlarged tiles of the stored ones (IDC; `core/tiles.py`).
 
-Deviations: the network takes plain SGD (published: Adam); labels stay hard (published: learned); eta falls to 0 in a straight
-line over the second half of the updates (published: constant); real images are not augmented, and batches hold equally many of
-every class; the scored set is the last one. Not included: the boosted sets of the paper's second part.
+Deviations: the network takes plain SGD (published: Adam); labels stay hard or start from experts (published: learned from one-hot
+ones); eta and eta_y fall to 0 in a straight line over the second half of the updates (published: constant); real images are not
+augmented, and batches hold equally many of every class; the scored set is the last one. Not included: the boosted sets of the
+paper's second part.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -39,18 +45,23 @@ from raydistill.core.adam import Adam
 from raydistill.core.augment import Draw, augment_images
 from raydistill.core.choices import parse_operations
 from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
+from raydistill.core.experts import Experts
 from raydistill.core.matching import drawn_steps
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.selection import ClassBatches, starting_images
+from raydistill.core.soft_labels import with_soft_labels
 from raydistill.core.synthetic import SyntheticSet, hard_set
 from raydistill.core.tiles import enlarge_tiles
 from raydistill.core.unroll import flatten, logits_by_parameters
 from raydistill.methods.configs.rat_bptt import RaTBPTTConfig
+from raydistill.methods.configs.soft_distilled import RaTBPTTSoftConfig
 from raydistill.spaces.network import NetworkConfig
 
 StepLoss = Callable[[Tensor, Tensor, Draw | None], Tensor]
 """From (P,) parameters, the (B,) indices of a batch and its augmentation: the loss of a step, a scalar."""
 Steps = Sequence[tuple[Tensor, Draw | None]]
+SAVED_AS = (("images", ""), ("logits", "logits."))
+"""What is learned: its key in a checkpoint, and the prefix of its optimiser's keys."""
 
 
 def trained(start: Tensor, loss_of: StepLoss, steps: Steps, lr: float, *, keep_graph: bool) -> Tensor:
@@ -84,26 +95,26 @@ def loss_after_training(
 ) -> Tensor:
     """The cross-entropy of real images under a network that was trained on synthetic ones, a scalar.
 
-    It can be differentiated in the synthetic images, through the last steps alone.
+    It can be differentiated in the synthetic images and probabilities, through the last steps alone.
 
     Args:
         logits: a network's logits by (P,) parameters and images, as `unroll.logits_by_parameters` gives them.
         start: (P,) theta_0.
-        synthetic: (M, C, H, W) images and (M,) labels.
+        synthetic: (M, C, H, W) images, and (M,) labels or (M, K) probabilities.
         real: (R, C, H, W) images and (R,) labels.
         steps: N of them.
         window: W, at most N.
         lr: alpha.
     """
-    images, labels = synthetic
 
-    def loss_on(own: Tensor) -> StepLoss:
+    def loss_on(images: Tensor, labels: Tensor) -> StepLoss:
         return lambda theta, chosen, draw: functional.cross_entropy(
-            logits(theta, augment_images(own[chosen], draw)), labels[chosen]
+            logits(theta, augment_images(images[chosen], draw)), labels[chosen]
         )
 
-    theta = trained(start, loss_on(images.detach()), steps[:-window], lr, keep_graph=False)
-    theta = trained(theta, loss_on(images), steps[-window:], lr, keep_graph=True)
+    constant = loss_on(*(part.detach() for part in synthetic))
+    theta = trained(start, constant, steps[:-window], lr, keep_graph=False)
+    theta = trained(theta, loss_on(*synthetic), steps[-window:], lr, keep_graph=True)
     return functional.cross_entropy(logits(theta, real[0]), real[1])
 
 
@@ -129,52 +140,104 @@ def distill(
         DivergedError: a loss is not finite.
     """
     images = starting_images(config.init, train, network, ipc, generator, config.factor).requires_grad_()
+    learned = [Adam(images, lr=config.lr_images)]
     current = hard_set(images.detach(), train.classes, ipc, config.factor)
-    labels = current.decoded().labels
-    optimiser = Adam(images, lr=config.lr_images)
+    return _learn(train, network, config, current, learned, generator=generator, report=report, checkpoint=checkpoint)
+
+
+def distill_soft(
+    train: TrainPart,
+    network: NetworkConfig,
+    config: RaTBPTTSoftConfig,
+    ipc: int,
+    *,
+    generator: torch.Generator,
+    device: torch.device,
+    report: Report,
+    checkpoint: Checkpoint,
+    experts: Experts,
+) -> SyntheticSet:
+    """As `distill`, with labels that start from experts and are learned; arguments as in `datm.distill`.
+
+    Raises:
+        DivergedError: a loss is not finite.
+    """
+    images = starting_images(config.init, train, network, ipc, generator, config.factor).requires_grad_()
+    current = with_soft_labels(hard_set(images.detach(), train.classes, ipc, config.factor), experts, network, train)
+    logits = current.labels.clone().requires_grad_()
+    learned = [Adam(images, lr=config.lr_images), Adam(logits, lr=config.lr_labels)]
+    current = replace(current, labels=logits.detach())
+    return _learn(train, network, config, current, learned, generator=generator, report=report, checkpoint=checkpoint)
+
+
+def _learn(
+    train: TrainPart,
+    network: NetworkConfig,
+    config: RaTBPTTConfig,
+    current: SyntheticSet,
+    learned: Sequence[Adam],
+    *,
+    generator: torch.Generator,
+    report: Report,
+    checkpoint: Checkpoint,
+) -> SyntheticSet:
+    """Run the K updates on the images, and on the logits where there is a second optimiser; `current` shares their memory."""
+    images, logits = learned[0].parameter, learned[1].parameter if len(learned) > 1 else None
+    rates = [optimiser.lr for optimiser in learned]
+    device = images.device
+    hard = current.decoded().labels
     model = build_network(network, train.shape, train.classes, device).train()
-    logits = logits_by_parameters(model)
+    forward = logits_by_parameters(model)
     operations = parse_operations(config.augmentation, mirror_keeps_class=train.mirror_keeps_class)
     batches, real_labels = ClassBatches(train.labels, train.classes), train.labels.to(device)
     watch = LossWatch()
-    saved = checkpoint.load()
-    first = 0
-    if saved is None:
+    first = _restore(checkpoint, learned, generator)
+    if first == 0:
         report(0, config.random_inits, None, current)
-    else:
-        with torch.no_grad():
-            images.copy_(saved["images"])
-        optimiser.restore(saved)
-        generator.set_state(saved["generator"])
-        first = int(saved["done"])
 
     for step in range(first + 1, config.random_inits + 1):
         initialise(model, generator)  # 1
         number = int(torch.randint(config.window, config.training_steps + 1, (), generator=generator))
-        steps = drawn_steps(len(labels), config.batch_model, number, operations, images, generator)
+        steps = drawn_steps(len(hard), config.batch_model, number, operations, images, generator)
         chosen = batches.draw(config.batch_real, generator).flatten().to(device, non_blocking=True)
         loss = loss_after_training(  # 2, 3
-            logits,
+            forward,
             flatten(model),
-            (enlarge_tiles(images, config.factor), labels),
+            (enlarge_tiles(images, config.factor), hard if logits is None else logits.softmax(dim=1)),
             (train.images[chosen], real_labels[chosen]),
             steps,
             window=config.window,
             lr=config.lr_model,
         )
-        optimiser.lr = rate(config.lr_images, step - 1, config.random_inits)
-        optimiser.step(*torch.autograd.grad(loss, [images]))  # 4
+        slopes = torch.autograd.grad(loss, [optimiser.parameter for optimiser in learned])
+        for optimiser, full, slope in zip(learned, rates, slopes, strict=True):  # 4
+            optimiser.lr = rate(full, step - 1, config.random_inits)
+            optimiser.step(slope)
         watch.add(step, loss)
         report(step, config.random_inits, loss, current)
         if checkpoint.is_due() and step < config.random_inits:
             watch.check()
-            checkpoint.save(
-                {
-                    "done": torch.tensor(step),
-                    "images": images.detach(),
-                    "generator": generator.get_state(),
-                    **optimiser.state(),
-                }
-            )
+            checkpoint.save(_to_save(step, learned, generator))
     watch.check()
     return current
+
+
+def _to_save(done: int, learned: Sequence[Adam], generator: torch.Generator) -> dict[str, Tensor]:
+    saved = {"done": torch.tensor(done), "generator": generator.get_state()}
+    for (name, prefix), optimiser in zip(SAVED_AS, learned, strict=False):
+        state = {prefix + key: value for key, value in optimiser.state().items()}
+        saved |= {name: optimiser.parameter.detach(), **state}
+    return saved
+
+
+def _restore(checkpoint: Checkpoint, learned: Sequence[Adam], generator: torch.Generator) -> int:
+    """Put back the state last saved; returns the updates done."""
+    saved = checkpoint.load()
+    if saved is None:
+        return 0
+    for (name, prefix), optimiser in zip(SAVED_AS, learned, strict=False):
+        with torch.no_grad():
+            optimiser.parameter.copy_(saved[name])
+        optimiser.restore({key.removeprefix(prefix): value for key, value in saved.items() if key.startswith(prefix)})
+    generator.set_state(saved["generator"])
+    return int(saved["done"])

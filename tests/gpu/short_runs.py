@@ -54,6 +54,7 @@ SHORT: dict[str, list[dict[str, Any]]] = {
     "datadam_soft": [{**EXPERTS, **MATCHED}],
     "dm_soft": [{**EXPERTS, **MATCHED}],
     "dc_soft": [{**EXPERTS, **BILEVEL}],
+    "rat_bptt_soft": [{**EXPERTS, "random_inits": 3, "training_steps": 4, "window": 2, "batch_real": 8}],
     **{f"{name}_soft": [EXPERTS] for name in ("random", "k_center", "herding", "k_means", "k_means_medoids")},
     "k_means": [{}, {"space": "features"}],
 }

@@ -65,6 +65,7 @@ SHORT: dict[str, list[dict[str, Any]]] = {
         {"random_inits": 5, "training_steps": 4, "window": 2, "batch_real": 8},
         {"random_inits": 3, "training_steps": 2, "window": 2, "batch_real": 8, "augmentation": "none", "factor": 2},
     ],
+    "rat_bptt_soft": [{**EXPERTS, "random_inits": 4, "training_steps": 4, "window": 2, "batch_real": 8, "factor": 2}],
     **{name: [{}, {"factor": 2}] for name in ("random", "k_center", "herding")},
     "k_means": [{}, {"space": "features"}, {"factor": 2}],
     "k_means_medoids": [{}, {"space": "features"}, {"factor": 3}],

@@ -65,6 +65,17 @@ def test_loss_after_one_step_and_its_gradient_by_hand() -> None:
     assert slope.item() == pytest.approx(-1 / (1 + math.exp(3)))
 
 
+def test_loss_after_one_step_with_a_soft_label_and_its_gradient_by_hand() -> None:
+    """As above with the probability q of class 1: theta_1 = x (q - 1/2), and the slope in q is -2x / (1 + e^(2 theta_1))."""
+    q = torch.tensor(0.75, requires_grad=True)
+    image, two = torch.full((1, 1, 1, 1), 3.0), torch.full((1, 1, 1, 1), 2.0)
+    label = torch.stack([1 - q, q]).unsqueeze(0)
+    loss = loss_after_training(linear, torch.zeros(1), (image, label), (two, torch.tensor([1])), ONE_STEP, window=1, lr=1.0)
+    assert loss.item() == pytest.approx(math.log(1 + math.exp(-1.5)))
+    (slope,) = torch.autograd.grad(loss, q)
+    assert slope.item() == pytest.approx(-6 / (1 + math.exp(1.5)))
+
+
 def test_steps_before_the_window_change_the_loss_but_count_as_constant() -> None:
     """With theta_1 = 1/2 held, theta_2 = theta_1 + x s(-theta_1 x), s the sigmoid: the slope at x = 1 is that of x s(-x/2)."""
     image = torch.ones(1, 1, 1, 1, requires_grad=True)

@@ -1,4 +1,4 @@
-"""Settings of DataDAM, DM and DC with soft labels; the methods are in `methods/soft_distilled.py`."""
+"""Settings of DataDAM, DM, DC (`methods/soft_distilled.py`) and RaT-BPTT (`methods/rat_bptt.py`) with soft labels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from raydistill.core.expert_fields import ExpertFields
-from raydistill.methods.configs import datadam, dc, dm
+from raydistill.methods.configs import datadam, dc, dm, rat_bptt
+from raydistill.methods.configs.fields import LearningRate
 from raydistill.methods.configs.soft_coreset import ExpertLabels
 from raydistill.spaces.data_facts import DataFacts
 
@@ -36,3 +37,11 @@ class DCSoftConfig(_LabelledConfig, dc.DCConfig):
     """DC's fields, and those of the experts."""
 
     name: Literal["dc_soft"]  # type: ignore[assignment]
+
+
+class RaTBPTTSoftConfig(_LabelledConfig, rat_bptt.RaTBPTTConfig):
+    """RaT-BPTT's fields, those of the experts, and the rate of the labels, which are learned."""
+
+    name: Literal["rat_bptt_soft"]  # type: ignore[assignment]
+    lr_labels: LearningRate = 0.01
+    """eta_y of Adam: about the most by which a logit moves in an update; ours (published: learned with the images' rate)."""
