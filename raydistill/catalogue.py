@@ -12,7 +12,8 @@ import yaml
 
 from raydistill.errors import DataError, InputError
 from raydistill.spaces.data_facts import DataFacts
-from raydistill.spaces.parse import Known, parse_space, read_space
+from raydistill.spaces.known import Known
+from raydistill.spaces.parse import parse_space, read_space
 from raydistill.spaces.paths import given_path
 from raydistill.spaces.sections import DatasetConfig, ImageFolderConfig
 from raydistill.spaces.space import SearchSpace

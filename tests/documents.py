@@ -13,7 +13,7 @@ import typer
 from raydistill.catalogue import known
 from raydistill.cli import app
 from raydistill.spaces.data_facts import DataFacts
-from raydistill.spaces.parse import Known
+from raydistill.spaces.known import Known
 from raydistill.spaces.sections import DatasetConfig
 
 ROOT = Path(__file__).parent.parent

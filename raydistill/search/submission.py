@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from raydistill.catalogue import find_space, known
 from raydistill.errors import InputError
 from raydistill.spaces.data_facts import MOST_IMAGES, DataFacts
-from raydistill.spaces.parse import Known, read_space
+from raydistill.spaces.known import Known
+from raydistill.spaces.parse import read_space
 from raydistill.spaces.sections import DatasetConfig
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.units import points

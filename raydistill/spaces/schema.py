@@ -12,8 +12,10 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
+from raydistill.spaces.arm_reader import LABEL
+from raydistill.spaces.known import Known
 from raydistill.spaces.network import NetworkConfig
-from raydistill.spaces.parse import LABEL, REQUIRED, STUDY_NAME, TAKEN_NAMES, Known
+from raydistill.spaces.parse import REQUIRED, STUDY_NAME, TAKEN_NAMES
 from raydistill.spaces.ranges import takes_only_choices
 from raydistill.spaces.sections import (
     BudgetConfig,

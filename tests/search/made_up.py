@@ -13,7 +13,8 @@ from raydistill.search.local import LocalExecutor
 from raydistill.search.proposal import Aim
 from raydistill.search.workplace import Workplace
 from raydistill.spaces.data_facts import DataFacts
-from raydistill.spaces.parse import Known, parse_space
+from raydistill.spaces.known import Known
+from raydistill.spaces.parse import parse_space
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import Baseline, BaselineReading

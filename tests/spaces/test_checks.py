@@ -9,7 +9,8 @@ from raydistill.catalogue import known
 from raydistill.errors import DataError, SpaceError
 from raydistill.spaces.checks import check_factor
 from raydistill.spaces.data_facts import DataFacts
-from raydistill.spaces.parse import Known, parse_space
+from raydistill.spaces.known import Known
+from raydistill.spaces.parse import parse_space
 from raydistill.spaces.sections import DatasetConfig
 
 

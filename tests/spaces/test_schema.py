@@ -13,7 +13,8 @@ from small_space import SPACE
 from raydistill.catalogue import described_spaces, known, shipped_spaces, space_schema
 from raydistill.errors import SpaceError
 from raydistill.spaces.data_facts import MOST_IMAGES, DataFacts
-from raydistill.spaces.parse import Known, parse_space
+from raydistill.spaces.known import Known
+from raydistill.spaces.parse import parse_space
 from raydistill.spaces.schema import schema_of
 
 FOLDER = Path(__file__).parents[2] / "search_spaces"
