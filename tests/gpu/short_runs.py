@@ -49,6 +49,7 @@ SHORT: dict[str, list[dict[str, Any]]] = {
     "dm": [MATCHED],
     "dc": [BILEVEL],
     "rat_bptt": [{"random_inits": 3, "training_steps": 4, "window": 2, "batch_real": 8}],
+    "ncfm": [{**MATCHED, "frequencies": 40, "pool": 2, "pool_steps": 3}],
     "datm": [TRAJECTORY, {**TRAJECTORY, "gradient": "full"}, {**TRAJECTORY, "init": "noise", "gradient": "tesla"}],
     "pad": [TRAJECTORY],
     "datadam_soft": [{**EXPERTS, **MATCHED}],
