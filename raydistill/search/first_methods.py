@@ -85,7 +85,6 @@ def _ncfm(given: Given) -> Fields:
         "frequencies": 4096 if given.is_on_gpu else 1024,
         "pool": 20 if given.is_on_gpu else 5,
         "pool_steps": 300 if given.is_on_gpu else 100,
-        "factor": 1,
     }
 
 

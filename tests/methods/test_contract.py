@@ -74,7 +74,6 @@ SHORT: dict[str, list[dict[str, Any]]] = {
             "lr_sampler": 0.0,
             "calibration_weight": 0.0,
             "pool": 0,
-            "factor": 1,
         },
     ],
     **{name: [{}, {"factor": 2}] for name in ("random", "k_center", "herding")},

@@ -26,7 +26,7 @@ ONE = torch.ones(1, 1)
 
 
 def run(network: NetworkConfig = NETWORK, **fields: Any) -> tuple[SyntheticSet, list[float]]:
-    pool = {"pool": 2, "pool_steps": 3}
+    pool = {"pool": 2, "pool_steps": 3, "factor": 2}
     return distil_noted(NCFMConfig.model_validate({**SHORT, **pool, **fields}), network)
 
 
@@ -212,7 +212,7 @@ def test_diverging_images_name_the_step() -> None:
 
 def test_cost_counts_real_images_tiles_calibration_and_the_pool() -> None:
     """3 updates x 10 classes x (5 real + 2 x 2 x 4 synthetic images), and 2 networks x 7 steps x 64 images."""
-    config = NCFMConfig(name="ncfm", random_inits=3, batch_real=5, pool=2, pool_steps=7)
+    config = NCFMConfig(name="ncfm", random_inits=3, batch_real=5, pool=2, pool_steps=7, factor=2)
     assert METHODS["ncfm"].images_passed(config, 2, 10) == 3 * 10 * (5 + 16) + 2 * 7 * 64
 
 

@@ -69,8 +69,8 @@ class NCFMConfig(PoolFields):
     init: Start = "real"
     """Start from random real images, standard normal noise, k-center images, or k-means in each class; see
     `core.choices.Start`."""
-    factor: Factor = 2
-    """f; a stored image holds f x f smaller ones, which are enlarged and matched; 2 as published."""
+    factor: Factor = 1
+    """f; a stored image holds f x f smaller ones, which are enlarged and matched; 2 as published, 1 as in all methods here."""
 
     def against(self, facts: DataFacts, network: NetworkConfig) -> Iterator[tuple[str, str]]:
         """Yield (field, message) for what the data set cannot serve; every network has an embedding."""
