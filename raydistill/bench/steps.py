@@ -23,7 +23,7 @@ from raydistill.core.choices import parse_operations
 from raydistill.core.contract import NoCheckpoint, TrainPart
 from raydistill.core.cost import keep_freed_memory, peak_memory_bytes, reset_peak_memory
 from raydistill.core.evaluate import train_and_read
-from raydistill.core.matching import augment_classes, real_means, siamese_draw
+from raydistill.core.matching import augment_classes, real_features, siamese_draw
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.recipes import RECIPES
 from raydistill.core.selection import ClassBatches, starting_images
@@ -194,7 +194,7 @@ def _time_pieces(case: Case, part: TrainPart, device: torch.device, repetitions:
 
         def real_branch(draw: Any = draw) -> list[Tensor]:
             chosen = batches.draw(case.method.batch_real, generator).to(device, non_blocking=True)
-            return real_means(model, part.images, chosen, draw, means)
+            return real_features(model, part.images, chosen, draw, means)
 
         real, seconds = _clocked(real_branch, device)
         real_times.append(seconds)

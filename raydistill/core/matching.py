@@ -1,4 +1,4 @@
-"""Parts that the matching methods share: siamese augmentation, class means of real images, model steps, the saved state.
+"""Parts that the matching methods share: siamese augmentation, features of real images, model steps, the saved state.
 
 Symbols: K classes, b real images per class, IPC synthetic images per class; images (N, C, H, W).
 """
@@ -41,20 +41,20 @@ def augment_classes(images: Tensor, draw: Draw | None) -> Tensor:
 
 
 @torch.no_grad()
-def real_means(
-    model: Network, images: Tensor, chosen: Tensor, draw: Draw | None, means: Callable[[Features, int], list[Tensor]]
+def real_features(
+    model: Network, images: Tensor, chosen: Tensor, draw: Draw | None, read: Callable[[Features, int], list[Tensor]]
 ) -> list[Tensor]:
-    """Class means of the features of real images.
+    """What a method reads from the features of real images, class after class: their class means, for most.
 
     Works in chunks of whole classes, which does not change the result for normalisation per image. Batch norm computes its
     statistics over all classes, as in the published code, so it needs a single pass.
 
     Args:
-        model: network whose features are averaged.
+        model: network whose features are read.
         images: (N, C, H, W) real images.
         chosen: (K, b) indices of the images of each class.
         draw: augmentation; None for none.
-        means: class means of the features, given the features and their number of classes.
+        read: given features and their number of classes K, tensors whose first dimension is K.
     """
     needs_all = any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules())
     chunk = REAL_CHUNK if images.device.type == "cpu" else REAL_CHUNK_ON_GPU
@@ -63,7 +63,7 @@ def real_means(
     for start in range(0, len(chosen), classes):
         part = slice(start, min(start + classes, len(chosen)))
         batch = images[chosen[part]]
-        parts.append(means(model.features(augment_classes(batch, draw and draw.part(part))), len(batch)))
+        parts.append(read(model.features(augment_classes(batch, draw and draw.part(part))), len(batch)))
     return [torch.cat(rows) for rows in zip(*parts, strict=True)]
 
 

@@ -103,6 +103,7 @@ METHODS: dict[str, Method] = {
         configs.rat_bptt.images_passed,
         ablations=configs.rat_bptt.ABLATIONS,
     ),
+    "ncfm": Method(configs.ncfm.NCFMConfig, loop("ncfm.distill"), configs.dm.images_passed, ablations=configs.ncfm.ABLATIONS),
     "datadam_soft": Method(
         configs.soft_distilled.DataDAMSoftConfig,
         loop("soft_distilled.distill_datadam"),

@@ -48,7 +48,7 @@ from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
 from raydistill.core.layers import Features
 from raydistill.core.matching import (
     augment_classes,
-    real_means,
+    real_features,
     restore,
     siamese_draw,
     state_of,
@@ -169,7 +169,7 @@ def distill(
         model.requires_grad_(False)
         chosen = batches.draw(config.batch_real, generator).to(device, non_blocking=True)  # 2
         draw = siamese_draw(operations, train.classes, config.augmentation_draws, generator)
-        real = real_means(model, train.images, chosen, draw, means)  # 3
+        real = real_features(model, train.images, chosen, draw, means)  # 3
         for image_step in range(config.image_steps):
             seen = augment_classes(enlarge_tiles(images, config.factor).unflatten(0, (train.classes, -1)), draw)
             synthetic = means(model.features(seen), train.classes)

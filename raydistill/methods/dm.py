@@ -37,7 +37,7 @@ from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
 from raydistill.core.layers import Features
 from raydistill.core.matching import (
     augment_classes,
-    real_means,
+    real_features,
     restore,
     siamese_draw,
     state_of,
@@ -98,7 +98,7 @@ def distill(
         networks.draw(model, generator)  # 1
         chosen = batches.draw(config.batch_real, generator).to(device, non_blocking=True)  # 2
         draw = siamese_draw(operations, train.classes, config.augmentation_draws, generator)
-        (real,) = real_means(model, train.images, chosen, draw, mean_embeddings)  # 3
+        (real,) = real_features(model, train.images, chosen, draw, mean_embeddings)  # 3
         seen = augment_classes(enlarge_tiles(images, config.factor).unflatten(0, (train.classes, -1)), draw)
         (synthetic,) = mean_embeddings(model.features(seen), train.classes)
         loss = embedding_loss(real, synthetic)  # 4

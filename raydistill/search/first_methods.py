@@ -42,7 +42,10 @@ def first_fields(name: str, given: Given) -> Fields:
     fields: Fields = {"name": name}
     if issubclass(METHODS[name].config, ExpertFields):
         fields |= _experts(given)
-    made = {"datadam": _datadam, "dm": _dm, "dc": _dc, "datm": _trajectory, "pad": _pad, "rat_bptt": _rat_bptt}.get(base)
+    made = {
+        **{"datadam": _datadam, "dm": _dm, "dc": _dc, "ncfm": _ncfm, "rat_bptt": _rat_bptt},
+        **{"datm": _trajectory, "pad": _pad},
+    }.get(base)
     return fields | (made(given) if made is not None else {})
 
 
@@ -71,6 +74,17 @@ def _dc(given: Given) -> Fields:
         "lr_model": 0.01,
         "model_steps": {"low": 2, "high": 20},
         "batch_real": _batch_real(given),
+    }
+
+
+def _ncfm(given: Given) -> Fields:
+    """With Adam's rate, and on a CPU with fewer frequencies and a smaller pool, trained for less long."""
+    return {
+        **_dm(given),
+        "lr_images": {"low": 0.01, "high": 0.1, "log": True},
+        "frequencies": 4096 if given.is_on_gpu else 1024,
+        "pool": 20 if given.is_on_gpu else 5,
+        "pool_steps": 300 if given.is_on_gpu else 100,
     }
 
 

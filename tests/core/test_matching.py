@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from raydistill.core import matching
 from raydistill.core.choices import OPERATIONS
 from raydistill.core.layers import Features
-from raydistill.core.matching import augment_classes, real_means, restore, siamese_draw, state_of, train_between
+from raydistill.core.matching import augment_classes, real_features, restore, siamese_draw, state_of, train_between
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.sgd import SGD
 from raydistill.methods.configs.fields import larger_than_a_class
@@ -74,7 +74,7 @@ def test_chunks_of_whole_classes_unless_batch_norm_needs_all(norm: str, passes: 
         return embeddings(features, classes)
 
     chosen = torch.arange(15).view(3, 5)
-    (found,) = real_means(started(norm).train(), torch.randn(15, 1, 8, 8), chosen, None, means)
+    (found,) = real_features(started(norm).train(), torch.randn(15, 1, 8, 8), chosen, None, means)
     assert len(seen) == passes
     assert found.shape[0] == 3
 

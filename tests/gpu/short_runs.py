@@ -20,6 +20,7 @@ from raydistill.methods import METHODS
 IPC = 2
 EXPERTS: dict[str, Any] = {"experts": 2, "expert_epochs": 3}
 MATCHED: dict[str, Any] = {"random_inits": 3, "batch_real": 8}
+NCFM: dict[str, Any] = {**MATCHED, "frequencies": 40, "pool": 2, "pool_steps": 3}
 BILEVEL: dict[str, Any] = {"random_inits": 2, "steps_per_init": 2, "model_steps": 2, "batch_real": 8}
 TRAJECTORY: dict[str, Any] = {
     **EXPERTS,
@@ -49,6 +50,7 @@ SHORT: dict[str, list[dict[str, Any]]] = {
     "dm": [MATCHED],
     "dc": [BILEVEL],
     "rat_bptt": [{"random_inits": 3, "training_steps": 4, "window": 2, "batch_real": 8}],
+    "ncfm": [NCFM],
     "datm": [TRAJECTORY, {**TRAJECTORY, "gradient": "full"}, {**TRAJECTORY, "init": "noise", "gradient": "tesla"}],
     "pad": [TRAJECTORY],
     "datadam_soft": [{**EXPERTS, **MATCHED}],

@@ -15,7 +15,7 @@ import pretend_device
 import pytest
 import torch
 from pretend_device import Counts, counted
-from short_runs import BILEVEL, EXPERT, MATCHED, TRAJECTORY, RandomExperts, distil, part_on
+from short_runs import BILEVEL, EXPERT, MATCHED, NCFM, TRAJECTORY, RandomExperts, distil, part_on
 from three_classes import NETWORK
 
 from raydistill.core.batch_augment import MAKERS, batch_augmentation
@@ -104,6 +104,7 @@ TABLE: dict[str, tuple[Measure, Most]] = {
     "datadam": (of_method("datadam", MATCHED), Most(0, 4, 141)),
     "datadam, bilevel": (of_method("datadam", BILEVEL), Most(0, 4, 168)),
     "dm": (of_method("dm", MATCHED), Most(0, 4, 87)),
+    "ncfm": (of_method("ncfm", NCFM), Most(0, 4, 232)),
     "dc": (of_method("dc", BILEVEL), Most(0, 3, 1019)),
     "datm": (of_method("datm", TRAJECTORY), Most(2, 2, 712)),
     "datm, full": (of_method("datm", {**TRAJECTORY, "gradient": "full"}), Most(2, 2, 608)),

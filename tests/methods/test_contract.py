@@ -66,6 +66,17 @@ SHORT: dict[str, list[dict[str, Any]]] = {
         {"random_inits": 3, "training_steps": 2, "window": 2, "batch_real": 8, "augmentation": "none", "factor": 2},
     ],
     "rat_bptt_soft": [{**EXPERTS, "random_inits": 4, "training_steps": 4, "window": 2, "batch_real": 8, "factor": 2}],
+    "ncfm": [
+        {"random_inits": 5, "batch_real": 8, "frequencies": 40, "factor": 2, **POOL},
+        {
+            "random_inits": 3,
+            "batch_real": 8,
+            "frequencies": 20,
+            "lr_sampler": 0.0,
+            "calibration_weight": 0.0,
+            "pool": 0,
+        },
+    ],
     **{name: [{}, {"factor": 2}] for name in ("random", "k_center", "herding")},
     "k_means": [{}, {"space": "features"}, {"factor": 2}],
     "k_means_medoids": [{}, {"space": "features"}, {"factor": 3}],

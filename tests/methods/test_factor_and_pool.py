@@ -141,7 +141,7 @@ def noted(name: str, **fields: Any) -> list[float]:
     return distil_noted(METHODS[name].config.model_validate({**given, **fields}))[1]
 
 
-@pytest.mark.parametrize("name", ["dm", "datadam", "dc"])
+@pytest.mark.parametrize("name", ["dm", "datadam", "dc", "ncfm"])
 def test_the_calibration_is_added_to_the_loss_with_its_weight(name: str) -> None:
     """The first loss is matching + beta x cross-entropy, so it rises by equal parts for equal steps of beta."""
     (without,), (half,), (whole,) = (noted(name, calibration_weight=weight) for weight in (0.0, 0.5, 1.0))
@@ -149,7 +149,7 @@ def test_the_calibration_is_added_to_the_loss_with_its_weight(name: str) -> None
     assert whole - half == pytest.approx(half - without, rel=1e-4)
 
 
-@pytest.mark.parametrize("name", ["dm", "datadam", "dc"])
+@pytest.mark.parametrize("name", ["dm", "datadam", "dc", "ncfm"])
 def test_fully_initial_weights_differ_from_fully_trained_ones(name: str) -> None:
     assert noted(name, trained_share=(0.0, 0.0)) != noted(name, trained_share=(1.0, 1.0))
 

@@ -38,6 +38,9 @@ SHORTER: dict[str, Any] = {
     "lr_labels": 1.0,
     "lr_lr": 0.0001,
     "mmd_weight": 0.01,
+    "frequencies": 40,
+    "pool": 2,
+    "pool_steps": 3,
     "shallow_fraction": 0.25,
     "init": "real",
 }

@@ -11,6 +11,7 @@ from raydistill.methods.configs import (
     dc,
     dm,
     fields,
+    ncfm,
     pad,
     rat_bptt,
     soft_coreset,
@@ -18,4 +19,17 @@ from raydistill.methods.configs import (
     trajectory,
 )
 
-__all__ = ["coreset", "datadam", "datm", "dc", "dm", "fields", "pad", "rat_bptt", "soft_coreset", "soft_distilled", "trajectory"]
+__all__ = [
+    "coreset",
+    "datadam",
+    "datm",
+    "dc",
+    "dm",
+    "fields",
+    "ncfm",
+    "pad",
+    "rat_bptt",
+    "soft_coreset",
+    "soft_distilled",
+    "trajectory",
+]
