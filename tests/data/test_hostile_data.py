@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import socket
 import struct
 import tarfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -190,3 +193,75 @@ def test_links_in_a_folder_of_images_are_read_and_not_followed_in_circles(tmp_pa
     found = listing(config(folder), folder)
     assert [item.name for item in found.items if "again" in item.name] == []
     assert [(one.item, one.text) for one in found.problems] == [("a/gone.png", "is a link to a file that is not there")]
+
+
+def device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def listening(path: Path) -> None:
+    os.chdir(path.parent)  # the address of a socket has at most a hundred characters
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(path.name)
+
+
+SPECIAL: dict[str, Callable[[Path], None]] = {"a pipe": os.mkfifo, "a device": device, "a socket": listening}  # type: ignore[dict-item]
+
+
+@pytest.fixture(params=SPECIAL.values(), ids=SPECIAL)
+def special(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Puts at a path what nobody should wait for."""
+    monkeypatch.chdir(tmp_path)
+    made: Callable[[Path], None] = request.param
+    return made
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.parquet", "x.npz", "x.tar", "x"])
+def test_a_path_of_no_regular_file_is_refused_and_not_waited_for(
+    tmp_path: Path, special: Callable[[Path], None], name: str
+) -> None:
+    special(tmp_path / name)
+    with pytest.raises(DataError, match=rf"{name} is a pipe, a socket or a device; expected a folder of class folders, a table"):
+        load_image_folder(config(tmp_path / name), None)
+
+
+def test_what_is_no_regular_file_among_images_is_told_and_not_waited_for(tmp_path: Path, special: Callable[[Path], None]) -> None:
+    special(fill(tmp_path / "data", {"a": 12, "b": 12}) / "a" / "x.png")
+    with pytest.raises(DataError, match=r"data/a/x.png is a pipe, a socket or a device, where a file is expected; remove it$"):
+        load_image_folder(config(tmp_path / "data"), None)
+
+
+def test_what_is_no_regular_file_among_tars_is_told_and_not_waited_for(tmp_path: Path, special: Callable[[Path], None]) -> None:
+    (tmp_path / "data").mkdir()
+    tar(tmp_path / "data" / "000.tar")
+    special(tmp_path / "data" / "001.tar")
+    with pytest.raises(DataError, match=r"data/001.tar is a pipe, a socket or a device, where a file is expected; remove it$"):
+        load_image_folder(config(tmp_path / "data"), None)
+
+
+def test_a_table_that_names_no_regular_file_is_refused(tmp_path: Path, special: Callable[[Path], None]) -> None:
+    special(tmp_path / "x.png")
+    (tmp_path / "x.csv").write_text("path,label\nx.png,a\n")
+    with pytest.raises(DataError, match=r"row 1 names x.png, which is no file"):
+        load_image_folder(config(tmp_path / "x.csv"), None)
+
+
+def test_a_group_pattern_that_would_never_end_is_stopped_and_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name has 2^40 divisions into repetitions. One second of a processor's time is allowed here, whatever the clock says."""
+    monkeypatch.setattr("raydistill.data.own.groups.LEAST_SECONDS", 1)
+    folder = fill(tmp_path, {"a": 12, "b": 12})
+    pictures(1)[0].save(folder / "a" / f"{'a' * 40}!.png")
+    began = time.process_time()
+    with pytest.raises(
+        DataError, match=r"has names that take group_pattern '\(\(a\+\)\+\)\$' more than 1 seconds to match; write it"
+    ):
+        load_image_folder(config(folder, group_pattern="((a+)+)$"), None)
+    assert time.process_time() - began < 1
+
+
+def test_groups_of_names_that_are_no_text_are_found(tmp_path: Path) -> None:
+    """A file system may hold names that are no UTF-8, which Python writes with surrogates."""
+    folder = fill(tmp_path, {"a": 12, "b": 12})
+    os.rename(folder / "a" / "0000.png", os.fsencode(folder / "a") + b"/\xff0000.png")
+    found = listing(config(folder, group_pattern="(\udcff?[0-9]+)"), folder)
+    assert found.items[11].group == "\udcff0000"
