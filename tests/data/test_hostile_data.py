@@ -12,8 +12,11 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from own_images import fill, pictures
 
@@ -169,6 +172,71 @@ def test_arrays_that_unpack_to_far_more_than_their_file_are_refused(tmp_path: Pa
     path = npz(tmp_path / "x.npz", images=npy((24, 512, 512), "|u1", b"\0" * 24 * 2**18), labels=LABELS)
     with pytest.raises(DataError, match=r"images is said to take 6291456 bytes, and has \d+ in the file"):
         listing(config(path), path)
+
+
+def parquet(path: Path, columns: dict[str, Any], **options: Any) -> Path:
+    pyarrow.parquet.write_table(pyarrow.table(columns), path, **options)
+    return path
+
+
+TEXTS = ["a.png"] * 24
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"path": [{"bytes": b"a", "path": "b"}] * 24}, r"path \(struct<bytes: binary, path: string>\)"),
+        ({"path": [["a.png"]] * 24}, r"path \(list<\w+: string>\)"),
+        ({"path": [b"a"] * 24}, r"path \(binary\)"),
+        (
+            {"label": pyarrow.array([b"a"] * 24).dictionary_encode()},
+            r"label \(dictionary<values=binary, indices=int32, ordered=0>\)",
+        ),
+        ({"label": [[1]] * 24, "group": [{"a": 1}] * 24}, r"label \(list<\w+: int64>\), group \(struct<a: int64>\)"),
+    ],
+)
+def test_a_parquet_table_of_something_else_than_text_and_numbers_is_refused(
+    tmp_path: Path, columns: dict[str, Any], said: str
+) -> None:
+    path = parquet(tmp_path / "x.parquet", {"path": TEXTS, "label": [1] * 24, **columns})
+    with pytest.raises(
+        DataError, match=rf"x.parquet has columns that are neither text nor numbers: {said}; expected paths and la"
+    ):
+        load_image_folder(config(path), None)
+
+
+def test_a_column_that_nobody_needs_may_be_of_any_type(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 12, "b": 12})
+    names = sorted(str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*.png"))
+    more = {"mask": [{"bytes": b"a"}] * 24, "label": pyarrow.array([name[0] for name in names]).dictionary_encode()}
+    path = parquet(tmp_path / "x.parquet", {"path": names, **more})
+    assert [item.class_name for item in listing(config(path), path).items] == ["a"] * 12 + ["b"] * 12
+
+
+def test_a_parquet_table_of_far_more_rows_than_its_bytes_could_name_is_refused(tmp_path: Path) -> None:
+    count = 2_000_000
+    path = parquet(tmp_path / "x.parquet", {"path": pyarrow.repeat("a.png", count), "label": pyarrow.repeat(1, count)})
+    assert path.stat().st_size < 50_000
+    with pytest.raises(DataError, match=r"cannot be read as Parquet \(it would have 2000000 rows, and the file has \d+ bytes\)"):
+        load_image_folder(config(path), None)
+
+
+def test_a_parquet_table_that_unpacks_to_far_more_than_its_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("raydistill.data.own.layouts.parquet.MOST_UNPACKED", 2**20)
+    long = ["a" * 2**18 + str(number) for number in range(24)]
+    path = parquet(tmp_path / "x.parquet", {"path": long, "label": [1] * 24}, compression="zstd", use_dictionary=False)
+    with pytest.raises(DataError, match=r"its columns would take 629\d{4} bytes, and the file has \d+\); save it again"):
+        load_image_folder(config(path), None)
+
+
+@pytest.mark.parametrize("keep", [4, 100, -1, -4, -8, -100])
+def test_a_parquet_table_that_was_cut_off_is_refused(tmp_path: Path, keep: int) -> None:
+    path = parquet(tmp_path / "x.parquet", {"path": TEXTS, "label": [1] * 24})
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(DataError, match=r"x.parquet cannot be read as Parquet \(.*\); save it again"):
+        load_image_folder(config(path), None)
 
 
 def flipped(data: bytes) -> bytes:
