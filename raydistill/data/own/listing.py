@@ -41,7 +41,7 @@ def listing(config: ImageFolderConfig, folder: Path) -> Listing:
     return _completed(_found(config, folder), config)
 
 
-UNFINISHED = frozenset({"one_part", "no_train_part", "no_column"})
+UNFINISHED = frozenset({"one_part", "no_train_part", "no_column", "odd_column"})
 """Kinds of problems with which classes and parts are not yet known."""
 DEFAULT_TEST_FRACTION = 0.2
 """For data without a test part: with the default select and confirm splits of a tenth each, 0.6 of the images are left."""
