@@ -355,14 +355,15 @@ def test_a_column_of_lists_in_a_hugging_face_folder_is_no_label(tmp_path: Path) 
     assert texts(tmp_path / "x") == ["has something else than text and numbers in label"]
 
 
-def test_a_label_without_a_name_in_a_hugging_face_folder_is_told(tmp_path: Path) -> None:
+def test_a_label_without_a_name_in_a_hugging_face_folder_is_refused(tmp_path: Path) -> None:
     labelled = hugging_face(names=("dogs", "cats", "cows")).map(
         lambda row, n: {"label": 2 if n == 4 else row["label"]}, with_indices=True
     )
     labelled.save_to_disk(str(tmp_path / "x"))
     facts = tmp_path / "x" / "dataset_info.json"
     facts.write_text(facts.read_text().replace(',\n        "cows"', ""))
-    assert "row 5 has the label 2, and the data set has names for 0 to 1" in texts(tmp_path / "x")
+    with pytest.raises(DataError, match=r"datasets \(it has the label 2, and names for 0 to 1\); save it again"):
+        load_image_folder(config(tmp_path / "x"), None)
 
 
 @pytest.mark.parametrize("name", ["../y", "/etc", "a::https://example.com/x", "", ".", "a\0b", None, 3, ["train"]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -69,17 +70,14 @@ def _check_files(folder: Path) -> None:
 
     Raises:
         OSError: a file is missing, or cannot be read.
-        ValueError: a file is not what `save_to_disk` writes, or names something else than a file beside it.
+        ValueError, KeyError, TypeError: a file is not what `save_to_disk` writes, or names something else than a file beside it.
     """
     parts = [folder]
     if (folder / SPLITS).is_file():
-        parts = [folder / name for name in _names(_said(folder / SPLITS).get("splits"))]
+        parts = [folder / name for name in _names(_said(folder / SPLITS)["splits"])]
     for part in parts:
         _said(part / INFO)
-        files = _said(part / STATE).get("_data_files")
-        for name in _names(
-            [file.get("filename") for file in files if isinstance(file, dict)] if isinstance(files, list) else None
-        ):
+        for name in _names([file["filename"] for file in _said(part / STATE)["_data_files"]]):
             with open(part / name, "rb", opener=regular):
                 pass
 
@@ -92,9 +90,9 @@ def _said(path: Path) -> dict[str, Any]:
     return said
 
 
-def _names(given: object) -> list[str]:
+def _names(names: Iterable[Any]) -> list[str]:
     """Names of files or folders that lie directly in another."""
-    names: list[Any] = given if isinstance(given, list) else [given]
+    names = list(names)
     for name in names:
         if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "::" in name or not is_writable(name):
             raise ValueError(f"it names {shown(name)}, which can be no file or folder in it")
@@ -134,7 +132,7 @@ class _Rows:
                 )
             )
             return []
-        labels = self._labels(problems)
+        labels = self._labels()
         words, groups = self._texts(self.config.split_column), self._texts(self.config.group_column)
         items = []
         for place, label in enumerate(labels):
@@ -166,23 +164,20 @@ class _Rows:
             if not isinstance(kind, ClassLabel) and not (isinstance(kind, Value) and "binary" not in kind.dtype)
         ]
 
-    def _labels(self, problems: list[Problem]) -> list[str]:
-        """The class of each row, empty where there is none; ClassLabel has -1 for these."""
+    def _labels(self) -> list[str]:
+        """The class of each row, empty where there is none; ClassLabel has -1 for these.
+
+        Raises:
+            ValueError: a number has no name.
+        """
         names = getattr(self.features[self.config.label_column], "names", None)
         values = self.rows[self.config.label_column]
         if names is None:
             return [text_of(value) for value in values]
-        for place, value in enumerate(values, start=1):
-            if value is not None and value >= len(names):
-                problems.append(
-                    Problem(
-                        kind="label_without_name",
-                        item=f"{self.split} row {place}".strip(),
-                        text=f"has the label {value}, and the data set has names for 0 to {len(names) - 1}",
-                        remedy="correct the label, or the names",
-                    )
-                )
-        return ["" if value is None or not 0 <= value < len(names) else names[value] for value in values]
+        unnamed = [value for value in values if value is not None and value >= len(names)]
+        if unnamed:
+            raise ValueError(f"it has the label {unnamed[0]}, and names for 0 to {len(names) - 1}")
+        return ["" if value is None or value < 0 else names[value] for value in values]
 
     def _texts(self, column: str) -> list[str]:
         if column not in self.features:
