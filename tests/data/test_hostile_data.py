@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import socket
 import struct
+import subprocess
+import sys
 import tarfile
 import time
 import zipfile
@@ -21,6 +24,7 @@ import pytest
 from own_images import fill, pictures
 
 from raydistill.data.image_folder import load_image_folder
+from raydistill.data.own import name_matcher
 from raydistill.data.own.listing import listing
 from raydistill.errors import DataError
 from raydistill.spaces.sections import ImageFolderConfig
@@ -325,6 +329,12 @@ def test_a_group_pattern_that_would_never_end_is_stopped_and_refused(tmp_path: P
     ):
         load_image_folder(config(folder, group_pattern="((a+)+)$"), None)
     assert time.process_time() - began < 1
+
+
+def test_names_are_matched_where_processes_have_less_time_than_a_pattern_may_take() -> None:
+    given = json.dumps({"pattern": "(b+)", "names": ["abb", "c"]})
+    shell = ["bash", "-c", 'ulimit -t 5 && exec "$0" "$@"', sys.executable, name_matcher.__file__, "10"]
+    assert subprocess.run(shell, input=given, capture_output=True, text=True, check=True).stdout == '["bb", null]'
 
 
 def test_groups_of_names_that_are_no_text_are_found(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def _matched(names: Sequence[str], pattern: str, seconds: int) -> list[str | Non
     command = [sys.executable, "-I", "-S", str(Path(name_matcher.__file__)), str(seconds)]
     given = json.dumps({"pattern": pattern, "names": names})
     ended = subprocess.run(command, input=given, capture_output=True, encoding="ascii", check=False)
-    if ended.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+    if ended.returncode == -signal.SIGXCPU:
         return None
     ended.check_returncode()
     found: list[str | None] = json.loads(ended.stdout)

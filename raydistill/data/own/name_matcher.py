@@ -14,8 +14,8 @@ import sys
 
 def main() -> None:
     """Write the group of each name that the input has; the kernel ends this process with SIGXCPU if that takes too long."""
-    seconds = int(sys.argv[1])
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    seconds, most = int(sys.argv[1]), resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds if most == resource.RLIM_INFINITY else min(seconds, most), most))
     given = json.load(sys.stdin)
     search = re.compile(given["pattern"]).search
     matches = [search(name) for name in given["names"]]
