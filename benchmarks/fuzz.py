@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import argparse
 import copy
+import csv
 import io
 import json
 import os
 import resource
 import signal
 import sys
+import tarfile
 import tempfile
 import time
 import traceback
@@ -30,7 +32,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
+import pyarrow
+import pyarrow.parquet
+import torch
 import yaml
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
@@ -44,14 +50,17 @@ from PIL import Image
 from raydistill.catalogue import known, shipped_spaces
 from raydistill.certify.verify import verify_certificate
 from raydistill.core.synthetic import Manifest, encode, hard_set
+from raydistill.data.image_folder import load_image_folder
 from raydistill.data.own.decode import Rules, read
 from raydistill.data.preprocess import Standardise
-from raydistill.errors import RaydistillError
+from raydistill.errors import InputError, RaydistillError
 from raydistill.report.status import read_status
 from raydistill.sets.importing import Given, import_sets
 from raydistill.sets.npz import to_npz
+from raydistill.sets.weights_only import RefusedError, read_entries, read_written, write_entries
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.parse import parse_space
+from raydistill.spaces.sections import ImageFolderConfig
 from raydistill.storage.sealed import seal, unseal
 from raydistill.storage.store import Store
 
@@ -244,7 +253,7 @@ def verify(data: st.DataObject, folder: Path) -> None:
     verify_certificate(str(folder / "certificate.json"))
 
 
-SET = hard_set(__import__("torch").zeros(6, 1, 4, 4), 3, 2, 1)
+SET = hard_set(torch.zeros(6, 1, 4, 4), 3, 2, 1)
 MANIFEST = Manifest(
     preprocess=Standardise(mean=(0.5,), std=(0.2,)),
     class_names=("a", "b", "c"),
@@ -314,6 +323,157 @@ def image(data: st.DataObject, folder: Path) -> None:
     read(lambda: Image.open(io.BytesIO(content)), rules)
 
 
+def published() -> list[bytes]:
+    """Files as others publish sets: a pair, a mapping, the mapping of DC with numbers of numpy, and the format of before."""
+    random = np.random.default_rng(0)
+    images, labels = torch.from_numpy(random.random((6, 1, 4, 4), dtype=np.float32)), torch.arange(6) // 2
+    contents: list[tuple[Any, bool]] = [
+        ((images, labels), True),
+        ({"images": images, "labels": labels, "lr": 0.1}, True),
+        ({"data": [[images, labels]] * 2, "accs_all_exps": {"ConvNet": [np.float64(0.5)]}}, True),
+        ([images, labels], False),
+    ]
+    made = []
+    for content, is_zip in contents:
+        buffer = io.BytesIO()
+        torch.save(content, buffer, _use_new_zipfile_serialization=is_zip)
+        made.append(buffer.getvalue())
+    return made
+
+
+PUBLISHED = published()
+
+
+def pt(data: st.DataObject, folder: Path) -> None:
+    """A published set with changed bytes, read as the process that `import` starts for it reads it."""
+    content = data.draw(st.sampled_from(PUBLISHED))
+    (folder / "set.pt").write_bytes(changed_bytes(data, content))
+    which = data.draw(st.sampled_from(["last", "all", "1", "2", "0"]))
+    try:
+        write_entries(read_entries(folder / "set.pt", which), folder / "set.safetensors")
+        read_written(folder / "set.safetensors")
+    except RefusedError as error:  # it is printed by that process, and told as this error by the one that waits
+        raise InputError(str(error)) from error
+
+
+def own(path: Path) -> None:
+    """Read a user's own data as a search does."""
+    fields = {"name": "image_folder", "path": str(path), "size": 8}
+    load_image_folder(ImageFolderConfig.model_validate(fields), None)
+
+
+def packed() -> tuple[bytes, bytes]:
+    """24 small pictures of two classes as a tar, with their labels in text and in JSON, and as arrays."""
+    random, buffer, arrays = np.random.default_rng(0), io.BytesIO(), io.BytesIO()
+    pixels = random.integers(0, 256, (24, 8, 8), dtype=np.uint8)
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for number, picture in enumerate(pixels):
+            image = io.BytesIO()
+            Image.fromarray(picture).save(image, "PNG")
+            label = ("cls", b"a") if number % 2 else ("json", b'{"label": "b"}')
+            for kind, content in (("png", image.getvalue()), label):
+                member = tarfile.TarInfo(f"{'x' * 100 if number == 3 else ''}{number:03d}.{kind}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    np.savez(arrays, images=pixels, labels=np.arange(24) % 2)
+    return buffer.getvalue(), arrays.getvalue()
+
+
+TAR, ARRAYS = packed()
+
+
+def tar(data: st.DataObject, folder: Path) -> None:
+    """A tar of WebDataset with changed bytes; half of the changes are in headers."""
+    content = TAR
+    if data.draw(st.booleans()):
+        at = 512 * data.draw(st.integers(0, len(TAR) // 512 - 20)) + data.draw(st.integers(0, 511))
+        content = content[:at] + data.draw(st.binary(min_size=1, max_size=12)) + content[at + 12 :]
+    (folder / "x.tar").write_bytes(changed_bytes(data, content))
+    own(folder / "x.tar")
+
+
+def arrays(data: st.DataObject, folder: Path) -> None:
+    """Arrays of images and labels with changed bytes."""
+    (folder / "x.npz").write_bytes(changed_bytes(data, ARRAYS))
+    own(folder / "x.npz")
+
+
+def write_pictures(folder: Path) -> list[str]:
+    """24 small pictures of two classes; returns their paths."""
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 8, 8), dtype=np.uint8)
+    names = [f"{number:02d}.png" for number in range(24)]
+    for name, picture in zip(names, pixels, strict=True):
+        Image.fromarray(picture).save(folder / name)
+    return names
+
+
+WORDS = st.one_of(st.none(), st.text(max_size=8), st.sampled_from(["train", "val", "00.png", "../00.png", "/dev/zero", "a\0b"]))
+CELLS = st.one_of(WORDS, st.integers(-(2**63), 2**63 - 1), st.floats(), st.booleans(), st.binary(max_size=4), st.lists(WORDS))
+
+
+def parquet(data: st.DataObject, folder: Path) -> None:
+    """A table with columns of other types, or with changed bytes."""
+    names = write_pictures(folder)
+    columns: dict[str, list[Any]] = {"path": list(names), "label": ["a", "b"] * 12, "split": [None] * 24, "group": list(names)}
+    if is_changed := data.draw(st.booleans()):
+        kind = data.draw(
+            st.sampled_from([WORDS, st.integers(0, 3), st.floats(), st.binary(max_size=4), st.lists(WORDS, max_size=2)])
+        )
+        name = data.draw(st.sampled_from(sorted(columns)))
+        columns[name] = [data.draw(kind) for _ in range(24)]
+    compression = data.draw(st.sampled_from(["none", "snappy", "zstd"]))
+    pyarrow.parquet.write_table(pyarrow.table(columns), folder / "x.parquet", compression=compression)
+    if not is_changed:
+        (folder / "x.parquet").write_bytes(changed_bytes(data, (folder / "x.parquet").read_bytes()))
+    own(folder / "x.parquet")
+
+
+def table(data: st.DataObject, folder: Path) -> None:
+    """A CSV with other cells, or with changed bytes."""
+    names = write_pictures(folder)
+    lines = [["path", "label", "split", "group"], *([name, "ab"[place % 2], "", name] for place, name in enumerate(names))]
+    for _ in range(data.draw(st.integers(0, 3))):
+        line = data.draw(st.sampled_from(lines))
+        line[data.draw(st.integers(0, 3))] = str(data.draw(CELLS))
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows(lines)
+    content = buffer.getvalue().encode(errors="surrogatepass")
+    (folder / "x.csv").write_bytes(changed_bytes(data, content) if data.draw(st.booleans()) else content)
+    own(folder / "x.csv")
+
+
+def saved_by_hugging_face() -> dict[str, bytes]:
+    """A data set of two splits as `save_to_disk` writes it: content by name."""
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 8, 8), dtype=np.uint8)
+    columns = {
+        "image": [Image.fromarray(picture) for picture in pixels],
+        "label": [0, 1] * 12,
+        "group": [str(n) for n in range(24)],
+    }
+    kinds = {"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"]), "group": datasets.Value("string")}
+    rows = datasets.Dataset.from_dict(columns, features=datasets.Features(kinds))
+    datasets.disable_progress_bars()
+    with tempfile.TemporaryDirectory() as name:
+        datasets.DatasetDict({"train": rows.select(range(20)), "test": rows.select(range(20, 24))}).save_to_disk(name)
+        return {str(file.relative_to(name)): file.read_bytes() for file in Path(name).rglob("*") if file.is_file()}
+
+
+SAVED = saved_by_hugging_face()
+
+
+def hugging_face(data: st.DataObject, folder: Path) -> None:
+    """A folder of Hugging Face's `save_to_disk` with one changed file."""
+    changed = data.draw(st.sampled_from(sorted(SAVED)))
+    for name, content in SAVED.items():
+        if name == changed and name.endswith(".json") and data.draw(st.integers(0, 3)):
+            content = as_json(changed_document(data, json.loads(content))).encode(errors="surrogatepass")
+        elif name == changed:
+            content = changed_bytes(data, content)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    own(folder)
+
+
 TARGETS: dict[str, Case] = {
     "space": space,
     "study": study,
@@ -321,6 +481,12 @@ TARGETS: dict[str, Case] = {
     "npz": npz,
     "safetensors": safetensors,
     "image": image,
+    "pt": pt,
+    "tar": tar,
+    "arrays": arrays,
+    "parquet": parquet,
+    "table": table,
+    "hugging_face": hugging_face,
 }
 
 
@@ -438,6 +604,7 @@ def main() -> None:
     parser.add_argument("--target", action="append", choices=list(TARGETS))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    os.environ["RAYDISTILL_CACHE_GB"] = "0"  # decoded images would be written elsewhere
     sys.addaudithook(_watch)
     print(
         "| target | minutes | inputs | accepted | refused | failures | slowest (s) |\n|---|---|---|---|---|---|---|", flush=True

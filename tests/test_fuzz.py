@@ -19,7 +19,10 @@ from raydistill.storage.store import Store
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 
-@pytest.mark.parametrize("target", ["space", "study", "verify", "npz", "safetensors", "image"])
+@pytest.mark.parametrize(
+    "target",
+    ["space", "study", "verify", "npz", "safetensors", "image", "pt", "tar", "arrays", "parquet", "table", "hugging_face"],
+)
 def test_hostile_inputs_are_read_or_refused_with_one_error_of_ours(target: str) -> None:
     fuzz = pytest.importorskip("fuzz", reason="hypothesis, which makes the inputs, comes with the extra `test`")
     tally = fuzz.fuzz(fuzz.TARGETS[target], seconds=0, first_seed=1, examples=25)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from hand_made import trial_config
+import yaml
+from hand_made import STORED, HandMade, trial_config
 
 from raydistill.api.data import check_data, write_space
 from raydistill.catalogue import find_space, find_study, load_space
@@ -17,6 +19,7 @@ from raydistill.core.synthetic import Manifest, encode, hard_set
 from raydistill.data.preprocess import Standardise
 from raydistill.errors import InputError, RaydistillError, StoreError
 from raydistill.report.grafana import install_dashboard
+from raydistill.report.status import read_status
 from raydistill.search.cluster_files import write_cluster_files
 from raydistill.sets.exporting import export_set
 from raydistill.sets.importing import Given, import_into, import_sets
@@ -177,6 +180,32 @@ def test_a_set_is_not_imported_into_what_cannot_be_a_folder(tmp_path: Path, out:
     with pytest.raises(StoreError, match="cannot"):
         import_into(str(tmp_path / out), tmp_path / "set.npz", Given(), entry="last", data_root=None)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["search_space.yaml", "result.json"])
+def test_a_pipe_in_a_study_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None:
+    store = HandMade(tmp_path).study
+    store.write("search_space.yaml", yaml.safe_dump(STORED))
+    store.delete(name)
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(StoreError, match=rf"cannot read .*{name}: .*it is a pipe or a device, not a regular file"):
+        read_status(store)
+
+
+def test_a_lock_that_is_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".lock")
+    with pytest.raises(StoreError, match=r"cannot read .*\.lock: it is a pipe or a device, not a regular file; remove it if no"):
+        holder_of(Store(str(tmp_path)))
+    with pytest.raises(StoreError, match=r"cannot write .*\.lock"), study_lock(Store(str(tmp_path))):
+        pass
+
+
+def test_a_set_that_is_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "set.npz")
+    with pytest.raises(InputError, match=r"set.npz is no file; give the file of a published set"):
+        import_sets(tmp_path / "set.npz")
+    with pytest.raises(RaydistillError, match="pipe"):
+        read_whole_set_file(str(tmp_path / "set.npz"))
 
 
 def test_a_path_that_cannot_be_is_no_earlier_trial() -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from raydistill.errors import DataError
+from raydistill.spaces.paths import regular
 
 GREY_MODES = ("1", "L")
 COLOUR_MODES = ("RGB", "P", "CMYK", "YCbCr", "LAB", "HSV")
@@ -45,7 +46,7 @@ def read_images(paths: Sequence[Path], size: int | None, like: Path | None = Non
 def _read_image(path: Path, size: int | None) -> NDArray[np.uint8]:
     """(C, H, W) bytes, rotated as the file's orientation says."""
     try:
-        with Image.open(path) as opened:
+        with open(path, "rb", opener=regular) as file, Image.open(file) as opened:
             mode = opened.mode
             if opened.has_transparency_data:
                 raise DataError(f"{path} has transparency, so its colours are not defined; save it without an alpha channel")

@@ -35,6 +35,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from raydistill.search.outcome import Outcome, read_outcome
+from raydistill.search.rows import TrialRows
 from raydistill.search.sampler import config_parameters
 from raydistill.search.snapshot import Snapshot
 from raydistill.spaces.space import SearchSpace
@@ -104,17 +105,20 @@ class StudyView:
             study.set_metric_names([METRIC])
         _write_note(storage, study._study_id, note_of(result))
         pictures = set(self._folder.files(ARTIFACTS)) if self._folder.is_local else set()
+        rows = TrialRows(study, storage)
         for number, config in sorted(configs.items()):
             if number in records:
                 picture = self._picture(records[number], pictures)
-                study.add_trial(self._as_frozen(config, records[number], result, picture))
+                rows.add(self._as_frozen(config, records[number], result, picture))
             else:
+                rows.flush()
                 study.enqueue_trial(config_parameters(self._space, config)[0], user_attrs={"ask_number": number})
+        rows.flush()
         if result is not None and result.winner_trial_id is not None:
             winner = next(record for record in records.values() if record.trial_id == result.winner_trial_id)
             for key, meta in self._picture(winner, pictures).items():
                 storage.set_study_system_attr(study._study_id, key, meta)
-        waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        waiting = storage.get_all_trials(study._study_id, deepcopy=False, states=(TrialState.WAITING,))
         self._waiting = {trial.user_attrs["ask_number"]: trial._trial_id for trial in waiting}
         _let_go(storage)
         # SQLite would roll the journal of a killed process back into the new file.

@@ -219,7 +219,8 @@ def read_published(file: Path, which: int | Literal["last", "all"] = "last") -> 
 
 def _existing(file: Path) -> Path:
     if not given_path(file).is_file():
-        raise InputError(f"file {file} does not exist; give the file of a published set")
+        found = f"{file} is no file" if file.exists() else f"file {file} does not exist"
+        raise InputError(f"{found}; give the file of a published set")
     return file
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +25,20 @@ def given_path(given: str | Path) -> Path:
         # Names too long, links in a circle; NUL and what is no text; `~name` of nobody.
         raise InputError(f"{shown(given)} cannot be a path ({why(error)}); give another") from error
     return path
+
+
+def regular(path: str, flags: int) -> int:
+    """The opener of `open` for a file that somebody else may have put there: a pipe would be waited for, a device has no end.
+
+    Raises:
+        OSError: it cannot be opened, or is neither a regular file nor a folder, which `open` refuses in its own words.
+    """
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is a pipe or a device, not a regular file", path)
 
 
 def is_writable(given: str) -> bool:

@@ -130,8 +130,8 @@ class ImageFolderConfig(GrownConfig, DatasetConfig):
             return None
         try:
             groups = re.compile(pattern).groups
-        except re.error as error:
-            raise ValueError(f"given {pattern!r}; expected a regular expression ({error}): correct it") from error
+        except (re.error, RecursionError, OverflowError) as error:
+            raise ValueError(f"given {shown(pattern)!r}; expected a regular expression ({error}): correct it") from error
         if groups == 0:
             raise ValueError(f"given {pattern!r}; expected brackets around what names the group: write '/(patient[0-9]+)_'")
         return pattern

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from raydistill.errors import StoreError, StudyInUseError
+from raydistill.spaces.paths import regular, why
 from raydistill.storage.lease import leased
 from raydistill.storage.lease_file import LeaseFile
 from raydistill.storage.store import Store
@@ -65,7 +66,11 @@ def holder_of(store: Store) -> str | None:
     path = store.local_path(".lock")
     if not path.exists():
         return None
-    with path.open() as file:
+    try:
+        opened = open(path, opener=regular)
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {why(error)}; remove it if no search of the study runs") from error
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -17,7 +17,7 @@ from typing import Any
 
 from raydistill.errors import StoreError, StoreUnavailableError
 from raydistill.spaces.bounded import read_json
-from raydistill.spaces.paths import is_writable, shown
+from raydistill.spaces.paths import is_writable, regular, shown
 from raydistill.storage.patience import Patient, is_no_answer
 from raydistill.storage.remote import (
     S3_OPTIONS,
@@ -134,7 +134,7 @@ class Store:
         if self.is_local:
             # A study has two files per trial, and a file system of fsspec takes as long to open as a file takes to read.
             path = os.path.expanduser(self.path(name).removeprefix("file://"))
-            with self._readable(name, (OSError,)), open(path, "rb") as file:
+            with self._readable(name, (OSError,)), open(path, "rb", opener=regular) as file:
                 return file.read()
         with self.reading(name) as (filesystem, path):
             return bytes(filesystem.cat_file(path))

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import socket
 import struct
+import subprocess
+import sys
 import tarfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from own_images import fill, pictures
 
 from raydistill.data.image_folder import load_image_folder
+from raydistill.data.own import name_matcher
 from raydistill.data.own.listing import listing
 from raydistill.errors import DataError
 from raydistill.spaces.sections import ImageFolderConfig
@@ -168,6 +178,71 @@ def test_arrays_that_unpack_to_far_more_than_their_file_are_refused(tmp_path: Pa
         listing(config(path), path)
 
 
+def parquet(path: Path, columns: dict[str, Any], **options: Any) -> Path:
+    pyarrow.parquet.write_table(pyarrow.table(columns), path, **options)
+    return path
+
+
+TEXTS = ["a.png"] * 24
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"path": [{"bytes": b"a", "path": "b"}] * 24}, r"path \(struct<bytes: binary, path: string>\)"),
+        ({"path": [["a.png"]] * 24}, r"path \(list<\w+: string>\)"),
+        ({"path": [b"a"] * 24}, r"path \(binary\)"),
+        (
+            {"label": pyarrow.array([b"a"] * 24).dictionary_encode()},
+            r"label \(dictionary<values=binary, indices=int32, ordered=0>\)",
+        ),
+        ({"label": [[1]] * 24, "group": [{"a": 1}] * 24}, r"label \(list<\w+: int64>\), group \(struct<a: int64>\)"),
+    ],
+)
+def test_a_parquet_table_of_something_else_than_text_and_numbers_is_refused(
+    tmp_path: Path, columns: dict[str, Any], said: str
+) -> None:
+    path = parquet(tmp_path / "x.parquet", {"path": TEXTS, "label": [1] * 24, **columns})
+    with pytest.raises(
+        DataError, match=rf"x.parquet has columns that are neither text nor numbers: {said}; expected paths and la"
+    ):
+        load_image_folder(config(path), None)
+
+
+def test_a_column_that_nobody_needs_may_be_of_any_type(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 12, "b": 12})
+    names = sorted(str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*.png"))
+    more = {"mask": [{"bytes": b"a"}] * 24, "label": pyarrow.array([name[0] for name in names]).dictionary_encode()}
+    path = parquet(tmp_path / "x.parquet", {"path": names, **more})
+    assert [item.class_name for item in listing(config(path), path).items] == ["a"] * 12 + ["b"] * 12
+
+
+def test_a_parquet_table_of_far_more_rows_than_its_bytes_could_name_is_refused(tmp_path: Path) -> None:
+    count = 2_000_000
+    path = parquet(tmp_path / "x.parquet", {"path": pyarrow.repeat("a.png", count), "label": pyarrow.repeat(1, count)})
+    assert path.stat().st_size < 50_000
+    with pytest.raises(DataError, match=r"cannot be read as Parquet \(it would have 2000000 rows, and the file has \d+ bytes\)"):
+        load_image_folder(config(path), None)
+
+
+def test_a_parquet_table_that_unpacks_to_far_more_than_its_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("raydistill.data.own.layouts.parquet.MOST_UNPACKED", 2**20)
+    long = ["a" * 2**18 + str(number) for number in range(24)]
+    path = parquet(tmp_path / "x.parquet", {"path": long, "label": [1] * 24}, compression="zstd", use_dictionary=False)
+    with pytest.raises(DataError, match=r"its columns would take 629\d{4} bytes, and the file has \d+\); save it again"):
+        load_image_folder(config(path), None)
+
+
+@pytest.mark.parametrize("keep", [4, 100, -1, -4, -8, -100])
+def test_a_parquet_table_that_was_cut_off_is_refused(tmp_path: Path, keep: int) -> None:
+    path = parquet(tmp_path / "x.parquet", {"path": TEXTS, "label": [1] * 24})
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(DataError, match=r"x.parquet cannot be read as Parquet \(.*\); save it again"):
+        load_image_folder(config(path), None)
+
+
 def flipped(data: bytes) -> bytes:
     """With one byte changed in the middle, where the pixels lie."""
     return data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :]
@@ -190,3 +265,81 @@ def test_links_in_a_folder_of_images_are_read_and_not_followed_in_circles(tmp_pa
     found = listing(config(folder), folder)
     assert [item.name for item in found.items if "again" in item.name] == []
     assert [(one.item, one.text) for one in found.problems] == [("a/gone.png", "is a link to a file that is not there")]
+
+
+def device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def listening(path: Path) -> None:
+    os.chdir(path.parent)  # the address of a socket has at most a hundred characters
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(path.name)
+
+
+SPECIAL: dict[str, Callable[[Path], None]] = {"a pipe": os.mkfifo, "a device": device, "a socket": listening}  # type: ignore[dict-item]
+
+
+@pytest.fixture(params=SPECIAL.values(), ids=SPECIAL)
+def special(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Puts at a path what nobody should wait for."""
+    monkeypatch.chdir(tmp_path)
+    made: Callable[[Path], None] = request.param
+    return made
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.parquet", "x.npz", "x.tar", "x"])
+def test_a_path_of_no_regular_file_is_refused_and_not_waited_for(
+    tmp_path: Path, special: Callable[[Path], None], name: str
+) -> None:
+    special(tmp_path / name)
+    with pytest.raises(DataError, match=rf"{name} is a pipe, a socket or a device; expected a folder of class folders, a table"):
+        load_image_folder(config(tmp_path / name), None)
+
+
+def test_what_is_no_regular_file_among_images_is_told_and_not_waited_for(tmp_path: Path, special: Callable[[Path], None]) -> None:
+    special(fill(tmp_path / "data", {"a": 12, "b": 12}) / "a" / "x.png")
+    with pytest.raises(DataError, match=r"data/a/x.png is a pipe, a socket or a device, where a file is expected; remove it$"):
+        load_image_folder(config(tmp_path / "data"), None)
+
+
+def test_what_is_no_regular_file_among_tars_is_told_and_not_waited_for(tmp_path: Path, special: Callable[[Path], None]) -> None:
+    (tmp_path / "data").mkdir()
+    tar(tmp_path / "data" / "000.tar")
+    special(tmp_path / "data" / "001.tar")
+    with pytest.raises(DataError, match=r"data/001.tar is a pipe, a socket or a device, where a file is expected; remove it$"):
+        load_image_folder(config(tmp_path / "data"), None)
+
+
+def test_a_table_that_names_no_regular_file_is_refused(tmp_path: Path, special: Callable[[Path], None]) -> None:
+    special(tmp_path / "x.png")
+    (tmp_path / "x.csv").write_text("path,label\nx.png,a\n")
+    with pytest.raises(DataError, match=r"row 1 names x.png, which is no file"):
+        load_image_folder(config(tmp_path / "x.csv"), None)
+
+
+def test_a_group_pattern_that_would_never_end_is_stopped_and_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name has 2^40 divisions into repetitions. One second of a processor's time is allowed here, whatever the clock says."""
+    monkeypatch.setattr("raydistill.data.own.groups.LEAST_SECONDS", 1)
+    folder = fill(tmp_path, {"a": 12, "b": 12})
+    pictures(1)[0].save(folder / "a" / f"{'a' * 40}!.png")
+    began = time.process_time()
+    with pytest.raises(
+        DataError, match=r"has names that take group_pattern '\(\(a\+\)\+\)\$' more than 1 seconds to match; write it"
+    ):
+        load_image_folder(config(folder, group_pattern="((a+)+)$"), None)
+    assert time.process_time() - began < 1
+
+
+def test_names_are_matched_where_processes_have_less_time_than_a_pattern_may_take() -> None:
+    given = json.dumps({"pattern": "(b+)", "names": ["abb", "c"]})
+    shell = ["bash", "-c", 'ulimit -t 5 && exec "$0" "$@"', sys.executable, name_matcher.__file__, "10"]
+    assert subprocess.run(shell, input=given, capture_output=True, text=True, check=True).stdout == '["bb", null]'
+
+
+def test_groups_of_names_that_are_no_text_are_found(tmp_path: Path) -> None:
+    """A file system may hold names that are no UTF-8, which Python writes with surrogates."""
+    folder = fill(tmp_path, {"a": 12, "b": 12})
+    os.rename(folder / "a" / "0000.png", os.fsencode(folder / "a") + b"/\xff0000.png")
+    found = listing(config(folder, group_pattern="(\udcff?[0-9]+)"), folder)
+    assert found.items[11].group == "\udcff0000"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import io
 import json
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -339,6 +340,94 @@ def test_a_row_without_an_image_is_told(tmp_path: Path) -> None:
     columns = {"image": [None, *(picture(n + 1) for n in range(19))], "label": ["cats", "dogs"] * 10}
     datasets.Dataset.from_dict(columns, features=features).save_to_disk(str(tmp_path / "x"))
     with pytest.raises(DataError, match=r"row 1 cannot be read as an image \(the row has no image\)"):
+        load_image_folder(config(tmp_path / "x"), None)
+
+
+def test_a_hugging_face_folder_that_was_saved_with_a_format_is_read(tmp_path: Path) -> None:
+    """A format has rows made into arrays, and may leave out columns."""
+    hugging_face().with_format("numpy", columns=["image"]).save_to_disk(str(tmp_path / "x"))
+    assert levels(tmp_path / "x") == {"dogs": list(range(1, 20, 2)), "cats": list(range(2, 21, 2))}
+
+
+def test_a_column_of_lists_in_a_hugging_face_folder_is_no_label(tmp_path: Path) -> None:
+    lists = hugging_face().remove_columns("label").add_column("label", [["cats"], ["dogs"]] * 10)
+    lists.save_to_disk(str(tmp_path / "x"))
+    assert texts(tmp_path / "x") == ["has something else than text and numbers in label"]
+
+
+def test_a_label_without_a_name_in_a_hugging_face_folder_is_refused(tmp_path: Path) -> None:
+    labelled = hugging_face(names=("dogs", "cats", "cows")).map(
+        lambda row, n: {"label": 2 if n == 4 else row["label"]}, with_indices=True
+    )
+    labelled.save_to_disk(str(tmp_path / "x"))
+    facts = tmp_path / "x" / "dataset_info.json"
+    facts.write_text(facts.read_text().replace(',\n        "cows"', ""))
+    with pytest.raises(DataError, match=r"datasets \(it has the label 2, and names for 0 to 1\); save it again"):
+        load_image_folder(config(tmp_path / "x"), None)
+
+
+@pytest.mark.parametrize("name", ["../y", "/etc", "a::https://example.com/x", "", ".", "a\0b", None, 3, ["train"]])
+def test_a_hugging_face_folder_that_leads_out_of_itself_is_refused(tmp_path: Path, name: object) -> None:
+    datasets.DatasetDict({"train": hugging_face()}).save_to_disk(str(tmp_path / "x"))
+    splits = tmp_path / "x" / "dataset_dict.json"
+    splits.write_text(json.dumps({"splits": [name]}))
+    with pytest.raises(
+        DataError, match=r"x cannot be read by .* \(it names .*, which can be no file or folder in it\); save it again"
+    ):
+        load_image_folder(config(tmp_path / "x"), None)
+    splits.write_text(json.dumps({"splits": ["train"]}))
+    (tmp_path / "x" / "train" / "state.json").write_text(json.dumps({"_data_files": [{"filename": name}]}))
+    with pytest.raises(
+        DataError, match=r"x cannot be read by .* \(it names .*, which can be no file or folder in it\); save it again"
+    ):
+        load_image_folder(config(tmp_path / "x"), None)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        *(("dataset_info.json", content) for content in ("[]", "{", "[" * 100_000)),
+        *(("state.json", content) for content in ("[]", "{", "{}", '{"_data_files": 3}', '{"_data_files": [3]}')),
+    ],
+)
+def test_a_hugging_face_folder_whose_facts_are_none_is_refused(tmp_path: Path, file: str, content: str) -> None:
+    hugging_face().save_to_disk(str(tmp_path / "x"))
+    (tmp_path / "x" / file).write_text(content)
+    with pytest.raises(DataError, match=r"x cannot be read by Hugging Face's datasets \(.*\); save it again"):
+        load_image_folder(config(tmp_path / "x"), None)
+
+
+def test_a_pipe_in_a_hugging_face_folder_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    hugging_face().save_to_disk(str(tmp_path / "x"))
+    (file,) = (tmp_path / "x").glob("*.arrow")
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(
+        DataError, match=r"x cannot be read by .* \(.*it is a pipe or a device, not a regular file.*\); save it again"
+    ):
+        load_image_folder(config(tmp_path / "x"), None)
+
+
+def test_numbers_in_a_hugging_face_folder_that_lead_out_of_its_file_are_refused(tmp_path: Path) -> None:
+    """Texts are stored one after another with the place of each. Reading one at a place beyond the file would end the process."""
+    hugging_face(group=[f"g{n:02d}" for n in range(20)]).save_to_disk(str(tmp_path / "x"))
+    (file,) = (tmp_path / "x").glob("*.arrow")
+    places = np.arange(0, 63, 3, dtype="<i4")
+    assert file.read_bytes().count(places.tobytes()) == 1
+    file.write_bytes(file.read_bytes().replace(places.tobytes(), (places << 24).tobytes()))
+    with pytest.raises(DataError, match=r"x cannot be read by Hugging Face's datasets \(.*\); save it again"):
+        load_image_folder(config(tmp_path / "x"), None)
+
+
+def test_a_row_that_names_no_regular_file_is_told(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    made = [{"bytes": None, "path": str(tmp_path / "pipe")}, *({"bytes": b"a", "path": None} for _ in range(19))]
+    datasets.Dataset.from_dict({"image": made, "label": ["cats", "dogs"] * 10}).save_to_disk(str(tmp_path / "x"))
+    facts = tmp_path / "x" / "dataset_info.json"
+    said = json.loads(facts.read_text())
+    said["features"]["image"] = {"_type": "Image"}  # only now, as the library would read the pipe
+    facts.write_text(json.dumps(said))
+    with pytest.raises(DataError, match=r"row 1 cannot be read as an image \(the row names .*pipe, which is no file\)"):
         load_image_folder(config(tmp_path / "x"), None)
 
 

@@ -193,7 +193,13 @@ def test_classes_have_the_order_that_is_given(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "message"), [("(", "expected a regular expression"), ("patient[0-9]+", "expected brackets around what names")]
+    ("pattern", "message"),
+    [
+        ("(", "expected a regular expression"),
+        ("(" * 5000 + ")" * 5000, "expected a regular expression .maximum recursion depth"),
+        ("(a{99999999999999999999})", "expected a regular expression .the repetition number is too large"),
+        ("patient[0-9]+", "expected brackets around what names"),
+    ],
 )
 def test_a_pattern_names_a_group(tmp_path: Path, pattern: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):

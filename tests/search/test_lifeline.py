@@ -305,6 +305,39 @@ def test_what_ray_prints_in_c_while_it_joins_is_not_heard_unless_a_level_is_set(
     assert ended.stderr == said
 
 
+ABORTS = """
+import os
+import ray
+from raydistill.search.on_ray import starting
+
+def make():
+    os.write(2, b"*** SIGABRT received ***\\n")
+    os.abort()
+
+ray._raylet.CoreWorker = make
+with starting.quiet():
+    ray._raylet.CoreWorker()
+"""
+
+
+def test_a_process_that_ray_ends_while_it_joins_is_survived_by_one_line() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != starting.LOG_LEVEL}
+    ended = subprocess.run([sys.executable, "-c", ABORTS], capture_output=True, text=True, check=False, env=environment)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGABRT, f"{starting.ENDED_BY_RAY}\n")
+    assert ended.stderr.startswith("Error: this process was ended while it joined Ray, by Ray itself if the exit code is 134")
+
+
+def test_an_error_of_ray_while_it_joins_is_its_own(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise RuntimeError("no raylet")
+
+    monkeypatch.setattr(starting.raylet, "CoreWorker", fails)
+    monkeypatch.delenv(starting.LOG_LEVEL, raising=False)
+    with starting.quiet(), pytest.raises(RuntimeError, match=r"^no raylet$"):
+        starting.raylet.CoreWorker()
+    assert capfd.readouterr().err == ""
+
+
 def test_only_rays_processes_end_with_a_search_that_is_stuck(tmp_path: Path) -> None:
     """Two children, one with Ray's folder in its command line."""
     waits = [sys.executable, "-c", "import sys; sys.stdin.read()"]

@@ -74,7 +74,7 @@ def test_progress_counts_control_sets_as_sets() -> None:
 
 @pytest.mark.ray
 def test_networks_are_trained_as_tasks_of_a_cluster(small_set: str) -> None:
-    """What two processes of Ray find is what this process finds."""
+    """Those of `transfer`, as of `continual`, `nas` and `cost`, and the comparisons of `privacy`."""
     from raydistill.search.on_ray.executor import RayExecutor
     from raydistill.search.watcher import SilentWatcher
     from raydistill.search.workplace import Workplace
@@ -90,5 +90,8 @@ def test_networks_are_trained_as_tasks_of_a_cluster(small_set: str) -> None:
     with closing(RayExecutor(None, ResourcesConfig())) as executor:
         work = Workplace(executor=executor, data_root=None, watcher=SilentWatcher())
         result = run_protocol("transfer", Run(subject=subject, on=ImagesToRead(), wanted=wanted, work=work))
+        wanted = Wanted(recipe="dc", controls=("random",))
+        shown = run_protocol("privacy", Run(subject=subject, on=ImagesToRead(), wanted=wanted, work=work))
+    assert [arm.source for arm in shown.arms] == ["set", "random"]  # type: ignore[union-attr]
     assert Path(small_set, "uses", "transfer.json").is_file()
     assert [cell.source for cell in result.cells] == ["set", "random", "full"]  # type: ignore[union-attr]

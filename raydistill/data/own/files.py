@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from raydistill.data.own.items import Problem
+
 LITTER = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db", "__macosx", "icon\r"})
 """Names, in small letters, that Windows and macOS leave behind in folders of pictures."""
 
@@ -47,6 +49,13 @@ def _files(folder: Path, litter: Counter[str], above: tuple[str, ...]) -> Iterat
             yield from _files(Path(entry.path), litter, (*above, real))
         else:
             yield entry
+
+
+def no_regular_file(name: str) -> Problem:
+    """The problem of what has no end, or is waited for, where a file is expected."""
+    return Problem(
+        kind="no_regular_file", item=name, text="is a pipe, a socket or a device, where a file is expected", remedy="remove it"
+    )
 
 
 def stamp(info: os.stat_result) -> str:

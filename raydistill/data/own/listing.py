@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from raydistill.data.own.groups import with_groups
 from raydistill.data.own.items import PARTS, Item, Listing, Problem
 from raydistill.data.own.layouts.folders import list_folders
 from raydistill.data.own.layouts.hugging_face import is_hugging_face, list_hugging_face
@@ -41,7 +41,7 @@ def listing(config: ImageFolderConfig, folder: Path) -> Listing:
     return _completed(_found(config, folder), config)
 
 
-UNFINISHED = frozenset({"one_part", "no_train_part", "no_column"})
+UNFINISHED = frozenset({"one_part", "no_train_part", "no_column", "odd_column"})
 """Kinds of problems with which classes and parts are not yet known."""
 DEFAULT_TEST_FRACTION = 0.2
 """For data without a test part: with the default select and confirm splits of a tenth each, 0.6 of the images are left."""
@@ -65,6 +65,8 @@ def _found(config: ImageFolderConfig, path: Path) -> Listing:
         if is_hugging_face(path):
             return list_hugging_face(path, config)
         return list_tars(path, config) if is_tars(path) else list_folders(path)
+    if not path.is_file():
+        raise DataError(f"{path} is a pipe, a socket or a device; expected {ALLOWED}")
     if kind in TABLES:
         return list_table(path, config)
     if kind == ".npz":
@@ -79,7 +81,7 @@ def _completed(found: Listing, config: ImageFolderConfig) -> Listing:
     problems = list(found.problems)
     items: Iterable[Item] = found.items
     if config.group_pattern is not None:
-        items = _grouped(items, config.group_pattern, problems)
+        items = with_groups(found.items, config.group_pattern, problems)
     order = found.class_names
     if config.classes is not None:
         problems += _other_classes(order, config.classes)
@@ -94,33 +96,6 @@ def _completed(found: Listing, config: ImageFolderConfig) -> Listing:
     if not {problem.kind for problem in problems} & UNFINISHED:
         problems += [*_of_classes(items), *_of_parts(items, config), *_of_groups(items), *_too_small(items, config)]
     return replace(found, items=items, class_names=tuple(order), problems=tuple(problems))
-
-
-def _grouped(items: Iterable[Item], pattern: str, problems: list[Problem]) -> Iterator[Item]:
-    search = re.compile(pattern).search
-    for item in items:
-        match = search(item.name)
-        if item.group is not None:
-            problems.append(
-                Problem(
-                    kind="two_groups",
-                    item=item.name,
-                    text=f"has the group {item.group} in the table, and dataset.group_pattern is set as well",
-                    remedy="remove group_pattern, or name another group_column",
-                )
-            )
-        elif match is None or not match.group(1):
-            problems.append(
-                Problem(
-                    kind="no_group",
-                    item=item.name,
-                    text=f"has no group: its name does not match group_pattern {pattern!r}",
-                    remedy="correct the pattern, so that it matches every name, or rename the image",
-                )
-            )
-        else:
-            item = replace(item, group=match.group(1))
-        yield item
 
 
 def _other_classes(found: tuple[str, ...], wanted: tuple[str, ...]) -> Iterator[Problem]:

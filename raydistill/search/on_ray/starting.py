@@ -6,6 +6,7 @@ All replace private parts of Ray for a while (`private`), as there is no setting
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,10 @@ from raydistill.search.on_ray.private import node, nodes_at, raylet, services, w
 STEP_SECONDS = 0.2
 LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
 RAYLET_ENDED = "Raylet is terminated."
+ENDED_BY_RAY = (
+    "Error: this process was ended while it joined Ray, by Ray itself if the exit code is 134 (SIGABRT). What the study holds is "
+    f"kept, and the same command continues it. To read Ray's reason, run it with {LOG_LEVEL}=info"
+)
 
 
 @contextmanager
@@ -95,11 +100,11 @@ def without_last_lines_of_raylet() -> Iterator[None]:
 
 
 def _unheard(make: Callable[[], Any]) -> Any:
-    """What a call makes, while only what Python writes reaches the standard error."""
+    """What a call makes, while only what Python writes reaches the standard error, and that this process ended if it does."""
     before, kept = sys.stderr, os.dup(2)
     before.flush()
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    with os.fdopen(kept, "w", buffering=1) as heard:
+    with os.fdopen(kept, "w", buffering=1) as heard, _survived_by(ENDED_BY_RAY, kept):
         if before is sys.__stderr__:
             sys.stderr = heard
         os.dup2(nowhere, 2)
@@ -109,3 +114,17 @@ def _unheard(make: Callable[[], Any]) -> Any:
         finally:
             os.dup2(kept, 2)
             sys.stderr = before
+
+
+@contextmanager
+def _survived_by(words: str, stream: int) -> Iterator[None]:
+    """Have words written if this process ends in the block: of a check that fails in Ray's C++, Python is not told.
+
+    A shell waits for a line or for the end of a pipe, of which this process has the other end.
+    """
+    waiting = ["/bin/sh", "-c", 'read -r line || printf "%s\\n" "$0" >&2', words]
+    process = subprocess.Popen(waiting, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stream)
+    try:
+        yield
+    finally:
+        process.communicate(b"the block has ended\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from raydistill.data.own.files import entries, files_below, stamp
+from raydistill.data.own.files import entries, files_below, no_regular_file, stamp
 from raydistill.data.own.items import PART_NAMES, Item, Listing, Part, Problem
 from raydistill.data.own.layouts.table import SUFFIXES as TABLES
 
@@ -66,6 +66,9 @@ def _classes(
         for file in found:
             if file.is_symlink() and not os.path.exists(file.path):
                 problems.append(_dangling(file.path[above:]))
+                continue
+            if not file.is_file():
+                problems.append(no_regular_file(file.path[above:]))
                 continue
             items.append(
                 Item(

@@ -14,7 +14,9 @@ from PIL import Image
 from raydistill.data.own.files import stamp
 from raydistill.data.own.items import Item, Listing, Problem
 from raydistill.data.own.layouts.labels import in_order, lacks, no_label, part_of, text_of
+from raydistill.data.own.layouts.parquet import read_parquet
 from raydistill.errors import DataError
+from raydistill.spaces.paths import shown, why
 from raydistill.spaces.sections import ImageFolderConfig
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
@@ -31,7 +33,7 @@ def list_table(path: Path, config: ImageFolderConfig) -> Listing:
     Raises:
         DataError: the table cannot be read, or Parquet is not installed.
     """
-    columns, rows = _rows(path)
+    columns, rows = _rows(path, config)
     optional = [name for name in ("split_column", "group_column") if getattr(config, name) not in columns]
     changed = [name for name in optional if getattr(config, name) != ImageFolderConfig.model_fields[name].default]
     needed = [config.path_column, config.label_column, *(getattr(config, name) for name in changed)]
@@ -63,19 +65,19 @@ def _item(row: Row, number: int, table: Path, config: ImageFolderConfig, problem
         problems.append(Problem(kind="no_path", item=place, text="has no path", remedy="give it one, or remove the row"))
         return None
     if not label:
-        problems.append(no_label(f"{place} ({name})"))
+        problems.append(no_label(f"{place} ({shown(name)})"))
         return None
     path = table.parent / name
     try:
         found = path.stat() if path.is_file() else None
     except OSError as error:
-        raise DataError(f"{table}: {place} names {name}, which cannot be read ({error}); correct the path") from error
+        raise DataError(f"{table}: {place} names {shown(name)}, which cannot be read ({why(error)}); correct the path") from error
     if found is None:
         problems.append(
             Problem(
                 kind="no_file",
                 item=place,
-                text=f"names {name}, which is no file; paths are relative to the folder of the table",
+                text=f"names {shown(name)}, which is no file; paths are relative to the folder of the table",
                 remedy="correct the path, put the file there, or remove the row",
             )
         )
@@ -90,10 +92,10 @@ def _item(row: Row, number: int, table: Path, config: ImageFolderConfig, problem
     )
 
 
-def _rows(path: Path) -> tuple[list[str], list[Row]]:
+def _rows(path: Path, config: ImageFolderConfig) -> tuple[list[str], list[Row]]:
     """The columns and the rows of a table."""
     if path.suffix.lower() == ".parquet":
-        return _parquet(path)
+        return read_parquet(path, [getattr(config, f"{kind}_column") for kind in ("path", "label", "split", "group")])
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
@@ -101,18 +103,3 @@ def _rows(path: Path) -> tuple[list[str], list[Row]]:
             return list(reader.fieldnames or ()), rows
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a table ({error}); save it as comma-separated text in UTF-8") from error
-
-
-def _parquet(path: Path) -> tuple[list[str], list[Row]]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise DataError(
-            f"{path} is a Parquet table, which needs pyarrow: pip install 'raydistill[own-data]', or save the table as CSV"
-        ) from error
-    try:
-        table = pyarrow.parquet.read_table(path)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path} cannot be read as Parquet ({error}); save it again") from error
-    return list(table.column_names), table.to_pylist()

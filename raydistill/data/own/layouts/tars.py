@@ -18,7 +18,7 @@ from typing import Any
 
 from PIL import Image
 
-from raydistill.data.own.files import entries, files_below, is_litter, stamp
+from raydistill.data.own.files import entries, files_below, is_litter, no_regular_file, stamp
 from raydistill.data.own.items import PART_NAMES, Item, Listing, Part, Problem
 from raydistill.data.own.layouts.labels import in_order, no_label, part_of, text_of
 from raydistill.errors import DataError
@@ -82,6 +82,9 @@ def list_tars(path: Path, config: ImageFolderConfig) -> Listing:
                     remedy="move it, or pack it into a tar",
                 )
             )
+            continue
+        if not file.is_file():
+            problems.append(no_regular_file(name))
             continue
         found = PART.match(name)
         part = PART_NAMES[found.group(1)] if found else None
