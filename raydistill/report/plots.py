@@ -161,12 +161,12 @@ def _confirmed(axes: Any, study: Study, full: float | None) -> None:
 
 
 def _ipc_axis(axis: Any, set_scale: Callable[[str], Any]) -> None:
-    from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
     set_scale("log")
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(ScalarFormatter())
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
 def _cost(axes: Any, study: Study) -> None:

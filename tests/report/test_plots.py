@@ -54,6 +54,11 @@ def test_accuracy_has_a_line_for_each_arm_and_the_confirm_images(study: Study) -
     assert axes.get_xscale() == "log"
 
 
+def test_images_per_class_are_whole_numbers_on_the_axis(study: Study) -> None:
+    (axes,) = draw(study, "accuracy").axes
+    assert axes.xaxis.get_major_formatter().format_ticks([1.0, 2.0, 50.0]) == ["1", "2", "50"]
+
+
 def test_progress_counts_the_trials_of_each_state(study: Study) -> None:
     (axes,) = draw(study, "progress").axes
     assert {text.get_text() for text in axes.get_legend().get_texts()} == {"finished (54)", "pruned (6)"}
