@@ -121,7 +121,7 @@ METHODS: dict[str, Method] = {
         loop("rat_bptt.distill_soft"),
         configs.rat_bptt.images_passed,
         label_kind="soft",
-        ablations=configs.rat_bptt.ABLATIONS,
+        ablations=configs.soft_distilled.RAT_BPTT_ABLATIONS,
     ),
     "random": Method(configs.coreset.RandomConfig, CHOOSE, control=Control(label_kinds=BOTH_KINDS, draws=5)),
     "k_center": Method(configs.coreset.KCenterConfig, CHOOSE, control=Control(label_kinds=BOTH_KINDS, draws=1)),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from test_contract import distil
 from three_classes import NETWORK, ON_ANY_CPU, distil_noted
 from torch import Tensor
 
@@ -139,6 +140,13 @@ def test_ablations_turn_off_the_augmentation_and_the_random_place() -> None:
     assert ABLATIONS["augmentation"](config) == {"augmentation": "none"}
     assert ABLATIONS["random place of the window"](config) == {"training_steps": 2}
     assert ABLATIONS["random place of the window"](RaTBPTTConfig(name="rat_bptt", training_steps=2, window=2)) == {}
+
+
+def test_labels_are_learned_unless_their_rate_is_off() -> None:
+    """The first update of Adam moves every logit that has a slope by the rate, and none where the rate is 0."""
+    fields = {"training_steps": 4, "window": 2, "batch_real": 8, "random_inits": 1, "experts": 2, "expert_epochs": 3}
+    learned, kept = (distil("rat_bptt_soft", {**fields, "lr_labels": lr}).labels for lr in (0.5, 0.0))
+    assert (learned - kept).abs().max().item() == pytest.approx(0.5, rel=1e-3)
 
 
 GOLDEN = [0.9368842790683825, 1.0175722439062038, 0.8823987290022999, 1.0067626066639401]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from raydistill.core.expert_fields import ExpertFields
 from raydistill.methods.configs import datadam, dc, dm, rat_bptt
-from raydistill.methods.configs.fields import LearningRate
+from raydistill.methods.configs.fields import LearningRateOrOff
 from raydistill.methods.configs.soft_coreset import ExpertLabels
 from raydistill.spaces.data_facts import DataFacts
+
+RAT_BPTT_ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
+    **rat_bptt.ABLATIONS,
+    "learned labels": lambda config: {"lr_labels": 0.0},
+}
+"""What `raydistill ablate` turns off: that of `rat_bptt`; labels stay those of the experts."""
 
 
 class _LabelledConfig(ExpertLabels):
@@ -43,5 +49,6 @@ class RaTBPTTSoftConfig(_LabelledConfig, rat_bptt.RaTBPTTConfig):
     """RaT-BPTT's fields, those of the experts, and the rate of the labels, which are learned."""
 
     name: Literal["rat_bptt_soft"]  # type: ignore[assignment]
-    lr_labels: LearningRate = 0.01
-    """eta_y of Adam: about the most by which a logit moves in an update; ours (published: learned with the images' rate)."""
+    lr_labels: LearningRateOrOff = 0.01
+    """eta_y of Adam: about the most by which a logit moves in an update; 0 keeps those of the experts. Ours (published:
+    learned with the images' rate)."""
