@@ -117,11 +117,11 @@ METHODS: dict[str, Method] = {
         configs.soft_distilled.DCSoftConfig, loop("soft_distilled.distill_dc"), configs.dc.images_passed, label_kind="soft"
     ),
     "rat_bptt_soft": Method(
-        configs.soft_distilled.RaTBPTTSoftConfig,
-        loop("rat_bptt.distill_soft"),
+        configs.rat_bptt.RaTBPTTSoftConfig,
+        loop("rat_bptt.distill"),
         configs.rat_bptt.images_passed,
         label_kind="soft",
-        ablations=configs.soft_distilled.RAT_BPTT_ABLATIONS,
+        ablations=configs.rat_bptt.SOFT_ABLATIONS,
     ),
     "random": Method(configs.coreset.RandomConfig, CHOOSE, control=Control(label_kinds=BOTH_KINDS, draws=5)),
     "k_center": Method(configs.coreset.KCenterConfig, CHOOSE, control=Control(label_kinds=BOTH_KINDS, draws=1)),

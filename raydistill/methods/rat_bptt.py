@@ -53,8 +53,7 @@ from raydistill.core.soft_labels import with_soft_labels
 from raydistill.core.synthetic import SyntheticSet, hard_set
 from raydistill.core.tiles import enlarge_tiles
 from raydistill.core.unroll import flatten, logits_by_parameters
-from raydistill.methods.configs.rat_bptt import RaTBPTTConfig
-from raydistill.methods.configs.soft_distilled import RaTBPTTSoftConfig
+from raydistill.methods.configs.rat_bptt import RaTBPTTConfig, RaTBPTTSoftConfig
 from raydistill.spaces.network import NetworkConfig
 
 StepLoss = Callable[[Tensor, Tensor, Draw | None], Tensor]
@@ -133,59 +132,25 @@ def distill(
     device: torch.device,
     report: Report,
     checkpoint: Checkpoint,
+    experts: Experts | None = None,
 ) -> SyntheticSet:
     """The synthetic set after K image updates; arguments as in `datadam.distill`.
 
+    With the config of `rat_bptt_soft`, labels start from experts and are learned; `experts` as in `datm.distill`.
+
     Raises:
         DivergedError: a loss is not finite.
     """
     images = starting_images(config.init, train, network, ipc, generator, config.factor).requires_grad_()
-    learned = [Adam(images, lr=config.lr_images)]
     current = hard_set(images.detach(), train.classes, ipc, config.factor)
-    return _learn(train, network, config, current, learned, generator=generator, report=report, checkpoint=checkpoint)
-
-
-def distill_soft(
-    train: TrainPart,
-    network: NetworkConfig,
-    config: RaTBPTTSoftConfig,
-    ipc: int,
-    *,
-    generator: torch.Generator,
-    device: torch.device,
-    report: Report,
-    checkpoint: Checkpoint,
-    experts: Experts,
-) -> SyntheticSet:
-    """As `distill`, with labels that start from experts and are learned; arguments as in `datm.distill`.
-
-    Raises:
-        DivergedError: a loss is not finite.
-    """
-    images = starting_images(config.init, train, network, ipc, generator, config.factor).requires_grad_()
-    current = with_soft_labels(hard_set(images.detach(), train.classes, ipc, config.factor), experts, network, train)
-    logits = current.labels.clone().requires_grad_()
-    learned = [Adam(images, lr=config.lr_images), Adam(logits, lr=config.lr_labels)]
-    current = replace(current, labels=logits.detach())
-    return _learn(train, network, config, current, learned, generator=generator, report=report, checkpoint=checkpoint)
-
-
-def _learn(
-    train: TrainPart,
-    network: NetworkConfig,
-    config: RaTBPTTConfig,
-    current: SyntheticSet,
-    learned: Sequence[Adam],
-    *,
-    generator: torch.Generator,
-    report: Report,
-    checkpoint: Checkpoint,
-) -> SyntheticSet:
-    """Run the K updates on the images, and on the logits where there is a second optimiser; `current` shares their memory."""
-    images, logits = learned[0].parameter, learned[1].parameter if len(learned) > 1 else None
-    rates = [optimiser.lr for optimiser in learned]
-    device = images.device
     hard = current.decoded().labels
+    learned, logits = [Adam(images, lr=config.lr_images)], None
+    if isinstance(config, RaTBPTTSoftConfig):
+        assert experts is not None
+        logits = with_soft_labels(current, experts, network, train).labels.clone().requires_grad_()
+        learned.append(Adam(logits, lr=config.lr_labels))
+        current = replace(current, labels=logits.detach())
+    rates = [optimiser.lr for optimiser in learned]
     model = build_network(network, train.shape, train.classes, device).train()
     forward = logits_by_parameters(model)
     operations = parse_operations(config.augmentation, mirror_keeps_class=train.mirror_keeps_class)

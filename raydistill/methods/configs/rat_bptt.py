@@ -8,7 +8,8 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from raydistill.core.choices import AugmentationName, Start
-from raydistill.methods.configs.fields import Count, Factor, LearningRate, larger_than_a_class
+from raydistill.methods.configs.fields import Count, Factor, LearningRate, LearningRateOrOff, larger_than_a_class
+from raydistill.methods.configs.soft_distilled import LabelledConfig
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import Config
@@ -20,6 +21,12 @@ ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
     ),
 }
 """What `raydistill ablate` turns off: the student sees plain images; every window begins with a network's first step."""
+
+SOFT_ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
+    **ABLATIONS,
+    "learned labels": lambda config: {"lr_labels": 0.0},
+}
+"""With learned labels one more: labels stay those of the experts."""
 
 
 class RaTBPTTConfig(Config):
@@ -64,6 +71,15 @@ class RaTBPTTConfig(Config):
         yield from larger_than_a_class(self.batch_real, facts)
         if getattr(network, "norm", None) == "batch":
             yield "name", "rat_bptt differentiates training, and batch norm keeps statistics on the side: write norm: instance"
+
+
+class RaTBPTTSoftConfig(LabelledConfig, RaTBPTTConfig):
+    """RaT-BPTT's fields, those of the experts, and the rate of the labels, which are learned."""
+
+    name: Literal["rat_bptt_soft"]  # type: ignore[assignment]
+    lr_labels: LearningRateOrOff = 0.01
+    """eta_y of Adam: about the most by which a logit moves in an update; 0 keeps those of the experts. Ours (published:
+    learned with the images' rate)."""
 
 
 def images_passed(config: RaTBPTTConfig, ipc: int, classes: int) -> int:
