@@ -30,7 +30,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from fault_kinds import FAULTS, Blow, Fault
-from fault_rig import PATIENCE_SECONDS, TRIALS, Found, Place, complaint, counted, damages, look
+from fault_rig import NOT_BEGUN, PATIENCE_SECONDS, TRIALS, Found, Place, complaint, counted, damages, look
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,9 +123,11 @@ def disturbed(name: str, seed: int, folder: Path, whole: float, expected: Found,
 
 
 def check_end(fault: Fault, place: Place, exit_code: int) -> list[str]:
-    """What is wrong with the end of a disturbed search."""
-    wrong = [] if exit_code in fault.exit_codes else [f"exit code {exit_code}"]
-    words = complaint(place.said_by("said").read_text(errors="replace"), exit_code)
+    """What is wrong with the end of a disturbed search; one that could not begin may say so and end with 2."""
+    said = place.said_by("said").read_text(errors="replace")
+    allowed = (*fault.exit_codes, 2) if NOT_BEGUN in said else fault.exit_codes
+    wrong = [] if exit_code in allowed else [f"exit code {exit_code}"]
+    words = complaint(said, exit_code)
     return [*wrong, words] if words else wrong
 
 

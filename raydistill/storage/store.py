@@ -274,7 +274,7 @@ class Store:
             self.write(probe, b"raydistill")
             self.delete(probe)
         except StoreUnavailableError as error:
-            raise StoreError(str(error)) from None  # nothing has begun that the same command could continue
+            raise StoreError(f"{error}, or run the same command again when this one can be written: nothing has begun") from None
 
 
 def _write_local(path: Path, content: bytes) -> None:
