@@ -3,11 +3,13 @@
     python benchmarks/levers.py mnist_cpu --data-root DIR --ipc 10 --draws 5
     python benchmarks/levers.py mnist_cpu --data-root DIR --rows dm "dm, factor 2" --ipc 1 3 10 30 --csv ipc.csv
     python benchmarks/levers.py digits --rows dm "rat_bptt, start k-means" --ipc 2 --at 0 50 100 200 --csv updates.csv
+    python benchmarks/levers.py mnist_cpu --data-root DIR --readers width=128 --recipe default --networks 1 --draws 3
 
 Each draw makes a set with a seed of its own and trains a few networks on it by the recipe `quick`. A row is printed as soon as it
 is measured: the mean over draws of the mean over networks, the deviation over draws, and the gain over `random` on the same draws
 with a two-sided 95 % Student interval of the paired differences. `random` is measured first, always. `benchmarks/curves.py` draws
-the lines of `--csv`; those of `--at` are taken on the way, from one distillation for each draw.
+the lines of `--csv`; those of `--at` are taken on the way, from one distillation for each draw. Rows with experts' labels share
+two experts of twelve epochs, which are trained once and kept in `--store`.
 """
 
 from __future__ import annotations
@@ -33,14 +35,23 @@ from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.data.splits import Splits, load_splits
+from raydistill.experts.files import StoredExperts, open_experts
 from raydistill.methods import METHODS
 from raydistill.search.distributions import any_trial
+from raydistill.search.experts import plan_experts, prepare_experts
+from raydistill.search.local import LocalExecutor
+from raydistill.search.watcher import SilentWatcher
+from raydistill.search.workplace import Workplace
+from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import dataset_config, derive_seed
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.store import Store
 from raydistill.trial.distillation import distil
 
 COLUMNS = ("row", "ipc", "draw", "update", "accuracies_percent", "seconds_to_make")
 
+EXPERTS = {"experts": 2, "expert_epochs": 12, "expert_batch": 1024, "expert_lr": 0.1, "expert_rho": 0.0}
+"""Those of `mnist_datm_cpu`; their labels are of the last epoch."""
 BASE = {"name": "dm", "lr_images": 5.0, "random_inits": 200, "batch_real": 64, "init": "real"}
 ROWS: dict[str, Mapping[str, Any]] = {
     "random": {"name": "random"},
@@ -61,6 +72,7 @@ ROWS: dict[str, Mapping[str, Any]] = {
     "dm, no augmentation": {**BASE, "augmentation": "none"},
     "dm, start medoids, factor 2": {**BASE, "init": "k_means_medoids", "factor": 2},
     "dm, start medoids, factor 2, partly trained": {**BASE, "init": "k_means_medoids", "factor": 2, "pool": 5},
+    "dm, start medoids, factor 2, twice the updates": {**BASE, "init": "k_means_medoids", "factor": 2, "random_inits": 400},
     "datadam": {**BASE, "name": "datadam"},
     "datadam, start medoids, factor 2": {**BASE, "name": "datadam", "init": "k_means_medoids", "factor": 2},
     "rat_bptt, start k-means": {
@@ -72,6 +84,27 @@ ROWS: dict[str, Mapping[str, Any]] = {
         "batch_real": 25,
         "init": "k_means",
     },
+    "random, experts' labels": {"name": "random_soft", **EXPERTS},
+    "herding, experts' labels": {"name": "herding_soft", **EXPERTS},
+    "k-means medoids, factor 2, experts' labels": {"name": "k_means_medoids_soft", "factor": 2, **EXPERTS},
+    "dm, experts' labels": {**BASE, "name": "dm_soft", **EXPERTS},
+    "dm, start medoids, factor 2, experts' labels": {
+        **BASE,
+        "name": "dm_soft",
+        "init": "k_means_medoids",
+        "factor": 2,
+        **EXPERTS,
+    },
+    "rat_bptt, start medoids, learned labels": {
+        "name": "rat_bptt_soft",
+        "lr_images": 0.005,
+        "random_inits": 200,
+        "training_steps": 80,
+        "window": 40,
+        "batch_real": 25,
+        "init": "k_means_medoids",
+        **EXPERTS,
+    },
 }
 
 
@@ -81,9 +114,14 @@ class Bench:
 
     splits: Splits
     base: TrialConfig[Any]
+    readers: NetworkConfig
+    """The networks that read a set; those of `base` make it."""
     recipe: str
     networks: int
     device: torch.device
+    store: Store
+    """For experts."""
+    data_root: str | None
     at: Sequence[int]
     """Updates after which a set is read; without any only the last set is."""
     lines: list[tuple[Any, ...]] = field(default_factory=list)
@@ -92,8 +130,8 @@ class Bench:
     def read(self, synthetic: SyntheticSet, draw: int) -> list[float]:
         """Accuracy on select images of each network, in percent."""
         seeds = network_seeds(f"levers {draw}", self.splits.sha256, self.networks)
-        network = self.base.network
-        correct = evaluate_set(synthetic, self.splits, self.splits.select, network, RECIPES[self.recipe], seeds, self.device)
+        recipe = RECIPES[self.recipe]
+        correct = evaluate_set(synthetic, self.splits, self.splits.select, self.readers, recipe, seeds, self.device)
         return [100 * float(one) for one in correct.mean(axis=-1)]
 
     def measure(self, row: str, ipc: int, draw: int) -> tuple[float, float]:
@@ -110,12 +148,19 @@ class Bench:
                 self.lines.append((row, ipc, draw, step, self.read(synthetic, draw), since - started - reading))
                 reading += time.perf_counter() - since
 
+        experts = self.experts_of(config)
         started = time.perf_counter()
-        synthetic = distil(config, self.splits, self.device, report, NoCheckpoint(), None)
+        synthetic = distil(config, self.splits, self.device, report, NoCheckpoint(), experts)
         seconds = time.perf_counter() - started - reading
         accuracies = self.read(synthetic, draw)
         self.lines.append((row, ipc, draw, ROWS[row].get("random_inits", 0), accuracies, seconds))
         return statistics.mean(accuracies), seconds
+
+    def experts_of(self, config: TrialConfig[Any]) -> StoredExperts | None:
+        """The experts that a row reads, trained if they are missing."""
+        work = Workplace(executor=LocalExecutor(), data_root=self.data_root, watcher=SilentWatcher())
+        prepare_experts(plan_experts([config], self.store, self.data_root), config, self.store, work)
+        return open_experts(config, self.splits, self.store)
 
     def write(self, file: Path) -> None:
         """Append the lines to a CSV file, and forget them."""
@@ -141,12 +186,26 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=2)
     parser.add_argument("--at", type=int, nargs="*", default=[], help="Updates after which sets are read too.")
     parser.add_argument("--csv", type=Path, help=f"Appends a line for each set read: {', '.join(COLUMNS)}.")
+    parser.add_argument("--readers", action="append", default=[], metavar="FIELD=VALUE", help="Of the networks that read sets.")
+    parser.add_argument("--store", default="studies", help="For experts.")
     given = parser.parse_args()
-    space = load_space(given.space, [f"evaluation.recipe={given.recipe}", *given.overrides], given.data_root)
+    settings = [f"evaluation.recipe={given.recipe}", *given.overrides]
+    space = load_space(given.space, settings, given.data_root)
+    readers = load_space(given.space, [*settings, *(f"network.{one}" for one in given.readers)], given.data_root)
     splits = load_splits(dataset_config(space.shared["dataset"]), given.data_root)
     base = any_trial(space.arms[0], splits.sha256)
     device = prepare_process(base)
-    bench = Bench(splits=splits, base=base, recipe=given.recipe, networks=given.networks, device=device, at=given.at)
+    bench = Bench(
+        splits=splits,
+        base=base,
+        readers=any_trial(readers.arms[0], splits.sha256).network,
+        recipe=given.recipe,
+        networks=given.networks,
+        device=device,
+        store=Store(given.store),
+        data_root=given.data_root,
+        at=given.at,
+    )
     print(
         "| set | IPC | accuracy (%) | std over draws | above random (points) | 95 % interval | seconds to make it |\n"
         "|---|---|---|---|---|---|---|"

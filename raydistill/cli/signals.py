@@ -13,7 +13,7 @@ import signal
 import sys
 import termios
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -21,6 +21,8 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CLOSING_SECONDS = 7.0
 """How long closing may take. Ray's processes end up to two seconds after this one, and together that stays below ten."""
+AGAIN_SECONDS = 0.02
+"""Until an exception that Python dropped is raised again: by then the callback that it was raised in has ended."""
 
 
 @dataclass(slots=True)
@@ -29,6 +31,8 @@ class Received:
 
     number: signal.Signals = signal.SIGINT
     is_received: bool = False
+    is_lost: bool = False
+    """Whether Python dropped the exception, so that it has to be raised once more."""
 
     @property
     def exit_code(self) -> int:
@@ -58,6 +62,9 @@ def ended_by_signals(last_words: str) -> Iterator[Received]:
         return
 
     def end(number: int, frame: FrameType | None) -> None:
+        if received.is_lost:
+            received.is_lost = False
+            raise KeyboardInterrupt
         if received.is_received:
             os._exit(128 + number)
         received.number, received.is_received = signal.Signals(number), True
@@ -66,13 +73,28 @@ def ended_by_signals(last_words: str) -> Iterator[Received]:
         _end_when_late(received, last_words)
         raise KeyboardInterrupt
 
+    def dropped(what: sys.UnraisableHookArgs) -> None:
+        # Raised in a callback of the garbage collector or of an import, which Python leaves with a trace and goes on.
+        if not (received.is_received and isinstance(what.exc_value, KeyboardInterrupt)):
+            tell_of_dropped(what)
+            return
+        received.is_lost = True
+        _call_later(AGAIN_SECONDS, again)
+
+    def again() -> None:
+        if received.is_lost:
+            signal.pthread_kill(main_thread, received.number)
+
+    tell_of_dropped, main_thread = sys.unraisablehook, threading.get_ident()
     before = {number: signal.getsignal(number) for number in SIGNALS}
     ours = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    sys.unraisablehook = dropped
     for number in ours:
         signal.signal(number, end)
     try:
         yield received
     finally:
+        sys.unraisablehook, received.is_lost = tell_of_dropped, False
         for number in ours:
             signal.signal(number, before[number])
 
@@ -92,7 +114,11 @@ def _end_when_late(received: Received, last_words: str) -> None:
         sys.stderr.flush()
         os._exit(received.exit_code)
 
-    timer = threading.Timer(CLOSING_SECONDS, end)
+    _call_later(CLOSING_SECONDS, end)
+
+
+def _call_later(seconds: float, call: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, call)
     timer.daemon = True
     timer.start()
 

@@ -120,6 +120,23 @@ def test_a_command_whose_terminal_is_closed_closes_what_is_open(tmp_path: Path) 
     assert (os.waitstatus_to_exitcode(status), (tmp_path / "closed").read_text()) == (129, "closed")
 
 
+def test_a_signal_in_a_callback_whose_exceptions_python_drops_ends_the_command_without_a_trace(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Told:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    def wait() -> None:
+        Told()  # gone at once
+        threading.Event().wait(60.0)
+
+    with pytest.raises(KeyboardInterrupt), signals.ended_by_signals("") as received:
+        wait()
+    assert received.number == signal.SIGTERM
+    assert capsys.readouterr().err == ""
+
+
 def test_the_handlers_of_a_program_are_back_after_a_command() -> None:
     before = [signal.getsignal(number) for number in signals.SIGNALS]
     with signals.ended_by_signals("Interrupted."):
