@@ -20,11 +20,11 @@ from torch import Tensor
 
 from raydistill.data.byte_images import byte_images
 from raydistill.data.datasets import load_raw
+from raydistill.data.division import divide, refuse_missing_class
 from raydistill.data.own.report import TwinCounts
 from raydistill.data.own.twins import counted, joined, thumbnails, twins_by_part
 from raydistill.data.preprocess import Preprocess, Standardise, fit
 from raydistill.data.raw import RawDataset, RawPart
-from raydistill.data.stratify import grouped, stratified
 from raydistill.errors import DataError
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.sections import DatasetConfig, ImageFolderConfig
@@ -96,7 +96,7 @@ def load_splits(config: DatasetConfig, data_root: DataRoot = None) -> Splits:
         DataError: files are missing or damaged, or a split has no image of some class.
     """
     raw = load_raw(config, data_root)
-    indices, dropped = _split(raw, config), 0
+    indices, dropped = divide(raw, config), 0
     if isinstance(config, ImageFolderConfig) and config.duplicates == "drop":
         leaks = train_twins(config, data_root).leaks
         indices["train"], dropped = np.delete(indices["train"], leaks), len(leaks)
@@ -105,7 +105,7 @@ def load_splits(config: DatasetConfig, data_root: DataRoot = None) -> Splits:
         for name in ("train", "select", "confirm")
     }
     for name, part in raw_parts.items():
-        _refuse_missing_class(name, part, raw.class_names, config)
+        refuse_missing_class(name, part, raw.class_names, config)
     preprocess = fit(config.preprocess, raw_parts["train"].images, raw.white)
     parts = {name: _preprocessed(raw, part, preprocess) for name, part in raw_parts.items()}
     return Splits(
@@ -149,7 +149,7 @@ def count_test_images(config: DatasetConfig, data_root: DataRoot = None) -> int:
     raw = load_raw(config, data_root)
     if raw.load_test is not None:
         return len(raw.load_test().labels)
-    return raw.sizes.get("test", 0) if raw.groups is None else len(_split(raw, config).get("test", ()))
+    return raw.sizes.get("test", 0) if raw.groups is None else len(divide(raw, config).get("test", ()))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -173,7 +173,7 @@ def train_twins(config: ImageFolderConfig, data_root: DataRoot = None) -> TrainT
         DataError: files are missing or damaged, or the images cannot be divided.
     """
     raw = load_raw(config, data_root)
-    indices = _split(raw, config)
+    indices = divide(raw, config)
     images = {name: raw.search.images[chosen] for name, chosen in indices.items()}
     if raw.load_test is not None:
         images["test"] = raw.load_test().images
@@ -225,62 +225,10 @@ def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: Data
     if raw.load_test is not None:
         part = raw.load_test()
     else:
-        chosen = _split(raw, config)["test"]
+        chosen = divide(raw, config)["test"]
         part = RawPart(images=raw.search.images[chosen], labels=raw.search.labels[chosen])
     preprocess = load_splits(config, data_root).preprocess
     return _preprocessed(raw, part, preprocess)
-
-
-def _split(raw: RawDataset, config: DatasetConfig) -> dict[str, NDArray[np.int64]]:
-    """Indices per split name: what the data gives, seeded and stratified draws, and train, which is the rest."""
-    labels = raw.search.labels
-    indices = dict(raw.given)
-    is_given = np.zeros(len(labels), dtype=bool)
-    for places in indices.values():
-        is_given[places] = True
-    rest = np.flatnonzero(~is_given)
-    drawn = list(reversed(list(raw.sizes.items())))
-    for place, (name, size) in enumerate(drawn):
-        try:
-            if raw.groups is None:
-                kept, taken = stratified(labels[rest], size, config.split_seed)
-            else:
-                kept, taken = grouped(labels[rest], raw.groups[rest], size, config.split_seed, leave=len(drawn) - place)
-        except ValueError as error:
-            raise DataError(f"{_in_words(config)}: {_too_few(raw)}") from error
-        rest, indices[name] = rest[kept], rest[taken]
-    indices["train"] = rest
-    return {name: np.sort(chosen) for name, chosen in indices.items()}
-
-
-def _too_few(raw: RawDataset) -> str:
-    """Why the splits cannot be drawn."""
-    shares = ", ".join(f"{part} {images}" for part, images in raw.sizes.items())
-    if raw.groups is not None:
-        return (
-            f"the groups of {len(raw.search.labels)} images cannot be divided so that every split ({shares} images, and train) "
-            "has images of every class; give every class images in more groups, or leave the groups out"
-        )
-    counts = np.bincount(raw.search.labels, minlength=len(raw.class_names))
-    return (
-        f"class {raw.class_names[int(counts.argmin())]} has {counts.min()} of {len(raw.search.labels)} images, "
-        f"too few for every split ({shares} images); add images, or change the fractions"
-    )
-
-
-def _in_words(config: DatasetConfig) -> str:
-    """The path of an image folder, or the data set's name."""
-    return config.path if isinstance(config, ImageFolderConfig) else config.name
-
-
-def _refuse_missing_class(name: str, part: RawPart, class_names: tuple[str, ...], config: DatasetConfig) -> None:
-    counts = np.bincount(part.labels, minlength=len(class_names))
-    if counts.min() == 0:
-        missing = class_names[int(counts.argmin())]
-        raise DataError(
-            f"{_in_words(config)}: the {name} split has no image of class {missing}; add images of this class, or raise the "
-            "fraction of the split"
-        )
 
 
 def _preprocessed(raw: RawDataset, part: RawPart, preprocess: Preprocess) -> LabelledImages:

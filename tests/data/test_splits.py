@@ -16,6 +16,7 @@ from torch import Tensor
 from raydistill.data import splits as data
 from raydistill.data.datasets import DATASETS
 from raydistill.data.digits import load_raw_digits
+from raydistill.data.division import divide
 from raydistill.data.raw import RawDataset, RawPart
 from raydistill.data.splits import LabelledImages, Splits, count_test_images, data_facts, load_splits, open_test
 from raydistill.errors import DataError, StoreError
@@ -156,7 +157,7 @@ def test_the_hash_of_the_digits_is_that_of_other_machines(splits: Splits) -> Non
 @pytest.mark.parametrize("change", ["pixel", "label"])
 def test_the_hash_changes_with_the_data(change: str) -> None:
     raw = load_raw_digits(None)
-    indices = data._split(raw, DIGITS)
+    indices = divide(raw, DIGITS)
     images, labels = raw.search.images.copy(), raw.search.labels.copy()
     place = indices["confirm"][0]
     if change == "pixel":
