@@ -6,14 +6,17 @@ Both are watchers in the sense of `raydistill.search.watcher.Watcher`, driven by
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.segment import SegmentLines
 from rich.table import Table
 from rich.text import Text
 
@@ -99,14 +102,20 @@ class PlainWatcher:
 
 
 class RichWatcher:
-    """A live table at the bottom of a terminal; ended trials and notes scroll by above it."""
+    """A live table at the bottom of a terminal; ended trials and notes scroll by above it.
+
+    A thread of rich draws it four times a second. Events are many more in a search with hundreds of workers, so that they change
+    only what it draws.
+    """
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         """Prepare the table; it shows from the first stage on."""
+        self._lock = threading.Lock()
+        """Of the tally and the bar, which the drawing thread reads."""
         self._tally = Tally(clock)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bar = Progress(*columns, console=console, auto_refresh=False)
-        self._live = Live(console=console, refresh_per_second=4)
+        self._live = Live(console=console, refresh_per_second=4, get_renderable=lambda: _drawn(self.render(), console))
 
     def close(self) -> None:
         """Stop, and leave the last state of the table on the screen."""
@@ -115,72 +124,72 @@ class RichWatcher:
     def stage(self, name: str, total: int) -> None:
         """Begin a new bar."""
         self._live.start()
-        for task in self._bar.task_ids:
-            self._bar.remove_task(task)
-        self._bar.add_task(name, total=total)
-        self._tally.stage(name, total)
-        self._show()
+        with self._lock:
+            for task in self._bar.task_ids:
+                self._bar.remove_task(task)
+            self._bar.add_task(name, total=total)
+            self._tally.stage(name, total)
+        self._live.refresh()
 
     def jobs_found(self, count: int) -> None:
         """Move the bar by those done before."""
-        self._tally.jobs_found(count)
-        self._show()
+        with self._lock:
+            self._tally.jobs_found(count)
 
     def job_done(self) -> None:
         """Move the bar."""
-        self._tally.done += 1
-        self._show()
+        with self._lock:
+            self._tally.done += 1
 
     def baseline_known(self, baseline: Baseline) -> None:
         """Print what the trials are compared with."""
-        self._tally.baseline = baseline
+        with self._lock:
+            self._tally.baseline = baseline
         self.note(f"baseline: {accuracy_line(baseline.accuracy_fractions)}, select images")
 
     def trial_asked(self, config: TrialConfig[Any]) -> None:
         """Count it among those that wait."""
-        self._tally.trial_asked(config)
-        self._show()
+        with self._lock:
+            self._tally.trial_asked(config)
 
     def trial_started(self, config: TrialConfig[Any]) -> None:
         """Add a row."""
-        self._tally.trial_started(config)
-        self._show()
+        with self._lock:
+            self._tally.trial_started(config)
 
     def reading(self, config: TrialConfig[Any], reading: Reading) -> None:
         """Update a row."""
-        self._tally.reading(config, reading)
-        self._show()
+        with self._lock:
+            self._tally.reading(config, reading)
 
     def step(self, config: TrialConfig[Any], step: int, steps: int) -> None:
         """Update a row."""
-        self._tally.step(config, step, steps)
-        self._show()
+        with self._lock:
+            self._tally.step(config, step, steps)
 
     def trial_ended(self, record: TrialRecord) -> None:
         """Take a row away and print how the trial ended."""
-        self._tally.trial_ended(record)
+        with self._lock:
+            self._tally.trial_ended(record)
         self.note(_ended(record))
 
     def note(self, text: str) -> None:
-        """Print a note above the table."""
+        """Print a note above the table, at once."""
         self._live.console.print(Text(text))
-        self._show()
 
     def render(self) -> Group:
         """The table as it stands."""
-        for task in self._bar.task_ids:
-            self._bar.update(task, completed=self._tally.done)
-        parts: list[Any] = [self._bar]
-        if self._tally.running:
-            parts.append(_running_table(self._tally.running))
-        if self._tally.stage_name == "trials" or self._tally.records:
-            parts.append(Text(self._tally.summary()))
-        elif self._tally.left_words:
-            parts.append(Text(self._tally.left_words.removeprefix("; ")))
-        return Group(*parts)
-
-    def _show(self) -> None:
-        self._live.update(self.render())
+        with self._lock:
+            for task in self._bar.task_ids:
+                self._bar.update(task, completed=self._tally.done)
+            parts: list[Any] = [self._bar]
+            if self._tally.running:
+                parts.append(_running_table(self._tally.running))
+            if self._tally.stage_name == "trials" or self._tally.records:
+                parts.append(Text(self._tally.summary()))
+            elif self._tally.left_words:
+                parts.append(Text(self._tally.left_words.removeprefix("; ")))
+            return Group(*parts)
 
 
 @contextmanager
@@ -197,11 +206,16 @@ def watch() -> Iterator[Watcher]:
         watcher.close()
 
 
+def _drawn(shown: Group, console: Console) -> SegmentLines:
+    """The lines of what is shown: each note prints them again below itself, without laying the table out once more."""
+    return SegmentLines(console.render_lines(shown, pad=False), new_lines=True)
+
+
 def _running_table(running: dict[str, Running]) -> Table:
     table = Table("trial", "id", "IPC", "done", "gap", box=None, pad_edge=False)
-    for config, step, fraction, gap in list(running.values())[:MOST_RUNNING_SHOWN]:
+    for trial_id, (config, step, fraction, gap) in islice(running.items(), MOST_RUNNING_SHOWN):
         done = "starting" if step is None else step_words(step, fraction)
-        row = (str(config.ask_number), config.trial_id, str(config.ipc), done, "" if gap is None else points(gap))
+        row = (str(config.ask_number), trial_id, str(config.ipc), done, "" if gap is None else points(gap))
         table.add_row(*row)
     if len(running) > MOST_RUNNING_SHOWN:
         table.add_row("", f"and {len(running) - MOST_RUNNING_SHOWN} more", "", "", "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from raydistill.errors import BudgetError
 from raydistill.spaces.sections import BudgetConfig
@@ -54,6 +54,7 @@ class Allowance:
         self._clock = clock
         self._earlier = float(study.read_json(SPENT_FILE)["seconds"]) if study.exists(SPENT_FILE) else 0.0
         self._began: float | None = None
+        self._trial_seconds = 0.0
 
     @property
     def _seconds(self) -> float:
@@ -69,16 +70,14 @@ class Allowance:
         if self._budget.hours is not None:
             self._study.write_json(SPENT_FILE, {"seconds": self._seconds})
 
-    def is_spent(self, records: Iterable[TrialRecord]) -> bool:
-        """Whether the hours or the GPU hours are used up.
+    def count(self, record: TrialRecord) -> None:
+        """Add the GPU time of a trial that ended, in this search or in an earlier one."""
+        if record.cost:
+            self._trial_seconds += record.cost.distill_seconds + record.cost.evaluate_seconds
 
-        Args:
-            records: records of the ended trials, for the GPU time.
-        """
+    def is_spent(self) -> bool:
+        """Whether the hours or the GPU hours are used up."""
         hours, gpu_hours = self._budget.hours, self._budget.gpu_hours
         if hours is not None and self._seconds >= 3600 * hours:
             return True
-        if gpu_hours is None:
-            return False
-        taken = sum(r.cost.distill_seconds + r.cost.evaluate_seconds for r in records if r.cost)
-        return taken * self._gpus_per_trial >= 3600 * gpu_hours
+        return gpu_hours is not None and self._trial_seconds * self._gpus_per_trial >= 3600 * gpu_hours

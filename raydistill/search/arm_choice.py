@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raydistill.search.law import Seen
 from raydistill.search.proposal import Aim, Field, lossy_trials, propose, propose_lossy
+from raydistill.search.seen import Columns
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +46,7 @@ class Choice:
 
 
 def choose(
-    seen: Mapping[str, Sequence[Seen]],
+    seen: Mapping[str, Columns],
     competitors: Sequence[Competitor],
     aim: Aim,
     *,
@@ -64,10 +64,10 @@ def choose(
         budget: total number of trials.
         generator: random numbers of this proposal only.
     """
-    by_label = {c.label: list(seen.get(c.label, ())) for c in competitors}
+    by_label = {c.label: seen.get(c.label, Columns.of([])) for c in competitors}
 
     def proposal(competitor: Competitor) -> Choice:
-        others = [s for label, trials in by_label.items() if label != competitor.label for s in trials]
+        others = [arm for label, arm in by_label.items() if label != competitor.label]
         own = by_label[competitor.label]
         place, ipc = propose(own, competitor.field, aim, number=number, budget=budget, generator=generator, others=others)
         return Choice(label=competitor.label, place=place, ipc=ipc)
@@ -86,28 +86,35 @@ def choose(
     return proposals[int(np.argmax(worth))]
 
 
-def choose_alone(
-    seen: Sequence[Seen], field: Field, aim: Aim, number: int, budget: int, generator: np.random.Generator
-) -> Choice:
+def choose_alone(seen: Columns, field: Field, aim: Aim, number: int, budget: int, generator: np.random.Generator) -> Choice:
     """The next trial of a single arm, without a label; arguments as in `choose`."""
     alone = Competitor(label="", is_control=False, field=field, work=lambda place, ipc: 0.0)
     return choose({"": seen}, [alone], aim, number=number, budget=budget, generator=generator)
 
 
-def _smallest(seen: Mapping[str, Sequence[Seen]], competitors: Sequence[Competitor], aim: Aim) -> int:
+def _smallest(seen: Mapping[str, Columns], competitors: Sequence[Competitor], aim: Aim) -> int:
     """The smallest IPC whose gap is small enough for the confirmation; the highest IPC if there is none."""
-    reached = [s.ipc for trials in seen.values() for s in trials if s.is_finished and s.gap is not None and s.gap <= aim.target]
-    return min([*reached, *(c.field.highest for c in competitors)])
+    highest = min(c.field.highest for c in competitors)
+    return min(int(arm.ipc[arm.is_finished & (arm.gap <= aim.target)].min(initial=highest)) for arm in seen.values())
 
 
 def _lossy(
-    seen: Mapping[str, Sequence[Seen]], competitors: Sequence[Competitor], aim: Aim, generator: np.random.Generator
+    seen: Mapping[str, Columns], competitors: Sequence[Competitor], aim: Aim, generator: np.random.Generator
 ) -> Choice | None:
     """A trial that shows an IPC below the smallest within the margin to be lossy; of the same arm, as the verdict asks."""
-    within = [(s.ipc, s.gap, s.number, c) for c in competitors for s in seen[c.label] if s.is_finished and s.gap is not None]
-    within = [row for row in within if row[1] <= aim.margin]
+    within = [(*best, c) for c in competitors if (best := _best_within(seen[c.label], aim.margin)) is not None]
     if not within:
         return None
-    best = min(within, key=lambda row: row[:3])[3]
-    found = propose_lossy(seen[best.label], best.field, aim, generator)
-    return None if found is None else Choice(label=best.label, place=found[0], ipc=found[1])
+    arm = min(within, key=lambda row: row[:3])[3]
+    found = propose_lossy(seen[arm.label], arm.field, aim, generator)
+    return None if found is None else Choice(label=arm.label, place=found[0], ipc=found[1])
+
+
+def _best_within(arm: Columns, margin: float) -> tuple[int, float, int] | None:
+    """IPC, gap and number of the best finished trial at the smallest IPC within the margin; None if there is none."""
+    within = arm[arm.is_finished & (arm.gap <= margin)]
+    if not len(within):
+        return None
+    least = within[within.ipc == within.ipc.min()]
+    row = int(np.lexsort((least.number, least.gap))[0])
+    return int(least.ipc[row]), float(least.gap[row]), int(least.number[row])

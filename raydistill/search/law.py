@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from raydistill.search.seen import Array, Columns, joined
 
 EXPONENTS = (0.35, 0.5, 0.7, 1.0)
 EXPONENT_WEIGHTS = (0.2, 0.5, 0.2, 0.1)
@@ -30,22 +29,6 @@ MISFIT_FINISHED, MISFIT_STOPPED, MISFIT_ARMS = 0.15, 0.3, 0.6
 one law of several arms."""
 FLOOR_MEAN, FLOOR_DEVIATION, FLOOR_BETWEEN = 0.3, 0.5, 0.2
 """Prior mean and deviation of the floor, and its deviation between the arms of a race."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
-    """One ended trial, as the model uses it."""
-
-    number: int
-    """Number of the trial, counted from 0 in the order in which trials are proposed."""
-    place: tuple[float, ...]
-    """Hyper-parameters, each scaled to 0 to 1 (a choice: one 0 or 1 per option)."""
-    ipc: int
-    gap: float | None
-    """Gap of the last reading; None if there is none."""
-    is_finished: bool
-    """Whether the gap is that of the finished set."""
-    is_out_of_memory: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,12 +50,12 @@ class LawModel:
 
     def __init__(
         self,
-        seen: Sequence[Seen],
+        seen: Columns,
         *,
         ordered: Sequence[bool],
         margin: float,
         anchor: float,
-        others: Sequence[Seen] = (),
+        others: Sequence[Columns] = (),
         misfit: float | None = None,
     ) -> None:
         """Fit the model.
@@ -82,23 +65,21 @@ class LawModel:
             ordered: per dimension of a place, whether it is a number (with a quadratic term) or one option of a choice.
             margin: in the unit of the gaps; above 0.
             anchor: an IPC near the middle of the range.
-            others: ended trials of the other arms of a race. The law fitted to them, without their hyper-parameters, is where the
+            others: ended trials of each other arm of a race. The law fitted to them, without their hyper-parameters, is where the
                 prior of this one stands: its floor, and the size of b as if it were one trial of this arm. So an arm begins where
                 the others suggest, and soon stands on its own.
             misfit: error of the law relative to the gap; None: as the constants say.
         """
-        told = [s for s in others if s.gap is not None]
-        self._pool = LawModel(told, ordered=(), margin=margin, anchor=anchor, misfit=MISFIT_ARMS) if told else None
+        told = joined([arm.read.without_places for arm in others])
+        self._pool = LawModel(told, ordered=(), margin=margin, anchor=anchor, misfit=MISFIT_ARMS) if len(told) else None
         self._ordered = np.array(ordered, dtype=bool)
         self._margin = margin
-        read = [s for s in seen if s.gap is not None]
-        # The law of several arms has no hyper-parameters: theirs differ.
-        places = np.array([s.place if ordered else () for s in read], dtype=float).reshape(len(read), len(ordered))
-        ipc = np.array([s.ipc for s in read], dtype=float)
-        gaps = np.array([s.gap for s in read], dtype=float) / margin
-        errors = np.array([misfit or (MISFIT_FINISHED if s.is_finished else MISFIT_STOPPED) for s in read])
+        read = seen.read
+        design = self._design(read.place.reshape(len(read), len(ordered)))
+        ipc, gaps = read.ipc.astype(float), read.gap / margin
+        errors = misfit or np.where(read.is_finished, MISFIT_FINISHED, MISFIT_STOPPED)
         variance = (READING_DEVIATION / margin) ** 2 + (errors * np.maximum(gaps, 0.0)) ** 2
-        self.laws = [self._fit(p, anchor, places, ipc, gaps, variance) for p in EXPONENTS]
+        self.laws = [self._fit(p, anchor, design, ipc, gaps, variance) for p in EXPONENTS]
         weights = np.log(EXPONENT_WEIGHTS) + np.array([law.log_evidence for law in self.laws])
         weights = np.exp(weights - weights.max())
         self.weights: Array = weights / weights.sum()
@@ -130,8 +111,9 @@ class LawModel:
         variance = float(self.weights @ (variances + means**2)) - mean**2
         return mean * self._margin, math.sqrt(max(variance, 0.0)) * self._margin
 
-    def _fit(self, exponent: float, anchor: float, places: Array, ipc: Array, gaps: Array, variance: Array) -> Law:
-        features = self._features(exponent, anchor, places, ipc)
+    def _fit(self, exponent: float, anchor: float, design: Array, ipc: Array, gaps: Array, variance: Array) -> Law:
+        scale = (anchor / ipc) ** exponent
+        features = np.hstack([np.ones((len(ipc), 1)), scale[:, None] * design])
         floor, deviation_of_floor = self._prior_floor()
         size = self._size(exponent, (gaps - floor) / features[:, 1])
         mean, deviation = self._prior(size)
@@ -154,11 +136,11 @@ class LawModel:
 
     def _size(self, exponent: float, own: Array) -> float:
         """The size of b that the readings suggest, in margins at the anchor; `own` has the suggestion of each reading."""
-        sizes = [_clip(np.median(own))] * len(own) if len(own) else []
+        size = _clip(np.median(own)) if len(own) else 1.0
         if self._pool is None:
-            return sizes[0] if sizes else 1.0
-        sizes.append(_clip(next(law.mean[1] for law in self._pool.laws if law.exponent == exponent)))
-        return float(np.exp(np.mean(np.log(sizes))))
+            return size
+        first = _clip(next(law.mean[1] for law in self._pool.laws if law.exponent == exponent))
+        return float(np.exp(np.mean(np.log(np.append(np.full(len(own), size), first)))))
 
     def _prior(self, size: float) -> tuple[Array, Array]:
         """Prior means and deviations of the coefficients for a `size` of b, with the floor of a single arm."""
@@ -167,10 +149,6 @@ class LawModel:
         mean = np.concatenate([[FLOOR_MEAN, size], np.zeros(dimensions), np.full(squares, size / 2), np.zeros(products)])
         spread = [FLOOR_DEVIATION, size, *[0.7 * size] * dimensions, *[0.5 * size] * squares, *[0.4 * size] * products]
         return mean, np.array(spread)
-
-    def _features(self, exponent: float, anchor: float, places: Array, ipc: Array) -> Array:
-        scale = (anchor / ipc) ** exponent
-        return np.hstack([np.ones((len(ipc), 1)), scale[:, None] * self._design(places)])
 
     def _design(self, places: Array) -> Array:
         centred = np.where(self._ordered, 2 * places - 1, places)

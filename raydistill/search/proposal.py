@@ -16,12 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from raydistill.core.lossless import PLANNED_IMAGE_DEVIATION, smallest_margin
-from raydistill.search.law import Law, LawModel, Seen
-
-Array = NDArray[np.float64]
+from raydistill.search.law import Law, LawModel
+from raydistill.search.seen import Array, Columns
 
 EARLY_HEAT, LATE_HEAT = 0.8, 0.2
 """Scale of the deviation of sampled laws from the mean, in the first and the second half of the budget (`heat` of `draw`)."""
@@ -114,27 +112,27 @@ class Field:
         ]
         return np.hstack([np.empty((count, 0)), *columns])
 
-    def near(self, place: Sequence[float], count: int, generator: np.random.Generator) -> Array:
+    def near(self, place: Array, count: int, generator: np.random.Generator) -> Array:
         """(count, D) random places near one, with the same options."""
         steps = generator.normal(0, NEAR_DEVIATION, (count, len(place))) * self.ordered
-        return np.clip(np.array(place) + steps, 0, 1)
+        return np.clip(place + steps, 0, 1)
 
 
-def model_of(seen: Sequence[Seen], field: Field, margin: float, others: Sequence[Seen] = ()) -> LawModel:
+def model_of(seen: Columns, field: Field, margin: float, others: Sequence[Columns] = ()) -> LawModel:
     """The law fitted to ended trials; does not depend on the order in which they ended."""
     anchor = math.sqrt(field.lowest * field.highest)
-    return LawModel(sorted(seen, key=lambda s: s.number), ordered=field.ordered, margin=margin, anchor=anchor, others=others)
+    return LawModel(seen.in_order, ordered=field.ordered, margin=margin, anchor=anchor, others=others)
 
 
 def propose(
-    seen: Sequence[Seen],
+    seen: Columns,
     field: Field,
     aim: Aim,
     *,
     number: int,
     budget: int,
     generator: np.random.Generator,
-    others: Sequence[Seen] = (),
+    others: Sequence[Columns] = (),
 ) -> tuple[tuple[float, ...], int]:
     """The place and the IPC of the next trial.
 
@@ -145,10 +143,10 @@ def propose(
         number: number of the trial.
         budget: total number of trials.
         generator: random numbers of this proposal only.
-        others: ended trials of the other arms of a race.
+        others: ended trials of each other arm of a race.
     """
-    top = max(field.lowest, min([field.highest, *(s.ipc - 1 for s in seen if s.is_out_of_memory)]))
-    if not any(s.gap is not None for s in [*seen, *others]):
+    top = max(field.lowest, min([field.highest, *(seen.ipc[seen.is_out_of_memory] - 1).tolist()]))
+    if not any(len(part.read) for part in (seen, *others)):
         place = field.middle if number == 0 else tuple(field.anywhere(1, generator)[0].tolist())
         spread = generator.uniform(math.log(field.lowest), math.log(top))
         middle = math.sqrt(field.lowest * field.highest)
@@ -170,19 +168,14 @@ def lossy_trials(budget: int) -> int:
     return int(LOSSY_FRACTION * budget)
 
 
-def propose_lossy(
-    seen: Sequence[Seen], field: Field, aim: Aim, generator: np.random.Generator
-) -> tuple[tuple[float, ...], int] | None:
+def propose_lossy(seen: Columns, field: Field, aim: Aim, generator: np.random.Generator) -> tuple[tuple[float, ...], int] | None:
     """The place and the IPC of a trial that is expected to show the largest IPC that can be shown lossy; None if there is none.
 
     The place is the best one that the law knows, so that the IPC is not lossy for the hyper-parameters alone. The IPC is the
     largest one, below the smallest reading within the margin, whose gap at that place is expected to be above the margin by the
     half-width of a reading's interval. Where that IPC was read and is not lossy, it is the next smaller one.
     """
-    smallest_gap: dict[int, float] = {}
-    for s in seen:
-        if s.is_finished and s.gap is not None:
-            smallest_gap[s.ipc] = min(s.gap, smallest_gap.get(s.ipc, math.inf))
+    smallest_gap = _smallest_gaps(seen[seen.is_finished].read)
     candidate = min((ipc for ipc, gap in smallest_gap.items() if gap <= aim.margin), default=field.lowest)
     edge = aim.margin + aim.lossy_width
     is_shown = {ipc: gap > edge for ipc, gap in smallest_gap.items() if ipc < candidate}
@@ -197,10 +190,19 @@ def propose_lossy(
     return tuple(places[int(np.argmin(b))].tolist()), ipc
 
 
-def _near_the_best(seen: Sequence[Seen], field: Field, margin: float, generator: np.random.Generator) -> list[Array]:
-    """Places near those whose gaps suggest the smallest b, assuming an exponent of 1/2."""
-    b = sorted(((s.gap - ASSUMED_FLOOR * margin) * math.sqrt(s.ipc), s.number, s.place) for s in seen if s.gap is not None)
-    return [field.near(place, NEAR_EACH, generator) for _, _, place in b[:NEAREST]]
+def _smallest_gaps(read: Columns) -> dict[int, float]:
+    """The smallest gap at each IPC."""
+    ipcs, where = np.unique(read.ipc, return_inverse=True)
+    gaps = np.full(len(ipcs), math.inf)
+    np.minimum.at(gaps, where, read.gap)
+    return dict(zip(ipcs.tolist(), gaps.tolist(), strict=True))
+
+
+def _near_the_best(seen: Columns, field: Field, margin: float, generator: np.random.Generator) -> list[Array]:
+    """Places near those whose gaps suggest the smallest b, assuming an exponent of 1/2; of equal ones the earlier trial's."""
+    read = seen.read
+    b = (read.gap - ASSUMED_FLOOR * margin) * np.sqrt(read.ipc)
+    return [field.near(place, NEAR_EACH, generator) for place in read.place[np.lexsort((read.number, b))[:NEAREST]]]
 
 
 def _size(law: Law, coefficients: Array, b: Array, target: float, top: int) -> float:

@@ -17,8 +17,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from raydistill.search.arm_choice import Competitor, choose
 from raydistill.search.distributions import distributions, field, from_place, parameters, to_place
-from raydistill.search.law import Seen
 from raydistill.search.proposal import Aim
+from raydistill.search.seen import Columns, Seen, joined
 from raydistill.spaces.sections import derive_seed
 from raydistill.spaces.space import Arm, SearchSpace
 from raydistill.spaces.trial import TrialConfig
@@ -140,18 +140,24 @@ class EndedTrials:
     def __init__(self, space: SearchSpace) -> None:
         """None yet; `space` is that of the study."""
         self._space = space
-        self._known: dict[int, tuple[str, Seen]] = {}
-        """Label and trial by Optuna's number."""
+        self._seen = {arm.label: Columns.of([]) for arm in space.arms}
+        self._known = 0
+        """Trials that the study had at the last call; `_open` has the numbers of those that had not ended."""
+        self._open: list[int] = []
 
-    def by_arm(self, study: Study) -> dict[str, list[Seen]]:
-        """Those of each arm, in the order of Optuna's numbers."""
-        seen: dict[str, list[Seen]] = {arm.label: [] for arm in self._space.arms}
-        for trial in study.get_trials(deepcopy=False, states=ENDED):
-            if trial.number not in self._known:
-                self._known[trial.number] = _as_seen(self._space, trial)
-            label, one = self._known[trial.number]
-            seen[label].append(one)
-        return seen
+    def by_arm(self, study: Study) -> dict[str, Columns]:
+        """Those of each arm, in the order in which they were proposed."""
+        trials = study.get_trials(deepcopy=False)
+        changed = [*self._open, *range(self._known, len(trials))]
+        ended = [number for number in changed if trials[number].state in ENDED]
+        new: dict[str, list[Seen]] = {}
+        for number in ended:
+            label, one = _as_seen(self._space, trials[number])
+            new.setdefault(label, []).append(one)
+        for label, seen in new.items():
+            self._seen[label] = joined([self._seen[label], Columns.of(seen)]).in_order
+        self._known, self._open = len(trials), sorted(set(changed).difference(ended))
+        return dict(self._seen)
 
 
 def _as_seen(space: SearchSpace, trial: FrozenTrial) -> tuple[str, Seen]:

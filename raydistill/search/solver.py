@@ -77,7 +77,11 @@ class Solver:
         trials = read_trials(study, {arm.method: arm.method_config for arm in space.arms})
         self._configs = {config.ask_number: config for config, _ in trials}
         self._records = {r.ask_number: r for _, r in trials if r is not None and r.state in FINAL_STATES}
+        for record in self._records.values():
+            self._allowance.count(record)
         self._waiting = [number for number in self._configs if number not in self._records]
+        self._next = 0
+        """All smaller numbers have a config."""
         self._running: dict[int, optuna.Trial] = {}
         self._study = self._of_records()
         self._ended = EndedTrials(space)
@@ -97,7 +101,7 @@ class Solver:
     @property
     def remaining(self) -> int:
         """Number of trials that the budget still allows; 0 once its hours are used up."""
-        if self._allowance.is_spent(self._records.values()):
+        if self._allowance.is_spent():
             return 0
         return max(0, self.space.budget.trials - len(self._records) - len(self._running))
 
@@ -112,7 +116,9 @@ class Solver:
         if self._waiting:
             number = self._waiting.pop(0)
         else:
-            number = next(n for n in range(len(self._configs) + 1) if n not in self._configs)
+            while self._next in self._configs:
+                self._next += 1
+            number = self._next
             self._study.enqueue_trial(self._fixed(number), user_attrs={"ask_number": number})
         self._study.sampler = sampler_of(self.space, self._aim, number, self._work_at, self._ended)
         trial = self._study.ask()
@@ -129,6 +135,7 @@ class Solver:
         """Receive the record of a proposed trial."""
         trial = self._running.pop(record.ask_number)
         self._records[record.ask_number] = record
+        self._allowance.count(record)
         self._allowance.keep()
         outcome = read_outcome(record, self.space.goal.margin_fraction)
         for name, note in outcome.notes.items():
@@ -151,9 +158,9 @@ class Solver:
     def law(self) -> LawModel:
         """The law of the gap of the arm with the smallest gap, fitted to its ended trials."""
         seen = self._ended.by_arm(self._study)
-        gaps = {label: [s.gap for s in trials if s.is_finished and s.gap is not None] for label, trials in seen.items()}
-        best = min(self.space.arms, key=lambda arm: min(gaps[arm.label], default=math.inf))
-        others = [s for label, trials in seen.items() if label != best.label for s in trials]
+        finished = {label: arm[arm.is_finished].read for label, arm in seen.items()}
+        best = min(self.space.arms, key=lambda arm: finished[arm.label].gap.min(initial=math.inf))
+        others = [arm for label, arm in seen.items() if label != best.label]
         return model_of(seen[best.label], field(best), self._aim.margin, others)
 
     def close(self) -> None:

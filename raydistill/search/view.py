@@ -76,7 +76,8 @@ class StudyView:
         self._folder = study
         self._database = database
         self._snapshot = Snapshot(database, study)
-        self._storage: RDBStorage | None = None
+        self._storage: tuple[RDBStorage, int] | None = None
+        """With Optuna's id of the study."""
         self._running: dict[int, int] = {}
         """Optuna's id of a running trial, by ask number; `_waiting` has those that wait."""
         self._waiting: dict[int, int] = {}
@@ -160,15 +161,16 @@ class StudyView:
     def close(self) -> None:
         """Let the database go."""
         if self._storage is not None:
-            _let_go(self._storage)
+            _let_go(self._storage[0])
         self._storage = None
         self._running.clear()
         self._waiting.clear()
 
     def _opened(self) -> tuple[RDBStorage, int]:
         if self._storage is None:
-            self._storage = _open(self._database)
-        return self._storage, self._storage.get_study_id_from_name(self._space.study)
+            storage = _open(self._database)
+            self._storage = storage, storage.get_study_id_from_name(self._space.study)
+        return self._storage
 
     def _outcome(self, record: TrialRecord) -> Outcome:
         return read_outcome(record, self._space.goal.margin_fraction)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 
 import pytest
 from hand_made import Clock, baseline, ended, trial_config
-from rich.console import Console
+from rich.console import Console, Group
 
 from raydistill.report.progress import MOST_RUNNING_SHOWN, PlainWatcher, RichWatcher, watch
 from raydistill.storage.record import Reading
@@ -186,6 +188,77 @@ def test_text_in_brackets_is_printed_as_it_is() -> None:
     watcher.note("shape [bold] (3)")
     watcher.close()
     assert "shape [bold] (3)" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def on_screen(console: Console) -> str:
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def test_a_note_is_printed_at_once_with_the_table_below_it() -> None:
+    console = terminal()
+    watcher = RichWatcher(console, Clock())
+    try:
+        watcher.stage("trials", 12)
+        before = len(on_screen(console))
+        watcher.note("dashboard at 127.0.0.1:8265")
+        text = on_screen(console)[before:]
+    finally:
+        watcher.close()
+    assert text.index("dashboard at 127.0.0.1:8265\n") < text.index("0/12") < text.index("no trial finished yet")
+
+
+def test_the_last_state_of_the_live_table_is_left_on_the_screen() -> None:
+    """A trial starts between two drawings of the table, and the search ends."""
+    console = terminal()
+    watcher, config = RichWatcher(console, Clock()), trial_config(0, 7)
+    watcher.stage("trials", 12)
+    watcher.job_done()
+    watcher.trial_started(config)
+    before = len(on_screen(console))
+    watcher.close()
+    text = on_screen(console)[before:]
+    assert "1/12" in text
+    assert config.trial_id in text
+    assert text.rstrip().endswith("\x1b[?25h")  # the cursor is shown again
+
+
+def test_events_of_trials_draw_nothing_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The drawing thread does, at its own pace; a note prints again the lines that it drew."""
+    watcher, (config, record) = RichWatcher(terminal(), Clock()), ended(0, 7)
+    drawers: list[str] = []
+    true_render = RichWatcher.render
+
+    def noting(self: RichWatcher) -> Group:
+        drawers.append(threading.current_thread().name)
+        return true_render(self)
+
+    monkeypatch.setattr(RichWatcher, "render", noting)
+    watcher.stage("trials", 12)
+    drawers.clear()
+    watcher.trial_asked(config)
+    watcher.trial_started(config)
+    watcher.step(config, 3, 30)
+    watcher.reading(config, half_way())
+    watcher.trial_ended(record)
+    watcher.note("a line")
+    assert threading.current_thread().name not in drawers
+    watcher.close()
+    assert drawers[-1] == threading.current_thread().name
+
+
+def test_the_live_table_moves_without_further_events() -> None:
+    """Its own thread draws a trial that started."""
+    console = terminal()
+    watcher, config = RichWatcher(console, Clock()), trial_config(0, 7)
+    try:
+        watcher.stage("trials", 12)
+        watcher.trial_started(config)
+        waited = iter(range(6000))
+        while config.trial_id not in on_screen(console):
+            assert next(waited, None) is not None, "nothing was drawn within a minute"
+            time.sleep(0.01)
+    finally:
+        watcher.close()
 
 
 def test_without_a_terminal_lines_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,7 +39,9 @@ def test_without_hours_nothing_is_spent_and_nothing_written(tmp_path: Path) -> N
     allowance = Allowance(BudgetConfig(trials=1), 1.0, Store(str(tmp_path)))
     allowance.start()
     allowance.keep()
-    assert not allowance.is_spent(taken(1e9))
+    for record_of_a_long_trial in taken(1e9):
+        allowance.count(record_of_a_long_trial)
+    assert not allowance.is_spent()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -51,9 +53,9 @@ def test_hours_run_from_the_first_ask(tmp_path: Path) -> None:
     allowance.start()
     allowance.start()
     clock.now += 1799
-    assert not allowance.is_spent([])
+    assert not allowance.is_spent()
     clock.now += 1
-    assert allowance.is_spent([])
+    assert allowance.is_spent()
 
 
 def test_hours_go_on_where_an_earlier_search_left_them(tmp_path: Path) -> None:
@@ -67,16 +69,19 @@ def test_hours_go_on_where_an_earlier_search_left_them(tmp_path: Path) -> None:
     second = Allowance(budget, 0, study, clock)
     second.start()
     clock.now += 799
-    assert not second.is_spent([])
+    assert not second.is_spent()
     clock.now += 1
-    assert second.is_spent([])
+    assert second.is_spent()
 
 
 def test_gpu_hours_are_the_trials_seconds_times_their_share_failed_ones_too(tmp_path: Path) -> None:
     """A quarter of a GPU for 4000 + 3000 seconds is 1750 GPU seconds; with another 200, half a GPU hour."""
     allowance = Allowance(BudgetConfig(trials=9, gpu_hours=0.5), 0.25, Store(str(tmp_path)))
-    assert not allowance.is_spent(taken(4000, 3000))
-    assert allowance.is_spent(taken(4000, 3000, 200))
+    spent = []
+    for failed in taken(4000, 3000, 200):
+        allowance.count(failed)
+        spent.append(allowance.is_spent())
+    assert spent == [False, False, True]
 
 
 @pytest.mark.parametrize(("field", "share"), [("hours", 1.0), ("gpu_hours", 0.25)])
@@ -101,3 +106,15 @@ def test_a_trial_that_runs_when_the_hours_are_spent_is_reported_and_no_other_is_
             solver.tell(ended)
             assert (solver.remaining, solver.ask()) == (left, None)
         assert [r.ask_number for r in solver.records] == [0, 1]
+
+
+def test_gpu_hours_of_an_earlier_search_are_spent(tmp_path: Path) -> None:
+    """A record takes 3 seconds on a whole GPU; 2 seconds are allowed."""
+    study, searched = Store(str(tmp_path)), space("budget.gpu_hours=0.0005", "resources.gpus_per_trial=1", "budget.trials=9")
+    for left in (9, 0):
+        with closing(Solver(searched, study, aim=AIM, data_sha256="d" * 64, database=tmp_path / "disk" / "study.db")) as solver:
+            assert solver.remaining == left
+            if left:
+                config = solver.ask()
+                assert config is not None
+                write_record(study, record(config, gap=0.01))

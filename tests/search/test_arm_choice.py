@@ -10,8 +10,8 @@ import pytest
 from made_up import AIM
 
 from raydistill.search.arm_choice import Choice, Competitor, choose
-from raydistill.search.law import Seen
 from raydistill.search.proposal import Field
+from raydistill.search.seen import Columns, Seen
 
 BUDGET = 40
 FIELD = Field(options=(1,), lowest=1, highest=100)
@@ -32,7 +32,11 @@ def law(b: float, ipcs: Sequence[int], first: int = 0, place: tuple[float, ...] 
 
 
 def ask(seen: Mapping[str, Sequence[Seen]], arms: Sequence[Competitor], number: int, budget: int = BUDGET) -> Choice:
-    return choose(seen, arms, AIM, number=number, budget=budget, generator=np.random.default_rng(number))
+    return choose(columns(seen), arms, AIM, number=number, budget=budget, generator=np.random.default_rng(number))
+
+
+def columns(seen: Mapping[str, Sequence[Seen]]) -> dict[str, Columns]:
+    return {label: Columns.of(trials) for label, trials in seen.items()}
 
 
 def test_each_arm_gets_one_of_the_first_trials_controls_first() -> None:
@@ -44,7 +48,7 @@ def test_the_first_trial_of_an_arm_begins_where_the_others_suggest() -> None:
     """The control comes to the target at 16, far from the 1 to 100 of the range."""
     seen = {"random": law(0.06, (9, 16, 25, 36) * 3, place=())}
     arms, draws = [arm("datadam"), control("random")], [np.random.default_rng(seed) for seed in range(30)]
-    asks = [choose(seen, arms, AIM, number=1, budget=BUDGET, generator=draw).ipc for draw in draws]
+    asks = [choose(columns(seen), arms, AIM, number=1, budget=BUDGET, generator=draw).ipc for draw in draws]
     assert 4 < float(np.exp(np.mean(np.log(asks)))) < 32
 
 

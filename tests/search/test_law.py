@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from raydistill.search.law import EXPONENT_WEIGHTS, LawModel, Seen
+from raydistill.search.law import EXPONENT_WEIGHTS, LawModel
+from raydistill.search.seen import Columns, Seen
 
 
 def seen(number: int, ipc: int, gap: float | None, place: tuple[float, ...] = (), is_finished: bool = True) -> Seen:
@@ -13,7 +14,7 @@ def seen(number: int, ipc: int, gap: float | None, place: tuple[float, ...] = ()
 
 
 def law_of(rows: list[Seen], ordered: list[bool] | None = None) -> LawModel:
-    return LawModel(rows, ordered=ordered or [], margin=0.02, anchor=10)
+    return LawModel(Columns.of(rows), ordered=ordered or [], margin=0.02, anchor=10)
 
 
 def test_without_readings_the_model_is_what_is_believed_beforehand() -> None:
@@ -64,7 +65,7 @@ def test_cold_draws_are_the_mean() -> None:
 
 
 def of_arm(own: list[Seen], others: list[Seen]) -> LawModel:
-    return LawModel(own, ordered=[], margin=0.02, anchor=10, others=others)
+    return LawModel(Columns.of(own), ordered=[], margin=0.02, anchor=10, others=[Columns.of(others)])
 
 
 def other_arm(floor: float, b: float) -> list[Seen]:

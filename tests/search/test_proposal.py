@@ -10,14 +10,14 @@ from made_up import AIM
 
 from raydistill.core.lossless import smallest_margin
 from raydistill.search.arm_choice import choose_alone
-from raydistill.search.law import Seen
 from raydistill.search.proposal import Aim, Field, lossy_trials, propose, propose_lossy
+from raydistill.search.seen import Columns, Seen
 
 FIELD = Field(options=(1, 3), lowest=1, highest=100)
 
 
 def ask(seen: list[Seen], number: int, field: Field = FIELD, aim: Aim = AIM) -> tuple[tuple[float, ...], int]:
-    return propose(seen, field, aim, number=number, budget=20, generator=np.random.default_rng(number))
+    return propose(Columns.of(seen), field, aim, number=number, budget=20, generator=np.random.default_rng(number))
 
 
 def law(ipc: int, number: int = 0) -> Seen:
@@ -87,7 +87,7 @@ ONE = Field(options=(), lowest=1, highest=100)
 
 
 def below(seen: list[Seen], field: Field = ONE) -> tuple[tuple[float, ...], int] | None:
-    return propose_lossy(seen, field, AIM, np.random.default_rng(0))
+    return propose_lossy(Columns.of(seen), field, AIM, np.random.default_rng(0))
 
 
 def read(number: int, ipc: int, gap: float) -> Seen:
@@ -132,6 +132,6 @@ def test_the_lossy_trial_is_at_the_best_place_known() -> None:
 def test_the_last_part_of_a_budget_is_for_showing_a_smaller_ipc_lossy() -> None:
     """15 % of 20 are the trials from 17 on."""
     field, aim = ONE, AIM
-    asks = [choose_alone(KNOWN, field, aim, n, 20, np.random.default_rng(n)).ipc for n in (16, 17, 19)]
+    asks = [choose_alone(Columns.of(KNOWN), field, aim, n, 20, np.random.default_rng(n)).ipc for n in (16, 17, 19)]
     assert lossy_trials(20) == 3
     assert asks[0] > 36 > max(asks[1:])

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from raydistill.search.law import Seen
+from raydistill.search.seen import Seen
 from raydistill.search.simulation.problems import CONFIRM_NETWORKS, Outcome, Problem
 from raydistill.search.simulation.race import (
     CONFIRMATIONS,

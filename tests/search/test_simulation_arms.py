@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
-from raydistill.search.law import Seen
+from raydistill.search.seen import Seen
 from raydistill.search.simulation.arm_race import (
     RACE_STRATEGIES,
     ArmTrial,

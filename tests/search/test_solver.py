@@ -122,7 +122,9 @@ def test_the_law_converts_each_ended_trial_once_and_as_a_new_search_does(tmp_pat
             tell(solver, record(asked(solver), gap=gap))
         asked(solver)
         assert converted == [0, 1, 2, 3, 4]
-        assert solver._ended.by_arm(solver._study) == EndedTrials(solver.space).by_arm(solver._study)
+        (once,), (anew,) = (ended.by_arm(solver._study).values() for ended in (solver._ended, EndedTrials(solver.space)))
+        assert once.gap.tolist() == anew.gap.tolist() == [0.05, 0.03, 0.02, 0.01, 0.06]
+        assert (once.number.tolist(), once.place.tolist()) == (anew.number.tolist(), anew.place.tolist())
 
 
 def test_ipc_does_not_leave_its_range(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 from made_up import baseline, correct, record, space
 
 from raydistill.core.lossless import GapInterval, gap_interval
-from raydistill.search.law import LawModel, Seen
+from raydistill.search.law import LawModel
+from raydistill.search.seen import Columns, Seen
 from raydistill.search.verdict import (
     Confirmed,
     Floor,
@@ -142,7 +143,7 @@ def test_a_lossless_search_reports_no_floor() -> None:
 
 def test_the_fitted_floors_interval_is_the_normal_one() -> None:
     """1.645 standard deviations to either side at 90 %."""
-    law = LawModel([Seen(number=0, place=(), ipc=9, gap=0.05, is_finished=True)], ordered=[], margin=0.02, anchor=9)
+    law = LawModel(Columns.of([Seen(number=0, place=(), ipc=9, gap=0.05, is_finished=True)]), ordered=[], margin=0.02, anchor=9)
     mean, deviation = law.floor()
     floor = fitted_floor(law)
     assert (floor.gap, floor.confidence) == (mean, 0.9)

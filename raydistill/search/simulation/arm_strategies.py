@@ -9,8 +9,8 @@ from typing import Protocol
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
 
 from raydistill.search.arm_choice import Choice, Competitor, choose, choose_alone
-from raydistill.search.law import Seen
 from raydistill.search.proposal import Field
+from raydistill.search.seen import Columns, Seen
 from raydistill.search.simulation.arms import Arm, RaceProblem
 from raydistill.search.simulation.strategies import Task
 from raydistill.search.simulation.with_optuna import Constrained, PenalisedWithAsha
@@ -58,7 +58,12 @@ class LawOfEachArm:
         """The choice of the real solver."""
         task = self._task
         choice = choose(
-            self._seen, task.competitors, task.aim, number=number, budget=task.budget, generator=task.generator(number)
+            {label: Columns.of(seen) for label, seen in self._seen.items()},
+            task.competitors,
+            task.aim,
+            number=number,
+            budget=task.budget,
+            generator=task.generator(number),
         )
         self._label[number] = choice.label
         return choice
@@ -83,7 +88,7 @@ class Told:
     def choose(self, number: int) -> Choice:
         """The proposal of a search with one arm."""
         task, best = self._task, self._best
-        alone = choose_alone(self._seen, best.field, best.aim, number, task.budget, task.generator(number))
+        alone = choose_alone(Columns.of(self._seen), best.field, best.aim, number, task.budget, task.generator(number))
         return replace(alone, label=best.label)
 
     def stops(self, number: int, half_way: float) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 from raydistill.search.ladder import Rung, ladder
-from raydistill.search.law import Seen
+from raydistill.search.seen import Seen
 from raydistill.search.simulation.problems import Outcome, Problem
 from raydistill.search.simulation.strategies import Bisection, ByLaw, Grid, RandomSearch, Strategy, Task
 from raydistill.search.simulation.with_optuna import Constrained, ConstrainedGP, PenalisedWithAsha, StepDown

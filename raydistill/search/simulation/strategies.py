@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from raydistill.search.arm_choice import choose_alone
-from raydistill.search.law import Seen
 from raydistill.search.proposal import Aim, Field
+from raydistill.search.seen import Columns, Seen
 from raydistill.search.simulation.problems import Problem
 
 PUBLISHED_GRID = (1, 10, 50, 100, 500, 1000)
@@ -133,7 +133,7 @@ class ByLaw:
     def ask(self, number: int) -> tuple[Place, int] | None:
         """The proposal of the real solver."""
         task = self._task
-        found = choose_alone(self._seen, task.field, task.aim, number, task.budget, task.generator(number))
+        found = choose_alone(Columns.of(self._seen), task.field, task.aim, number, task.budget, task.generator(number))
         return found.place, found.ipc
 
     def stops(self, number: int, half_way: float) -> bool:

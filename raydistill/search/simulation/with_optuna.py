@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
 from optuna.trial import TrialState
 
-from raydistill.search.law import Seen
+from raydistill.search.seen import Seen
 from raydistill.search.simulation.strategies import Place, Task
 
 STEP = 0.8
