@@ -96,7 +96,7 @@ $(INSTALLED): pyproject.toml
 	$(call install,.)
 	@touch $@
 
-# In one go with the package: pip takes half a minute to look at all that is there a second time.
+# In one go with the package: pip looks at all that is there anew at each call.
 $(WITH_DEV): pyproject.toml
 	$(call install,.[dev])
 	@touch $(INSTALLED) $@
