@@ -350,7 +350,7 @@ GONE_SECONDS = 60.0
 """What is promised is ten seconds to end, and thirty until a lost Ray is told; the machine of a test may be busy."""
 
 
-def test_a_terminated_search_resumes_to_the_same_records(with_baseline: Path, locally: Path, cluster: str) -> None:
+def test_a_terminated_search_resumes_to_the_same_records(with_baseline: Path, locally: Path) -> None:
     terminated = command(with_baseline)
     wait_for(lambda: has_begun(with_baseline, 1), terminated)
     children = children_of(terminated)
@@ -361,7 +361,7 @@ def test_a_terminated_search_resumes_to_the_same_records(with_baseline: Path, lo
     assert line == "Interrupted by SIGTERM. Finished work is saved; this continues:"
     assert not any(word in output for word in ("Traceback", "SIGABRT", "*** "))
     before = records(with_baseline)
-    resumed = command(with_baseline, "--address", cluster)
+    resumed = command(with_baseline)
     output, _ = resumed.communicate()
     assert resumed.returncode == 0, output
     assert before.items() <= records(with_baseline).items()
