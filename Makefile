@@ -23,12 +23,12 @@ install: $(INSTALLED)  ## install the package into .venv, if pyproject.toml chan
 install-dev: $(WITH_DEV)  ## and what tests and checks need
 
 test: $(WITH_DEV)  ## install once, then run every test but those of the browser and the cluster; a line for each part at the end
-	$(BIN)/python .ci/suite.py fast ray
+	$(BIN)/python .ci/suite.py both
 
-test-fast: $(WITH_DEV)  ## the tests that need no Ray: three minutes on two cores
+test-fast: $(WITH_DEV)  ## the tests that need no Ray and no ten seconds: six minutes on two cores
 	$(BIN)/python .ci/suite.py fast
 
-test-ray: $(WITH_DEV)  ## the tests that start Ray, and the slow ones
+test-ray: $(WITH_DEV)  ## the tests that import Ray or start it
 	$(BIN)/python .ci/suite.py ray
 
 SETTINGS ?= all
@@ -85,13 +85,18 @@ clean:           ## remove what make and the tools made; studies stay
 	rm -rf .venv .venv-oldest .venv-docs build dist .pytest_cache .mypy_cache .ruff_cache
 	find raydistill tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
+define install
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python %d.%d found; raydistill needs 3.11 or newer: make PYTHON=python3.11 ..." % sys.version_info[:2])'
+$(PYTHON) -m venv $(VENV)
+$(BIN)/python -m pip install --editable '$(1)'
+endef
+
 # A stamp is written last: an install that was cut short is taken up again.
 $(INSTALLED): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python %d.%d found; raydistill needs 3.11 or newer: make PYTHON=python3.11 ..." % sys.version_info[:2])'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --editable .
+	$(call install,.)
 	@touch $@
 
-$(WITH_DEV): $(INSTALLED)
-	$(BIN)/python -m pip install --editable '.[dev]'
-	@touch $@
+# In one go with the package: pip looks at all that is there anew at each call.
+$(WITH_DEV): pyproject.toml
+	$(call install,.[dev])
+	@touch $(INSTALLED) $@

@@ -64,6 +64,19 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
 
 
 @pytest.fixture
+def small_cluster() -> Iterator[None]:
+    """A Ray cluster of two cores, which an executor of this process finds: without the dozen processes of a dashboard."""
+    ray = pytest.importorskip("ray")
+
+    from raydistill.search.on_ray.access import be_patient
+
+    be_patient()
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
 def float64() -> Iterator[None]:
     """Tensors in double precision, for golden values."""
     import torch

@@ -34,7 +34,9 @@ SMALL = ["network.width=8", "evaluation.networks=2"]
 
 @pytest.fixture
 def space(monkeypatch: pytest.MonkeyPatch) -> SearchSpace:
-    monkeypatch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=20))
+    """The shipped one, with twenty steps of training; K-center trains its features by the default recipe."""
+    for name in ("quick", "default"):
+        monkeypatch.setitem(RECIPES, name, replace(RECIPES["plain"], name=name, steps=20))
     return load_space("digits_datadam", [*SMALL, "method.random_inits=4", "method.batch_real=8"], None)
 
 

@@ -19,6 +19,7 @@ from .test_run import Told, write_mhist
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("small_cluster")
 def test_networks_are_trained_and_read_in_other_processes(tmp_path: Path) -> None:
     """MHIST's row of Table I: two networks on the full data, whose images lie in files that every process finds."""
     from raydistill.search.on_ray.executor import RayExecutor

@@ -24,7 +24,7 @@ from raydistill.storage.store import Store
 KNOWN = Known(
     methods=method_configs(),
     datasets=("digits",),
-    recipes=("default", "plain"),
+    recipes=("default", "plain", "quick_plain"),
     data_facts=lambda _: DataFacts(smallest_class=79, confirm_images=300),
     smallest_margin=lambda *_: 0.0,
 )

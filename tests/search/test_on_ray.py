@@ -48,7 +48,7 @@ method:
   random_inits: {low: 4, high: 8}
   batch_real: 8
 ipc: {low: 1, high: 12}
-evaluation: {recipe: plain, networks: 2, baseline_networks: 2, confirm_networks: 2}
+evaluation: {recipe: quick_plain, networks: 2, baseline_networks: 2, confirm_networks: 2}
 goal: {margin_fraction: 0.5}
 controls: []
 budget: {trials: 3}

@@ -74,7 +74,8 @@ def test_a_probe_measures_every_piece(method: str) -> None:
 
 def test_experts_are_a_stage_of_the_forecast_although_none_is_trained() -> None:
     """The probe is given random networks in their place; they come after the baseline, whose pace they are forecast by."""
-    method = "{name: datm, experts: 4, expert_epochs: 2, window_width: 1, window_growth: 0, target_epochs: 1, iterations: 3}"
+    short = "target_epochs: 1, iterations: 3, student_steps: 4"
+    method = f"{{name: datm, experts: 4, expert_epochs: 2, window_width: 1, window_growth: 0, {short}}}"
     pad = method.replace("datm", "pad").replace("}", ", score_networks: 2, score_epochs: 1}")
     stages = []
     for given in (method, pad):

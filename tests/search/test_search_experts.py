@@ -121,7 +121,7 @@ def test_eight_trials_on_two_workers_train_each_expert_once(tmp_path: Path) -> N
     from raydistill.spaces.sections import ResourcesConfig
 
     executor = RayExecutor(None, ResourcesConfig(max_concurrent_trials=2))
-    watcher = search(tmp_path, executor, budget={"trials": 8})
+    watcher = search(tmp_path, executor, budget={"trials": 8}, evaluation={**SMALL["evaluation"], "recipe": "quick_plain"})
     assert watcher.jobs["experts"] == 3
     assert len(built_at(tmp_path)) == 3
     assert len(list(tmp_path.glob("first/trials/*/record.json"))) == 8

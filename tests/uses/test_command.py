@@ -73,6 +73,7 @@ def test_progress_counts_control_sets_as_sets() -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("small_cluster")
 def test_networks_are_trained_as_tasks_of_a_cluster(small_set: str) -> None:
     """Those of `transfer`, as of `continual`, `nas` and `cost`, and the comparisons of `privacy`."""
     from raydistill.search.on_ray.executor import RayExecutor
