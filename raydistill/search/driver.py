@@ -252,11 +252,11 @@ def _confirm(record: TrialRecord, confidence: float, *, study: Store, work: Work
 def _draw_control(config: TrialConfig[Any], confidence: float, *, study: Store, work: Workplace) -> ControlAt:
     """Draw a control anew and evaluate the draws on the confirm images."""
     jobs = draw_jobs(config, study, work.data_root)
-    work.run_stage(f"{config.arm} at IPC {config.ipc}", config.evaluation.confirm_networks, jobs)
+    work.run_stage(config.arm_and_size, config.evaluation.confirm_networks, jobs)
     found = control_at(config, gap_of_draws(config, study, confidence), config.goal.margin_fraction)
     outcome = "lossy" if found.is_lossy else "not shown to be lossy, so distilling is not shown to be needed"
     bound = f"the lower bound of its gap is {points(found.gap_interval.lower)}"
-    work.watcher.note(f"{config.arm} at IPC {config.ipc} is {outcome}: {bound}")
+    work.watcher.note(f"{config.arm_and_size} is {outcome}: {bound}")
     return found
 
 

@@ -24,19 +24,20 @@ Sources: Berger, "Multiparameter hypothesis testing and acceptance sampling", Te
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from raydistill.search.verdict import Confirmed, not_admissible, what_would_decide, winner_of
 from raydistill.spaces.messages import listed
 from raydistill.spaces.sections import GoalConfig, defaults_left_out
-from raydistill.spaces.space import SearchSpace
+from raydistill.spaces.space import Arm, Choices, SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.spaces.units import points
 from raydistill.storage.baseline import Baseline
 from raydistill.storage.record import TrialRecord
 from raydistill.storage.result import Claim, ControlAt, Finding, GapBounds, Smallest
 
+FACTOR = "method.factor"
 MOST_MORE = 50
 """Times as many draws and images as there are, beyond which a number is no advice."""
 
@@ -127,7 +128,8 @@ def controls_in_question(
 ) -> list[TrialConfig[Any]]:
     """The controls to draw anew at an IPC, each with its best settings so far; the likeliest to be lossless comes first.
 
-    Both follow from readings on the select images.
+    Both follow from readings on the select images. A control that may have several factors is drawn with each: a race gives a
+    control few trials, and one without a trial of the distilled set's factor would lose for that alone.
     """
     found = []
     for arm in space.controls:
@@ -138,9 +140,23 @@ def controls_in_question(
         template = {**defaults_left_out(arm.method_config), **template}
         values = {path: ipc if path == "ipc" else template[path.removeprefix("method.")] for path in arm.ranges}
         expected = math.inf if best is None else (best.gap or 0.0) * math.sqrt(best.ipc)
-        config = arm.trial(ask_number=0, values=values, data_sha256=data_sha256)
-        found.append((expected, config.model_copy(update={"ipc": ipc})))
+        for one in _with_each_factor(arm, values):
+            config = arm.trial(ask_number=0, values=one, data_sha256=data_sha256)
+            found.append((expected, config.model_copy(update={"ipc": ipc})))
     return [config for _, config in sorted(found, key=lambda pair: pair[0])]
+
+
+def factors_drawn(arm: Arm) -> int:
+    """With how many factors a control is drawn anew at an IPC."""
+    allowed = arm.ranges.get(FACTOR)
+    return len(allowed.values) if isinstance(allowed, Choices) else 1
+
+
+def _with_each_factor(arm: Arm, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The values of an arm's ranges as they are, then with the other factors that the arm allows."""
+    allowed = arm.ranges.get(FACTOR)
+    others = [factor for factor in allowed.values if factor != values[FACTOR]] if isinstance(allowed, Choices) else []
+    return [dict(values), *({**values, FACTOR: factor} for factor in others)]
 
 
 def control_at(config: TrialConfig[Any], interval: Any, margin_fraction: float) -> ControlAt:
@@ -150,6 +166,7 @@ def control_at(config: TrialConfig[Any], interval: Any, margin_fraction: float) 
         ipc=config.ipc,
         gap_interval=GapBounds.model_validate(interval),
         is_lossy=interval.lower > margin_fraction,
+        factor=config.factor,
     )
 
 
@@ -231,7 +248,7 @@ def _words(
     )
     if claim == "needed":
         assert best is not None
-        lossy = listed([c.arm for c in controls_at if c.ipc == best.ipc])
+        lossy = listed({c.arm for c in controls_at if c.ipc == best.ipc})
         all_lossy = f"{lossy} {'is' if len(space.controls) == 1 else 'are all'} lossy at IPC {best.ipc}"
         return f"distilling is needed: {_described(best)} is lossless, {all_lossy}, and {larger}", None
     unknown = "whether distilling is needed is not shown"
@@ -245,16 +262,19 @@ def _words(
         return f"{unknown}: {_described(best)} is lossless, and {larger}", f"new draws of every control at IPC {best.ipc}"
     first = "" if against.ipc == best.ipc else ", the IPC of a smaller candidate, which is tested first,"
     return (
-        f"{unknown}: {_described(best)} is lossless, {larger}, and {against.arm} at IPC {against.ipc}{first} is not shown to be "
-        "lossy",
+        f"{unknown}: {_described(best)} is lossless, {larger}, and {against.arm} at IPC {against.ipc}{_packed(against)}{first} "
+        "is not shown to be lossy",
         _what_would_decide(against, goal),
     )
 
 
 def _described(smallest: Smallest) -> str:
     bound = points(smallest.gap_interval.upper)
-    packed = "" if smallest.factor == 1 else f", factor {smallest.factor}"
-    return f"{smallest.arm} at IPC {smallest.ipc}{packed} (gap at most {bound})"
+    return f"{smallest.arm} at IPC {smallest.ipc}{_packed(smallest)} (gap at most {bound})"
+
+
+def _packed(one: Smallest | ControlAt) -> str:
+    return "" if one.factor == 1 else f", factor {one.factor}"
 
 
 def _what_would_decide(control: ControlAt, goal: GoalConfig) -> str:

@@ -121,7 +121,7 @@ def group_jobs(
 
 def draw_jobs(config: TrialConfig[Any], study: Store, data_root: DataRoot) -> list[NetworkJob]:
     """One job per draw of a control that is not made yet."""
-    return network_jobs(f"{config.arm} at IPC {config.ipc}", make_draw, missing_draws(config, study), config, study, data_root)
+    return network_jobs(config.arm_and_size, make_draw, missing_draws(config, study), config, study, data_root)
 
 
 def network_jobs(

@@ -30,6 +30,7 @@ from raydistill.experts.need import needs_of
 from raydistill.search.allowance import check_budget
 from raydistill.search.distributions import middle
 from raydistill.search.experts import extreme_trials
+from raydistill.search.finding import factors_drawn
 from raydistill.search.pace import CONFIRMED_CANDIDATES, DISTIL_STEPS, probe_trial
 from raydistill.spaces.sections import Config, ImageFolderConfig, dataset_config
 from raydistill.spaces.space import Arm, Range, SearchSpace
@@ -151,7 +152,7 @@ def plan_search(
         *(
             Stage(
                 name=f"draws of {arm.label}",
-                jobs=evaluation.confirm_networks,
+                jobs=evaluation.confirm_networks * factors_drawn(arm),
                 seconds_each=medium[arm.label].distil + medium[arm.label].network,
             )
             for arm in space.controls

@@ -58,6 +58,12 @@ class TrialConfig(Config, Generic[MethodT]):
         return int(getattr(self.method, "factor", 1))
 
     @property
+    def arm_and_size(self) -> str:
+        """The arm with the number of its images, for people."""
+        packed = "" if self.factor == 1 else f", factor {self.factor}"
+        return f"{self.arm} at IPC {self.ipc}{packed}"
+
+    @property
     def decoded_ipc(self) -> int:
         """Images per class that networks are trained on; `ipc` counts stored ones."""
         return self.ipc * self.factor**2

@@ -44,15 +44,18 @@ class Smallest(GrownConfig):
     """Side of the square of smaller images in each stored one; left out where a stored image is one image."""
 
 
-class ControlAt(Config):
+class ControlAt(GrownConfig):
     """New draws of a control, each with a new network, at the IPC of the smallest lossless distilled set or of a smaller one."""
 
+    LATER: ClassVar[tuple[str, ...]] = ("factor",)
     arm: str
     ipc: int
     gap_interval: GapBounds
     """Mean gap over draws and networks, on the confirm images; `networks` counts both, because each network has its own draw."""
     is_lossy: bool
     """Whether the gap's lower bound is above the margin."""
+    factor: int = 1
+    """As in `Smallest`; always left out by versions that drew each control with one factor."""
 
 
 Claim = Literal["needed", "not_needed", "not_shown", "no_controls"]

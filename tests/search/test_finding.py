@@ -16,7 +16,7 @@ from made_up import KNOWN, baseline, record
 
 from raydistill.core.lossless import GapInterval
 from raydistill.methods import METHODS
-from raydistill.search.finding import Evidence, confidence_of, control_at, controls_in_question, find, gather
+from raydistill.search.finding import Evidence, confidence_of, control_at, controls_in_question, factors_drawn, find, gather
 from raydistill.search.verdict import Confirmed, Floor, conclude
 from raydistill.spaces.parse import parse_space
 from raydistill.spaces.space import SearchSpace
@@ -235,6 +235,22 @@ def test_a_control_is_drawn_anew_with_its_best_factor_although_1_is_left_out() -
     assert asked() == 1
     assert asked(record(at[1], 0.02), record(at[2], 0.03)) == 1
     assert asked(record(at[1], 0.03), record(at[2], 0.02)) == 2
+
+
+def test_a_control_that_may_have_several_factors_is_drawn_with_each_the_best_first() -> None:
+    text = TEXT.replace("  - random\n", "  - {name: random, factor: {choices: [1, 2, 3]}}\n").replace("high: 60", "high: 8")
+    packs = parse_space(text, dataclasses.replace(KNOWN, controls=CONTROLS))
+    read = packs.arm("random").trial(ask_number=0, values={"ipc": 8, "method.factor": 2}, data_sha256=DATA)
+    configs = controls_in_question(packs, [record(read, 0.02)], 8, DATA)
+    assert [(config.arm, config.factor) for config in configs] == [("random", 2), ("random", 1), ("random", 3), ("k_means", 1)]
+    assert [factors_drawn(arm) for arm in packs.controls] == [3, 1]
+
+
+def test_one_factor_of_a_control_that_is_not_lossy_withholds_the_claim_and_is_named() -> None:
+    packed = drawn("random", 10, 0.025).model_copy(update={"factor": 2})
+    finding = found([DATADAM_10], [], [*BOTH_LOSSY, packed])
+    assert finding.claim == "not_shown"
+    assert finding.sentence.endswith("and random at IPC 10, factor 2 is not shown to be lossy")
 
 
 def test_a_finding_is_read_back_from_the_result() -> None:
