@@ -63,6 +63,7 @@ def exit_codes(interrupted: str) -> Iterator[None]:
         with ended_by_signals(interrupted) as received:
             yield
     except KeyboardInterrupt:
+        received.is_told = True
         typer.echo(received.told(interrupted), err=True)
         raise typer.Exit(received.exit_code) from None
     except RaydistillError as error:

@@ -14,7 +14,7 @@ import sys
 import termios
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
@@ -31,6 +31,8 @@ class Received:
 
     number: signal.Signals = signal.SIGINT
     is_received: bool = False
+    is_told: bool = False
+    """Whether the last words were said."""
     is_lost: bool = False
     """Whether Python dropped the exception, so that it has to be raised once more."""
 
@@ -50,6 +52,8 @@ class Received:
 def ended_by_signals(last_words: str) -> Iterator[Received]:
     """Raise KeyboardInterrupt at the first signal in the block; yields which it was, and restores the handlers afterwards.
 
+    After a signal they stay, so that a second one ends the process while it says its last words, too.
+
     A signal that the process was started to ignore (`nohup`, a shell's background job) stays ignored. In another thread than the
     main one nothing is installed, because Python allows it there only.
 
@@ -66,6 +70,8 @@ def ended_by_signals(last_words: str) -> Iterator[Received]:
             received.is_lost = False
             raise KeyboardInterrupt
         if received.is_received:
+            if not received.is_told:
+                _say(received.told(last_words))
             os._exit(128 + number)
         received.number, received.is_received = signal.Signals(number), True
         if number == signal.SIGHUP:
@@ -95,8 +101,9 @@ def ended_by_signals(last_words: str) -> Iterator[Received]:
         yield received
     finally:
         sys.unraisablehook, received.is_lost = tell_of_dropped, False
-        for number in ours:
-            signal.signal(number, before[number])
+        if not received.is_received:  # otherwise the process is about to end, and by our handler a second time
+            for number in ours:
+                signal.signal(number, before[number])
 
 
 def end_at_once_if_told_to(exit_code: object) -> None:
@@ -110,11 +117,16 @@ def end_at_once_if_told_to(exit_code: object) -> None:
 
 def _end_when_late(received: Received, last_words: str) -> None:
     def end() -> None:
-        sys.stderr.write(f"{received.told(last_words)}\n")
-        sys.stderr.flush()
+        _say(received.told(last_words))
         os._exit(received.exit_code)
 
     _call_later(CLOSING_SECONDS, end)
+
+
+def _say(words: str) -> None:
+    """Without Python's buffers, whose lock a handler may interrupt; a closed standard error is no reason to stay."""
+    with suppress(OSError):
+        os.write(2, f"{words}\n".encode())
 
 
 def _call_later(seconds: float, call: Callable[[], None]) -> None:
