@@ -27,7 +27,7 @@ dataset: {name: digits}
 network: {name: convnet, depth: 2, width: 4}
 method: {name: datadam, lr_images: {low: 0.1, high: 10.0, log: true}, random_inits: {low: 4, high: 8}, batch_real: 8}
 ipc: {low: 1, high: 12}
-evaluation: {recipe: quick_plain, networks: 2, baseline_networks: 2, confirm_networks: 2}
+evaluation: {recipe: plain, networks: 2, baseline_networks: 2, confirm_networks: 2}
 goal: {margin_fraction: 0.9}
 controls: []
 budget: {trials: 3}
