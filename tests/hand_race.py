@@ -118,6 +118,7 @@ def finding() -> dict[str, Any]:
         {"arm": arm, "ipc": 13, "gap_interval": {**gap, "gap": 0.08, "lower": 0.06, "upper": 0.1}, "is_lossy": True}
         for arm in ("k_means", "random")
     ]
+    drawn.append({**drawn[0], "factor": 2})
     sentence = (
         "distilling is needed: dm at IPC 13 (gap at most 2.20 points) is lossless, k_means and random are all lossy at IPC 13"
     )

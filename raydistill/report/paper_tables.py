@@ -54,8 +54,9 @@ def _sets(study: Study) -> str:
 def _set_row(one: Smallest | ControlAt, words: str) -> dict[str, str]:
     gap = one.gap_interval
     bounds = f"{100 * gap.gap:.2f} [{100 * gap.lower:.2f}, {100 * gap.upper:.2f}]"
+    new, packed = "" if isinstance(one, Smallest) else ", new", "" if one.factor == 1 else f", factor {one.factor}"
     return {
-        "set": one.arm if isinstance(one, Smallest) else f"{one.arm}, new",
+        "set": f"{one.arm}{new}{packed}",
         "IPC": str(one.ipc),
         "gap": bounds,
         "n": str(gap.networks),

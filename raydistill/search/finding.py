@@ -262,19 +262,14 @@ def _words(
         return f"{unknown}: {_described(best)} is lossless, and {larger}", f"new draws of every control at IPC {best.ipc}"
     first = "" if against.ipc == best.ipc else ", the IPC of a smaller candidate, which is tested first,"
     return (
-        f"{unknown}: {_described(best)} is lossless, {larger}, and {against.arm} at IPC {against.ipc}{_packed(against)}{first} "
-        "is not shown to be lossy",
+        f"{unknown}: {_described(best)} is lossless, {larger}, and {against.arm_and_size}{first} is not shown to be lossy",
         _what_would_decide(against, goal),
     )
 
 
 def _described(smallest: Smallest) -> str:
     bound = points(smallest.gap_interval.upper)
-    return f"{smallest.arm} at IPC {smallest.ipc}{_packed(smallest)} (gap at most {bound})"
-
-
-def _packed(one: Smallest | ControlAt) -> str:
-    return "" if one.factor == 1 else f", factor {one.factor}"
+    return f"{smallest.arm_and_size} (gap at most {bound})"
 
 
 def _what_would_decide(control: ControlAt, goal: GoalConfig) -> str:

@@ -18,6 +18,11 @@ def listed(names: Collection[str]) -> str:
     return ", ".join(sorted(names))
 
 
+def arm_and_size(arm: str, ipc: int, factor: int) -> str:
+    """An arm with the number of its images."""
+    return f"{arm} at IPC {ipc}" if factor == 1 else f"{arm} at IPC {ipc}, factor {factor}"
+
+
 def nearest(name: str, allowed: Collection[str]) -> str | None:
     """The most similar allowed name; None if none is similar."""
     return next(iter(difflib.get_close_matches(name, allowed, n=1)), None)

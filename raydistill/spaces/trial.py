@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from raydistill.spaces.bounded import read_json
-from raydistill.spaces.messages import listed
+from raydistill.spaces.messages import arm_and_size, listed
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import Config, DatasetConfig, EvaluationConfig, GoalConfig, ImageFolderConfig
 
@@ -60,8 +60,7 @@ class TrialConfig(Config, Generic[MethodT]):
     @property
     def arm_and_size(self) -> str:
         """The arm with the number of its images, for people."""
-        packed = "" if self.factor == 1 else f", factor {self.factor}"
-        return f"{self.arm} at IPC {self.ipc}{packed}"
+        return arm_and_size(self.arm, self.ipc, self.factor)
 
     @property
     def decoded_ipc(self) -> int:

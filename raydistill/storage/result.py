@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
+from raydistill.spaces.messages import arm_and_size
 from raydistill.spaces.sections import Config, GrownConfig
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored
@@ -43,6 +44,11 @@ class Smallest(GrownConfig):
     factor: int = 1
     """Side of the square of smaller images in each stored one; left out where a stored image is one image."""
 
+    @property
+    def arm_and_size(self) -> str:
+        """The arm with the number of its images, for people."""
+        return arm_and_size(self.arm, self.ipc, self.factor)
+
 
 class ControlAt(GrownConfig):
     """New draws of a control, each with a new network, at the IPC of the smallest lossless distilled set or of a smaller one."""
@@ -56,6 +62,11 @@ class ControlAt(GrownConfig):
     """Whether the gap's lower bound is above the margin."""
     factor: int = 1
     """As in `Smallest`; always left out by versions that drew each control with one factor."""
+
+    @property
+    def arm_and_size(self) -> str:
+        """As in `Smallest`."""
+        return arm_and_size(self.arm, self.ipc, self.factor)
 
 
 Claim = Literal["needed", "not_needed", "not_shown", "no_controls"]

@@ -48,6 +48,7 @@ def test_a_table_is_balanced_with_rules_caption_label_and_the_number_of_trials(r
 def test_underscores_and_percents_are_escaped(race: Path) -> None:
     text = tables_of(race)["sets.tex"]
     assert r"k\_means, new & 13 & 8.00 [6.00, 10.00] & 6 & lossy" in text
+    assert r"k\_means, new, factor 2 & 13 & 8.00 [6.00, 10.00] & 6 & lossy" in text
     assert re.search(r"(?<!\\)[_%]", text) is None
 
 

@@ -150,9 +150,9 @@ def _confirmed(study: Study, x: Axis, y: Axis) -> Iterator[Mark]:
 def _diamond(study: Study, one: Smallest | ControlAt, full: float, x: Axis, y: Axis, *, beside: int) -> Mark:
     gap = one.gap_interval
     if isinstance(one, Smallest):
-        words = f"{one.arm} at IPC {one.ipc}, shown lossless"
+        words = f"{one.arm_and_size}, shown lossless"
     else:
-        words = f"{one.arm} at IPC {one.ipc}, drawn anew, {'shown lossy' if one.is_lossy else 'not shown to be lossy'}"
+        words = f"{one.arm_and_size}, drawn anew, {'shown lossy' if one.is_lossy else 'not shown to be lossy'}"
     bounds = f"gap {points(gap.gap)}, between {points(gap.lower)} and {points(gap.upper)}"
     trial = study.trial(one.trial_id) if isinstance(one, Smallest) else None
     return Mark(

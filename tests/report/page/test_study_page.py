@@ -99,7 +99,8 @@ def test_ids_are_unique_and_headings_leave_no_level_out(race: Path) -> None:
 def test_the_first_chart_has_a_mark_for_each_finished_trial_and_what_the_confirm_images_say(race: Path) -> None:
     chart = page_of(race).partition('id="accuracy"')[2].partition("</figure>")[0]
     assert chart.count('href="#t-') == 54 + 1, "54 of 60 finished, and the winner's diamond leads to its trial too"
-    assert chart.count("On the confirm images") == 3
+    assert chart.count("On the confirm images") == 4
+    assert "k_means at IPC 13, factor 2, drawn anew" in chart
     assert "full data 98.00 %" in chart
     assert "margin: 3.00 points below" in chart
     assert "lossy at 8, lossless at 13" in chart
