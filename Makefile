@@ -23,7 +23,7 @@ install: $(INSTALLED)  ## install the package into .venv, if pyproject.toml chan
 install-dev: $(WITH_DEV)  ## and what tests and checks need
 
 test: $(WITH_DEV)  ## install once, then run every test but those of the browser and the cluster; a line for each part at the end
-	$(BIN)/python .ci/suite.py both
+	$(BIN)/python .ci/suite.py no-ray ray
 
 test-fast: $(WITH_DEV)  ## the tests that need no Ray and no ten seconds: six minutes on two cores
 	$(BIN)/python .ci/suite.py fast

@@ -1,6 +1,7 @@
 """Runs parts of the test suite under settings of the machine, one after another, and prints a line for each at the end.
 
-    python .ci/suite.py both                 the part with Ray beside the one without it: `make test`
+    python .ci/suite.py no-ray ray           the part without Ray, then the one with it: `make test`
+    python .ci/suite.py both                 the same side by side
     python .ci/suite.py fast                 without Ray, and without what takes more than ten seconds: `make test-fast`
     python .ci/suite.py default avx2 busy    under these settings: `make test-portable SETTINGS="default avx2 busy"`
     python .ci/suite.py all                  under all of them: `make test-portable`
@@ -60,8 +61,9 @@ class Setting:
 
 AS_IT_IS = {
     "fast": Setting(),
+    "no-ray": Setting(parts=("no-ray",)),
     "ray": Setting(parts=("ray",)),
-    # Half the time of the part with Ray is waiting, for processes to start and to end.
+    # For machines with more than two cores: on two it takes as long as one after the other.
     "both": Setting(parts=("no-ray", "ray"), is_side_by_side=True),
 }
 SETTINGS = {

@@ -123,7 +123,7 @@ def test_a_setting_that_this_machine_lacks_is_told_and_no_failure(
 def test_an_unknown_setting_is_refused(suite: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         suite.main(["avx3"])
-    assert "unknown settings avx3; allowed: all, or of fast, ray, both, default, avx2" in capsys.readouterr().err
+    assert "unknown settings avx3; allowed: all, or of fast, no-ray, ray, both, default, avx2" in capsys.readouterr().err
 
 
 def test_the_loops_of_a_busy_machine_end_though_what_they_stand_beside_fails(
