@@ -1,7 +1,6 @@
 """Runs parts of the test suite under settings of the machine, one after another, and prints a line for each at the end.
 
     python .ci/suite.py no-ray ray           the part without Ray, then the one with it: `make test`
-    python .ci/suite.py both                 the same side by side
     python .ci/suite.py fast                 without Ray, and without what takes more than ten seconds: `make test-fast`
     python .ci/suite.py default avx2 busy    under these settings: `make test-portable SETTINGS="default avx2 busy"`
     python .ci/suite.py all                  under all of them: `make test-portable`
@@ -19,11 +18,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 from xml.etree import ElementTree
 
 PARTS = {"fast": "not ray and not slow and not browser", "no-ray": "not ray and not browser", "ray": "ray"}
@@ -39,8 +37,6 @@ class Setting:
 
     environment: dict[str, str] = field(default_factory=dict)
     parts: tuple[str, ...] = ("fast",)
-    is_side_by_side: bool = False
-    """Whether the parts run at the same time."""
     loops: int = 0
     """Endless loops beside the tests."""
     capability: str | None = None
@@ -63,8 +59,6 @@ AS_IT_IS = {
     "fast": Setting(),
     "no-ray": Setting(parts=("no-ray",)),
     "ray": Setting(parts=("ray",)),
-    # For machines with more than two cores: on two it takes as long as one after the other.
-    "both": Setting(parts=("no-ray", "ray"), is_side_by_side=True),
 }
 SETTINGS = {
     "default": Setting(environment={"ATEN_CPU_CAPABILITY": "default"}, capability="DEFAULT"),
@@ -101,60 +95,25 @@ def busy(loops: int) -> Iterator[None]:
             loop.wait()
 
 
-@contextmanager
-def begun(name: str, part: str, setting: Setting, said: IO[str] | None = None) -> Iterator[Callable[[], Row]]:
-    """Start one part with pytest, which writes to `said`; what is given waits for its end. The end of the block kills it."""
-    began = time.time()
+def run_part(name: str, part: str, setting: Setting) -> Row:
+    """Run one part with pytest."""
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="raydistill-suite-") as folder, busy(setting.loops):
         report = Path(folder, "report.xml")
         command = [sys.executable, "-m", "pytest", "-m", PARTS[part], "--durations", "5", "--junit-xml", str(report)]
         if part != "ray":
             command += ["-n", str(min(os.cpu_count() or 1, MOST_AT_ONCE)), "--dist", "loadfile"]
         environment = {"OMP_NUM_THREADS": "1", **setting.environment}
-        print(f"\n== {name}: the {part} part", *(f"{key}={value}" for key, value in environment.items()), file=said, flush=True)
-        process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=said, stderr=said)
-
-        def ended() -> Row:
-            status = process.wait()
-            return Row(
-                name=name if name in PARTS else f"{name}: {part}",
-                ended=counts(report) if report.exists() else f"no result, exit status {status}",
-                # Written at the end of the part, which may be earlier than its end is waited for.
-                seconds=(report.stat().st_mtime if report.exists() else time.time()) - began,
-                has_failed=status != 0,
-            )
-
-        try:
-            yield ended
-        finally:
-            process.kill()
-            process.wait()
-
-
-def run_part(name: str, part: str, setting: Setting) -> Row:
-    """Run one part."""
-    with begun(name, part, setting) as ended:
-        return ended()
-
-
-@contextmanager
-def printed_at_the_end() -> Iterator[IO[str]]:
-    """A file whose text is printed when the block has ended, whatever ended it."""
-    with tempfile.TemporaryFile("w+") as said:
-        try:
-            yield said
-        finally:
-            said.seek(0)
-            print(said.read(), flush=True)
-
-
-def run_side_by_side(name: str, setting: Setting) -> list[Row]:
-    """Run all parts at the same time; what the others say is printed after what the first one says."""
-    first, *others = setting.parts
-    with ExitStack() as stack:
-        running = [stack.enter_context(begun(name, part, setting, stack.enter_context(printed_at_the_end()))) for part in others]
-        print(f"The {', '.join(others)} part runs beside the {first} part; what it says follows.", flush=True)
-        return [run_part(name, first, setting), *(ended() for ended in running)]
+        print(f"\n== {name}: the {part} part", *(f"{key}={value}" for key, value in environment.items()), flush=True)
+        status = subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
+        # A process that crashes after its last test has failed, although no test has.
+        ended = f"{counts(report) if report.exists() else 'no result'}{f', exit status {status}' if status else ''}"
+    return Row(
+        name=name if name in AS_IT_IS else f"{name}: {part}",
+        ended=ended,
+        seconds=time.monotonic() - began,
+        has_failed=status != 0,
+    )
 
 
 def counts(report: Path) -> str:
@@ -174,10 +133,7 @@ def run_settings(chosen: dict[str, Setting]) -> list[Row]:
         if unmet is not None:
             rows.append(Row(name=name, ended=f"left out: {unmet}", seconds=0.0, has_failed=False))
             continue
-        if setting.is_side_by_side:
-            rows.extend(run_side_by_side(name, setting))
-        else:
-            rows.extend(run_part(name, part, setting) for part in setting.parts)
+        rows.extend(run_part(name, part, setting) for part in setting.parts)
     return rows
 
 
