@@ -22,7 +22,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CLOSING_SECONDS = 7.0
 """How long closing may take. Ray's processes end up to two seconds after this one, and together that stays below ten."""
 AGAIN_SECONDS = 0.02
-"""Until an exception that Python dropped is raised again: by then the callback that it was raised in has ended."""
+"""Until an exception is raised that could not be, or was dropped: by then the callback that stood in its way has ended."""
+CONVERTING = "pydantic"
+"""Package that makes every exception of a serializer an error of its own, KeyboardInterrupt too."""
 
 
 @dataclass(slots=True)
@@ -33,8 +35,8 @@ class Received:
     is_received: bool = False
     is_told: bool = False
     """Whether the last words were said."""
-    is_lost: bool = False
-    """Whether Python dropped the exception, so that it has to be raised once more."""
+    is_due: bool = False
+    """Whether the exception is still to be raised: Python dropped it, or another package would have made it an error."""
 
     @property
     def exit_code(self) -> int:
@@ -66,29 +68,31 @@ def ended_by_signals(last_words: str) -> Iterator[Received]:
         return
 
     def end(number: int, frame: FrameType | None) -> None:
-        if received.is_lost:
-            received.is_lost = False
-            raise KeyboardInterrupt
-        if received.is_received:
+        if received.is_received and not received.is_due:
             if not received.is_told:
                 _say(received.told(last_words))
             os._exit(128 + number)
-        received.number, received.is_received = signal.Signals(number), True
-        if number == signal.SIGHUP:
-            _let_go_of_closed_terminals()
-        _end_when_late(received, last_words)
-        raise KeyboardInterrupt
+        if not received.is_received:
+            received.number, received.is_received = signal.Signals(number), True
+            if number == signal.SIGHUP:
+                _let_go_of_closed_terminals()
+            _end_when_late(received, last_words)
+        received.is_due = _is_called_by(CONVERTING, frame)
+        if received.is_due:
+            _call_later(AGAIN_SECONDS, again)
+        else:
+            raise KeyboardInterrupt
 
     def dropped(what: sys.UnraisableHookArgs) -> None:
         # Raised in a callback of the garbage collector or of an import, which Python leaves with a trace and goes on.
         if not (received.is_received and isinstance(what.exc_value, KeyboardInterrupt)):
             tell_of_dropped(what)
             return
-        received.is_lost = True
+        received.is_due = True
         _call_later(AGAIN_SECONDS, again)
 
     def again() -> None:
-        if received.is_lost:
+        if received.is_due:
             signal.pthread_kill(main_thread, received.number)
 
     tell_of_dropped, main_thread = sys.unraisablehook, threading.get_ident()
@@ -100,7 +104,7 @@ def ended_by_signals(last_words: str) -> Iterator[Received]:
     try:
         yield received
     finally:
-        sys.unraisablehook, received.is_lost = tell_of_dropped, False
+        sys.unraisablehook, received.is_due = tell_of_dropped, False
         if not received.is_received:  # otherwise the process is about to end, and by our handler a second time
             for number in ours:
                 signal.signal(number, before[number])
@@ -113,6 +117,15 @@ def end_at_once_if_told_to(exit_code: object) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(exit_code)
+
+
+def _is_called_by(package: str, frame: FrameType | None) -> bool:
+    """Whether code of a package is on the stack, from the frame on."""
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] == package:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _end_when_late(received: Received, last_words: str) -> None:

@@ -144,6 +144,32 @@ def test_a_signal_in_a_callback_whose_exceptions_python_drops_ends_the_command_w
     assert (ended.stdout, ended.stderr, ended.returncode) == ("SIGTERM\n", "", 0)
 
 
+SERIALIZES = """
+import signal, time
+from pydantic import BaseModel, model_serializer
+from raydistill.cli import signals
+
+class Interrupted(BaseModel):
+    @model_serializer(mode="plain")
+    def fields(self) -> dict[str, int]:
+        signal.raise_signal(signal.SIGTERM)
+        return {}
+
+with signals.ended_by_signals("Interrupted.") as received:
+    try:
+        Interrupted().model_dump()
+        time.sleep(5)
+        print("went on")
+    except KeyboardInterrupt:
+        print(received.number.name)
+"""
+
+
+def test_a_signal_while_a_config_is_serialized_is_no_error_of_pydantic() -> None:
+    ended = subprocess.run([sys.executable, "-c", SERIALIZES], capture_output=True, text=True, check=False, preexec_fn=heeds())
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("SIGTERM\n", "", 0)
+
+
 def test_the_handlers_of_a_program_are_back_after_a_command() -> None:
     before = [signal.getsignal(number) for number in signals.SIGNALS]
     with signals.ended_by_signals("Interrupted."):
