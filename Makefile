@@ -23,13 +23,13 @@ install: $(INSTALLED)  ## install the package into .venv, if pyproject.toml chan
 install-dev: $(WITH_DEV)  ## and what tests and checks need
 
 test: $(WITH_DEV)  ## install once, then run every test but those of the browser and the cluster; a line for each part at the end
-	$(BIN)/python .ci/suite.py no-ray ray
+	$(BIN)/python .ci/suite.py no-ray ray jobs
 
 test-fast: $(WITH_DEV)  ## the tests that need no Ray and no ten seconds: six minutes on two cores
 	$(BIN)/python .ci/suite.py fast
 
 test-ray: $(WITH_DEV)  ## the tests that import Ray or start it
-	$(BIN)/python .ci/suite.py ray
+	$(BIN)/python .ci/suite.py ray jobs
 
 SETTINGS ?= all
 test-portable: $(WITH_DEV)  ## the tests with other CPU kernels and thread counts, and on a busy machine; some: SETTINGS="avx2 busy"

@@ -1,6 +1,6 @@
 """Runs parts of the test suite under settings of the machine, one after another, and prints a line for each at the end.
 
-    python .ci/suite.py no-ray ray           the part without Ray, then the one with it: `make test`
+    python .ci/suite.py no-ray ray jobs      the part without Ray, then the two with it: `make test`
     python .ci/suite.py fast                 without Ray, and without what takes more than ten seconds: `make test-fast`
     python .ci/suite.py default avx2 busy    under these settings: `make test-portable SETTINGS="default avx2 busy"`
     python .ci/suite.py all                  under all of them: `make test-portable`
@@ -24,11 +24,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-PARTS = {"fast": "not ray and not slow and not browser", "no-ray": "not ray and not browser", "ray": "ray"}
+PARTS = {
+    "fast": "not ray and not slow and not browser",
+    "no-ray": "not ray and not browser",
+    "ray": "ray and not jobs",
+    "jobs": "ray and jobs",
+}
 """What pytest selects for each; tests of the cluster select themselves out."""
-MOST_AT_ONCE = 4
-"""Processes of a part without Ray, each of a gigabyte, on a machine with as many cores. The part with Ray has one: the clusters
-of a machine share a port, through which jobs are submitted."""
+MOST_AT_ONCE = {"fast": 4, "no-ray": 4, "ray": 2, "jobs": 1}
+"""Processes of a part, on a machine with as many cores. One of a part with Ray has a cluster beside itself, and the clusters of a
+machine share the port through which jobs are submitted: the tests that submit some have the machine to themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +64,7 @@ AS_IT_IS = {
     "fast": Setting(),
     "no-ray": Setting(parts=("no-ray",)),
     "ray": Setting(parts=("ray",)),
+    "jobs": Setting(parts=("jobs",)),
 }
 SETTINGS = {
     "default": Setting(environment={"ATEN_CPU_CAPABILITY": "default"}, capability="DEFAULT"),
@@ -67,7 +73,7 @@ SETTINGS = {
     "threads-1": Setting(environment={"OMP_NUM_THREADS": "1"}),
     "threads-2": Setting(environment={"OMP_NUM_THREADS": "2"}),
     "threads-4": Setting(environment={"OMP_NUM_THREADS": "4"}),
-    "busy": Setting(parts=("no-ray", "ray"), loops=2),
+    "busy": Setting(parts=("no-ray", "ray", "jobs"), loops=2),
 }
 
 
@@ -101,8 +107,9 @@ def run_part(name: str, part: str, setting: Setting) -> Row:
     with tempfile.TemporaryDirectory(prefix="raydistill-suite-") as folder, busy(setting.loops):
         report = Path(folder, "report.xml")
         command = [sys.executable, "-m", "pytest", "-m", PARTS[part], "--durations", "5", "--junit-xml", str(report)]
-        if part != "ray":
-            command += ["-n", str(min(os.cpu_count() or 1, MOST_AT_ONCE)), "--dist", "loadfile"]
+        at_once = min(os.cpu_count() or 1, MOST_AT_ONCE[part])
+        if at_once > 1:
+            command += ["-n", str(at_once), "--dist", "loadfile"]
         environment = {"OMP_NUM_THREADS": "1", **setting.environment}
         print(f"\n== {name}: the {part} part", *(f"{key}={value}" for key, value in environment.items()), flush=True)
         status = subprocess.run(command, env={**os.environ, **environment}, check=False).returncode

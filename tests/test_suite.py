@@ -62,8 +62,8 @@ def test_all_settings_are_run_by_their_word(
 ) -> None:
     monkeypatch.setattr(suite.Setting, "unmet", lambda self: None)
     suite.main(["all"])
-    assert [name for name, part in ran if part != "ray"] == list(suite.SETTINGS)
-    assert ran[-2:] == [("busy", "no-ray"), ("busy", "ray")]
+    assert [name for name, part in ran if part not in ("ray", "jobs")] == list(suite.SETTINGS)
+    assert ran[-3:] == [("busy", "no-ray"), ("busy", "ray"), ("busy", "jobs")]
 
 
 def test_a_part_that_crashes_after_its_last_test_has_failed_and_says_so(
@@ -93,7 +93,7 @@ def test_a_setting_that_this_machine_lacks_is_told_and_no_failure(
 def test_an_unknown_setting_is_refused(suite: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         suite.main(["avx3"])
-    assert "unknown settings avx3; allowed: all, or of fast, no-ray, ray, default, avx2" in capsys.readouterr().err
+    assert "unknown settings avx3; allowed: all, or of fast, no-ray, ray, jobs, default, avx2" in capsys.readouterr().err
 
 
 def test_the_loops_of_a_busy_machine_end_though_what_they_stand_beside_fails(

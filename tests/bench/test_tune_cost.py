@@ -18,7 +18,8 @@ def test_tunes_cost_is_the_time_between_two_ends_less_the_trials_work() -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("small_cluster")
 def test_tunes_cost_is_taken_on_a_cluster_of_this_machine() -> None:
-    cost = time_tune(trials=3)
-    assert cost.trials == 3
+    cost = time_tune(trials=2)
+    assert cost.trials == 2
     assert min(cost.work_seconds, cost.first_trial_seconds, cost.next_trial_seconds) > 0

@@ -27,7 +27,7 @@ from raydistill.search.on_ray import access  # noqa: E402
 from raydistill.search.on_ray.access import has_authentication, join, token_headers  # noqa: E402
 from raydistill.search.on_ray.submit import submit_job  # noqa: E402
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.jobs]
 
 CLUSTER = """
 import ray, sys

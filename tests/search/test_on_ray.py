@@ -299,15 +299,14 @@ def has_begun(folder: Path, ask_number: int) -> bool:
     return False
 
 
+@pytest.mark.usefixtures("cluster")
 def test_a_killed_search_resumes_to_the_same_records(with_baseline: Path, locally: Path) -> None:
     killed = command(with_baseline)
     wait_for(lambda: has_begun(with_baseline, 1), killed)
     killed.kill()
     killed.wait()
     before = records(with_baseline)
-    resumed = command(with_baseline)
-    output, _ = resumed.communicate()
-    assert resumed.returncode == 0, output
+    search(with_baseline)
     assert before.items() <= records(with_baseline).items()
     assert records(with_baseline) == records(locally)
     assert states(with_baseline) == ["COMPLETE"] * 3
@@ -350,6 +349,7 @@ GONE_SECONDS = 60.0
 """What is promised is ten seconds to end, and thirty until a lost Ray is told; the machine of a test may be busy."""
 
 
+@pytest.mark.usefixtures("cluster")
 def test_a_terminated_search_resumes_to_the_same_records(with_baseline: Path, locally: Path) -> None:
     terminated = command(with_baseline)
     wait_for(lambda: has_begun(with_baseline, 1), terminated)
@@ -361,9 +361,7 @@ def test_a_terminated_search_resumes_to_the_same_records(with_baseline: Path, lo
     assert line == "Interrupted by SIGTERM. Finished work is saved; this continues:"
     assert not any(word in output for word in ("Traceback", "SIGABRT", "*** "))
     before = records(with_baseline)
-    resumed = command(with_baseline)
-    output, _ = resumed.communicate()
-    assert resumed.returncode == 0, output
+    search(with_baseline)
     assert before.items() <= records(with_baseline).items()
     assert records(with_baseline) == records(locally)
 

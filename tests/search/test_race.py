@@ -169,11 +169,12 @@ def test_the_same_history_gives_the_same_asks_after_a_restart(tmp_path: Path, sa
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("small_cluster")
 def test_ray_and_one_process_race_to_the_same_finding(tmp_path: Path) -> None:
     """A worker does not have this process's short recipe, so both take one that is in the package."""
     from raydistill.search.on_ray.executor import RayExecutor
 
-    searched = race("resources.max_concurrent_trials=1", "evaluation.recipe=quick_plain")
+    searched = race("resources.max_concurrent_trials=1", "evaluation.recipe=quick_plain", "budget.trials=4")
     search(tmp_path / "local", searched)
     run_search(searched, Store(str(tmp_path / "ray")), workplace(executor=RayExecutor(None, searched.resources)))
     local, on_ray = (

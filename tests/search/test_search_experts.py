@@ -115,16 +115,17 @@ def test_a_trial_begun_on_experts_that_were_built_anew_begins_anew(tmp_path: Pat
 
 
 @pytest.mark.ray
-def test_eight_trials_on_two_workers_train_each_expert_once(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("small_cluster")
+def test_trials_on_two_workers_train_each_expert_once(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     from raydistill.search.on_ray import RayExecutor
     from raydistill.spaces.sections import ResourcesConfig
 
     executor = RayExecutor(None, ResourcesConfig(max_concurrent_trials=2))
-    watcher = search(tmp_path, executor, budget={"trials": 8}, evaluation={**SMALL["evaluation"], "recipe": "quick_plain"})
+    watcher = search(tmp_path, executor, budget={"trials": 4}, evaluation={**SMALL["evaluation"], "recipe": "quick_plain"})
     assert watcher.jobs["experts"] == 3
     assert len(built_at(tmp_path)) == 3
-    assert len(list(tmp_path.glob("first/trials/*/record.json"))) == 8
+    assert len(list(tmp_path.glob("first/trials/*/record.json"))) == 4
 
 
 def test_the_extreme_trials_reach_the_ends_of_every_window() -> None:

@@ -27,7 +27,7 @@ dataset: {name: digits}
 network: {name: convnet, depth: 2, width: 4}
 method: {name: datadam, lr_images: {low: 0.1, high: 10.0, log: true}, random_inits: {low: 4, high: 8}, batch_real: 8}
 ipc: {low: 1, high: 12}
-evaluation: {recipe: plain, networks: 2, baseline_networks: 2, confirm_networks: 2}
+evaluation: {recipe: quick_plain, networks: 2, baseline_networks: 2, confirm_networks: 2}
 goal: {margin_fraction: 0.9}
 controls: []
 budget: {trials: 3}
@@ -116,7 +116,7 @@ def test_a_comparison_and_its_experts_lie_in_a_bucket(bucket: Bucket, tmp_path: 
     monkeypatch.setenv("RAYDISTILL_CACHE", str(tmp_path / "cache"))
     overrides = [
         *("--set", "network.width=4", "--set", "network.depth=2", "--set", "evaluation.networks=1"),
-        *("--set", "evaluation.recipe=plain", "--set", "method.experts=1", "--set", "method.iterations=2"),
+        *("--set", "evaluation.recipe=quick_plain", "--set", "method.experts=1", "--set", "method.iterations=2"),
     ]
     options = ["--store", f"{bucket.uri}/studies", "--local", "--ipc", "1", "--draws", "2", "--methods", "datm"]
     done("compare", "digits_datm", *options, *overrides)
