@@ -26,8 +26,8 @@ study: made-up
 dataset: {name: digits}
 network: {name: convnet, depth: 2, width: 4}
 method: {name: datadam, lr_images: {low: 0.1, high: 10.0, log: true}, random_inits: {low: 4, high: 8}, batch_real: 8}
-ipc: {low: 1, high: 12}
-evaluation: {recipe: quick_plain, networks: 2, baseline_networks: 2, confirm_networks: 2}
+ipc: {low: 6, high: 12}
+evaluation: {recipe: quick_plain, networks: 2, baseline_networks: 2, confirm_networks: 4}
 goal: {margin_fraction: 0.9}
 controls: []
 budget: {trials: 3}
@@ -132,7 +132,7 @@ def test_what_a_trial_costs_in_requests(bucket: Bucket, tmp_path: Path) -> None:
 
     def requests(trials: int) -> Counter[str]:
         bucket.requests.clear()
-        done("search", str(space), "--local", "--store", store, "--trials", str(trials))
+        done("search", str(space), "--local", "--store", store, "--trials", str(trials), "--set", "evaluation.confirm_networks=2")
         return Counter(line.split()[0] for line in bucket.requests if "/trials/" in line)
 
     requests(1)
