@@ -1,7 +1,7 @@
 """What a command does when it is told to end: SIGINT (Ctrl-C), SIGTERM (kill, a batch system) and SIGHUP (a closed terminal).
 
 The first signal raises KeyboardInterrupt where the command is, so that everything it opened is closed; the second ends the
-process at once. Only commands install this: a program that calls `raydistill.search` keeps its own handlers.
+process and its children at once. Only commands install this: a program that calls `raydistill.search` keeps its own handlers.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def ended_by_signals(last_words: str) -> Iterator[Received]:
         if received.is_received and not received.is_due:
             if not received.is_told:
                 _say(received.told(last_words))
-            os._exit(128 + number)
+            _end_with_children(128 + number)
         if not received.is_received:
             received.number, received.is_received = signal.Signals(number), True
             if number == signal.SIGHUP:
@@ -131,9 +131,19 @@ def _is_called_by(package: str, frame: FrameType | None) -> bool:
 def _end_when_late(received: Received, last_words: str) -> None:
     def end() -> None:
         _say(received.told(last_words))
-        os._exit(received.exit_code)
+        _end_with_children(received.exit_code)
 
     _call_later(CLOSING_SECONDS, end)
+
+
+def _end_with_children(exit_code: int) -> None:
+    """End the process, and what it has started: some of Ray's processes would notice its end half a minute later."""
+    if psutil := sys.modules.get("psutil"):  # wherever Ray runs; a handler must not import
+        with suppress(psutil.Error):
+            for child in psutil.Process().children(recursive=True):
+                with suppress(psutil.Error):
+                    child.kill()
+    os._exit(exit_code)
 
 
 def _say(words: str) -> None:

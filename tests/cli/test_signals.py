@@ -41,11 +41,13 @@ cli.main()
 """
 
 
-def waiting(closed: Path, *, closing: float = 0.0, patience: float = 60.0, **options: object) -> subprocess.Popen[str]:
-    """The command once it waits; it is never told to end in vain."""
+def waiting(
+    closed: Path, *, closing: float = 0.0, patience: float = 60.0, before: str = "", **options: object
+) -> subprocess.Popen[str]:
+    """The command once it waits; it is never told to end in vain. `before` is Python that it runs first."""
     arguments = [str(closing), str(closed), str(patience)]
     process = subprocess.Popen(
-        [sys.executable, "-c", WAITS, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        [sys.executable, "-c", before + WAITS, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
     )  # type: ignore[call-overload]
     assert process.stdout.readline() == "ready\n"
     return process  # type: ignore[no-any-return]
@@ -89,6 +91,24 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert said.startswith("Interrupted by SIGTERM. Finished work is saved; this continues:\n  raydistill 60")
     assert not (tmp_path / "closed").exists()
+
+
+@pytest.mark.ray
+def test_a_second_signal_ends_what_was_started_too(tmp_path: Path) -> None:
+    """A child in a session of its own, as Ray's are, and its child."""
+    pytest.importorskip("ray")  # which brings psutil
+    import psutil
+
+    shell = "import ray, psutil, subprocess; subprocess.Popen(['sh', '-c', 'sleep 600; true'], start_new_session=True)\n"
+    process = waiting(tmp_path / "closed", closing=60, before=shell, preexec_fn=heeds())
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert {child.name() for child in children} >= {"sh"}
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "closing\n"
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert psutil.wait_procs(children, timeout=60)[1] == []
 
 
 def test_closing_that_takes_too_long_is_cut_off_with_the_same_words(tmp_path: Path) -> None:
