@@ -44,7 +44,7 @@ LEAVE_SECONDS = 10.0
 """After these no process of a search that has ended by itself may be left."""
 NOT_COMPARED = ("cost", "started_at", "host", "file_sha256")
 """Keys of a record that differ between any two runs."""
-NOT_BEGUN = "nothing has begun"
+NOT_BEGUN = "this command has changed nothing"
 """In the message of a search whose store cannot be written when it starts."""
 UNREADABLE = re.compile(r"^Traceback|^\*\*\* |@ +0x[0-9a-f]+|^\[\d{4}-\d\d-\d\d .*? [EFC] \d+|Stack trace", re.MULTILINE)
 """What nobody should have to read: a traceback of Python, a trace or a log line of C++."""

@@ -151,11 +151,16 @@ def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
 
 def keys(file: str, name: str) -> str:
     """A row per key that a person may write: what it takes, its default, what it means."""
-    rows = (
-        (f"[`{f.name}`](../{file}#{name}.{f.name})", _in_words(f.annotation, f.bounds), _shown_default(f.default), f.meaning)
-        for f in fields_of(class_in(ROOT / file, name))
-    )
-    return _table(("key", "takes", "default", "meaning"), rows)
+    return _table(KEY_HEAD, _key_rows(file, name))
+
+
+KEY_HEAD = ("key", "takes", "default", "meaning")
+
+
+def _key_rows(file: str, name: str) -> Iterator[tuple[str, ...]]:
+    for f in fields_of(class_in(ROOT / file, name)):
+        key = f"[`{f.name}`](../{file}#{name}.{f.name})"
+        yield key, _in_words(f.annotation, f.bounds), _shown_default(f.default), f.meaning
 
 
 def _shown_default(default: str | None) -> str:
@@ -198,10 +203,10 @@ def methods() -> str:
     )
     parts = [_table(("`name`", "what it does", "labels", "file"), rows)]
     for stem in dict.fromkeys(["trajectory", *(stem for stem, _, _ in registered.values())]):
-        configs = [config for place, config, _ in registered.values() if place == stem]
+        named = [(name, config) for name, (place, config, _) in registered.items() if place == stem]
         parts += [f"## {stem}", docstring(f"raydistill/methods/{stem}.py", settings=f"raydistill/methods/configs/{stem}.py")]
-        for config in configs or ["TrajectoryConfig"]:
-            parts += _own_keys(f"raydistill/methods/configs/{stem}.py", config)
+        for name, config in named or [("", "TrajectoryConfig")]:
+            parts += _own_keys(name, config)
     return "\n\n".join(parts)
 
 
@@ -224,14 +229,46 @@ def _first_sentence(stem: str) -> str:
     return text.partition("\n\n")[0].replace("\n", " ").removesuffix(".")
 
 
-def _own_keys(file: str, config: str) -> list[str]:
-    """The keys that a config adds, and where those that it takes over are."""
-    node = class_in(ROOT / file, config)
-    taken = {"ExpertFields": "the keys of [experts](#experts)", "TrajectoryConfig": "the keys of [trajectory](#trajectory)"}
-    over = [taken[ast.unparse(base)] for base in node.bases if ast.unparse(base) in taken]
-    if not fields_of(node):
-        return [f"`{config}` has {over[0] if over else 'no keys beside `name`'}."]
-    return [f"Keys{f', beside {over[0]}' if over else ''}:", keys(file, config)]
+SECTIONS = {"ExpertFields": "experts", "PoolFields": "a-pool-of-networks", "TrajectoryConfig": "trajectory"}
+"""Where in the guide the keys are that several methods share, by the class that defines them."""
+
+
+def _own_keys(method: str, config: str) -> list[str]:
+    """The keys that a method adds, and where those are that it takes over."""
+    methods_of = {config: name for name, (_, config, _) in registered_methods().items()}
+    own, over = "", []
+    for name in ancestors(config):
+        file = config_files()[name].relative_to(ROOT).as_posix()
+        if name != config and name in methods_of:
+            over.append(f"`{methods_of[name]}`")
+        elif name in SECTIONS and name != config:
+            over.append(f"[{SECTIONS[name].replace('-', ' ')}](#{SECTIONS[name]})")
+        elif rows := list(_key_rows(file, name)):
+            own += "".join(f"\n{_row(*row)}" for row in rows)
+    title = f"`{method}`" if method else "Every method of these"
+    if not own:
+        return [f"{title} takes the keys of {' and of '.join(over)}." if over else f"{title} has no keys beside `name`."]
+    head = "\n".join(_row(*cells) for cells in (KEY_HEAD, ["---"] * len(KEY_HEAD)))
+    return [f"Keys of {title[:1].lower() + title[1:]}{', beside those of ' + ' and of '.join(over) if over else ''}:", head + own]
+
+
+def ancestors(config: str) -> list[str]:
+    """A config class and those of the methods' settings that it has fields of, up to those that the guide shows elsewhere."""
+    found = [config]
+    shown = {name for _, name, _ in registered_methods().values()} | set(SECTIONS)
+    for base in class_in(config_files()[config], config).bases:
+        name = ast.unparse(base).rpartition(".")[2]
+        if name in config_files():
+            found += [name] if name in shown else ancestors(name)
+    return list(dict.fromkeys(found))
+
+
+@functools.cache
+def config_files() -> dict[str, Path]:
+    """The file of every class that holds settings of methods."""
+    rooms = [ROOT / "raydistill" / "methods" / "configs", ROOT / "raydistill" / "core"]
+    files = [file for room in rooms for file in sorted(room.glob("*.py"))]
+    return {node.name: file for file in files for node in _classes(ast.parse(file.read_text(encoding="utf-8")))}
 
 
 def _classes(tree: ast.Module) -> Iterator[ast.ClassDef]:

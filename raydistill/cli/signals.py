@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CLOSING_SECONDS = 7.0
@@ -37,6 +38,8 @@ class Received:
     """Whether the last words were said."""
     is_due: bool = False
     """Whether the exception is still to be raised: Python dropped it, or another package would have made it an error."""
+    is_repeated: bool = False
+    """Whether the next signal is ours, which raises it."""
 
     @property
     def exit_code(self) -> int:
@@ -52,9 +55,10 @@ class Received:
 
 @contextmanager
 def ended_by_signals(last_words: str) -> Iterator[Received]:
-    """Raise KeyboardInterrupt at the first signal in the block; yields which it was, and restores the handlers afterwards.
+    """Raise KeyboardInterrupt at the first signal in the block, or soon after it where it would be lost; yields which it was.
 
-    After a signal they stay, so that a second one ends the process while it says its last words, too.
+    At the end the handlers of before are back, and `sys.unraisablehook`, which is replaced for as long. After a signal ours stay,
+    so that a second one ends the process while it says its last words, too.
 
     A signal that the process was started to ignore (`nohup`, a shell's background job) stays ignored. In another thread than the
     main one nothing is installed, because Python allows it there only.
@@ -68,10 +72,12 @@ def ended_by_signals(last_words: str) -> Iterator[Received]:
         return
 
     def end(number: int, frame: FrameType | None) -> None:
-        if received.is_received and not received.is_due:
-            if not received.is_told:
-                _say(received.told(last_words))
+        is_repeated, received.is_repeated = received.is_repeated, False
+        if received.is_received and not is_repeated:
+            _say_last(received, last_words)
             _end_with_children(128 + number)
+        if is_repeated and not received.is_due:  # the block has ended meanwhile
+            return
         if not received.is_received:
             received.number, received.is_received = signal.Signals(number), True
             if number == signal.SIGHUP:
@@ -93,6 +99,7 @@ def ended_by_signals(last_words: str) -> Iterator[Received]:
 
     def again() -> None:
         if received.is_due:
+            received.is_repeated = True
             signal.pthread_kill(main_thread, received.number)
 
     tell_of_dropped, main_thread = sys.unraisablehook, threading.get_ident()
@@ -103,6 +110,8 @@ def ended_by_signals(last_words: str) -> Iterator[Received]:
         signal.signal(number, end)
     try:
         yield received
+        if received.is_due:
+            raise KeyboardInterrupt
     finally:
         sys.unraisablehook, received.is_due = tell_of_dropped, False
         if not received.is_received:  # otherwise the process is about to end, and by our handler a second time
@@ -130,7 +139,7 @@ def _is_called_by(package: str, frame: FrameType | None) -> bool:
 
 def _end_when_late(received: Received, last_words: str) -> None:
     def end() -> None:
-        _say(received.told(last_words))
+        _say_last(received, last_words)
         _end_with_children(received.exit_code)
 
     _call_later(CLOSING_SECONDS, end)
@@ -138,18 +147,20 @@ def _end_when_late(received: Received, last_words: str) -> None:
 
 def _end_with_children(exit_code: int) -> None:
     """End the process, and what it has started: some of Ray's processes would notice its end half a minute later."""
-    if psutil := sys.modules.get("psutil"):  # wherever Ray runs; a handler must not import
-        with suppress(psutil.Error):
-            for child in psutil.Process().children(recursive=True):
-                with suppress(psutil.Error):
-                    child.kill()
-    os._exit(exit_code)
+    psutil: Any = sys.modules.get("psutil")  # it is there wherever Ray runs; a handler must not import
+    try:
+        for child in psutil.Process().children(recursive=True) if psutil else ():
+            with suppress(psutil.Error):
+                child.kill()
+    finally:
+        os._exit(exit_code)
 
 
-def _say(words: str) -> None:
-    """Without Python's buffers, whose lock a handler may interrupt; a closed standard error is no reason to stay."""
-    with suppress(OSError):
-        os.write(2, f"{words}\n".encode())
+def _say_last(received: Received, last_words: str) -> None:
+    """Once. Without Python's buffers, whose lock a handler may interrupt; a closed standard error is no reason to stay."""
+    if not received.is_told:
+        with suppress(OSError):
+            os.write(2, f"{received.told(last_words)}\n".encode())
 
 
 def _call_later(seconds: float, call: Callable[[], None]) -> None:

@@ -74,6 +74,11 @@ def looks_of(arms: Mapping[str, bool]) -> dict[str, Look]:
     return looks
 
 
-def side_step(count: int) -> int:
-    """How far the first, second, third mark at one place stands beside it: 1, -1, 2, -2 and so on."""
-    return (count + 1) // 2 * (1 if count % 2 else -1)
+WIDEST_STEP = 3
+"""So that a mark is not taken for one of the next place, however many there are."""
+
+
+def side_step(count: int, of: int) -> float:
+    """How far the first, second, third of some marks at one place stands beside it: 1, -1, 2, -2 and so on; closer if many."""
+    farthest = (of + 1) // 2
+    return (count + 1) // 2 * (1 if count % 2 else -1) * min(1.0, WIDEST_STEP / max(farthest, 1))

@@ -148,12 +148,11 @@ def _confirmed(axes: Any, study: Study, full: float | None) -> None:
     if finding is None or full is None:
         return
     label = "on confirm images"
-    there: Counter[int] = Counter()
-    for one in (finding.distilled, finding.control, *finding.controls_at):
-        if one is None:
-            continue
+    shown = [one for one in (finding.distilled, finding.control, *finding.controls_at) if one is not None]
+    there, in_all = Counter[int](), Counter(one.ipc for one in shown)
+    for one in shown:
         there[one.ipc] += 1
-        gap, place = one.gap_interval, one.ipc * BESIDE ** side_step(there[one.ipc])
+        gap, place = one.gap_interval, one.ipc * BESIDE ** side_step(there[one.ipc], in_all[one.ipc])
         at, error = 100 * (full - gap.gap), [[100 * (gap.upper - gap.gap)], [100 * (gap.gap - gap.lower)]]
         face = CONFIRMED[0] if isinstance(one, Smallest) else "white"
         axes.errorbar([place], [at], yerr=error, fmt="D", color=CONFIRMED[0], markerfacecolor=face, capsize=2, label=label)

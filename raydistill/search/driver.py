@@ -22,7 +22,7 @@ from raydistill.search.allowance import check_budget
 from raydistill.search.distributions import any_trial, complete_document
 from raydistill.search.estimate import Part
 from raydistill.search.experts import extreme_trials, plan_experts, prepare_experts
-from raydistill.search.finding import Evidence, confidence_of, control_at, find, gather
+from raydistill.search.finding import Evidence, confidence_of, control_at, factors_drawn, find, gather
 from raydistill.search.jobs import baseline_jobs, confirm_jobs, draw_jobs
 from raydistill.search.needs import needs_of_trial
 from raydistill.search.pace import (
@@ -143,8 +143,15 @@ def _parts(space: SearchSpace, config: TrialConfig[Any], splits: Splits, study: 
     middles = [middle_trial(arm, splits.sha256) for arm in space.arms]
     networks = evaluation.networks + len(LOOK_FRACTIONS)
     reading = [times(pace, networks * recipe.images_seen(classes * one.decoded_ipc)) for one in middles]
-    trials = [both(distilling_seconds(one, splits), read) for one, read in zip(middles, reading, strict=True)]
-    known = [seconds for seconds in trials if seconds is not None]
+    making = [distilling_seconds(one, splits) for one in middles]
+    trials = [both(make, read) for make, read in zip(making, reading, strict=True)]
+    # A control is drawn anew with each of its factors, at one IPC at least.
+    draws = [
+        both(make, times(pace, recipe.images_seen(classes * one.ipc * factor**2)))
+        for arm, one, make in zip(space.arms, middles, making, strict=True)
+        if arm.is_control
+        for factor in factors_drawn(arm)
+    ]
     on_set = statistics.mean(recipe.images_seen(classes * one.decoded_ipc) for one in middles)
     # Each network of the baseline trains once with the recipe's steps and once with twice as many.
     full = 3 * recipe.images_seen(len(splits.train.labels))
@@ -154,13 +161,24 @@ def _parts(space: SearchSpace, config: TrialConfig[Any], splits: Splits, study: 
             what="networks on the full data, to compare with,",
             seconds_each=times(pace, full),
         ),
-        Part(jobs=space.budget.trials, what="trials", seconds_each=statistics.mean(known) if len(known) == len(trials) else None),
+        Part(jobs=space.budget.trials, what="trials", seconds_each=_mean_of_all(trials)),
         Part(
             jobs=CONFIRMED_CANDIDATES * evaluation.confirm_networks,
             what="networks to confirm the candidates",
             seconds_each=times(pace, on_set),
         ),
+        Part(
+            jobs=evaluation.confirm_networks * len(draws),
+            what="draws of controls",
+            seconds_each=_mean_of_all(draws),
+        ),
     ]
+
+
+def _mean_of_all(seconds: Sequence[float | None]) -> float | None:
+    """The mean; None where one is not known, or there is none."""
+    known = [one for one in seconds if one is not None]
+    return statistics.mean(known) if known and len(known) == len(seconds) else None
 
 
 def _trials_left(solver: Solver) -> Part:

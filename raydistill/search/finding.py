@@ -30,7 +30,7 @@ from typing import Any, Literal, NamedTuple
 from raydistill.search.verdict import Confirmed, not_admissible, what_would_decide, winner_of
 from raydistill.spaces.messages import listed
 from raydistill.spaces.sections import GoalConfig, defaults_left_out
-from raydistill.spaces.space import Arm, Choices, SearchSpace
+from raydistill.spaces.space import Arm, SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.spaces.units import points
 from raydistill.storage.baseline import Baseline
@@ -128,8 +128,9 @@ def controls_in_question(
 ) -> list[TrialConfig[Any]]:
     """The controls to draw anew at an IPC, each with its best settings so far; the likeliest to be lossless comes first.
 
-    Both follow from readings on the select images. A control that may have several factors is drawn with each: a race gives a
-    control few trials, and one without a trial of the distilled set's factor would lose for that alone.
+    Both follow from readings on the select images. A control that may have several factors is drawn with each, the others after
+    all the best: a race gives a control few trials, and one without a trial of the distilled set's factor would lose for that
+    alone.
     """
     found = []
     for arm in space.controls:
@@ -142,20 +143,19 @@ def controls_in_question(
         expected = math.inf if best is None else (best.gap or 0.0) * math.sqrt(best.ipc)
         for one in _with_each_factor(arm, values):
             config = arm.trial(ask_number=0, values=one, data_sha256=data_sha256)
-            found.append((expected, config.model_copy(update={"ipc": ipc})))
-    return [config for _, config in sorted(found, key=lambda pair: pair[0])]
+            found.append((one != values, expected, config.model_copy(update={"ipc": ipc})))
+    return [config for _, _, config in sorted(found, key=lambda entry: entry[:2])]
 
 
-def factors_drawn(arm: Arm) -> int:
-    """With how many factors a control is drawn anew at an IPC."""
+def factors_drawn(arm: Arm) -> tuple[int, ...]:
+    """The factors with which a control is drawn anew at an IPC."""
     allowed = arm.ranges.get(FACTOR)
-    return len(allowed.values) if isinstance(allowed, Choices) else 1
+    return (arm.template["method"].get("factor", 1),) if allowed is None else allowed.values
 
 
 def _with_each_factor(arm: Arm, values: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The values of an arm's ranges as they are, then with the other factors that the arm allows."""
-    allowed = arm.ranges.get(FACTOR)
-    others = [factor for factor in allowed.values if factor != values[FACTOR]] if isinstance(allowed, Choices) else []
+    others = [factor for factor in factors_drawn(arm) if factor != values[FACTOR]] if FACTOR in values else []
     return [dict(values), *({**values, FACTOR: factor} for factor in others)]
 
 

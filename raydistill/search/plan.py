@@ -149,14 +149,7 @@ def plan_search(
             for label, measured in medium.items()
         ),
         Stage(name="confirmation", jobs=CONFIRMED_CANDIDATES * evaluation.confirm_networks, seconds_each=network),
-        *(
-            Stage(
-                name=f"draws of {arm.label}",
-                jobs=evaluation.confirm_networks * factors_drawn(arm),
-                seconds_each=medium[arm.label].distil + medium[arm.label].network,
-            )
-            for arm in space.controls
-        ),
+        *(_draws(arm, medium[arm.label], _trial_at(arm, usual, splits), splits) for arm in space.controls),
     )
     one = statistics.mean(measured.trial for measured in medium.values()) + evaluation.confirm_networks * network / side_by_side
     gpus = space.resources.gpus_per_trial
@@ -218,6 +211,15 @@ def _trial_at(arm: Arm, ipc: int, splits: Splits) -> TrialConfig[Any]:
     """The trial at this IPC, with the middle of every other range."""
     values = {path: ipc if path == "ipc" else middle(dimension) for path, dimension in arm.ranges.items()}
     return arm.trial(ask_number=0, values=values, data_sha256=splits.sha256)
+
+
+def _draws(arm: Arm, measured: _Measured, config: TrialConfig[Any], splits: Splits) -> Stage:
+    """A control's draws with each of its factors: more and smaller images in a set are more images for its network."""
+    recipe, classes, factors = recipe_of(config, splits), len(splits.class_names), factors_drawn(arm)
+    images = statistics.mean(recipe.images_seen(classes * config.ipc * factor**2) for factor in factors)
+    network = measured.network * images / recipe.images_seen(classes * config.decoded_ipc)
+    jobs = config.evaluation.confirm_networks * len(factors)
+    return Stage(name=f"draws of {arm.label}", jobs=jobs, seconds_each=measured.distil + network)
 
 
 def _cores_hold(cpus_per_trial: int) -> int:

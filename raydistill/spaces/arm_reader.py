@@ -264,10 +264,8 @@ def factors_of(methods: Sequence[ReadArm]) -> list[int]:
     found = {1}
     for one in methods:
         allowed = one.ranges.get("method.factor")
-        if isinstance(allowed, Choices):
+        if allowed is not None:
             found |= set(allowed.values)
-        elif isinstance(allowed, Range):
-            found |= set(range(int(allowed.low), int(allowed.high) + 1))
         elif one.values is not None:
             found.add(one.values.get("factor", 1))
     return sorted(found)

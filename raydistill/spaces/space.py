@@ -20,6 +20,11 @@ class Range:
     log: bool
     whole: bool
 
+    @property
+    def values(self) -> tuple[int, ...]:
+        """All whole numbers in it."""
+        return tuple(range(int(self.low), int(self.high) + 1))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choices:

@@ -86,7 +86,8 @@ class Finding(Config):
     control: Smallest | None
     controls_at: tuple[ControlAt, ...] = Field(default=(), strict=False)
     """From the smallest candidate's IPC up to that of the smallest lossless distilled set, at each IPC in the order of their
-    readings; the first that is not shown lossy ends the list: distilling is then not shown needed."""
+    readings, with other factors than the best at the end; the first that is not shown lossy ends the list: distilling is then
+    not shown needed."""
     ratio_images: float | None
     """Images of the smallest lossless control over those of the smallest lossless distilled set; null without both."""
     ratio_float_bytes: float | None

@@ -274,7 +274,9 @@ class Store:
             self.write(probe, b"raydistill")
             self.delete(probe)
         except StoreUnavailableError as error:
-            raise StoreError(f"{error}, or run the same command again when this one can be written: nothing has begun") from None
+            raise StoreError(
+                f"{error}, or run the same command again once {self.root} can be written: this command has changed nothing"
+            ) from None
 
 
 def _write_local(path: Path, content: bytes) -> None:

@@ -175,19 +175,30 @@ class Interrupted(BaseModel):
         signal.raise_signal(signal.SIGTERM)
         return {}
 
-with signals.ended_by_signals("Interrupted.") as received:
-    try:
+try:
+    with signals.ended_by_signals("Interrupted.") as received:
         Interrupted().model_dump()
-        time.sleep(5)
-        print("went on")
-    except KeyboardInterrupt:
-        print(received.number.name)
+        time.sleep({seconds})
+    print("went on")
+except KeyboardInterrupt:
+    print(received.number.name)
 """
 
 
-def test_a_signal_while_a_config_is_serialized_is_no_error_of_pydantic() -> None:
-    ended = subprocess.run([sys.executable, "-c", SERIALIZES], capture_output=True, text=True, check=False, preexec_fn=heeds())
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_a_signal_while_a_config_is_serialized_is_no_error_of_pydantic(seconds: int) -> None:
+    """Whether the command goes on for a while or ends with it."""
+    code = SERIALIZES.replace("{seconds}", str(seconds))
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, preexec_fn=heeds())
     assert (ended.stdout, ended.stderr, ended.returncode) == ("SIGTERM\n", "", 0)
+
+
+TWICE = SERIALIZES.replace("return {}", "signal.raise_signal(signal.SIGINT)")
+
+
+def test_a_second_signal_while_the_first_is_put_off_ends_at_once() -> None:
+    ended = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=False, preexec_fn=heeds())
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("", "Interrupted by SIGTERM.\n", 130)
 
 
 def test_the_handlers_of_a_program_are_back_after_a_command() -> None:

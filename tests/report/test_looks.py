@@ -41,4 +41,9 @@ def test_every_colour_stands_out_from_its_ground_by_three_to_one(pair: tuple[str
 
 
 def test_marks_at_one_place_stand_on_both_sides_of_it() -> None:
-    assert [side_step(count) for count in (1, 2, 3, 4)] == [1, -1, 2, -2]
+    assert [side_step(count, 4) for count in (1, 2, 3, 4)] == [1, -1, 2, -2]
+
+
+def test_many_marks_at_one_place_stand_closer() -> None:
+    """Of twelve the farthest would be six steps away: all steps are halved."""
+    assert [side_step(count, 12) for count in (1, 2, 11, 12)] == [0.5, -0.5, 3, -3]

@@ -242,8 +242,16 @@ def test_a_control_that_may_have_several_factors_is_drawn_with_each_the_best_fir
     packs = parse_space(text, dataclasses.replace(KNOWN, controls=CONTROLS))
     read = packs.arm("random").trial(ask_number=0, values={"ipc": 8, "method.factor": 2}, data_sha256=DATA)
     configs = controls_in_question(packs, [record(read, 0.02)], 8, DATA)
-    assert [(config.arm, config.factor) for config in configs] == [("random", 2), ("random", 1), ("random", 3), ("k_means", 1)]
-    assert [factors_drawn(arm) for arm in packs.controls] == [3, 1]
+    assert [(config.arm, config.factor) for config in configs] == [("random", 2), ("k_means", 1), ("random", 1), ("random", 3)]
+    assert [factors_drawn(arm) for arm in packs.controls] == [(1, 2, 3), (1,)]
+
+
+def test_a_control_with_a_range_of_factors_is_drawn_with_each() -> None:
+    text = TEXT.replace("  - random\n", "  - {name: random, factor: {low: 1, high: 3}}\n").replace("high: 60", "high: 8")
+    packs = parse_space(text, dataclasses.replace(KNOWN, controls=CONTROLS))
+    drawn_with = [config.factor for config in controls_in_question(packs, [], 8, DATA) if config.arm == "random"]
+    assert sorted(drawn_with) == [1, 2, 3]
+    assert factors_drawn(packs.arm("random")) == (1, 2, 3)
 
 
 def test_one_factor_of_a_control_that_is_not_lossy_withholds_the_claim_and_is_named() -> None:

@@ -226,8 +226,8 @@ def test_files_of_a_study_can_be_read_by_others(local: Store) -> None:
 def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     """The store would have to lie below a file; permissions would not stop root."""
     (tmp_path / "file").write_text("")
-    said = r"cannot write .*file/study/.probe-.*; give a folder or URI that can be written, or run the same command again when .*"
-    with pytest.raises(StoreError, match=f"{said}: nothing has begun$"):
+    said = r"cannot write .*file/study/.probe-.*; give a folder or URI that can be written, or run the same command again once .*"
+    with pytest.raises(StoreError, match=f"{said} can be written: this command has changed nothing$"):
         Store(str(tmp_path / "file" / "study")).check_writable()
 
 

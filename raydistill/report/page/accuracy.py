@@ -140,11 +140,11 @@ def _confirmed(study: Study, x: Axis, y: Axis) -> Iterator[Mark]:
     full, finding = study.baseline_accuracy_fraction, study.finding
     if full is None or finding is None:
         return
-    there: Counter[int] = Counter()
-    for one in (finding.distilled, finding.control, *finding.controls_at):
-        if one is not None:
-            there[one.ipc] += 1
-            yield _diamond(study, one, full, x, y, beside=BESIDE * side_step(there[one.ipc]))
+    shown = [one for one in (finding.distilled, finding.control, *finding.controls_at) if one is not None]
+    there, in_all = Counter[int](), Counter(one.ipc for one in shown)
+    for one in shown:
+        there[one.ipc] += 1
+        yield _diamond(study, one, full, x, y, beside=round(BESIDE * side_step(there[one.ipc], in_all[one.ipc])))
 
 
 def _diamond(study: Study, one: Smallest | ControlAt, full: float, x: Axis, y: Axis, *, beside: int) -> Mark:

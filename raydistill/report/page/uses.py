@@ -193,7 +193,7 @@ def continual_chart(result: ContinualResult, looks: Looks) -> Chart:
                     css=css_of(look),
                     label=f"{source_words(source)}, {count} classes seen: {percent(mean)} over {len(column)} orders",
                     span=(up(y, max(low, y.low), TALL), up(y, min(high, y.high), TALL)),
-                    beside=BESIDE * side_step(number),
+                    beside=round(BESIDE * side_step(number, len(columns) - 1)),
                 )
             )
     return Chart(
