@@ -9,7 +9,8 @@ A table stands between two comments of a page. The first says what it is made fr
     <!-- end -->
 
 `keys FILE CLASS`: one row per field of a config. `fields FILE CLASS`: the same without defaults, for files that are only read.
-`methods`: every registered method, with the text at the top of its file. `functions` and `errors`: the Python API.
+`methods`: every registered method, with the text at the top of its file. `ablations`: the terms of each
+that can be turned off. `functions` and `errors`: the Python API.
 `odd_inputs`: the list of odd folders that is also a test.
 Everything is read from the source; nothing of the package is imported.
 """
@@ -212,21 +213,50 @@ def methods() -> str:
 
 def registered_methods() -> dict[str, tuple[str, str, str]]:
     """File, config class and kind of labels by the name of a method, as `METHODS` has them."""
+    found = {}
+    for name, call in _registrations():
+        _, stem, config = ast.unparse(call.args[0]).split(".")
+        kinds = [ast.literal_eval(word.value) for word in call.keywords if word.arg == "label_kind"]
+        found[name] = (stem, config, kinds[0] if kinds else "hard")
+    return found
+
+
+def _registrations() -> Iterator[tuple[str, ast.Call]]:
+    """Every entry of `METHODS`: its name, and the call that makes it."""
     tree = ast.parse((ROOT / "raydistill" / "methods" / "__init__.py").read_text(encoding="utf-8"))
     (entries,) = (n.value for n in tree.body if isinstance(n, ast.AnnAssign) and ast.unparse(n.target) == "METHODS")
     assert isinstance(entries, ast.Dict)
-    found = {}
     for name, entry in zip(entries.keys, entries.values, strict=True):
         assert isinstance(entry, ast.Call)
-        _, stem, config = ast.unparse(entry.args[0]).split(".")
-        kinds = [ast.literal_eval(word.value) for word in entry.keywords if word.arg == "label_kind"]
-        found[ast.literal_eval(name or entry)] = (stem, config, kinds[0] if kinds else "hard")
-    return found
+        yield ast.literal_eval(name or entry), entry
 
 
 def _first_sentence(stem: str) -> str:
     text = ast.get_docstring(ast.parse((ROOT / "raydistill" / "methods" / f"{stem}.py").read_text(encoding="utf-8"))) or ""
     return text.partition("\n\n")[0].replace("\n", " ").removesuffix(".")
+
+
+def ablations() -> str:
+    """A row per method with terms that `raydistill ablate` turns off."""
+    rows = []
+    for name, call in _registrations():
+        for word in call.keywords:
+            if word.arg == "ablations":
+                _, stem, table = ast.unparse(word.value).split(".")
+                rows.append((f"`{name}`", ", ".join(_terms(stem, table))))
+    return _table(("method", "terms"), iter(rows))
+
+
+def _terms(stem: str, table: str) -> Iterator[str]:
+    tree = ast.parse((ROOT / "raydistill" / "methods" / "configs" / f"{stem}.py").read_text(encoding="utf-8"))
+    (entries,) = (n.value for n in tree.body if isinstance(n, ast.AnnAssign) and ast.unparse(n.target) == table)
+    assert isinstance(entries, ast.Dict)
+    for key, value in zip(entries.keys, entries.values, strict=True):
+        if key is None:  # the terms of another method
+            *other, name = ast.unparse(value).split(".")
+            yield from _terms(other[-1] if other else stem, name)
+        else:
+            yield ast.literal_eval(key)
 
 
 SECTIONS = {"ExpertFields": "experts", "PoolFields": "a-pool-of-networks", "TrajectoryConfig": "trajectory"}
@@ -315,8 +345,13 @@ def errors() -> str:
     file = "raydistill/errors.py"
     classes = list(_classes(ast.parse((ROOT / file).read_text(encoding="utf-8"))))
     codes = {"CorrectableError": "2", "FailedError": "1"}
+    bases = {node.name: ast.unparse(node.bases[0]) for node in classes if node.bases}
+
+    def code(name: str) -> str:
+        return codes.get(name) or (code(bases[name]) if name in bases else "-")
+
     rows = (
-        (f"[`{node.name}`](../{file}#{node.name})", codes.get(ast.unparse(node.bases[0]), "-"), ast.get_docstring(node) or "")
+        (f"[`{node.name}`](../{file}#{node.name})", code(node.name), ast.get_docstring(node) or "")
         for node in classes
         if node.bases and node.name not in ("RaydistillError", *codes)
     )
@@ -324,6 +359,7 @@ def errors() -> str:
 
 
 MAKERS = {
+    "ablations": ablations,
     "keys": keys,
     "fields": fields,
     "methods": methods,

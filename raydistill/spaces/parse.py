@@ -53,7 +53,7 @@ SECTIONS = (
 REQUIRED = ("study", "dataset", "network", "ipc", "goal", "budget")
 """Beside these, one of `method` and `methods`."""
 ConfigT = TypeVar("ConfigT", bound=Config)
-TAKEN_NAMES = ("compare", "experts", "test_openings")
+TAKEN_NAMES = ("compare", "experts", "reproduce", "test_openings")
 STUDY_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 

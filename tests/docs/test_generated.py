@@ -84,6 +84,24 @@ def test_the_methods_are_those_that_are_registered() -> None:
         assert f"\n## {stem}\n" in generate.methods()
 
 
+def test_the_terms_that_can_be_turned_off_are_those_of_the_methods() -> None:
+    lines = {name: f"| `{name}` | {', '.join(method.ablations)} |" for name, method in METHODS.items() if method.ablations}
+    assert generate.ablations().splitlines()[2:] == list(lines.values())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_key_of_a_method_is_in_its_table_or_in_one_that_is_named(name: str) -> None:
+    _, config, _ = generate.registered_methods()[name]
+    shown = {
+        field.name
+        for one in generate.ancestors(config)
+        for parent in generate.ancestors(one)
+        for ancestor in generate.ancestors(parent)
+        for field in generate.fields_of(generate.class_in(generate.config_files()[ancestor], ancestor))
+    }
+    assert shown == set(METHODS[name].config.model_fields) - {"name"}
+
+
 def test_a_class_that_is_not_there_is_named() -> None:
     with pytest.raises(ValueError, match=r"errors\.py has no class Nothing; correct the comment in the page"):
         generate.class_in(ROOT / "raydistill" / "errors.py", "Nothing")

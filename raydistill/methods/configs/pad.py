@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, model_validator
 
@@ -13,7 +13,7 @@ from raydistill.methods.configs.trajectory import TrajectoryConfig
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.sections import Config
 
-ABLATIONS = {
+ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
     **trajectory.ABLATIONS,
     "FIEX": lambda config: {"filter_data": False},
     "FIEM": lambda config: {"shallow_fraction": 0.0},
