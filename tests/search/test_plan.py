@@ -56,6 +56,15 @@ def test_a_forecast_is_the_measured_pieces_multiplied(monkeypatch: pytest.Monkey
     assert (forecast.at_once, forecast.trial_memory_of) == (2, "cpu")
 
 
+def test_a_control_is_drawn_with_each_of_its_factors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At IPC 2 a network sees batches of 20 images with factor 1 and of 64 of the 80 with factor 2: 42 / 20 x 10 s, and 200 s."""
+    measured(monkeypatch)
+    control = "controls=[{name: random, factor: {choices: [1, 2]}}]"
+    forecast = plan_search(load_space(SMALL, [*QUICK, "budget.trials=5", control], None), None, at_once=1)
+    assert (forecast.stages[-1].name, forecast.stages[-1].jobs) == ("draws of random", 8)
+    assert forecast.stages[-1].seconds_each == pytest.approx(221.0)
+
+
 def test_hours_that_do_not_hold_a_trial_and_its_confirmation_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """240 s and 4 networks of 10 s, one at once: 280 s, 0.078 hours."""
     measured(monkeypatch)
