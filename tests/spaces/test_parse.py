@@ -211,7 +211,7 @@ def test_a_recipe_in_epochs_needs_one_ipc() -> None:
 def test_a_name_that_the_store_uses_itself_is_refused() -> None:
     (line,) = mistakes("study: small", "study: experts")
     assert line.endswith(
-        "study: given 'experts'; the store uses the names compare, experts, test_openings itself: choose another name"
+        "study: given 'experts'; the store uses the names compare, experts, reproduce, test_openings itself: choose another name"
     )
 
 
