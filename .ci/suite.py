@@ -109,7 +109,7 @@ def run_part(name: str, part: str, setting: Setting) -> Row:
         command = [sys.executable, "-m", "pytest", "-m", PARTS[part], "--durations", "5", "--junit-xml", str(report)]
         at_once = min(os.cpu_count() or 1, MOST_AT_ONCE[part])
         if at_once > 1:
-            command += ["-n", str(at_once), "--dist", "loadfile", "--no-loadscope-reorder"]
+            command += ["-n", str(at_once), "--dist", "loadfile"]
         environment = {"OMP_NUM_THREADS": "1", **setting.environment}
         print(f"\n== {name}: the {part} part", *(f"{key}={value}" for key, value in environment.items()), flush=True)
         status = subprocess.run(command, env={**os.environ, **environment}, check=False).returncode

@@ -26,18 +26,8 @@ ONLY_WHEN_ASKED_FOR = ("chaos", "cluster", "pretend_gpu")
 """Marks of tests that take hours, of those that need root and make networks, and of those that need a process of their own."""
 
 
-LONGEST = (
-    *("search/test_on_ray.py", "search/test_search_on_s3.py", "methods/test_contract.py", "test_pretend_gpu.py"),
-    *("docs/test_notebook.py", "trial/test_run.py", "cli/test_cli.py", "search/test_race.py", "bench/test_unroll_cost.py"),
-)
-"""Files that take a minute and more, which come first: one that came last would have a process to itself for as long."""
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave tests with some marks out unless they are asked for, and begin with the files that take longest."""
-    here = Path(__file__).parent
-    place = {here / name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path, len(LONGEST)))
+    """Leave tests with some marks out unless they are asked for."""
     for item in items:
         if item.path.is_relative_to(ON_PRETEND_GPU):
             item.add_marker("pretend_gpu")
