@@ -1,6 +1,7 @@
 """The driver of a search with 500 workers and 10,000 trials: its time per trial, its memory, how long workers wait for it.
 
     python benchmarks/scale.py [--at 100,1000,5000,10000] [--workers 500] [--kind "a race"] [--sampler law] [--profile]
+    python benchmarks/scale.py --whole 10000 [--workers 500] ...
 
 Nothing is trained, and no worker runs: a trial's record is made up, and written as a worker writes it. All that the driver does
 is real and measured: asking (the sampler, `config.json`, `study.db`), reading the record of a trial that ended, telling it
@@ -8,11 +9,11 @@ is real and measured: asking (the sampler, `config.json`, `study.db`), reading t
 measures what it adds.
 
 The trials that ended before are put into the driver's memory without their files, and `study.db` holds only the later ones: none
-of what is timed reads a file of an earlier trial.
+of what is timed reads a file of an earlier trial. With `--whole` no trial is put there: the driver serves all of them.
 
 The share of time in which workers wait follows from the measured seconds: the driver serves one trial at a time, and a worker
 whose trial ended waits until the driver has told that trial and asked for the next. Between the measured numbers of trials the
-seconds are taken to grow evenly.
+seconds are taken to grow evenly; with `--whole` each trial has its own.
 """
 
 from __future__ import annotations
@@ -211,35 +212,82 @@ def waiting_share(seconds: Sequence[float], workers: int, mean_seconds: float) -
     return waited / (waited + worked)
 
 
-def main() -> None:
+def peak_mebibytes() -> int:
+    """The most memory that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def milliseconds(served: Sequence[Served]) -> list[float]:
+    """Means over trials: asking, telling, the live table and all together in CPU time, then all by the clock."""
+    parts = [[one.ask.cpu, one.tell.cpu, one.show.cpu, one.cpu, one.clock] for one in served]
+    return [1000 * statistics.mean(column) for column in zip(*parts, strict=True)]
+
+
+def print_waiting(by_cpu: Sequence[float], by_clock: Sequence[float], workers: int) -> None:
+    """Print the share of waiting for trials of one and of ten minutes.
+
+    Args:
+        by_cpu: seconds of the driver's processor, by trial.
+        by_clock: the same by the clock.
+        workers: trials at the same time.
+    """
+    for minutes in (1, 10):
+        cpu, clock = (100 * waiting_share(seconds, workers, 60.0 * minutes) for seconds in (by_cpu, by_clock))
+        print(f"{len(by_cpu)} trials of {minutes} min: workers wait {cpu:.1f} % of their time by CPU, {clock:.1f} % by the clock")
+
+
+def measure_parts(options: argparse.Namespace, at: Sequence[int], profile: cProfile.Profile | None) -> None:
     """Print the driver's seconds at some numbers of ended trials, and the waiting that follows."""
+    means = []
+    print("| trials ended | ask (ms of CPU) | read and tell | live table | together | by the clock (ms) | peak memory (MiB) |")
+    print("|---|---|---|---|---|---|---|")
+    for told in at:
+        space = space_for(options.kind, told + options.workers + MEASURED + 1, options.sampler)
+        with tempfile.TemporaryDirectory() as folder:
+            profiled = profile if told == at[-1] else None
+            served, _ = drive(space, Path(folder), told=told, measured=MEASURED, workers=options.workers, profile=profiled)
+        means.append(milliseconds(served))
+        print(f"| {told} | " + " | ".join(f"{mean:.1f}" for mean in means[-1]) + f" | {peak_mebibytes()} |", flush=True)
+    by_cpu, by_clock = (np.interp(np.arange(TRIALS), at, [row[column] / 1000 for row in means]).tolist() for column in (3, 4))
+    print_waiting(by_cpu, by_clock, options.workers)
+
+
+def measure_whole(options: argparse.Namespace, profile: cProfile.Profile | None) -> None:
+    """Print the driver's seconds for every tenth part of a whole search, and the waiting that follows."""
+    space = space_for(options.kind, options.whole + options.workers + 1, options.sampler)
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        served, _ = drive(space, Path(folder), told=0, measured=options.whole, workers=options.workers, profile=profile)
+    seconds = time.perf_counter() - began
+    print("| trials | ask (ms of CPU) | read and tell | live table | together | by the clock (ms) | longest by the clock (ms) |")
+    print("|---|---|---|---|---|---|---|")
+    for first in range(0, options.whole, step := max(1, options.whole // 10)):
+        part = served[first : first + step]
+        longest = 1000 * max(one.clock for one in part)
+        means = " | ".join(f"{mean:.1f}" for mean in milliseconds(part))
+        print(f"| {first + 1} to {first + len(part)} | {means} | {longest:.0f} |")
+    print(f"{seconds:.0f} s, peak memory {peak_mebibytes()} MiB")
+    print_waiting([one.cpu for one in served], [one.clock for one in served], options.workers)
+
+
+def main() -> None:
+    """Print what the driver needs for a trial, and the waiting that follows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--at", default="100,1000,5000,10000", help="numbers of trials that have ended")
+    parser.add_argument(
+        "--whole", type=int, metavar="TRIALS", help="serve every trial of a search with so many, in place of --at"
+    )
     parser.add_argument("--workers", type=int, default=500)
     parser.add_argument("--kind", choices=list(SPACES), default="one method")
     parser.add_argument("--sampler", default="law", choices=["law", "tpe", "random"])
     parser.add_argument("--profile", action="store_true", help="print the largest parts at the last number")
     options = parser.parse_args()
-    at, workers, means = [int(one) for one in options.at.split(",")], options.workers, []
-    print(f"{options.kind}, sampler {options.sampler}, {workers} workers\n")
-    print("| trials ended | ask (ms of CPU) | read and tell | live table | together | by the clock (ms) | peak memory (MiB) |")
-    print("|---|---|---|---|---|---|---|")
+    print(f"{options.kind}, sampler {options.sampler}, {options.workers} workers\n")
     profile = cProfile.Profile() if options.profile else None
-    for told in at:
-        space = space_for(options.kind, told + workers + MEASURED + 1, options.sampler)
-        with tempfile.TemporaryDirectory() as folder:
-            profiled = profile if told == at[-1] else None
-            served, _ = drive(space, Path(folder), told=told, measured=MEASURED, workers=workers, profile=profiled)
-        parts = [[one.ask.cpu, one.tell.cpu, one.show.cpu, one.cpu, one.clock] for one in served]
-        means.append([statistics.mean(column) for column in zip(*parts, strict=True)])
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        print(f"| {told} | " + " | ".join(f"{1000 * mean:.1f}" for mean in means[-1]) + f" | {peak} |", flush=True)
-    for minutes in (1, 10):
-        shares = []
-        for column in (3, 4):
-            seconds = np.interp(np.arange(TRIALS), at, [row[column] for row in means]).tolist()
-            shares.append(f"{100 * waiting_share(seconds, workers, 60.0 * minutes):.1f} %")
-        print(f"{TRIALS} trials of {minutes} min: workers wait {shares[0]} of their time by CPU, {shares[1]} by the clock")
+    if options.whole:
+        measure_whole(options, profile)
+    else:
+        measure_parts(options, [int(one) for one in options.at.split(",")], profile)
     if profile is not None:
         pstats.Stats(profile).sort_stats("cumulative").print_stats(60)
 
