@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import shlex
 from pathlib import Path
@@ -69,9 +70,15 @@ def commands_in(text: str) -> list[list[str]]:
     return [shlex.split(command) for command in found]
 
 
+@functools.cache
+def program() -> Any:
+    """The program as click has it; typer builds it anew at each call."""
+    return typer.main.get_command(app)
+
+
 def find_command(words: list[str]) -> tuple[Any, str, list[str]]:
     """The command that words begin with (None if there is none), its name, and the words after it."""
-    group: Any = typer.main.get_command(app)
+    group = program()
     name, *rest = words
     command = group.commands.get(name)
     below = getattr(command, "commands", {})
@@ -80,6 +87,7 @@ def find_command(words: list[str]) -> tuple[Any, str, list[str]]:
     return command, name, rest
 
 
+@functools.cache
 def offline_known() -> Known:
     """What this installation knows, with the sizes of data sets that would have to be fetched."""
     here = known(None)
