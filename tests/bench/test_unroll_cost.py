@@ -24,7 +24,7 @@ def test_a_device_that_is_not_there_is_refused() -> None:
 
 @pytest.mark.slow
 def test_the_command_has_a_row_for_each_gradient_and_full_unrolling_grows_most() -> None:
-    words = ["bench", "unroll", "--ipc", "10", "--student-steps", "20", "--width", "8", "--format", "csv"]
+    words = ["bench", "unroll", "--ipc", "4", "--student-steps", "10", "--width", "8", "--format", "csv"]
     rows = [line.split(",") for line in CliRunner().invoke(app, words).stdout.splitlines()]
     header, *measured = rows
     grown = {row[0]: int(row[header.index("grown_bytes")]) for row in measured}
