@@ -68,7 +68,7 @@ def ablate_study(study: Store, choice: TrialChoice, work: Workplace, *, draws: i
         DataError: the data is not the data of the study.
     """
     data_root = work.data_root
-    with study_lock(study, tell=work.watcher.note) as study, closing(work.executor):
+    with study_lock(study, tell=work.watcher.note, command="ablate") as study, closing(work.executor):
         if draws < 2 or networks < 1:
             raise CertifyError(
                 f"given {draws} draws of {networks} networks; effects vary over draws: give --draws 2 or more and --networks 1"

@@ -43,7 +43,7 @@ def certify_study(study: Store, choice: TrialChoice, work: Workplace, *, network
         DataError: the data is not the data of the study.
     """
     data_root = work.data_root
-    with study_lock(study, tell=work.watcher.note) as study, closing(work.executor):
+    with study_lock(study, tell=work.watcher.note, command="certify") as study, closing(work.executor):
         earlier = _earlier(study, again=again)
         candidate = find_candidate(study, choice, data_root)
         work.executor.require(needs_of_trial(candidate.config, study, data_root))

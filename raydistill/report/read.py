@@ -17,7 +17,7 @@ from raydistill.report.tables import damage_of
 from raydistill.spaces.bounded import read_json, read_yaml
 from raydistill.spaces.sections import Config, EvaluationConfig, GoalConfig
 from raydistill.storage.baseline import read_baseline
-from raydistill.storage.lock import holder_of
+from raydistill.storage.lock import holder_of, searcher
 from raydistill.storage.record import read_progress, read_record
 from raydistill.storage.result import read_result
 from raydistill.storage.store import Store
@@ -66,7 +66,7 @@ def read_whole(store: Store) -> Study:
         asked=tuple(sorted(asked, key=lambda trial: trial.ask_number)),
         baseline=read_baseline(store),
         result=result,
-        holder=holder_of(store),
+        holder=searcher(holder_of(store)),
         damaged=(*damaged, *damage_of(store, result)),
     )
 

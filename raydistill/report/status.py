@@ -26,7 +26,7 @@ from raydistill.spaces.messages import shown
 from raydistill.spaces.sections import Config, GoalConfig
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.given import Given, read_given
-from raydistill.storage.lock import holder_of
+from raydistill.storage.lock import holder_of, searcher
 from raydistill.storage.record import TrialRecord, read_progress
 from raydistill.storage.result import Finding
 from raydistill.storage.store import Store
@@ -64,6 +64,8 @@ class StudyStatus(Config):
     dataset: str
     holder: str | None
     """Process and host of the search that works on the study now; null if none does."""
+    used_by: str | None = None
+    """Command, process and host of a `certify` or `ablate` that works on it now; null if none does."""
     stage: Stage
     stage_done: int | None
     """Networks or trials of the stage that are done; null while experts are trained, which lie outside the study."""
@@ -122,7 +124,8 @@ def read_status(study: Store) -> StudyStatus:
     records = [record for _, record in found.trials if record is not None]
     open_trials = [_open(config, study) for config, record in found.trials if record is None]
     running = [trial for trial in open_trials if trial.step is not None]
-    holder = holder_of(study)
+    holds = holder_of(study)
+    holder = searcher(holds)
     # A study that is extended holds the result of its shorter self.
     result = None if holder or open_trials else found.result
     files = _files(study)
@@ -134,6 +137,7 @@ def read_status(study: Store) -> StudyStatus:
         root=study.root,
         dataset=space["dataset"]["name"],
         holder=holder,
+        used_by=None if holder else holds,
         stage=stage,
         stage_done=done,
         stage_total=total,
@@ -163,6 +167,7 @@ def status_lines(status: StudyStatus, now: datetime) -> str:
     rows += [
         ("Study", f"{status.study} in {status.root}"),
         ("Search", _search_words(status)),
+        *([] if status.used_by is None else [("In use by", status.used_by)]),
         ("Stage", _stage_words(status)),
         ("Trials", _trial_words(status)),
         ("Margin", margin_words(status.margin_fraction, status.metric)),

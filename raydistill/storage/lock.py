@@ -20,7 +20,10 @@ from raydistill.storage.lease import leased
 from raydistill.storage.lease_file import LeaseFile
 from raydistill.storage.store import Store
 
-__all__ = ["StudyInUseError", "holder_of", "study_lock"]
+__all__ = ["StudyInUseError", "holder_of", "searcher", "study_lock"]
+
+OTHER = "raydistill "
+"""What the description of a holder begins with that is no search: its command follows."""
 
 
 def _nobody(text: str) -> None:
@@ -28,7 +31,9 @@ def _nobody(text: str) -> None:
 
 
 @contextmanager
-def study_lock(store: Store, wait_seconds: float = 5.0, tell: Callable[[str], object] = _nobody) -> Iterator[Store]:
+def study_lock(
+    store: Store, wait_seconds: float = 5.0, tell: Callable[[str], object] = _nobody, *, command: str | None = None
+) -> Iterator[Store]:
     """Lock a study, or another folder, for this process; yields the store through which it must be written.
 
     A local folder is locked with the kernel's flock, which is released when its process ends, even if it is killed. Other stores
@@ -38,12 +43,14 @@ def study_lock(store: Store, wait_seconds: float = 5.0, tell: Callable[[str], ob
         store: the folder.
         wait_seconds: how long to wait for another live process to release the lock.
         tell: called with a message if this process has to wait for a lease.
+        command: `certify` or `ablate` where one of them locks a study, so that nobody takes it for the search.
 
     Raises:
         StudyInUseError: another live process holds the lock; or, at a write, this process has lost its lease.
         StoreError: the store cannot be read or written.
     """
-    holder = f"process {os.getpid()} on {socket.gethostname()}"
+    process = f"process {os.getpid()} on {socket.gethostname()}"
+    holder = process if command is None else f"{OTHER}{command}, {process}"
     if store.is_local:
         with _kernel_lock(store, holder, wait_seconds):
             yield store
@@ -76,6 +83,11 @@ def holder_of(store: Store) -> str | None:
         except BlockingIOError:
             return file.read().strip() or "another process"
     return None
+
+
+def searcher(holder: str | None) -> str | None:
+    """The holder of a study if it is a search; None where nobody holds it, or where the holder certifies or ablates it."""
+    return None if holder is None or holder.startswith(OTHER) else holder
 
 
 @contextmanager

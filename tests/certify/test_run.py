@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pickle
 import re
 import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from raydistill.core.synthetic import decode
 from raydistill.data import splits as data
 from raydistill.errors import CertifyError, DataError, StoreError, StudyInUseError
 from raydistill.methods import METHODS, Control, Method
+from raydistill.report.status import read_status, status_lines
 from raydistill.search.local import LocalExecutor
 from raydistill.spaces.sections import Config
 from raydistill.storage.checkout import commit
@@ -368,9 +371,24 @@ def test_a_certificate_that_was_begun_otherwise_is_not_mixed(study: Store) -> No
 
 
 def test_a_study_in_use_is_refused(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "study_lock", lambda store, tell: study_lock(store, wait_seconds=0, tell=tell))
+    monkeypatch.setattr(run, "study_lock", functools.partial(study_lock, wait_seconds=0))
     with study_lock(study), pytest.raises(StudyInUseError, match="is in use by process"):
         certify(study)
+
+
+def test_a_study_that_is_certified_is_not_taken_for_one_that_is_searched(study: Store) -> None:
+    seen = []
+
+    class Looking(LocalExecutor):
+        def run_jobs(self, jobs: Any, watcher: Any) -> None:
+            seen.append(read_status(study))
+            super().run_jobs(jobs, watcher)
+
+    certify(study, executor=Looking())
+    assert {(one.stage, one.holder, one.verdict) for one in seen} == {("ended", None, "lossless")}
+    assert all((one.used_by or "").startswith("raydistill certify, process ") for one in seen)
+    assert re.search(r"^In use by +raydistill certify, process ", status_lines(seen[0], datetime.now(UTC)), re.MULTILINE)
+    assert read_status(study).used_by is None
 
 
 def test_controls_follow_from_the_label_kind_of_the_set(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
