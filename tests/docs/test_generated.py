@@ -16,6 +16,8 @@ from raydistill.methods import METHODS
 sys.path.insert(0, str(Path(__file__).parents[2] / "docs"))
 import generate
 import hooks
+import method_tables
+import source_fields
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +28,7 @@ CLASSES = sorted(
         for words in (found.group(2).split() for found in generate.BLOCK.finditer(path.read_text(encoding="utf-8")))
         if words[0] in ("keys", "fields")
     }
-    | {(f"raydistill/methods/configs/{stem}.py", config) for stem, config, _ in generate.registered_methods().values()}
+    | {(f"raydistill/methods/configs/{stem}.py", config) for stem, config, _ in method_tables.registered_methods().values()}
     | {("raydistill/methods/configs/trajectory.py", "TrajectoryConfig")}
 )
 
@@ -45,7 +47,7 @@ def test_a_table_that_says_something_else_is_found() -> None:
 @pytest.mark.parametrize(("file", "name"), CLASSES, ids=[name for _, name in CLASSES])
 def test_fields_are_read_from_the_source_as_pydantic_knows_them(file: str, name: str) -> None:
     config: Any = getattr(importlib.import_module(file.removesuffix(".py").replace("/", ".")), name)
-    found = {field.name: field for field in generate.fields_of(generate.class_in(ROOT / file, name))}
+    found = {field.name: field for field in source_fields.fields_of(source_fields.class_in(ROOT / file, name))}
     own = [field for field in config.__annotations__ if field in config.model_fields]
     only_a_name = {field for field in own if field == "name"} - set(found)
     assert list(found) == [field for field in own if field not in only_a_name]
@@ -57,8 +59,8 @@ def test_fields_are_read_from_the_source_as_pydantic_knows_them(file: str, name:
 
 
 def test_a_key_says_what_it_takes_its_default_and_its_meaning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generate, "ROOT", tmp_path)
-    monkeypatch.setattr(generate, "aliases", lambda: {"Kind": ("Literal['a', 'b']", {}), "Count": ("int", {"ge": "1"})})
+    monkeypatch.setattr(source_fields, "ROOT", tmp_path)
+    monkeypatch.setattr(source_fields, "aliases", lambda: {"Kind": ("Literal['a', 'b']", {}), "Count": ("int", {"ge": "1"})})
     (tmp_path / "x.py").write_text(
         "class XConfig(Config):\n"
         "    name: Literal['x']\n"
@@ -68,7 +70,7 @@ def test_a_key_says_what_it_takes_its_default_and_its_meaning(tmp_path: Path, mo
         "    kind: Kind\n"
         "    inits: Count = 3\n"
     )
-    assert generate.keys("x.py", "XConfig").splitlines()[2:] == [
+    assert source_fields.keys("x.py", "XConfig").splitlines()[2:] == [
         r"| [`steps`](../x.py#XConfig.steps) | whole number from 1 below 50 | `10` | K; how many \| of them. |",
         "| [`rate`](../x.py#XConfig.rate) | number above 0, `null` | `1.0e-05` |  |",
         "| [`kind`](../x.py#XConfig.kind) | `a`, `b` | must be given |  |",
@@ -78,37 +80,37 @@ def test_a_key_says_what_it_takes_its_default_and_its_meaning(tmp_path: Path, mo
 
 def test_the_methods_are_those_that_are_registered() -> None:
     registered = {name: (m.config.__name__, m.label_kind) for name, m in METHODS.items()}
-    assert {name: (config, kind) for name, (_, config, kind) in generate.registered_methods().items()} == registered
-    for name, (stem, _, _) in generate.registered_methods().items():
-        assert f"[`{name}`](#{stem})" in generate.methods()
-        assert f"\n## {stem}\n" in generate.methods()
+    assert {name: (config, kind) for name, (_, config, kind) in method_tables.registered_methods().items()} == registered
+    for name, (stem, _, _) in method_tables.registered_methods().items():
+        assert f"[`{name}`](#{stem})" in method_tables.methods()
+        assert f"\n## {stem}\n" in method_tables.methods()
 
 
 def test_the_terms_that_can_be_turned_off_are_those_of_the_methods() -> None:
     lines = {name: f"| `{name}` | {', '.join(method.ablations)} |" for name, method in METHODS.items() if method.ablations}
-    assert generate.ablations().splitlines()[2:] == list(lines.values())
+    assert method_tables.ablations().splitlines()[2:] == list(lines.values())
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_key_of_a_method_is_in_its_table_or_in_one_that_is_named(name: str) -> None:
-    _, config, _ = generate.registered_methods()[name]
+    _, config, _ = method_tables.registered_methods()[name]
     shown = {
         field.name
-        for one in generate.ancestors(config)
-        for parent in generate.ancestors(one)
-        for ancestor in generate.ancestors(parent)
-        for field in generate.fields_of(generate.class_in(generate.config_files()[ancestor], ancestor))
+        for one in method_tables.ancestors(config)
+        for parent in method_tables.ancestors(one)
+        for ancestor in method_tables.ancestors(parent)
+        for field in source_fields.fields_of(source_fields.class_in(method_tables.config_files()[ancestor], ancestor))
     }
     assert shown == set(METHODS[name].config.model_fields) - {"name"}
 
 
 def test_a_class_that_is_not_there_is_named() -> None:
     with pytest.raises(ValueError, match=r"errors\.py has no class Nothing; correct the comment in the page"):
-        generate.class_in(ROOT / "raydistill" / "errors.py", "Nothing")
+        source_fields.class_in(ROOT / "raydistill" / "errors.py", "Nothing")
 
 
 def test_stars_and_underscores_of_a_formula_are_no_emphasis() -> None:
-    assert generate._escaped("theta*_t = `lr_images` * x_i") == r"theta\*\_t = `lr_images` \* x\_i"
+    assert method_tables._escaped("theta*_t = `lr_images` * x_i") == r"theta\*\_t = `lr_images` \* x\_i"
 
 
 def test_every_error_has_its_exit_code_in_the_table() -> None:
