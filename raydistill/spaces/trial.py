@@ -73,9 +73,7 @@ class TrialConfig(Config, Generic[MethodT]):
 
         The content of that folder counts through `data_sha256`; its path does not, so that a study can move with its data.
         """
-        fields = self.model_dump(mode="json")
-        fields["dataset"].pop("path", None)
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]
+        return trial_id_of(self.model_dump(mode="json"))
 
     def canonical_json(self) -> str:
         """The config as JSON with sorted keys: equal configs give equal text."""
@@ -88,6 +86,12 @@ class TrialConfig(Config, Generic[MethodT]):
     def __reduce__(self) -> tuple[Any, ...]:
         # A parametrised generic class cannot be imported by name, so it is pickled as the method's class and the JSON.
         return _trial_from_json, (type(self.method), self.canonical_json())
+
+
+def trial_id_of(config: Mapping[str, Any]) -> str:
+    """The `trial_id` of a config as JSON, of whatever version of raydistill; its `dataset` must be a mapping."""
+    dataset = {key: value for key, value in config["dataset"].items() if key != "path"}
+    return hashlib.sha256(json.dumps({**config, "dataset": dataset}, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _trial_from_json(method: type[Config], data: str) -> TrialConfig[Any]:

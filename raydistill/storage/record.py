@@ -20,7 +20,7 @@ from pydantic import ConfigDict, Field
 
 from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config, GrownConfig
-from raydistill.spaces.trial import TrialConfig, read_trial_config
+from raydistill.spaces.trial import TrialConfig, read_trial_config, trial_id_of
 from raydistill.spaces.units import points
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored, write_stored
@@ -38,7 +38,7 @@ class Reading(Config):
     """Image updates done."""
     fraction: float
     """Fraction of the distillation that is done, 0 to 1."""
-    accuracy_fractions: tuple[float, ...] = Field(strict=False)
+    accuracy_fractions: tuple[float, ...] = Field(strict=False, min_length=1)
     """One per network, 0 to 1."""
     gap: float
     """Full-data accuracy minus the mean of `accuracy_fractions`."""
@@ -216,7 +216,9 @@ def read_record(study: Store, trial_id: str) -> TrialRecord | None:
 
 
 def _contradiction(record: TrialRecord) -> str | None:
-    """What in a record does not agree with its own accuracies; a gap is always the same baseline's accuracy minus one of them."""
+    """What in a record does not agree with the rest of it; a gap is always the same baseline's accuracy minus one of them."""
+    if record.state == "finished" and not record.readings:
+        return "it is finished and has no reading"
     baselines = [reading.gap + reading.accuracy_fraction for reading in record.readings]
     if baselines and max(baselines) - min(baselines) > 1e-9:
         return "its gaps and accuracies are not of one baseline"
@@ -265,9 +267,14 @@ def config_of(
     """The config in a trial's folder, or in its record where that file is gone or damaged; None if the folder holds neither.
 
     Raises:
-        StoreError: the config is damaged, and no record holds it.
+        StoreError: the config is damaged, and no record holds it; or that in the record is another trial's.
     """
     name = f"trials/{trial_id}/config.json"
+    if record is not None and not _is_of(record.config, trial_id):
+        raise StoreError(
+            f"{study.path('trials', trial_id, 'record.json')} is damaged (its config is not that of trial {trial_id}); restore "
+            "it, or delete it to run the trial again"
+        )
     data = study.read_or_none(name)
     try:
         config = None if data is None else read_trial_config(data, methods)
@@ -278,10 +285,20 @@ def config_of(
             raise StoreError(f"{study.path(name)} is damaged ({error}); delete it, and the search asks again") from error
         config = None
     if config is None and record is not None:
-        config = read_trial_config(json.dumps(record.config), methods)
-        if config.trial_id != trial_id:
-            raise StoreError(f"{study.path(name)} is gone, and the config in the record beside it is another trial's; restore it")
+        try:
+            config = read_trial_config(json.dumps(record.config), methods)
+            if config.trial_id != trial_id:
+                raise ValueError(f"its hash is {config.trial_id} here")
+        except ValueError as error:
+            raise StoreError(
+                f"{study.path(name)} is gone or damaged, and this version of raydistill does not read the config in the record "
+                f"beside it ({error}); restore it, or use the version that wrote it"
+            ) from error
     return config
+
+
+def _is_of(config: Mapping[str, Any], trial_id: str) -> bool:
+    return isinstance(config.get("dataset"), dict) and trial_id_of(config) == trial_id
 
 
 @contextmanager

@@ -233,11 +233,42 @@ def test_a_record_with_the_config_of_another_trial_replaces_none(by_hand: HandMa
     one, other = by_hand.trial(5), by_hand.trial(6)
     place = f"trials/{one}/record.json"
     reseal(by_hand.study, place, config=content(by_hand.study, f"trials/{other}/record.json")["config"])
-    by_hand.study.delete(f"trials/{one}/config.json")
-    with pytest.raises(
-        StoreError, match=r"config.json is gone, and the config in the record beside it is another trial's; restore"
-    ):
+    with pytest.raises(StoreError, match=rf"record.json is damaged \(its config is not that of trial {one}\); restore it"):
         read_trials(by_hand.study, method_configs())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("method", {}), ("method", "datadam"), ("method", {"name": [[]]}), ("ask_number", "first"), ("dataset", None), ("ipc", -5)],
+)
+def test_a_record_whose_config_was_changed_is_refused(by_hand: HandMade, key: str, value: Any) -> None:
+    """And so it is where somebody sealed it again."""
+    one = by_hand.trial(5)
+    place = f"trials/{one}/record.json"
+    reseal(by_hand.study, place, config={**content(by_hand.study, place)["config"], key: value})
+    with pytest.raises(StoreError, match=rf"record.json is damaged \(its config is not that of trial {one}\); restore it"):
+        read_trials(by_hand.study, method_configs())
+
+
+def test_a_config_of_a_method_that_is_gone_is_told_of(by_hand: HandMade) -> None:
+    by_hand.trial(5)
+    others = {name: config for name, config in method_configs().items() if name != "datadam"}
+    with pytest.raises(StoreError, match=r"this version of raydistill does not read the config in the record .*'datadam'.*"):
+        read_trials(by_hand.study, others)
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"readings": []}, r"contradicts itself \(it is finished and has no reading\)"),
+        ({"readings": [{"step": 1, "fraction": 1.0, "accuracy_fractions": [], "gap": 0.0, "loss": None}]}, "is damaged"),
+    ],
+)
+def test_a_finished_record_has_a_reading_with_accuracies(by_hand: HandMade, changes: dict[str, Any], cause: str) -> None:
+    one = by_hand.trial(5)
+    reseal(by_hand.study, f"trials/{one}/record.json", **changes)
+    with pytest.raises(StoreError, match=rf"record.json {cause}"):
+        read_record(by_hand.study, one)
 
 
 @pytest.fixture
