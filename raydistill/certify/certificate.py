@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from raydistill.data.own.report import TwinCounts
 from raydistill.errors import CertifyError
@@ -31,11 +31,11 @@ class RecipeFacts(Config):
     """How the networks of all arms are trained."""
 
     words: str
-    steps: int
+    steps: PositiveInt
     """Optimiser steps on a set."""
-    full_steps: int
+    full_steps: PositiveInt
     """Optimiser steps on the full data: those at which the baseline was better on the select images."""
-    batch: int
+    batch: PositiveInt
 
 
 class Admissibility(Config):
@@ -83,14 +83,14 @@ class Arm(Config):
 class Sizes(Config):
     """The size and the cost of the set and of the full data."""
 
-    classes: int
-    train_images: int
-    train_bytes: int
+    classes: PositiveInt
+    train_images: PositiveInt
+    train_bytes: PositiveInt
     """Train part as published: a byte per pixel and channel, one per label."""
-    set_images: int
-    set_bytes: int
+    set_images: PositiveInt
+    set_bytes: PositiveInt
     """float32 images, labels and learned rate, without headers."""
-    forward_macs: int
+    forward_macs: PositiveInt
     """Multiply-accumulates of one image's forward pass (fvcore, conv and linear)."""
     distill_seconds: float
     search_seconds: float

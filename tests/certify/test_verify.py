@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,19 @@ def test_evidence_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     name = edited(tmp_path, lambda document: set_at(document, "evidence", "arms", 1, "correct", 0)("zz"))
     with pytest.raises(VerificationError, match="the evidence cannot be read"):
         verify_certificate(name)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [("sizes", "forward_macs"), ("sizes", "set_images"), ("sizes", "set_bytes"), ("recipe", "steps"), ("recipe", "batch")],
+    ids=".".join,
+)
+def test_a_size_of_nothing_is_refused(tmp_path: Path, path: tuple[str, ...]) -> None:
+    document = json.loads(certificate().to_json())
+    set_at(document, "evidence", *path)(0)
+    (tmp_path / "certificate.json").write_text(json.dumps(document))
+    with pytest.raises(CertifyError, match=rf"evidence\.{re.escape('.'.join(path))}: Input should be greater than 0"):
+        verify_certificate(str(tmp_path))
 
 
 def test_rounding_of_another_machine_is_no_mismatch(tmp_path: Path) -> None:
