@@ -95,7 +95,10 @@ def killed(name: str) -> Strike:
 
 
 def two_drivers(blow: Blow) -> None:
-    """Starts a second search of the same study, and kills both, in random order; one may be refused and end before."""
+    """Starts a second search of the same study, and kills both, in random order.
+
+    The second may be refused before it is killed, and the first may end by itself while it waits its turn: with 0.
+    """
     second = blow.place.start("second")
     both = [blow.search, second]
     blow.chance.shuffle(both)
@@ -253,7 +256,7 @@ FAULTS = {
     "SIGHUP": Fault(strike=signalled(signal.SIGHUP), exit_codes=(129,)),
     "SIGTERM twice": Fault(strike=signalled(signal.SIGTERM, twice=True), exit_codes=(143,)),
     "driver": Fault(strike=signalled(signal.SIGKILL), exit_codes=(-9,), leave_seconds=30.0),
-    "two drivers": Fault(strike=two_drivers, exit_codes=(-9,), leave_seconds=30.0),
+    "two drivers": Fault(strike=two_drivers, exit_codes=(-9, 0), leave_seconds=30.0),
     "trial": Fault(strike=killed("ray::DistillTrial"), exit_codes=(0,), needs_ray=True, latest=0.6),
     "raylet": Fault(strike=killed("raylet"), exit_codes=(1,), needs_ray=True),
     "gcs": Fault(strike=killed("gcs_server"), exit_codes=(1,), needs_ray=True),
