@@ -117,7 +117,7 @@ def _search(evidence: Evidence, study: Store) -> Iterator[str]:
         yield from _baseline(evidence, study, baseline)
     records = _records(study)
     until_then = [record for record in records if not _is_later(record, evidence)]
-    smaller = [row.model_dump(mode="json") for row in smaller_of(until_then, evidence.trial.ipc)]
+    smaller = [row.model_dump(mode="json") for row in smaller_of(until_then, evidence.trial)]
     yield from differences("evidence.smaller", [row.model_dump(mode="json") for row in evidence.smaller], smaller)
     if len(until_then) < len(records):  # the result is newer than the certificate
         return

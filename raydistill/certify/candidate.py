@@ -100,11 +100,15 @@ def check_test_images(candidate: Candidate, networks: int, data_root: DataRoot) 
             f"given {networks} networks; one pair does not show how pairs vary: give --networks 2 or more, better 10"
         )
     goal = candidate.config.goal
-    images = count_test_images(candidate.config.dataset, data_root)
-    # Of balanced accuracy, the test images are taken to be as many in each class, in proportion, as the confirm images.
-    baseline = candidate.baseline
-    deciding = images * baseline.effective_images[1] // baseline.confirm_images
-    least = planned_half_width(deciding, networks, goal.confidence) if deciding else 1.0
+    counts = count_test_images(candidate.config.dataset, data_root)
+    images, is_balanced = sum(counts), goal.metric == "balanced_accuracy"
+    if images and is_balanced and min(counts) < 2:
+        few = candidate.splits.class_names[counts.index(min(counts))]
+        raise CertifyError(
+            f"the goal is of balanced accuracy, and class {few} has {min(counts)} test images, where two show how images vary: "
+            "nothing was trained and the test split stays sealed; add test images of this class"
+        )
+    least = planned_half_width(images, networks, goal.confidence, counts if is_balanced else ()) if images else 1.0
     if goal.margin_fraction < least:
         raise CertifyError(
             f"the margin is {goal.margin_fraction:g}, and {images} test images with {networks} pairs of networks can decide no "

@@ -16,8 +16,10 @@ from raydistill.core.recipes import recipe_of
 from raydistill.data.own.report import TwinCounts
 from raydistill.data.splits import train_twins
 from raydistill.errors import CertifyError, StoreError
+from raydistill.methods import METHODS
 from raydistill.spaces.bounded import read_json
 from raydistill.spaces.sections import ImageFolderConfig
+from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import BUILD_AGAIN, Baseline, read_network
 from raydistill.storage.checkout import commit
 from raydistill.storage.data_root import DataRoot
@@ -50,7 +52,7 @@ def gather_evidence(
         test_labels=read.labels,
         select_labels=candidate.baseline.select_labels,
         admissibility=admissibility_of(study, candidate.baseline, config.evaluation.baseline_networks, recipe.steps),
-        smaller=smaller_of(candidate.records, config.ipc),
+        smaller=smaller_of(candidate.records, config),
         confirmed_candidates=candidate.result.confirmed_candidates,
         sizes=_sizes(candidate),
         experts_sha256=candidate.record.experts_sha256,
@@ -125,10 +127,12 @@ def race_of(result: SearchResult) -> str | None:
     return None if finding is None or finding.claim == "no_controls" else finding.sentence
 
 
-def smaller_of(records: Sequence[TrialRecord], certified_ipc: int) -> tuple[SmallerIpc, ...]:
-    """The results of a study's trials below the certified IPC, largest IPC first."""
+def smaller_of(records: Sequence[TrialRecord], certified: TrialConfig[Any]) -> tuple[SmallerIpc, ...]:
+    """The results of a study's trials below the certified IPC, largest IPC first; in a race those of its side alone."""
+    is_control = METHODS[certified.method.name].control is not None
+    records = [r for r in records if (METHODS[r.method].control is not None) == is_control]
     rows = []
-    for ipc in sorted({r.ipc for r in records if r.ipc < certified_ipc}, reverse=True):
+    for ipc in sorted({r.ipc for r in records if r.ipc < certified.ipc}, reverse=True):
         finished = [r for r in records if r.ipc == ipc and r.gap is not None]
         best = min(finished, key=lambda r: (r.gap or 0.0, r.ask_number), default=None)
         rows.append(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,7 +53,7 @@ def find(evidence: Evidence) -> Findings:
         doubled_moves_by=doubled_moves_by,
         is_admissible=admissible,
         smaller=smaller,
-        largest_lossy_ipc=max((row.ipc for row in smaller if row.is_lossy), default=None),
+        largest_lossy_ipc=_largest_lossy(smaller, goal),
         compression=_compression(evidence),
     )
     return findings.model_copy(update={"headline": write_headline(evidence, findings)})
@@ -92,7 +95,6 @@ def _doubled_moves_by(evidence: Evidence) -> float:
 
 
 def _smaller(evidence: Evidence, row: SmallerIpc, goal: GoalConfig) -> SmallerFinding:
-    """By the rule of `search.verdict.largest_lossy`, so that certificate and search agree."""
     found = evidence.admissibility
     finished = row.trials.get("finished", 0)
     gap = None
@@ -108,6 +110,12 @@ def _smaller(evidence: Evidence, row: SmallerIpc, goal: GoalConfig) -> SmallerFi
     is_lossy = gap is not None and finished >= goal.lossy_trials and gap.lower > goal.margin_fraction
     stopped = sum(row.trials.values()) - finished
     return SmallerFinding(ipc=row.ipc, finished=finished, stopped=stopped, gap=gap, is_lossy=is_lossy)
+
+
+def _largest_lossy(smaller: Sequence[SmallerFinding], goal: GoalConfig) -> int | None:
+    """By the rule of `search.verdict.largest_lossy`, so that certificate and search agree: from the smallest IPC up."""
+    tested = [row for row in reversed(smaller) if row.gap is not None and row.finished >= goal.lossy_trials]
+    return max((row.ipc for row in itertools.takewhile(lambda row: row.is_lossy, tested)), default=None)
 
 
 def _compression(evidence: Evidence) -> Compression:

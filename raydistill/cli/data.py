@@ -48,7 +48,8 @@ starting = typer.Typer()
 def init(
     path: Annotated[str, typer.Argument(metavar="PATH", help="A folder or file of images.")],
     out: Annotated[
-        str | None, typer.Option(help="The file to write; by default <name of PATH>.yaml in the working directory.")
+        str | None,
+        typer.Option(help="The file to write; by default here, named after PATH with dashes."),
     ] = None,
     methods: Annotated[
         list[str] | None,

@@ -43,7 +43,9 @@ class Curriculum(Config):
     def _drops_more_and_more(self) -> Curriculum:
         for name, (first, second) in (("epochs", self.drop_epochs), ("fractions", self.drop_fractions)):
             if first > second:
-                raise ValueError(f"drop_{name} are {first} and {second}; the second must not be smaller: swap them")
+                raise ValueError(
+                    f"drop_{name} are {first} and {second} (PAD: expert_drop_{name}); the second must not be smaller: swap them"
+                )
         return self
 
     def span(self, epoch: int) -> tuple[float, float]:

@@ -114,16 +114,17 @@ def _by_class(difference: NDArray[np.float64], classes: Classes | None) -> list[
     return found
 
 
-def smallest_margin(images: int, networks: int, confidence: float) -> float:
+def smallest_margin(images: int, networks: int, confidence: float, counts: Sequence[int] = ()) -> float:
     """The expected half-width at zero gap: a smaller margin cannot be decided with so many images and networks.
 
     Args:
-        images: confirm images.
+        images: confirm images; of balanced accuracy those of `DataFacts.deciding_images`.
         networks: networks on each side.
         confidence: one-sided.
+        counts: confirm images of each class, for balanced accuracy; empty for accuracy.
     """
     planned = math.sqrt(PLANNED_IMAGE_DEVIATION**2 / images + 2 * PLANNED_NETWORK_DEVIATION**2 / networks)
-    return max(unseen_rate([images], confidence), normal_quantile(confidence) * planned)
+    return max(unseen_rate(counts or [images], confidence), normal_quantile(confidence) * planned)
 
 
 def is_clear(interval: GapInterval, margin_fraction: float) -> bool:

@@ -33,6 +33,7 @@ observer ROC analysis", Statistics in Medicine 2007.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,14 +167,23 @@ def pair_variance(sums: DifferenceSums) -> Floats:
     return np.asarray(np.maximum(of_pairs / (pairs - 1) - residual, 0) / (n * pairs))
 
 
-def planned_half_width(images: int, pairs: int, confidence: float) -> float:
+def planned_half_width(images: int, pairs: int, confidence: float, counts: Sequence[int] = ()) -> float:
     """The expected upper bound at zero gap: a smaller margin cannot be decided with so many images and pairs.
 
     Assumes the variation over images and networks of `lossless.smallest_margin`; the networks of a pair are independent.
+
+    Args:
+        images: in all.
+        pairs: of networks.
+        confidence: one-sided.
+        counts: images of each class, for balanced accuracy; they add up to `images`. Empty for accuracy.
     """
+    # The mean of the squared weights of `paired_gap`, and the largest weight.
+    squares = images * sum(1 / count for count in counts) / len(counts) ** 2 if counts else 1.0
+    worst = images / (len(counts) * min(counts)) if counts else 1.0
     steps = np.arange(pairs) - (pairs - 1) / 2
     rows = steps / steps.std(ddof=1) * np.sqrt(2) * PLANNED_NETWORK_DEVIATION
-    second = images * PLANNED_IMAGE_DEVIATION**2
+    second = images * PLANNED_IMAGE_DEVIATION**2 * squares
     zero = np.asarray(0.0)
     sums = DifferenceSums(
         rows=rows,
@@ -183,4 +193,4 @@ def planned_half_width(images: int, pairs: int, confidence: float) -> float:
         squares=np.asarray(pairs * second + images * (rows**2).sum()),
         images=images,
     )
-    return float(upper_bound(sums, confidence))
+    return float(upper_bound(sums, confidence, worst))

@@ -39,7 +39,7 @@ def place_of(config: ImageFolderConfig, data_root: Path | None) -> Path:
     if not place.exists():
         raise NoDataError(
             f"{place} is not a folder or file; give dataset.path as an absolute path, or relative to the YAML file or to "
-            "--data-root"
+            "--data-root (for `data check` and `init`: the path of your images)"
         )
     return place
 

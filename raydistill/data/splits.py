@@ -140,16 +140,18 @@ def data_facts(config: DatasetConfig, data_root: DataRoot = None) -> DataFacts:
     )
 
 
-def count_test_images(config: DatasetConfig, data_root: DataRoot = None) -> int:
-    """Number of images in the test split, 0 if there is none. Only the number is returned, so this does not count as an opening.
+def count_test_images(config: DatasetConfig, data_root: DataRoot = None) -> tuple[int, ...]:
+    """Images of each class in the test split, 0 if there is none. Only numbers are returned, so it does not count as an opening.
 
     Raises:
         DataError: files are missing or damaged.
     """
     raw = load_raw(config, data_root)
     if raw.load_test is not None:
-        return len(raw.load_test().labels)
-    return raw.sizes.get("test", 0) if raw.groups is None else len(divide(raw, config).get("test", ()))
+        labels = raw.load_test().labels
+    else:
+        labels = raw.search.labels[divide(raw, config).get("test", np.array([], dtype=np.int64))]
+    return tuple(np.bincount(labels, minlength=len(raw.class_names)).tolist())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

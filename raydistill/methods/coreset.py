@@ -12,7 +12,7 @@ Each is a way to start a distillation, used as a method: under the same seed `ra
 With `factor` f, f^2 times as many images are chosen by the same rule, made small and packed f x f into each stored image
 (`core/tiles.py`): equal bytes, more images of fewer pixels.
 
-Algorithm: 1. choose K * IPC train images; 2. report them as the set after 0 of 0 steps.
+Algorithm: 1. choose IPC train images of each class; 2. report them as the set after 0 of 0 steps.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Under the same seed the images are those that the control with hard labels takes
 with `init: real` starts from, so that all compare in pairs. No rate is learned: networks are trained on the set at the recipe's
 rate.
 
-Algorithm: 1. choose K * IPC train images; 2. label them with the experts; 3. report them as the set after 0 of 0 steps.
+Algorithm: 1. choose IPC train images of each class; 2. label them with the experts; 3. report them as the set after 0 of 0 steps.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from raydistill.search.verdict import Confirmed, not_admissible, what_would_decide, winner_of
+from raydistill.search.deciding import what_would_decide
+from raydistill.search.verdict import Confirmed, not_admissible, winner_of
 from raydistill.spaces.messages import listed
 from raydistill.spaces.sections import GoalConfig, defaults_left_out
 from raydistill.spaces.space import Arm, SearchSpace

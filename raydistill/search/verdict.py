@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from raydistill.core.class_mean import accuracy_of
 from raydistill.core.lossless import GapInterval, gap_interval, normal_quantile
+from raydistill.search.deciding import what_would_decide
 from raydistill.search.ladder import Rung, ladder
 from raydistill.search.law import LawModel
 from raydistill.spaces.sections import EvaluationConfig, GoalConfig
@@ -90,7 +88,10 @@ def conclude(
     side = {arm.label for arm in space.arms if arm.is_control == won_by_control}
     finished = [r for r in records if r.gap is not None and r.arm in side]
     decisive = [winner] if winner is not None else confirmed or controls
-    verdict, reason = _verdict(space.goal, baseline, records, decisive, floor)
+    tested = {c.record.trial_id for c in decisive}
+    of_side = {arm.label for arm in space.arms if arm.is_control == (not confirmed)}
+    left_out = [r for r in records if r.arm in of_side and r.trial_id not in tested]
+    verdict, reason = _verdict(space.goal, baseline, records, decisive, floor, left_out)
     is_short = verdict == "not_reached"
     lossy = largest_lossy(finished, baseline, space.goal, below=_lower_side(finished, winner, space.goal))
     counts = Counter(record.state for record in records)
@@ -153,7 +154,10 @@ def so_far(records: Sequence[TrialRecord], baseline: Baseline | None, goal: Goal
 
 
 def largest_lossy(finished: Sequence[TrialRecord], baseline: Baseline, goal: GoalConfig, *, below: int | None) -> Lossy | None:
-    """The largest IPC at which even the best trial is lossy: the lower confidence bound of its gap is above the margin.
+    """The largest IPC that is shown to be lossy: the lower confidence bound of its best trial's gap is above the margin.
+
+    Tested is from the smallest IPC up, and the first that is not shown to be lossy ends it. So the confidence holds for what is
+    said in the end, for any number of IPCs, as for the ladder of candidates. IPCs with too few trials are not tested.
 
     Args:
         finished: finished trials.
@@ -161,15 +165,17 @@ def largest_lossy(finished: Sequence[TrialRecord], baseline: Baseline, goal: Goa
         goal: margin, confidence, and the number of finished trials that an IPC needs.
         below: only smaller IPCs are considered; None considers all.
     """
-    for ipc in sorted({r.ipc for r in finished if below is None or r.ipc < below}, reverse=True):
+    largest = None
+    for ipc in sorted({r.ipc for r in finished if below is None or r.ipc < below}):
         here = [r for r in finished if r.ipc == ipc]
         best = min(here, key=lambda r: (r.gap, r.ask_number))
         # One network shows no variation between networks, so there is no confidence bound.
         if len(here) < goal.lossy_trials or len(best.select_correct) < 2:
             continue
-        if select_interval(best, baseline).lower > goal.margin_fraction:
-            return Lossy(ipc, len(here))
-    return None
+        if select_interval(best, baseline).lower <= goal.margin_fraction:
+            break
+        largest = Lossy(ipc, len(here))
+    return largest
 
 
 def select_interval(record: TrialRecord, baseline: Baseline) -> GapInterval:
@@ -209,7 +215,12 @@ def fitted_floor(law: LawModel) -> Floor:
 
 
 def _verdict(
-    goal: GoalConfig, baseline: Baseline, records: Sequence[TrialRecord], confirmed: Sequence[Confirmed], floor: Floor
+    goal: GoalConfig,
+    baseline: Baseline,
+    records: Sequence[TrialRecord],
+    confirmed: Sequence[Confirmed],
+    floor: Floor,
+    left_out: Sequence[TrialRecord],
 ) -> tuple[Verdict, str]:
     margin = goal.margin_fraction
     if not baseline.is_admissible:
@@ -226,7 +237,7 @@ def _verdict(
         decides = what_would_decide(confirmed[-1].confirmation, baseline, margin)
         return (
             "inconclusive",
-            f"{candidate} {bound}, above the margin of {points(margin)}{_passed_over(records, ipc, margin)}; {decides}",
+            f"{candidate} {bound}, above the margin of {points(margin)}{_passed_over(left_out, ipc, margin)}; {decides}",
         )
     gaps = [(r.gap, r.ipc) for r in records if r.gap is not None]
     if gaps:
@@ -238,33 +249,17 @@ def _verdict(
     return "inconclusive", f"no trial finished ({states or 'none was run'})"
 
 
-def _passed_over(records: Sequence[TrialRecord], ipc: int, margin: float) -> str:
-    """How many larger sets within the margin were left out, because a smaller set has an equal or smaller gap; empty if none."""
-    larger = sum(r.gap is not None and r.gap <= margin and r.ipc > ipc for r in records)
+def _passed_over(left_out: Sequence[TrialRecord], ipc: int, margin: float) -> str:
+    """How many larger sets within the margin were left out, because a smaller set has an equal or smaller gap; empty if none.
+
+    Args:
+        left_out: trials of the same side that were not tested.
+        ipc: of the candidate that was tested first.
+        margin: largest gap that counts as lossless.
+    """
+    larger = sum(r.gap is not None and r.gap <= margin and r.ipc > ipc for r in left_out)
     skipped = f"{larger} larger {'set' if larger == 1 else 'sets'} within the margin not tested"
     return f" ({skipped}, because a smaller set has an equal or smaller gap)" if larger else ""
-
-
-def what_would_decide(confirmation: Confirmation, baseline: Baseline, margin: float) -> str:
-    """How many networks, or otherwise how many confirm images, would bring the upper bound within the margin at the same gap."""
-    interval = confirmation.interval
-    room = margin - interval.gap
-    if room <= 0:
-        return f"its measured gap is {points(interval.gap)}: run more trials or allow a larger IPC, not more networks or images"
-    synthetic, full = confirmation.accuracy_fractions, accuracy_of(baseline.confirm_correct, baseline.confirm_classes)
-    networks = len(synthetic)
-    # The half-width's square is the sum of a part from the networks and a part from the images.
-    by_networks = statistics.variance(synthetic) / networks + float(full.var(ddof=1)) / len(full)
-    difference = normal_quantile(interval.confidence) ** 2 * by_networks
-    by_images = max(0.0, (interval.upper - interval.gap) ** 2 - difference)
-    if by_images < room**2:
-        needed = math.ceil(networks * difference / (room**2 - by_images))
-        if needed > networks:
-            what = f"about {needed} confirm_networks and {needed} baseline_networks"
-            return f"if its measured gap of {points(interval.gap)} stays, {what} would confirm it"
-    needed = math.ceil(interval.images * (interval.upper - interval.gap) ** 2 / room**2)
-    what = f"about {needed} confirm images (now {interval.images})"
-    return f"if its measured gap of {points(interval.gap)} stays, {what} would confirm it"
 
 
 def _what_the_floor_says(floor: Floor, margin: float) -> str:

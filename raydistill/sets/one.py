@@ -316,7 +316,8 @@ def read_whole_set_file(path: str) -> tuple[SyntheticSet, Manifest, TrialConfig[
         data = folder.read(name)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise InputError(
-            f"no set at {folder.path(name)}; give an images.safetensors, or the folder of a finished trial"
+            f"no set at {folder.path(name)}; give an images.safetensors, or the folder of a finished trial; a "
+            "study has a folder `winner` once its search has found one"
         ) from error
     if (said := _recorded_sha256(folder)) is not None and said != sha256(data):
         raise InputError(

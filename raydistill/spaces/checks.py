@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 from raydistill.errors import Mistake
@@ -17,8 +17,9 @@ from raydistill.spaces.space import Choices, Range
 
 MOST_NETWORKS = 1000
 """More confirm networks than a search trains."""
-SmallestMargin = Callable[[int, int, float], float]
-"""(confirm images, confirm networks, confidence) to the smallest margin that they can decide, as a fraction."""
+SmallestMargin = Callable[[int, int, float, Sequence[int]], float]
+"""(confirm images, confirm networks, confidence, confirm images of each class for balanced accuracy) to the smallest margin that
+they can decide, as a fraction."""
 
 
 class ChecksData(Protocol):
@@ -85,8 +86,8 @@ def check_margin(
     *,
     has_controls: bool,
 ) -> Iterator[Mistake]:
-    """The confirm images and networks must be able to decide the margin, at the confidence that a race leaves to a claim."""
-    confidence = goal.share_of("distilled") if has_controls else goal.confidence
+    """The confirm images and networks must be able to decide the margin, at the highest confidence that a race's claim needs."""
+    confidence = goal.share_of("control") if has_controls else goal.confidence
     images = facts.deciding_images(goal.metric)
     if goal.metric == "balanced_accuracy" and min((*facts.select_counts, *facts.confirm_counts), default=2) < 2:
         yield Mistake(
@@ -94,7 +95,8 @@ def check_margin(
             message="given balanced_accuracy, but a class has one select or confirm image only, which does not show how images "
             "of the class vary: add images, or raise select_fraction and confirm_fraction",
         )
-    least = smallest_margin(images, evaluation.confirm_networks, confidence)
+    counts = facts.confirm_counts if goal.metric == "balanced_accuracy" else ()
+    least = smallest_margin(images, evaluation.confirm_networks, confidence, counts)
     if goal.margin_fraction < least:
         equal = "" if images == facts.confirm_images else f" (as good as {images} in classes of equal size)"
         decided_by = f"{facts.confirm_images} confirm images{equal} and {evaluation.confirm_networks} networks"
@@ -148,7 +150,8 @@ def _what_would_decide(
     """What to change so that the margin can be decided: networks, else images, else both in equal parts of the variance."""
     now, margin = evaluation.confirm_networks, goal.margin_fraction
     enough = functools.partial(_first_that_decides, smallest_margin, confidence=confidence)
-    if (networks := enough(margin, images=facts.deciding_images(goal.metric))) is not None:
+    counts = facts.confirm_counts if goal.metric == "balanced_accuracy" else ()
+    if (networks := enough(margin, images=facts.deciding_images(goal.metric), counts=counts)) is not None:
         return f"set confirm_networks to {networks}"
     if (images := enough(margin, networks=now)) is not None:
         return f"use a data set with at least {images} confirm images"
@@ -160,12 +163,18 @@ def _what_would_decide(
 
 
 def _first_that_decides(
-    smallest_margin: SmallestMargin, margin: float, *, confidence: float, images: int | None = None, networks: int | None = None
+    smallest_margin: SmallestMargin,
+    margin: float,
+    *,
+    confidence: float,
+    images: int | None = None,
+    networks: int | None = None,
+    counts: Sequence[int] = (),
 ) -> int | None:
     """The smallest number of whichever of images and networks is None that decides a margin; None if none does."""
 
     def decides(count: int) -> bool:
-        return smallest_margin(images or count, networks or count, confidence) <= margin
+        return smallest_margin(images or count, networks or count, confidence, counts) <= margin
 
     counts = range(1, (MOST_NETWORKS if images else MOST_IMAGES) + 1)
     place = bisect.bisect_left(counts, True, key=decides)

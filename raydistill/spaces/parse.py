@@ -98,7 +98,9 @@ def parse_space(
     parser = _SpaceParser(document, known, mistakes, for_search=for_search, folder=folder)
     space = parser.parse()
     if space is None:
-        raise SpaceError(source, sorted(mistakes, key=lambda m: line_of(m.key, lines) or 10**6), lines)
+        # Settings that are tried at both ends of every range make the same mistake each time.
+        told = sorted(dict.fromkeys(mistakes), key=lambda m: line_of(m.key, lines) or 10**6)
+        raise SpaceError(source, told, lines)
     return space
 
 

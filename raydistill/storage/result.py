@@ -124,7 +124,8 @@ class SearchResult(GrownConfig):
     """Of any arm; a control of the same IPC comes before a distilled set."""
     winner_trial_id: str | None
     largest_lossy_ipc: int | None
-    """Largest IPC below the winner's at which even the best trial's lower bound is above the margin; null if there is none."""
+    """Largest IPC below the winner's that is shown to lose, tested from the smallest up: even the best trial's lower bound is
+    above the margin; null if there is none."""
     largest_lossy_trials: int | None
     """Finished trials at that IPC."""
     largest_ipc_tried: int | None

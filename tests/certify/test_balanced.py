@@ -18,10 +18,10 @@ from raydistill.certify.certificate import Certificate
 from raydistill.certify.run import certify_study
 from raydistill.certify.verify import verify_certificate
 from raydistill.core.class_mean import accuracy_of
-from raydistill.core.lossless import gap_interval
-from raydistill.core.paired_gap import OF_CLASSES, PROCEDURE, paired_gap
+from raydistill.core.lossless import gap_interval, smallest_margin
+from raydistill.core.paired_gap import OF_CLASSES, PROCEDURE, paired_gap, planned_half_width
 from raydistill.data.splits import load_splits
-from raydistill.errors import SpaceError
+from raydistill.errors import CertifyError, SpaceError
 from raydistill.methods import method_configs
 from raydistill.report.page.study_page import study_page
 from raydistill.report.read import read_whole
@@ -127,6 +127,18 @@ def test_a_certificate_is_of_balanced_accuracy_too(study: Store) -> None:
     verify_certificate(study.path("certificate.json"))
 
 
+def test_a_class_of_one_test_image_is_refused_before_the_split_is_opened(tmp_path: Path, short_recipe: None) -> None:
+    """The data gives its test part: its classes may be as unlike those of the confirm part as they please."""
+    draw(tmp_path / "pets/train", {"cats": 150, "dogs": 50})
+    draw(tmp_path / "pets/test", {"cats": 40, "dogs": 1})
+    run_search(load_space(space_file(tmp_path), [], None), Store(str(tmp_path / "store")), workplace())
+    with pytest.raises(
+        CertifyError, match=r"class dogs has 1 test images, .* nothing was trained and the test split stays sealed"
+    ):
+        certify_study(Store(str(tmp_path / "store/balanced")), TrialChoice(), workplace(), networks=2, again=False)
+    assert not (tmp_path / "store/test_openings").exists()
+
+
 def test_a_set_is_evaluated_by_the_metric_of_its_goal(study: Store) -> None:
     """Networks with the seeds of its trial have the accuracies of its record."""
     ((config, record),) = read_trials(study, method_configs())
@@ -142,6 +154,24 @@ def test_the_margin_must_be_one_that_the_classes_can_decide(tmp_path: Path) -> N
     draw(tmp_path / "pets", {"cats": 150, "dogs": 50})
     with pytest.raises(SpaceError, match=r"with 20 confirm images \(as good as 15 in classes of equal size\) and 2 networks"):
         load_space(space_file(tmp_path, margin_fraction=0.01), [], None)
+
+
+def test_what_goes_unseen_in_a_small_class_bounds_the_margin() -> None:
+    """90 and 10 images vary as 36 in equal classes do, in which 8.0 % can go unseen; in the class of ten 25.9 % can, half of it
+    on the mean over both."""
+    assert smallest_margin(36, 10, 0.95) == pytest.approx(1 - 0.05 ** (1 / 36), abs=1e-6)
+    assert smallest_margin(36, 10, 0.95, (90, 10)) == pytest.approx((1 - 0.05 ** (1 / 10)) / 2, abs=1e-6)
+
+
+def test_a_certificate_plans_with_the_classes_of_the_test_split() -> None:
+    """In equal classes as without them; of unequal ones no less than what two sides that agree everywhere leave open."""
+    assert planned_half_width(100, 10, 0.95, (50, 50)) == pytest.approx(planned_half_width(100, 10, 0.95))
+    agreeing, classes = np.ones((10, 100), dtype=np.bool_), np.repeat([0, 1], [90, 10])
+    agreeing[:, 0] = False
+    apart = agreeing.copy()
+    apart[0, 5] = False
+    least = paired_gap(agreeing, apart, 0.95, classes).upper
+    assert planned_half_width(100, 10, 0.95, (90, 10)) > least > planned_half_width(100, 10, 0.95)
 
 
 def test_a_class_of_one_confirm_image_has_no_balanced_accuracy(tmp_path: Path) -> None:

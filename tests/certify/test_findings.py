@@ -92,6 +92,14 @@ def test_the_lower_side_is_the_largest_smaller_ipc_at_which_nothing_reached_the_
     assert "the best of 2 finished trials loses at least" in found.headline[-1]
 
 
+def test_smaller_ipcs_are_tested_from_the_smallest_until_one_is_not_shown() -> None:
+    """At IPC 3 the best trial gets 96, which is not shown to lose; so nothing is said of IPC 5, where it gets 80."""
+    found = find(evidence(smaller=(smaller(5, [80, 80], finished=1), smaller(3, [96, 96], finished=1))))
+    assert ([row.is_lossy for row in found.smaller], found.largest_lossy_ipc) == ([True, False], None)
+    untested = (smaller(5, [80, 80], finished=1), smaller(4, [10], finished=1), smaller(3, [80, 80], finished=1))
+    assert find(evidence(smaller=untested)).largest_lossy_ipc == 5
+
+
 def test_one_network_shows_nothing_of_a_smaller_ipc() -> None:
     found = find(evidence(smaller=(smaller(5, [10], finished=1), smaller(4, [], pruned=2))))
     assert [(row.gap, row.is_lossy) for row in found.smaller] == [(None, False), (None, False)]

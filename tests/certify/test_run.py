@@ -275,7 +275,7 @@ def test_a_first_certificate_is_no_second(study: Store) -> None:
 
 def test_too_few_test_images_are_said_before_anything_is_trained(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three images decide no margin of 0.95 with two pairs."""
-    monkeypatch.setattr(candidate, "count_test_images", lambda *_: 3)
+    monkeypatch.setattr(candidate, "count_test_images", lambda *_: (1, 2))
     monkeypatch.setattr(candidate, "planned_half_width", lambda *_: 0.97)
     with pytest.raises(
         CertifyError, match=r"3 test images with 2 pairs of networks can decide no margin below 0\.9700 .*nothing was"
@@ -286,7 +286,7 @@ def test_too_few_test_images_are_said_before_anything_is_trained(study: Store, m
 
 
 def test_data_without_a_test_split_decides_nothing(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candidate, "count_test_images", lambda *_: 0)
+    monkeypatch.setattr(candidate, "count_test_images", lambda *_: (0,) * 10)
     with pytest.raises(CertifyError, match=r"0 test images .* can decide no margin below 1\.0000"):
         certify(study)
 

@@ -25,7 +25,7 @@ UsageError: Any = typer.BadParameter.__base__
 """What typer raises for a line that it cannot take; it exports no name for it."""
 PROGRAMS = frozenset(
     {"raydistill", "ray", "make", "pip", "python", "grafana-server", ".venv/bin/pre-commit", "OMP_NUM_THREADS=1"}
-    | {"docker", "kubectl", "export", "sbatch", "~/raydistill-env/bin/pip"}
+    | {"docker", "kubectl", "export", "sbatch", "mkdir", "~/raydistill-env/bin/pip"}
 )
 """What a line of a shell block may begin with."""
 

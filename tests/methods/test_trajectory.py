@@ -288,8 +288,8 @@ def test_what_experts_cannot_serve_is_refused(config: TrajectoryConfig, network:
     [
         ({"expert_drop_fractions": (0.1, 1.0)}, "expert_drop_fractions"),
         ({"expert_drop_fractions": (-0.5, 0.2)}, "expert_drop_fractions"),
-        ({"expert_drop_fractions": (0.2, 0.1)}, r"drop_fractions are 0\.2 and 0\.1; .*: swap them"),
-        ({"expert_drop_epochs": (24, 16)}, r"drop_epochs are 24 and 16; .*: swap them"),
+        ({"expert_drop_fractions": (0.2, 0.1)}, r"drop_fractions are 0\.2 and 0\.1 \(PAD: expert_drop_fr.*: swap them"),
+        ({"expert_drop_epochs": (24, 16)}, r"drop_epochs are 24 and 16 \(PAD: expert_drop_epochs\); .*: swap them"),
     ],
 )
 def test_a_curriculum_that_makes_no_sense_is_refused(fields: dict[str, Any], message: str) -> None:

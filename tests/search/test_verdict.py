@@ -22,7 +22,6 @@ from raydistill.search.verdict import (
     largest_lossy,
     select_interval,
     so_far,
-    what_would_decide,
 )
 from raydistill.storage.record import State, TrialRecord, pack_bits
 from raydistill.storage.result import SearchResult
@@ -96,29 +95,12 @@ def test_larger_sets_that_the_ladder_passed_over_are_counted() -> None:
     )
 
 
-def confirmation(gap: float, upper: float, accuracies: tuple[float, ...], images: int) -> Confirmation:
-    interval = GapInterval(gap=gap, lower=0.0, upper=upper, confidence=0.95, networks=len(accuracies), images=images)
-    return Confirmation(interval=interval, is_lossless=False, accuracy_fractions=accuracies)
-
-
-def test_more_networks_decide_where_the_networks_are_what_spreads() -> None:
-    """Two full networks, 0.98 and 0.96: variance 2e-4 / 2. Synthetic ones 0.97 and 0.95: the same. With 1.645 the square of the
-    half-width is 2.706 * 2e-4 = 5.41e-4, and so its root 0.02326; room for 0.01, or 1e-4: 2 * 5.41 = 10.8 networks."""
-    found = what_would_decide(confirmation(0.01, 0.01 + 0.02326, (0.97, 0.95), 100), baseline(), 0.02)
-    assert found == (
-        "if its measured gap of 1.00 points stays, about 11 confirm_networks and 11 baseline_networks would confirm it"
-    )
-
-
-def test_more_images_decide_where_the_images_are_what_spreads() -> None:
-    """Synthetic networks agree, the full ones' part is 2.706 * 1e-4 of 9e-4, and the images' alone is above 1e-4: 100 * 9."""
-    found = what_would_decide(confirmation(0.01, 0.04, (0.96, 0.96), 100), baseline(), 0.02)
-    assert found == "if its measured gap of 1.00 points stays, about 900 confirm images (now 100) would confirm it"
-
-
-def test_nothing_decides_for_a_set_whose_gap_itself_is_above_the_margin() -> None:
-    found = what_would_decide(confirmation(0.03, 0.04, (0.96, 0.96), 100), baseline(), 0.02)
-    assert found == "its measured gap is 3.00 points: run more trials or allow a larger IPC, not more networks or images"
+def test_sets_of_the_other_side_of_a_race_are_not_counted_as_passed_over() -> None:
+    """Random images at IPC 40 are within the margin too, and are the controls' ladder."""
+    own, other = trial(0, 16, 0.01), trial(1, 40, 0.01)
+    records = [own, other.model_copy(update={"config": {**other.config, "label": "random"}})]
+    assert "not tested" not in concluded(records, [confirmed(own, 0.025)]).reason
+    assert "(1 larger set within the margin not tested" in concluded([own, other], [confirmed(own, 0.025)]).reason
 
 
 def test_without_a_candidate_it_is_not_reached_and_the_floor_is_reported() -> None:
@@ -205,6 +187,23 @@ def test_without_a_winner_lossy_ipcs_lie_below_every_candidate() -> None:
 
 def test_without_a_candidate_any_ipc_may_be_lossy() -> None:
     assert concluded([trial(0, 60, 0.57, right=[40, 40])]).largest_lossy_ipc == 60
+
+
+def test_lossy_ipcs_are_tested_from_the_smallest_until_one_is_not_shown() -> None:
+    """IPC 8 is not shown to be lossy, so nothing is said of IPC 20 above it, whose best trial reads worse."""
+    small, open_, large = (
+        trial(0, 5, 0.57, right=[40, 40]),
+        trial(1, 8, 0.0277, right=[94, 94]),
+        trial(2, 20, 0.57, right=[40, 40]),
+    )
+    assert largest_lossy([small, open_, large], baseline(), SPACE.goal, below=None) == (5, 1)
+    assert largest_lossy([small, large], baseline(), SPACE.goal, below=None) == (20, 1)
+    assert largest_lossy([open_, large], baseline(), SPACE.goal, below=None) is None
+
+
+def test_an_ipc_that_cannot_be_tested_does_not_end_the_tests() -> None:
+    records = [trial(0, 5, 0.57, right=[40, 40]), trial(1, 8, 0.57, right=[40]), trial(2, 20, 0.57, right=[40, 40])]
+    assert largest_lossy(records, baseline(), SPACE.goal, below=None) == (20, 1)
 
 
 @pytest.mark.parametrize(("wanted", "found"), [(1, (8, 1)), (2, None)])

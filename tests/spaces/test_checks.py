@@ -105,6 +105,19 @@ def test_a_margin_that_more_networks_decide_says_how_many() -> None:
     assert line.endswith("write a larger one, or set confirm_networks to 6")
 
 
+def test_the_margin_of_a_race_is_one_that_the_claim_about_its_controls_can_decide() -> None:
+    """It has a quarter of the error probability, 98.75 %: 2.2414 * 0.006044 = 0.01355, and 1 - 0.0125^(1/300) = 0.0145."""
+    (line,) = mistakes("", "", "controls=[random]", "goal.margin_fraction=0.0144")
+    assert "the gap is known to ±0.0145 at best (confidence 0.9875), so no smaller margin can be decided" in line
+    assert parse("", "", "controls=[random]", "goal.margin_fraction=0.0147").goal.margin_fraction == 0.0147
+
+
+def test_a_mistake_at_every_end_of_the_ranges_is_told_once() -> None:
+    method = "{name: pad, experts: 2, expert_epochs: 60, expert_drop_epochs: [60, 40], lr_labels: {low: 1, high: 2}}"
+    (line,) = mistakes("", "", f"method={method}")
+    assert "drop_epochs are 60 and 40 (PAD: expert_drop_epochs); the second must not be smaller: swap them" in line
+
+
 def test_a_margin_that_nothing_practical_decides_says_so() -> None:
     (line,) = mistakes("0.02", "0.00001")
     assert line.endswith("take another goal: no practical number of images and networks decides it")

@@ -63,7 +63,7 @@ class NCFMConfig(PoolFields):
     """beta; factor on the cross-entropy of the synthetic images under the pair's trained weights; 0 leaves the term out. 1 in the
     published code; not in the paper's text."""
     augmentation: AugmentationName = "dsa"
-    """"dsa" (no flip where mirroring changes the class), "none", or names joined by _."""
+    """"dsa" (no flip where mirroring changes the class), "none", or names joined by _ (published: color_crop_cutout)."""
     augmentation_draws: AugmentationDraws = "per_class"
     """One draw for each class, as published, or one for all classes of a step."""
     init: Start = "real"
