@@ -85,7 +85,9 @@ ROWS: dict[str, Mapping[str, Any]] = {
         "init": "k_means",
     },
     "random, experts' labels": {"name": "random_soft", **EXPERTS},
+    "k-center, experts' labels": {"name": "k_center_soft", **EXPERTS},
     "herding, experts' labels": {"name": "herding_soft", **EXPERTS},
+    "k-means medoids, experts' labels": {"name": "k_means_medoids_soft", **EXPERTS},
     "k-means medoids, factor 2, experts' labels": {"name": "k_means_medoids_soft", "factor": 2, **EXPERTS},
     "dm, experts' labels": {**BASE, "name": "dm_soft", **EXPERTS},
     "dm, start medoids, factor 2, experts' labels": {
