@@ -7,12 +7,15 @@ import math
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from raydistill.core.class_mean import accuracy_of
 from raydistill.core.lossless import student_quantile
 from raydistill.spaces.units import points
 from raydistill.storage.baseline import Baseline
-from raydistill.trial.confirm import Confirmation
+
+if TYPE_CHECKING:
+    from raydistill.trial.confirm import Confirmation
 
 MOST_NETWORKS = 1000
 MOST_IMAGES = 10**7
