@@ -11,6 +11,7 @@ from raydistill.report.cells import sample_std
 from raydistill.report.curve import Point, curve_rows, line_of
 from raydistill.report.rendering import latex_tabular, latex_text
 from raydistill.report.study import Study
+from raydistill.report.words import looked_before
 from raydistill.storage.result import ControlAt, Smallest
 
 DOCUMENT = r"""\documentclass[twocolumn]{{article}}
@@ -44,11 +45,16 @@ def _sets(study: Study) -> str:
     sentence = latex_text(finding.sentence[:1].upper() + finding.sentence[1:])
     caption = (
         f"{latex_text(study.dataset)}, confirm images. {sentence}. Gaps to the full data in points, with one-sided bounds; all "
-        f"of it holds at once with {100 * finding.confidence:g}\\,\\% confidence. From {len(study.asked)} trials, of which "
-        f"{len(study.finished)} finished; $n$ counts the networks behind each row. \\emph{{New}}: drawn anew, "
-        f"a network for each draw; \\emph{{open}}: not shown to be lossy."
+        f"of it holds at once with {100 * finding.confidence:g}\\,\\% confidence{_looked(study)}. "
+        f"From {len(study.asked)} trials, of which {len(study.finished)} finished; $n$ counts the networks behind each row. "
+        f"\\emph{{New}}: drawn anew, a network for each draw; \\emph{{open}}: not shown to be lossy."
     )
     return _table(rows, caption, f"tab:{study.name}-sets")
+
+
+def _looked(study: Study) -> str:
+    looks = 0 if study.result is None else study.result.earlier_looks
+    return f" (but {looked_before(looks)})" if looks else ""
 
 
 def _set_row(one: Smallest | ControlAt, words: str) -> dict[str, str]:

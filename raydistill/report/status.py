@@ -18,7 +18,7 @@ from raydistill.report.next_commands import command, more_trials
 from raydistill.report.summary import finding_rows
 from raydistill.report.tables import StudyRecords, read_study
 from raydistill.report.tally import Bracket, bracket_of, bracket_words, state_words, step_words
-from raydistill.report.words import duration, margin_words, points
+from raydistill.report.words import duration, looked_before, margin_words, points
 from raydistill.search.resume import SPACE_FILE, stored_document
 from raydistill.search.submission import WITHOUT_FILES
 from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
@@ -88,6 +88,8 @@ class StudyStatus(Config):
     """The verdict in one sentence."""
     finding: Finding | None = None
     """Whether the smallest set has to be distilled; null before the verdict."""
+    earlier_looks: int = 0
+    """Earlier results that looked at the same confirm images; the confidence holds for the first result alone."""
     smallest_lossless_ipc: int | None = None
     """By the verdict, and so below; null before it."""
     largest_lossy_ipc: int | None = None
@@ -151,6 +153,7 @@ def read_status(study: Store) -> StudyStatus:
         verdict=result.verdict if result else None,
         reason=result.reason if result else None,
         finding=result.finding if result else None,
+        earlier_looks=result.earlier_looks if result else 0,
         smallest_lossless_ipc=result.smallest_lossless_ipc if result else None,
         largest_lossy_ipc=result.largest_lossy_ipc if result else None,
         winner=study.path(WINNER_FOLDER) if result and WINNER_FILE in files else None,
@@ -230,6 +233,7 @@ def _verdict_rows(status: StudyStatus) -> list[tuple[str, str]]:
     smallest, lossy = ("none" if ipc is None else str(ipc) for ipc in (status.smallest_lossless_ipc, status.largest_lossy_ipc))
     found = f"smallest lossless IPC {smallest}, largest IPC shown to be lossy {lossy}"
     rows = [("Verdict", f"{verdict}: {status.reason}"), ("Found", found)]
+    rows += [("Looked at before", looked_before(status.earlier_looks))] if status.earlier_looks else []
     return rows + ([("Winner", status.winner)] if status.winner else [])
 
 

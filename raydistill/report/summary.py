@@ -12,7 +12,7 @@ from raydistill.data.own.words import twins_in_words
 from raydistill.methods import method_configs
 from raydistill.report.rendering import render
 from raydistill.report.tables import comparison_frame, read_study, write_tables
-from raydistill.report.words import accuracy_line, duration, margin_words, points
+from raydistill.report.words import accuracy_line, duration, looked_before, margin_words, points
 from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
 from raydistill.spaces.units import packed_in_words
 from raydistill.storage.baseline import Baseline
@@ -28,6 +28,7 @@ def end_of_search(study: Store, result: SearchResult) -> str:
     records = read_study(study, method_configs())
     write_tables(study, records)
     rows = finding_rows(result.finding) if result.finding else []
+    rows += [("Looked at before", looked_before(result.earlier_looks))] if result.earlier_looks else []
     rows += [
         ("Baseline", _baseline(records.baseline) if records.baseline else "none was built"),
         ("Recipe", records.baseline.recipe if records.baseline else ""),

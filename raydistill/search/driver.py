@@ -36,7 +36,7 @@ from raydistill.search.pace import (
     trial_pace,
 )
 from raydistill.search.proposal import Aim
-from raydistill.search.repair import check_result, repair_study, result_or_none
+from raydistill.search.repair import check_result, looks_before, repair_study, result_or_none
 from raydistill.search.resume import SPACE_FILE, as_started, check_resumable
 from raydistill.search.solver import Solver
 from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, not_admissible
@@ -116,8 +116,10 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
                 candidates, of_controls = solver.candidates(), solver.candidates(are_controls=True)
                 floor = fitted_floor(solver.law())
             result = _conclude(space, study, baseline, candidates, of_controls, floor, work, data_sha256)
+            before = result_or_none(study)
+            result = result.model_copy(update={"earlier_looks": looks_before(before, result)})
             if not accept_code_change:
-                check_result(result_or_none(study), result, study)
+                check_result(before, result, study)
             write_stored(study, "result.json", result)
             name_winner(study, result)
             solver.show(result)

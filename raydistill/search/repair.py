@@ -85,6 +85,18 @@ def check_result(before: SearchResult | None, now: SearchResult, study: Store) -
         )
 
 
+def looks_before(before: SearchResult | None, now: SearchResult) -> int:
+    """How many earlier results of a study have looked at the confirm images.
+
+    Args:
+        before: the result in the study; None if there is none.
+        now: the one that follows from its files.
+    """
+    if before is None:
+        return 0
+    return before.earlier_looks + int(before.has_looked and before.seconds != now.seconds)
+
+
 def _rounded(result: SearchResult) -> float | None:
     """The gap on the confirm images, to a millionth, because another machine may differ in the last bits."""
     return None if result.gap_interval is None else round(result.gap_interval.gap, 6)

@@ -107,7 +107,7 @@ class Finding(Config):
 class SearchResult(GrownConfig):
     """The result of a search: `result.json`. The verdict is about the confirm images, never about the test split."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("metric",)
+    LATER: ClassVar[tuple[str, ...]] = ("metric", "earlier_looks")
     record_version: Literal[1] = 1
     study: str
     dataset: str
@@ -145,6 +145,9 @@ class SearchResult(GrownConfig):
     confirmed_candidates: int
     """Candidates evaluated on the confirm images, from the largest IPC down until one is not lossless. Because the order is
     fixed, the probability of an error holds for all of them together."""
+    earlier_looks: int = 0
+    """Earlier results of this study, of fewer trials, for which the same confirm images were looked at: the confidence holds for
+    the first result alone. Left out where there are none."""
     baseline_accuracy_fraction: tuple[float, ...] = Field(strict=False)
     """Accuracy of each full-data network on the select images, one per seed."""
     baseline_admissible: bool
@@ -157,6 +160,11 @@ class SearchResult(GrownConfig):
     """Bytes of the train split divided by the bytes of the winner's set."""
     seconds: float
     """Seconds of distilling and evaluating, over all trials."""
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether confirm images were looked at for it."""
+        return self.confirmed_candidates > 0 or (self.finding is not None and len(self.finding.controls_at) > 0)
 
     @property
     def in_short(self) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from hand_made import HandMade
 
+from raydistill.report.status import read_status, status_lines
 from raydistill.report.summary import distilled_summary, end_of_search
 
 
@@ -34,6 +37,20 @@ def test_a_lossless_end_tells_everything(by_hand: HandMade) -> None:
         "Result": f"{root}/result.json",
         "Optuna study": f"{root}/study.db",
     }
+
+
+LOOKED = (
+    "an earlier result of this study has looked at these confirm images, so the stated confidence holds for the first result "
+    "alone"
+)
+
+
+def test_an_end_after_earlier_looks_says_for_which_result_the_confidence_holds(by_hand: HandMade) -> None:
+    result = by_hand.result(winner_trial_id=by_hand.trial(10), earlier_looks=1)
+    assert lines_of(end_of_search(by_hand.study, result))["Looked at before"] == LOOKED
+    assert lines_of(status_lines(read_status(by_hand.study), datetime.now(UTC)))["Looked at before"] == LOOKED
+    twice = by_hand.result(winner_trial_id=result.winner_trial_id, earlier_looks=2)
+    assert lines_of(end_of_search(by_hand.study, twice))["Looked at before"].startswith("2 earlier results of this study")
 
 
 NOTHING = {"smallest_lossless_ipc": None, "winner_trial_id": None, "gap_interval": None, "largest_lossy_ipc": None}

@@ -162,6 +162,16 @@ def test_a_larger_budget_continues_a_finished_search(tmp_path: Path) -> None:
     assert result.trials["finished"] == 3
 
 
+def test_a_result_counts_the_earlier_ones_that_looked_at_its_confirm_images(tmp_path: Path) -> None:
+    """The stated confidence holds for the first. The same search again looks at nothing new."""
+    first, again = search(tmp_path), search(tmp_path)
+    assert (first.has_looked, first.earlier_looks, again.earlier_looks) == (True, 0, 0)
+    assert "earlier_looks" not in first.model_dump()
+    longer = search(tmp_path, quick("budget.trials=3"))
+    assert (longer.earlier_looks, search(tmp_path, quick("budget.trials=3")).earlier_looks) == (1, 1)
+    assert search(tmp_path, quick("budget.trials=4")).earlier_looks == 2
+
+
 class Interrupts(Told):
     """Presses Ctrl-C at a reading of a trial."""
 

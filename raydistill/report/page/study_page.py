@@ -18,7 +18,7 @@ from raydistill.report.page.html import Cell, Fact, Head, Links, Table, links_fr
 from raydistill.report.page.pictures import set_pictures
 from raydistill.report.page.uses import commands_of_uses, find_uses, shown_uses
 from raydistill.report.study import SPACE_FILE, Study
-from raydistill.report.words import accuracy_line, duration, percent, points
+from raydistill.report.words import accuracy_line, duration, looked_before, percent, points
 from raydistill.spaces.units import packed_in_words
 from raydistill.storage.result import GapBounds, Smallest
 
@@ -115,6 +115,9 @@ def _lead(study: Study) -> Iterator[str]:
             f"With at least {100 * finding.confidence:g} % confidence all of this is right at once. It is about the "
             "confirm images; the test split is opened by a certificate alone."
         )
+    if result.earlier_looks:
+        words = looked_before(result.earlier_looks)
+        yield f"{words[:1].upper()}{words[1:]}."
     if result.verdict != "lossless":
         yield f"Verdict {result.verdict.replace('_', ' ')}: {result.reason}."
 
