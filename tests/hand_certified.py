@@ -11,6 +11,7 @@ from made_up import correct
 
 from raydistill.certify.arms import certificate_seeds
 from raydistill.certify.certificate import (
+    RULES,
     Admissibility,
     Arm,
     Certificate,
@@ -64,6 +65,7 @@ def evidence(
     select = pack_bits(correct([98, 98]))
     fields: dict[str, Any] = {
         "study": "by-hand",
+        "rules": RULES,
         "number": number,
         "earlier": (),
         "trial_id": config.trial_id,

@@ -9,7 +9,7 @@ from typing import Any
 
 from raydistill.certify.arms import Plan
 from raydistill.certify.certificate import CERTIFICATE, PAGE, Certificate, Evidence, Sizes
-from raydistill.certify.evidence import admissibility_of, openings_of, race_of, smaller_of
+from raydistill.certify.evidence import admissibility_of, of_side, openings_of, race_of, smaller_of
 from raydistill.certify.page import render_page
 from raydistill.core.cost import forward_macs
 from raydistill.core.synthetic import decode, sha256
@@ -117,7 +117,8 @@ def _search(evidence: Evidence, study: Store) -> Iterator[str]:
         yield from _baseline(evidence, study, baseline)
     records = _records(study)
     until_then = [record for record in records if not _is_later(record, evidence)]
-    smaller = [row.model_dump(mode="json") for row in smaller_of(until_then, evidence.trial)]
+    sides = until_then if evidence.rules == 1 else of_side(until_then, evidence.trial, study)
+    smaller = [row.model_dump(mode="json") for row in smaller_of(sides, evidence.trial.ipc)]
     yield from differences("evidence.smaller", [row.model_dump(mode="json") for row in evidence.smaller], smaller)
     if len(until_then) < len(records):  # the result is newer than the certificate
         return

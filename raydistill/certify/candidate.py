@@ -105,8 +105,8 @@ def check_test_images(candidate: Candidate, networks: int, data_root: DataRoot) 
     if images and is_balanced and min(counts) < 2:
         few = candidate.splits.class_names[counts.index(min(counts))]
         raise CertifyError(
-            f"the goal is of balanced accuracy, and class {few} has {min(counts)} test images, where two show how images vary: "
-            "nothing was trained and the test split stays sealed; add test images of this class"
+            f"the goal is of balanced accuracy, and class {few} has too few test images ({min(counts)}), where two show how they "
+            "vary: nothing was trained and the test split stays sealed; add test images of this class"
         )
     least = planned_half_width(images, networks, goal.confidence, counts if is_balanced else ()) if images else 1.0
     if goal.margin_fraction < least:

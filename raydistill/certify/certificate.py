@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from raydistill.data.own.report import TwinCounts
 from raydistill.errors import CertifyError
 from raydistill.methods import method_configs
-from raydistill.spaces.sections import Config
+from raydistill.spaces.sections import Config, GrownConfig
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.spaces.units import points
 from raydistill.storage.result import GapBounds
@@ -116,10 +116,17 @@ class Earlier(Config):
     content_sha256: str
 
 
-class Evidence(Config):
+RULES = 2
+"""By which rules a new certificate reads the smaller sizes: by 2 from the smallest up, and of the winner's side of a race."""
+
+
+class Evidence(GrownConfig):
     """Everything that was measured or read, and where it came from."""
 
+    LATER: ClassVar[tuple[str, ...]] = ("rules",)
     study: str
+    rules: int = Field(default=1, ge=1, le=RULES)
+    """Of the smaller sizes, see `RULES`; left out of certificates of older versions, which are checked by theirs."""
     number: int
     """1 for the study's first certificate; one more for each opening after it."""
     earlier: tuple[Earlier, ...]

@@ -9,17 +9,29 @@ from typing import Any
 
 from raydistill.certify.arms import Plan, certificate_seeds
 from raydistill.certify.candidate import Candidate
-from raydistill.certify.certificate import Admissibility, Earlier, Evidence, Opening, RecipeFacts, Sizes, SmallerIpc, seal_of
+from raydistill.certify.certificate import (
+    RULES,
+    Admissibility,
+    Earlier,
+    Evidence,
+    Opening,
+    RecipeFacts,
+    Sizes,
+    SmallerIpc,
+    seal_of,
+)
 from raydistill.certify.reading import SplitReading
 from raydistill.core.cost import forward_macs
 from raydistill.core.recipes import recipe_of
 from raydistill.data.own.report import TwinCounts
 from raydistill.data.splits import train_twins
 from raydistill.errors import CertifyError, StoreError
-from raydistill.methods import METHODS
+from raydistill.report.study import controls_of
+from raydistill.search.resume import stored_document
 from raydistill.spaces.bounded import read_json
 from raydistill.spaces.sections import ImageFolderConfig
 from raydistill.spaces.trial import TrialConfig
+from raydistill.spaces.units import looked_before
 from raydistill.storage.baseline import BUILD_AGAIN, Baseline, read_network
 from raydistill.storage.checkout import commit
 from raydistill.storage.data_root import DataRoot
@@ -52,7 +64,8 @@ def gather_evidence(
         test_labels=read.labels,
         select_labels=candidate.baseline.select_labels,
         admissibility=admissibility_of(study, candidate.baseline, config.evaluation.baseline_networks, recipe.steps),
-        smaller=smaller_of(candidate.records, config),
+        rules=RULES,
+        smaller=smaller_of(of_side(candidate.records, config, study), config.ipc),
         confirmed_candidates=candidate.result.confirmed_candidates,
         sizes=_sizes(candidate),
         experts_sha256=candidate.record.experts_sha256,
@@ -124,15 +137,22 @@ def admissibility_of(study: Store, baseline: Baseline, networks: int, steps: int
 def race_of(result: SearchResult) -> str | None:
     """What the search says of distilling, if it had controls."""
     finding = result.finding
-    return None if finding is None or finding.claim == "no_controls" else finding.sentence
+    if finding is None or finding.claim == "no_controls":
+        return None
+    looks = result.earlier_looks
+    return f"{finding.sentence} ({looked_before(looks)})" if looks else finding.sentence
 
 
-def smaller_of(records: Sequence[TrialRecord], certified: TrialConfig[Any]) -> tuple[SmallerIpc, ...]:
-    """The results of a study's trials below the certified IPC, largest IPC first; in a race those of its side alone."""
-    is_control = METHODS[certified.method.name].control is not None
-    records = [r for r in records if (METHODS[r.method].control is not None) == is_control]
+def of_side(records: Sequence[TrialRecord], certified: TrialConfig[Any], study: Store) -> list[TrialRecord]:
+    """The records of the certified trial's side of a race, methods or controls; all where the study has no controls."""
+    controls = controls_of(stored_document(study))
+    return [record for record in records if (record.arm in controls) == (certified.arm in controls)]
+
+
+def smaller_of(records: Sequence[TrialRecord], certified_ipc: int) -> tuple[SmallerIpc, ...]:
+    """The results of trials below the certified IPC, largest IPC first."""
     rows = []
-    for ipc in sorted({r.ipc for r in records if r.ipc < certified.ipc}, reverse=True):
+    for ipc in sorted({r.ipc for r in records if r.ipc < certified_ipc}, reverse=True):
         finished = [r for r in records if r.ipc == ipc and r.gap is not None]
         best = min(finished, key=lambda r: (r.gap or 0.0, r.ask_number), default=None)
         rows.append(

@@ -53,7 +53,7 @@ def find(evidence: Evidence) -> Findings:
         doubled_moves_by=doubled_moves_by,
         is_admissible=admissible,
         smaller=smaller,
-        largest_lossy_ipc=_largest_lossy(smaller, goal),
+        largest_lossy_ipc=_largest_lossy(smaller, goal, evidence.rules),
         compression=_compression(evidence),
     )
     return findings.model_copy(update={"headline": write_headline(evidence, findings)})
@@ -112,10 +112,11 @@ def _smaller(evidence: Evidence, row: SmallerIpc, goal: GoalConfig) -> SmallerFi
     return SmallerFinding(ipc=row.ipc, finished=finished, stopped=stopped, gap=gap, is_lossy=is_lossy)
 
 
-def _largest_lossy(smaller: Sequence[SmallerFinding], goal: GoalConfig) -> int | None:
+def _largest_lossy(smaller: Sequence[SmallerFinding], goal: GoalConfig, rules: int) -> int | None:
     """By the rule of `search.verdict.largest_lossy`, so that certificate and search agree: from the smallest IPC up."""
     tested = [row for row in reversed(smaller) if row.gap is not None and row.finished >= goal.lossy_trials]
-    return max((row.ipc for row in itertools.takewhile(lambda row: row.is_lossy, tested)), default=None)
+    shown = tested if rules == 1 else itertools.takewhile(lambda row: row.is_lossy, tested)
+    return max((row.ipc for row in shown if row.is_lossy), default=None)
 
 
 def _compression(evidence: Evidence) -> Compression:

@@ -11,7 +11,7 @@ from raydistill.report.cells import sample_std
 from raydistill.report.curve import Point, curve_rows, line_of
 from raydistill.report.rendering import latex_tabular, latex_text
 from raydistill.report.study import Study
-from raydistill.report.words import looked_before
+from raydistill.spaces.units import looked_before
 from raydistill.storage.result import ControlAt, Smallest
 
 DOCUMENT = r"""\documentclass[twocolumn]{{article}}

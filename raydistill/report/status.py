@@ -18,13 +18,14 @@ from raydistill.report.next_commands import command, more_trials
 from raydistill.report.summary import finding_rows
 from raydistill.report.tables import StudyRecords, read_study
 from raydistill.report.tally import Bracket, bracket_of, bracket_words, state_words, step_words
-from raydistill.report.words import duration, looked_before, margin_words, points
+from raydistill.report.words import duration, margin_words, points
 from raydistill.search.resume import SPACE_FILE, stored_document
 from raydistill.search.submission import WITHOUT_FILES
 from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
 from raydistill.spaces.messages import shown
 from raydistill.spaces.sections import Config, GoalConfig
 from raydistill.spaces.trial import TrialConfig
+from raydistill.spaces.units import looked_before
 from raydistill.storage.given import Given, read_given
 from raydistill.storage.lock import holder_of, searcher
 from raydistill.storage.record import TrialRecord, read_progress

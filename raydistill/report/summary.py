@@ -12,9 +12,9 @@ from raydistill.data.own.words import twins_in_words
 from raydistill.methods import method_configs
 from raydistill.report.rendering import render
 from raydistill.report.tables import comparison_frame, read_study, write_tables
-from raydistill.report.words import accuracy_line, duration, looked_before, margin_words, points
+from raydistill.report.words import accuracy_line, duration, margin_words, points
 from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
-from raydistill.spaces.units import packed_in_words
+from raydistill.spaces.units import looked_before, packed_in_words
 from raydistill.storage.baseline import Baseline
 from raydistill.storage.result import Finding, SearchResult, Smallest
 from raydistill.storage.store import Store

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from raydistill.spaces.units import margin_words, percent, points
 
-__all__ = ["accuracy_line", "duration", "looked_before", "margin_words", "percent", "points", "telling_line"]
+__all__ = ["accuracy_line", "duration", "margin_words", "percent", "points", "telling_line"]
 
 
 def accuracy_line(accuracies: Sequence[float]) -> str:
@@ -26,12 +26,6 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def looked_before(results: int) -> str:
-    """What earlier results that looked at the same confirm images do to the stated confidence."""
-    looked = "an earlier result of this study has" if results == 1 else f"{results} earlier results of this study have"
-    return f"{looked} looked at these confirm images, so the stated confidence holds for the first result alone"
 
 
 def telling_line(error: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from raydistill.core.class_mean import accuracy_of
+from raydistill.core.class_mean import accuracy_of, unseen_rate
 from raydistill.core.lossless import student_quantile
 from raydistill.spaces.units import points
 from raydistill.storage.baseline import Baseline
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MOST_NETWORKS = 1000
 MOST_IMAGES = 10**7
 """More than anybody trains, and than a data set has."""
+STEPS = 10_000
+"""Standard deviations of the images' part that are tried: from 0 to 1, the most that a difference of accuracies varies."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,16 +41,17 @@ class Spread:
         counts = ((self.synthetic, synthetic), (self.full, full), (self.image, images))
         parts = [(variance / count, count - 1) for variance, count in counts]
         variance = sum(part for part, _ in parts)
+        unseen = unseen_rate([images], self.confidence)
         if variance == 0:
-            return 0.0
+            return unseen
         freedom = variance**2 / sum(part**2 / free for part, free in parts)
-        return student_quantile(self.confidence, freedom) * math.sqrt(variance)
+        return max(unseen, student_quantile(self.confidence, freedom) * math.sqrt(variance))
 
 
 def spread_of(confirmation: Confirmation, baseline: Baseline) -> Spread:
     """The variances behind a confirmation's upper bound; that of the images is what the networks' leave of its half-width.
 
-    More variance of the images is more degrees of freedom too, so two values may give the same half-width: then it is the larger.
+    More variance of the images is more degrees of freedom too, so two values may give the same half-width; it is one of them.
     """
     interval = confirmation.interval
     full = accuracy_of(baseline.confirm_correct, baseline.confirm_classes)
@@ -69,10 +72,6 @@ def spread_of(confirmation: Confirmation, baseline: Baseline) -> Spread:
     return spread((bisect.bisect_left(range(STEPS), True, key=is_wide) / STEPS) ** 2)
 
 
-STEPS = 10_000
-"""Standard deviations of the images' part that are tried: from 0 to 1, the most that a difference of accuracies varies."""
-
-
 def what_would_decide(confirmation: Confirmation, baseline: Baseline, margin: float) -> str:
     """How many networks, else how many confirm images, else how many of both, bring the upper bound within the margin."""
     interval = confirmation.interval
@@ -84,20 +83,23 @@ def what_would_decide(confirmation: Confirmation, baseline: Baseline, margin: fl
     stays = f"if its measured gap of {points(interval.gap)} stays,"
     networks = _first(lambda n: spread.half_width(max(n, synthetic), max(n, full), images) <= room, MOST_NETWORKS)
     if networks is not None:
-        return f"{stays} about {networks} confirm_networks and {networks} baseline_networks would confirm it"
+        return f"{stays} about {_networks(networks, synthetic, full)} would confirm it"
     needed = _first(lambda n: spread.half_width(synthetic, full, n) <= room, MOST_IMAGES)
     if needed is not None:
         return f"{stays} about {needed} confirm images (now {images}) would confirm it"
     networks = _first(
         lambda n: spread.half_width(max(n, synthetic), max(n, full), MOST_IMAGES) <= room / math.sqrt(2), MOST_NETWORKS
     )
-    needed = networks and _first(lambda n: spread.half_width(networks, networks, n) <= room, MOST_IMAGES)
-    if not needed:
+    if networks is None:
         return f"{stays} no practical number of networks and images would confirm it: run more trials or allow a larger IPC"
-    return (
-        f"{stays} about {networks} confirm_networks and {networks} baseline_networks with about {needed} confirm images (now "
-        f"{images}) would confirm it"
-    )
+    needed = _first(lambda n: spread.half_width(max(networks, synthetic), max(networks, full), n) <= room, MOST_IMAGES)
+    both = _networks(networks, synthetic, full)
+    return f"{stays} about {both} with about {needed} confirm images (now {images}) would confirm it"
+
+
+def _networks(needed: int, synthetic: int, full: int) -> str:
+    """Networks of each side, of which there are some already."""
+    return f"{max(needed, synthetic)} confirm_networks and {max(needed, full)} baseline_networks"
 
 
 def _first(is_enough: Callable[[int], bool], most: int) -> int | None:

@@ -40,6 +40,7 @@ from raydistill.search.sampler import config_parameters
 from raydistill.search.snapshot import Snapshot
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
+from raydistill.spaces.units import looked_before
 from raydistill.storage.record import TrialRecord
 from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
@@ -229,6 +230,8 @@ def note_of(result: SearchResult | None) -> str:
     said = [f"**{result.in_short}**: {result.reason}"]
     if result.finding is not None:
         said.append(f"**Finding**: {result.finding.sentence}")
+    if result.earlier_looks:
+        said.append(f"Note: {looked_before(result.earlier_looks)}.")
     if result.winner_trial_id is not None:
         said.append(f"The winner is trial `{result.winner_trial_id}`.")
     return "\n\n".join([*said, LEGEND]) + "\n"

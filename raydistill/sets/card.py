@@ -16,6 +16,7 @@ from raydistill.sets.eight_bit import Loss
 from raydistill.sets.place import study_around
 from raydistill.spaces.network_names import network_text
 from raydistill.spaces.trial import TrialConfig
+from raydistill.spaces.units import looked_before
 from raydistill.storage.record import TrialRecord, read_record, versions
 from raydistill.storage.result import read_result
 
@@ -92,6 +93,7 @@ def _found(set_file: str, config: TrialConfig[Any]) -> tuple[str, TrialRecord | 
             f"beside the accuracy below. Its trial is {config.trial_id}."
         ), record
     finding = "" if result.finding is None else f"\n\nThe race against real images: {result.finding.sentence}."
+    finding += f"\n\nNote: {looked_before(result.earlier_looks)}." if result.earlier_looks else ""
     return (
         f"{result.verdict.replace('_', ' ').capitalize()}: {result.reason}.{finding}\n\nBoth are about the set as it is stored, "
         "with pixels that are not rounded or clipped, under the recipe below."

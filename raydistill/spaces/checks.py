@@ -86,8 +86,8 @@ def check_margin(
     *,
     has_controls: bool,
 ) -> Iterator[Mistake]:
-    """The confirm images and networks must be able to decide the margin, at the highest confidence that a race's claim needs."""
-    confidence = goal.share_of("control") if has_controls else goal.confidence
+    """The confirm images and networks must be able to decide the margin, at the confidence that a race leaves to a claim."""
+    confidence = goal.share_of("distilled") if has_controls else goal.confidence
     images = facts.deciding_images(goal.metric)
     if goal.metric == "balanced_accuracy" and min((*facts.select_counts, *facts.confirm_counts), default=2) < 2:
         yield Mistake(
@@ -153,6 +153,8 @@ def _what_would_decide(
     counts = facts.confirm_counts if goal.metric == "balanced_accuracy" else ()
     if (networks := enough(margin, images=facts.deciding_images(goal.metric), counts=counts)) is not None:
         return f"set confirm_networks to {networks}"
+    if counts:
+        return f"add images of the smallest classes, of which one has {min(counts)} confirm images"
     if (images := enough(margin, networks=now)) is not None:
         return f"use a data set with at least {images} confirm images"
     networks = enough(margin / math.sqrt(2), images=MOST_IMAGES)
@@ -176,6 +178,6 @@ def _first_that_decides(
     def decides(count: int) -> bool:
         return smallest_margin(images or count, networks or count, confidence, counts) <= margin
 
-    counts = range(1, (MOST_NETWORKS if images else MOST_IMAGES) + 1)
-    place = bisect.bisect_left(counts, True, key=decides)
-    return counts[place] if place < len(counts) else None
+    tried = range(1, (MOST_NETWORKS if images else MOST_IMAGES) + 1)
+    place = bisect.bisect_left(tried, True, key=decides)
+    return tried[place] if place < len(tried) else None

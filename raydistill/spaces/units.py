@@ -36,3 +36,9 @@ def rough(seconds: float) -> str:
 def packed_in_words(factor: int) -> str:
     """What follows "images" where each stored one holds smaller ones; nothing where it is one image."""
     return "" if factor == 1 else f" (stored; each holds {factor} x {factor} smaller ones, which networks see enlarged)"
+
+
+def looked_before(results: int) -> str:
+    """What earlier results that looked at the same confirm images do to the stated confidence."""
+    looked = "an earlier result of this study has" if results == 1 else f"{results} earlier results of this study have"
+    return f"{looked} looked at these confirm images, so the stated confidence holds for the first result alone"

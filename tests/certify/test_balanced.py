@@ -133,7 +133,7 @@ def test_a_class_of_one_test_image_is_refused_before_the_split_is_opened(tmp_pat
     draw(tmp_path / "pets/test", {"cats": 40, "dogs": 1})
     run_search(load_space(space_file(tmp_path), [], None), Store(str(tmp_path / "store")), workplace())
     with pytest.raises(
-        CertifyError, match=r"class dogs has 1 test images, .* nothing was trained and the test split stays sealed"
+        CertifyError, match=r"class dogs has too few test images \(1\), .* nothing was trained and the test split stays sealed"
     ):
         certify_study(Store(str(tmp_path / "store/balanced")), TrialChoice(), workplace(), networks=2, again=False)
     assert not (tmp_path / "store/test_openings").exists()

@@ -96,6 +96,9 @@ def test_smaller_ipcs_are_tested_from_the_smallest_until_one_is_not_shown() -> N
     """At IPC 3 the best trial gets 96, which is not shown to lose; so nothing is said of IPC 5, where it gets 80."""
     found = find(evidence(smaller=(smaller(5, [80, 80], finished=1), smaller(3, [96, 96], finished=1))))
     assert ([row.is_lossy for row in found.smaller], found.largest_lossy_ipc) == ([True, False], None)
+    older = evidence(smaller=(smaller(5, [80, 80], finished=1), smaller(3, [96, 96], finished=1))).model_copy(update={"rules": 1})
+    assert find(older).largest_lossy_ipc == 5, "a certificate of an older version is checked by its own rules"
+    assert "rules" not in older.model_dump()
     untested = (smaller(5, [80, 80], finished=1), smaller(4, [10], finished=1), smaller(3, [80, 80], finished=1))
     assert find(evidence(smaller=untested)).largest_lossy_ipc == 5
 

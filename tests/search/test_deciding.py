@@ -23,7 +23,8 @@ def test_a_half_width_is_that_of_the_interval() -> None:
     spread = Spread(synthetic=2e-4, full=1e-4, image=0.01, confidence=0.95)
     freedom = 2.25e-4**2 / (1e-8 + 6.25e-10 / 3 + 1e-8 / 99)
     assert spread.half_width(2, 4, 100) == pytest.approx(stats.t.ppf(0.95, freedom) * math.sqrt(2.25e-4))
-    assert Spread(synthetic=0.0, full=0.0, image=0.0, confidence=0.95).half_width(2, 2, 100) == 0.0
+    steady = Spread(synthetic=0.0, full=0.0, image=0.0, confidence=0.95)
+    assert steady.half_width(2, 2, 100) == pytest.approx(1 - 0.05 ** (1 / 100)), "what can go unseen"
 
 
 def test_the_images_have_what_the_networks_leave_of_the_half_width() -> None:
@@ -37,13 +38,29 @@ def test_the_images_have_what_the_networks_leave_of_the_half_width() -> None:
 
 def test_more_networks_decide_where_the_networks_are_what_spreads() -> None:
     """Variance 2e-4 on each side; the room is 0.0102."""
-    near = confirmation(0.0098, 0.0398, (0.97, 0.95), 100)
+    near = confirmation(0.0098, 0.0398, (0.97, 0.95), 10_000)
     spread = Spread(synthetic=2e-4, full=2e-4, image=0.0, confidence=0.95)
     found = what_would_decide(near, baseline(), 0.02)
     networks = int(found.split("about ")[1].split()[0])
     both = f"about {networks} confirm_networks and {networks} baseline_networks"
     assert found == f"if its measured gap of 0.98 points stays, {both} would confirm it"
-    assert spread.half_width(networks, networks, 100) <= 0.0102 < spread.half_width(networks - 1, networks - 1, 100)
+    assert spread.half_width(networks, networks, 10_000) <= 0.0102 < spread.half_width(networks - 1, networks - 1, 10_000)
+
+
+def test_networks_of_a_side_that_has_more_already_are_not_taken_away() -> None:
+    """Twelve of each side would do; twenty synthetic ones are there."""
+    many = confirmation(0.0098, 0.0398, (0.97, 0.95) * 10, 10_000)
+    found = what_would_decide(many, baseline(), 0.02)
+    assert "about 20 confirm_networks and " in found
+
+
+def test_what_goes_unseen_is_decided_by_images_alone() -> None:
+    """On 100 images 2.95 % can go unseen, so no number of networks brings the bound within 1.02 points; 292 images do."""
+    failed = confirmation(0.0098, 0.0398, (0.97, 0.95), 100)
+    found = what_would_decide(failed, baseline(), 0.02)
+    images = int(found.split("about ")[-1].split()[0])
+    assert "confirm images (now 100)" in found
+    assert images >= 292 > math.log(0.05) / math.log(1 - 0.0103)
 
 
 def test_more_images_decide_where_the_images_are_what_spreads() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from raydistill.report.loggers.logger import Finding, LoggedTrial, Logger
 from raydistill.report.read import read_whole
 from raydistill.spaces.trial import TrialConfig
+from raydistill.spaces.units import looked_before
 from raydistill.storage.record import Reading, TrialRecord
 from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
@@ -158,4 +159,6 @@ def finding_text(result: SearchResult) -> str:
     said = [f"**{result.in_short}**: {result.reason}"]
     if result.finding is not None:
         said.append(f"**Finding**: {result.finding.sentence}")
+    if result.earlier_looks:
+        said.append(f"Note: {looked_before(result.earlier_looks)}.")
     return "\n\n".join(said)

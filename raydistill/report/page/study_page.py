@@ -18,8 +18,8 @@ from raydistill.report.page.html import Cell, Fact, Head, Links, Table, links_fr
 from raydistill.report.page.pictures import set_pictures
 from raydistill.report.page.uses import commands_of_uses, find_uses, shown_uses
 from raydistill.report.study import SPACE_FILE, Study
-from raydistill.report.words import accuracy_line, duration, looked_before, percent, points
-from raydistill.spaces.units import packed_in_words
+from raydistill.report.words import accuracy_line, duration, percent, points
+from raydistill.spaces.units import looked_before, packed_in_words
 from raydistill.storage.result import GapBounds, Smallest
 
 REFRESH_SECONDS = 30
