@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from hand_made import HandMade
+import yaml
+from hand_made import STORED, HandMade
 
 from raydistill.report.status import read_status, status_lines
 from raydistill.report.summary import distilled_summary, end_of_search
@@ -46,6 +47,7 @@ LOOKED = (
 
 
 def test_an_end_after_earlier_looks_says_for_which_result_the_confidence_holds(by_hand: HandMade) -> None:
+    by_hand.study.write("search_space.yaml", yaml.safe_dump(STORED))
     result = by_hand.result(winner_trial_id=by_hand.trial(10), earlier_looks=1)
     assert lines_of(end_of_search(by_hand.study, result))["Looked at before"] == LOOKED
     assert lines_of(status_lines(read_status(by_hand.study), datetime.now(UTC)))["Looked at before"] == LOOKED
