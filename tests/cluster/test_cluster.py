@@ -79,10 +79,9 @@ ray.get([look.options(scheduling_strategy=place).remote() for place in places])
 
 def readme_lines() -> list[str]:
     """The five lines from `ray up` to `ray down`, for the files of this test."""
-    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## On a cluster\n")[2]
-    block = re.search(r"^```sh\n(.*?)^```", section, flags=re.MULTILINE | re.DOTALL)
-    assert block
-    lines = [line.partition("#")[0].strip() for line in block.group(1).splitlines()]
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## On a cluster\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```sh\n(.*?)^```", section, flags=re.MULTILINE | re.DOTALL)
+    lines = [line.partition("#")[0].strip() for line in "".join(blocks).splitlines()]
     return [
         line.replace("cluster.yaml", "/shared/cluster.yaml").replace("digits_datadam", "/shared/space.yaml") for line in lines
     ]
@@ -111,7 +110,7 @@ class Laptop:
     def begin(self, line: str) -> None:
         """Type a line that goes on until the world ends."""
         subprocess.Popen(
-            self.world.command(LAPTOP, f"cd {ROOT}; exec {line.removesuffix('&')}", self.environment),
+            self.world.command(LAPTOP, f"cd {ROOT}; exec {line}", self.environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
