@@ -19,7 +19,7 @@ import csv
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,9 @@ COLUMNS = ("row", "ipc", "draw", "update", "accuracies_percent", "seconds_to_mak
 EXPERTS = {"experts": 2, "expert_epochs": 12, "expert_batch": 1024, "expert_lr": 0.1, "expert_rho": 0.0}
 """Those of `mnist_datm_cpu`; their labels are of the last epoch."""
 BASE = {"name": "dm", "lr_images": 5.0, "random_inits": 200, "batch_real": 64, "init": "real"}
+DC = {"name": "dc", "lr_images": 0.1, "random_inits": 400, "steps_per_init": 1, "batch_real": 64, "init": "real", "pool": 5}
+"""Gradients are matched under partly trained networks, as in IDC; the published loop, which trains a network on the set between
+updates, spends most of its time there."""
 ROWS: dict[str, Mapping[str, Any]] = {
     "random": {"name": "random"},
     "k-center": {"name": "k_center"},
@@ -75,6 +78,8 @@ ROWS: dict[str, Mapping[str, Any]] = {
     "dm, start medoids, factor 2, twice the updates": {**BASE, "init": "k_means_medoids", "factor": 2, "random_inits": 400},
     "datadam": {**BASE, "name": "datadam"},
     "datadam, start medoids, factor 2": {**BASE, "name": "datadam", "init": "k_means_medoids", "factor": 2},
+    "dc": DC,
+    "dc, start medoids, factor 2": {**DC, "init": "k_means_medoids", "factor": 2},
     "rat_bptt, start k-means": {
         "name": "rat_bptt",
         "lr_images": 0.005,
@@ -126,8 +131,8 @@ class Bench:
     data_root: str | None
     at: Sequence[int]
     """Updates after which a set is read; without any only the last set is."""
-    lines: list[tuple[Any, ...]] = field(default_factory=list)
-    """As `COLUMNS` names them."""
+    csv: Path | None
+    """Takes a line for each set, as soon as it is read."""
 
     def read(self, synthetic: SyntheticSet, draw: int) -> list[float]:
         """Accuracy on select images of each network, in percent."""
@@ -147,7 +152,7 @@ class Bench:
             nonlocal reading
             if step in self.at and step != steps:
                 since = time.perf_counter()
-                self.lines.append((row, ipc, draw, step, self.read(synthetic, draw), since - started - reading))
+                self.write(row, ipc, draw, step, self.read(synthetic, draw), since - started - reading)
                 reading += time.perf_counter() - since
 
         experts = self.experts_of(config)
@@ -155,7 +160,7 @@ class Bench:
         synthetic = distil(config, self.splits, self.device, report, NoCheckpoint(), experts)
         seconds = time.perf_counter() - started - reading
         accuracies = self.read(synthetic, draw)
-        self.lines.append((row, ipc, draw, ROWS[row].get("random_inits", 0), accuracies, seconds))
+        self.write(row, ipc, draw, ROWS[row].get("random_inits", 0), accuracies, seconds)
         return statistics.mean(accuracies), seconds
 
     def experts_of(self, config: TrialConfig[Any]) -> StoredExperts | None:
@@ -164,15 +169,15 @@ class Bench:
         prepare_experts(plan_experts([config], self.store, self.data_root), config, self.store, work)
         return open_experts(config, self.splits, self.store)
 
-    def write(self, file: Path) -> None:
-        """Append the lines to a CSV file, and forget them."""
-        is_new = not file.exists()
-        with file.open("a", newline="") as opened:
+    def write(self, row: str, ipc: int, draw: int, update: int, accuracies: Sequence[float], seconds: float) -> None:
+        """Append a line to the CSV file, if there is one."""
+        if self.csv is None:
+            return
+        is_new = not self.csv.exists()
+        with self.csv.open("a", newline="") as opened:
             writer = csv.writer(opened)
             writer.writerows([COLUMNS] if is_new else [])
-            for *names, accuracies, seconds in self.lines:
-                writer.writerow((*names, " ".join(f"{one:.2f}" for one in accuracies), f"{seconds:.1f}"))
-        self.lines.clear()
+            writer.writerow((row, ipc, draw, update, " ".join(f"{one:.2f}" for one in accuracies), f"{seconds:.1f}"))
 
 
 def main() -> None:
@@ -207,6 +212,7 @@ def main() -> None:
         store=Store(given.store),
         data_root=given.data_root,
         at=given.at,
+        csv=given.csv,
     )
     print(
         "| set | IPC | accuracy (%) | std over draws | above random (points) | 95 % interval | seconds to make it |\n"
@@ -217,8 +223,6 @@ def main() -> None:
         for row in dict.fromkeys(["random", *given.rows]):
             measured = [bench.measure(row, ipc, draw) for draw in range(given.draws)]
             means, seconds = np.array([mean for mean, _ in measured]), statistics.median(one for _, one in measured)
-            if given.csv:
-                bench.write(given.csv)
             gain, low, high = paired_interval(means - random)
             above = ("", "") if row == "random" else (f"{gain:.2f}", f"{low:.2f} to {high:.2f}")
             random = means if row == "random" else random

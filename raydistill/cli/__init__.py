@@ -25,7 +25,7 @@ from raydistill.cli import (
     spaces,
 )
 from raydistill.cli.common import example
-from raydistill.cli.signals import end_at_once_if_told_to
+from raydistill.cli.signals import end_at_once_if_failed
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, epilog=example("search digits_datadam"))
 for part in (searching, clusters, reporting, spaces, sets, comparing, certifying, reproducing):
@@ -63,5 +63,5 @@ def main() -> None:
     try:
         app(prog_name="raydistill")
     except SystemExit as end:
-        end_at_once_if_told_to(end.code)
+        end_at_once_if_failed(end.code)
         raise

@@ -119,12 +119,17 @@ def ended_by_signals(last_words: str) -> Iterator[Received]:
                 signal.signal(number, before[number])
 
 
-def end_at_once_if_told_to(exit_code: object) -> None:
-    """End the process if the exit code is that of a signal: everything is closed, and unloading libraries takes seconds."""
-    if isinstance(exit_code, int) and exit_code in [128 + number for number in SIGNALS]:
+def end_at_once_if_failed(exit_code: object) -> None:
+    """End the process unless its exit code is 0 or none.
+
+    Everything is closed by then. Unloading libraries takes seconds, and where Ray has ended under a search, a thread may still
+    wait in its C++ and make the process crash there, with another exit code.
+    """
+    if isinstance(exit_code, int) and exit_code != 0:
         atexit._run_exitfuncs()  # of a Ray that was still starting, too
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):  # nobody reads what is left
+                stream.flush()
         os._exit(exit_code)
 
 

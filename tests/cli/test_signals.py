@@ -208,6 +208,36 @@ def test_the_handlers_of_a_program_are_back_after_a_command() -> None:
     assert [signal.getsignal(number) for number in signals.SIGNALS] == before
 
 
+def test_a_command_that_fails_ends_without_unloading_what_may_crash_there() -> None:
+    code = (
+        "import atexit, os, sys\n"
+        "class Crashes:\n"
+        "    def __del__(self, abort=os.abort): abort()\n"
+        "sys.crashes = Crashes()\n"
+        "atexit.register(print, 'exit functions run')\n"
+        "sys.argv = ['raydistill', 'status', 'missing']\n"
+        "from raydistill.cli import main; main()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (2, "exit functions run\n"), ended.stderr
+    assert "neither missing nor studies/missing is a study" in ended.stderr
+
+
+@pytest.mark.ray
+def test_a_signal_after_ray_has_been_left_is_still_the_commands() -> None:
+    """Ray's shutdown gives SIGTERM back to the system, behind Python's back."""
+    pytest.importorskip("ray")
+    code = (
+        "import os, signal, time\n"
+        "from raydistill.search.on_ray.access import join, leave\n"
+        "signal.signal(signal.SIGTERM, lambda number, frame: print('ours', flush=True))\n"
+        "join('local'); leave(is_lost=False)\n"
+        "os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.1); print('goes on')"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "ours\ngoes on\n"), ended.stderr
+
+
 def test_a_thread_installs_no_handlers() -> None:
     seen = []
 

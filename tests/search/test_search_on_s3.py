@@ -78,7 +78,7 @@ def contents(bucket: Bucket) -> dict[str, bytes]:
     return {name: store.read(name) for name in store.stamps()}
 
 
-def test_a_search_in_a_bucket_is_killed_and_taken_up_without_repeating_anything(bucket: Bucket, tmp_path: Path) -> None:
+def test_a_search_in_a_bucket_is_killed_taken_up_without_repeating_anything_and_certified(bucket: Bucket, tmp_path: Path) -> None:
     space = tmp_path / "tiny.yaml"
     space.write_text(TINY)
     store, study = f"{bucket.uri}/studies", Store(f"{bucket.uri}/studies/made-up")
@@ -98,13 +98,6 @@ def test_a_search_in_a_bucket_is_killed_and_taken_up_without_repeating_anything(
     assert study.read("study.db").startswith(b"SQLite format 3")
     assert study.read_json("result.json")["verdict"] == "lossless"
     assert SECRET not in output
-
-
-def test_a_study_in_a_bucket_is_tabulated_and_certified_and_holds_no_secret(bucket: Bucket, tmp_path: Path) -> None:
-    space = tmp_path / "tiny.yaml"
-    space.write_text(TINY)
-    store, study = f"{bucket.uri}/studies", Store(f"{bucket.uri}/studies/made-up")
-    done("search", str(space), "--local", "--store", store, "--trials", "1")
     assert "| " in done("tables", "made-up", "--store", store)
     done("certify", "made-up", "--store", store, "--local", "--networks", "2")
     done("verify", f"{study.root}/certificate.json")

@@ -81,15 +81,16 @@ def leave(*, is_lost: bool) -> None:
     Args:
         is_lost: Ray has ended already; what is left of it here is killed, and no answer from it is waited for.
     """
-    if not is_lost:
-        ray.shutdown()
-        return
-    kill_with_children(ThisNode().process_ids())
-    # Ray would wait for its head process for twenty seconds, and again when Python ends.
-    atexit.unregister(ray.shutdown)
-    closing = threading.Thread(target=ray.shutdown, name="raydistill-leave", daemon=True)
-    closing.start()
-    closing.join(LEAVE_SECONDS)
+    with _handlers_kept():
+        if not is_lost:
+            ray.shutdown()
+            return
+        kill_with_children(ThisNode().process_ids())
+        # Ray would wait for its head process for twenty seconds, and again when Python ends.
+        atexit.unregister(ray.shutdown)
+        closing = threading.Thread(target=ray.shutdown, name="raydistill-leave", daemon=True)
+        closing.start()
+        closing.join(LEAVE_SECONDS)
 
 
 def kill_with_children(processes: Iterable[int]) -> None:
@@ -108,7 +109,10 @@ def kill_with_children(processes: Iterable[int]) -> None:
 
 @contextmanager
 def _handlers_kept() -> Iterator[None]:
-    """Have the command's handler of SIGTERM, if there is one, outlive `ray.init`, which installs its own."""
+    """Have the command's handler of SIGTERM, if there is one, outlive Ray's.
+
+    `ray.init` installs its own, and `ray.shutdown` the system's, which Python does not see.
+    """
     before = signal.getsignal(signal.SIGTERM)
     if not callable(before) or threading.current_thread() is not threading.main_thread():
         yield
