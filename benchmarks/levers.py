@@ -53,7 +53,7 @@ COLUMNS = ("row", "ipc", "draw", "update", "accuracies_percent", "seconds_to_mak
 EXPERTS = {"experts": 2, "expert_epochs": 12, "expert_batch": 1024, "expert_lr": 0.1, "expert_rho": 0.0}
 """Those of `mnist_datm_cpu`; their labels are of the last epoch."""
 BASE = {"name": "dm", "lr_images": 5.0, "random_inits": 200, "batch_real": 64, "init": "real"}
-DC = {"name": "dc", "lr_images": 0.1, "random_inits": 400, "steps_per_init": 1, "batch_real": 64, "init": "real", "pool": 5}
+DC = {"name": "dc", "lr_images": 0.1, "random_inits": 200, "steps_per_init": 1, "batch_real": 64, "init": "real", "pool": 5}
 """Gradients are matched under partly trained networks, as in IDC; the published loop, which trains a network on the set between
 updates, spends most of its time there."""
 ROWS: dict[str, Mapping[str, Any]] = {

@@ -9,6 +9,9 @@ Draws are made on the CPU, so the operation is known there and no step waits for
 Source: Zhao and Bilen, "Dataset Condensation with Differentiable Siamese Augmentation", ICML 2021; strengths as in their code:
 brightness 1, saturation 2, contrast 0.5, crop 0.125, cutout 0.5, scale 1.2, rotation 15 degrees. Affine sampling uses
 align_corners=False, as in their code (DATM and PAD use True).
+
+`affine` is not theirs: it rotates, shears, scales and shifts at once, as torchvision's `RandomAffine` does, where DSA takes one
+of these at a time. Rotation and scale are as strong as in DSA.
 """
 
 from __future__ import annotations
@@ -22,9 +25,13 @@ from torch.nn import functional
 
 from raydistill.core.placement import moved
 
-GEOMETRIC = ("crop", "flip", "scale", "rotate")
+GEOMETRIC = ("crop", "flip", "scale", "rotate", "affine")
 KINDS = ("color", "cutout", "geometric")
 """Operations that one computation carries out; the geometric ones differ in their matrices alone."""
+SHEAR = 0.2
+"""Largest shear of `affine`: a point that lies one half height off the centre moves sideways by this part of half a width."""
+SHIFT = 1 / 14
+"""Largest shift of `affine`, as a part of the image's height and width: two of 28 pixels."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -34,7 +41,7 @@ class Draw:
     operations: tuple[str, ...]
     """One name per group."""
     numbers: Tensor
-    """(G, 3) uniform in 0 to 1, on the CPU."""
+    """(G, 3) uniform in 0 to 1, on the CPU; (G, 6) where `affine` may be drawn."""
     placed: Mapping[str, Tensor] | None = None
     """By kind what its groups need, a row for each, on the images' device; None if `place` has not put it there."""
 
@@ -53,13 +60,18 @@ class Draw:
 def draw_per_group(operations: tuple[str, ...], groups: int, generator: torch.Generator) -> Draw:
     """For each group an independent operation and independent random numbers."""
     chosen = torch.randint(len(operations), (groups,), generator=generator).tolist()
-    return Draw(operations=tuple(operations[i] for i in chosen), numbers=torch.rand(groups, 3, generator=generator))
+    return Draw(operations=tuple(operations[i] for i in chosen), numbers=_numbers(operations, groups, generator))
 
 
 def draw_one_operation(operations: tuple[str, ...], groups: int, generator: torch.Generator) -> Draw:
     """One operation for all groups with independent random numbers per group; with groups of one image the non-siamese mode."""
     chosen = operations[int(torch.randint(len(operations), (1,), generator=generator))]
-    return Draw(operations=(chosen,) * groups, numbers=torch.rand(groups, 3, generator=generator))
+    return Draw(operations=(chosen,) * groups, numbers=_numbers(operations, groups, generator))
+
+
+def _numbers(operations: tuple[str, ...], groups: int, generator: torch.Generator) -> Tensor:
+    """(G, n) as many as the operation that needs the most."""
+    return torch.rand(groups, 6 if "affine" in operations else 3, generator=generator)
 
 
 def augment(images: Tensor, draw: Draw) -> Tensor:
@@ -135,7 +147,7 @@ def _needed(draw: Draw, images: Tensor) -> dict[str, Tensor]:
         elif kind == "geometric":
             needed[kind] = _matrices([draw.operations[g] for g in own], numbers, images.shape[-2:]).to(images.dtype)
         else:
-            needed[kind] = numbers
+            needed[kind] = numbers[:, :3]
     return needed
 
 
@@ -170,20 +182,39 @@ def _outside(numbers: Tensor, extent: int) -> Tensor:
 def _matrices(operations: list[str], numbers: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     """(G, 2, 3) affine maps from output to input coordinates, each image spanning -1 to 1."""
     height, width = size
-    first, second, _ = numbers.unbind(1)
+    first, second, *_ = numbers.unbind(1)
     zero, one = torch.zeros_like(first), torch.ones_like(first)
     move_x, move_y = (_whole_pixels(u, extent) * 2 / extent for u, extent in ((first, width), (second, height)))
-    zoom_x, zoom_y = (1 / 1.2 + u * (1.2 - 1 / 1.2) for u in (first, second))
-    angle = torch.deg2rad((2 * first - 1) * 15)
-    rows = {
+    angle = _angle(first)
+    rows: dict[str, tuple[Tensor, ...]] = {
         "crop": (one, zero, move_x, zero, one, move_y),
         "flip": (torch.where(first < 0.5, -one, one), zero, zero, zero, one, zero),
-        "scale": (zoom_x, zero, zero, zero, zoom_y, zero),
+        "scale": (_zoom(first), zero, zero, zero, _zoom(second), zero),
         "rotate": (angle.cos(), -angle.sin(), zero, angle.sin(), angle.cos(), zero),
     }
-    table = torch.stack([torch.stack(rows[name], dim=1) for name in GEOMETRIC])
-    kind = torch.tensor([GEOMETRIC.index(name) for name in operations])
+    if "affine" in operations:
+        rows["affine"] = _turn_shear_zoom_move(numbers)
+    table = torch.stack([torch.stack(row, dim=1) for row in rows.values()])
+    kind = torch.tensor([list(rows).index(name) for name in operations])
     return table[kind, torch.arange(len(operations))].view(-1, 2, 3)
+
+
+def _turn_shear_zoom_move(numbers: Tensor) -> tuple[Tensor, ...]:
+    """The entries of rotation x shear x scale, and a shift, from (G, 6) numbers."""
+    turn, zoom_x, zoom_y, shear, move_x, move_y = numbers.unbind(1)
+    cos, sin = _angle(turn).cos(), _angle(turn).sin()
+    zoom_x, zoom_y, shear = _zoom(zoom_x), _zoom(zoom_y), SHEAR * (2 * shear - 1)
+    # The image is 2 wide and 2 high in these coordinates.
+    move_x, move_y = (2 * SHIFT * (2 * move - 1) for move in (move_x, move_y))
+    return cos * zoom_x, (shear * cos - sin) * zoom_y, move_x, sin * zoom_x, (shear * sin + cos) * zoom_y, move_y
+
+
+def _angle(numbers: Tensor) -> Tensor:
+    return torch.deg2rad((2 * numbers - 1) * 15)
+
+
+def _zoom(numbers: Tensor) -> Tensor:
+    return 1 / 1.2 + numbers * (1.2 - 1 / 1.2)
 
 
 def _whole_pixels(numbers: Tensor, extent: int) -> Tensor:

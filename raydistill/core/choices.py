@@ -6,14 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-OPERATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
+DSA = ("color", "crop", "cutout", "flip", "scale", "rotate")
+"""Those of differentiable siamese augmentation."""
+OPERATIONS = (*DSA, "affine")
 
 
 def parse_operations(text: str, *, mirror_keeps_class: bool) -> tuple[str, ...]:
     """The operations named in a setting.
 
     Args:
-        text: "dsa" (all six, without flip if mirroring changes the class), "none", or names joined by "_".
+        text: "dsa" (its six, without flip if mirroring changes the class), "none", or names joined by "_".
         mirror_keeps_class: whether a mirrored image of this data set keeps its class.
 
     Raises:
@@ -22,7 +24,7 @@ def parse_operations(text: str, *, mirror_keeps_class: bool) -> tuple[str, ...]:
     if text == "none":
         return ()
     if text == "dsa":
-        return tuple(name for name in OPERATIONS if name != "flip" or mirror_keeps_class)
+        return tuple(name for name in DSA if name != "flip" or mirror_keeps_class)
     names = tuple(text.split("_"))
     unknown = [name for name in names if name not in OPERATIONS]
     if unknown:

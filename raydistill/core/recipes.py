@@ -142,6 +142,10 @@ IN_STEPS = (
     Recipe(name="long", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=2000, batch=64, augmentation="dsa"),
     # Without augmentation, for small sets; half the steps are enough.
     Recipe(name="plain", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=500, batch=64, augmentation="none"),
+    # `default` with rotation, shear, scale and shift at once, for classes that keep them: few images of digits teach more so.
+    Recipe(
+        name="affine", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=1000, batch=64, augmentation="affine"
+    ),
     # A quarter of the steps of `default` and of `plain`.
     QUICK,
     replace(QUICK, name="quick_plain", steps=125, augmentation="none"),

@@ -30,7 +30,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def drawn(operation: str, *numbers: float) -> Draw:
     """One group."""
-    return Draw(operations=(operation,), numbers=torch.tensor([[*numbers, 0.5, 0.5, 0.5][:3]]))
+    return Draw(operations=(operation,), numbers=torch.tensor([[*numbers, 0.5, 0.5, 0.5][: max(3, len(numbers))]]))
 
 
 def one(image: Tensor, operation: str, *numbers: float) -> Tensor:
@@ -317,6 +317,36 @@ def test_rotation_reads_at_the_turned_place(number: float, degrees: float) -> No
     seen = one((x + 2 * y)[None], "rotate", number)[0]
     inside = (turned_x.abs() <= at(16).max()) & (turned_y.abs() <= at(16).max())
     torch.testing.assert_close(seen[inside], (turned_x + 2 * turned_y)[inside], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "matrix"),
+    [
+        # No turn, both sides read at 1.2, no shear, no shift.
+        ((0.5, 1.0, 1.0, 0.5, 0.5, 0.5), (1.2, 0.0, 0.0, 0.0, 1.2, 0.0)),
+        # Shear 0.2 with rows read at 1.2; shifts of one seventh of half a side, to the right and up.
+        ((0.5, 5 / 11, 1.0, 1.0, 1.0, 0.0), (1.0, 0.24, 1 / 7, 0.0, 1.2, -1 / 7)),
+        # 15 degrees and shear -0.2: cos 0.9659, sin 0.2588; -0.2 cos - sin = -0.4520, -0.2 sin + cos = 0.9142.
+        ((1.0, 5 / 11, 5 / 11, 0.0, 0.5, 0.5), (0.9659, -0.4520, 0.0, 0.2588, 0.9142, 0.0)),
+    ],
+)
+def test_affine_turns_shears_scales_and_shifts_at_once(numbers: tuple[float, ...], matrix: tuple[float, ...]) -> None:
+    """The scale 1 lies 5 / 11 of the way from 1 / 1.2 to 1.2. On the ramp v(x, y) = x + 2 y, as for the rotation."""
+    x, y = at(16).expand(16, 16), at(16).view(16, 1).expand(16, 16)
+    read_x, read_y = (a * x + b * y + c for a, b, c in (matrix[:3], matrix[3:]))
+    seen = one((x + 2 * y)[None], "affine", *numbers)[0]
+    inside = (read_x.abs() <= at(16).max()) & (read_y.abs() <= at(16).max())
+    torch.testing.assert_close(seen[inside], (read_x + 2 * read_y)[inside], atol=5e-4, rtol=0)
+
+
+def test_affine_beside_others_keeps_the_order_of_the_groups() -> None:
+    draw = draw_per_group(("affine", "color", "rotate", "cutout"), 12, generator())
+    assert set(draw.operations) == {"affine", "color", "rotate", "cutout"}
+    images = pictures(12, 2, 3, 12, 12)
+    together = augment(images, draw)
+    for g, name in enumerate(draw.operations):
+        alone = augment(images[g : g + 1], Draw(operations=(name,), numbers=draw.numbers[g : g + 1]))
+        torch.testing.assert_close(together[g : g + 1], alone)
 
 
 def test_images_that_are_not_square_move_by_their_own_sides() -> None:
