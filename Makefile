@@ -22,8 +22,9 @@ install: $(INSTALLED)  ## install the package into .venv, if pyproject.toml chan
 
 install-dev: $(WITH_DEV)  ## and what tests and checks need
 
+PARTS ?= no-ray ray jobs
 test: $(WITH_DEV)  ## install once, then run every test but those of the browser and the cluster; a line for each part at the end
-	$(BIN)/python .ci/suite.py no-ray ray jobs
+	$(BIN)/python .ci/suite.py $(PARTS)
 
 test-fast: $(WITH_DEV)  ## the tests that need no Ray and no ten seconds: six minutes on two cores
 	$(BIN)/python .ci/suite.py fast
@@ -36,7 +37,7 @@ test-portable: $(WITH_DEV)  ## the tests with other CPU kernels and thread count
 	$(BIN)/python .ci/suite.py $(SETTINGS)
 
 test-browser: $(WITH_DEV)  ## the tests that look at Ray's dashboard and at the page of a study, with Debian's Chromium (apt-get install chromium)
-	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest -m browser tests/browser
 
 test-cluster: $(WITH_DEV)  ## three hosts out of namespaces, from `ray up` to `ray down`: as root, with the packages that CONTRIBUTING.md names
 	$(BIN)/python -m pytest -m cluster tests/cluster --durations 5

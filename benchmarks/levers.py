@@ -4,6 +4,7 @@
     python benchmarks/levers.py mnist_cpu --data-root DIR --rows dm "dm, factor 2" --ipc 1 3 10 30 --csv ipc.csv
     python benchmarks/levers.py digits --rows dm "rat_bptt, start k-means" --ipc 2 --at 0 50 100 200 --csv updates.csv
     python benchmarks/levers.py mnist_cpu --data-root DIR --readers width=128 --recipe default --networks 1 --draws 3
+    python benchmarks/levers.py mnist_cpu --data-root DIR --rows herding --ipc 10 50 --recipe affine --full
 
 Each draw makes a set with a seed of its own and trains a few networks on it by the recipe `quick`. A row is printed as soon as it
 is measured: the mean over draws of the mean over networks, the deviation over draws, and the gain over `random` on the same draws
@@ -30,7 +31,7 @@ from torch import Tensor
 from raydistill.catalogue import load_space
 from raydistill.comparison.rows import paired_interval
 from raydistill.core.contract import NoCheckpoint
-from raydistill.core.evaluate import evaluate_set, network_seeds
+from raydistill.core.evaluate import evaluate_set, network_seeds, train_and_read_each
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import SyntheticSet
@@ -141,6 +142,13 @@ class Bench:
         correct = evaluate_set(synthetic, self.splits, self.splits.select, self.readers, recipe, seeds, self.device)
         return [100 * float(one) for one in correct.mean(axis=-1)]
 
+    def read_full_data(self, draw: int) -> float:
+        """Mean accuracy on select images of networks trained on the train part, in percent."""
+        part, seeds = self.splits.train, network_seeds(f"levers {draw}", self.splits.sha256, self.networks)
+        reads, recipe = [self.splits.select], RECIPES[self.recipe]
+        correct = train_and_read_each(part.images, part.labels, self.splits, reads, self.readers, recipe, seeds, self.device)
+        return 100 * float(np.mean(correct))
+
     def measure(self, row: str, ipc: int, draw: int) -> tuple[float, float]:
         """The mean accuracy of a draw's last set, in percent, and the seconds that it took to make it."""
         method = METHODS[ROWS[row]["name"]]
@@ -192,6 +200,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=5, help="Two or more.")
     parser.add_argument("--networks", type=int, default=2)
     parser.add_argument("--at", type=int, nargs="*", default=[], help="Updates after which sets are read too.")
+    parser.add_argument("--full", action="store_true", help="Networks trained on the whole train part first.")
     parser.add_argument("--csv", type=Path, help=f"Appends a line for each set read: {', '.join(COLUMNS)}.")
     parser.add_argument("--readers", action="append", default=[], metavar="FIELD=VALUE", help="Of the networks that read sets.")
     parser.add_argument("--store", default="studies", help="For experts.")
@@ -218,6 +227,9 @@ def main() -> None:
         "| set | IPC | accuracy (%) | std over draws | above random (points) | 95 % interval | seconds to make it |\n"
         "|---|---|---|---|---|---|---|"
     )
+    if given.full:
+        means = np.array([bench.read_full_data(draw) for draw in range(given.draws)])
+        print(f"| all train images | | {means.mean():.2f} | {means.std(ddof=1):.2f} | | | |", flush=True)
     for ipc in given.ipc:
         random = np.zeros(given.draws)
         for row in dict.fromkeys(["random", *given.rows]):

@@ -21,15 +21,23 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """What is printed for two sizes, with readings on the way, and the file of all readings."""
     file = tmp_path_factory.mktemp("levers") / "readings.csv"
     small = ["--set", "network.width=2", "--recipe", "quick_plain", "--networks", "1", "--draws", "2"]
-    ended = run("levers.py", "digits", *small, "--ipc", "1", "2", "--rows", "dm", "--at", "0", "100", "--csv", str(file))
+    ended = run(
+        "levers.py", "digits", *small, "--ipc", "1", "2", "--rows", "dm", "--at", "0", "100", "--csv", str(file), "--full"
+    )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout, file
 
 
 def test_every_row_has_a_line_with_its_gain_over_random(measured: tuple[str, Path]) -> None:
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in measured[0].splitlines()]
-    assert [line[:2] for line in lines[2:]] == [["random", "1"], ["dm", "1"], ["random", "2"], ["dm", "2"]]
-    assert [bool(line[5]) for line in lines[2:]] == [False, True, False, True]
+    assert [line[:2] for line in lines[2:]] == [
+        ["all train images", ""],
+        ["random", "1"],
+        ["dm", "1"],
+        ["random", "2"],
+        ["dm", "2"],
+    ]
+    assert [bool(line[5]) for line in lines[2:]] == [False, False, True, False, True]
 
 
 def test_readings_on_the_way_are_kept_beside_the_last(measured: tuple[str, Path]) -> None:

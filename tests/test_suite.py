@@ -53,6 +53,16 @@ def test_a_part_that_fails_keeps_no_other_from_being_run(
     ]
 
 
+def test_a_part_with_ray_reads_the_files_that_name_it(suite: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("a", "pytestmark = [pytest.mark.ray, pytest.mark.jobs]"), ("b", "@pytest.mark.ray"), ("c", "import ray")):
+        (tmp_path / "tests" / name).mkdir(parents=True)
+        (tmp_path / "tests" / name / "test_one.py").write_text(text)
+    assert suite.files("ray") == ["tests/a/test_one.py", "tests/b/test_one.py"]
+    assert suite.files("jobs") == ["tests/a/test_one.py"]
+    assert suite.files("no-ray") == []
+
+
 def test_where_nothing_fails_the_status_is_0(suite: ModuleType, ran: list[tuple[str, str]]) -> None:
     assert suite.main(["ray"]) == 0
 
@@ -69,7 +79,8 @@ def test_all_settings_are_run_by_their_word(
 def test_a_part_that_crashes_after_its_last_test_has_failed_and_says_so(
     suite: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "test_small.py").write_text("import pytest\n\n@pytest.mark.ray\ndef test_one():\n    pass\n")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_small.py").write_text("import pytest\n\n@pytest.mark.ray\ndef test_one():\n    pass\n")
     (tmp_path / "conftest.py").write_text("import os\n\ndef pytest_unconfigure(config):\n    os._exit(7)\n")
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    ray\n")
     monkeypatch.chdir(tmp_path)

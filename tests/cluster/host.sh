@@ -45,10 +45,8 @@ mkdir -m 700 "$ROOT$OWN_HOME/.ssh"
 cp /etc/skel/.bashrc /etc/skel/.profile "$ROOT$OWN_HOME/"
 if [ "$NAME" = laptop ]; then
   cp "$FOLDER/id" "$ROOT$OWN_HOME/.ssh/id_ed25519"
-  touch "$FOLDER/$NAME.up"
   exec chroot "$ROOT" /usr/bin/sleep infinity
 fi
 cp "$FOLDER/id.pub" "$ROOT$OWN_HOME/.ssh/authorized_keys"
 chroot "$ROOT" ssh-keygen -A > /dev/null
-touch "$FOLDER/$NAME.up"
 exec chroot "$ROOT" /usr/sbin/sshd -D -e -o "ListenAddress=$ADDRESS" -o UsePAM=no -o PermitRootLogin=prohibit-password -o PidFile=/run/sshd.pid
