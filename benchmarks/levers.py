@@ -33,7 +33,7 @@ from raydistill.comparison.rows import paired_interval
 from raydistill.core.contract import NoCheckpoint
 from raydistill.core.evaluate import evaluate_set, network_seeds, train_and_read_each
 from raydistill.core.process import prepare_process
-from raydistill.core.recipes import RECIPES
+from raydistill.core.recipes import EPOCH_RECIPES, RECIPES
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.data.splits import Splits, load_splits
 from raydistill.experts.files import StoredExperts, open_experts
@@ -205,6 +205,8 @@ def main() -> None:
     parser.add_argument("--readers", action="append", default=[], metavar="FIELD=VALUE", help="Of the networks that read sets.")
     parser.add_argument("--store", default="studies", help="For experts.")
     given = parser.parse_args()
+    if given.full and given.recipe in EPOCH_RECIPES:
+        parser.error(f"--full needs a recipe in steps: {given.recipe} counts epochs over a set")
     settings = [f"evaluation.recipe={given.recipe}", *given.overrides]
     space = load_space(given.space, settings, given.data_root)
     readers = load_space(given.space, [*settings, *(f"network.{one}" for one in given.readers)], given.data_root)

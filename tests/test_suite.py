@@ -63,6 +63,12 @@ def test_a_part_with_ray_reads_the_files_that_name_it(suite: ModuleType, tmp_pat
     assert suite.files("no-ray") == []
 
 
+def test_no_helper_gives_tests_a_mark_that_their_files_do_not_name() -> None:
+    """Such tests would be in no part: the one without Ray leaves them out, and the others do not read their files."""
+    helpers = [file for file in Path(__file__).parent.rglob("*.py") if not file.name.startswith("test_")]
+    assert [file for file in helpers if "mark.ray" in file.read_text() or "mark.jobs" in file.read_text()] == []
+
+
 def test_where_nothing_fails_the_status_is_0(suite: ModuleType, ran: list[tuple[str, str]]) -> None:
     assert suite.main(["ray"]) == 0
 

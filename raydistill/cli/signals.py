@@ -127,8 +127,8 @@ def end_at_once_if_failed(exit_code: object) -> None:
     """
     if isinstance(exit_code, int) and exit_code != 0:
         atexit._run_exitfuncs()  # of a Ray that was still starting, too
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError):  # nobody reads what is left
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the command was started with it closed
+            with suppress(OSError, ValueError):  # nobody reads what is left, or it was closed meanwhile
                 stream.flush()
         os._exit(exit_code)
 

@@ -142,7 +142,7 @@ IN_STEPS = (
     Recipe(name="long", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=2000, batch=64, augmentation="dsa"),
     # Without augmentation, for small sets; half the steps are enough.
     Recipe(name="plain", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=500, batch=64, augmentation="none"),
-    # `default` with rotation, shear, scale and shift at once, for classes that keep them: few images of digits teach more so.
+    # `default` with rotation, shear, scale and shift at once, for classes that survive them.
     Recipe(
         name="affine", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", steps=1000, batch=64, augmentation="affine"
     ),

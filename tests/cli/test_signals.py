@@ -223,6 +223,15 @@ def test_a_command_that_fails_ends_without_unloading_what_may_crash_there() -> N
     assert "neither missing nor studies/missing is a study" in ended.stderr
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_a_command_that_fails_with_a_closed_stream_keeps_its_exit_code(closed: str) -> None:
+    ended = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m raydistill status missing {closed}', sys.executable], capture_output=True, text=True
+    )
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+
+
 @pytest.mark.ray
 def test_a_signal_after_ray_has_been_left_is_still_the_commands() -> None:
     """Ray's shutdown gives SIGTERM back to the system, behind Python's back."""

@@ -146,7 +146,7 @@ def hold(folder: Path, hosts: Sequence[str], visible: Sequence[str]) -> None:
     run("ip", "link", "add", "bridge", "type", "bridge")
     run("ip", "link", "set", "bridge", "up")
     own_network = os.readlink("/proc/self/ns/net")
-    started: dict[str, int] = {}
+    started: dict[str, subprocess.Popen[bytes]] = {}
     for host in hosts:
         unshare = ["unshare", "--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child"]
         arguments = [host, ADDRESSES[host], HOME, str(folder), *visible]
@@ -154,20 +154,26 @@ def hold(folder: Path, hosts: Sequence[str], visible: Sequence[str]) -> None:
             process = subprocess.Popen(
                 [*unshare, "bash", str(HOST), *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
-        started[host] = process.pid
+        started[host] = process
         wait_until(lambda number=process.pid: os.readlink(f"/proc/{number}/ns/net") != own_network, f"{host} has no network")
         end = f"to-{host}"
         run("ip", "link", "add", end, "type", "veth", "peer", "name", "eth0", "netns", str(process.pid))
         run("ip", "link", "set", end, "master", "bridge", "up")
-    for host, process_id in started.items():
-        wait_until(lambda number=process_id: is_up(number), f"{host} is not up")
+    for host, process in started.items():
+        wait_until(lambda of=process: is_up(of), f"{host} is not up")
     print("ready", flush=True)
     sys.stdin.read()
 
 
-def is_up(process: int) -> bool:
-    """Whether the first process of a host has gone to the host's own root, which it does last; before, that is this machine's."""
-    return any(os.readlink(f"/proc/{init}/root") != "/" for init in children(process))
+def is_up(process: subprocess.Popen[bytes]) -> bool:
+    """Whether the first process of a host has gone to the host's own root, which it does last; before, that is this machine's.
+
+    Raises:
+        ChildProcessError: it has ended; its log says why.
+    """
+    if process.poll() is not None:
+        raise ChildProcessError(f"a host ended with {process.returncode} before it was up")
+    return any(os.readlink(f"/proc/{init}/root") != "/" for init in children(process.pid))
 
 
 def run(*words: str) -> None:

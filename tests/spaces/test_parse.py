@@ -201,7 +201,7 @@ def test_a_recipe_in_epochs_needs_one_ipc() -> None:
     (line,) = mistakes("budget:", "evaluation: {recipe: dsa_dm}\nbudget:")
     assert line.endswith(
         "evaluation.recipe: 'dsa_dm' counts epochs, so every IPC would be evaluated with a different number of steps than the "
-        "baseline: write one of default, long, plain, quick, quick_plain, or a single IPC"
+        "baseline: write one of affine, default, long, plain, quick, quick_plain, or a single IPC"
     )
     assert (
         parse("budget:", "evaluation: {recipe: dsa_dm}\nbudget:", "ipc=10").arms[0].template["evaluation"]["recipe"] == "dsa_dm"

@@ -109,12 +109,12 @@ def kill_with_children(processes: Iterable[int]) -> None:
 
 @contextmanager
 def _handlers_kept() -> Iterator[None]:
-    """Have the command's handler of SIGTERM, if there is one, outlive Ray's.
+    """Have the command's handler of SIGTERM, or that it is ignored, outlive Ray's.
 
     `ray.init` installs its own, and `ray.shutdown` the system's, which Python does not see.
     """
     before = signal.getsignal(signal.SIGTERM)
-    if not callable(before) or threading.current_thread() is not threading.main_thread():
+    if not (callable(before) or before is signal.SIG_IGN) or threading.current_thread() is not threading.main_thread():
         yield
         return
     try:
