@@ -32,7 +32,7 @@ PARTS = {
 }
 """What pytest selects for each; tests of the cluster select themselves out."""
 NAMED = {"ray": "mark.ray", "jobs": "mark.jobs"}
-"""What the files of a part name: it reads these alone, since reading all takes each of its processes half a minute."""
+"""What the files of a part name: it reads these alone, since reading all takes each of its processes twenty seconds."""
 MOST_AT_ONCE = {"fast": 4, "no-ray": 4, "ray": 2, "jobs": 1}
 """Processes of a part, on a machine with as many cores. One of a part with Ray has a cluster beside itself, and the clusters of a
 machine share the port through which jobs are submitted: the tests that submit some have the machine to themselves."""
