@@ -108,18 +108,8 @@ def run_part(name: str, part: str, setting: Setting) -> Row:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="raydistill-suite-") as folder, busy(setting.loops):
         report = Path(folder, "report.xml")
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-m",
-            PARTS[part],
-            "--durations",
-            "5",
-            "--junit-xml",
-            str(report),
-            *files(part),
-        ]
+        command = [sys.executable, "-m", "pytest", "-m", PARTS[part], "--durations", "5", "--junit-xml", str(report)]
+        command += files(part)
         at_once = min(os.cpu_count() or 1, MOST_AT_ONCE[part])
         if at_once > 1:
             command += ["-n", str(at_once), "--dist", "loadfile"]

@@ -208,6 +208,10 @@ def test_the_handlers_of_a_program_are_back_after_a_command() -> None:
     assert [signal.getsignal(number) for number in signals.SIGNALS] == before
 
 
+def run_code(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
 def test_a_command_that_fails_ends_without_unloading_what_may_crash_there() -> None:
     code = (
         "import atexit, os, sys\n"
@@ -218,7 +222,7 @@ def test_a_command_that_fails_ends_without_unloading_what_may_crash_there() -> N
         "sys.argv = ['raydistill', 'status', 'missing']\n"
         "from raydistill.cli import main; main()"
     )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    ended = run_code(code)
     assert (ended.returncode, ended.stdout) == (2, "exit functions run\n"), ended.stderr
     assert "neither missing nor studies/missing is a study" in ended.stderr
 
@@ -243,7 +247,7 @@ def test_a_signal_after_ray_has_been_left_is_still_the_commands() -> None:
         "join('local'); leave(is_lost=False)\n"
         "os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.1); print('goes on')"
     )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    ended = run_code(code)
     assert (ended.returncode, ended.stdout) == (0, "ours\ngoes on\n"), ended.stderr
 
 
