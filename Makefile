@@ -43,8 +43,9 @@ test-cluster: $(WITH_DEV)  ## three hosts out of namespaces, from `ray up` to `r
 	$(BIN)/python -m pytest -m cluster tests/cluster --durations 5
 
 SEEDS ?= 20
+FIRST_SEED ?= 0
 test-chaos: $(WITH_DEV)  ## faults at random moments of whole searches, here and on the three hosts: as root, for hours; fewer: SEEDS=1
-	SEEDS=$(SEEDS) $(BIN)/python -m pytest -m chaos tests/chaos --durations 5
+	SEEDS=$(SEEDS) FIRST_SEED=$(FIRST_SEED) $(BIN)/python -m pytest -m chaos tests/chaos --durations 5
 
 check: $(WITH_DEV)  ## ruff, its format, mypy
 	$(BIN)/ruff check .

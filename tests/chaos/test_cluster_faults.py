@@ -85,12 +85,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def expected(cluster: Cluster) -> dict[int, dict[str, Any]]:
-    """The records of a search that nothing disturbs."""
+def undisturbed(cluster: Cluster) -> tuple[float, dict[int, dict[str, Any]]]:
+    """Seconds and records of a search that nothing disturbs."""
+    began = time.monotonic()
     follows = cluster.submit("undisturbed")
     said, _ = follows.communicate(timeout=600)
     assert (cluster.study("undisturbed") / "result.json").exists(), said
-    return cluster.records("undisturbed")
+    return time.monotonic() - began, cluster.records("undisturbed")
 
 
 def worker_killed(cluster: Cluster, chance: random.Random) -> None:
@@ -123,12 +124,14 @@ STRIKES = {
 }
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", STRIKES)
 def test_a_fault_of_a_cluster_costs_a_search_no_record(
-    cluster: Cluster, expected: dict[int, dict[str, Any]], name: str, seed: int
+    cluster: Cluster, undisturbed: tuple[float, dict[int, dict[str, Any]]], name: str, seed: int
 ) -> None:
+    whole, expected = undisturbed
     chance, store = random.Random(f"{name} {seed}"), f"{name.replace(' ', '-')}-{seed}"
+    began = time.monotonic()
     follows = cluster.submit(store)
     eventually(lambda: bool(list(cluster.study(store).glob("trials/*/progress.json"))))
     time.sleep(chance.uniform(0.0, 5.0))
@@ -141,5 +144,7 @@ def test_a_fault_of_a_cluster_costs_a_search_no_record(
     if not (cluster.study(store) / "result.json").exists():
         said, _ = cluster.submit(store).communicate(timeout=600)
         print(said)
+    seconds = time.monotonic() - began
+    print(f"{name}, seed {seed}: {seconds:.0f} s, undisturbed {whole:.0f} s")
     assert (cluster.study(store) / "result.json").exists()
     assert cluster.records(store) == expected
