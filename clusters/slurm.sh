@@ -131,7 +131,8 @@ fi
 
 if ((code == 0)); then
     echo "Ray runs on ${#nodes[@]} nodes (${nodes[*]}); start ${SLURM_RESTART_COUNT:-0} of this job after the first"
-    raydistill search "$@" --address "$address" &
+    # What the search says to type after an end that it did not choose: its own command names this job's Ray.
+    RAYDISTILL_AGAIN="sbatch clusters/slurm.sh$(printf ' %q' "$@")" raydistill search "$@" --address "$address" &
     follow "$!" || code=$?
 fi
 

@@ -17,6 +17,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from raydistill.spaces.trial import trial_id_of
 from raydistill.storage.record import pack_bits
 from raydistill.storage.result import Finding
 
@@ -47,20 +48,19 @@ def bits(right: int) -> str:
     return pack_bits(np.arange(IMAGES)[None] < right)[0]
 
 
-def trial_id(number: int) -> str:
-    return f"{number:012x}"
+def arm_and_ipc(number: int) -> tuple[str, int]:
+    """The arms in turn, the IPCs in turn."""
+    return list(LOSS)[number % len(LOSS)], IPCS[(number // len(LOSS)) % len(IPCS)]
 
 
-def record(number: int, **changes: Any) -> dict[str, Any]:
-    """The record of trial `number`, as JSON: the arms in turn, the IPCs in turn."""
-    arm = list(LOSS)[number % len(LOSS)]
-    ipc = IPCS[(number // len(LOSS)) % len(IPCS)]
-    right = max(20, round(IMAGES * (0.98 - LOSS[arm] / math.sqrt(ipc))))
+def config(number: int) -> dict[str, Any]:
+    """The config of trial `number`, as JSON."""
+    arm, ipc = arm_and_ipc(number)
     rate = 0.1 * 100 ** ((number * 0.37) % 1.0)
     method = {"name": arm}
     method |= {"lr_images": rate} if arm in ("dm", "datadam") else {}
     method |= {"init": ("real", "noise")[number // 4 % 2]} if arm == "datadam" else {}
-    config = {
+    return {
         "seed": number,
         "ask_number": number,
         "dataset": {"name": "digits", "split_seed": 0, "preprocess": "standardise"},
@@ -73,13 +73,23 @@ def record(number: int, **changes: Any) -> dict[str, Any]:
         "cpus_per_trial": 1,
         "device": "cpu",
     }
+
+
+def trial_id(number: int) -> str:
+    return trial_id_of(config(number))
+
+
+def record(number: int, **changes: Any) -> dict[str, Any]:
+    """The record of trial `number`, as JSON."""
+    arm, ipc = arm_and_ipc(number)
+    right = max(20, round(IMAGES * (0.98 - LOSS[arm] / math.sqrt(ipc))))
     accuracy = right / IMAGES
     reading = {"step": 9, "fraction": 1.0, "accuracy_fractions": [accuracy, accuracy], "gap": 0.98 - accuracy, "loss": None}
     hours, minutes = divmod(number, 60)
     return {
         "trial_id": trial_id(number),
         "state": "finished",
-        "config": config,
+        "config": config(number),
         "readings": [reading],
         "select_correct": [bits(right)] * 2,
         "images": 10 * ipc,
@@ -108,6 +118,19 @@ def write_trial(study: Path, made: dict[str, Any]) -> None:
     (folder / "config.json").write_text(json.dumps(made["config"]))
     if made["state"] is not None:
         (folder / "record.json").write_text(json.dumps(made))
+
+
+def pack(study: Path, number: int) -> str:
+    """Make a trial one of factor 2, wherever the study names it; returns its new id."""
+    packed = config(number)
+    packed["method"]["factor"] = 2
+    old, new = trial_id(number), trial_id_of(packed)
+    folder = (study / "trials" / old).rename(study / "trials" / new)
+    (folder / "config.json").write_text(json.dumps(packed))
+    (folder / "record.json").write_text(json.dumps(record(number, trial_id=new, config=packed)))
+    result_file = study / "result.json"
+    result_file.write_text(result_file.read_text().replace(old, new))
+    return new
 
 
 def finding() -> dict[str, Any]:

@@ -32,12 +32,13 @@ def test_every_row_has_a_line_with_its_gain_over_random(measured: tuple[str, Pat
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in measured[0].splitlines()]
     assert [line[:2] for line in lines[2:]] == [
         ["all train images", ""],
+        ["all train images, twice the steps", ""],
         ["random", "1"],
         ["dm", "1"],
         ["random", "2"],
         ["dm", "2"],
     ]
-    assert [bool(line[5]) for line in lines[2:]] == [False, False, True, False, True]
+    assert [bool(line[5]) for line in lines[2:]] == [False, False, False, True, False, True]
 
 
 def test_readings_on_the_way_are_kept_beside_the_last(measured: tuple[str, Path]) -> None:

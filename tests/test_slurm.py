@@ -38,7 +38,8 @@ until grep -q "head ready" "$ASKED"; do sleep 0.05; done
 exit "${JOINED:-0}"
 """,
     "raydistill": ASKED
-    + """[ -z "${ENDS:-}" ] || exit "$ENDS"
+    + """echo "again $RAYDISTILL_AGAIN" >> "$ASKED"
+[ -z "${ENDS:-}" ] || exit "$ENDS"
 trap 'echo "search told to end" >> "$ASKED"; kill $!; exit 143' TERM
 echo "search ready" >> "$ASKED"
 sleep 60 & wait
@@ -176,6 +177,7 @@ def test_the_search_gets_its_words_as_they_were_given_and_its_address(start: Cal
     job.end()
     (search,) = job.asked_of("raydistill")
     assert search.startswith("search digits --store /shared/a b --address 127.0.0.1:")
+    assert job.asked_of("again") == [r"sbatch clusters/slurm.sh digits --store /shared/a\ b"]
 
 
 def test_one_node_is_enough(start: Callable[..., Job]) -> None:

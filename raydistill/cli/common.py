@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import typer
 from raydistill.cli.completion import complete_space, complete_study
 from raydistill.cli.signals import ended_by_signals
 from raydistill.errors import ClusterLostError, RaydistillError, StoreUnavailableError
+from raydistill.search.again import AGAIN
 
 Space = Annotated[
     str,
@@ -117,8 +119,11 @@ def this_command() -> str:
 
 
 def to_continue() -> str:
-    """The message of an interrupted command that continues when it is run again."""
-    return f"Interrupted. Finished work is saved; {CONTINUES}:\n  {this_command()}"
+    """The message of an interrupted command that continues when it is run again.
+
+    A job of a cluster is continued by the command that submitted it: `AGAIN`.
+    """
+    return f"Interrupted. Finished work is saved; {CONTINUES}:\n  {os.environ.get(AGAIN) or this_command()}"
 
 
 def _when_put_right(interrupted: str, error: RaydistillError) -> str:

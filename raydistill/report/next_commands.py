@@ -19,7 +19,16 @@ def command(*words: str, **options: str | int | float | bool | Sequence[str] | N
         words: the command and its arguments.
         options: by name, underscores for dashes; None and False leave one out, True is a flag, a list repeats it.
     """
-    parts = ["raydistill", *words]
+    return shlex.join(["raydistill", *words, *_option_words(options)])
+
+
+def with_options(line: str, options: Mapping[str, Any]) -> str:
+    """A line for a shell with more options; as in `command`."""
+    return " ".join([line, *map(shlex.quote, _option_words(options))])
+
+
+def _option_words(options: Mapping[str, Any]) -> list[str]:
+    parts = []
     for name, value in options.items():
         option = f"--{name.replace('_', '-')}"
         if value is True:
@@ -27,7 +36,7 @@ def command(*words: str, **options: str | int | float | bool | Sequence[str] | N
         elif value is not None and value is not False:
             values = [str(value)] if isinstance(value, str | int | float) else value
             parts += [part for one in values for part in (option, one)]
-    return shlex.join(parts)
+    return parts
 
 
 def next_lines(*commands: str) -> str:

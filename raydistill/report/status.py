@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from raydistill.core.expert_fields import ExpertFields
 from raydistill.errors import StoreError
 from raydistill.methods import method_configs
-from raydistill.report.next_commands import command, more_trials
+from raydistill.report.next_commands import command, more_trials, with_options
 from raydistill.report.summary import finding_rows
 from raydistill.report.tables import StudyRecords, read_study
 from raydistill.report.tally import Bracket, bracket_of, bracket_words, state_words, step_words
@@ -161,7 +161,7 @@ def read_status(study: Store) -> StudyStatus:
         damaged=(*found.damaged, *damage),
         last_written=max(written).isoformat() if written else None,
         continue_command=_continue_command(study, space, given, total if stage == "ended" else None),
-        is_continue_command_whole=given is not None and (study.is_local or given.space is not None),
+        is_continue_command_whole=given is not None and (study.is_local or given.space is not None or given.again is not None),
     )
 
 
@@ -305,6 +305,8 @@ def _given(study: Store) -> tuple[Given | None, tuple[str, ...]]:
 
 def _continue_command(study: Store, space: Mapping[str, Any], given: Given | None, ended_trials: int | None) -> str:
     more = {} if ended_trials is None else more_trials(space["budget"], ended_trials)
+    if given is not None and given.again is not None:
+        return with_options(given.again, more)
     options: dict[str, Any] = {"store": study.parent.root}
     if given is not None:
         options |= {"data_root": given.data_root, "local": given.local, "address": given.address, "log": given.log}

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from raydistill.catalogue import find_space, known
 from raydistill.errors import InputError
+from raydistill.search.again import AGAIN
 from raydistill.spaces.data_facts import MOST_IMAGES, DataFacts
 from raydistill.spaces.known import Known
 from raydistill.spaces.parse import read_space
@@ -34,6 +35,8 @@ class Submission:
     space_file: Path
     """Uploaded to the cluster unchanged."""
     command: str
+    again: tuple[str, ...]
+    """The words that submit it, but for the cluster's address."""
     metadata: dict[str, str]
 
 
@@ -67,15 +70,21 @@ def plan_submission(
     checked = read_space(file, _known_here(), [*overrides, *budget], finds_beside=False)
     _refuse_relative("--store", store, "/shared/studies or s3://bucket/studies")
     refuse_credentials(store)
-    words = ["raydistill", "search", file.name, "--address", "auto", "--store", store]
+    options = ["--store", store]
     if data_root is not None:
         _refuse_relative("--data-root", data_root, "/shared/data")
         refuse_credentials(data_root)
-        words += ["--data-root", data_root]
-    words += [] if trials is None else ["--trials", str(trials)]
-    words += [word for override in overrides for word in ("--set", override)]
-    words += ["--accept-code-change"] if accept_code_change else []
-    return Submission(space=checked, space_file=file, command=shlex.join(words), metadata=_metadata(checked))
+        options += ["--data-root", data_root]
+    options += [] if trials is None else ["--trials", str(trials)]
+    options += [word for override in overrides for word in ("--set", override)]
+    options += ["--accept-code-change"] if accept_code_change else []
+    return Submission(
+        space=checked,
+        space_file=file,
+        command=shlex.join(["raydistill", "search", file.name, "--address", "auto", *options]),
+        again=("raydistill", "submit", space, *options),
+        metadata=_metadata(checked),
+    )
 
 
 def submit(submission: Submission, dashboard: str, *, allow_unauthenticated: bool) -> str:
@@ -86,10 +95,16 @@ def submit(submission: Submission, dashboard: str, *, allow_unauthenticated: boo
     """
     from raydistill.search.on_ray.submit import submit_job
 
+    again = [*submission.again, "--address", dashboard, *(["--allow-unauthenticated"] if allow_unauthenticated else [])]
     with tempfile.TemporaryDirectory(prefix="raydistill-submit-") as folder:
         shutil.copyfile(submission.space_file, Path(folder) / submission.space_file.name)
         return submit_job(
-            dashboard, submission.command, Path(folder), submission.metadata, allow_unauthenticated=allow_unauthenticated
+            dashboard,
+            submission.command,
+            Path(folder),
+            submission.metadata,
+            environment={AGAIN: shlex.join(again)},
+            allow_unauthenticated=allow_unauthenticated,
         )
 
 

@@ -29,6 +29,8 @@ class Given(Config):
     accept_code_change: bool = False
     log: tuple[str, ...] = Field(default=(), strict=False)
     """Of `--log`."""
+    again: str | None = None
+    """The command that submitted the job in which the search ran; null where it was no job."""
 
 
 def whole_path(given: str | None) -> str | None:

@@ -202,12 +202,17 @@ def read_record(study: Store, trial_id: str) -> TrialRecord | None:
     """The record of a trial, or None if it has none.
 
     Raises:
-        StoreError: the record is damaged, of an unknown version, or belongs to another trial.
+        StoreError: the record is damaged, of an unknown version, or belongs to another trial, or its config does.
     """
     name = f"trials/{trial_id}/record.json"
     record = read_stored(study, name, TrialRecord, "restore it, or delete it to run the trial again")
     if record is not None and record.trial_id != trial_id:
         raise StoreError(f"{study.path(name)} is the record of trial {record.trial_id}; delete it to run trial {trial_id} again")
+    if record is not None and not _is_of(record.config, trial_id):
+        raise StoreError(
+            f"{study.path(name)} is damaged (its config is not that of trial {trial_id}); restore it, or delete it to run the "
+            "trial again"
+        )
     if record is not None and (contradiction := _contradiction(record)):
         raise StoreError(
             f"{study.path(name)} contradicts itself ({contradiction}); restore it, or delete it to run the trial again"
@@ -267,14 +272,9 @@ def config_of(
     """The config in a trial's folder, or in its record where that file is gone or damaged; None if the folder holds neither.
 
     Raises:
-        StoreError: the config is damaged, and no record holds it; or that in the record is another trial's.
+        StoreError: the config is damaged, and no record holds it.
     """
     name = f"trials/{trial_id}/config.json"
-    if record is not None and not _is_of(record.config, trial_id):
-        raise StoreError(
-            f"{study.path('trials', trial_id, 'record.json')} is damaged (its config is not that of trial {trial_id}); restore "
-            "it, or delete it to run the trial again"
-        )
     data = study.read_or_none(name)
     try:
         config = None if data is None else read_trial_config(data, methods)

@@ -81,6 +81,14 @@ def test_a_signal_closes_what_is_open_and_names_the_command(
     assert said == f"{first}\n  raydistill 0.0 {tmp_path / 'closed'}\n"
 
 
+def test_a_job_of_a_cluster_names_the_command_that_submitted_it(tmp_path: Path) -> None:
+    """Its own would name a Ray that ends with the job."""
+    environment = {**os.environ, "RAYDISTILL_AGAIN": "raydistill submit digits --store /shared"}
+    process = waiting(tmp_path / "closed", preexec_fn=heeds(), env=environment)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate()[1].splitlines()[1:] == ["  raydistill submit digits --store /shared"]
+
+
 def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     process = waiting(tmp_path / "closed", closing=60, preexec_fn=heeds())
     process.send_signal(signal.SIGTERM)

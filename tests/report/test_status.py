@@ -187,6 +187,21 @@ def test_a_space_in_a_store_elsewhere_is_named_as_it_was_given(made: HandMade, t
     )
 
 
+def test_a_job_of_a_cluster_is_continued_by_the_command_that_submitted_it(made: HandMade) -> None:
+    write_given(made.study, Given(space=None, address="10.0.0.1:6379", again="sbatch clusters/slurm.sh 'a b' --store /shared"))
+    status = read_status(made.study)
+    assert status.is_continue_command_whole
+    assert status.continue_command == "sbatch clusters/slurm.sh 'a b' --store /shared"
+
+
+def test_an_ended_job_of_a_cluster_is_extended_by_that_command_with_more(made: HandMade) -> None:
+    write_given(made.study, Given(space="digits", again="raydistill submit digits --store /shared"))
+    made.study.write("search_space.yaml", yaml.safe_dump({**STORED, "budget": {"trials": 1}}))
+    made.trial(10, (0.97,))
+    made.result()
+    assert read_status(made.study).continue_command == "raydistill submit digits --store /shared --trials 2"
+
+
 def test_a_damaged_command_file_is_told_and_spoils_nothing_else(made: HandMade) -> None:
     write_given(made.study, Given(space="digits"))
     made.study.write("command.json", made.study.read("command.json").replace(b"digits", b"digit5"))

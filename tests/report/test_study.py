@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hand_race import IPCS, record, result, trial_id, write_race, write_trial
+from hand_race import IPCS, pack, record, result, trial_id, write_race, write_trial
 
 import raydistill
 from raydistill.errors import InputError, StoreError
@@ -135,13 +135,9 @@ def test_the_trials_are_a_frame_with_typed_columns(race: Path) -> None:
 
 def test_a_factor_that_one_trial_has_stands_in_the_row_of_every_trial(copy: Path) -> None:
     """A config leaves `factor` out where it is 1."""
-    for name in ("config.json", "record.json"):
-        path = copy / "trials" / trial_id(1) / name
-        written = json.loads(path.read_text())
-        written.get("config", written)["method"]["factor"] = 2
-        path.write_text(json.dumps(written))
+    packed = pack(copy, 1)
     frame = read_whole(Store(str(copy))).trials()
-    assert frame.set_index("trial_id")["factor"].to_dict()[trial_id(1)] == 2
+    assert frame.set_index("trial_id")["factor"].to_dict()[packed] == 2
     assert sorted(set(frame["factor"])) == [1, 2]
 
 

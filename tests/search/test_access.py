@@ -239,14 +239,19 @@ def test_it_is_taken_when_a_person_says_so(started: Cluster, folder: Path, no_to
 
 
 @guarded
-def test_a_job_runs_in_the_folder_that_was_sent_and_is_named(
+def test_a_job_runs_in_the_folder_that_was_sent_with_its_name_and_its_variables(
     started: Cluster, folder: Path, no_token: pytest.MonkeyPatch
 ) -> None:
     no_token.setenv("RAY_AUTH_TOKEN", TOKEN)
-    job = submitted(started.dashboard, "cat space.yaml", folder, {"job_name": "raydistill:here"})
+    again = {"RAYDISTILL_AGAIN": "raydistill submit 'a b'"}
+    job = submitted(
+        started.dashboard, "cat space.yaml; echo $RAYDISTILL_AGAIN", folder, {"job_name": "raydistill:here"}, environment=again
+    )
     client = JobSubmissionClient(started.dashboard, headers={"Authorization": f"Bearer {TOKEN}"})
     assert finished(client, job) == "SUCCEEDED"
-    assert "study: here" in client.get_job_logs(job)
+    logs = client.get_job_logs(job)
+    assert "study: here" in logs
+    assert "raydistill submit 'a b'" in logs
     assert client.get_job_info(job).metadata["job_name"] == "raydistill:here"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,10 @@ def test_the_job_is_a_search_on_the_head(tmp_path: Path) -> None:
     )
     assert planned.command == (
         "raydistill search 'my space.yaml' --address auto --store s3://bucket/studies --data-root /shared/data --trials 7 "
+        "--set 'ipc={low: 1, high: 9}'"
+    )
+    assert shlex.join(planned.again) == (
+        f"raydistill submit '{file}' --store s3://bucket/studies --data-root /shared/data --trials 7 "
         "--set 'ipc={low: 1, high: 9}'"
     )
     assert planned.space_file == file

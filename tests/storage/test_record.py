@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from resealed import content, reseal
 import raydistill
 from raydistill.errors import StoreError
 from raydistill.methods import method_configs
+from raydistill.report.read import read_whole
 from raydistill.storage.record import (
     FINAL_STATES,
     code_sha256,
@@ -246,8 +248,10 @@ def test_a_record_whose_config_was_changed_is_refused(by_hand: HandMade, key: st
     one = by_hand.trial(5)
     place = f"trials/{one}/record.json"
     reseal(by_hand.study, place, config={**content(by_hand.study, place)["config"], key: value})
-    with pytest.raises(StoreError, match=rf"record.json is damaged \(its config is not that of trial {one}\); restore it"):
+    damage = rf"record.json is damaged \(its config is not that of trial {one}\); restore it"
+    with pytest.raises(StoreError, match=damage):
         read_trials(by_hand.study, method_configs())
+    assert re.search(damage, " ".join(read_whole(by_hand.study).damaged))
 
 
 def test_a_config_of_a_method_that_is_gone_is_told_of(by_hand: HandMade) -> None:

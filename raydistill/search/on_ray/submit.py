@@ -22,7 +22,13 @@ TALKATIVE = ("ray.dashboard.modules.dashboard_sdk", LOGGER_OF_UPLOADS)
 
 
 def submit_job(
-    dashboard: str, command: str, folder: Path, metadata: Mapping[str, str], *, allow_unauthenticated: bool = False
+    dashboard: str,
+    command: str,
+    folder: Path,
+    metadata: Mapping[str, str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    allow_unauthenticated: bool = False,
 ) -> str:
     """Submit a job, which runs on the cluster's head node; returns its submission id.
 
@@ -31,6 +37,7 @@ def submit_job(
         command: shell command of the job.
         folder: uploaded to the cluster; the working folder of the job.
         metadata: shown with the job; `job_name` is its name.
+        environment: variables of the job.
         allow_unauthenticated: accept a cluster that requires no token.
 
     Raises:
@@ -54,7 +61,8 @@ def submit_job(
     headers = token_headers() if is_guarded else {}
     try:
         client = JobSubmissionClient(dashboard, headers=headers)
-        return str(client.submit_job(entrypoint=command, runtime_env={"working_dir": str(folder)}, metadata=dict(metadata)))
+        runtime = {"working_dir": str(folder), "env_vars": dict(environment or {})}
+        return str(client.submit_job(entrypoint=command, runtime_env=runtime, metadata=dict(metadata)))
     except AuthenticationError as error:
         raise ClusterError(refused(dashboard, is_token_sent=bool(headers))) from error
     except (ConnectionError, RuntimeError) as error:

@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from hand_race import picture, record, result, trial_id, write_race, write_trial
+from hand_race import pack, picture, record, result, trial_id, write_race, write_trial
 from PIL import Image
 
 from raydistill.report.page.pictures import first_columns
@@ -130,10 +130,7 @@ def test_both_sides_sets_stand_beside_each_other(race: Path) -> None:
 
 
 def test_packed_sets_say_what_their_images_hold(copy: Path) -> None:
-    path = copy / "trials" / trial_id(25) / "record.json"
-    made = json.loads(path.read_text())
-    made["config"]["method"]["factor"] = 2
-    path.write_text(json.dumps(made))
+    pack(copy, 25)
     assert "130 images (stored; each holds 2 x 2 smaller ones, which networks see enlarged), accuracy" in page_of(copy)
 
 
