@@ -53,6 +53,11 @@ def left_unchecked(certificate: Certificate, study: Store) -> Iterator[str]:
     lost = [name for name in (f"certificate/{evidence.number}/plan.json", *_copies(evidence)) if not study.exists(name)]
     if lost:
         yield f"{', '.join(lost)}: not there any more"
+    if evidence.openings and not openings_of(study.parent, evidence.config["dataset"]):
+        yield (
+            f"the log of openings: {study.parent.path('test_openings')} has none of this data set, so nothing here says how "
+            "often its test images were read"
+        )
     if any(_is_later(record, evidence) for record in _records(study)):
         yield "confirmed candidates and seconds of the search: it continued after the certificate, and its result is newer"
 
@@ -146,8 +151,10 @@ def _baseline(evidence: Evidence, study: Store, baseline: Baseline) -> Iterator[
 
 
 def _log(evidence: Evidence, log: Store) -> Iterator[str]:
-    """Mismatches with the log of openings."""
+    """Mismatches with the log of openings; a study that was handed on without it has none."""
     logged = {o.file: o for o in openings_of(log, evidence.config["dataset"])}
+    if not logged:
+        return
     for opening in evidence.openings:
         if logged.get(opening.file) != opening:
             yield f"test_openings/{opening.file} in {log.root} is missing or differs from the certificate"

@@ -5,12 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from pydantic import Field
+
 from raydistill.errors import BudgetError
-from raydistill.spaces.sections import BudgetConfig
+from raydistill.spaces.sections import BudgetConfig, Config
 from raydistill.storage.record import TrialRecord
 from raydistill.storage.store import Store
+from raydistill.storage.versioned import read_stored, write_stored
 
 SPENT_FILE = "spent.json"
+
+
+class Spent(Config):
+    """Written to `spent.json` where a budget has hours."""
+
+    seconds: float = Field(ge=0)
+    """In which trials could be asked, over all searches of the study."""
 
 
 def check_budget(budget: BudgetConfig, gpus_per_trial: float, seconds: float, what: str) -> None:
@@ -47,12 +57,16 @@ class Allowance:
             gpus_per_trial: GPUs of each trial.
             study: the study's folder; the count is stored in `spent.json` if `hours` is set.
             clock: seconds from any fixed point.
+
+        Raises:
+            StoreError: `spent.json` is damaged.
         """
         self._budget = budget
         self._gpus_per_trial = gpus_per_trial
         self._study = study
         self._clock = clock
-        self._earlier = float(study.read_json(SPENT_FILE)["seconds"]) if study.exists(SPENT_FILE) else 0.0
+        spent = read_stored(study, SPENT_FILE, Spent, "restore it, or delete it to count the hours from 0")
+        self._earlier = 0.0 if spent is None else spent.seconds
         self._began: float | None = None
         self._trial_seconds = 0.0
 
@@ -68,7 +82,7 @@ class Allowance:
     def keep(self) -> None:
         """Save the count; a killed search loses the time since the last save."""
         if self._budget.hours is not None:
-            self._study.write_json(SPENT_FILE, {"seconds": self._seconds})
+            write_stored(self._study, SPENT_FILE, Spent(seconds=self._seconds))
 
     def count(self, record: TrialRecord) -> None:
         """Add the GPU time of a trial that ended, in this search or in an earlier one."""

@@ -49,7 +49,7 @@ from raydistill.spaces.units import points
 from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.given import write_given
 from raydistill.storage.lock import study_lock
-from raydistill.storage.manifest import write_manifest
+from raydistill.storage.manifest import forget, write_manifest
 from raydistill.storage.record import TrialRecord, read_trials
 from raydistill.storage.result import ControlAt, SearchResult
 from raydistill.storage.scratch import scratch_folder
@@ -86,8 +86,9 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
         dataset = dataset_config(space.shared["dataset"])
         splits = load_splits(dataset, work.data_root)
         data_sha256 = splits.sha256
-        repair_study(study, work.watcher)
+        made_anew = repair_study(study, work.watcher)
         check_resumable(space, study, data_sha256=data_sha256, accept_code_change=accept_code_change)
+        forget(study, made_anew)
         study.write(SPACE_FILE, yaml.safe_dump(complete_document(space), sort_keys=False))
         if isinstance(dataset, ImageFolderConfig):
             _record_images(study, dataset, work)

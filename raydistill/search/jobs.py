@@ -13,7 +13,7 @@ from raydistill.storage.baseline import network_file
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.store import Store
 from raydistill.trial.baseline import train_baseline_networks
-from raydistill.trial.confirm import train_confirm_networks
+from raydistill.trial.confirm import missing_readings, train_confirm_networks
 from raydistill.trial.draws import make_draw, missing_draws
 
 
@@ -95,8 +95,7 @@ def baseline_jobs(config: TrialConfig[Any], study: Store, data_root: DataRoot) -
 
 def confirm_jobs(config: TrialConfig[Any], study: Store, data_root: DataRoot) -> list[GroupJob]:
     """The confirm networks that are not trained on the trial's set yet, as many in a job as train together."""
-    count = config.evaluation.confirm_networks
-    missing = [index for index in range(count) if not study.exists(f"trials/{config.trial_id}/confirm-{index}.json")]
+    missing = missing_readings(config, study, range(config.evaluation.confirm_networks))
     return group_jobs(f"confirm {config.trial_id}", train_confirm_networks, missing, config, study, data_root)
 
 

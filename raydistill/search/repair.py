@@ -14,21 +14,25 @@ from raydistill.errors import StoreError
 from raydistill.methods import method_configs
 from raydistill.search.watcher import Watcher
 from raydistill.storage.baseline import BASELINE_FILE, read_baseline, read_networks
-from raydistill.storage.manifest import PICTURE_FILE, SET_FILE, Damage, damages, forget, forget_the_end, is_of_the_end
+from raydistill.storage.manifest import PICTURE_FILE, SET_FILE, Damage, damages, is_of_the_end, read_manifest
 from raydistill.storage.record import config_of, read_record
 from raydistill.storage.result import SearchResult, read_result
 from raydistill.storage.store import Store
 
+RECORD = "/record.json"
 VERDICT = ("verdict", "smallest_lossless_ipc", "winner_trial_id", "confirmed_candidates", "trials")
 """Fields of a result that no search changes without a new trial."""
 
 
-def repair_study(study: Store, watcher: Watcher) -> None:
+def repair_study(study: Store, watcher: Watcher) -> set[str]:
     """Make again what can be made again, and tell of each.
 
     Args:
         study: its folder, locked.
         watcher: receives a note for each repair.
+
+    Returns:
+        What the search that goes on makes anew, so that the manifest no longer holds for it (`manifest.forget`).
 
     Raises:
         StoreError: a file is damaged that nothing else holds; all of them are named.
@@ -36,29 +40,40 @@ def repair_study(study: Store, watcher: Watcher) -> None:
     found = [damage for damage in damages(study, None, every=True) if not is_of_the_end(damage.name)]
     gone = {damage.name for damage in found if damage.is_gone}
     repaired = {*_configs(study, found, watcher), *_baseline(study, gone, watcher), *_pictures(study, found, watcher)}
+    runs_again = {name.removesuffix(RECORD) for name in gone if name.endswith(RECORD)}
     left = []
     for damage in found:
-        is_record = damage.name.endswith("/record.json")
-        if damage.name in repaired or (_record_beside(damage.name) in gone and not is_record):
+        is_record = damage.name.endswith(RECORD)
+        if damage.name in repaired or (_folder(damage.name) in runs_again and not is_record):
             continue
         if damage.is_gone:
             then = "its trial runs again" if is_record else "it is made again if the search needs it"
             watcher.note(f"{study.path(damage.name)} is gone: {then}")
         else:
-            left.append(damage.in_words(study))
+            left.append(damage)
     if left:
-        listed = "\n".join(f"  {line}" for line in left)
         raise StoreError(
-            f"{len(left)} files of {study.root} are not as the search left them:\n{listed}\n"
-            "Restore them, or delete the record.json of their trial, which then runs again"
+            f"{len(left)} files of {study.root} are not as the search left them:\n"
+            + "\n".join(f"  {damage.in_words(study)}; {_remedy(damage.name)}" for damage in left)
         )
-    forget(study, {damage.name for damage in found} - repaired)
-    forget_the_end(study)
+    manifest = read_manifest(study)
+    listed = () if manifest is None else manifest.files
+    return {
+        *({damage.name for damage in found} - repaired),
+        *(name for name in listed if _folder(name) in runs_again or is_of_the_end(name)),
+        *(repaired & {BASELINE_FILE}),
+    }
 
 
-def _record_beside(name: str) -> str:
-    """The record of the trial that a file belongs to."""
-    return f"{name.rpartition('/')[0]}/record.json"
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def _remedy(name: str) -> str:
+    """What to do about a damaged file that nothing else holds."""
+    if name.startswith("trials/") and name.endswith((RECORD, f"/{SET_FILE}")):
+        return f"restore it, or delete {_folder(name)}{RECORD}, and the trial runs again"
+    return "restore it, or delete it, and the search makes it again if it needs it"
 
 
 def check_result(before: SearchResult | None, now: SearchResult, study: Store) -> None:
@@ -72,7 +87,7 @@ def check_result(before: SearchResult | None, now: SearchResult, study: Store) -
     Raises:
         StoreError: they differ in what a new trial alone may change.
     """
-    if before is None or before.seconds != now.seconds:
+    if before is None or _is_extended(before, now):
         return
     pairs = [(name, getattr(before, name), getattr(now, name)) for name in VERDICT]
     pairs.append(("the winner's gap", _rounded(before), _rounded(now)))
@@ -94,7 +109,13 @@ def looks_before(before: SearchResult | None, now: SearchResult) -> int:
     """
     if before is None:
         return 0
-    return before.earlier_looks + int(before.has_looked and before.seconds != now.seconds)
+    return before.earlier_looks + int(before.has_looked and _is_extended(before, now))
+
+
+def _is_extended(before: SearchResult, now: SearchResult) -> bool:
+    """Whether trials have ended since; one whose process was lost adds no seconds."""
+    ended = [sum(count for state, count in result.trials.items() if state != "crashed") for result in (before, now)]
+    return before.seconds != now.seconds or ended[0] < ended[1]
 
 
 def _rounded(result: SearchResult) -> float | None:

@@ -80,6 +80,8 @@ class Solver:
         for record in self._records.values():
             self._allowance.count(record)
         self._waiting = [number for number in self._configs if number not in self._records]
+        self._cut_off = {config.ask_number for config, record in trials if record is None}
+        """Trials that ran when an earlier search ended."""
         self._next = 0
         """All smaller numbers have a config."""
         self._running: dict[int, optuna.Trial] = {}
@@ -100,18 +102,20 @@ class Solver:
 
     @property
     def remaining(self) -> int:
-        """Number of trials that the budget still allows; 0 once its hours are used up."""
-        if self._allowance.is_spent():
-            return 0
-        return max(0, self.space.budget.trials - len(self._records) - len(self._running))
+        """Number of trials that the budget still allows; once its hours are used up, of those that ran when a search ended."""
+        return self._left(is_spent=self._allowance.is_spent())
 
     def ask(self) -> TrialConfig[Any] | None:
         """The next trial, or None if the budget is used up; its `config.json` is written before it can run.
 
         Trials that an earlier search proposed and did not finish come first.
         """
-        if self.remaining == 0:
+        is_spent = self._allowance.is_spent()
+        if self._left(is_spent=is_spent) == 0:
             return None
+        while is_spent and self._waiting[0] not in self._cut_off:  # it crashed, and waits for hours
+            self._waiting.pop(0)
+            self._study.tell(self._study.ask(), state=optuna.trial.TrialState.FAIL)
         self._allowance.start()
         if self._waiting:
             number = self._waiting.pop(0)
@@ -173,6 +177,10 @@ class Solver:
     def show(self, result: SearchResult) -> None:
         """Write the Optuna study of a closed solver once more, with the search's result: its winner becomes the best trial."""
         self._view.rebuild(self._configs, self._records, result)
+
+    def _left(self, *, is_spent: bool) -> int:
+        left = max(0, self.space.budget.trials - len(self._records) - len(self._running))
+        return min(left, len(self._cut_off.intersection(self._waiting))) if is_spent else left
 
     def _fixed(self, number: int) -> dict[str, Any]:
         """Parameters that no sampler chooses: each arm has one of the first trials, whatever the sampler."""

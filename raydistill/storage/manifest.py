@@ -1,8 +1,9 @@
 """The list of a study's lasting files with their hashes, `manifest.json`: written when a search ends, checked by every reader.
 
 A search that goes on adds files, which the next end takes up; until then they stand for themselves, because every JSON file has
-a hash of its own (`sealed`). The space, the result and the winner, which each end writes again, are taken out while a search goes
-on. Tables, pages and the files of a crashed trial are not listed.
+a hash of its own (`sealed`). The space, the result, the winner and each `confirmation.json`, which an end writes again, are
+taken out while a search goes on. Tables, pages, the files of a crashed trial and those that only a running trial needs are not
+listed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from raydistill.spaces.sections import Config
-from raydistill.storage.record import TrialRecord
+from raydistill.storage.record import CHECKPOINT_FILE, PROGRESS_FILE, TrialRecord
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored, write_stored
 
@@ -22,6 +23,9 @@ SET_FILE, PICTURE_FILE = "images.safetensors", "images.png"
 
 ETAG = "etag:"
 WRITTEN_AT_THE_END = ("search_space.yaml", "result.json", "winner.json", "winner/")
+CONFIRMATION_FILE = "confirmation.json"
+OF_A_RUNNING_TRIAL = (PROGRESS_FILE, CHECKPOINT_FILE)
+"""Left behind by a trial that was ended from outside; it writes them anew if it runs again."""
 
 
 class Manifest(Config):
@@ -73,14 +77,7 @@ def forget(study: Store, names: Collection[str]) -> None:
 
 def is_of_the_end(name: str) -> bool:
     """Whether each end of the search writes a file again."""
-    return name.startswith(WRITTEN_AT_THE_END)
-
-
-def forget_the_end(study: Store) -> None:
-    """Take what a search that goes on writes again out of the manifest."""
-    manifest = read_manifest(study)
-    if manifest is not None:
-        forget(study, {name for name in manifest.files if is_of_the_end(name)})
+    return name.startswith(WRITTEN_AT_THE_END) or name.endswith(f"/{CONFIRMATION_FILE}")
 
 
 def read_manifest(study: Store) -> Manifest | None:
@@ -131,7 +128,7 @@ def _lasting(names: dict[str, str], ended: set[str]) -> Iterator[str]:
         if (
             folder in ("baseline", "controls")
             or is_of_the_end(name)
-            or (folder == "trials" and trial in ended and "/" not in file)
+            or (folder == "trials" and trial in ended and "/" not in file and file not in OF_A_RUNNING_TRIAL)
         ):
             yield name
 

@@ -25,7 +25,7 @@ from raydistill.spaces.units import points
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored, write_stored
 
-PROGRESS_FILE = "progress.json"
+PROGRESS_FILE, CHECKPOINT_FILE = "progress.json", "checkpoint.safetensors"
 State = Literal["finished", "pruned", "diverged", "out_of_memory", "timed_out", "crashed"]
 FINAL_STATES: frozenset[str] = frozenset({"finished", "pruned", "diverged", "out_of_memory", "timed_out"})
 """States that a resumed search does not run again; a crashed trial continues from its checkpoint."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,12 @@ from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import read_baseline
 from raydistill.storage.data_root import DataRoot
-from raydistill.storage.record import pack_bits, read_record, unpack_bits
+from raydistill.storage.record import TrialRecord, pack_bits, read_record, unpack_bits
 from raydistill.storage.store import Store
-from raydistill.storage.versioned import read_needed, write_stored
+from raydistill.storage.versioned import read_needed, read_stored, write_stored
+
+TRAINED_AGAIN = "delete it and run the search again, which trains the network again"
+"""What to do about a damaged file of a network."""
 
 
 class ConfirmReading(Config):
@@ -32,6 +35,8 @@ class ConfirmReading(Config):
     seed: int
     confirm_correct: str
     """Which confirm images it classifies correctly, as packed bits in hex (`pack_bits`)."""
+    images_sha256: str | None = None
+    """Hash of the set that it was trained on, as in the trial's record; null in files of older versions."""
 
 
 class Confirmation(Config):
@@ -44,20 +49,36 @@ class Confirmation(Config):
     """Accuracy of each network on the confirm images; balanced accuracy where that is the goal's metric."""
 
 
+def missing_readings(config: TrialConfig[Any], study: Store, indices: Iterable[int]) -> list[int]:
+    """Those of the networks that have no file yet, or one of a set that the trial no longer has: it may have been made anew.
+
+    Raises:
+        StoreError: the trial is not finished, or a network's file is damaged.
+    """
+    record = _finished(study, config.trial_id)
+    missing = []
+    for index in indices:
+        found = read_stored(study, _file(config.trial_id, index), ConfirmReading, TRAINED_AGAIN)
+        if found is None or found.images_sha256 not in (None, record.images_sha256):
+            missing.append(index)
+    return missing
+
+
 def train_confirm_networks(config: TrialConfig[Any], indices: Sequence[int], study: Store, data_root: DataRoot = None) -> None:
-    """Train new networks together on a trial's set and write `trials/<id>/confirm-<index>.json`; those that exist stay."""
-    files = {index: f"trials/{config.trial_id}/confirm-{index}.json" for index in indices}
-    missing = [index for index, name in files.items() if not study.exists(name)]
+    """Train new networks together on a trial's set and write `trials/<id>/confirm-<index>.json`; those of this set stay."""
+    missing = missing_readings(config, study, indices)
     if not missing:
         return
     splits = splits_of(config, data_root)
     device = prepare_process(config)
     every = network_seeds("confirm", splits.sha256, max(missing) + 1)
     seeds = [every[index] for index in missing]
-    synthetic, recipe = read_set(study, config.trial_id), RECIPES[config.evaluation.recipe]
+    record, recipe = _finished(study, config.trial_id), RECIPES[config.evaluation.recipe]
+    synthetic = read_set(study, config.trial_id)
     correct = evaluate_set(synthetic, splits, splits.confirm, config.network, recipe, seeds, device, at_once=len(seeds))
     for index, seed, bits in zip(missing, seeds, pack_bits(correct), strict=True):
-        write_stored(study, files[index], ConfirmReading(seed=seed, confirm_correct=bits))
+        reading = ConfirmReading(seed=seed, confirm_correct=bits, images_sha256=record.images_sha256)
+        write_stored(study, _file(config.trial_id, index), reading)
 
 
 def finish_confirmation(config: TrialConfig[Any], study: Store, confidence: float) -> Confirmation:
@@ -72,11 +93,8 @@ def finish_confirmation(config: TrialConfig[Any], study: Store, confidence: floa
     if baseline is None:
         raise StoreError(f"{study.root} has no baseline; run the search again to build it")
     folder = f"trials/{config.trial_id}"
-    rows = []
-    for index in range(config.evaluation.confirm_networks):
-        name = f"{folder}/confirm-{index}.json"
-        remedy = "delete it and run the search again, which trains the network again"
-        rows.append(read_needed(study, name, ConfirmReading, remedy).confirm_correct)
+    files = [_file(config.trial_id, index) for index in range(config.evaluation.confirm_networks)]
+    rows = [read_needed(study, name, ConfirmReading, TRAINED_AGAIN).confirm_correct for name in files]
     try:
         correct: NDArray[np.bool_] = unpack_bits(rows, baseline.confirm_images)
     except ValueError as error:
@@ -100,9 +118,7 @@ def read_set(study: Store, trial_id: str) -> SyntheticSet:
     Raises:
         StoreError: the trial is not finished, or the file is missing or differs from the hash in the record.
     """
-    record = read_record(study, trial_id)
-    if record is None or record.images_sha256 is None:
-        raise StoreError(f"trial {trial_id} in {study.root} has no finished set; run the search again")
+    record = _finished(study, trial_id)
     name = f"trials/{trial_id}/images.safetensors"
     data = study.read_or_none(name)
     if data is None:
@@ -115,3 +131,14 @@ def read_set(study: Store, trial_id: str) -> SyntheticSet:
             f"{study.path(name)} has changed: its hash differs from the one in the trial's record; restore the original file"
         )
     return decode(data)[0]
+
+
+def _finished(study: Store, trial_id: str) -> TrialRecord:
+    record = read_record(study, trial_id)
+    if record is None or record.images_sha256 is None:
+        raise StoreError(f"trial {trial_id} in {study.root} has no finished set; run the search again")
+    return record
+
+
+def _file(trial_id: str, index: int) -> str:
+    return f"trials/{trial_id}/confirm-{index}.json"

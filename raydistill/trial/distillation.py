@@ -17,16 +17,18 @@ from torch import Tensor
 
 from raydistill.core.contract import Checkpoint, Report, train_part
 from raydistill.core.experts import Experts
-from raydistill.core.synthetic import Manifest, SyntheticSet
+from raydistill.core.synthetic import Manifest, SyntheticSet, sha256
 from raydistill.data.splits import Splits
 from raydistill.errors import StoreError
 from raydistill.methods import METHODS
 from raydistill.spaces.sections import derive_seed
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.record import code_sha256
+from raydistill.storage.record import CHECKPOINT_FILE, code_sha256
 from raydistill.storage.store import Store
 
 CHECKPOINT_SECONDS = 20.0
+SHA256 = "sha256"
+"""Key in a checkpoint's metadata: hash of the same file without metadata."""
 
 
 def distil(
@@ -77,8 +79,16 @@ def manifest_of(config: TrialConfig[Any], splits: Splits) -> Manifest:
 class StoredCheckpoint:
     """Saves a method's state in `<trial>/checkpoint.safetensors`, at most every `every_seconds` seconds."""
 
-    def __init__(self, folder: Store, every_seconds: float = CHECKPOINT_SECONDS) -> None:
+    def __init__(self, folder: Store, every_seconds: float = CHECKPOINT_SECONDS, *, is_continued: bool = True) -> None:
+        """Prepare.
+
+        Args:
+            folder: the trial's.
+            every_seconds: the least time between two saves.
+            is_continued: whether an earlier state may be continued; otherwise one that lies there is deleted.
+        """
         self._folder = folder
+        self._is_continued = is_continued
         self._every_seconds = every_seconds
         self._saved_at = time.monotonic()
 
@@ -88,14 +98,16 @@ class StoredCheckpoint:
         Raises:
             StoreError: the file is damaged.
         """
-        name = "checkpoint.safetensors"
-        data = self._folder.read_or_none(name)
+        data = self._folder.read_or_none(CHECKPOINT_FILE)
+        if data is not None and not self._is_continued:
+            self._folder.delete(CHECKPOINT_FILE)
+            return None
         try:
-            return None if data is None else load(data)
-        except SafetensorError as error:
+            return None if data is None else _unsealed(data)
+        except (SafetensorError, ValueError) as error:
             raise StoreError(
-                f"{self._folder.path(name)} is damaged ({error}); delete it and the progress.json in the same folder to run the "
-                "trial from its start"
+                f"{self._folder.path(CHECKPOINT_FILE)} is damaged ({error}); delete it and the progress.json in the same folder "
+                "to run the trial from its start"
             ) from error
 
     def is_due(self) -> bool:
@@ -104,7 +116,21 @@ class StoredCheckpoint:
 
     def save(self, state: Mapping[str, Tensor]) -> None:
         """Save a state."""
-        self._folder.write(
-            "checkpoint.safetensors", save({name: value.detach().cpu().contiguous() for name, value in state.items()})
-        )
+        tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+        self._folder.write(CHECKPOINT_FILE, save(tensors, {SHA256: sha256(save(tensors))}))
         self._saved_at = time.monotonic()
+
+
+def _unsealed(data: bytes) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, as they were saved; one of an older version has no hash.
+
+    Raises:
+        SafetensorError: it is no whole file.
+        ValueError: it was changed.
+    """
+    tensors = load(data)
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    stored = header.get("__metadata__", {}).get(SHA256)
+    if stored is not None and sha256(save(tensors)) != stored:
+        raise ValueError("its hash is not the one in it, so it was changed after it was written")
+    return tensors

@@ -44,6 +44,7 @@ from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.checkout import commit
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import (
+    CHECKPOINT_FILE,
     FINAL_STATES,
     PROGRESS_FILE,
     Cost,
@@ -169,11 +170,11 @@ class _Run:
         """Distil and evaluate the set, write it, and return the finished record."""
         self.splits = splits = splits_of(self.config, data_root)
         self.experts = open_experts(self.config, splits, self.store)
-        self._take_up()
+        is_continued = self._take_up()
         self.device = prepare_process(self.config)
         reset_peak_memory(self.device)
         with self.watch.measure("whole"):
-            checkpoint = StoredCheckpoint(self.folder)
+            checkpoint = StoredCheckpoint(self.folder, is_continued=is_continued)
             synthetic = distil(self.config, splits, self.device, self._on_step, checkpoint, self.experts)
             correct = self._read(synthetic, self.steps, 1.0, self.config.evaluation.networks)
         manifest = manifest_of(self.config, splits)
@@ -210,21 +211,22 @@ class _Run:
 
     def clean_up(self) -> None:
         """Remove the files that only a running trial needs."""
-        for name in ("checkpoint.safetensors", PROGRESS_FILE):
+        for name in (CHECKPOINT_FILE, PROGRESS_FILE):
             self.folder.delete(name)
 
-    def _take_up(self) -> None:
-        """Take over the readings and seconds of an earlier process, if there was one."""
+    def _take_up(self) -> bool:
+        """Take over the readings and seconds of an earlier process; whether there was one to continue."""
         progress = read_progress(self.study, self.config.trial_id)
         if progress is None:
-            return
+            return False
         if progress.experts_sha256 != self._experts_sha256:
             # The experts were rebuilt, so the checkpoint belongs to different networks: start from the beginning.
             self.clean_up()
-            return
+            return False
         self.readings = [reading for reading in progress.readings if reading.fraction < 1]
         self.watch.seconds.update(progress.seconds)
         self._stop_if_of_no_use()
+        return True
 
     def _on_step(self, step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
         self.step, self.steps, self.loss = step, steps, loss

@@ -36,6 +36,12 @@ def opened(study: Store, name: str) -> None:
     study.parent.write(f"test_openings/{name}", study.parent.read(f"test_openings/{certificates}"))
 
 
+def logged_alone(study: Store, name: str) -> None:
+    """Log an opening in place of the certificate's own."""
+    opened(study, name)
+    study.parent.delete(f"test_openings/{next(file for file in study.parent.files('test_openings') if file != name)}")
+
+
 def change(study: Store, name: str, **changes: Any) -> None:
     """Edit a JSON file of a study, as a program would that wrote other values."""
     if b"file_sha256" in study.read(name):
@@ -76,7 +82,7 @@ def change(study: Store, name: str, **changes: Any) -> None:
             "20200101T000000000000-digits.json in",
         ),
         (
-            lambda study, trial: study.parent.delete(f"test_openings/{study.parent.files('test_openings')[0]}"),
+            lambda study, trial: logged_alone(study, "29990101T000000000000-digits.json"),
             "is missing or differs from the certificate",
         ),
     ],
@@ -160,4 +166,13 @@ def test_networks_and_controls_may_be_deleted_and_that_is_said(certified: Store)
     assert found.not_checked == (
         "22 networks and 9 control sets: the study no longer has them; --retrain makes them again",
         f"{folder}/plan.json, {folder}/certificate.json, {folder}/certificate.md: not there any more",
+    )
+
+
+def test_a_study_that_was_handed_on_without_its_log_is_not_called_false(certified: Store) -> None:
+    shutil.rmtree(certified.parent.local_path("test_openings"))
+    found = verify_certificate(certified.path("certificate.json"))
+    assert found.not_checked == (
+        f"the log of openings: {certified.parent.path('test_openings')} has none of this data set, so nothing here says how "
+        "often its test images were read",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from made_up import AIM, record, space
 
-from raydistill.errors import BudgetError
+from raydistill.errors import BudgetError, StoreError
 from raydistill.search.allowance import Allowance, check_budget
 from raydistill.search.solver import Solver
 from raydistill.spaces.sections import BudgetConfig
@@ -106,6 +106,39 @@ def test_a_trial_that_runs_when_the_hours_are_spent_is_reported_and_no_other_is_
             solver.tell(ended)
             assert (solver.remaining, solver.ask()) == (left, None)
         assert [r.ask_number for r in solver.records] == [0, 1]
+
+
+def test_a_trial_that_ran_when_the_hours_were_spent_and_its_search_ended_is_still_run(tmp_path: Path) -> None:
+    """As it would have been had nobody ended the search; one that had crashed is not."""
+    study = Store(str(tmp_path))
+    searched = space("budget.gpu_hours=0.0005", "resources.gpus_per_trial=1", "budget.trials=9")
+
+    def solver() -> Solver:
+        return Solver(searched, study, aim=AIM, data_sha256="d" * 64, database=tmp_path / "disk" / "study.db")
+
+    with closing(solver()) as first:
+        ended, crashed, cut_off = (first.ask() for _ in range(3))
+        assert ended is not None
+        assert crashed is not None
+        assert cut_off is not None
+        for one in (record(crashed, gap=None, state="crashed", error="why"), record(ended, gap=0.01)):
+            write_record(study, one)
+            first.tell(one)
+    with closing(solver()) as again:
+        assert again.remaining == 1
+        assert again.ask() == cut_off
+        assert (again.remaining, again.ask()) == (0, None)
+
+
+def test_a_damaged_count_of_hours_is_named(tmp_path: Path) -> None:
+    study, clock = Store(str(tmp_path)), Clock()
+    allowance = Allowance(BudgetConfig(trials=1, hours=1.0), 0.0, study, clock)
+    allowance.start()
+    clock.now += 1234.0
+    allowance.keep()
+    study.write("spent.json", study.read("spent.json").replace(b"1234", b"0234"))
+    with pytest.raises(StoreError, match=r"spent.json is damaged: .* restore it, or delete it to count the hours from 0"):
+        Allowance(BudgetConfig(trials=1, hours=1.0), 0.0, study, clock)
 
 
 def test_gpu_hours_of_an_earlier_search_are_spent(tmp_path: Path) -> None:

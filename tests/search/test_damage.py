@@ -20,9 +20,12 @@ from raydistill.methods import method_configs
 from raydistill.report.read import read_whole
 from raydistill.report.status import read_status
 from raydistill.report.tables import read_study, refuse_damaged
+from raydistill.search import driver
 from raydistill.search.driver import run_search
+from raydistill.search.repair import check_result, looks_before
 from raydistill.sets.one import read_set_file
-from raydistill.storage.manifest import damages
+from raydistill.storage.manifest import damages, write_manifest
+from raydistill.storage.record import read_trials
 from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 from raydistill.trial import baseline
@@ -121,7 +124,7 @@ def test_a_search_makes_a_damaged_file_again_or_refuses(
     if then == "made again":
         assert again == ended[1]
         assert path.read_bytes() == before
-    if path.parent.parent.name == "trials" or path.name == "baseline.json":
+    if (path.parent.parent.name == "trials" and path.name != "confirmation.json") or path.name == "baseline.json":
         assert any(path.name in note for note in told.all("note"))
     assert not is_noticed(study, path.name)
 
@@ -167,6 +170,91 @@ def test_a_search_that_goes_on_takes_its_new_files_into_the_manifest(study: Path
     assert not read_status(Store(str(study))).damaged
     files = Store(str(study)).read("manifest.json").decode()
     assert files.count("/record.json") == 3
+
+
+class PowerCutError(BaseException):
+    """Nothing may catch it."""
+
+
+def cut_off(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same search, cut off before it writes its result."""
+
+    def cut(*_: object, **__: object) -> None:
+        raise PowerCutError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(driver, "looks_before", cut)
+        with pytest.raises(PowerCutError):
+            search(study.parent)
+
+
+def test_a_trial_that_ran_again_does_not_stop_a_search_that_was_cut_off_meanwhile(
+    study: Path, ended: tuple[Path, SearchResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It writes its files anew, with other bits where the machine is another."""
+    folder = study / "trials" / str(ended[1].winner_trial_id)
+    (folder / "record.json").unlink()
+    cut_off(study, monkeypatch)
+    reseal(Store(str(study)), f"trials/{folder.name}/confirm-0.json", seed=1)
+    assert search(study.parent).winner_trial_id == ended[1].winner_trial_id
+
+
+def test_a_baseline_that_was_built_again_does_not_stop_a_search_that_was_cut_off_meanwhile(
+    study: Path, ended: tuple[Path, SearchResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its networks took other seconds."""
+    (study / "baseline" / "network-0.json").unlink()
+    cut_off(study, monkeypatch)
+    assert search(study.parent) == ended[1]
+
+
+def test_what_a_killed_trial_leaves_is_not_in_the_manifest(study: Path, ended: tuple[Path, SearchResult]) -> None:
+    folder = study / "trials" / str(ended[1].winner_trial_id)
+    for name in ("progress.json", "checkpoint.safetensors"):
+        (folder / name).write_text("left")
+    write_manifest(Store(str(study)), [record for _, record in read_trials(Store(str(study)), method_configs()) if record])
+    assert "left" not in (study / "manifest.json").read_text()
+    listed = (study / "manifest.json").read_text()
+    assert f"{folder.name}/record.json" in listed
+    assert "progress.json" not in listed
+    assert "checkpoint.safetensors" not in listed
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("trials/WINNER/confirm-0.json", "restore it, or delete it, and the search makes it again if it needs it"),
+        ("baseline/network-0.json", "restore it, or delete it, and the search makes it again if it needs it"),
+        ("trials/WINNER/images.safetensors", "restore it, or delete trials/WINNER/record.json, and the trial runs again"),
+    ],
+)
+def test_the_advice_on_a_damaged_file_costs_no_more_than_that_file_and_helps(
+    study: Path, ended: tuple[Path, SearchResult], name: str, remedy: str
+) -> None:
+    winner = str(ended[1].winner_trial_id)
+    damage(place(name, study, ended[1]), "changed")
+    with pytest.raises(StoreError, match=re.escape(remedy.replace("WINNER", winner))):
+        search(study.parent)
+    (study / (name if "delete it," in remedy else "trials/WINNER/record.json").replace("WINNER", winner)).unlink()
+    again = search(study.parent)
+    assert (again.winner_trial_id, again.gap_interval) == (winner, ended[1].gap_interval)
+
+
+def test_a_search_that_is_refused_takes_nothing_out_of_the_manifest(study: Path) -> None:
+    before = (study / "manifest.json").read_bytes()
+    with pytest.raises(RaydistillError, match="different search space"):
+        run_search(space(*QUICK, "network.width=7", text=SMALL), Store(str(study.parent)), workplace(None))
+    assert (study / "manifest.json").read_bytes() == before
+
+
+def test_a_trial_that_ended_without_a_cost_extends_a_search(ended: tuple[Path, SearchResult]) -> None:
+    """A process that was ended from outside leaves no seconds."""
+    before = ended[1]
+    now = before.model_copy(update={"trials": {**before.trials, "timed_out": 1}})
+    check_result(before, now, Store("memory://nowhere"))
+    assert looks_before(before, now) == before.earlier_looks + 1
+    with pytest.raises(StoreError, match="would change without a new trial"):
+        check_result(now, before, Store("memory://nowhere"))
 
 
 def test_in_an_object_store_its_own_tags_are_compared(ended: tuple[Path, SearchResult], tmp_path: Path) -> None:

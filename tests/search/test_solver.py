@@ -86,10 +86,10 @@ def test_a_choice_reads_no_file_and_fits_as_many_laws_however_many_trials_ended(
         assert name.endswith("images.png"), f"{name} is read again"  # the picture of the trial that ended, for Optuna's tools
         return true_read(store, name)
 
-    monkeypatch.setattr(Store, "read", reading)
-    monkeypatch.setattr(LawModel, "_fit", counting_fit)
     fits = []
     with closing(solver_in(tmp_path, space("budget.trials=12"))) as solver:
+        monkeypatch.setattr(Store, "read", reading)
+        monkeypatch.setattr(LawModel, "_fit", counting_fit)
         for _ in range(12):
             work.clear()
             tell(solver, record(asked(solver), gap=0.02))

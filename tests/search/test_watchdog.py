@@ -19,6 +19,10 @@ class Watched:
         self.dog = Watchdog(BudgetConfig(trials=1, **limits), clock=lambda: self.now)  # type: ignore[arg-type]
 
     def at(self, now: float) -> dict[str, str]:
+        """What is overdue then, with a look every ten seconds until then."""
+        while self.now + 10 < now:
+            self.now += 10
+            self.dog.overdue()
         self.now = now
         return self.dog.overdue()
 
@@ -64,7 +68,18 @@ def test_a_trial_that_does_not_end_itself_after_its_hours_is_ended() -> None:
 def test_without_limits_nothing_is_overdue() -> None:
     watched = Watched(silence_minutes=None)
     watched.dog.started("a")
-    assert watched.at(1e9) == {}
+    assert watched.at(1e6) == {}
+
+
+def test_time_in_which_the_driver_itself_stood_still_does_not_count() -> None:
+    """Suspended from 20 s to 7220 s: what the trials told meanwhile is read after that, a message at each look."""
+    watched = Watched(silence_minutes=1.0, trial_hours=1.0)
+    watched.dog.started("a")
+    assert watched.at(20) == {}
+    watched.now = 7220.0
+    assert watched.dog.overdue() == {}
+    assert watched.at(7260) == {}
+    assert set(watched.at(7261)) == {"a"}
 
 
 def test_a_job_that_is_over_its_hours_ends_the_search_by_its_name() -> None:

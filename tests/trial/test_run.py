@@ -12,17 +12,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save as save_tensors
 
 from raydistill.core.recipes import RECIPES
+from raydistill.core.synthetic import decode, encode, sha256
 from raydistill.data.splits import load_splits
 from raydistill.errors import DataError, DeviceError, DivergedError, StoreError
 from raydistill.methods.configs.coreset import RandomConfig
 from raydistill.methods.configs.datadam import DataDAMConfig
+from raydistill.search.jobs import confirm_jobs
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import DatasetConfig, EvaluationConfig, GoalConfig
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import read_baseline, read_network
-from raydistill.storage.record import Reading, TrialRecord, read_progress, read_record, unpack_bits
+from raydistill.storage.record import Reading, TrialRecord, read_progress, read_record, unpack_bits, write_record
 from raydistill.storage.store import Store
 from raydistill.trial import baseline, confirm
 from raydistill.trial import run as trial
@@ -261,6 +264,37 @@ def test_a_damaged_checkpoint_is_named_with_what_to_do(tmp_path: Path) -> None:
         checkpoint.load()
 
 
+def test_a_checkpoint_in_which_a_bit_has_changed_is_not_continued(tmp_path: Path) -> None:
+    folder = Store(str(tmp_path))
+    StoredCheckpoint(folder).save({"images": torch.ones(50)})
+    data = bytearray(folder.read("checkpoint.safetensors"))
+    data[-7] ^= 1
+    folder.write("checkpoint.safetensors", bytes(data))
+    with pytest.raises(
+        StoreError, match=r"checkpoint\.safetensors is damaged \(its hash is not the one in it, so it was changed"
+    ):
+        StoredCheckpoint(folder).load()
+
+
+def test_a_checkpoint_of_an_older_version_is_continued(tmp_path: Path) -> None:
+    folder = Store(str(tmp_path))
+    folder.write("checkpoint.safetensors", save_tensors({"images": torch.ones(2)}))
+    state = StoredCheckpoint(folder).load()
+    assert state is not None
+    assert state["images"].tolist() == [1, 1]
+
+
+def test_without_its_progress_a_trial_begins_anew(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The readings of the start and of half-way are in that file alone, and a checkpoint would go on behind them."""
+    config = trial_config()
+    whole = run_trial(config, study, lambda reading: None)
+    folder = study.at(f"trials/{config.trial_id}")
+    folder.delete("record.json")
+    folder.write("checkpoint.safetensors", save_tensors({"images": torch.ones(2)}))
+    assert without_times(run_trial(config, study, lambda reading: None)) == without_times(whole)
+    assert not folder.exists("checkpoint.safetensors")
+
+
 def test_threads_are_those_of_the_config(study: Store, restored_threads: None) -> None:
     run_trial(trial_config(cpus_per_trial=2), study, lambda reading: None)
     assert torch.get_num_threads() == 2
@@ -372,6 +406,35 @@ def test_a_damaged_confirm_network_is_named(study: Store) -> None:
     study.delete(f"trials/{config.trial_id}/confirm-0.json")
     with pytest.raises(StoreError, match=r"confirm-0\.json is missing; run the same command again"):
         confirm.finish_confirmation(config, study, 0.95)
+
+
+def test_networks_of_a_set_that_was_made_anew_are_trained_anew(study: Store) -> None:
+    """As on another machine after a lost set: its bits are others, and so is its hash."""
+    config = trial_config()
+    record = run_trial(config, study, lambda reading: None)
+    confirm.train_confirm_networks(config, [0, 1], study)
+    assert confirm_jobs(config, study, None) == []
+    folder = study.at(f"trials/{config.trial_id}")
+    synthetic, manifest = decode(folder.read("images.safetensors"))
+    other = encode(replace(synthetic, images=-synthetic.images), manifest)
+    folder.write("images.safetensors", other)
+    write_record(study, record.model_copy(update={"images_sha256": sha256(other)}))
+    before = folder.read("confirm-0.json")
+    assert [job.indices for job in confirm_jobs(config, study, None)] == [(0,), (1,)]
+    confirm.train_confirm_networks(config, [0, 1], study)
+    assert folder.read("confirm-0.json") != before
+    assert confirm_jobs(config, study, None) == []
+
+
+def test_a_network_of_an_older_version_does_not_name_its_set_and_stays(study: Store) -> None:
+    config = trial_config()
+    run_trial(config, study, lambda reading: None)
+    confirm.train_confirm_networks(config, [0, 1], study)
+    for index in range(2):
+        name = f"trials/{config.trial_id}/confirm-{index}.json"
+        found = study.read_json(name)
+        study.write_json(name, {"seed": found["seed"], "confirm_correct": found["confirm_correct"]})
+    assert confirm_jobs(config, study, None) == []
 
 
 def test_confirmation_refuses_a_set_that_was_changed(study: Store) -> None:

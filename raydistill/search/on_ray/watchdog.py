@@ -11,6 +11,9 @@ from raydistill.spaces.sections import BudgetConfig
 from raydistill.spaces.units import rough
 from raydistill.trial.endings import over_time
 
+STOOD_STILL_SECONDS = 60.0
+"""Between two looks, which are a moment apart: after so long this process itself was suspended, and what trials told meanwhile is
+still to be read, one message at each look."""
 GRACE_SECONDS = 120.0
 """A trial ends itself when its hours are over, with the cost that it had; one that has not done so by then hangs."""
 
@@ -33,6 +36,7 @@ class Watchdog:
         self._budget = budget
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
+        self._looked_at = clock()
 
     def started(self, trial_id: str) -> None:
         """A process of the trial has started."""
@@ -51,7 +55,13 @@ class Watchdog:
         self._seen.pop(trial_id, None)
 
     def overdue(self) -> dict[str, str]:
-        """The trials to be ended, each with the cause in a sentence."""
+        """The trials to be ended, each with the cause in a sentence. Time in which this process stood still does not count."""
+        now = self._clock()
+        stood_still = now - self._looked_at
+        self._looked_at = now
+        if stood_still > STOOD_STILL_SECONDS:
+            for seen in self._seen.values():
+                seen.started_at, seen.heard_at = (min(now, at + stood_still) for at in (seen.started_at, seen.heard_at))
         causes = {trial_id: self._cause(seen) for trial_id, seen in self._seen.items()}
         return {trial_id: cause for trial_id, cause in causes.items() if cause is not None}
 
