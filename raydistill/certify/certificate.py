@@ -260,7 +260,7 @@ class Findings(Config):
     is_admissible: bool
     smaller: tuple[SmallerFinding, ...]
     largest_lossy_ipc: int | None
-    """The largest smaller IPC at which nothing reached the margin; null if none is shown."""
+    """The largest smaller IPC whose best trial is shown to lose more than the margin; null if none is shown."""
     compression: Compression
 
 

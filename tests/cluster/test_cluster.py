@@ -87,6 +87,13 @@ def readme_lines() -> list[str]:
     ]
 
 
+def guide_lines() -> list[str]:
+    """The four lines of the guide from the end of the job to `ray down`, for the files of this test."""
+    blocks = re.findall(r"^```sh\n(ray exec .*?)^```", (ROOT / "docs/clusters.md").read_text(encoding="utf-8"), flags=re.M | re.S)
+    lines = blocks[0].replace("cluster.yaml", "/shared/cluster.yaml").replace("digits-datadam", str(SPACE["study"]))
+    return lines.splitlines()
+
+
 class Laptop:
     """Where a person types the lines."""
 
@@ -203,6 +210,15 @@ def test_a_search_is_submitted_and_leaves_its_records_in_the_shared_folder(lapto
     assert [record["state"] for record in records] == ["finished"] * 4
     assert {record["host"] for record in records} <= set(NODES)
     assert json.loads((study / "result.json").read_text())["verdict"] in ("lossless", "inconclusive", "not_reached")
+
+
+def test_the_finding_is_looked_at_and_the_store_is_fetched_before_the_nodes_are_gone(laptop: Laptop, world: World) -> None:
+    status, certify, fetch, down = guide_lines()
+    assert "Verdict" in laptop.type(status)
+    assert certify.startswith("ray exec /shared/cluster.yaml 'raydistill certify ")
+    assert down == laptop.down
+    laptop.type(fetch.replace(" studies/", " /shared/fetched/"))
+    assert (world.shared / "fetched" / str(SPACE["study"]) / "result.json").is_file()
 
 
 def test_ray_down_ends_the_head(laptop: Laptop, world: World) -> None:
