@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raydistill.api.common import resources_of, workplace_for
+from raydistill.api.common import resources_of, sees_changed_images, workplace_for
 
 if TYPE_CHECKING:
     from raydistill.certify.ablation_table import Ablation
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from raydistill.search.watcher import Watcher
 
 
+@sees_changed_images
 def certify(
     study: str | Path,
     *,
@@ -61,6 +62,7 @@ def certify(
     return certify_study(folder, choice, work, networks=networks, again=again)
 
 
+@sees_changed_images
 def verify(
     certificate: str | Path,
     *,
@@ -95,6 +97,7 @@ def verify(
     return checks.retrain(verification, path, work)
 
 
+@sees_changed_images
 def ablate(
     study: str | Path,
     *,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from raydistill.errors import InputError, StoreError
 from raydistill.storage.data_root import as_data_root
@@ -15,8 +17,23 @@ if TYPE_CHECKING:
     from raydistill.spaces.sections import ResourcesConfig
     from raydistill.storage.store import Store
 
+Given = ParamSpec("Given")
+Returned = TypeVar("Returned")
 SpaceSource = str | Path | Mapping[str, Any]
 """A YAML file, the name of a shipped space, or the document itself."""
+
+
+def sees_changed_images(function: Callable[Given, Returned]) -> Callable[Given, Returned]:
+    """A function of the API that reads own images anew at each call, as each command does: they may have changed meanwhile."""
+
+    @functools.wraps(function)
+    def on_images_of_now(*args: Given.args, **kwargs: Given.kwargs) -> Returned:
+        splits = sys.modules.get("raydistill.data.splits")  # not loaded here: it brings torch
+        if splits is not None:
+            splits.look_again()
+        return function(*args, **kwargs)
+
+    return on_images_of_now
 
 
 def workplace_for(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raydistill.api.common import sees_changed_images
 from raydistill.errors import InputError, Mistake, SpaceError
 from raydistill.spaces.paths import given_path
 from raydistill.storage.data_root import as_data_root
@@ -26,6 +27,7 @@ def _no_note(text: str) -> None:
     """Ignore what is done."""
 
 
+@sees_changed_images
 def check_data(
     path: str | Path,
     *,
@@ -57,6 +59,7 @@ def check_data(
     return inspect_images(config, root, is_size_proposed=is_proposed, tell=tell)
 
 
+@sees_changed_images
 def write_space(
     path: str | Path,
     *,

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raydistill.api.common import SpaceSource, workplace_for
+from raydistill.api.common import SpaceSource, sees_changed_images, workplace_for
 from raydistill.storage.data_root import as_data_root
 
 if TYPE_CHECKING:
     from raydistill.search.watcher import Watcher
 
 
+@sees_changed_images
 def build_experts(
     space: SpaceSource,
     *,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raydistill.api.common import SpaceSource, workplace_for
+from raydistill.api.common import SpaceSource, sees_changed_images, workplace_for
 from raydistill.storage.data_root import as_data_root
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from raydistill.storage.store import Store
 
 
+@sees_changed_images
 def search(
     space: SpaceSource,
     *,

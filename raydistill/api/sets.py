@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from raydistill.api.common import SpaceSource
+from raydistill.api.common import SpaceSource, sees_changed_images
 from raydistill.errors import InputError
 from raydistill.spaces.paths import given_path
 from raydistill.spaces.units import percent
@@ -53,6 +53,7 @@ class Evaluation:
         return f"Evaluation({self.readings[0].split} images; {'; '.join(rows)})"
 
 
+@sees_changed_images
 def distill(
     space: SpaceSource,
     *,
@@ -100,6 +101,7 @@ def distill(
     return distilled.synthetic
 
 
+@sees_changed_images
 def evaluate(
     set_file: str | Path,
     *,
@@ -176,6 +178,7 @@ def load_set(set_file: str | Path, *, data_root: str | Path | None = None) -> Lo
     return read_loaded_set(str(set_file), as_data_root(data_root))
 
 
+@sees_changed_images
 def import_set(
     file: str | Path,
     *,
@@ -227,6 +230,7 @@ def import_set(
     return imported.synthetic
 
 
+@sees_changed_images
 def import_sets(
     file: str | Path,
     *,
@@ -264,6 +268,7 @@ def import_sets(
     return tuple(one.synthetic for one in imported)
 
 
+@sees_changed_images
 def export_set(
     set_file: str | Path,
     out: str | Path,

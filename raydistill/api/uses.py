@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from raydistill.api.common import workplace_for
+from raydistill.api.common import sees_changed_images, workplace_for
 from raydistill.errors import InputError
 from raydistill.storage.data_root import as_data_root
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from raydistill.uses.values import UseResult
 
 
+@sees_changed_images
 def evaluate_for(
     use: Literal["transfer", "continual", "nas", "cost", "privacy"],
     set_file: str | Path,

@@ -3,6 +3,9 @@
 A batch is converted to pixels, clipped, rounded to bytes, transformed as one tensor and preprocessed again, as in DC-Bench.
 torchvision draws from the global generator; it is seeded here from the caller's generator, and its state is restored afterwards.
 
+DC-Bench mirrors the images of its data sets, whose classes survive that. Where a mirrored image may be of another class, as a
+digit, no image is mirrored here.
+
 Source: Cui et al., "DC-Bench: Dataset Condensation Benchmark", NeurIPS 2022, and its code.
 """
 
@@ -31,28 +34,32 @@ class Cutout:
         return cut
 
 
-def _crop_and_flip(size: tuple[int, int]) -> list[Callable[[Tensor], Tensor]]:
-    return [transforms.RandomCrop(size, padding=4), transforms.RandomHorizontalFlip()]
+def _crop_and_flip(size: tuple[int, int], *, flips: bool) -> list[Callable[[Tensor], Tensor]]:
+    crop = transforms.RandomCrop(size, padding=4)
+    return [crop, transforms.RandomHorizontalFlip()] if flips else [crop]
 
 
-MAKERS: dict[str, Callable[[tuple[int, int]], Callable[[Tensor], Tensor]]] = {
-    "autoaug": lambda size: transforms.AutoAugment(transforms.AutoAugmentPolicy.CIFAR10),
-    "randaug": lambda size: transforms.RandAugment(num_ops=1),
-    "imagenet_aug": lambda size: transforms.Compose([*_crop_and_flip(size), transforms.ColorJitter(0.4, 0.4, 0.4, 0.2)]),
-    "cifar_aug": lambda size: transforms.Compose([*_crop_and_flip(size), Cutout()]),
+MAKERS: dict[str, Callable[[tuple[int, int], bool], Callable[[Tensor], Tensor]]] = {
+    "autoaug": lambda size, flips: transforms.AutoAugment(transforms.AutoAugmentPolicy.CIFAR10),
+    "randaug": lambda size, flips: transforms.RandAugment(num_ops=1),
+    "imagenet_aug": lambda size, flips: transforms.Compose(
+        [*_crop_and_flip(size, flips=flips), transforms.ColorJitter(0.4, 0.4, 0.4, 0.2)]
+    ),
+    "cifar_aug": lambda size, flips: transforms.Compose([*_crop_and_flip(size, flips=flips), Cutout()]),
 }
-"""Transforms by DC-Bench's names; each is made for images of size (H, W)."""
+"""Transforms by DC-Bench's names; each is made for images of size (H, W), and whether they may be mirrored."""
 
 
-def batch_augmentation(name: str, preprocess: Preprocess, size: tuple[int, int]) -> Augment:
+def batch_augmentation(name: str, preprocess: Preprocess, size: tuple[int, int], *, mirror_keeps_class: bool) -> Augment:
     """An augmentation of preprocessed batches.
 
     Args:
         name: a key of `MAKERS`.
         preprocess: preprocessing of the images.
         size: (H, W) of the images.
+        mirror_keeps_class: whether a mirrored image is of the same class; otherwise none is mirrored.
     """
-    transform = MAKERS[name](size)
+    transform = MAKERS[name](size, mirror_keeps_class)
 
     def augment(images: Tensor, *, generator: torch.Generator) -> Tensor:
         stored = (preprocess.invert(images).clamp(0, 1) * 255).round().to(torch.uint8)

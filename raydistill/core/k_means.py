@@ -69,16 +69,19 @@ def k_means(points: Tensor, labels: Tensor, classes: int, count: int, generator:
 
 
 def _clusters(members: Tensor, rows: np.ndarray, count: int, seed: int) -> Clusters:
-    if len(np.unique(rows, axis=0)) < count:
-        # Fewer different images than clusters: each image is a cluster of its own as long as there are clusters.
-        cluster = np.minimum(np.arange(len(rows)), count - 1)
-        distances = np.zeros(len(rows))
-    else:
+    fitted = None
+    if len(np.unique(rows, axis=0)) >= count:
         # Here, because scikit-learn takes a second to import, and few trials cluster.
         from sklearn.cluster import KMeans
 
         with threadpool_limits(limits=1):
             fitted = KMeans(count, n_init=RESTARTS, random_state=seed).fit(rows)
+    if fitted is None or len(np.unique(fitted.labels_)) < count:
+        # Fewer different images than clusters, or fewer than single precision tells apart: each image is a cluster of its own as
+        # long as there are clusters.
+        cluster = np.minimum(np.arange(len(rows)), count - 1)
+        distances = np.zeros(len(rows))
+    else:
         first = [int(np.flatnonzero(fitted.labels_ == c)[0]) for c in range(count)]
         number = np.argsort(np.argsort(first))
         cluster = number[fitted.labels_]

@@ -7,12 +7,30 @@ import io
 from PIL import Image
 from torch import Tensor
 
+from raydistill.core.synthetic import SyntheticSet
+from raydistill.core.tiles import pack_tiles
+from raydistill.data.preprocess import Preprocess, Standardise
+
 SMALLEST_SIDE = 32
 """Pixels; images narrower than this are enlarged."""
 LARGEST_WIDTH = 4096
 """Pixels; images are not enlarged beyond this width of the whole picture."""
 PADDING, GREY = 2, 0.5
 """Pixels between images and around them, and their value."""
+
+
+def set_png(synthetic: SyntheticSet, preprocess: Preprocess) -> bytes:
+    """A set in PNG, a class in each row, the smaller images of a packed set within their stored ones.
+
+    Args:
+        synthetic: images ordered by class, preprocessed.
+        preprocess: of its images. Whitening is of whole images, so that of a packed set is undone before packing.
+    """
+    if synthetic.factor == 1 or isinstance(preprocess, Standardise):
+        pixels = preprocess.invert(synthetic.images.cpu())
+    else:
+        pixels = pack_tiles(preprocess.invert(synthetic.decoded().images.cpu()), synthetic.factor)
+    return grid_png(pixels, columns=synthetic.ipc)
 
 
 def grid_png(images: Tensor, columns: int) -> bytes:

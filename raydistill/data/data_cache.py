@@ -65,8 +65,10 @@ def _copy_folder(source: Store, copy: Store) -> None:
         raise DataError(f"{source.root} contains no files; put them there, or give another folder or URI with --data-root")
     written = copy.read_or_none(".copied.json")
     known: dict[str, list[str]] = json.loads(written) if written is not None else {}
-    for name in known.keys() - stamps.keys():
-        copy.delete(name)
+    # What an interrupted copy brought is not in the list.
+    for name in copy.stamps().keys() - stamps.keys():
+        if not name.rpartition("/")[2].startswith("."):
+            copy.delete(name)
     now = {name: [stamp, _copied(source, copy, name, stamp, known.get(name))] for name, stamp in stamps.items()}
     if now != known:
         copy.write_json(".copied.json", now)

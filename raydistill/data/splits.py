@@ -88,6 +88,18 @@ LARGEST_FLOATS_BYTES = 2**28
 """Data sets whose images would need more memory as floats are stored as bytes: CIFAR and MHIST, but not MNIST (0.18 GiB)."""
 
 
+_own_in_memory: set[ImageFolderConfig] = set()
+"""Own images of which the two caches below may hold splits or twins."""
+
+
+def look_again() -> None:
+    """Forget splits of own images, which may have changed since they were read; published data sets stay in memory."""
+    if _own_in_memory:
+        load_splits.cache_clear()
+        train_twins.cache_clear()
+        _own_in_memory.clear()
+
+
 @functools.lru_cache(maxsize=2)
 def load_splits(config: DatasetConfig, data_root: DataRoot = None) -> Splits:
     """The train, select and confirm splits of a data set, preprocessed (fitted on the train split); cached per process.
@@ -95,6 +107,8 @@ def load_splits(config: DatasetConfig, data_root: DataRoot = None) -> Splits:
     Raises:
         DataError: files are missing or damaged, or a split has no image of some class.
     """
+    if isinstance(config, ImageFolderConfig):
+        _own_in_memory.add(config)
     raw = load_raw(config, data_root)
     indices, dropped = divide(raw, config), 0
     if isinstance(config, ImageFolderConfig) and config.duplicates == "drop":
@@ -174,6 +188,7 @@ def train_twins(config: ImageFolderConfig, data_root: DataRoot = None) -> TrainT
     Raises:
         DataError: files are missing or damaged, or the images cannot be divided.
     """
+    _own_in_memory.add(config)
     raw = load_raw(config, data_root)
     indices = divide(raw, config)
     images = {name: raw.search.images[chosen] for name, chosen in indices.items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from raydistill.core.picture import grid_png
+from raydistill.core.picture import set_png
 from raydistill.core.synthetic import decode
 from raydistill.errors import StoreError
 from raydistill.methods import method_configs
@@ -166,6 +166,6 @@ def _pictures(study: Store, found: Sequence[Damage], watcher: Watcher) -> Iterat
         if data is None:
             continue
         synthetic, manifest = decode(data)
-        study.write(name, grid_png(manifest.preprocess.invert(synthetic.images), columns=synthetic.ipc))
+        study.write(name, set_png(synthetic, manifest.preprocess))
         watcher.note(f"{study.path(name)} was gone or damaged: it is drawn again from the trial's set")
         yield name

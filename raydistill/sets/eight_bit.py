@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import Manifest, SyntheticSet
 from raydistill.data.preprocess import Preprocess, Standardise
 from raydistill.data.splits import splits_of
@@ -87,7 +88,10 @@ def measure_loss(synthetic: SyntheticSet, eight_bit: EightBit, config: TrialConf
         DataError: the data is missing, or not the data that the set was made from.
     """
     splits = _splits(config, data_root)
-    before, after = (accuracies(one, config, splits, splits.select) for one in (synthetic, eight_bit.synthetic))
+    # The smaller images of a packed set lie apart among its 8-bit pixels: a recipe in epochs would take more steps over them.
+    recipe = RECIPES[config.evaluation.recipe].for_set(len(synthetic.images))
+    sets = (synthetic, eight_bit.synthetic)
+    before, after = (accuracies(one, config, splits, splits.select, recipe=recipe) for one in sets)
     return Loss(
         as_stored=tuple(before),
         with_8_bits=tuple(after),

@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +86,7 @@ def export_set(set_file: str, out: str | Path, form: str, *, accuracy: bool = Tr
             if write_parquet is None:
                 note += _write_pngs(synthetic, manifest, eight_bit, made)
             else:
-                names = [class_folder(index, name) for index, name in enumerate(manifest.class_names)]
+                names = class_folders(manifest.class_names)
                 write_parquet(synthetic, manifest, eight_bit, names, made)
                 write_card(made, set_file, synthetic, manifest, config, note, loss)
             return Exported(path=str(out), note=note)
@@ -138,17 +138,20 @@ def _note(synthetic: SyntheticSet, eight_bit: EightBit, loss: Loss | None) -> st
 
 def _write_pngs(synthetic: SyntheticSet, manifest: Manifest, eight_bit: EightBit, out: Path) -> str:
     """Write the images, and soft labels beside them; returns what is to be added to the note."""
+    folders = class_folders(manifest.class_names)
+    digits = max(5, len(str(eight_bit.synthetic.ipc - 1)))
     for place, image in enumerate(eight_bit.pixels):
         index, number = divmod(place, eight_bit.synthetic.ipc)
-        folder = out / class_folder(index, manifest.class_names[index])
+        folder = out / folders[index]
         folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image if image.shape[2] == 3 else image[:, :, 0]).save(folder / f"{number:05d}.png")
+        Image.fromarray(image if image.shape[2] == 3 else image[:, :, 0]).save(folder / f"{number:0{digits}d}.png")
     if synthetic.label_kind == "hard":
         return ""
     np.save(out / "labels.npy", synthetic.labels.numpy(), allow_pickle=False)
     return "; the soft labels (logits, in the order of the files' paths) are in labels.npy"
 
 
-def class_folder(index: int, name: str) -> str:
-    """A folder name that sorts in the order of the classes, because ImageFolder numbers classes by name."""
-    return f"{index:03d}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)[:MOST_NAME]}"
+def class_folders(names: Sequence[str]) -> list[str]:
+    """A folder name for each class, which sort in the order of the classes, because ImageFolder numbers classes by name."""
+    digits = max(3, len(str(len(names) - 1)))
+    return [f"{index:0{digits}d}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)[:MOST_NAME]}" for index, name in enumerate(names)]

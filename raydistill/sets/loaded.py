@@ -167,16 +167,13 @@ class LoadedSet:
     def select_images(self) -> TensorDataset:
         """The real images, with their classes, on which `recorded_accuracy_fraction` was read, in the values of `images`.
 
-        Classes are numbered as in the set, also where the data has its classes in another order.
-
         Raises:
             InputError: the set has other classes than the data.
             DataError: the data is missing, or not the data that the set was made from.
         """
         splits = splits_of(self.config, self.data_root)
         check_same_classes(self.class_names, splits.class_names, "the set")
-        numbers = torch.tensor([self.class_names.index(name) for name in splits.class_names])
-        return TensorDataset(splits.select.images, numbers[splits.select.labels])
+        return TensorDataset(splits.select.images, splits.select.labels)
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """(N, C, H, W) pixels in 0 to 1 as a network takes them that is trained on the set.

@@ -18,7 +18,7 @@ from raydistill.core.class_mean import accuracy_of, counted_classes
 from raydistill.core.contract import NoCheckpoint, Report
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.networks import build_network
-from raydistill.core.picture import grid_png
+from raydistill.core.picture import set_png
 from raydistill.core.process import device_at_hand, prepare_process
 from raydistill.core.recipes import RECIPES, Recipe
 from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode, sha256
@@ -33,7 +33,7 @@ from raydistill.search.pace import probed_pace, times
 from raydistill.search.watcher import SilentWatcher, Watcher
 from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER, Winner
 from raydistill.search.workplace import Workplace
-from raydistill.sets.class_order import check_same_classes, in_order_of
+from raydistill.sets.class_order import check_same_classes
 from raydistill.sets.place import SET_FILE, ImagesToRead, opening_log
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.network_names import network_text, parse_networks
@@ -143,9 +143,8 @@ def save_set(distilled: Distilled, folder: Store) -> tuple[str, str]:
 
 def write_set(synthetic: SyntheticSet, manifest: Manifest, folder: Store) -> tuple[str, str]:
     """Like `save_set`, for any set and manifest."""
-    pixels = manifest.preprocess.invert(synthetic.images.cpu())
     folder.write("images.safetensors", encode(synthetic, manifest))
-    folder.write("images.png", grid_png(pixels, columns=synthetic.ipc))
+    folder.write("images.png", set_png(synthetic, manifest.preprocess))
     return folder.path("images.safetensors"), folder.path("images.png")
 
 
@@ -258,7 +257,7 @@ def accuracies(
     part: LabelledImages,
     *,
     networks: int | None = None,
-    recipe: str | None = None,
+    recipe: str | Recipe | None = None,
     purpose: NetworkPurpose = "evaluate",
     on_network: Callable[[], None] = lambda: None,
 ) -> list[float]:
@@ -274,7 +273,7 @@ def accuracies(
     # A set that was made on a GPU can also be evaluated on a CPU, and the other way round.
     device = prepare_process(config.model_copy(update={"device": device_at_hand()}))
     seeds = network_seeds(purpose, splits.sha256, networks or config.evaluation.networks)
-    chosen = RECIPES[recipe or config.evaluation.recipe]
+    chosen = recipe if isinstance(recipe, Recipe) else RECIPES[recipe or config.evaluation.recipe]
     at_once = config.evaluation.networks_at_once
     correct = evaluate_set(
         synthetic.to(device), splits, part, config.network, chosen, seeds, device, at_once=at_once, is_enough=tell
@@ -293,7 +292,7 @@ def read_set_file(path: str) -> tuple[SyntheticSet, TrialConfig[Any]]:
 
 
 def read_set_with_data(path: str, data_root: DataRoot) -> tuple[SyntheticSet, TrialConfig[Any], Splits]:
-    """A saved set, its config and the splits of its data; classes are numbered as in the data.
+    """A saved set, its config and the splits of its data.
 
     Raises:
         InputError: there is no such file, it is damaged, or its classes are not those of the data.
@@ -301,8 +300,7 @@ def read_set_with_data(path: str, data_root: DataRoot) -> tuple[SyntheticSet, Tr
     """
     synthetic, manifest, config = read_whole_set_file(path)
     check_same_classes(manifest.class_names, load_splits(config.dataset, data_root).class_names, path)
-    splits = splits_of(config, data_root)
-    return in_order_of(synthetic, manifest.class_names, splits.class_names, path), config, splits
+    return synthetic, config, splits_of(config, data_root)
 
 
 def read_whole_set_file(path: str) -> tuple[SyntheticSet, Manifest, TrialConfig[Any]]:

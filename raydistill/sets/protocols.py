@@ -291,7 +291,8 @@ def _dc_bench_recipe(augmentation: str, subject: _Subject) -> tuple[Recipe, dict
     recipe = named.for_set(len(subject.synthetic.images))
     if augmentation not in MAKERS:
         return recipe, {}
-    augment = batch_augmentation(augmentation, subject.splits.preprocess, subject.splits.shape[1:])
+    splits = subject.splits
+    augment = batch_augmentation(augmentation, splits.preprocess, splits.shape[1:], mirror_keeps_class=splits.mirror_keeps_class)
     return dataclasses.replace(recipe, augmentation=augmentation), {"augment": augment}
 
 

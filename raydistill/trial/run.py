@@ -30,7 +30,7 @@ from raydistill.core.class_mean import accuracy_of, class_accuracies
 from raydistill.core.cost import Stopwatch, forward_macs, peak_memory_bytes, reset_peak_memory
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.lossless import gap_interval, is_clear, is_hopeless, is_worse_than_start
-from raydistill.core.picture import grid_png
+from raydistill.core.picture import set_png
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import SyntheticSet, encode, sha256
@@ -180,7 +180,7 @@ class _Run:
         manifest = manifest_of(self.config, splits)
         data = encode(synthetic, manifest)
         self.folder.write("images.safetensors", data)
-        self.folder.write("images.png", grid_png(splits.preprocess.invert(synthetic.images.cpu()), columns=synthetic.ipc))
+        self.folder.write("images.png", set_png(synthetic, splits.preprocess))
         update = {
             "select_correct": pack_bits(correct),
             "class_accuracy_fractions": class_accuracies(correct, splits.select.labels.numpy(), splits.class_names),

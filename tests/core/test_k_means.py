@@ -54,6 +54,13 @@ def test_images_that_are_alike_are_shared_out(points: Tensor) -> None:
     assert bool(torch.isfinite(clusters.means(points)).all())
 
 
+def test_images_that_single_precision_hardly_tells_apart_are_shared_out_too() -> None:
+    """Two differ in the last bits: scikit-learn takes them for one, and would leave the fourth cluster empty."""
+    points = torch.tensor([[10.0, 0.0], [10.000001, 0.0], [11.0, 1.0], [5.0, 5.0]])
+    (clusters,) = k_means(points, torch.zeros(4, dtype=torch.int64), 1, 4, generator())
+    assert sorted(clusters.medoids().tolist()) == [0, 1, 2, 3]
+
+
 def test_the_same_seed_gives_the_same_clusters() -> None:
     points = torch.rand(200, 6, generator=generator())
     labels = torch.arange(200) % 2

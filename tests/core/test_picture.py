@@ -10,7 +10,12 @@ import torch
 from PIL import Image
 from torchvision.utils import save_image
 
-from raydistill.core.picture import LARGEST_WIDTH, grid_png
+from raydistill.core.picture import LARGEST_WIDTH, grid_png, set_png
+from raydistill.core.synthetic import SyntheticSet
+from raydistill.core.tiles import pack_tiles
+from raydistill.data import zca
+from raydistill.data.preprocess import Whiten
+from raydistill.data.zca import Matrices
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -55,3 +60,15 @@ def test_pixels_are_those_of_torchvision(count: int, channels: int, columns: int
 def test_what_is_no_set_of_images_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="expected \\(N, 1 or 3, H, W\\)"):
         grid_png(torch.zeros(shape), columns=1)
+
+
+def test_a_packed_set_is_unwhitened_before_it_is_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whitening adds the mean of all 64 pixels, so its inverse takes half of it away; four even images, one in each quarter."""
+    ones = torch.ones(64, 64) / 64
+    matrices = Matrices(mean=torch.full((1, 8, 8), 0.5), whiten=torch.eye(64) + ones, colour=torch.eye(64) - ones / 2)
+    monkeypatch.setattr(zca, "matrices", lambda key: matrices)
+    even = torch.tensor([0.1, 0.4, 0.6, 0.9]).view(4, 1, 1, 1).expand(4, 1, 8, 8)
+    stored = pack_tiles(Whiten(key="x").apply(even), 2)
+    packed = SyntheticSet(images=stored, labels=torch.zeros(4, dtype=torch.int64), ipc=1, factor=2)
+    shown = pixels(set_png(packed, Whiten(key="x"))).astype(int)
+    assert np.abs(shown - pixels(grid_png(pack_tiles(even, 2), columns=1))).max() <= 1

@@ -87,6 +87,16 @@ def test_a_folder_without_published_sums_is_copied_whole_and_follows_its_source(
     assert found == {"a.bin": b"aaa", "b.bin": b"new and longer"}
 
 
+def test_what_an_interrupted_copy_brought_and_the_source_no_longer_has_is_deleted(source: Store, tmp_path: Path) -> None:
+    """The list of what was copied is written last, so it does not name such a file."""
+    folder = local_folder(source.root, {}, "set")
+    assert folder is not None
+    (folder / "set/.copied.json").unlink()
+    source.delete("set/other.bin")
+    local_folder(source.root, {}, "set")
+    assert sorted(path.name for path in (folder / "set").iterdir()) == [".copied.json", "a.bin", "b.bin"]
+
+
 def test_a_folder_that_is_empty_at_the_source_is_named(source: Store) -> None:
     with pytest.raises(
         DataError, match=r"data/none contains no files; put them there, or give another folder or URI with --data-root"

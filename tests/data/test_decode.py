@@ -26,14 +26,15 @@ def stored(image: Image.Image, kind: str = "PNG", **options: Any) -> Image.Image
     return Image.open(file)
 
 
-def png_of_16_bit_colour(value: int) -> Image.Image:
-    """A PNG of 8 x 8 pixels with this value in every channel; Pillow reads such files and writes none."""
+def png_of_16_bits(value: int, *, kind: int = 2) -> Image.Image:
+    """A PNG of 8 x 8 pixels with this value in every channel, of colour, or grey (kind 4) or colour (6) with opaque alpha."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    rows = (b"\0" + struct.pack(">24H", *[value] * 24)) * 8
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0))
+    pixel = [value] * {2: 3, 4: 1, 6: 3}[kind] + [0xFFFF] * (kind in (4, 6))
+    rows = (b"\0" + struct.pack(f">{8 * len(pixel)}H", *pixel * 8)) * 8
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, kind, 0, 0, 0))
     return Image.open(io.BytesIO(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")))
 
 
@@ -122,6 +123,16 @@ def test_whole_numbers_of_32_bits_need_a_range() -> None:
         decoded(stored(grey(7, np.int32, last=70000), "TIFF"))
 
 
+@pytest.mark.parametrize(("kind", "channels"), [(4, 1), (6, 3)])
+def test_16_bits_with_an_opaque_alpha_keep_their_upper_byte_and_grey_stays_grey(kind: int, channels: int) -> None:
+    """Pillow opens both as colour with alpha of 8 bits."""
+    found = decoded(png_of_16_bits(0x12FF, kind=kind))
+    assert levels(found) == [0x12] * channels
+    assert set(found.conversions) == {"high_byte_of_16_bits", "opaque_alpha_dropped"}
+    with pytest.raises(Unusable, match=r"has colour or alpha of 16 bits per channel, .* so value_range cannot be used"):
+        decoded(png_of_16_bits(0x12FF, kind=kind), value_range=(0, 4095))
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_values_that_are_no_numbers_are_refused_with_any_range(value: float) -> None:
     with pytest.raises(Unusable, match=r"has values that are not numbers \(NaN or infinite\); replace these values"):
@@ -129,10 +140,10 @@ def test_values_that_are_no_numbers_are_refused_with_any_range(value: float) -> 
 
 
 def test_colour_of_16_bits_keeps_its_upper_byte() -> None:
-    found = decoded(png_of_16_bit_colour(0x12FF))
+    found = decoded(png_of_16_bits(0x12FF))
     assert (levels(found), found.conversions) == ([0x12] * 3, ("high_byte_of_16_bits",))
-    with pytest.raises(Unusable, match=r"has colour of 16 bits per channel, .* so value_range cannot be used; save it with 8"):
-        decoded(png_of_16_bit_colour(0x12FF), value_range=(0, 4095))
+    with pytest.raises(Unusable, match=r"has colour or alpha of 16 bits per channel, .* so value_range cannot be used; save it"):
+        decoded(png_of_16_bits(0x12FF), value_range=(0, 4095))
 
 
 @pytest.mark.parametrize(

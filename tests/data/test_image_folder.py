@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+import raydistill
 from raydistill.data.image_folder import load_image_folder
 from raydistill.data.splits import count_test_images, data_facts, load_splits, open_test
 from raydistill.errors import DataError
@@ -275,3 +276,13 @@ def test_large_data_sets_stay_bytes_and_read_the_same(flat: Path, monkeypatch: p
 
 def test_a_name_alone_is_another_data_set() -> None:
     assert DatasetConfig(name="digits") == DatasetConfig(name="digits", split_seed=0, preprocess="standardise")
+
+
+def test_a_function_of_the_api_sees_images_that_changed_since_its_last_call(flat: Path) -> None:
+    """As the command of the same name does, which is a new process each time."""
+    before = raydistill.check_data(flat, settings=["size=8"])
+    next(iter((flat / "cats").iterdir())).unlink()
+    after = raydistill.check_data(flat, settings=["size=8"])
+    total = [sum(sum(classes.values()) for classes in report.images.values()) for report in (before, after)]
+    assert total[0] == total[1] + 1
+    assert sum(before.parts.values()) == sum(after.parts.values()) + 1

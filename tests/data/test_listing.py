@@ -144,6 +144,29 @@ def test_train_and_val_alone_have_their_test_part_split_off(tmp_path: Path) -> N
     assert found.layout == "train/ and val/ (the select part), one folder per class in each"
 
 
+@pytest.mark.parametrize(
+    ("train", "test"), [("Train", "Test"), ("training", "testing"), ("Training", "Testing"), ("TRAIN", "test")]
+)
+def test_parts_have_the_names_that_people_give_them(tmp_path: Path, train: str, test: str) -> None:
+    fill(tmp_path / train, "cats", "dogs")
+    fill(tmp_path / test, "cats", "dogs", count=3)
+    found = listing(config(tmp_path), tmp_path)
+    assert (found.class_names, found.problems) == (("cats", "dogs"), ())
+    assert [[item.part for item in found.items].count(part) for part in ("train", "test")] == [20, 6]  # type: ignore[arg-type]
+
+
+def test_a_file_beside_the_class_folders_of_a_part_makes_no_class_of_it(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        fill(tmp_path / part, "cats", "dogs")
+        draw(tmp_path / part / "overview.png", 1)
+    found = listing(config(tmp_path), tmp_path)
+    assert found.class_names == ("cats", "dogs")
+    assert [(problem.kind, problem.item) for problem in found.problems] == [
+        ("alone_beside_classes", "test/overview.png"),
+        ("alone_beside_classes", "train/overview.png"),
+    ]
+
+
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     fill(tmp_path, "bus", "train")
     assert listing(config(tmp_path), tmp_path).class_names == ("bus", "train")

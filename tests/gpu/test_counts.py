@@ -69,7 +69,8 @@ def trained(device: torch.device, steps: int, augmentation: str = "dsa") -> None
     network = build_network(NETWORK, part.shape, part.classes, device)
     initialise(network, generator)
     recipe = replace(RECIPES["plain"], steps=steps, batch=10, augmentation="dsa" if augmentation in MAKERS else augmentation)
-    augment = batch_augmentation(augmentation, Standardise(mean=(0.5,), std=(0.2,)), (8, 8)) if augmentation in MAKERS else None
+    space = Standardise(mean=(0.5,), std=(0.2,))
+    augment = batch_augmentation(augmentation, space, (8, 8), mirror_keeps_class=False) if augmentation in MAKERS else None
     train(network, part.images, part.labels.to(device), recipe, generator, mirror_keeps_class=False, augment=augment)
 
 

@@ -22,7 +22,7 @@ from raydistill.data.preprocess import Whiten
 from raydistill.data.splits import load_splits
 from raydistill.errors import DataError, InputError
 from raydistill.sets import eight_bit, exporting
-from raydistill.sets.exporting import class_folder, export_set
+from raydistill.sets.exporting import class_folders, export_set
 from raydistill.sets.importing import Given, import_sets
 from raydistill.sets.npz import from_npz, to_npz
 from raydistill.sets.one import write_set
@@ -163,6 +163,23 @@ def test_real_digits_lose_next_to_nothing_to_8_bits(saved: Path, tmp_path: Path)
     assert given["mean"] == list(read(saved)[1].preprocess.mean)
 
 
+def test_a_packed_set_takes_as_many_steps_over_its_8_bit_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An epoch is one batch of 64 over 30 stored images, and two over the 120 smaller ones that lie apart among the PNG files."""
+    taken = []
+
+    def accuracies(synthetic: SyntheticSet, *_: object, recipe: Any) -> list[float]:
+        taken.append((len(synthetic.images), recipe.for_set(len(synthetic.images)).steps))
+        return [0.5, 0.5]
+
+    monkeypatch.setattr(eight_bit, "accuracies", accuracies)
+    packed = [*RANDOM[:-1], "method={name: random, factor: 2}", "evaluation.recipe=datadam"]
+    raydistill.distill(SMALL, overrides=packed, out=tmp_path / "set")
+    export_set(str(tmp_path / "set"), tmp_path / "out", "folder")
+    steps = RECIPES["datadam"].for_set(30).steps
+    assert taken == [(30, steps), (120, steps)]
+    assert RECIPES["datadam"].for_set(120).steps == 2 * steps
+
+
 def test_without_its_data_the_accuracy_can_be_left_out(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: Any) -> Any:
         raise DataError("no data")
@@ -223,8 +240,10 @@ def test_matrices_of_other_data_are_refused(saved: Path, tmp_path: Path) -> None
 
 
 def test_class_folders_sort_as_the_classes_do_and_hold_no_slash() -> None:
-    assert class_folder(0, "T-shirt/top") == "000-T-shirt-top"
-    assert sorted(class_folder(n, str(n)) for n in range(12)) == [class_folder(n, str(n)) for n in range(12)]
+    assert class_folders(["T-shirt/top"]) == ["000-T-shirt-top"]
+    for count in (12, 1001):
+        folders = class_folders([str(number) for number in range(count)])
+        assert sorted(folders) == folders
 
 
 def test_an_unknown_format_is_refused(saved: Path, tmp_path: Path) -> None:

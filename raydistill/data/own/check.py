@@ -245,7 +245,7 @@ def _decisions(problems: Sequence[Problem], looked: _Looked, config: ImageFolder
             question=f"Are all images to be colour or grey? Grey now: {grey:,}, colour: {colour:,}.",
             lines=("channels: 3  # grey images become colour", "channels: 1  # colour images become grey"),
         )
-    if kinds["value_range"]:
+    if kinds["value_range"] and config.value_range is None:
         yield Decision(
             question=f"Which values are black and white in images of more than 8 bits? Concerned: {kinds['value_range']:,}.",
             lines=("value_range: [0, 255]  # for example; [black, white], the same for all images",),

@@ -15,7 +15,7 @@ CONVERSIONS: Mapping[str, str] = {
     "ycbcr_to_colour": "YCbCr becomes red, green and blue",
     "lab_to_colour": "CIE Lab becomes red, green and blue",
     "hsv_to_colour": "hue, saturation and value become red, green and blue",
-    "high_byte_of_16_bits": "colour of 16 bits per channel: the upper 8 bits are kept",
+    "high_byte_of_16_bits": "colour of 16 bits per channel, or grey with alpha: the upper 8 bits are kept",
     "scaled_from_16_bits": "grey of 16 bits: 0 to 65535 becomes 0 to 255",
     "scaled_from_0_to_1": "floats: 0 to 1 becomes 0 to 255",
     "scaled_from_value_range": "value_range becomes 0 to 255",

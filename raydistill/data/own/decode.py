@@ -120,7 +120,11 @@ class _Decoding:
         self.rules = rules
         self.made: list[str] = []
         self.values: tuple[float, float] | None = None
-        self.loses_bits = _upper_bytes_only(opened)
+        raw_modes = _raw_modes(opened)
+        self.loses_bits = opened.mode in ("RGB", "RGBA") and ";16" in raw_modes
+        """Whether Pillow reads 8 of 16 bits per channel."""
+        self.is_grey_with_alpha = "LA;16" in raw_modes
+        """Pillow makes colour with alpha of it."""
 
     def result(self) -> Decoded:
         has_alpha = self.opened.has_transparency_data
@@ -156,7 +160,10 @@ class _Decoding:
             )
         if image.mode in ("P", "PA"):
             self.made.append("palette_to_colour")
-        is_grey = image.mode in GREY | {"LA", "La"}
+        is_grey = image.mode in GREY | {"LA", "La"} or self.is_grey_with_alpha
+        if self.loses_bits:
+            self._refuse_range_for_colour()
+            self.made.append("high_byte_of_16_bits")
         laid = image.convert("RGBA")
         if laid.getchannel("A").getextrema() == (255, 255):
             self.made.append("opaque_alpha_dropped")
@@ -198,7 +205,8 @@ class _Decoding:
         if self.rules.value_range is not None:
             raise Unusable(
                 "value_range",
-                "has colour of 16 bits per channel, of which only the upper 8 bits are read, so value_range cannot be used",
+                "has colour or alpha of 16 bits per channel, of which the upper 8 bits alone are read, so value_range cannot be "
+                "used",
                 "save it with 8 bits per channel, or leave value_range out",
             )
 
@@ -273,9 +281,9 @@ class _Decoding:
             )
 
 
-def _upper_bytes_only(opened: Image.Image) -> bool:
-    """Whether Pillow will read 8 of 16 bits per channel; only the decoder's settings say so, until the image is loaded."""
-    return opened.mode == "RGB" and any(";16" in str(tile[3:]) for tile in getattr(opened, "tile", ()))
+def _raw_modes(opened: Image.Image) -> str:
+    """How the decoder reads the file's values: Pillow says it only until the image is loaded."""
+    return " ".join(str(tile[3:]) for tile in getattr(opened, "tile", ()))
 
 
 def _has_more_frames(opened: Image.Image) -> bool:

@@ -18,8 +18,11 @@ PART_NAMES: Mapping[str, Part] = {
     "select": "select",
     "confirm": "confirm",
     "test": "test",
+    "training": "train",
+    "testing": "test",
 }
-"""What people call the parts. Validation images are those on which trials are compared, so they are the select part."""
+"""What people call the parts, in small or large letters. Validation images are those on which trials are compared, so they are
+the select part."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,7 +20,7 @@ def list_folders(folder: Path) -> Listing:
     litter: Counter[str] = Counter()
     problems: list[Problem] = []
     there = entries(folder, litter)
-    parts = {entry.name: PART_NAMES[entry.name] for entry in there if entry.is_dir() and _is_part(Path(entry.path))}
+    parts = {entry.name: PART_NAMES[entry.name.lower()] for entry in there if entry.is_dir() and _is_part(Path(entry.path))}
     if not parts:
         items = _classes(folder, there, None, litter, problems)
         return _listing(items, "one folder per class", litter, problems)
@@ -34,8 +34,11 @@ def list_folders(folder: Path) -> Listing:
 
 
 def _is_part(folder: Path) -> bool:
-    """Whether a folder is a part: it has the name of one, and no images lie in it, as in the folder of a class named train."""
-    return folder.name in PART_NAMES and not any(entry.is_file() for entry in entries(folder, Counter()))
+    """Whether a folder is a part: it has the name of one, and not files alone, as the folder of a class named train has."""
+    if folder.name.lower() not in PART_NAMES:
+        return False
+    there = entries(folder, Counter())
+    return not there or any(entry.is_dir() for entry in there)
 
 
 def _in_words(parts: dict[str, Part]) -> str:
@@ -124,7 +127,7 @@ def _parts_that_cannot_be(parts: dict[str, Part]) -> Iterable[Problem]:
             text=f"has only {name}/",
             remedy="add both train/ and test/ (or val/), or put the class folders directly into it",
         )
-    elif "train" not in parts:
+    elif "train" not in parts.values():
         yield Problem(kind="no_train_part", item="", text=f"has {_in_words(parts)}, but no train/", remedy="add train/")
     twice = [part for part, count in Counter(parts.values()).items() if count > 1]
     for part in twice:

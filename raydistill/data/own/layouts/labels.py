@@ -19,10 +19,10 @@ def text_of(value: Any) -> str:
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Classes by number if all are whole numbers, else by name."""
+    """Classes by number if all are whole numbers, else by name; `1` and `01` are two, in the order of their names."""
     different = set(names)
     if all(name.removeprefix("-").isdecimal() for name in different):
-        return tuple(sorted(different, key=int))
+        return tuple(sorted(different, key=lambda name: (int(name), name)))
     return tuple(sorted(different))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,8 +43,9 @@ def list_table(path: Path, config: ImageFolderConfig) -> Listing:
         return _listing([], path, [lacks(missing, columns)])
     problems: list[Problem] = []
     items = [item for number, row in enumerate(rows, start=1) if (item := _item(row, number, path, config, problems))]
-    twice = [name for name, count in Counter(item.name for item in items).items() if count > 1]
-    for name in twice:
+    files = {item.name: os.path.realpath(path.parent / item.name) for item in items}
+    counts = Counter(files[item.name] for item in items)
+    for name in [name for name, file in files.items() if counts[file] > 1]:
         problems.append(
             Problem(kind="in_two_rows", item=name, text="is in more than one row", remedy="keep one row for each image")
         )

@@ -26,7 +26,7 @@ from raydistill.spaces.bounded import read_json
 from raydistill.spaces.sections import ImageFolderConfig
 
 PICTURES = frozenset({"jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm"})
-PART = re.compile(rf"({'|'.join(sorted(PART_NAMES, key=len, reverse=True))})(?![a-z])")
+PART = re.compile(rf"({'|'.join(sorted(PART_NAMES, key=len, reverse=True))})(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +52,8 @@ class _Shard:
 
 def is_tars(folder: Path) -> bool:
     """Whether tar files lie in a folder, or in its folders of parts."""
-    folders = [folder, *(Path(entry.path) for entry in entries(folder, Counter()) if entry.is_dir() and entry.name in PART_NAMES)]
+    below = [entry for entry in entries(folder, Counter()) if entry.is_dir() and entry.name.lower() in PART_NAMES]
+    folders = [folder, *(Path(entry.path) for entry in below)]
     return any(entry.name.endswith(".tar") for one in folders for entry in entries(one, Counter()))
 
 
@@ -87,7 +88,7 @@ def list_tars(path: Path, config: ImageFolderConfig) -> Listing:
             problems.append(no_regular_file(name))
             continue
         found = PART.match(name)
-        part = PART_NAMES[found.group(1)] if found else None
+        part = PART_NAMES[found.group(1).lower()] if found else None
         shard = _Shard(path=file, name=name, part=part, stamp=stamp(file.stat()))
         items += _items(shard, config, litter, problems)
     classes = in_order(item.class_name for item in items)
