@@ -131,8 +131,11 @@ fi
 
 if ((code == 0)); then
     echo "Ray runs on ${#nodes[@]} nodes (${nodes[*]}); start ${SLURM_RESTART_COUNT:-0} of this job after the first"
-    # What the search says to type after an end that it did not choose: its own command names this job's Ray.
-    RAYDISTILL_AGAIN="sbatch clusters/slurm.sh$(printf ' %q' "$@")" raydistill search "$@" --address "$address" &
+    # What the search says to type after an end that it did not choose, since its own command names this job's Ray: the line that
+    # submitted the job, with sbatch's options where SLURM's accounting knows them.
+    submitted=$(sacct --noheader --parsable2 --allocations --jobs="$SLURM_JOB_ID" --format=SubmitLine 2> /dev/null || true)
+    [[ $submitted == sbatch\ *slurm.sh* ]] || submitted="sbatch clusters/slurm.sh"
+    RAYDISTILL_AGAIN="${submitted%%slurm.sh*}slurm.sh$(printf ' %q' "$@")" raydistill search "$@" --address "$address" &
     follow "$!" || code=$?
 fi
 

@@ -18,6 +18,7 @@ SCRIPT = Path(__file__).parent.parent / "clusters" / "slurm.sh"
 ASKED = 'printf "%s\\n" "$(basename "$0") $*" >> "$ASKED"\n'
 STUBS = {
     "scontrol": ASKED + 'if [ "$1" = show ]; then printf "n1\\nn2\\nn3\\n" | head -n "$NODES"; fi\n',
+    "sacct": 'echo "${SUBMITTED:-}"\n[ -n "${SUBMITTED:-}" ]\n',
     "hostname": "echo 127.0.0.1 10.0.0.1\n",
     # Options of srun itself are left away; what it starts runs in its place, so that a signal reaches it.
     "srun": ASKED + 'while [ "${1#--}" != "$1" ]; do shift; done\nexec "$@"\n',
@@ -177,7 +178,21 @@ def test_the_search_gets_its_words_as_they_were_given_and_its_address(start: Cal
     job.end()
     (search,) = job.asked_of("raydistill")
     assert search.startswith("search digits --store /shared/a b --address 127.0.0.1:")
-    assert job.asked_of("again") == [r"sbatch clusters/slurm.sh digits --store /shared/a\ b"]
+
+
+@pytest.mark.parametrize(
+    ("accounted", "begins"),
+    [
+        ("", "sbatch clusters/slurm.sh"),
+        ("sbatch --nodes=4 --gpus-per-node=0 /here/slurm.sh digits --store", "sbatch --nodes=4 --gpus-per-node=0 /here/slurm.sh"),
+        ("srun something", "sbatch clusters/slurm.sh"),
+    ],
+)
+def test_the_search_is_told_the_line_that_submits_the_job_again(start: Callable[..., Job], accounted: str, begins: str) -> None:
+    """With the options of sbatch, where SLURM keeps them."""
+    job = start(ENDS="0", SUBMITTED=accounted)
+    assert job.end()[0] == 0
+    assert job.asked_of("again") == [rf"{begins} digits --store /shared/a\ b"]
 
 
 def test_one_node_is_enough(start: Callable[..., Job]) -> None:

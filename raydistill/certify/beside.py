@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from raydistill.certify.arms import Plan
-from raydistill.certify.certificate import CERTIFICATE, PAGE, Certificate, Evidence, Sizes
+from raydistill.certify.certificate import CERTIFICATE, PAGE, Certificate, Evidence, Opening, Sizes
 from raydistill.certify.evidence import admissibility_of, of_side, openings_of, race_of, smaller_of
 from raydistill.certify.page import render_page
 from raydistill.core.cost import forward_macs
@@ -53,10 +53,10 @@ def left_unchecked(certificate: Certificate, study: Store) -> Iterator[str]:
     lost = [name for name in (f"certificate/{evidence.number}/plan.json", *_copies(evidence)) if not study.exists(name)]
     if lost:
         yield f"{', '.join(lost)}: not there any more"
-    if evidence.openings and not openings_of(study.parent, evidence.config["dataset"]):
+    if evidence.openings and not _logged_until_then(evidence, study.parent):
         yield (
-            f"the log of openings: {study.parent.path('test_openings')} has none of this data set, so nothing here says how "
-            "often its test images were read"
+            f"the log of openings: {study.parent.path('test_openings')} has none until this certificate, so nothing here says "
+            "how often its test images were read"
         )
     if any(_is_later(record, evidence) for record in _records(study)):
         yield "confirmed candidates and seconds of the search: it continued after the certificate, and its result is newer"
@@ -152,16 +152,20 @@ def _baseline(evidence: Evidence, study: Store, baseline: Baseline) -> Iterator[
 
 def _log(evidence: Evidence, log: Store) -> Iterator[str]:
     """Mismatches with the log of openings; a study that was handed on without it has none."""
-    logged = {o.file: o for o in openings_of(log, evidence.config["dataset"])}
+    logged = _logged_until_then(evidence, log)
     if not logged:
         return
     for opening in evidence.openings:
         if logged.get(opening.file) != opening:
             yield f"test_openings/{opening.file} in {log.root} is missing or differs from the certificate"
-    named = {opening.file for opening in evidence.openings}
-    for file in logged:
-        if named and file < max(named) and file not in named:
-            yield f"test_openings/{file} in {log.root} is older than the certificate, which leaves it out"
+    for file in logged.keys() - {opening.file for opening in evidence.openings}:
+        yield f"test_openings/{file} in {log.root} is older than the certificate, which leaves it out"
+
+
+def _logged_until_then(evidence: Evidence, log: Store) -> dict[str, Opening]:
+    """The openings of the data set that the log has, up to the certificate's last: later ones are no matter of it."""
+    last = max((opening.file for opening in evidence.openings), default="")
+    return {o.file: o for o in openings_of(log, evidence.config["dataset"]) if o.file <= last}
 
 
 def _plan_and_copies(certificate: Certificate, study: Store) -> Iterator[str]:

@@ -67,7 +67,7 @@ def _copy_folder(source: Store, copy: Store) -> None:
     known: dict[str, list[str]] = json.loads(written) if written is not None else {}
     # What an interrupted copy brought is not in the list.
     for name in copy.stamps().keys() - stamps.keys():
-        if not name.rpartition("/")[2].startswith("."):
+        if name in known or not name.rpartition("/")[2].startswith("."):
             copy.delete(name)
     now = {name: [stamp, _copied(source, copy, name, stamp, known.get(name))] for name, stamp in stamps.items()}
     if now != known:

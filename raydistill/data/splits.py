@@ -93,7 +93,7 @@ _own_in_memory: set[ImageFolderConfig] = set()
 
 
 def look_again() -> None:
-    """Forget splits of own images, which may have changed since they were read; published data sets stay in memory."""
+    """Forget all splits if own images are among them, which may have changed since they were read."""
     if _own_in_memory:
         load_splits.cache_clear()
         train_twins.cache_clear()

@@ -1,7 +1,7 @@
 """What a search does about damaged files before it goes on: it makes again what follows from other files, and refuses the rest.
 
 Made again: a trial's `config.json` from its record, `baseline.json` from the files of its networks, a picture from its set, and a
-trial whose record is gone. Nothing else is changed or removed.
+trial whose record is gone. A damaged `confirmation.json` is removed. Nothing else is changed or removed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from raydistill.errors import StoreError
 from raydistill.methods import method_configs
 from raydistill.search.watcher import Watcher
 from raydistill.storage.baseline import BASELINE_FILE, read_baseline, read_networks
-from raydistill.storage.manifest import PICTURE_FILE, SET_FILE, Damage, damages, is_of_the_end, read_manifest
+from raydistill.storage.manifest import CONFIRMATION_FILE, PICTURE_FILE, SET_FILE, Damage, damages, is_of_the_end, read_manifest
 from raydistill.storage.record import config_of, read_record
 from raydistill.storage.result import SearchResult, read_result
 from raydistill.storage.store import Store
@@ -37,10 +37,16 @@ def repair_study(study: Store, watcher: Watcher) -> set[str]:
     Raises:
         StoreError: a file is damaged that nothing else holds; all of them are named.
     """
-    found = [damage for damage in damages(study, None, every=True) if not is_of_the_end(damage.name)]
+    every = damages(study, None, every=True)
+    _confirmations(study, every, watcher)
+    found = [damage for damage in every if not is_of_the_end(damage.name)]
     gone = {damage.name for damage in found if damage.is_gone}
     repaired = {*_configs(study, found, watcher), *_baseline(study, gone, watcher), *_pictures(study, found, watcher)}
+    manifest = read_manifest(study)
+    listed = () if manifest is None else manifest.files
     runs_again = {name.removesuffix(RECORD) for name in gone if name.endswith(RECORD)}
+    # A search that was cut off after it had found a record gone may have taken no more than that out of the manifest.
+    runs_again |= {_folder(name) for name in listed if name.startswith("trials/") and f"{_folder(name)}{RECORD}" not in listed}
     left = []
     for damage in found:
         is_record = damage.name.endswith(RECORD)
@@ -56,8 +62,6 @@ def repair_study(study: Store, watcher: Watcher) -> set[str]:
             f"{len(left)} files of {study.root} are not as the search left them:\n"
             + "\n".join(f"  {damage.in_words(study)}; {_remedy(damage.name)}" for damage in left)
         )
-    manifest = read_manifest(study)
-    listed = () if manifest is None else manifest.files
     return {
         *({damage.name for damage in found} - repaired),
         *(name for name in listed if _folder(name) in runs_again or is_of_the_end(name)),
@@ -155,6 +159,13 @@ def _baseline(study: Store, gone: set[str], watcher: Watcher) -> Iterator[str]:
     if not is_whole:
         study.delete(BASELINE_FILE)
         yield BASELINE_FILE
+
+
+def _confirmations(study: Store, found: Sequence[Damage], watcher: Watcher) -> None:
+    """Remove what a damaged `confirmation.json` says: it follows from the answers beside it, and nobody reads it."""
+    for name in sorted(damage.name for damage in found if damage.name.endswith(f"/{CONFIRMATION_FILE}")):
+        study.delete(name)
+        watcher.note(f"{study.path(name)} was gone or damaged: it is made again if the search confirms its trial")
 
 
 def _pictures(study: Store, found: Sequence[Damage], watcher: Watcher) -> Iterator[str]:

@@ -115,7 +115,7 @@ class Solver:
             return None
         while is_spent and self._waiting[0] not in self._cut_off:  # it crashed, and waits for hours
             self._waiting.pop(0)
-            self._study.tell(self._study.ask(), state=optuna.trial.TrialState.FAIL)
+            self._study.ask()  # takes it out of the queue; it stays without an end, which no sampler reads
         self._allowance.start()
         if self._waiting:
             number = self._waiting.pop(0)

@@ -95,8 +95,8 @@ def damages(study: Store, winner: str | None, *, every: bool) -> tuple[Damage, .
     Args:
         study: its folder.
         winner: trial of the winner, whose set and picture are always read; None if there is none.
-        every: all of them. Otherwise the winner's files, the space and the result are read, of the others only whether they are
-            there; and the sets and pictures that did not win may be deleted to save disk space.
+        every: all of them. Otherwise the winner's files and what each end writes again are read, of the others only whether they
+            are there; and the sets and pictures that did not win may be deleted to save disk space.
 
     Raises:
         StoreError: the manifest is damaged, or the study cannot be read.

@@ -169,6 +169,7 @@ def test_a_file_beside_the_class_folders_of_a_part_makes_no_class_of_it(tmp_path
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     fill(tmp_path, "bus", "train")
+    fill(tmp_path, "train/old", count=2)
     assert listing(config(tmp_path), tmp_path).class_names == ("bus", "train")
 
 

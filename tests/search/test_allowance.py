@@ -128,6 +128,9 @@ def test_a_trial_that_ran_when_the_hours_were_spent_and_its_search_ended_is_stil
         assert again.remaining == 1
         assert again.ask() == cut_off
         assert (again.remaining, again.ask()) == (0, None)
+        again.tell(record(cut_off, gap=0.01))
+        assert [r.ask_number for r in again.records] == [0, 2]
+        assert again.law().floor()[1] > 0
 
 
 def test_a_damaged_count_of_hours_is_named(tmp_path: Path) -> None:

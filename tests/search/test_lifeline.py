@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("ray")
+import psutil  # comes with ray
 
 from raydistill.errors import ClusterError, ClusterLostError
 from raydistill.search.on_ray import lifeline, private, starting
@@ -336,6 +337,25 @@ def test_an_error_of_ray_while_it_joins_is_its_own(capfd: pytest.CaptureFixture[
     with starting.quiet(), pytest.raises(RuntimeError, match=r"^no raylet$"):
         starting.raylet.CoreWorker()
     assert capfd.readouterr().err == ""
+
+
+def test_what_a_killed_raylet_had_started_is_killed_by_its_session(tmp_path: Path) -> None:
+    """A raylet's agents are not ours when it is gone; another session's are left alone."""
+    waits = "import time; time.sleep(600)"
+    begins = "import sys, subprocess; print(subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL).pid, flush=True)"
+    folder = tmp_path / "ray"
+    own, other = (str(folder / f"session_2026-11-30_13-16-44_084569_{number}") for number in (29955, 29956))
+    with subprocess.Popen([sys.executable, "-c", waits, own]) as gcs:
+        agents = []
+        for session in (own, other):
+            words = [sys.executable, "-c", begins, sys.executable, "-c", waits, session]
+            agents.append(psutil.Process(int(subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout)))
+        lifeline.kill_orphans()
+        assert psutil.wait_procs(agents[:1], timeout=60)[1] == []
+        assert gcs.poll() is None
+        assert agents[1].is_running()
+        for process in (gcs, agents[1]):
+            process.kill()
 
 
 def test_only_rays_processes_end_with_a_search_that_is_stuck(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import ray
 from ray.exceptions import RayTaskError
 
-from raydistill.errors import NodeError
+from raydistill.errors import ClusterLostError, NodeError
 from raydistill.search.jobs import Job
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.on_ray.access import join, leave
 from raydistill.search.on_ray.capacity import NodeShape, live_nodes, startable_nodes, trials_at_once
-from raydistill.search.on_ray.lifeline import Lifeline, lifeline_of, look_at_starting
+from raydistill.search.on_ray.lifeline import Lifeline, kill_orphans, lifeline_of, look_at_starting
 from raydistill.search.on_ray.probe import FOLDER, check_nodes, here, pose, refusal
 from raydistill.search.on_ray.starting import without_last_lines_of_raylet
 from raydistill.search.on_ray.tune_run import run_with_tune
@@ -138,6 +138,8 @@ class RayExecutor:
     def close(self) -> None:
         """Leave the cluster; a cluster that was started here is shut down."""
         if self._is_ours:
+            if self._is_lost and self._is_own:
+                kill_orphans()
             leave(is_lost=self._is_lost)
             self._is_ours = False
         self._at_once = None
@@ -167,8 +169,12 @@ class RayExecutor:
         if not ray.is_initialized():
             self._is_ours = True  # also of a cluster that was told to end while it started
             self._is_own = address == "local"
-            with Lifeline(look_at_starting, 0.0).held() if self._is_own else nullcontext():
-                context = join(address)
+            try:
+                with Lifeline(look_at_starting, 0.0).held() if self._is_own else nullcontext():
+                    context = join(address)
+            except ClusterLostError:
+                kill_orphans()
+                raise
             if context.dashboard_url:
                 watcher.note(f"Ray's dashboard: http://{context.dashboard_url}{_how_to_log_in()}")
         self._startable = [] if address == "local" else startable_nodes()

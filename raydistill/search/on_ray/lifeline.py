@@ -7,6 +7,7 @@ minute, after which Ray ends the process with words of its own.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -23,6 +24,8 @@ from raydistill.errors import ClusterError, ClusterLostError
 from raydistill.search.on_ray.access import check_gcs, kill_with_children
 from raydistill.search.on_ray.private import ThisNode
 
+SESSION = re.compile(r"session_[\d_-]+")
+"""Folder of a start of Ray, in the command line of each of its processes."""
 LOOK_SECONDS = 2.0
 LOST_SECONDS = 20.0
 """How long a joined cluster may not answer; Ray itself ends the process after 60. One of our own is lost when a process ended."""
@@ -122,18 +125,33 @@ class Lifeline:
         except ClusterLostError as error:
             sys.stderr.write(f"Error: {error}\nFinished work is saved; run the same command again to continue.\n")
             sys.stderr.flush()
+            kill_orphans()
             kill_with_children(_started_here())
             os._exit(error.exit_code)
 
 
-def _started_here() -> list[int]:
-    """Ids of Ray's processes that this one has started."""
-    found = []
+def _started_here() -> dict[int, str]:
+    """Ray's processes that this one has started: their command lines by their ids."""
+    found = {}
     for child in psutil.Process().children():
         with suppress(psutil.Error):
-            if f"{os.sep}ray{os.sep}" in " ".join(child.cmdline()):
-                found.append(child.pid)
+            words = " ".join(child.cmdline())
+            if f"{os.sep}ray{os.sep}" in words:
+                found[child.pid] = words
     return found
+
+
+def kill_orphans() -> None:
+    """Kill the agents of a raylet of this process that was killed: on a busy machine they would end much later by themselves.
+
+    They belong to nobody any more, and are known by the folder of their session.
+    """
+    sessions = {name for words in _started_here().values() for name in SESSION.findall(words)}
+    own = {os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.pid not in own and sessions.intersection(SESSION.findall(" ".join(process.cmdline()))):
+                process.kill()
 
 
 def look_at_own(node: ThisNode) -> Look:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -20,7 +20,7 @@ def list_folders(folder: Path) -> Listing:
     litter: Counter[str] = Counter()
     problems: list[Problem] = []
     there = entries(folder, litter)
-    parts = {entry.name: PART_NAMES[entry.name.lower()] for entry in there if entry.is_dir() and _is_part(Path(entry.path))}
+    parts = {name: PART_NAMES[name.lower()] for name in _parts_among(there)}
     if not parts:
         items = _classes(folder, there, None, litter, problems)
         return _listing(items, "one folder per class", litter, problems)
@@ -33,12 +33,20 @@ def list_folders(folder: Path) -> Listing:
     return _listing(items, f"{_in_words(parts)}, one folder per class in each", litter, problems)
 
 
-def _is_part(folder: Path) -> bool:
-    """Whether a folder is a part: it has the name of one, and not files alone, as the folder of a class named train has."""
-    if folder.name.lower() not in PART_NAMES:
-        return False
-    there = entries(folder, Counter())
-    return not there or any(entry.is_dir() for entry in there)
+def _parts_among(there: Sequence[os.DirEntry[str]]) -> list[str]:
+    """The folders that are parts: they have the name of one, and no files, as the folder of a class named train has.
+
+    One that has files beside folders is a part with files that went astray where another part lies beside it, and else a class.
+    """
+    without, with_files = [], []
+    for entry in there:
+        if entry.is_dir() and entry.name.lower() in PART_NAMES:
+            kinds = {below.is_dir() for below in entries(Path(entry.path), Counter())}
+            if False not in kinds:
+                without.append(entry.name)
+            elif True in kinds:
+                with_files.append(entry.name)
+    return sorted(without + with_files) if without or len(with_files) > 1 else []
 
 
 def _in_words(parts: dict[str, Part]) -> str:

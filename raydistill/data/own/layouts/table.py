@@ -43,7 +43,7 @@ def list_table(path: Path, config: ImageFolderConfig) -> Listing:
         return _listing([], path, [lacks(missing, columns)])
     problems: list[Problem] = []
     items = [item for number, row in enumerate(rows, start=1) if (item := _item(row, number, path, config, problems))]
-    files = {item.name: os.path.realpath(path.parent / item.name) for item in items}
+    files = {item.name: os.path.normpath(path.parent / item.name) for item in items}
     counts = Counter(files[item.name] for item in items)
     for name in [name for name, file in files.items() if counts[file] > 1]:
         problems.append(
