@@ -252,7 +252,7 @@ def test_a_signal_after_ray_has_been_left_is_still_the_commands() -> None:
         "import os, signal, time\n"
         "from raydistill.search.on_ray.access import join, leave\n"
         "signal.signal(signal.SIGTERM, lambda number, frame: print('ours', flush=True))\n"
-        "join('local'); leave(is_lost=False)\n"
+        "join('local'); leave(is_own=True, is_lost=False)\n"
         "os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.1); print('goes on')"
     )
     ended = run_code(code)

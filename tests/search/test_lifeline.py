@@ -23,7 +23,7 @@ import psutil  # comes with ray
 
 from raydistill.errors import ClusterError, ClusterLostError
 from raydistill.search.on_ray import lifeline, private, starting
-from raydistill.search.on_ray.access import kill_with_children
+from raydistill.search.on_ray.access import kill_with_children, started_here
 from raydistill.search.on_ray.lifeline import Lifeline, look_at_joined, look_at_own, look_at_starting
 from raydistill.search.on_ray.private import ThisNode
 
@@ -365,7 +365,7 @@ def test_only_rays_processes_end_with_a_search_that_is_stuck(tmp_path: Path) -> 
         subprocess.Popen(waits, stdin=subprocess.PIPE) as other,
         subprocess.Popen([*waits, str(tmp_path / "ray" / "raylet")], stdin=subprocess.PIPE) as rays,
     ):
-        found = lifeline._started_here()
+        found = {process.pid for process in started_here()}
         rays.kill()
         other.kill()
     assert (rays.pid in found, other.pid in found) == (True, False)

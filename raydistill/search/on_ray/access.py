@@ -75,12 +75,27 @@ def join(address: str) -> Joined:
         raise ClusterError(f"the cluster at {address} cannot be joined from this machine: {error}; {SUBMIT}") from error
 
 
-def leave(*, is_lost: bool) -> None:
+def leave(*, is_own: bool, is_lost: bool) -> None:
     """Shut down the cluster that was started here, or leave the one that was joined.
 
     Args:
+        is_own: it was started here.
         is_lost: Ray has ended already; what is left of it here is killed, and no answer from it is waited for.
     """
+    began: list[psutil.Process] = []
+    for process in started_here() if is_own else ():
+        with suppress(psutil.Error):
+            began += process.children(recursive=True)
+    try:
+        _leave(is_lost=is_lost)
+    finally:
+        # Some, such as those that Ray's dashboard has started, would notice the end much later on a busy machine.
+        for process in began:
+            with suppress(psutil.Error):
+                process.kill()
+
+
+def _leave(*, is_lost: bool) -> None:
     with _handlers_kept():
         if not is_lost:
             ray.shutdown()
@@ -91,6 +106,16 @@ def leave(*, is_lost: bool) -> None:
         closing = threading.Thread(target=ray.shutdown, name="raydistill-leave", daemon=True)
         closing.start()
         closing.join(LEAVE_SECONDS)
+
+
+def started_here() -> list[psutil.Process]:
+    """Ray's processes that this one has started."""
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            if f"{os.sep}ray{os.sep}" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def kill_with_children(processes: Iterable[int]) -> None:

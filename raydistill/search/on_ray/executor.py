@@ -140,7 +140,7 @@ class RayExecutor:
         if self._is_ours:
             if self._is_lost and self._is_own:
                 kill_orphans()
-            leave(is_lost=self._is_lost)
+            leave(is_own=self._is_own, is_lost=self._is_lost)
             self._is_ours = False
         self._at_once = None
         if self._question is not None and self._needs is not None:

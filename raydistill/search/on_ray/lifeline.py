@@ -21,7 +21,7 @@ from types import FrameType
 import psutil  # type: ignore[import-untyped]  # comes with ray
 
 from raydistill.errors import ClusterError, ClusterLostError
-from raydistill.search.on_ray.access import check_gcs, kill_with_children
+from raydistill.search.on_ray.access import check_gcs, kill_with_children, started_here
 from raydistill.search.on_ray.private import ThisNode
 
 SESSION = re.compile(r"session_[\d_-]+")
@@ -126,19 +126,8 @@ class Lifeline:
             sys.stderr.write(f"Error: {error}\nFinished work is saved; run the same command again to continue.\n")
             sys.stderr.flush()
             kill_orphans()
-            kill_with_children(_started_here())
+            kill_with_children(process.pid for process in started_here())
             os._exit(error.exit_code)
-
-
-def _started_here() -> dict[int, str]:
-    """Ray's processes that this one has started: their command lines by their ids."""
-    found = {}
-    for child in psutil.Process().children():
-        with suppress(psutil.Error):
-            words = " ".join(child.cmdline())
-            if f"{os.sep}ray{os.sep}" in words:
-                found[child.pid] = words
-    return found
 
 
 def kill_orphans() -> None:
@@ -146,12 +135,19 @@ def kill_orphans() -> None:
 
     They belong to nobody any more, and are known by the folder of their session.
     """
-    sessions = {name for words in _started_here().values() for name in SESSION.findall(words)}
+    sessions = set().union(*(_sessions(process) for process in started_here()))
     own = {os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))}
     for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.pid not in own and sessions.intersection(SESSION.findall(" ".join(process.cmdline()))):
+        if process.pid not in own and _sessions(process) & sessions:
+            with suppress(psutil.Error):
                 process.kill()
+
+
+def _sessions(process: psutil.Process) -> set[str]:
+    try:
+        return set(SESSION.findall(" ".join(process.cmdline())))
+    except psutil.Error:
+        return set()
 
 
 def look_at_own(node: ThisNode) -> Look:
