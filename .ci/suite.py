@@ -112,7 +112,7 @@ def run_part(name: str, part: str, setting: Setting) -> Row:
         command += files(part)
         at_once = min(os.cpu_count() or 1, MOST_AT_ONCE[part])
         if at_once > 1:
-            # In the order of their names: files of one long test are not left for the end, when the other processes have no work.
+            # In the order given: files of one long test are not left for the end, when the other processes have no work.
             command += ["-n", str(at_once), "--dist", "loadfile", "--no-loadscope-reorder"]
         environment = {"OMP_NUM_THREADS": "1", **setting.environment}
         print(f"\n== {name}: the {part} part", *(f"{key}={value}" for key, value in environment.items()), flush=True)
@@ -128,10 +128,11 @@ def run_part(name: str, part: str, setting: Setting) -> Row:
 
 
 def files(part: str) -> list[str]:
-    """The test files in which a part's tests are; none for all of them."""
+    """The test files in which a part's tests are, the largest first, because it takes longest; none for all of them."""
     if part not in NAMED:
         return []
-    return sorted(str(file) for file in Path("tests").rglob("test_*.py") if NAMED[part] in file.read_text())
+    found = [file for file in sorted(Path("tests").rglob("test_*.py")) if NAMED[part] in file.read_text()]
+    return [str(file) for file in sorted(found, key=lambda file: -file.stat().st_size)]
 
 
 def counts(report: Path) -> str:

@@ -230,6 +230,7 @@ def test_a_trial_that_tells_nothing_is_ended_and_not_run_again(bridge: Bridge, m
     bridge.messenger.on_trial_start(0, [], trial)
     for bridge.now, result in ((10.0, {"step": 18, "steps": 30}), (50.0, {"alive": True})):
         bridge.messenger.on_trial_result(0, [], trial, result)
+        bridge.messenger.on_step_end(0, [trial])
     for bridge.now in (109.0, 111.0):
         bridge.messenger.on_step_end(0, [trial])
         assert killed == ([] if bridge.now < 110 else ["its actor"])
