@@ -5,6 +5,7 @@
     python benchmarks/levers.py digits --rows dm "rat_bptt, start k-means" --ipc 2 --at 0 50 100 200 --csv updates.csv
     python benchmarks/levers.py mnist_cpu --data-root DIR --readers width=128 --recipe default --networks 1 --draws 3
     python benchmarks/levers.py mnist_cpu --data-root DIR --rows herding --ipc 10 50 --recipe affine --full
+    python benchmarks/levers.py mnist_cpu --data-root DIR --rows "dm, factor 2" --ipc 32 --method lr_images=20.0
 
 Each draw makes a set with a seed of its own and trains a few networks on it by the recipe `quick`. A row is printed as soon as it
 is measured: the mean over draws of the mean over networks, the deviation over draws, and the gain over `random` on the same draws
@@ -43,6 +44,7 @@ from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
 from raydistill.search.watcher import SilentWatcher
 from raydistill.search.workplace import Workplace
+from raydistill.spaces.document import apply
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import dataset_config, derive_seed
 from raydistill.spaces.trial import TrialConfig
@@ -74,6 +76,13 @@ ROWS: dict[str, Mapping[str, Any]] = {
     "dm, start medoids, factor 2": {**BASE, "init": "k_means_medoids", "factor": 2},
     "dm, start medoids, factor 2, partly trained": {**BASE, "init": "k_means_medoids", "factor": 2, "pool": 5},
     "dm, start medoids, factor 2, twice the updates": {**BASE, "init": "k_means_medoids", "factor": 2, "random_inits": 400},
+    "dm, start medoids, factor 2, average": {
+        **BASE,
+        "init": "k_means_medoids",
+        "factor": 2,
+        "random_inits": 400,
+        "ema_decay": 0.99,
+    },
     "datadam": {**BASE, "name": "datadam"},
     "datadam, start medoids, factor 2": {**BASE, "name": "datadam", "init": "k_means_medoids", "factor": 2},
     # Under partly trained networks, as in IDC; the loop of DC spends most of its time training networks on the set.
@@ -138,6 +147,8 @@ class Bench:
     data_root: str | None
     at: Sequence[int]
     """Updates after which a set is read; without any only the last set is."""
+    changed: Mapping[str, Any]
+    """Settings of every distilled row in place of its own."""
     csv: Path | None
     """Takes a line for each set, as soon as it is read."""
 
@@ -158,7 +169,8 @@ class Bench:
     def measure(self, row: str, ipc: int, draw: int) -> tuple[float, float]:
         """The mean accuracy of a draw's last set, in percent, and the seconds that it took to make it."""
         method = METHODS[ROWS[row]["name"]]
-        given = {**self.base.model_dump(), "method": ROWS[row], "ipc": ipc, "seed": derive_seed("levers", draw)}
+        settings = {**ROWS[row], **(self.changed if "lr_images" in ROWS[row] else {})}
+        given = {**self.base.model_dump(), "method": settings, "ipc": ipc, "seed": derive_seed("levers", draw)}
         config = TrialConfig[method.config].model_validate(given)  # type: ignore[name-defined]
         reading = 0.0
 
@@ -174,7 +186,7 @@ class Bench:
         synthetic = distil(config, self.splits, self.device, report, NoCheckpoint(), experts)
         seconds = time.perf_counter() - started - reading
         accuracies = self.read(synthetic, draw)
-        self.write(row, ipc, draw, ROWS[row].get("random_inits", 0), accuracies, seconds)
+        self.write(row, ipc, draw, settings.get("random_inits", 0), accuracies, seconds)
         return statistics.mean(accuracies), seconds
 
     def experts_of(self, config: TrialConfig[Any]) -> StoredExperts | None:
@@ -209,9 +221,13 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="Networks on the whole train part first, as long and twice.")
     parser.add_argument("--csv", type=Path, help=f"Appends a line for each set read: {', '.join(COLUMNS)}.")
     parser.add_argument("--readers", action="append", default=[], metavar="FIELD=VALUE", help="Of the networks that read sets.")
+    parser.add_argument("--method", action="append", default=[], metavar="FIELD=VALUE", help="Of every row that distils.")
     parser.add_argument("--store", default="studies", help="For experts.")
     given = parser.parse_args()
     recipe = RECIPES[given.recipe]
+    changed: dict[str, Any] = {}
+    if mistakes := apply(given.method, changed, {}):
+        parser.error(mistakes[0].message)
     if given.full and not isinstance(recipe, Recipe):
         parser.error(f"--full needs a recipe in steps: {given.recipe} counts epochs over a set")
     settings = [f"evaluation.recipe={given.recipe}", *given.overrides]
@@ -230,6 +246,7 @@ def main() -> None:
         store=Store(given.store),
         data_root=given.data_root,
         at=given.at,
+        changed=changed,
         csv=given.csv,
     )
     print(

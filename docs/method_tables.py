@@ -96,7 +96,11 @@ def _terms(stem: str, named: str) -> Iterator[str]:
             yield ast.literal_eval(key)
 
 
-SECTIONS = {"ExpertFields": "experts", "PoolFields": "a-pool-of-networks", "TrajectoryConfig": "trajectory"}
+SECTIONS = {
+    "ExpertFields": "experts",
+    "MatchingFields": "a-pool-of-networks-and-an-average-of-the-images",
+    "TrajectoryConfig": "trajectory",
+}
 """Where in the guide the keys are that several methods share, by the class that defines them."""
 
 

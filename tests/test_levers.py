@@ -22,7 +22,22 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     file = tmp_path_factory.mktemp("levers") / "readings.csv"
     small = ["--set", "network.width=2", "--recipe", "quick_plain", "--networks", "1", "--draws", "2"]
     ended = run(
-        "levers.py", "digits", *small, "--ipc", "1", "2", "--rows", "dm", "--at", "0", "100", "--csv", str(file), "--full"
+        "levers.py",
+        "digits",
+        *small,
+        "--ipc",
+        "1",
+        "2",
+        "--rows",
+        "dm",
+        "--at",
+        "0",
+        "100",
+        "--csv",
+        str(file),
+        "--full",
+        "--method",
+        "random_inits=120",
     )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout, file
@@ -41,10 +56,10 @@ def test_every_row_has_a_line_with_its_gain_over_random(measured: tuple[str, Pat
     assert [bool(line[5]) for line in lines[2:]] == [False, False, False, True, False, True]
 
 
-def test_readings_on_the_way_are_kept_beside_the_last(measured: tuple[str, Path]) -> None:
+def test_readings_on_the_way_are_kept_beside_the_last_of_as_many_updates_as_asked(measured: tuple[str, Path]) -> None:
     with measured[1].open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["update"] for row in rows if row["row"] == "dm" and row["ipc"] == "1"] == ["0", "100", "200"] * 2
+    assert [row["update"] for row in rows if row["row"] == "dm" and row["ipc"] == "1"] == ["0", "100", "120"] * 2
 
 
 def test_readings_become_a_picture(measured: tuple[str, Path], tmp_path: Path) -> None:

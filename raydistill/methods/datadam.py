@@ -32,7 +32,7 @@ the trained ones (DANCE; `core/network_pool.py`).
 
 Where the paper, its published code and the report disagree, a field decides; see `DataDAMConfig`.
 Deviations: batches are drawn by an explicit generator (the published code seeds from the clock); the scored set is the last one,
-never the best one on test images.
+or with `ema_decay` the images' moving average (`core/image_average.py`), never the best one on test images.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from torch.nn import functional
 
 from raydistill.core.choices import parse_operations
 from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
+from raydistill.core.image_average import ImageAverage
 from raydistill.core.layers import Features
 from raydistill.core.matching import (
     augment_classes,
@@ -148,7 +149,8 @@ def distill(
         DivergedError: a loss is not finite.
     """
     images = starting_images(config.init, train, network, ipc, generator, config.factor).requires_grad_()
-    current = hard_set(images.detach(), train.classes, ipc, config.factor)
+    average = ImageAverage(images, config.ema_decay, checkpoint)
+    current = hard_set(average.images, train.classes, ipc, config.factor)
     labels = current.decoded().labels
     networks = networks_of(train, network, config, generator=generator, checkpoint=checkpoint)
     optimiser = SGD([images], lr=config.lr_images, momentum=config.momentum_images)
@@ -180,12 +182,13 @@ def distill(
             loss.backward()
             optimiser.step()  # 5
             step = iteration * config.image_steps + image_step + 1
+            average.update(step)
             watch.add(step, loss)
             report(step, steps, loss, current)
         if (iteration + 1) % config.steps_per_init:  # 6
             train_between(
                 model,
-                current.decoded().images,
+                enlarge_tiles(images.detach(), config.factor),
                 labels,
                 operations,
                 generator,
@@ -195,6 +198,7 @@ def distill(
             )
         if checkpoint.is_due() and iteration + 1 < iterations:
             watch.check()
-            checkpoint.save({**state_of(iteration + 1, images, optimiser, model, generator), **networks.state()})
+            state = state_of(iteration + 1, images, optimiser, model, generator)
+            checkpoint.save({**state, **networks.state(), **average.state()})
     watch.check()
     return current

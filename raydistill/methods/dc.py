@@ -32,7 +32,8 @@ with one dimension (biases, most norms), and so does this file. Both count the i
 batches of 256: up to 256 images an epoch is one step, above it `model_steps` counts steps here. Published pairs of T and
 zeta_theta are 1/1 at IPC 1, 10/50 at IPC 10, 50/10 at IPC 50.
 Deviations: batches are drawn by an explicit generator; networks with batch norm are refused (the code freezes statistics of 16
-real images per class; published numbers use instance norm); the scored set is the last one.
+real images per class; published numbers use instance norm); the scored set is the last one, or
+with `ema_decay` the images' moving average (`core/image_average.py`), while networks train on the images themselves.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from torch.nn import functional
 from raydistill.core.augment import Draw, place
 from raydistill.core.choices import parse_operations
 from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
+from raydistill.core.image_average import ImageAverage
 from raydistill.core.matching import (
     augment_classes,
     restore,
@@ -144,12 +146,14 @@ def distill(
         DivergedError: a loss is not finite.
     """
     images = starting_images(config.init, train, network, ipc, generator, config.factor)
-    current = hard_set(images, train.classes, ipc, config.factor)
+    average = ImageAverage(images, config.ema_decay, checkpoint)
+    current = hard_set(average.images, train.classes, ipc, config.factor)
+    labels = current.decoded().labels
     networks = networks_of(train, network, config, generator=generator, checkpoint=checkpoint)
 
     def calibrate(seen: Tensor, label: int) -> Tensor:
-        labels = torch.full((len(seen),), label, device=device)
-        return config.calibration_weight / train.classes * networks.calibration(seen, labels)
+        own = torch.full((len(seen),), label, device=device)
+        return config.calibration_weight / train.classes * networks.calibration(seen, own)
 
     optimiser = SGD([images], lr=config.lr_images, momentum=config.momentum_images)
     model = build_network(network, train.shape, train.classes, device).train()
@@ -177,13 +181,14 @@ def distill(
             loss, images.grad = matching_gradient(model, images, real, draw, config.factor, extra)  # 3, 4
             optimiser.step()  # 5
             step = iteration * config.image_steps + image_step + 1
+            average.update(step)
             watch.add(step, loss)
             report(step, steps, loss, current)
         if (iteration + 1) % config.steps_per_init:  # 6
             train_between(
                 model,
-                current.decoded().images,
-                current.decoded().labels,
+                enlarge_tiles(images, config.factor),
+                labels,
                 operations,
                 generator,
                 lr=config.lr_model,
@@ -192,6 +197,7 @@ def distill(
             )
         if checkpoint.is_due() and iteration + 1 < iterations:
             watch.check()
-            checkpoint.save({**state_of(iteration + 1, images, optimiser, model, generator), **networks.state()})
+            state = state_of(iteration + 1, images, optimiser, model, generator)
+            checkpoint.save({**state, **networks.state(), **average.state()})
     watch.check()
     return current

@@ -24,7 +24,7 @@ the trained ones (DANCE; `core/network_pool.py`): so DM with both is DANCE, with
 
 Deviations: batches are drawn by an explicit generator (the published code seeds from the clock). With batch norm all classes pass
 together, as in the published code's networks named BN; otherwise the published code passes class by class, which is the same.
-The scored set is the last one, as there.
+The scored set is the last one, as there, or with `ema_decay` the images' moving average (`core/image_average.py`).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from torch import Tensor
 
 from raydistill.core.choices import parse_operations
 from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
+from raydistill.core.image_average import ImageAverage
 from raydistill.core.layers import Features
 from raydistill.core.matching import (
     augment_classes,
@@ -82,7 +83,8 @@ def distill(
         DivergedError: a loss is not finite.
     """
     images = starting_images(config.init, train, network, ipc, generator, config.factor).requires_grad_()
-    current = hard_set(images.detach(), train.classes, ipc, config.factor)
+    average = ImageAverage(images, config.ema_decay, checkpoint)
+    current = hard_set(average.images, train.classes, ipc, config.factor)
     labels = current.decoded().labels
     networks = networks_of(train, network, config, generator=generator, checkpoint=checkpoint)
     optimiser = SGD([images], lr=config.lr_images, momentum=config.momentum_images)
@@ -107,10 +109,11 @@ def distill(
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()  # 5
+        average.update(step)
         watch.add(step, loss)
         report(step, config.random_inits, loss, current)
         if checkpoint.is_due() and step < config.random_inits:
             watch.check()
-            checkpoint.save({**state_of(step, images, optimiser, model, generator), **networks.state()})
+            checkpoint.save({**state_of(step, images, optimiser, model, generator), **networks.state(), **average.state()})
     watch.check()
     return current

@@ -34,8 +34,9 @@ Deviations: psi has two hidden layers of 64 units without batch norm, begins at 
 layers as wide as the embedding, with batch norm and momentum; the code's psi gives t itself, not s). All classes share the
 frequencies of an update and take one step together, calibration included (published: a step for each class, and one for each
 class's calibration). Adam has no weight decay (published: AdamW), and pixels are not cut to the range of bytes. The pool learns
-for `pool_steps` of the recipe `default` (published: 60 epochs). Labels are hard, and the scored set is the last one (published:
-soft labels and fine-tuning for some numbers). Not included: features of several layers, which the code takes of deep networks.
+for `pool_steps` of the recipe `default` (published: 60 epochs). Labels are hard, and the scored set is the last one, or with
+`ema_decay` the images' moving average (published: soft labels and fine-tuning for some numbers). Not included: features of
+several layers, which the code takes of deep networks.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ from torch.nn import functional
 from raydistill.core.adam import Adam
 from raydistill.core.choices import parse_operations
 from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
+from raydistill.core.image_average import ImageAverage
 from raydistill.core.layers import Features
 from raydistill.core.matching import augment_classes, real_features, siamese_draw
 from raydistill.core.network_pool import networks_of
@@ -178,7 +180,8 @@ def distill(
         DivergedError: a loss is not finite.
     """
     images = starting_images(config.init, train, network, ipc, generator, config.factor).requires_grad_()
-    current = hard_set(images.detach(), train.classes, ipc, config.factor)
+    average = ImageAverage(images, config.ema_decay, checkpoint)
+    current = hard_set(average.images, train.classes, ipc, config.factor)
     labels = current.decoded().labels
     networks = networks_of(train, network, config, generator=generator, checkpoint=checkpoint)
     optimiser = Adam(images, lr=config.lr_images)
@@ -213,6 +216,7 @@ def distill(
             loss = loss + config.calibration_weight * networks.calibration(seen, labels)
         slope, *slopes = torch.autograd.grad(loss, [images, *sampler.learned])
         optimiser.step(slope)  # 6
+        average.update(step)
         sampler.ascend(slopes)
         watch.add(step, loss)
         report(step, config.random_inits, loss, current)
@@ -226,6 +230,7 @@ def distill(
                     **optimiser.state(),
                     **sampler.state(),
                     **networks.state(),
+                    **average.state(),
                 }
             )
     watch.check()

@@ -13,7 +13,7 @@ from raydistill.core.contract import NoCheckpoint, TrainPart
 from raydistill.core.network_pool import FreshNetworks, NetworkPool, networks_of, set_parameters, train_pair
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.unroll import flatten
-from raydistill.methods.configs.pool import PoolFields
+from raydistill.methods.configs.matching import MatchingFields
 from raydistill.spaces.network import MLPConfig
 
 CPU = torch.device("cpu")
@@ -79,7 +79,7 @@ def test_calibration_is_the_cross_entropy_under_the_trained_weights() -> None:
 
 
 def test_calibration_leads_to_the_images_and_leaves_the_pool() -> None:
-    pool = networks_of(part(), MLP, PoolFields(pool=1, pool_steps=2), generator=generator(), checkpoint=NoCheckpoint())
+    pool = networks_of(part(), MLP, MatchingFields(pool=1, pool_steps=2), generator=generator(), checkpoint=NoCheckpoint())
     pool.draw(blank(), generator())
     images = torch.randn(6, 1, 2, 2, generator=generator(1), requires_grad=True)
     before = pool.state()["pool"].clone()
@@ -120,14 +120,14 @@ class Kept:
 def test_a_saved_pool_is_taken_up_with_the_pair_of_its_last_draw() -> None:
     weights = torch.stack([torch.zeros(2, parameters()), torch.ones(2, parameters())])
     saved = {"pool": weights, "pool.pair": torch.tensor(1)}
-    pool = networks_of(part(), MLP, PoolFields(pool=2, pool_steps=9), generator=generator(), checkpoint=Kept(saved))
+    pool = networks_of(part(), MLP, MatchingFields(pool=2, pool_steps=9), generator=generator(), checkpoint=Kept(saved))
     assert torch.equal(pool.state()["pool"], weights)
     assert int(pool.state()["pool.pair"]) == 1
 
 
 def test_without_pairs_networks_are_fresh_and_nothing_is_drawn_or_saved() -> None:
     source, same = generator(3), generator(3)
-    networks = networks_of(part(), MLP, PoolFields(pool=0, pool_steps=9), generator=source, checkpoint=NoCheckpoint())
+    networks = networks_of(part(), MLP, MatchingFields(pool=0, pool_steps=9), generator=source, checkpoint=NoCheckpoint())
     assert isinstance(networks, FreshNetworks)
     model, expected = blank(), blank()
     networks.draw(model, source)

@@ -43,7 +43,7 @@ TRAJECTORY: dict[str, Any] = {
     "window_growth": 0,
     "gate": 10.0,
 }
-POOL: dict[str, Any] = {"pool": 2, "pool_steps": 3, "calibration_weight": 0.5}
+POOL: dict[str, Any] = {"pool": 2, "pool_steps": 3, "calibration_weight": 0.5, "ema_decay": 0.9}
 SHORT: dict[str, list[dict[str, Any]]] = {
     "datadam": [
         {"random_inits": 6, "batch_real": 8},

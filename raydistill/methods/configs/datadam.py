@@ -18,12 +18,12 @@ from raydistill.methods.configs.fields import (
     larger_than_a_class,
     pool_passed,
 )
-from raydistill.methods.configs.pool import PoolFields, pool_ablations
+from raydistill.methods.configs.matching import MatchingFields, without_average, without_calibration
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
 
 
-class DataDAMConfig(PoolFields):
+class DataDAMConfig(MatchingFields):
     """Settings of DataDAM; a default says where it comes from."""
 
     name: Literal["datadam"]
@@ -79,7 +79,8 @@ ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
     "attention": lambda config: {"attention_weight": 0.0},
     "mmd": lambda config: {"mmd_weight": 0.0},
     "augmentation": lambda config: {"augmentation": "none"},
-    "calibration": pool_ablations,
+    "calibration": without_calibration,
+    "average": without_average,
     "model steps": lambda config: {"model_steps": 0} if config.steps_per_init > 1 else {},
 }
 """What `raydistill ablate` turns off, everything else as it was found.

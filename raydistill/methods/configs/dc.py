@@ -15,19 +15,20 @@ from raydistill.methods.configs.fields import (
     larger_than_a_class,
     pool_passed,
 )
-from raydistill.methods.configs.pool import PoolFields, pool_ablations
+from raydistill.methods.configs.matching import MatchingFields, without_average, without_calibration
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
 
 ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
     "augmentation": lambda config: {"augmentation": "none"},
-    "calibration": pool_ablations,
+    "calibration": without_calibration,
+    "average": without_average,
     "model steps": lambda config: {"model_steps": 0} if config.steps_per_init > 1 else {},
 }
 """What `raydistill ablate` turns off: without augmentation this is DC, without model steps networks stay untrained."""
 
 
-class DCConfig(PoolFields):
+class DCConfig(MatchingFields):
     """Settings of DC and DSA; defaults are those of the published DSA code at IPC 10."""
 
     name: Literal["dc"]

@@ -14,18 +14,19 @@ from raydistill.methods.configs.fields import (
     larger_than_a_class,
     pool_passed,
 )
-from raydistill.methods.configs.pool import PoolFields, pool_ablations
+from raydistill.methods.configs.matching import MatchingFields, without_average, without_calibration
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
 
 ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
     "augmentation": lambda config: {"augmentation": "none"},
-    "calibration": pool_ablations,
+    "calibration": without_calibration,
+    "average": without_average,
 }
 """What `raydistill ablate` turns off: the distillation sees plain images; the networks that read the set keep their recipe."""
 
 
-class DMConfig(PoolFields):
+class DMConfig(MatchingFields):
     """Settings of DM; defaults are those of the published code for CIFAR-10 up to IPC 50."""
 
     name: Literal["dm"]

@@ -19,6 +19,8 @@ LearningRateOrOff = Annotated[float, Field(ge=0)]
 """Of SGD; at 0 what it would learn stays as it starts."""
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 """Of SGD; 0 is plain SGD."""
+Decay = Annotated[float, Field(ge=0, lt=1)]
+"""Of a moving average; 0 keeps nothing of what was."""
 Weight = Annotated[float, Field(ge=0)]
 """Factor on one term of a loss; 0 turns the term off."""
 Count = Annotated[int, Field(ge=1)]

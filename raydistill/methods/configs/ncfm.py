@@ -18,7 +18,7 @@ from raydistill.methods.configs.fields import (
     Weight,
     larger_than_a_class,
 )
-from raydistill.methods.configs.pool import PoolFields, pool_ablations
+from raydistill.methods.configs.matching import MatchingFields, without_average, without_calibration
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
 
@@ -27,7 +27,8 @@ ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
     "amplitude": lambda config: {"amplitude_share": 0.0} if 0 < config.amplitude_share < 1 else {},
     "phase": lambda config: {"amplitude_share": 1.0} if 0 < config.amplitude_share < 1 else {},
     "augmentation": lambda config: {"augmentation": "none"},
-    "calibration": pool_ablations,
+    "calibration": without_calibration,
+    "average": without_average,
 }
 """What `raydistill ablate` turns off, everything else as it was found.
 
@@ -35,10 +36,10 @@ Without the sampling network frequencies stay standard normal. Without amplitude
 """
 
 
-class NCFMConfig(PoolFields):
+class NCFMConfig(MatchingFields):
     """Settings of NCFM; defaults are those of the published code for CIFAR-10 at IPC 10, unless said otherwise."""
 
-    LATER: ClassVar[tuple[str, ...]] = ()
+    LATER: ClassVar[tuple[str, ...]] = ("ema_decay",)
     name: Literal["ncfm"]
     lr_images: LearningRate = 0.004
     """eta of Adam: about the most by which a pixel moves in an update, in units of the standardised images. The published 0.001
