@@ -24,6 +24,7 @@ import psutil  # noqa: E402
 from ray.core.generated import gcs_pb2  # noqa: E402
 
 from raydistill.errors import DataError, ResourcesError  # noqa: E402
+from raydistill.search.distributions import parameters  # noqa: E402
 from raydistill.search.driver import run_search  # noqa: E402
 from raydistill.search.local import LocalExecutor  # noqa: E402
 from raydistill.search.on_ray import RayExecutor  # noqa: E402
@@ -221,14 +222,22 @@ def test_a_cluster_tells_its_nodes_and_what_it_may_start() -> None:
     assert startable_nodes() == []
 
 
-def test_a_trials_process_is_named_by_what_tells_the_trial_from_the_others() -> None:
-    """Fields that the space fixes are left out, numbers have three digits, and the id is whole."""
-    searched = tiny("method.init={choices: [real, noise]}")
-    values = {"method.lr_images": 1.23456, "method.random_inits": 4, "method.init": "noise", "ipc": 12}
+@pytest.mark.parametrize("factor", [1, 2])
+def test_a_trials_process_is_named_by_what_tells_the_trial_from_the_others(factor: int) -> None:
+    """Fields that the space fixes are left out, numbers have three digits, and the id is whole.
+
+    Factor 1 is a default that a trial's JSON leaves out.
+    """
+    searched = tiny("method.init={choices: [real, noise]}", "method.factor={choices: [2, 1]}")
+    values = {"method.lr_images": 1.23456, "method.random_inits": 4, "method.init": "noise", "method.factor": factor, "ipc": 12}
     config = searched.arms[0].trial(ask_number=3, values=values, data_sha256="d")
     process = object.__new__(DistillTrial)
-    process.config = {"trial": config.canonical_json(), "trial_id": config.trial_id, "chosen": sorted(searched.arms[0].ranges)}
-    assert repr(process) == f"datadam ipc=12 trial 3 ({config.trial_id}) init=noise lr_images=1.23 random_inits=4"
+    process.config = {
+        "trial": config.canonical_json(),
+        "trial_id": config.trial_id,
+        "chosen": parameters(searched.arms[0], config),
+    }
+    assert repr(process) == f"datadam ipc=12 trial 3 ({config.trial_id}) factor={factor} init=noise lr_images=1.23 random_inits=4"
 
 
 def test_a_reading_is_a_line_of_the_trials_log() -> None:

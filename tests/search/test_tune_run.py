@@ -70,8 +70,11 @@ def bridge(tmp_path: Path) -> Iterator[Bridge]:
 
 
 def test_an_ask_goes_out_as_text_and_then_there_is_no_more(bridge: Bridge) -> None:
-    chosen = ["ipc", "method.init", "method.lr_images", "method.random_inits"]
-    trial = bridge.config.canonical_json()
+    method, trial = bridge.config.method, bridge.config.canonical_json()
+    chosen = {
+        "ipc": bridge.config.ipc,
+        **{f"method.{name}": getattr(method, name) for name in ("init", "lr_images", "random_inits")},
+    }
     assert bridge.suggested == {"cpus": 1, "trial_id": bridge.config.trial_id, "trial": trial, "chosen": chosen}
     assert bridge.searcher.suggest("t1") == "FINISHED"
     assert bridge.told.all("asked") == [0]

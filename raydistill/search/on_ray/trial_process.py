@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from ray import tune
 from ray.tune.trainable import wrap_function
 
 from raydistill.methods import method_configs
-from raydistill.search.distributions import value_at
 from raydistill.search.local import run_to_a_record
 from raydistill.search.on_ray.gauges import TrialGauges
 from raydistill.search.on_ray.memory import report_of_kills
@@ -100,16 +99,16 @@ class DistillTrial(wrap_function(_run, name="distill")):  # type: ignore[misc]
         return tune.PlacementGroupFactory([{"CPU": config["cpus"], "GPU": config["gpus"]}])
 
 
-def actor_name(trial: Mapping[str, Any], trial_id: str, chosen: Iterable[str]) -> str:
+def actor_name(trial: Mapping[str, Any], trial_id: str, chosen: Mapping[str, Any]) -> str:
     """A one-line name of a trial: method or label, IPC, ask number, id, and the hyper-parameters that the search varies.
 
     Args:
         trial: a `TrialConfig` as JSON.
         trial_id: the trial's id.
-        chosen: dotted paths of the fields with a range.
+        chosen: by dotted path the values of the fields with a range.
     """
     name = f"{trial.get('label') or trial['method']['name']} ipc={trial['ipc']} trial {trial['ask_number']} ({trial_id})"
-    shown = [f"{path.rpartition('.')[2]}={_short(value_at(trial, path))}" for path in chosen if path != "ipc"]
+    shown = [f"{path.rpartition('.')[2]}={_short(value)}" for path, value in sorted(chosen.items()) if path != "ipc"]
     return " ".join([name, *shown])
 
 

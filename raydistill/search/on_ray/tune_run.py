@@ -16,6 +16,7 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from raydistill.errors import NodeError
+from raydistill.search.distributions import parameters
 from raydistill.search.on_ray.lifeline import Lifeline
 from raydistill.search.on_ray.memory import KILLS, NODE, cause_of_loss
 from raydistill.search.on_ray.trial_process import REFUSED, DistillTrial
@@ -122,7 +123,7 @@ class SolverSearcher(Searcher):
             return Searcher.FINISHED
         self.configs[trial_id] = config
         self._watcher.trial_asked(config)
-        chosen = sorted(self.solver.space.arm(config.arm).ranges)
+        chosen = parameters(self.solver.space.arm(config.arm), config)
         return {**self._common, "trial_id": config.trial_id, "trial": config.canonical_json(), "chosen": chosen}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
