@@ -39,26 +39,24 @@ class Saved:
         raise AssertionError
 
 
-def test_first_updates_keep_less_than_the_decay() -> None:
-    # d is 2/11 after the first update and 3/12 after the second, both below 0.5:
-    # 2/11 * 0 + 9/11 * 11 = 9, then 3/12 * 9 + 9/12 * 5 = 6.
-    images = torch.zeros(1, 1, 1, 1)
+def test_weights_fall_by_the_decay_and_the_start_has_none() -> None:
+    # d = 1/2. After one update the images themselves; after two (1/2 * 12 + 3) / (3/2) = 6; after three
+    # (1/4 * 12 + 1/2 * 3 + 6) / (7/4) = 6.
+    images = torch.full((1, 1, 1, 1), 100.0)
     average = ImageAverage(images, 0.5, NoCheckpoint())
-    images.fill_(11.0)
-    average.update(1)
-    assert average.images.item() == pytest.approx(9.0)
-    images.fill_(5.0)
-    average.update(2)
-    assert average.images.item() == pytest.approx(6.0)
-    assert images.item() == 5.0
+    for step, (learned, expected) in enumerate([(12.0, 12.0), (3.0, 6.0), (6.0, 6.0)], 1):
+        images.fill_(learned)
+        average.update(step)
+        assert average.images.item() == pytest.approx(expected)
+        assert images.item() == learned
 
 
-def test_later_updates_keep_the_decay() -> None:
-    # After update 98 d would be 99/108, above 0.75: 0.75 * 4 + 0.25 * 8 = 5.
-    images = torch.full((2, 1, 1, 1), 4.0)
-    average = ImageAverage(images, 0.75, NoCheckpoint())
-    images.fill_(8.0)
-    average.update(98)
+def test_a_decay_of_almost_one_is_the_plain_mean() -> None:
+    images = torch.zeros(2, 1, 1, 1)
+    average = ImageAverage(images, 1 - 1e-9, NoCheckpoint())
+    for step, learned in enumerate([3.0, 4.0, 8.0], 1):
+        images.fill_(learned)
+        average.update(step)
     assert average.images.flatten().tolist() == pytest.approx([5.0, 5.0])
 
 
@@ -75,10 +73,10 @@ def test_it_goes_on_from_a_checkpoint() -> None:
     images = torch.zeros(1, 1, 1, 1)
     average = ImageAverage(images, 0.5, NoCheckpoint())
     images.fill_(2.0)
-    average.update(50)
+    average.update(1)
     images.fill_(9.0)
     again = ImageAverage(images, 0.5, Saved({name: value.clone() for name, value in average.state().items()}))
-    assert again.images.item() == average.images.item() == pytest.approx(1.0)
+    assert again.images.item() == average.images.item() == 2.0
 
 
 def images_after_each_update(name: str, **fields: Any) -> list[Tensor]:
@@ -104,10 +102,10 @@ def images_after_each_update(name: str, **fields: Any) -> list[Tensor]:
 @pytest.mark.parametrize("name", TAKES)
 def test_a_method_learns_the_same_images_and_scores_their_average(name: str) -> None:
     plain, averaged = images_after_each_update(name), images_after_each_update(name, ema_decay=0.3)
-    expected = plain[0]
-    for step, images in enumerate(plain):
-        decay = min(0.3, (1 + step) / (10 + step)) if step else 1.0
-        expected = decay * expected + (1 - decay) * images
-        torch.testing.assert_close(averaged[step], expected)
+    for step in range(1, len(plain)):
+        weights = [0.3 ** (step - update) for update in range(1, step + 1)]
+        summed = sum((w * images for w, images in zip(weights, plain[1:], strict=False)), torch.zeros_like(plain[0]))
+        torch.testing.assert_close(averaged[step], summed / sum(weights))
+    torch.testing.assert_close(averaged[0], plain[0])
     assert len(plain) == 5
     assert not torch.equal(averaged[-1], plain[-1])

@@ -80,7 +80,7 @@ ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
     "mmd": lambda config: {"mmd_weight": 0.0},
     "augmentation": lambda config: {"augmentation": "none"},
     "calibration": without_calibration,
-    "average": without_average,
+    "moving average": without_average,
     "model steps": lambda config: {"model_steps": 0} if config.steps_per_init > 1 else {},
 }
 """What `raydistill ablate` turns off, everything else as it was found.

@@ -22,7 +22,7 @@ from raydistill.spaces.network import NetworkConfig
 ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
     "augmentation": lambda config: {"augmentation": "none"},
     "calibration": without_calibration,
-    "average": without_average,
+    "moving average": without_average,
     "model steps": lambda config: {"model_steps": 0} if config.steps_per_init > 1 else {},
 }
 """What `raydistill ablate` turns off: without augmentation this is DC, without model steps networks stay untrained."""

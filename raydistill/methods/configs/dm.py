@@ -21,7 +21,7 @@ from raydistill.spaces.network import NetworkConfig
 ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
     "augmentation": lambda config: {"augmentation": "none"},
     "calibration": without_calibration,
-    "average": without_average,
+    "moving average": without_average,
 }
 """What `raydistill ablate` turns off: the distillation sees plain images; the networks that read the set keep their recipe."""
 

@@ -14,7 +14,7 @@ from raydistill.spaces.sections import GrownConfig
 
 
 class MatchingFields(GrownConfig):
-    """Where the network of an update comes from, and what the set is. Defaults are those of DM and DataDAM."""
+    """Where the network of an update comes from, and which images are scored. Defaults are those of DM and DataDAM."""
 
     LATER: ClassVar[tuple[str, ...]] = ("pool", "pool_steps", "trained_share", "calibration_weight", "ema_decay", "factor")
     pool: CountOrNone = 0
@@ -28,8 +28,8 @@ class MatchingFields(GrownConfig):
     calibration_weight: Weight = 0.0
     """beta; factor on the cross-entropy of the synthetic images under the pair's trained weights; 0 leaves the term out."""
     ema_decay: Decay = 0.0
-    """Part of the images' moving average that an update keeps, in the first updates less; the set is that average. 0.9995 in
-    FTD's scripts for CIFAR-10 at IPC 10, with thousands of updates; 0 scores the images of the last update."""
+    """d; the set is the mean of the images after all updates, those of u updates ago with weight d^u: 0.99 looks back over some
+    hundred updates. FTD's code has 0.9995 for 5,000 updates; 0 scores the images of the last one."""
 
     @model_validator(mode="after")
     def _fields_fit(self) -> MatchingFields:

@@ -28,7 +28,7 @@ ABLATIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
     "phase": lambda config: {"amplitude_share": 1.0} if 0 < config.amplitude_share < 1 else {},
     "augmentation": lambda config: {"augmentation": "none"},
     "calibration": without_calibration,
-    "average": without_average,
+    "moving average": without_average,
 }
 """What `raydistill ablate` turns off, everything else as it was found.
 
