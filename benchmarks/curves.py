@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--title", default="")
     given = parser.parse_args()
     found = points(given.csv, given.over)
-    looks = looks_of({row: METHODS[ROWS[row]["name"]].control is not None for row in found})
+    looks = looks_of({row: METHODS[ROWS[row.partition(" [")[0]]["name"]].control is not None for row in found})
     with rc_context(STYLE):
         figure = Figure(figsize=(1.5 * COLUMN_INCHES, COLUMN_INCHES), layout="constrained")
         axes = figure.subplots()

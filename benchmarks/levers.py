@@ -76,7 +76,7 @@ ROWS: dict[str, Mapping[str, Any]] = {
     "dm, start medoids, factor 2": {**BASE, "init": "k_means_medoids", "factor": 2},
     "dm, start medoids, factor 2, partly trained": {**BASE, "init": "k_means_medoids", "factor": 2, "pool": 5},
     "dm, start medoids, factor 2, twice the updates": {**BASE, "init": "k_means_medoids", "factor": 2, "random_inits": 400},
-    "dm, start medoids, factor 2, average": {
+    "dm, start medoids, factor 2, twice the updates, average": {
         **BASE,
         "init": "k_means_medoids",
         "factor": 2,
@@ -148,7 +148,7 @@ class Bench:
     at: Sequence[int]
     """Updates after which a set is read; without any only the last set is."""
     changed: Mapping[str, Any]
-    """Settings of every distilled row in place of its own."""
+    """Settings in place of those of each row whose method has them."""
     csv: Path | None
     """Takes a line for each set, as soon as it is read."""
 
@@ -169,7 +169,7 @@ class Bench:
     def measure(self, row: str, ipc: int, draw: int) -> tuple[float, float]:
         """The mean accuracy of a draw's last set, in percent, and the seconds that it took to make it."""
         method = METHODS[ROWS[row]["name"]]
-        settings = {**ROWS[row], **(self.changed if "lr_images" in ROWS[row] else {})}
+        settings = self.settings(row)
         given = {**self.base.model_dump(), "method": settings, "ipc": ipc, "seed": derive_seed("levers", draw)}
         config = TrialConfig[method.config].model_validate(given)  # type: ignore[name-defined]
         reading = 0.0
@@ -189,6 +189,16 @@ class Bench:
         self.write(row, ipc, draw, settings.get("random_inits", 0), accuracies, seconds)
         return statistics.mean(accuracies), seconds
 
+    def settings(self, row: str) -> dict[str, Any]:
+        """Those of a row's method, with the changes of fields that it has."""
+        fields = METHODS[ROWS[row]["name"]].config.model_fields
+        return {**ROWS[row], **{name: value for name, value in self.changed.items() if name in fields}}
+
+    def title(self, row: str) -> str:
+        """A row's name, with what was changed in it."""
+        changed = [f"{name}={value}" for name, value in self.settings(row).items() if value != ROWS[row].get(name)]
+        return f"{row} [{', '.join(changed)}]" if changed else row
+
     def experts_of(self, config: TrialConfig[Any]) -> StoredExperts | None:
         """The experts that a row reads, trained if they are missing."""
         work = Workplace(executor=LocalExecutor(), data_root=self.data_root, watcher=SilentWatcher())
@@ -203,7 +213,7 @@ class Bench:
         with self.csv.open("a", newline="") as opened:
             writer = csv.writer(opened)
             writer.writerows([COLUMNS] if is_new else [])
-            writer.writerow((row, ipc, draw, update, " ".join(f"{one:.2f}" for one in accuracies), f"{seconds:.1f}"))
+            writer.writerow((self.title(row), ipc, draw, update, " ".join(f"{one:.2f}" for one in accuracies), f"{seconds:.1f}"))
 
 
 def main() -> None:
@@ -221,7 +231,7 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="Networks on the whole train part first, as long and twice.")
     parser.add_argument("--csv", type=Path, help=f"Appends a line for each set read: {', '.join(COLUMNS)}.")
     parser.add_argument("--readers", action="append", default=[], metavar="FIELD=VALUE", help="Of the networks that read sets.")
-    parser.add_argument("--method", action="append", default=[], metavar="FIELD=VALUE", help="Of every row that distils.")
+    parser.add_argument("--method", action="append", default=[], metavar="FIELD=VALUE", help="Of each row that has it.")
     parser.add_argument("--store", default="studies", help="For experts.")
     given = parser.parse_args()
     recipe = RECIPES[given.recipe]
@@ -265,7 +275,7 @@ def main() -> None:
             gain, low, high = paired_interval(means - random)
             above = ("", "") if row == "random" else (f"{gain:.2f}", f"{low:.2f} to {high:.2f}")
             random = means if row == "random" else random
-            cells = (row, str(ipc), f"{means.mean():.2f}", f"{means.std(ddof=1):.2f}", *above, f"{seconds:.0f}")
+            cells = (bench.title(row), str(ipc), f"{means.mean():.2f}", f"{means.std(ddof=1):.2f}", *above, f"{seconds:.0f}")
             print("| " + " | ".join(cells) + " |", flush=True)
 
 

@@ -67,28 +67,34 @@ class Row(NamedTuple):
 class RealProblem:
     """Digits with the interface of a simulated problem, as `Task` and `run_trials` use it."""
 
+    is_distilled = True
+
     def __init__(self, space: SearchSpace, study: Store, baseline: Baseline) -> None:
         """Use a study with an existing baseline."""
         self.number = space.seed
-        self._space, self._study = space, study
-        self._data_sha256 = load_splits(dataset_config(space.template["dataset"]), None).sha256
-        where = field(space)
+        (self._arm,), self._study = space.arms, study
+        self._data_sha256 = load_splits(dataset_config(space.shared["dataset"]), None).sha256
+        where = field(self._arm)
         self.dimensions, self.lowest, self.highest = len(where.options), where.lowest, where.highest
-        networks = any_trial(space, self._data_sha256).evaluation.confirm_networks
+        evaluation = any_trial(self._arm, self._data_sha256).evaluation
+        select_images, confirm_images = baseline.effective_images
+        self._confidence = space.goal.confidence
         self.aim = Aim.planned(
             space.goal.margin_fraction,
-            space.goal.confidence,
-            select_images=baseline.select_images,
-            confirm_images=baseline.confirm_images,
-            networks=networks,
+            self._confidence,
+            lossy_confidence=self._confidence,
+            select_images=select_images,
+            confirm_images=confirm_images,
+            networks=evaluation.networks,
+            confirm_networks=evaluation.confirm_networks,
         )
         self.configs: dict[int, TrialConfig[Any]] = {}
 
     def run(self, number: int, place: NDArray[np.float64], ipc: int) -> Outcome:
         """Run a real trial, or read its record if it exists."""
-        chosen = from_place(self._space, place.tolist(), ipc)
-        values = {path: from_parameter(self._space.ranges[path], parameter) for path, parameter in chosen.items()}
-        config = self._space.trial(ask_number=number, values=values, data_sha256=self._data_sha256)
+        chosen = from_place(self._arm, place.tolist(), ipc)
+        values = {path: from_parameter(self._arm.ranges[path], parameter) for path, parameter in chosen.items()}
+        config = self._arm.trial(ask_number=number, values=values, data_sha256=self._data_sha256)
         self.configs[number] = config
         name = f"trials/{config.trial_id}"
         self._study.write(f"{name}/config.json", config.canonical_json())
@@ -103,7 +109,7 @@ class RealProblem:
             LocalExecutor().run_jobs(confirm_jobs(config, self._study, None), SilentWatcher())
 
         _, seconds = timed(self._study, f"trials/{config.trial_id}/confirm_seconds.json", run)
-        return finish_confirmation(config, self._study).interval.upper, seconds
+        return finish_confirmation(config, self._study, self._confidence).interval.upper, seconds
 
 
 def timed(study: Store, name: str, work: Callable[[], T]) -> tuple[T, float]:
@@ -153,7 +159,7 @@ def rungs(trials: Sequence[Trial]) -> list[Rung]:
 def baseline_of(space: SearchSpace, store: Store, study: Store) -> Baseline:
     """The baseline, trained once per store, because it does not depend on the search."""
     shared = store.at("baseline-of-all")
-    config = any_trial(space, load_splits(dataset_config(space.template["dataset"]), None).sha256)
+    config = any_trial(space.arms[0], load_splits(dataset_config(space.shared["dataset"]), None).sha256)
     if read_baseline(shared) is None:
         jobs: Sequence[Job] = baseline_jobs(config, shared, None)
         LocalExecutor().run_jobs(jobs, SilentWatcher())

@@ -9,20 +9,20 @@ import numpy as np
 
 from raydistill.methods import method_configs
 from raydistill.report.words import telling_line
-from raydistill.spaces.sections import Config, defaults_left_out
+from raydistill.spaces.sections import Config, with_left_out
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.record import TrialRecord
 
 
 def config_cells(config: TrialConfig[Any]) -> dict[str, Any]:
     """Each config field under its own name, a section's `name` under the section's; a name taken twice keeps its dotted path."""
-    return cells_of(with_left_out(config.model_dump(mode="json")))
+    return cells_of(whole_config(config.model_dump(mode="json")))
 
 
-def with_left_out(document: Mapping[str, Any]) -> dict[str, Any]:
+def whole_config(document: Mapping[str, Any]) -> dict[str, Any]:
     """A trial's config with the fields of its method that JSON leaves out at their defaults, for tables of trials that differ."""
-    left_out = defaults_left_out(method_configs().get(document["method"]["name"], Config))
-    return {**document, "method": {**left_out, **document["method"]}}
+    model = method_configs().get(document["method"]["name"], Config)
+    return {**document, "method": with_left_out(model, document["method"])}
 
 
 def cells_of(document: Mapping[str, Any]) -> dict[str, Any]:

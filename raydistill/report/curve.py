@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from raydistill.report.cells import with_left_out
+from raydistill.report.cells import whole_config
 from raydistill.report.study import Study, Trial
 from raydistill.search.verdict import select_interval, so_far
 from raydistill.spaces.document import label_of
@@ -160,14 +160,14 @@ class Setting:
     """Ends of its range; null for a list of choices."""
     high: float | None
     log: bool
-    choices: tuple[str, ...]
+    choices: tuple[Any, ...]
+    """As the space writes them; none for a range."""
 
     def part(self, trial: Trial) -> float | None:
         """Where a trial's value lies in the range, 0 to 1; choices lie evenly. None if the trial has no value of it."""
         value = self.value(trial)
         if self.choices:
-            text = _text(value)
-            return self.choices.index(text) / max(1, len(self.choices) - 1) if text in self.choices else None
+            return self.choices.index(value) / max(1, len(self.choices) - 1) if value in self.choices else None
         if self.low is None or self.high is None or not isinstance(value, int | float) or (self.log and value <= 0):
             return None
         low, high, own = (math.log(v) if self.log else v for v in (self.low, self.high, float(value)))
@@ -177,7 +177,7 @@ class Setting:
         """Its value in a trial; None if the trial has none."""
         value: Any = trial.config
         if self.name != "ipc":
-            value = with_left_out(trial.config)["method"]
+            value = whole_config(trial.config)["method"]
         for key in self.name.split("."):
             value = value.get(key) if isinstance(value, Mapping) else None
         return value
@@ -203,16 +203,12 @@ def _searched(section: Mapping[str, Any], path: str) -> Iterable[Setting]:
             continue
         name = f"{path}{key}"
         if set(value) == {"choices"}:
-            yield Setting(name=name, low=None, high=None, log=False, choices=tuple(map(_text, value["choices"])))
+            yield Setting(name=name, low=None, high=None, log=False, choices=tuple(value["choices"]))
         elif {"low", "high"} <= set(value) <= {"low", "high", "log"}:
             log = bool(value.get("log")) or name == "ipc"
             yield Setting(name=name, low=float(value["low"]), high=float(value["high"]), log=log, choices=())
         else:
             yield from _searched(value, f"{name}.")
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else str(value)
 
 
 def importance(trials: Sequence[Trial], settings: Sequence[Setting]) -> dict[str, float]:

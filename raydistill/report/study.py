@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from raydistill.report.cells import cells_of, measured_cells, with_left_out
+from raydistill.report.cells import cells_of, measured_cells, whole_config
 from raydistill.report.rendering import frame_of
 from raydistill.spaces.document import label_of
 from raydistill.storage.baseline import Baseline
@@ -165,7 +165,7 @@ class Study:
         for trial in self.asked:
             first: dict[str, Any] = {"trial_id": trial.trial_id, "state": trial.state, "ask_number": trial.ask_number}
             first |= {"arm": trial.arm, "is_control": trial.is_control, "ipc": trial.ipc}
-            settings = cells_of(with_left_out(trial.config))
+            settings = cells_of(whole_config(trial.config))
             rows.append(first | measured_cells(trial.record) | {k: v for k, v in settings.items() if k not in first})
         columns = ("trial_id", "state", "ask_number", "arm", "is_control", "ipc", "accuracy_fraction_mean", "gap", "started_at")
         return _typed(frame_of(rows, columns))

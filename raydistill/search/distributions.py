@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from raydistill.search.proposal import Field
-from raydistill.spaces.sections import defaults_left_out, set_at
+from raydistill.spaces.sections import set_at, with_left_out
 from raydistill.spaces.space import Arm, Choices, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
 
@@ -65,8 +65,15 @@ def middle(dimension: Dimension) -> Any:
 def parameters(arm: Arm, config: TrialConfig[Any]) -> dict[str, Any]:
     """The Optuna parameters of a trial: the values of all ranges, by dotted path."""
     document = config.model_dump(mode="json")
-    document["method"] = {**defaults_left_out(type(config.method)), **document["method"]}
-    return {path: to_parameter(dimension, value_at(document, path)) for path, dimension in arm.ranges.items()}
+    document["method"] = with_left_out(type(config.method), document["method"])
+    return {
+        path: to_parameter(dimension, _as_given(dimension, value_at(document, path))) for path, dimension in arm.ranges.items()
+    }
+
+
+def _as_given(dimension: Dimension, value: Any) -> Any:
+    """A value of a config as the space writes it: [0, 1] is [0.0, 1.0] in a config, which is other text."""
+    return next((one for one in dimension.values if one == value), value) if isinstance(dimension, Choices) else value
 
 
 def field(arm: Arm) -> Field:

@@ -30,7 +30,7 @@ from typing import Any, Literal, NamedTuple
 from raydistill.search.deciding import what_would_decide
 from raydistill.search.verdict import Confirmed, not_admissible, winner_of
 from raydistill.spaces.messages import listed
-from raydistill.spaces.sections import GoalConfig, defaults_left_out
+from raydistill.spaces.sections import GoalConfig, with_left_out
 from raydistill.spaces.space import Arm, SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.spaces.units import points
@@ -139,7 +139,7 @@ def controls_in_question(
         # The smallest b of the law gap = b / sqrt(IPC): comparable between IPCs.
         best = min(own, key=lambda r: ((r.gap or 0.0) * math.sqrt(r.ipc), r.ask_number), default=None)
         template = arm.template["method"] if best is None else best.config["method"]
-        template = {**defaults_left_out(arm.method_config), **template}
+        template = with_left_out(arm.method_config, template)
         values = {path: ipc if path == "ipc" else template[path.removeprefix("method.")] for path in arm.ranges}
         expected = math.inf if best is None else (best.gap or 0.0) * math.sqrt(best.ipc)
         for one in _with_each_factor(arm, values):

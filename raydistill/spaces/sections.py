@@ -57,6 +57,12 @@ def defaults_left_out(model: type[Config]) -> dict[str, Any]:
     return {name: model.model_fields[name].default for name in later}
 
 
+def with_left_out(model: type[Config], document: Mapping[str, Any]) -> dict[str, Any]:
+    """A config's JSON with the fields that it leaves out, as JSON would have them."""
+    left_out = {name: list(value) if isinstance(value, tuple) else value for name, value in defaults_left_out(model).items()}
+    return {**left_out, **document}
+
+
 class DatasetConfig(Config):
     name: str
     """Name of the data set: a key of `raydistill.data.datasets.DATASETS`, or image_folder (see `ImageFolderConfig`)."""

@@ -37,7 +37,7 @@ def test_every_term_in_use_has_a_row_and_the_start_set_the_last(study: Store) ->
     told = Told()
     made = ablate(study, told)
     assert [row.term for row in made.rows] == ["attention", "mmd", "augmentation", START]
-    assert made.unused == ("calibration", "model steps")
+    assert made.unused == ("calibration", "moving average", "model steps")
     said = repr(made)
     assert said == str(made)
     assert said.startswith(f"Ablation({made.study}: datadam at IPC {made.ipc}; effects on confirm images: attention ")
@@ -105,6 +105,7 @@ def test_what_off_means_for_datadam() -> None:
         "mmd": {"mmd_weight": 0.0},
         "augmentation": {"augmentation": "none"},
         "calibration": {"calibration_weight": 0.0},
+        "moving average": {"ema_decay": 0.0},
         "model steps": {"model_steps": 0},
     }
     assert METHODS["datadam"].ablations["model steps"](DataDAMConfig(name="datadam")) == {}
@@ -114,7 +115,17 @@ def test_a_term_that_is_off_already_is_unused(study: Store) -> None:
     winner = find_candidate(study, TrialChoice(), None).config
     plain = winner.model_copy(update={"method": winner.method.model_copy(update={"augmentation": "none"})})
     variants, unused = plan_variants(plain, draws=2, networks=1)
-    assert (list(variants), unused) == (["", "attention", "mmd"], ("augmentation", "calibration", "model steps"))
+    assert (list(variants), unused) == (
+        ["", "attention", "mmd"],
+        ("augmentation", "calibration", "moving average", "model steps"),
+    )
+
+
+def test_a_moving_average_is_a_term_where_the_winner_has_one(study: Store) -> None:
+    winner = find_candidate(study, TrialChoice(), None).config
+    averaged = winner.model_copy(update={"method": winner.method.model_copy(update={"ema_decay": 0.9})})
+    variants, _ = plan_variants(averaged, draws=2, networks=1)
+    assert [config.method.ema_decay for config in variants["moving average"]] == [0.0, 0.0]
 
 
 def test_variants_of_a_draw_share_their_seed(study: Store) -> None:

@@ -47,8 +47,8 @@ EXPERT = ExpertSettings(
 )
 SHORT: dict[str, list[dict[str, Any]]] = {
     "datadam": [MATCHED, BILEVEL],
-    "dm": [MATCHED],
-    "dc": [BILEVEL],
+    "dm": [MATCHED, {**MATCHED, "ema_decay": 0.5}],
+    "dc": [BILEVEL, {**BILEVEL, "image_steps": 2, "ema_decay": 0.5}],
     "rat_bptt": [{"random_inits": 3, "training_steps": 4, "window": 2, "batch_real": 8}],
     "ncfm": [NCFM],
     "datm": [TRAJECTORY, {**TRAJECTORY, "gradient": "full"}, {**TRAJECTORY, "init": "noise", "gradient": "tesla"}],

@@ -48,7 +48,7 @@ SHORT: dict[str, list[dict[str, Any]]] = {
     "datadam": [
         {"random_inits": 6, "batch_real": 8},
         {"random_inits": 2, "steps_per_init": 3, "model_steps": 2, "batch_real": 8},
-        {"random_inits": 2, "steps_per_init": 3, "model_steps": 2, "batch_real": 8, "factor": 3, **POOL},
+        {"random_inits": 2, "steps_per_init": 3, "model_steps": 2, "batch_real": 8, "factor": 3, "image_steps": 2, **POOL},
     ],
     "datm": [
         {**EXPERTS, **TRAJECTORY},
@@ -59,7 +59,10 @@ SHORT: dict[str, list[dict[str, Any]]] = {
         f"{name}_soft": [EXPERTS, {**EXPERTS, "factor": 2}]
         for name in ("random", "k_center", "herding", "k_means", "k_means_medoids")
     },
-    **{f"{name}_soft": [{**EXPERTS, "random_inits": 4, "batch_real": 8, "factor": 2}] for name in ("datadam", "dm")},
+    **{
+        f"{name}_soft": [{**EXPERTS, "random_inits": 4, "batch_real": 8, "factor": 2, "ema_decay": 0.5}]
+        for name in ("datadam", "dm")
+    },
     "dc_soft": [{**EXPERTS, "random_inits": 2, "steps_per_init": 2, "model_steps": 2, "batch_real": 8}],
     "dm": [{"random_inits": 6, "batch_real": 8}, {"random_inits": 4, "batch_real": 8, "factor": 2, **POOL}],
     "rat_bptt": [

@@ -224,6 +224,7 @@ def test_ablations_turn_each_part_off() -> None:
         "phase": {"amplitude_share": 1.0},
         "augmentation": {"augmentation": "none"},
         "calibration": {"calibration_weight": 0.0},
+        "moving average": {"ema_decay": 0.0},
     }
 
 

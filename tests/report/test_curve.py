@@ -105,8 +105,12 @@ def test_a_value_has_its_place_in_the_range() -> None:
     assert START.part(trial(init="noise")) == 1.0
     assert START.part(trial(init="unknown")) is None
     assert RATE.part(trial()) is None
-    factor = Setting(name="factor", low=None, high=None, log=False, choices=("1", "2"))
+    factor = Setting(name="factor", low=None, high=None, log=False, choices=(1, 2))
     assert (factor.part(trial()), factor.part(trial(factor=2))) == (0.0, 1.0)  # 1 is left out of a config
+    decay = Setting(name="ema_decay", low=None, high=None, log=False, choices=(0, 0.9))
+    assert (decay.part(trial()), decay.part(trial(ema_decay=0.9))) == (0.0, 1.0)  # 0 is 0.0 in a config
+    share = Setting(name="trained_share", low=None, high=None, log=False, choices=([0, 1], [1, 1]))
+    assert (share.part(trial()), share.part(trial(trained_share=[1.0, 1.0]))) == (0.0, 1.0)
     assert placed([trial(lr_images=1.0), trial()], [RATE]) == [trial(lr_images=1.0)]
 
 

@@ -28,7 +28,7 @@ from raydistill.report.loggers.logger import Finding, LoggedTrial, markdown_tabl
 from raydistill.report.loggers.to_mlflow import MlflowLogger, open_mlflow
 from raydistill.report.loggers.to_tensorboard import TensorBoardLogger
 from raydistill.report.loggers.to_wandb import WandbLogger, open_wandb
-from raydistill.report.loggers.watcher import flat, values_of
+from raydistill.report.loggers.watcher import flat, logged_trial, values_of
 from raydistill.search.watcher import SilentWatcher
 from raydistill.storage.record import Reading
 from raydistill.storage.store import Store
@@ -60,6 +60,12 @@ def read_back(folder: Path) -> EventAccumulator:
 
 def text_in(found: EventAccumulator, tag: str) -> str:
     return str(found.Tensors(f"{tag}/text_summary")[0].tensor_proto.string_val[0].decode())
+
+
+def test_a_setting_that_a_config_leaves_out_at_its_default_is_logged() -> None:
+    config = json.loads(trial_config(ask_number=0, ipc=5).canonical_json())
+    assert "factor" not in config["method"]
+    assert logged_trial("0123456789ab", config).settings["method.factor"] == 1
 
 
 @pytest.fixture(scope="module")

@@ -53,6 +53,15 @@ def test_a_choice_that_is_a_list_goes_as_text_and_comes_back() -> None:
     assert [from_parameter(choices, text) for text in texts] == [[1, 2], None, [3]]
 
 
+@pytest.mark.parametrize(("share", "text"), [([0, 1], "[0, 1]"), ([1, 1], "[1, 1]")])
+def test_a_choice_of_whole_numbers_is_found_where_the_config_has_fractions(share: list[int], text: str) -> None:
+    packed = SPACE.replace("init: {choices: [real, noise]}", "pool: 2\n  trained_share: {choices: [[0, 1], [1, 1]]}")
+    arm = space(text=packed).arms[0]
+    values = {"method.lr_images": 0.5, "method.random_inits": 12, "method.trained_share": share, "ipc": 7}
+    config = arm.trial(ask_number=3, values=values, data_sha256="d")
+    assert parameters(arm, config) == {**values, "method.trained_share": text}
+
+
 def test_a_trials_parameters_are_its_values_by_path() -> None:
     values = {"method.lr_images": 0.5, "method.random_inits": 12, "method.init": "noise", "ipc": 7}
     config = space().arms[0].trial(ask_number=3, values=values, data_sha256="d")

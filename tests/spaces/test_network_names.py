@@ -35,6 +35,13 @@ def test_networks_come_in_order_and_each_once() -> None:
     assert [network.name for network in parse_networks(["vgg11", "mlp", "vgg11"], OWN, MNIST)] == ["vgg11", "mlp"]
 
 
+def test_a_field_at_its_default_is_written_out() -> None:
+    """Beside a set whose own network has other values, the text would otherwise read as these."""
+    own = ConvNetConfig(name="convnet", activation="leaky_relu", pooling="max")
+    plain = ConvNetConfig(name="convnet", activation="relu", pooling="average")
+    assert parse_networks([network_text(plain)], own, MNIST) == [plain]
+
+
 @pytest.mark.parametrize("network", [OWN, MLPConfig(name="mlp", width=3), ResNet18Config(name="resnet18", norm="batch")])
 def test_what_is_written_is_read_again(network: NetworkConfig) -> None:
     assert parse_networks([network_text(network)], MLPConfig(name="mlp"), MNIST) == [network]

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from raydistill.report.cells import whole_config
 from raydistill.report.loggers.logger import Finding, LoggedTrial, Logger
 from raydistill.report.read import read_whole
 from raydistill.spaces.trial import TrialConfig
@@ -128,7 +129,7 @@ class LoggingWatcher:
 
 def logged_trial(trial_id: str, config: Mapping[str, Any]) -> LoggedTrial:
     """A trial of a record or a config as a run."""
-    return LoggedTrial(trial_id=trial_id, number=int(config["ask_number"]), settings=flat(config))
+    return LoggedTrial(trial_id=trial_id, number=int(config["ask_number"]), settings=flat(whole_config(config)))
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, str | int | float | bool]:

@@ -160,7 +160,7 @@ def settings_chart(study: Study, arm: str, look: Look, settings: Sequence[Settin
 
 def _ends(setting: Setting) -> tuple[str, str]:
     if setting.choices:
-        return setting.choices[0], setting.choices[-1]
+        return str(setting.choices[0]), str(setting.choices[-1])
     assert setting.low is not None
     assert setting.high is not None
     return plain(setting.low), plain(setting.high)

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from raydistill.report.cells import cells_of
+from raydistill.report.cells import cells_of, whole_config
 from raydistill.report.looks import STATES, Look
 from raydistill.report.page.html import Links
 from raydistill.report.page.marks import short
@@ -78,16 +78,20 @@ def _entry_rows(trial: Trial, fixed: set[str]) -> Iterator[tuple[str, str]]:
         yield "memory", f"{cost.peak_memory_bytes / 2**20:.0f} MiB"
     if record is not None:
         yield "begun", f"{record.started_at[:19].replace('T', ' ')} UTC on {record.host}, {record.device}"
-    yield from ((name, short(value)) for name, value in cells_of(trial.config).items() if name not in fixed and value is not None)
+    yield from (
+        (name, short(value))
+        for name, value in cells_of(whole_config(trial.config)).items()
+        if name not in fixed and value is not None
+    )
 
 
 def settings_shared(study: Study) -> list[tuple[str, str]]:
     """Settings that are the same in every trial, by name."""
     if len(study.asked) < 2:
         return []
-    first = cells_of(study.asked[0].config)
+    first = cells_of(whole_config(study.asked[0].config))
     same = dict(first)
     for trial in study.asked[1:]:
-        cells = cells_of(trial.config)
+        cells = cells_of(whole_config(trial.config))
         same = {name: value for name, value in same.items() if name in cells and cells[name] == value}
     return [(name, short(value)) for name, value in same.items() if value is not None]

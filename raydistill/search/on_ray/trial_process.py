@@ -113,4 +113,6 @@ def actor_name(trial: Mapping[str, Any], trial_id: str, chosen: Mapping[str, Any
 
 
 def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else json.dumps(value).strip('"')
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return value if isinstance(value, str) else json.dumps(value)
