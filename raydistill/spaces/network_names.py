@@ -16,7 +16,6 @@ from raydistill.errors import InputError
 from raydistill.spaces.bounded import read_yaml
 from raydistill.spaces.messages import explain, unknown
 from raydistill.spaces.network import NETWORKS, NetworkConfig, Shape
-from raydistill.spaces.sections import with_left_out
 
 
 def parse_networks(texts: Sequence[str], own: NetworkConfig, shape: Shape) -> list[NetworkConfig]:
@@ -47,8 +46,8 @@ def parse_networks(texts: Sequence[str], own: NetworkConfig, shape: Shape) -> li
 
 def network_text(network: NetworkConfig) -> str:
     """The network with all its fields as text that `parse_networks` reads."""
-    options = with_left_out(type(network), network.model_dump(exclude={"name"}))
-    return ":".join([network.name, *(f"{key}={value}" for key, value in options.items())])
+    options = [f"{field}={getattr(network, field)}" for field in type(network).model_fields if field != "name"]
+    return ":".join([network.name, *options])
 
 
 def _parse(text: str, own: NetworkConfig) -> NetworkConfig:

@@ -124,7 +124,11 @@ def test_several_architectures_give_a_reading_each_in_order(saved: Path) -> None
     assert (told.all("stage"), len(told.all("job"))) == ([("evaluation", 4)], 4)
     first, own = evaluation.readings
     assert (first.network, first.parameters, len(first.accuracy_fractions)) == ("mlp:width=16", 1482, 2)
-    assert (own.network, first.recipe, first.split) == ("convnet:depth=2:width=8:norm=instance", "plain", "select")
+    assert (own.network, first.recipe, first.split) == (
+        "convnet:depth=2:width=8:norm=instance:activation=relu:pooling=average",
+        "plain",
+        "select",
+    )
     assert own.accuracy_fractions == raydistill.evaluate(saved).accuracy_fractions
 
 
