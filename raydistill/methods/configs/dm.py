@@ -31,7 +31,8 @@ class DMConfig(MatchingFields):
 
     name: Literal["dm"]
     lr_images: LearningRate = 1.0
-    """eta; 1 up to IPC 50, 10 above (CIFAR-10)."""
+    """eta; 1 up to IPC 50, 10 above (CIFAR-10). The loss compares class means, so an image's gradient falls as its class has more
+    images: the rate has to grow with them."""
     momentum_images: Momentum = 0.5
     """Of the images' SGD."""
     random_inits: Count = 20000
