@@ -76,13 +76,6 @@ ROWS: dict[str, Mapping[str, Any]] = {
     "dm, start medoids, factor 2": {**BASE, "init": "k_means_medoids", "factor": 2},
     "dm, start medoids, factor 2, partly trained": {**BASE, "init": "k_means_medoids", "factor": 2, "pool": 5},
     "dm, start medoids, factor 2, twice the updates": {**BASE, "init": "k_means_medoids", "factor": 2, "random_inits": 400},
-    "dm, start medoids, factor 2, twice the updates, average": {
-        **BASE,
-        "init": "k_means_medoids",
-        "factor": 2,
-        "random_inits": 400,
-        "ema_decay": 0.99,
-    },
     "datadam": {**BASE, "name": "datadam"},
     "datadam, start medoids, factor 2": {**BASE, "name": "datadam", "init": "k_means_medoids", "factor": 2},
     # Under partly trained networks, as in IDC; the loop of DC spends most of its time training networks on the set.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import torch
-from three_classes import NETWORK, small_part
+from three_classes import NETWORK, Kept, small_part
 from torch import Tensor
 
 from raydistill.core.contract import NoCheckpoint
@@ -21,22 +20,6 @@ TAKES = {
     "dc": {"random_inits": 2, "steps_per_init": 2, "model_steps": 1},
     "ncfm": {"random_inits": 4, "frequencies": 20, "pool": 0, "calibration_weight": 0.0},
 }
-
-
-class Saved:
-    """A checkpoint with a state."""
-
-    def __init__(self, state: Mapping[str, Tensor]) -> None:
-        self._state = state
-
-    def load(self) -> Mapping[str, Tensor]:
-        return self._state
-
-    def is_due(self) -> bool:
-        return False
-
-    def save(self, state: Mapping[str, Tensor]) -> None:
-        raise AssertionError
 
 
 def test_weights_fall_by_the_decay_and_the_start_has_none() -> None:
@@ -75,7 +58,7 @@ def test_it_goes_on_from_a_checkpoint() -> None:
     images.fill_(2.0)
     average.update(1)
     images.fill_(9.0)
-    again = ImageAverage(images, 0.5, Saved({name: value.clone() for name, value in average.state().items()}))
+    again = ImageAverage(images, 0.5, Kept({name: value.clone() for name, value in average.state().items()}))
     assert again.images.item() == average.images.item() == 2.0
 
 

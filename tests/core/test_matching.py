@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pytest
 import torch
+from three_classes import Kept
 from torch import Tensor, nn
 
 from raydistill.core import matching
@@ -97,20 +96,6 @@ def test_a_batch_above_the_smallest_class_is_reported() -> None:
     assert list(larger_than_a_class(5, facts)) == []
     ((field, message),) = larger_than_a_class(6, facts)
     assert (field, message) == ("batch_real", "given 6; the smallest class has 5 train images: write at most that number")
-
-
-class Kept:
-    def __init__(self, state: Mapping[str, Tensor] | None) -> None:
-        self.state = state
-
-    def load(self) -> Mapping[str, Tensor] | None:
-        return self.state
-
-    def is_due(self) -> bool:
-        return False
-
-    def save(self, state: Mapping[str, Tensor]) -> None:
-        raise AssertionError
 
 
 def test_a_state_brings_back_images_momentum_model_and_generator() -> None:

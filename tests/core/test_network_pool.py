@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import pytest
 import torch
-from torch import Tensor
+from three_classes import Kept
 
 from raydistill.core.contract import NoCheckpoint, TrainPart
 from raydistill.core.network_pool import FreshNetworks, NetworkPool, networks_of, set_parameters, train_pair
@@ -101,20 +100,6 @@ def test_set_parameters_is_the_inverse_of_flatten() -> None:
     model = blank()
     set_parameters(model, flat)
     assert torch.equal(flatten(model), flat)
-
-
-class Kept:
-    def __init__(self, state: Mapping[str, Tensor]) -> None:
-        self.state = state
-
-    def load(self) -> Mapping[str, Tensor]:
-        return self.state
-
-    def is_due(self) -> bool:
-        return False
-
-    def save(self, state: Mapping[str, Tensor]) -> None:
-        raise AssertionError
 
 
 def test_a_saved_pool_is_taken_up_with_the_pair_of_its_last_draw() -> None:

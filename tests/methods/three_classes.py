@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,22 @@ def small_part() -> TrainPart:
     labels = torch.arange(3).repeat(10)
     images = torch.randn(30, 1, 8, 8, generator=torch.Generator().manual_seed(0)) + labels.view(-1, 1, 1, 1)
     return TrainPart(images=images, labels=labels, classes=3, mirror_keeps_class=False)
+
+
+class Kept:
+    """A checkpoint with a state, or with none; it is never due."""
+
+    def __init__(self, state: Mapping[str, Tensor] | None) -> None:
+        self.state = state
+
+    def load(self) -> Mapping[str, Tensor] | None:
+        return self.state
+
+    def is_due(self) -> bool:
+        return False
+
+    def save(self, state: Mapping[str, Tensor]) -> None:
+        raise AssertionError
 
 
 def distil_noted(config: Config, network: NetworkConfig = NETWORK) -> tuple[SyntheticSet, list[float]]:

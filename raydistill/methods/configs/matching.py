@@ -28,8 +28,8 @@ class MatchingFields(GrownConfig):
     calibration_weight: Weight = 0.0
     """beta; factor on the cross-entropy of the synthetic images under the pair's trained weights; 0 leaves the term out."""
     ema_decay: Decay = 0.0
-    """d; the set is the mean of the images after all updates, those of u updates ago with weight d^u: 0.99 looks back over some
-    hundred updates. FTD's code has 0.9995 for 5,000 updates; 0 scores the images of the last one."""
+    """d; the set is the mean of the images after all updates, those of u updates ago with weight d^u: 0.99 looks back over about
+    100 updates. FTD's code has 0.9995 for 5,000 updates; 0 scores the images of the last one."""
 
     @model_validator(mode="after")
     def _fields_fit(self) -> MatchingFields:
