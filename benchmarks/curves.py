@@ -28,19 +28,20 @@ LABELS = {"ipc": "images per class (IPC)", "update": "updates of the images"}
 def points(file: Path, over: str) -> dict[str, dict[int, list[float]]]:
     """By row and place: the mean accuracy of each draw, in percent.
 
-    Over images per class only the last sets count; over updates the sets must be of one size.
+    Over images per class only the last sets count; over updates the sets must be of one size. A set that was read twice, because
+    a run was stopped on its way, counts once.
     """
     with file.open(newline="") as opened:
         lines = list(csv.DictReader(opened))
     if over == "update" and len(sizes := {line["ipc"] for line in lines}) > 1:
         raise SystemExit(f"{file} holds sets of IPC {', '.join(sorted(sizes))}: measure one size for a picture over updates")
     last = {row: max(int(line["update"]) for line in lines if line["row"] == row) for row in {line["row"] for line in lines}}
-    found: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[str, dict[int, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for line in lines:
         if over == "update" or int(line["update"]) == last[line["row"]]:
             accuracies = [float(one) for one in line["accuracies_percent"].split()]
-            found[line["row"]][int(line[over])].append(statistics.mean(accuracies))
-    return found
+            found[line["row"]][int(line[over])][line["draw"]] = statistics.mean(accuracies)
+    return {row: {place: list(draws.values()) for place, draws in places.items()} for row, places in found.items()}
 
 
 def main() -> None:

@@ -9,9 +9,12 @@
 
 Each draw makes a set with a seed of its own and trains a few networks on it by the recipe `quick`. A row is printed as soon as it
 is measured: the mean over draws of the mean over networks, the deviation over draws, and the gain over `random` on the same draws
-with a two-sided 95 % Student interval of the paired differences. `random` is measured first, always. `benchmarks/curves.py` draws
-the lines of `--csv`; those of `--at` are taken on the way, from one distillation for each draw. Rows with experts' labels share
-two experts of twelve epochs, which are trained once and kept in `--store`.
+with a two-sided 95 % Student interval of the paired differences. `random` is measured first, always. Rows with experts' labels
+share two experts of twelve epochs, which are trained once and kept in `--store`.
+
+`--csv` keeps a line for each set, with those of `--at` taken on the way. A set whose last line is there is not made again: a
+stopped run goes on, and further draws join those that are there. `benchmarks/curves.py` draws the lines, `benchmarks/paired.py`
+compares two rows.
 """
 
 from __future__ import annotations
@@ -51,7 +54,7 @@ from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.store import Store
 from raydistill.trial.distillation import distil
 
-COLUMNS = ("row", "ipc", "draw", "update", "accuracies_percent", "seconds_to_make")
+COLUMNS = ("row", "ipc", "draw", "update", "accuracies_percent", "seconds_to_make", "read_by")
 
 EXPERTS = {"experts": 2, "expert_epochs": 12, "expert_batch": 1024, "expert_lr": 0.1, "expert_rho": 0.0}
 """Those of `mnist_datm_cpu`; their labels are of the last epoch."""
@@ -142,6 +145,8 @@ class Bench:
     """Updates after which a set is read; without any only the last set is."""
     changed: Mapping[str, Any]
     """Settings in place of those of each row whose method has them."""
+    read_by: str
+    """What else a reading hangs on: the space, and how networks learn from a set."""
     csv: Path | None
     """Takes a line for each set, as soon as it is read."""
 
@@ -160,9 +165,12 @@ class Bench:
         return 100 * float(np.mean(correct))
 
     def measure(self, row: str, ipc: int, draw: int) -> tuple[float, float]:
-        """The mean accuracy of a draw's last set, in percent, and the seconds that it took to make it."""
+        """The mean accuracy of a draw's last set, in percent, and the seconds it took to make it, now or for the CSV file."""
         method = METHODS[ROWS[row]["name"]]
         settings = self.settings(row)
+        updates = settings.get("random_inits", 0)
+        if kept := self.kept(row, ipc, draw, updates):
+            return kept
         given = {**self.base.model_dump(), "method": settings, "ipc": ipc, "seed": derive_seed("levers", draw)}
         config = TrialConfig[method.config].model_validate(given)  # type: ignore[name-defined]
         reading = 0.0
@@ -179,7 +187,7 @@ class Bench:
         synthetic = distil(config, self.splits, self.device, report, NoCheckpoint(), experts)
         seconds = time.perf_counter() - started - reading
         accuracies = self.read(synthetic, draw)
-        self.write(row, ipc, draw, settings.get("random_inits", 0), accuracies, seconds)
+        self.write(row, ipc, draw, updates, accuracies, seconds)
         return statistics.mean(accuracies), seconds
 
     def settings(self, row: str) -> dict[str, Any]:
@@ -198,6 +206,24 @@ class Bench:
         prepare_experts(plan_experts([config], self.store, self.data_root), config, self.store, work)
         return open_experts(config, self.splits, self.store)
 
+    def kept(self, row: str, ipc: int, draw: int, updates: int) -> tuple[float, float] | None:
+        """What `measure` returned when it wrote this set's last line.
+
+        Raises:
+            SystemExit: The file's sets were read in another way.
+        """
+        if self.csv is None or not self.csv.exists():
+            return None
+        with self.csv.open(newline="") as opened:
+            lines = list(csv.DictReader(opened))
+        if others := {line["read_by"] for line in lines} - {self.read_by}:
+            raise SystemExit(f"{self.csv} is of {others.pop()!r}, this run of {self.read_by!r}: give another file")
+        this = [self.title(row), str(ipc), str(draw), str(updates)]
+        for line in lines:
+            if [line[name] for name in COLUMNS[:4]] == this:
+                return statistics.mean(map(float, line["accuracies_percent"].split())), float(line["seconds_to_make"])
+        return None
+
     def write(self, row: str, ipc: int, draw: int, update: int, accuracies: Sequence[float], seconds: float) -> None:
         """Append a line to the CSV file, if there is one."""
         if self.csv is None:
@@ -206,7 +232,8 @@ class Bench:
         with self.csv.open("a", newline="") as opened:
             writer = csv.writer(opened)
             writer.writerows([COLUMNS] if is_new else [])
-            writer.writerow((self.title(row), ipc, draw, update, " ".join(f"{one:.2f}" for one in accuracies), f"{seconds:.1f}"))
+            words = " ".join(f"{one:.2f}" for one in accuracies)
+            writer.writerow((self.title(row), ipc, draw, update, words, f"{seconds:.1f}", self.read_by))
 
 
 def main() -> None:
@@ -250,6 +277,7 @@ def main() -> None:
         data_root=given.data_root,
         at=given.at,
         changed=changed,
+        read_by=" ".join([given.space, *settings, *(f"readers.{one}" for one in given.readers), f"networks={given.networks}"]),
         csv=given.csv,
     )
     print(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -16,15 +17,18 @@ def run(script: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, str(BENCHMARKS / script), *words], capture_output=True, text=True, check=False)
 
 
+SMALL = ["digits", "--set", "network.width=2", "--recipe", "quick_plain", "--networks", "1"]
+
+
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """What is printed for two sizes, with readings on the way, and the file of all readings."""
     file = tmp_path_factory.mktemp("levers") / "readings.csv"
-    small = ["--set", "network.width=2", "--recipe", "quick_plain", "--networks", "1", "--draws", "2"]
     ended = run(
         "levers.py",
-        "digits",
-        *small,
+        *SMALL,
+        "--draws",
+        "2",
         "--ipc",
         "1",
         "2",
@@ -60,6 +64,45 @@ def test_readings_on_the_way_are_kept_beside_the_last_of_as_many_updates_as_aske
     with measured[1].open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["update"] for row in rows if row["row"].startswith("dm") and row["ipc"] == "1"] == ["0", "100", "120"] * 2
+
+
+def test_a_further_draw_joins_those_of_the_file_which_are_not_made_again(measured: tuple[str, Path], tmp_path: Path) -> None:
+    file = tmp_path / "readings.csv"
+    lines = measured[1].read_text().splitlines()
+    file.write_text("\n".join(line.replace("random,1,0,0,", "random,1,0,0,100.00 ") for line in lines) + "\n")
+    ended = run("levers.py", *SMALL, "--draws", "3", "--ipc", "1", "--rows", "--csv", str(file))
+    assert ended.returncode == 0, ended.stderr
+    added = file.read_text().splitlines()[len(lines) :]
+    assert [line.split(",")[:4] for line in added] == [["random", "1", "2", "0"]]
+    rows = list(csv.DictReader(file.open(newline="")))
+    means = [
+        np.mean([float(one) for one in row["accuracies_percent"].split()])
+        for row in rows
+        if row["row"] == "random" and row["ipc"] == "1"
+    ]
+    assert ended.stdout.splitlines()[-1].split(" | ")[2] == f"{np.mean(means):.2f}"
+
+
+def test_a_file_of_sets_that_were_read_otherwise_is_refused(measured: tuple[str, Path]) -> None:
+    otherwise = ["network.width=3" if word == "network.width=2" else word for word in SMALL]
+    ended = run("levers.py", *otherwise, "--draws", "2", "--ipc", "1", "--rows", "--csv", str(measured[1]))
+    assert ended.returncode == 1
+    assert "network.width=2 networks=1', this run of 'digits" in ended.stderr
+
+
+def test_two_rows_are_compared_by_draw(tmp_path: Path) -> None:
+    file = tmp_path / "readings.csv"
+    draws = {("dm", 10): ["90 92", "92 92", "94 96"], ("random", 20): ["90 90", "90 90", "92 92"]}
+    file.write_text("row,ipc,draw,update,accuracies_percent,seconds_to_make,read_by\n")
+    with file.open("a") as opened:
+        for (row, ipc), accuracies in draws.items():
+            opened.writelines(f"{row},{ipc},{draw},0,{words},1.0,a space\n" for draw, words in enumerate(accuracies))
+    ended = run("paired.py", str(file), "dm", "random", "--ipc", "10", "20")
+    # By draw 1, 2 and 3: a mean of 2, a deviation of 1, and Student's 97.5 % quantile of two degrees of freedom is 4.303.
+    assert ended.stdout == f"2.00 points, {2 - 4.303 / 3**0.5:.2f} to {2 + 4.303 / 3**0.5:.2f}, 3 draws\n"
+    ended = run("paired.py", str(file), "dm", "random")
+    assert ended.returncode == 2
+    assert "has 0 draws of both rows at these sizes: two are the least" in ended.stderr
 
 
 def test_readings_become_a_picture(measured: tuple[str, Path], tmp_path: Path) -> None:
