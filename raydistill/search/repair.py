@@ -14,7 +14,16 @@ from raydistill.errors import StoreError
 from raydistill.methods import method_configs
 from raydistill.search.watcher import Watcher
 from raydistill.storage.baseline import BASELINE_FILE, read_baseline, read_networks
-from raydistill.storage.manifest import CONFIRMATION_FILE, PICTURE_FILE, SET_FILE, Damage, damages, is_of_the_end, read_manifest
+from raydistill.storage.manifest import (
+    CONFIRMATION_FILE,
+    PICTURE_FILE,
+    SET_FILE,
+    Damage,
+    Manifest,
+    damages,
+    is_of_the_end,
+    read_manifest,
+)
 from raydistill.storage.record import config_of, read_record
 from raydistill.storage.result import SearchResult, read_result
 from raydistill.storage.store import Store
@@ -104,22 +113,29 @@ def check_result(before: SearchResult | None, now: SearchResult, study: Store) -
         )
 
 
-def looks_before(before: SearchResult | None, now: SearchResult) -> int:
+def looks_before(before: SearchResult | None, now: SearchResult, listed: Manifest | None) -> int:
     """How many earlier results of a study have looked at the confirm images.
 
     Args:
-        before: the result in the study; None if there is none.
+        before: the result in the study; None if there is none, or a damaged one.
         now: the one that follows from its files.
+        listed: the manifest of the last end, which counts them where the result is lost; None if there is none.
     """
-    if before is None:
+    if before is not None:
+        return before.looks if _is_extended(before, now) else before.earlier_looks
+    if listed is None or listed.looks == 0:
         return 0
-    return before.earlier_looks + int(before.has_looked and _is_extended(before, now))
+    return listed.looks if listed.records < _ended(now) else listed.looks - int(now.has_looked)
 
 
 def _is_extended(before: SearchResult, now: SearchResult) -> bool:
     """Whether trials have ended since; one whose process was lost adds no seconds."""
-    ended = [sum(count for state, count in result.trials.items() if state != "crashed") for result in (before, now)]
-    return before.seconds != now.seconds or ended[0] < ended[1]
+    return before.seconds != now.seconds or _ended(before) < _ended(now)
+
+
+def _ended(result: SearchResult) -> int:
+    """Trials that ended; one that crashed runs again."""
+    return sum(count for state, count in result.trials.items() if state != "crashed")
 
 
 def _rounded(result: SearchResult) -> float | None:

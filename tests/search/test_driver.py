@@ -170,6 +170,11 @@ def test_a_result_counts_the_earlier_ones_that_looked_at_its_confirm_images(tmp_
     longer = search(tmp_path, quick("budget.trials=3"))
     assert (longer.earlier_looks, search(tmp_path, quick("budget.trials=3")).earlier_looks) == (1, 1)
     assert search(tmp_path, quick("budget.trials=4")).earlier_looks == 2
+    result = tmp_path / "made-up" / "result.json"
+    result.unlink()
+    assert search(tmp_path, quick("budget.trials=4")).earlier_looks == 2
+    result.write_bytes(result.read_bytes()[:100])
+    assert search(tmp_path, quick("budget.trials=5")).earlier_looks == 3
 
 
 class Interrupts(Told):
