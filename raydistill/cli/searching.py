@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ from raydistill.cli.common import (
     to_continue,
 )
 from raydistill.cli.completion import complete_study
+from raydistill.search.again import AGAIN
 
 app = typer.Typer()
 Trials = Annotated[int | None, typer.Option(min=1, help="Total number of trials, instead of the space's budget.trials.")]
@@ -70,7 +72,7 @@ def search(
         typer.echo(end_of_search(study, result))
         again = {"trials": trials, "set": overrides, "accept_code_change": accept_code_change, "log": log}
         where = {"data_root": data_root, "local": local, "address": address}
-        typer.echo(next_lines(*after_search(study, result, space, where, again)))
+        typer.echo(next_lines(*after_search(study, result, space, where, again, os.environ.get(AGAIN))))
 
 
 @app.command(epilog=example("submit digits_datadam --store /shared/studies"))

@@ -57,7 +57,14 @@ def more_trials(budget: Mapping[str, Any], asked: int) -> dict[str, Any]:
     return {"set": spent} if spent else {}
 
 
-def after_search(study: Store, result: SearchResult, space: str, where: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
+def after_search(
+    study: Store,
+    result: SearchResult,
+    space: str,
+    where: Mapping[str, Any],
+    again: Mapping[str, Any],
+    submitted: str | None = None,
+) -> list[str]:
     """What follows a search: its page, and the certificate and the set of a winner; without one the same with a larger budget.
 
     Args:
@@ -66,6 +73,8 @@ def after_search(study: Store, result: SearchResult, space: str, where: Mapping[
         space: as it was named on the command line.
         where: options of data and executor, which every command that trains needs again.
         again: further options of the same search.
+        submitted: in a job of a cluster, the command that submitted it, which is given again for a larger budget: the file that the
+            job's own command names is gone by then.
     """
     data = {"data_root": where.get("data_root")}
     report = command("report", study.root)
@@ -83,7 +92,8 @@ def after_search(study: Store, result: SearchResult, space: str, where: Mapping[
     asked = sum(result.trials.values())
     more = more_trials(stored_document(study)["budget"], asked)
     options = {**where, **again, **more, "set": [*(again.get("set") or []), *more.get("set", [])]}
-    return [command("search", space, store=study.parent.root, **options), report, tables]
+    line = command("search", space, store=study.parent.root, **options) if submitted is None else with_options(submitted, more)
+    return [line, report, tables]
 
 
 def after_distilling(folder: str, data_root: str | None) -> list[str]:

@@ -58,6 +58,18 @@ def test_a_search_without_a_winner_goes_on_with_twice_the_trials(by_hand: HandMa
     assert all(parses(line) for line in lines)
 
 
+def test_in_a_job_of_a_cluster_the_submission_goes_on_with_twice_the_trials(by_hand: HandMade) -> None:
+    """The file that the job's own command names is gone when the job has ended."""
+    submitted = "raydistill submit x.yaml --store /shared/studies --trials 3 --address http://127.0.0.1:8265"
+    by_hand.study.write(
+        "search_space.yaml", yaml.safe_dump({**by_hand.study.read_json("search_space.yaml"), "budget": {"trials": 3}})
+    )
+    where = {"data_root": None, "local": False, "address": "auto"}
+    line = after_search(by_hand.study, by_hand.result(**NO_WINNER), "x.yaml", where, {"trials": 3}, submitted)[0]
+    assert line == f"{submitted} --trials 6"
+    assert parses(line)
+
+
 def test_a_baseline_that_is_not_admissible_needs_another_space_and_not_more_trials(by_hand: HandMade) -> None:
     result = by_hand.result(**NO_WINNER, baseline_admissible=False)
     assert after_search(by_hand.study, result, "x.yaml", PLAIN, {}) == [
