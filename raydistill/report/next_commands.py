@@ -73,8 +73,8 @@ def after_search(
         space: as it was named on the command line.
         where: options of data and executor, which every command that trains needs again.
         again: further options of the same search.
-        submitted: in a job of a cluster, the command that submitted it, which is given again for a larger budget: the file that the
-            job's own command names is gone by then.
+        submitted: in a job of a cluster, the command that submitted it, which is given again for a larger budget: the file
+            that the job's own command names is gone by then.
     """
     data = {"data_root": where.get("data_root")}
     report = command("report", study.root)
