@@ -1,7 +1,8 @@
 """Chooses the arm of the next trial, with its place and IPC, by expected gain for its cost. Pure numpy.
 
 Each arm has a law of its own (`law`), and takes its first guess from the others. The first trials give each arm one, the controls
-before the methods: they cost little, and tell the methods where to begin. After that each arm proposes a place and an IPC as in
+before the methods: they cost little, and tell the methods where to begin. A method's first trial is kept out of the last third of
+the range of IPC, where a trial costs most and the law knows nothing of the method yet. After that each arm proposes a place and an IPC as in
 `proposal`, by Thompson sampling, and the proposal with the largest gain for its cost is taken. The gain is the logarithm of the
 factor by which it would lower the smallest IPC that any arm has reached. The cost is one share of the budget's trials, plus the
 images that pass through a network relative to the mean over the arms. The last part of the budget shows that a smaller IPC of the
@@ -17,12 +18,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from raydistill.search.proposal import Aim, Field, lossy_trials, propose, propose_lossy
 from raydistill.search.seen import Columns
+
+
+FIRST_AT_MOST = 2 / 3
+"""Where the largest IPC of a method's first trial lies in the range of IPC, on a logarithmic scale. With 1/2, a race is right less
+often at 24 trials, and with 1 it costs more (benchmarks/RESULTS.md)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +80,7 @@ def choose(
 
     first = sorted(competitors, key=lambda c: not c.is_control)
     if number < len(first):
-        return proposal(first[number])
+        return _kept_low(proposal(first[number]), first[number])
     if number >= budget - lossy_trials(budget) and (lossy := _lossy(by_label, competitors, aim, generator)) is not None:
         return lossy
     proposals = [proposal(c) for c in competitors]
@@ -90,6 +96,13 @@ def choose_alone(seen: Columns, field: Field, aim: Aim, number: int, budget: int
     """The next trial of a single arm, without a label; arguments as in `choose`."""
     alone = Competitor(label="", is_control=False, field=field, work=lambda place, ipc: 0.0)
     return choose({"": seen}, [alone], aim, number=number, budget=budget, generator=generator)
+
+
+def _kept_low(proposed: Choice, competitor: Competitor) -> Choice:
+    """The first trial of an arm; a method's at most at `FIRST_AT_MOST`."""
+    field = competitor.field
+    most = round(field.lowest * (field.highest / field.lowest) ** FIRST_AT_MOST)
+    return proposed if competitor.is_control else replace(proposed, ipc=min(proposed.ipc, most))
 
 
 def _smallest(seen: Mapping[str, Columns], competitors: Sequence[Competitor], aim: Aim) -> int:

@@ -52,6 +52,16 @@ def test_the_first_trial_of_an_arm_begins_where_the_others_suggest() -> None:
     assert 4 < float(np.exp(np.mean(np.log(asks)))) < 32
 
 
+def test_a_methods_first_trial_is_not_in_the_dear_last_third_of_the_range() -> None:
+    """Controls that lose eight margins at IPC 50 say nothing of 100; two thirds of the way from 1 to 100 is 22."""
+    seen = {"random": law(1.0, (25, 50), place=())}
+    arms, numbers = [arm("datadam"), control("random")], range(30)
+    first = [choose(columns(seen), arms, AIM, number=1, budget=BUDGET, generator=np.random.default_rng(n)) for n in numbers]
+    assert {(choice.label, choice.ipc) for choice in first} == {("datadam", 22)}
+    later = [choose(columns(seen), arms, AIM, number=2, budget=BUDGET, generator=np.random.default_rng(n)) for n in numbers]
+    assert max(choice.ipc for choice in later) == 100
+
+
 def test_a_hopeless_arm_is_left() -> None:
     """A gap of 0.3 at IPC 100 is 15 margins; the other arm is at the target with 16."""
     seen = {"dm": law(0.06, (9, 16, 25, 36)), "dc": law(3.0, (50, 70, 90, 100), first=4)}
