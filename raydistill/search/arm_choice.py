@@ -1,12 +1,12 @@
 """Chooses the arm of the next trial, with its place and IPC, by expected gain for its cost. Pure numpy.
 
-Each arm has a law of its own (`law`), and takes its first guess from the others. The first trials give each arm one, the controls
-before the methods: they cost little, and tell the methods where to begin. A method's first trial is kept out of the last third of
-the range of IPC, where a trial costs most and the law knows nothing of the method yet. After that each arm proposes a place and an IPC as in
-`proposal`, by Thompson sampling, and the proposal with the largest gain for its cost is taken. The gain is the logarithm of the
-factor by which it would lower the smallest IPC that any arm has reached. The cost is one share of the budget's trials, plus the
-images that pass through a network relative to the mean over the arms. The last part of the budget shows that a smaller IPC of the
-arm that reached it is lossy (`proposal.propose_lossy`).
+Each arm has a law of its own (`law`), and takes its first guess from the others. The first trials give each arm one, the
+controls before the methods: they cost little, and tell the methods where to begin. A method's first trial is kept out of the
+last third of the range of IPC, where a trial costs most and the law knows nothing of the method yet. After that each arm
+proposes a place and an IPC as in `proposal`, by Thompson sampling, and the proposal with the largest gain for its cost is
+taken. The gain is the logarithm of the factor by which it would lower the smallest IPC that any arm has reached. The cost is
+one share of the budget's trials, plus the images that pass through a network relative to the mean over the arms. The last part
+of the budget shows that a smaller IPC of the arm that reached it is lossy (`proposal.propose_lossy`).
 
 No side has a share of the trials. With at most half for the controls, and the gain taken within each side, a simulated race finds
 the right arm and IPC as often and costs 1.6 times as much: methods that a control has beaten use up their half.
@@ -24,7 +24,6 @@ import numpy as np
 
 from raydistill.search.proposal import Aim, Field, lossy_trials, propose, propose_lossy
 from raydistill.search.seen import Columns
-
 
 FIRST_AT_MOST = 2 / 3
 """Where the largest IPC of a method's first trial lies in the range of IPC, on a logarithmic scale. With 1/2, a race is right less
