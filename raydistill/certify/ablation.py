@@ -90,7 +90,7 @@ def ablate_study(study: Store, choice: TrialChoice, work: Workplace, *, draws: i
         work.tell_estimate(_parts(candidate, whole, len(jobs) - whole, networks))
         work.run_missing("ablation", jobs, len(configs))
         ablation = _conclude(candidate, variants, unused, study)
-        study.write(ABLATION_PAGE, render_ablation(ablation))
+        study.write(ABLATION_PAGE, render_ablation(ablation, study.root))
         write_stored(study, ABLATION, ablation)
         return ablation
 

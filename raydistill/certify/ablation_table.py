@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any, Literal
 
 from raydistill.report.words import percent, points
@@ -83,8 +84,8 @@ class Ablation(Config):
     __str__ = __repr__
 
 
-def render_ablation(ablation: Ablation) -> str:
-    """The ablation as one Markdown table with its reading."""
+def render_ablation(ablation: Ablation, study: str) -> str:
+    """The ablation as one Markdown table with its reading; `study` is the path of the study's folder."""
     lines = [
         f"# Ablation: study {ablation.study}, trial {ablation.trial_id}, {ablation.method} at {ablation.ipc} images per class",
         "",
@@ -107,9 +108,9 @@ def render_ablation(ablation: Ablation) -> str:
     if ablation.unused:
         lines += ["", f"Not in use at the found settings, so there is nothing to turn off: {', '.join(ablation.unused)}."]
     code = f"code `{ablation.code_sha256}`" + ("" if ablation.commit is None else f", commit `{ablation.commit}`")
-    command = f"raydistill ablate {ablation.study} --trial {ablation.trial_id}"
-    again = f"`{command} --draws {ablation.draws} --networks {ablation.networks}`"
-    lines += ["", f"Run again with {again}; {code}, torch {ablation.versions.get('torch')}, {ablation.device}."]
+    counts = ["--draws", str(ablation.draws), "--networks", str(ablation.networks)]
+    command = shlex.join(["raydistill", "ablate", study, "--trial", ablation.trial_id, *counts])
+    lines += ["", f"Run again with `{command}`; {code}, torch {ablation.versions.get('torch')}, {ablation.device}."]
     return "\n".join(lines) + "\n"
 
 

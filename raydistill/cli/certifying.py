@@ -56,15 +56,18 @@ def certify(
             )
         from raydistill.catalogue import find_study
         from raydistill.certify.page import render_page
+        from raydistill.methods import METHODS
         from raydistill.report.next_commands import command, next_lines
 
         typer.echo(render_page(certificate), nl=False)
         found = find_study(study, store)
-        where = {"data_root": data_root, "local": local, "address": address}
+        where = {"data_root": data_root, "local": local, "address": address, "accept_code_change": accept_code_change}
         # On the standard error: the page may be redirected to a file.
         typer.echo(f"Written {found.path('certificate.json')} and {found.path('certificate.md')}", err=True)
-        checks = command("verify", found.path("certificate.json"))
-        typer.echo(next_lines(checks, command("ablate", found.root, trial=trial, **where)), err=True)
+        after = [command("verify", found.path("certificate.json"))]
+        if METHODS[certificate.evidence.config["method"]["name"]].ablations:
+            after.append(command("ablate", found.root, trial=trial, **where))
+        typer.echo(next_lines(*after), err=True)
 
 
 @app.command(epilog=example("verify studies/digits-datadam/certificate.json"))
@@ -130,9 +133,9 @@ def ablate(
         from raydistill.certify.ablation_table import render_ablation
         from raydistill.report.next_commands import command, next_lines
 
-        typer.echo(render_ablation(ablation), nl=False)
         found = find_study(study, store)
+        typer.echo(render_ablation(ablation, found.root), nl=False)
         typer.echo(f"Written {found.path('ablation.json')} and {found.path('ablation.md')}", err=True)
         if not found.exists("certificate.json"):
-            where = {"data_root": data_root, "local": local, "address": address}
+            where = {"data_root": data_root, "local": local, "address": address, "accept_code_change": accept_code_change}
             typer.echo(next_lines(command("certify", found.root, trial=trial, **where)), err=True)

@@ -54,8 +54,8 @@ class Row(Config):
     """Mean over draws of the mean over networks."""
     draws_std: float
     """Standard deviation over draws."""
-    networks_std: float
-    """Standard deviation over networks within a draw, pooled."""
+    networks_std: float | None
+    """Standard deviation over networks within a draw, pooled; null with one network each."""
     above_random: float | None
     """Mean over draws of the accuracy minus that of the random images of the same draw; null for random itself."""
     above_random_low: float | None
@@ -125,7 +125,7 @@ def _row(name: str, outcomes: Sequence[Outcome]) -> Row:
         networks=networks,
         accuracy_fraction=float(means.mean()),
         draws_std=float(means.std(ddof=1)),
-        networks_std=float(np.sqrt(accuracies.var(axis=1, ddof=1).mean())) if networks > 1 else 0.0,
+        networks_std=float(np.sqrt(accuracies.var(axis=1, ddof=1).mean())) if networks > 1 else None,
         above_random=above[0],
         above_random_low=above[1],
         above_random_high=above[2],

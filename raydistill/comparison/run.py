@@ -159,7 +159,7 @@ def plan_comparison(
         CompareJob(
             config=TrialConfig[type(config)].model_validate(  # type: ignore[misc]
                 {
-                    **template.model_dump(exclude={"method"}),
+                    **template.model_dump(exclude={"method", "label"}),
                     "method": config.model_dump(),
                     "ipc": ipc,
                     "seed": derive_seed(space.seed, "draw", draw),
@@ -266,7 +266,8 @@ def _method_configs(
             raise CompareError(f"method {method} is given twice with different settings; give each method once")
     soft = next((c for name, c in configs.items() if METHODS[name].label_kind == "soft" and name != SOFT_REFERENCE), None)
     is_given = SOFT_REFERENCE not in names and SOFT_REFERENCE in configs  # by a space, not by its bare name
-    if isinstance(soft, ExpertFields) and not is_given and SOFT_REFERENCE not in own:
+    is_of_the_space = SOFT_REFERENCE in own and SOFT_REFERENCE in configs
+    if isinstance(soft, ExpertFields) and not is_given and not is_of_the_space:
         configs[SOFT_REFERENCE] = RandomSoftConfig(name=SOFT_REFERENCE, **of_the_same_experts(soft))
     if REFERENCE not in configs:
         configs[REFERENCE] = METHODS[REFERENCE].config.model_validate({"name": REFERENCE})
@@ -312,7 +313,7 @@ def _settings(template: TrialConfig[Any], configs: dict[str, Config], ipc: int, 
     # Of the goal only the metric counts; without it the settings of comparisons of accuracy are those of older versions.
     metric = {} if template.goal.metric == "accuracy" else {"metric": template.goal.metric}
     return {
-        **template.model_dump(mode="json", exclude={"method", "ask_number", "goal"}),
+        **template.model_dump(mode="json", exclude={"method", "label", "ask_number", "goal"}),
         **metric,
         "ipc": ipc,
         "split": split,

@@ -82,7 +82,7 @@ def after_search(
         winner = study.path(WINNER_FOLDER)
         return [
             report,
-            command("certify", study.root, **where),
+            command("certify", study.root, **where, accept_code_change=again.get("accept_code_change", False)),
             command("evaluate", winner, **data),
             command("export", winner, out=f"{result.study}-ipc{result.smallest_lossless_ipc}", **data),
         ]

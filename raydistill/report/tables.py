@@ -14,6 +14,7 @@ import numpy as np
 
 from raydistill.comparison.rows import Comparison, Row
 from raydistill.errors import StoreError
+from raydistill.methods import METHODS
 from raydistill.report.cells import config_cells, measured_cells, sample_std, seconds_of
 from raydistill.report.rendering import FORMATS, frame_of, render
 from raydistill.search.verdict import select_interval
@@ -219,10 +220,11 @@ def _study_cells(records: StudyRecords) -> dict[str, Any]:
     finished = [record for _, record in records.trials if record and record.final]
     label_kind = result.label_kind if result else finished[0].label_kind if finished else None
     accuracies = records.baseline.accuracy_fractions if records.baseline else ()
+    methods = dict.fromkeys(config.arm for config, _ in records.trials if METHODS[config.method.name].control is None)
     return {
         "study": records.name,
         "dataset": config.dataset.name if config else None,
-        "method": config.method.name if config else None,
+        "method": result.method if result else ", ".join(methods) or None,
         "label_kind": label_kind,
         "network": config.network.name if config else None,
         "verdict": result.verdict if result else UNFINISHED,
@@ -233,6 +235,7 @@ def _study_cells(records: StudyRecords) -> dict[str, Any]:
         "closest_gap": result.closest_gap if result else None,
         "margin_fraction": config.goal.margin_fraction if config else None,
         "confidence": config.goal.confidence if config else None,
+        "earlier_looks": result.earlier_looks if result else None,
         "baseline_accuracy_fraction_mean": float(np.mean(accuracies)) if accuracies else None,
         "baseline_accuracy_fraction_std": sample_std(accuracies),
         "trials": len(records.trials),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -39,9 +40,15 @@ def check_budget(budget: BudgetConfig, gpus_per_trial: float, seconds: float, wh
         if hours is not None and 3600 * hours < needed:
             unit = name.replace("gpu_", "GPU ")
             raise BudgetError(
-                f"budget.{name} is {hours:g}, but {what} about {needed / 3600:.2g} {unit}: raise it at least to that, or use a "
-                "cheaper space (raydistill plan forecasts the time of a search)"
+                f"budget.{name} is {hours:g}, but {what} about {_rounded_up(needed / 3600)} {unit}: raise it at least to that, "
+                "or use a cheaper space (raydistill plan forecasts the time of a search)"
             )
+
+
+def _rounded_up(hours: float) -> str:
+    """To two digits, so that a budget of as many hours is enough."""
+    digits = 1 - math.floor(math.log10(hours))
+    return f"{math.ceil(hours * 10**digits) / 10**digits:g}"
 
 
 class Allowance:

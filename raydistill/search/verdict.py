@@ -188,10 +188,14 @@ def select_interval(record: TrialRecord, baseline: Baseline) -> GapInterval:
 
 def not_admissible(baseline: Baseline, goal: GoalConfig) -> str:
     """Why this baseline allows no verdict."""
+    if baseline.doubled_moves_by < 0:
+        why, then = "what the steps do to the baseline hides what a set does", "fewer steps or more augmentation"
+    else:
+        why, then = "an undertrained baseline makes every set look lossless", "more steps"
     return (
         f"doubling the recipe's steps changes the full-data accuracy by {100 * baseline.doubled_moves_by:+.2f} points; it must "
-        f"change by less than a quarter of the margin ({points(goal.margin_fraction / 4)}), because an undertrained baseline "
-        "makes every set look lossless: use a recipe with more steps, or more baseline_networks if the change is noise"
+        f"change by less than a quarter of the margin ({points(goal.margin_fraction / 4)}), because {why}: use a recipe with "
+        f"{then}, or more baseline_networks if the change is noise"
     )
 
 

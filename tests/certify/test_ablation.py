@@ -46,11 +46,11 @@ def test_every_term_in_use_has_a_row_and_the_start_set_the_last(study: Store) ->
     assert "2 draws of the whole method at " in told.all("note")[0]
     assert ", 6 draws with a term turned off at " in told.all("note")[0]
     assert content(study, "ablation.json") == json.loads(made.model_dump_json())
-    assert study.read("ablation.md").decode() == render_ablation(made)
-    command = f"raydistill ablate {made.study} --trial {made.trial_id} --draws 2 --networks 1"
+    assert study.read("ablation.md").decode() == render_ablation(made, study.root)
+    command = f"raydistill ablate {study.root} --trial {made.trial_id} --draws 2 --networks 1"
     again = f"Run again with `{command}`; code `{made.code_sha256}`"
-    assert f"\n{again}, commit `abc`, torch " in render_ablation(made.model_copy(update={"commit": "abc"}))
-    assert f"\n{again}, torch " in render_ablation(made.model_copy(update={"commit": None}))
+    assert f"\n{again}, commit `abc`, torch " in render_ablation(made.model_copy(update={"commit": "abc"}), study.root)
+    assert f"\n{again}, torch " in render_ablation(made.model_copy(update={"commit": None}), study.root)
 
 
 def soft(synthetic: SyntheticSet) -> SyntheticSet:
@@ -72,8 +72,8 @@ def test_soft_labels_have_a_row_of_the_same_sets_with_hard_ones(study: Store, mo
     assert [row.term for row in made.rows] == ["attention", "mmd", "augmentation", HARD, START]
     assert (made.rows[3].draws, made.rows[3].fields) == (2, {})
     assert (kinds.count(("soft", 0.01)), kinds.count(("hard", None))) == (8, 4)
-    assert f"\n| {HARD} |  | 2 (0) | " in render_ablation(made)
-    assert "Augmentation has no row: the experts are trained with it" in render_ablation(made)
+    assert f"\n| {HARD} |  | 2 (0) | " in render_ablation(made, study.root)
+    assert "Augmentation has no row: the experts are trained with it" in render_ablation(made, study.root)
 
 
 def test_hard_labels_are_each_images_own_class_at_the_recipes_rate() -> None:
@@ -193,7 +193,7 @@ def test_a_term_without_which_the_method_diverges_is_told(study: Store, monkeypa
     made = ablate(study)
     row = next(row for row in made.rows if row.term == "mmd")
     assert (row.draws, row.diverged, row.select_effect) == (0, 2, None)
-    assert "| mmd | mmd_weight=0.0 | 0 (2) |  |  |  |  |  |  |" in render_ablation(made)
+    assert "| mmd | mmd_weight=0.0 | 0 (2) |  |  |  |  |  |  |" in render_ablation(made, study.root)
 
 
 def test_a_method_that_always_diverges_is_refused(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:

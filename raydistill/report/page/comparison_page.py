@@ -189,7 +189,7 @@ def _table(comparison: Comparison, home: Links) -> Table:
             row.method,
             Cell(text=percent(row.accuracy_fraction), href=home.to(COMPARISON_FILE)),
             points(row.draws_std),
-            points(row.networks_std),
+            "" if row.networks_std is None else points(row.networks_std),
             _interval(row),
             f"{row.draws}" + (f", {row.diverged} diverged" if row.diverged else ""),
             str(row.networks),
