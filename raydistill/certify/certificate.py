@@ -116,8 +116,9 @@ class Earlier(Config):
     content_sha256: str
 
 
-RULES = 2
-"""By which rules a new certificate reads the smaller sizes: by 2 from the smallest up, and of the winner's side of a race."""
+RULES = 3
+"""By which rules a certificate is read. From 2 on: the smaller sizes from the smallest up, and of the winner's side of a race.
+From 3 on: no arm is lossless beside full data that is not trained to its end."""
 
 
 class Evidence(GrownConfig):
@@ -126,7 +127,7 @@ class Evidence(GrownConfig):
     LATER: ClassVar[tuple[str, ...]] = ("rules",)
     study: str
     rules: int = Field(default=1, ge=1, le=RULES)
-    """Of the smaller sizes, see `RULES`; left out of certificates of older versions, which are checked by theirs."""
+    """See `RULES`; left out of certificates of older versions, which are checked by theirs."""
     number: int
     """1 for the study's first certificate; one more for each opening after it."""
     earlier: tuple[Earlier, ...]

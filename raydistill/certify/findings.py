@@ -33,12 +33,12 @@ FLOPS_PER_MAC = 6
 def find(evidence: Evidence) -> Findings:
     """What the evidence shows."""
     goal = evidence.trial.goal
-    arms = tuple(_arm(evidence, arm, goal) for arm in evidence.arms)
+    doubled_moves_by = _doubled_moves_by(evidence)
+    admissible = is_admissible(abs(doubled_moves_by), goal.margin_fraction)
+    arms = tuple(_arm(evidence, arm, goal, is_decidable=admissible or evidence.rules < 3) for arm in evidence.arms)
     of_set = arms[1]
     assert of_set.gap is not None
     assert of_set.verdict is not None
-    doubled_moves_by = _doubled_moves_by(evidence)
-    admissible = is_admissible(abs(doubled_moves_by), goal.margin_fraction)
     smaller = tuple(_smaller(evidence, row, goal) for row in evidence.smaller)
     findings = Findings(
         verdict=of_set.verdict if admissible else "inconclusive",
@@ -59,7 +59,7 @@ def find(evidence: Evidence) -> Findings:
     return findings.model_copy(update={"headline": write_headline(evidence, findings)})
 
 
-def _arm(evidence: Evidence, arm: Arm, goal: GoalConfig) -> ArmFinding:
+def _arm(evidence: Evidence, arm: Arm, goal: GoalConfig, *, is_decidable: bool) -> ArmFinding:
     full, certified, correct = (_correct(evidence, a) for a in (evidence.arms[0], evidence.arms[1], arm))
     classes = unpack_labels(evidence.test_labels)
     accuracies = accuracy_of(correct, classes)
@@ -72,7 +72,7 @@ def _arm(evidence: Evidence, arm: Arm, goal: GoalConfig) -> ArmFinding:
         accuracy_fraction=float(accuracies.mean()),
         networks_std=float(accuracies.std(ddof=1)),
         gap=gap,
-        verdict=None if gap is None else _verdict(gap, goal.margin_fraction),
+        verdict=None if gap is None else _verdict(gap, goal.margin_fraction) if is_decidable else "inconclusive",
         set_above=above,
     )
 

@@ -45,9 +45,11 @@ def _claim(evidence: Evidence, findings: Findings) -> str:
     what = f"{findings.ipc} images per class{packed} ({evidence.config['dataset']['name']}, method {method['name']})"
     read = f"on {evidence.test_images} test images and {len(evidence.seeds)} pairs of networks"
     if not findings.is_admissible:
+        is_worse = findings.doubled_moves_by < 0 and evidence.rules >= 3
+        state = "loses by longer training" if is_worse else "is not trained to its end"
         return (
             f"INCONCLUSIVE: {what}; twice the recipe's steps move the full data by {points(findings.doubled_moves_by)}, a "
-            f"quarter of the margin ({points(findings.margin_fraction / 4)}) or more, so the full data is not trained to its end."
+            f"quarter of the margin ({points(findings.margin_fraction / 4)}) or more, so the full data {state}."
         )
     if findings.verdict == "lossless":
         return (

@@ -79,6 +79,13 @@ def test_a_baseline_that_doubling_moves_proves_nothing() -> None:
     found = find(evidence(admissibility=moved))
     assert (found.verdict, found.is_admissible, found.doubled_moves_by) == ("inconclusive", False, pytest.approx(0.01))
     assert "so the full data is not trained to its end" in found.headline[0]
+    assert {arm.verdict for arm in found.arms[1:]} == {"inconclusive"}
+    assert (found.lossless_controls, [line for line in found.headline if "CONTROL" in line]) == (0, [])
+    older = find(evidence(admissibility=moved).model_copy(update={"rules": 2}))
+    assert older.arms[1].verdict == "lossless", "a certificate of an older version is checked by its own rules"
+    fell = moved.model_copy(update={"at_recipe": moved.at_doubled, "at_doubled": moved.at_recipe})
+    assert "move the full data by -1.00 points" in find(evidence(admissibility=fell)).headline[0]
+    assert "trained to its end" not in find(evidence(admissibility=fell)).headline[0]
 
 
 def test_the_lower_side_is_the_largest_smaller_ipc_at_which_nothing_reached_the_margin() -> None:
