@@ -68,7 +68,7 @@ def class_accuracies(correct: NDArray[Any], classes: Classes, names: Sequence[st
     return {name: float(correct[:, classes == number].mean()) for number, name in enumerate(names)}
 
 
-def unseen_rate(counts: Sequence[int], confidence: float) -> float:
+def unseen_rate(counts: Sequence[float], confidence: float) -> float:
     """The largest mean over classes of rates of disagreement that can go unseen on all images with probability 1 - c.
 
     With rates p_k nothing is seen with probability prod (1 - p_k)^n_k. Of all rates for which this is 1 - c, the largest mean has
@@ -77,7 +77,7 @@ def unseen_rate(counts: Sequence[int], confidence: float) -> float:
     if len(counts) == 1:
         return float(1 - (1 - confidence) ** (1 / counts[0]))
     ordered = sorted(counts)
-    needed, images = -math.log(1 - confidence), 0
+    needed, images = -math.log(1 - confidence), 0.0
     scale = 0.0
     for place, count in enumerate(ordered):
         needed, images = needed + count * math.log(count), images + count

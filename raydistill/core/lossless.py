@@ -114,17 +114,23 @@ def _by_class(difference: NDArray[np.float64], classes: Classes | None) -> list[
     return found
 
 
-def smallest_margin(images: int, networks: int, confidence: float, counts: Sequence[int] = ()) -> float:
+def smallest_margin(images: int, synthetic: int, full: int, confidence: float, counts: Sequence[int] = ()) -> float:
     """The expected half-width at zero gap: a smaller margin cannot be decided with so many images and networks.
 
     Args:
         images: confirm images; of balanced accuracy those of `DataFacts.deciding_images`.
-        networks: networks on each side.
+        synthetic: networks trained on the set.
+        full: networks trained on the full data.
         confidence: one-sided.
         counts: confirm images of each class, for balanced accuracy; empty for accuracy.
     """
-    planned = math.sqrt(PLANNED_IMAGE_DEVIATION**2 / images + 2 * PLANNED_NETWORK_DEVIATION**2 / networks)
-    return max(unseen_rate(counts or [images], confidence), normal_quantile(confidence) * planned)
+    of_networks = PLANNED_NETWORK_DEVIATION**2
+    variances = ((PLANNED_IMAGE_DEVIATION**2, images), (of_networks, synthetic), (of_networks, full))
+    # One network shows no variation; it is planned as two are.
+    parts = [(variance / count, max(count - 1, 1)) for variance, count in variances]
+    variance = sum(part for part, _ in parts)
+    quantile = student_quantile(confidence, variance**2 / sum(part**2 / free for part, free in parts))
+    return max(unseen_rate(counts or [images], confidence), quantile * math.sqrt(variance))
 
 
 def is_clear(interval: GapInterval, margin_fraction: float) -> bool:

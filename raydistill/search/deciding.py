@@ -35,13 +35,15 @@ class Spread:
     image: float
     """Variance of the mean difference over images."""
     confidence: float
+    counts: tuple[int, ...] = ()
+    """Confirm images of each class, for balanced accuracy, whose shares any other number of images keeps; empty for accuracy."""
 
     def half_width(self, synthetic: int, full: int, images: int) -> float:
         """With so many networks of each side and so many images; degrees of freedom by Welch and Satterthwaite."""
         counts = ((self.synthetic, synthetic), (self.full, full), (self.image, images))
         parts = [(variance / count, count - 1) for variance, count in counts]
         variance = sum(part for part, _ in parts)
-        unseen = unseen_rate([images], self.confidence)
+        unseen = unseen_rate([images * count / sum(self.counts) for count in self.counts] or [images], self.confidence)
         if variance == 0:
             return unseen
         freedom = variance**2 / sum(part**2 / free for part, free in parts)
@@ -63,6 +65,7 @@ def spread_of(confirmation: Confirmation, baseline: Baseline) -> Spread:
             full=float(full.var(ddof=1)),
             image=image,
             confidence=interval.confidence,
+            counts=tuple(baseline.class_counts[1]),
         )
 
     def is_wide(step: int) -> bool:

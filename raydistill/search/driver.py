@@ -198,6 +198,7 @@ def _reading_seconds(config: TrialConfig[Any], baseline: Baseline, steps: int) -
 
 def _aim(space: SearchSpace, config: TrialConfig[Any], baseline: Baseline) -> Aim:
     select_images, confirm_images = baseline.effective_images
+    select_counts, confirm_counts = baseline.class_counts
     return Aim.planned(
         space.goal.margin_fraction,
         confidence_of(space, "distilled"),
@@ -206,6 +207,9 @@ def _aim(space: SearchSpace, config: TrialConfig[Any], baseline: Baseline) -> Ai
         confirm_images=confirm_images,
         networks=config.evaluation.networks,
         confirm_networks=config.evaluation.confirm_networks,
+        baseline_networks=len(baseline.readings),
+        select_counts=select_counts,
+        confirm_counts=confirm_counts,
     )
 
 

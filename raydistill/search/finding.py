@@ -264,7 +264,7 @@ def _words(
     first = "" if against.ipc == best.ipc else ", the IPC of a smaller candidate, which is tested first,"
     return (
         f"{unknown}: {_described(best)} is lossless, {larger}, and {against.arm_and_size}{first} is not shown to be lossy",
-        _what_would_decide(against, goal),
+        _what_would_decide(against, baseline, goal),
     )
 
 
@@ -273,8 +273,11 @@ def _described(smallest: Smallest) -> str:
     return f"{smallest.arm_and_size} (gap at most {bound})"
 
 
-def _what_would_decide(control: ControlAt, goal: GoalConfig) -> str:
-    """How many draws would show a control to be lossy at the same mean gap."""
+def _what_would_decide(control: ControlAt, baseline: Baseline, goal: GoalConfig) -> str:
+    """How many draws, full-data networks and images would show a control to be lossy at the same mean gap.
+
+    All three grow alike, so that the half-width shrinks with the root whatever part each has in it.
+    """
     interval = control.gap_interval
     room = interval.gap - goal.margin_fraction
     gap = f"its mean gap over {interval.networks} draws is {points(interval.gap)}"
@@ -283,7 +286,9 @@ def _what_would_decide(control: ControlAt, goal: GoalConfig) -> str:
     more = ((interval.gap - interval.lower) / room) ** 2
     if more > MOST_MORE:
         return f"{gap}, so close to the margin that no practical number of draws and images decides it at that IPC"
-    draws, images = math.ceil(interval.networks * more), math.ceil(interval.images * more)
+    full = len(baseline.confirm_correct)
+    draws, networks, images = (math.ceil(count * more) for count in (interval.networks, full, interval.images))
     return (
-        f"{gap}, above the margin: if it stays, about {draws} confirm_networks with {images} confirm images would show it lossy"
+        f"{gap}, above the margin: if it stays, about {draws} confirm_networks and {networks} baseline_networks with {images} "
+        "confirm images would show it lossy"
     )

@@ -85,7 +85,7 @@ def _by_select(images: int) -> float:
 
 def _by_confirm(images: int, *, is_race: bool) -> float:
     confidence = GoalConfig(margin_fraction=0.1, confidence=CONFIDENCE).share_of("distilled") if is_race else CONFIDENCE
-    return smallest_margin(images, CONFIRM_NETWORKS, confidence)
+    return smallest_margin(images, CONFIRM_NETWORKS, BASELINE_NETWORKS, confidence)
 
 
 def _by_test(images: int) -> float:

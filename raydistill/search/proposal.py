@@ -60,6 +60,9 @@ class Aim:
         confirm_images: int,
         networks: int,
         confirm_networks: int,
+        baseline_networks: int,
+        select_counts: Sequence[int] = (),
+        confirm_counts: Sequence[int] = (),
     ) -> Aim:
         """The aim for a goal and given numbers of images and networks.
 
@@ -71,12 +74,15 @@ class Aim:
             confirm_images: number of confirm images.
             networks: number of networks of a reading.
             confirm_networks: number of networks of the confirmation.
+            baseline_networks: number of full-data networks.
+            select_counts: select images of each class, for balanced accuracy; empty for accuracy.
+            confirm_counts: the same of confirm images.
         """
         return cls(
             margin=margin,
-            half_width=smallest_margin(confirm_images, confirm_networks, confidence),
+            half_width=smallest_margin(confirm_images, confirm_networks, baseline_networks, confidence, confirm_counts),
             shift_deviation=PLANNED_IMAGE_DEVIATION * math.sqrt(1 / select_images + 1 / confirm_images),
-            lossy_width=smallest_margin(select_images, networks, lossy_confidence),
+            lossy_width=smallest_margin(select_images, networks, baseline_networks, lossy_confidence, select_counts),
         )
 
     @property

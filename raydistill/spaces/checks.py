@@ -17,9 +17,9 @@ from raydistill.spaces.space import Choices, Range
 
 MOST_NETWORKS = 1000
 """More confirm networks than a search trains."""
-SmallestMargin = Callable[[int, int, float, Sequence[int]], float]
-"""(confirm images, confirm networks, confidence, confirm images of each class for balanced accuracy) to the smallest margin that
-they can decide, as a fraction."""
+SmallestMargin = Callable[[int, int, int, float, Sequence[int]], float]
+"""(confirm images, confirm networks, baseline networks, confidence, confirm images of each class for balanced accuracy) to the
+smallest margin that they can decide, as a fraction."""
 
 
 class ChecksData(Protocol):
@@ -96,10 +96,11 @@ def check_margin(
             "of the class vary: add images, or raise select_fraction and confirm_fraction",
         )
     counts = facts.confirm_counts if goal.metric == "balanced_accuracy" else ()
-    least = smallest_margin(images, evaluation.confirm_networks, confidence, counts)
+    least = smallest_margin(images, evaluation.confirm_networks, evaluation.baseline_networks, confidence, counts)
     if goal.margin_fraction < least:
         equal = "" if images == facts.confirm_images else f" (as good as {images} in classes of equal size)"
-        decided_by = f"{facts.confirm_images} confirm images{equal} and {evaluation.confirm_networks} networks"
+        networks = f"{evaluation.confirm_networks} confirm_networks and {evaluation.baseline_networks} baseline_networks"
+        decided_by = f"{facts.confirm_images} confirm images{equal}, {networks}"
         yield Mistake(
             key="goal.margin_fraction",
             message=f"given {goal.margin_fraction}; with {decided_by} the gap is known to ±{least:.4f} at best (confidence "
@@ -148,35 +149,46 @@ def _what_would_decide(
     goal: GoalConfig, confidence: float, evaluation: EvaluationConfig, facts: DataFacts, smallest_margin: SmallestMargin
 ) -> str:
     """What to change so that the margin can be decided: networks, else images, else both in equal parts of the variance."""
-    now, margin = evaluation.confirm_networks, goal.margin_fraction
-    enough = functools.partial(_first_that_decides, smallest_margin, confidence=confidence)
+    now, margin = (evaluation.confirm_networks, evaluation.baseline_networks), goal.margin_fraction
+    enough = functools.partial(_first_that_decides, smallest_margin, now=now, confidence=confidence)
     counts = facts.confirm_counts if goal.metric == "balanced_accuracy" else ()
     if (networks := enough(margin, images=facts.deciding_images(goal.metric), counts=counts)) is not None:
-        return f"set confirm_networks to {networks}"
+        return f"set {_networks(networks, now)}"
     if counts:
         return f"add images of the smallest classes, of which one has {min(counts)} confirm images"
-    if (images := enough(margin, networks=now)) is not None:
+    if (images := enough(margin, networks=1)) is not None:
         return f"use a data set with at least {images} confirm images"
     networks = enough(margin / math.sqrt(2), images=MOST_IMAGES)
     images = None if networks is None else enough(margin, networks=networks)
-    if images is None:
+    if networks is None or images is None:
         return "take another goal: no practical number of images and networks decides it"
-    return f"use a data set with at least {images} confirm images, and set confirm_networks to {networks}"
+    return f"use a data set with at least {images} confirm images, and set {_networks(networks, now)}"
+
+
+def _networks(needed: int, now: tuple[int, int]) -> str:
+    """The keys to change so that there are so many confirm and baseline networks."""
+    keys = zip(("confirm_networks", "baseline_networks"), now, strict=True)
+    return " and ".join(f"{key} to {needed}" for key, count in keys if count < needed)
 
 
 def _first_that_decides(
     smallest_margin: SmallestMargin,
     margin: float,
     *,
+    now: tuple[int, int],
     confidence: float,
     images: int | None = None,
     networks: int | None = None,
     counts: Sequence[int] = (),
 ) -> int | None:
-    """The smallest number of whichever of images and networks is None that decides a margin; None if none does."""
+    """The smallest number of whichever of images and networks is None that decides a margin; None if none does.
+
+    Networks are those of each side, where it has fewer `now`.
+    """
 
     def decides(count: int) -> bool:
-        return smallest_margin(images or count, networks or count, confidence, counts) <= margin
+        confirm, baseline = (max(networks or count, one) for one in now)
+        return smallest_margin(images or count, confirm, baseline, confidence, counts) <= margin
 
     tried = range(1, (MOST_NETWORKS if images else MOST_IMAGES) + 1)
     place = bisect.bisect_left(tried, True, key=decides)

@@ -89,10 +89,18 @@ class Baseline(GrownConfig):
     @property
     def effective_images(self) -> tuple[int, int]:
         """Select and confirm images; of balanced accuracy, as many in equal classes as vary as much (`effective_images`)."""
+        select, confirm = self.class_counts
+        if not select or not confirm:
+            return self.select_images, self.confirm_images
+        return effective_images(select), effective_images(confirm)
+
+    @property
+    def class_counts(self) -> tuple[list[int], list[int]]:
+        """Select and confirm images of each class, for balanced accuracy; empty for accuracy."""
         select, confirm = self.select_classes, self.confirm_classes
         if select is None or confirm is None:
-            return self.select_images, self.confirm_images
-        return effective_images(np.bincount(select).tolist()), effective_images(np.bincount(confirm).tolist())
+            return [], []
+        return np.bincount(select).tolist(), np.bincount(confirm).tolist()
 
     @property
     def accuracy_fraction(self) -> float:

@@ -152,15 +152,15 @@ def test_a_set_is_evaluated_by_the_metric_of_its_goal(study: Store) -> None:
 def test_the_margin_must_be_one_that_the_classes_can_decide(tmp_path: Path) -> None:
     """15 and 5 confirm images are as good as 15 in classes of equal size."""
     draw(tmp_path / "pets", {"cats": 150, "dogs": 50})
-    with pytest.raises(SpaceError, match=r"with 20 confirm images \(as good as 15 in classes of equal size\) and 2 networks"):
+    with pytest.raises(SpaceError, match=r"with 20 confirm images \(as good as 15 in classes of equal size\), 2 confirm_networks"):
         load_space(space_file(tmp_path, margin_fraction=0.01), [], None)
 
 
 def test_what_goes_unseen_in_a_small_class_bounds_the_margin() -> None:
     """90 and 10 images vary as 36 in equal classes do, in which 8.0 % can go unseen; in the class of ten 25.9 % can, half of it
     on the mean over both."""
-    assert smallest_margin(36, 10, 0.95) == pytest.approx(1 - 0.05 ** (1 / 36), abs=1e-6)
-    assert smallest_margin(36, 10, 0.95, (90, 10)) == pytest.approx((1 - 0.05 ** (1 / 10)) / 2, abs=1e-6)
+    assert smallest_margin(36, 10, 10, 0.95) == pytest.approx(1 - 0.05 ** (1 / 36), abs=1e-6)
+    assert smallest_margin(36, 10, 10, 0.95, (90, 10)) == pytest.approx((1 - 0.05 ** (1 / 10)) / 2, abs=1e-6)
 
 
 def test_a_certificate_plans_with_the_classes_of_the_test_split() -> None:

@@ -8,6 +8,7 @@ from math import sqrt
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import stats
 from scipy.stats import norm
 
 from raydistill.core.lossless import gap_interval, is_admissible, is_hopeless, smallest_margin
@@ -142,16 +143,33 @@ def test_a_gap_at_the_margin_is_rarely_called_lossless_when_networks_agree() -> 
 
 
 @pytest.mark.parametrize(
-    ("images", "networks", "confidence", "margin"),
-    [(300, 10, 0.95, 0.009942), (5000, 10, 0.95, 0.003751), (100, 10, 0.95, 0.029513), (300, 10, 0.99, 0.015233)],
+    ("images", "synthetic", "full", "confidence", "margin"),
+    [
+        (300, 10, 10, 0.95, 0.009972),
+        (5000, 10, 10, 0.95, 0.003826),
+        (5000, 25, 2, 0.95, 0.010432),
+        (100, 10, 10, 0.95, 0.029513),
+        (300, 10, 10, 0.99, 0.015233),
+    ],
 )
-def test_the_smallest_margin_is_the_planned_half_width(images: int, networks: int, confidence: float, margin: float) -> None:
-    """sqrt(0.1^2 / n + 2 * 0.004^2 / networks) times the normal quantile 1.644854, or 1 - 0.05^(1/n) where that is more.
+def test_the_smallest_margin_is_the_planned_half_width(
+    images: int, synthetic: int, full: int, confidence: float, margin: float
+) -> None:
+    """V = 0.1^2 / n + 0.004^2 / R + 0.004^2 / F, its root times Student's quantile, or 1 - (1 - c)^(1/n) where that is more.
 
-    300: 0.00604428 * 1.644854 = 0.009942 (against 0.009936). 5,000: 0.00228035 * 1.644854 = 0.003751. 100: 1 - 0.05^0.01 =
-    0.029513 (against 0.016710). 300 at 99 %: 1 - 0.01^(1/300) = 0.015233 (against 0.00604428 * 2.326348 = 0.014061).
+    300: the parts 3.3333e-5 (299 degrees of freedom) and twice 1.6e-6 (9 each) are 3.6533e-5 with 311 degrees, 0.00604428 *
+    1.649764 = 0.009972 (against 0.009936). 5,000 and 10: 0.00228035 with 29.3. 5,000, 25 and 2: 1.064e-5 with 1.77 degrees. 100:
+    1 - 0.05^0.01 = 0.029513. 300 at 99 %: 1 - 0.01^(1/300) = 0.015233.
     """
-    assert smallest_margin(images, networks, confidence) == pytest.approx(margin, abs=1e-6)
+    assert smallest_margin(images, synthetic, full, confidence) == pytest.approx(margin, abs=2e-6)
+    parts = [(1e-2 / images, images - 1), (1.6e-5 / synthetic, synthetic - 1), (1.6e-5 / full, full - 1)]
+    variance = sum(part for part, _ in parts)
+    quantile = stats.t.ppf(confidence, variance**2 / sum(part**2 / free for part, free in parts))
+    assert margin == pytest.approx(max(quantile * variance**0.5, 1 - (1 - confidence) ** (1 / images)), abs=2e-6)
+
+
+def test_one_network_is_planned_as_two_are() -> None:
+    assert smallest_margin(5000, 1, 10, 0.95) > smallest_margin(5000, 2, 10, 0.95)
 
 
 @pytest.mark.parametrize(("moves_by", "admissible"), [(0.0, True), (0.0049, True), (0.005, False), (0.02, False)])

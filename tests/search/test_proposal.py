@@ -76,11 +76,15 @@ def test_a_field_of_one_ipc_is_asked_there() -> None:
 
 def test_the_planned_aim_has_the_confirmations_half_width() -> None:
     """Images: 0.1 * sqrt(1/250 + 1/300) = 0.0086."""
-    aim = Aim.planned(0.02, 0.975, lossy_confidence=0.95, select_images=250, confirm_images=300, networks=3, confirm_networks=10)
-    assert aim.half_width == smallest_margin(300, 10, 0.975)
-    assert aim.lossy_width == smallest_margin(250, 3, 0.95)
+    given = {"select_images": 250, "confirm_images": 300, "networks": 3, "confirm_networks": 10, "baseline_networks": 4}
+    aim = Aim.planned(0.02, 0.975, lossy_confidence=0.95, **given)
+    assert aim.half_width == smallest_margin(300, 10, 4, 0.975)
+    assert aim.lossy_width == smallest_margin(250, 3, 4, 0.95)
     assert aim.target == 0.02 - aim.half_width
     assert aim.shift_deviation == pytest.approx(0.00856, abs=1e-5)
+    of_classes = Aim.planned(0.02, 0.975, lossy_confidence=0.95, **given, select_counts=(200, 50), confirm_counts=(280, 20))
+    assert of_classes.half_width == smallest_margin(300, 10, 4, 0.975, (280, 20)) > 2 * aim.half_width
+    assert of_classes.lossy_width == smallest_margin(250, 3, 4, 0.95, (200, 50)) > aim.lossy_width
 
 
 ONE = Field(options=(), lowest=1, highest=100)

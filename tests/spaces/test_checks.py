@@ -51,15 +51,16 @@ def test_a_mistake_in_one_field_hides_none_that_the_data_shows_in_another(moment
 
 
 def test_a_margin_that_the_confirm_images_cannot_decide_is_reported_with_the_smallest() -> None:
-    """300 images and 10 networks: 1.645 * sqrt(0.1^2 / 300 + 2 * 0.004^2 / 10) = 1.645 * 0.006044 = 0.0099.
+    """300 images and 10 networks a side: 1.6498 * sqrt(0.1^2 / 300 + 2 * 0.004^2 / 10) = 1.6498 * 0.006044 = 0.0100.
 
-    (0.009 / 1.64485)^2 = 2.994e-5; less the networks' 3.2e-6 it leaves 2.674e-5 to 0.01 / n, so n is 374.
+    With Student's quantile of 321 degrees of freedom, 1.6496: (0.009 / 1.6496)^2 = 2.977e-5; less the networks' 3.2e-6 it leaves
+    2.657e-5 to 0.01 / n, so n is 377.
     """
     (line,) = mistakes("0.02", "0.009")
     assert line == (
-        "x.yaml:9: goal.margin_fraction: given 0.009; with 300 confirm images and 10 networks the gap is known to ±0.0099 at "
-        "best (confidence 0.95), so no smaller margin can be decided: write a larger one, or use a data set with at least 374 "
-        "confirm images"
+        "x.yaml:9: goal.margin_fraction: given 0.009; with 300 confirm images, 10 confirm_networks and 10 baseline_networks "
+        "the gap is known to ±0.0100 at best (confidence 0.95), so no smaller margin can be decided: write a larger one, or use a "
+        "data set with at least 377 confirm images"
     )
 
 
@@ -88,21 +89,25 @@ def test_datadam_takes_every_network_with_maps_to_compare() -> None:
 
 
 def test_a_margin_that_needs_more_images_and_more_networks_says_how_many_of_both() -> None:
-    """10 networks alone leave 1.645 * sqrt(2 * 0.004^2 / 10) = 0.0029, and 300 images alone 1 - 0.05^(1/300) = 0.0099.
+    """10 networks a side alone leave 1.734 * sqrt(2 * 0.004^2 / 10) = 0.0031, and 300 images alone 1 - 0.05^(1/300) = 0.0099.
 
-    Half of the variance 0.002^2 / 1.645^2 = 1.478e-6 to networks: 2 * 0.004^2 / R, so R = 44 with 7.27e-7. The rest, 7.51e-7, to
-    images: 0.1^2 / n, so n = 13,313.
+    Networks for the root of a half of 0.002: 1.662 * sqrt(2 * 0.004^2 / 45) = 0.00140. They leave 7.1e-7 of the variance. Images
+    for the rest: 1.649 * sqrt(0.1^2 / 13158 + 7.1e-7) = 0.002.
     """
     (line,) = mistakes("0.02", "0.002")
     assert line.endswith(
-        "write a larger one, or use a data set with at least 13313 confirm images, and set confirm_networks to 44"
+        "write a larger one, or use a data set with at least 13158 confirm images, and set confirm_networks to 45 and "
+        "baseline_networks to 45"
     )
 
 
 def test_a_margin_that_more_networks_decide_says_how_many() -> None:
-    """300 images with 2 networks: 1.645 * sqrt(0.01 / 300 + 3.2e-5 / 2) = 0.0115; with 5 0.0104, with 6 0.0102, above 0.0099."""
+    """300 images, with 2 confirm networks beside 10 of the baseline: 0.0112; with 4 0.01032, with 5 0.01020."""
     (line,) = mistakes("goal: {margin_fraction: 0.02}", "evaluation: {confirm_networks: 2}\ngoal: {margin_fraction: 0.0103}")
-    assert line.endswith("write a larger one, or set confirm_networks to 6")
+    assert line.endswith("write a larger one, or set confirm_networks to 5")
+    both = "evaluation: {confirm_networks: 2, baseline_networks: 3}\ngoal: {margin_fraction: 0.0103}"
+    (line,) = mistakes("goal: {margin_fraction: 0.02}", both)
+    assert line.endswith("write a larger one, or set confirm_networks to 6 and baseline_networks to 6")
 
 
 def test_the_margin_of_a_race_is_one_that_the_claim_about_its_distilled_set_can_decide() -> None:
