@@ -152,7 +152,7 @@ def test_a_set_is_evaluated_by_the_metric_of_its_goal(study: Store) -> None:
 def test_the_margin_must_be_one_that_the_classes_can_decide(tmp_path: Path) -> None:
     """15 and 5 confirm images are as good as 15 in classes of equal size."""
     draw(tmp_path / "pets", {"cats": 150, "dogs": 50})
-    with pytest.raises(SpaceError, match=r"with 20 confirm images \(as good as 15 in classes of equal size\), 2 confirm_networks"):
+    with pytest.raises(SpaceError, match=r"20 confirm images \(as good as 15 in classes of equal size\), 2 confirm_networks"):
         load_space(space_file(tmp_path, margin_fraction=0.01), [], None)
 
 
