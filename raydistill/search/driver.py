@@ -49,7 +49,8 @@ from raydistill.spaces.units import points
 from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.given import write_given
 from raydistill.storage.lock import study_lock
-from raydistill.storage.manifest import forget, read_manifest, write_manifest
+from raydistill.storage.looks import looks_at, note_look
+from raydistill.storage.manifest import forget, write_manifest
 from raydistill.storage.record import TrialRecord, read_trials
 from raydistill.storage.result import ControlAt, SearchResult
 from raydistill.storage.scratch import scratch_folder
@@ -118,13 +119,13 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
                 floor = fitted_floor(solver.law())
             result = _conclude(space, study, baseline, candidates, of_controls, floor, work, data_sha256)
             before = result_or_none(study)
-            result = result.model_copy(update={"earlier_looks": looks_before(before, result, read_manifest(study))})
+            result = result.model_copy(update={"earlier_looks": looks_before(before, result, looks_at(study))})
             if not accept_code_change:
                 check_result(before, result, study)
             write_stored(study, "result.json", result)
             name_winner(study, result)
             solver.show(result)
-            write_manifest(study, solver.records, result.looks)
+            write_manifest(study, solver.records)
         return result
 
 
@@ -246,6 +247,8 @@ def _conclude(
     records = [record for _, record in read_trials(study, method_configs()) if record is not None]
     evidence = Evidence()
     if baseline.is_admissible:
+        if candidates or of_controls:
+            note_look(study, records)
         evidence = gather(
             space,
             records,

@@ -14,12 +14,12 @@ from raydistill.errors import StoreError
 from raydistill.methods import method_configs
 from raydistill.search.watcher import Watcher
 from raydistill.storage.baseline import BASELINE_FILE, read_baseline, read_networks
+from raydistill.storage.looks import looks_at
 from raydistill.storage.manifest import (
     CONFIRMATION_FILE,
     PICTURE_FILE,
     SET_FILE,
     Damage,
-    Manifest,
     damages,
     is_of_the_end,
     read_manifest,
@@ -46,6 +46,7 @@ def repair_study(study: Store, watcher: Watcher) -> set[str]:
     Raises:
         StoreError: a file is damaged that nothing else holds; all of them are named.
     """
+    looks_at(study)  # a damaged count is refused before anything is trained
     every = damages(study, None, every=True)
     _confirmations(study, every, watcher)
     found = [damage for damage in every if not is_of_the_end(damage.name)]
@@ -113,19 +114,16 @@ def check_result(before: SearchResult | None, now: SearchResult, study: Store) -
         )
 
 
-def looks_before(before: SearchResult | None, now: SearchResult, listed: Manifest | None) -> int:
-    """How many earlier results of a study have looked at the confirm images.
+def looks_before(before: SearchResult | None, now: SearchResult, looks: Sequence[int]) -> int:
+    """How often the confirm images of a study have been looked at before, with fewer trials.
 
     Args:
         before: the result in the study; None if there is none, or a damaged one.
         now: the one that follows from its files.
-        listed: the manifest of the last end, which counts them where the result is lost; None if there is none.
+        looks: how many trials had ended at each look, as far as they are noted.
     """
-    if before is not None:
-        return before.looks if _is_extended(before, now) else before.earlier_looks
-    if listed is None or listed.looks == 0:
-        return 0
-    return listed.looks if listed.records < _ended(now) else listed.looks - int(now.has_looked)
+    of_results = 0 if before is None else before.earlier_looks + int(before.has_looked and _is_extended(before, now))
+    return max(of_results, sum(ended < _ended(now) for ended in looks))
 
 
 def _is_extended(before: SearchResult, now: SearchResult) -> bool:

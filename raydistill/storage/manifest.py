@@ -11,9 +11,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
-from raydistill.spaces.sections import GrownConfig
+from raydistill.spaces.sections import Config
 from raydistill.storage.record import CHECKPOINT_FILE, PROGRESS_FILE, TrialRecord
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored, write_stored
@@ -29,22 +28,13 @@ OF_A_RUNNING_TRIAL = (PROGRESS_FILE, CHECKPOINT_FILE)
 """Left behind by a trial that was ended from outside; it writes them anew if it runs again."""
 
 
-class Manifest(GrownConfig):
+class Manifest(Config):
     """Written to `manifest.json`."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("looks",)
     record_version: int = 1
     files: dict[str, str]
     """SHA-256 by path in the study. In an object store `etag:` and the store's own tag, which changes with the file and costs no
     reading; in a copy of such a study elsewhere it says only that the file was there."""
-    looks: int = 0
-    """Results of the study so far, the last one included, that looked at the confirm images: so their count outlives
-    `result.json`. Left out where there are none, and in studies of older versions."""
-
-    @property
-    def records(self) -> int:
-        """How many trials had ended."""
-        return sum(name.startswith("trials/") and name.endswith("/record.json") for name in self.files)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,13 +50,12 @@ class Damage:
         return f"{study.path(self.name)} {what}"
 
 
-def write_manifest(study: Store, records: Sequence[TrialRecord], looks: int) -> None:
+def write_manifest(study: Store, records: Sequence[TrialRecord]) -> None:
     """List what lies in a study whose search has ended.
 
     Args:
         study: its folder.
         records: of its trials; one that crashed runs again, so its files are left out.
-        looks: results of the study, this one included, that looked at the confirm images.
 
     Raises:
         StoreError: a file cannot be read, or the manifest cannot be written.
@@ -75,7 +64,7 @@ def write_manifest(study: Store, records: Sequence[TrialRecord], looks: int) -> 
     stamps = study.stamps()
     names = _lasting(stamps, ended)
     files = {name: _sha256(study, name) if study.is_local else f"{ETAG}{stamps[name]}" for name in names}
-    write_stored(study, MANIFEST_FILE, Manifest(files=files, looks=looks))
+    write_stored(study, MANIFEST_FILE, Manifest(files=files))
 
 
 def forget(study: Store, names: Collection[str]) -> None:
@@ -83,7 +72,7 @@ def forget(study: Store, names: Collection[str]) -> None:
     manifest = read_manifest(study)
     if manifest is not None and not manifest.files.keys().isdisjoint(names):
         kept = {name: sha256 for name, sha256 in manifest.files.items() if name not in names}
-        write_stored(study, MANIFEST_FILE, manifest.model_copy(update={"files": kept}))
+        write_stored(study, MANIFEST_FILE, Manifest(files=kept))
 
 
 def is_of_the_end(name: str) -> bool:

@@ -167,11 +167,6 @@ class SearchResult(GrownConfig):
         return self.confirmed_candidates > 0 or (self.finding is not None and len(self.finding.controls_at) > 0)
 
     @property
-    def looks(self) -> int:
-        """Results of its study that looked at the confirm images, this one included."""
-        return self.earlier_looks + int(self.has_looked)
-
-    @property
     def in_short(self) -> str:
         """The verdict in a few words."""
         verdict = self.verdict.replace("_", " ")

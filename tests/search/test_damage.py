@@ -212,9 +212,7 @@ def test_what_a_killed_trial_leaves_is_not_in_the_manifest(study: Path, ended: t
     folder = study / "trials" / str(ended[1].winner_trial_id)
     for name in ("progress.json", "checkpoint.safetensors"):
         (folder / name).write_text("left")
-    write_manifest(
-        Store(str(study)), [record for _, record in read_trials(Store(str(study)), method_configs()) if record], looks=1
-    )
+    write_manifest(Store(str(study)), [record for _, record in read_trials(Store(str(study)), method_configs()) if record])
     assert "left" not in (study / "manifest.json").read_text()
     listed = (study / "manifest.json").read_text()
     assert f"{folder.name}/record.json" in listed
@@ -254,7 +252,7 @@ def test_a_trial_that_ended_without_a_cost_extends_a_search(ended: tuple[Path, S
     before = ended[1]
     now = before.model_copy(update={"trials": {**before.trials, "timed_out": 1}})
     check_result(before, now, Store("memory://nowhere"))
-    assert looks_before(before, now, None) == before.earlier_looks + 1
+    assert looks_before(before, now, ()) == before.earlier_looks + 1
     with pytest.raises(StoreError, match="would change without a new trial"):
         check_result(now, before, Store("memory://nowhere"))
 

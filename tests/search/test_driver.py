@@ -177,6 +177,24 @@ def test_a_result_counts_the_earlier_ones_that_looked_at_its_confirm_images(tmp_
     assert search(tmp_path, quick("budget.trials=5")).earlier_looks == 3
 
 
+def test_a_look_of_a_search_that_was_ended_before_its_result_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user has read that the candidate is not confirmed, and asks for more trials."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(driver, "conclude", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            search(tmp_path)
+    assert not (tmp_path / "made-up" / "result.json").exists()
+    assert search(tmp_path, quick("budget.trials=3")).earlier_looks == 1
+    looks = tmp_path / "made-up" / "looks.json"
+    looks.write_text(looks.read_text().replace("2,", "7,"))
+    with pytest.raises(StoreError, match=r"looks.json is damaged: .*restore it, or delete it"):
+        search(tmp_path, quick("budget.trials=4"))
+
+
 class Interrupts(Told):
     """Presses Ctrl-C at a reading of a trial."""
 

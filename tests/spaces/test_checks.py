@@ -59,8 +59,8 @@ def test_a_margin_that_the_confirm_images_cannot_decide_is_reported_with_the_sma
     (line,) = mistakes("0.02", "0.009")
     assert line == (
         "x.yaml:9: goal.margin_fraction: given 0.009; with 300 confirm images, 10 confirm_networks and 10 baseline_networks "
-        "the gap is known to ±0.0100 at best (confidence 0.95), so no smaller margin can be decided: write a larger one, or use a "
-        "data set with at least 377 confirm images"
+        "the gap is known to ±0.0100 at best (confidence 0.95), so no smaller margin can be decided: write a larger one, or use "
+        "a data set with at least 377 confirm images"
     )
 
 

@@ -1,0 +1,53 @@
+"""How often a study's confirm images were looked at, `looks.json`: a stated confidence holds for the first look alone.
+
+A look is noted before the images are read. So it counts where the search was ended before its result, or the result was lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from raydistill.spaces.sections import Config
+from raydistill.storage.record import TrialRecord
+from raydistill.storage.store import Store
+from raydistill.storage.versioned import read_stored, write_stored
+
+LOOKS_FILE = "looks.json"
+
+
+class Looks(Config):
+    """Written to `looks.json`."""
+
+    record_version: int = 1
+    ended_trials: tuple[int, ...] = Field(strict=False)
+    """How many trials had ended at each look, ascending. Further networks for the same trials are the same look."""
+
+
+def note_look(study: Store, records: Sequence[TrialRecord]) -> None:
+    """Note that the confirm images are about to be looked at, after these trials.
+
+    Raises:
+        StoreError: the file cannot be read or written.
+    """
+    ended, before = count_ended(records), looks_at(study)
+    if ended not in before:
+        write_stored(study, LOOKS_FILE, Looks(ended_trials=tuple(sorted((*before, ended)))))
+
+
+def looks_at(study: Store) -> tuple[int, ...]:
+    """How many trials had ended at each look.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    found = read_stored(
+        study, LOOKS_FILE, Looks, "restore it, or delete it, and earlier looks count as far as result.json has them"
+    )
+    return () if found is None else found.ended_trials
+
+
+def count_ended(records: Sequence[TrialRecord]) -> int:
+    """Trials that ended; one that crashed runs again."""
+    return sum(record.state != "crashed" for record in records)
