@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from raydistill.data.own.decode import rules_of
 from raydistill.data.own.items import Item
 from raydistill.data.own.listing import drawn_fractions, listing
-from raydistill.data.own.pixels import Like, read_pixels
+from raydistill.data.own.pixels import Like, all_left_out, read_pixels
 from raydistill.data.own.refusal import refuse
 from raydistill.data.published import root_folder
 from raydistill.data.raw import RawDataset, RawPart
@@ -84,7 +84,8 @@ def _read(
 ) -> tuple[RawPart, list[Item]]:
     """Images with their classes, and the items that could be used."""
     images, places = read_pixels(items, rules_of(config), place, like=like, skip=config.on_bad == "skip")
-    used = [items[place] for place in places]
+    used = [items[number] for number in places]
+    refuse(all_left_out(items, used), place)
     numbers = {name: number for number, name in enumerate(class_names)}
     labels = np.array([numbers[item.class_name] for item in used], dtype=np.int64)
     return RawPart(images=images, labels=labels), used

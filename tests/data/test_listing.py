@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import raydistill
 from raydistill.data.image_folder import load_image_folder
 from raydistill.data.own.listing import listing
 from raydistill.data.splits import count_test_images, load_splits, open_test
@@ -118,6 +119,30 @@ def test_without_any_usable_image_leaving_out_is_no_remedy(tmp_path: Path) -> No
         path.write_text("no")
     with pytest.raises(DataError, match=r"has no image that can be used; look at one of its images"):
         load_image_folder(config(tmp_path, on_bad="skip"), None)
+
+
+@pytest.mark.parametrize("part", ["test", "val", "train"])
+def test_a_part_that_loses_all_images_of_a_class_is_refused_not_hollow(tmp_path: Path, part: str) -> None:
+    """A certificate on the rest of a test part would be of other classes; select images would be drawn from train."""
+    for name in ("train", "val", "test"):
+        fill(tmp_path / name, "cats", "dogs")
+    for path in (tmp_path / part / "cats").glob("*.png"):
+        path.write_text("no")
+    given = config(tmp_path, on_bad="skip")
+    told = {"val": "select"}.get(part, part)
+    with pytest.raises(DataError, match=f"has images of class cats in the {told} part, but none that can be used"):
+        count_test_images(given) if part == "test" else load_splits(given)
+    report = raydistill.check_data(tmp_path, settings=["size=8", "on_bad=skip"])
+    assert [group.kind for group in report.problems] == ["class_left_out"]
+
+
+def test_a_test_part_without_any_usable_image_is_refused(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        fill(tmp_path / name, "cats", "dogs")
+    for path in (tmp_path / "test").rglob("*.png"):
+        path.write_text("no")
+    with pytest.raises(DataError, match="has no image that can be used; look at one of its images"):
+        count_test_images(config(tmp_path, on_bad="skip"))
 
 
 @pytest.mark.parametrize("name", ["val", "valid", "validation", "select"])

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from raydistill.data.own.decode import MAY_BE_SKIPPED, Decoded, read, rules_of
 from raydistill.data.own.items import Item, Listing, Problem
+from raydistill.data.own.pixels import all_left_out
 from raydistill.data.own.report import DataReport, Decision, Grouped, TwinCounts
 from raydistill.data.own.warnings import warnings_of
 from raydistill.errors import Unusable
@@ -59,7 +60,8 @@ def check(
         if number % 500 == 499:
             tell(number + 1, len(found.items))
     stops = [problem for problem in looked.refused if config.on_bad == "stop" or problem.kind not in MAY_BE_SKIPPED]
-    problems = [*found.problems, *stops, *looked.mixed_channels()]
+    hollow = all_left_out(found.items, looked.items) if config.on_bad == "skip" else []
+    problems = [*found.problems, *stops, *hollow, *looked.mixed_channels()]
     used = Counter((item.part or UNDIVIDED, item.class_name) for item in looked.items)
     images = {
         part: {name: used[part, name] for name in found.class_names if used[part, name]}

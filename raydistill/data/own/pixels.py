@@ -67,7 +67,7 @@ class _Reading:
     def __iter__(self) -> Iterator[tuple[int, Pixels]]:
         """The place of each image that can be used, and its pixels; raises at the end if there are others."""
         problems: list[Problem] = []
-        like = self.like
+        like, has_one = self.like, False
         for number, item in enumerate(self.items):
             try:
                 pixels = read(item.open, self.rules).pixels
@@ -79,12 +79,29 @@ class _Reading:
             if pixels.shape != like.shape:
                 problems.append(_other(item.name, pixels.shape, like))
             elif not problems:
+                has_one = True
                 yield number, pixels
-        if like is None and not problems:
+        if not has_one and not problems:
             problems.append(
                 Problem(kind="none_usable", item="", text="has no image that can be used", remedy="look at one of its images")
             )
         refuse(problems, self.place)
+
+
+def all_left_out(items: Sequence[Item], used: Sequence[Item]) -> list[Problem]:
+    """Each class of which a part has images, and none that can be used."""
+    gone = dict.fromkeys((item.part, item.class_name) for item in items if item.part is not None)
+    kept = {(item.part, item.class_name) for item in used}
+    return [
+        Problem(
+            kind="class_left_out",
+            item="",
+            text=f"has images of class {name} in the {part} part, but none that can be used: all are left out (on_bad: skip)",
+            remedy="put one of them right, or remove the class",
+        )
+        for part, name in gone
+        if (part, name) not in kept
+    ]
 
 
 def _other(name: str, shape: tuple[int, ...], like: Like) -> Problem:
