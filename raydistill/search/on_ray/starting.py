@@ -19,8 +19,8 @@ STEP_SECONDS = 0.2
 LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
 RAYLET_ENDED = "Raylet is terminated."
 ENDED_BY_RAY = (
-    "Error: this process was ended while it joined Ray, by Ray itself if the exit code is 134 (SIGABRT). What the study holds is "
-    f"kept, and the same command continues it. To read Ray's reason, run it with {LOG_LEVEL}=info"
+    "Error: this process was ended while it joined Ray, by Ray itself if the exit code is 134 (SIGABRT). Finished work "
+    f"is saved: run the same command again to continue. To read Ray's reason, run it with {LOG_LEVEL}=info"
 )
 
 
