@@ -58,6 +58,8 @@ COLUMNS = ("row", "ipc", "draw", "update", "accuracies_percent", "seconds_to_mak
 
 EXPERTS = {"experts": 2, "expert_epochs": 12, "expert_batch": 1024, "expert_lr": 0.1, "expert_rho": 0.0}
 """Those of `mnist_datm_cpu`; their labels are of the last epoch."""
+LABELLED_LATE = {"datadam_soft", "dm_soft", "dc_soft"}
+"""Methods that label their images at the start, half-way and at the end alone."""
 BASE = {"name": "dm", "lr_images": 5.0, "random_inits": 200, "batch_real": 64, "init": "real"}
 ROWS: dict[str, Mapping[str, Any]] = {
     "random": {"name": "random"},
@@ -258,6 +260,11 @@ def main() -> None:
     changed: dict[str, Any] = {}
     if mistakes := apply(given.method, changed, {}):
         parser.error(mistakes[0].message)
+    late = sorted({ROWS[row]["name"] for row in given.rows} & LABELLED_LATE) if given.at else []
+    if late:
+        parser.error(
+            f"--at reads sets on their way, where those of {', '.join(late)} have the labels of earlier images: leave it out"
+        )
     if given.full and not isinstance(recipe, Recipe):
         parser.error(f"--full needs a recipe in steps: {given.recipe} counts epochs over a set")
     settings = [f"evaluation.recipe={given.recipe}", *given.overrides]

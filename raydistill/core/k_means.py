@@ -70,20 +70,26 @@ def k_means(points: Tensor, labels: Tensor, classes: int, count: int, generator:
 
 def _clusters(members: Tensor, rows: np.ndarray, count: int, seed: int) -> Clusters:
     fitted = None
-    if len(np.unique(rows, axis=0)) >= count:
+    _, firsts, alike = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    if len(firsts) >= count:
         # Here, because scikit-learn takes a second to import, and few trials cluster.
         from sklearn.cluster import KMeans
 
         with threadpool_limits(limits=1):
             fitted = KMeans(count, n_init=RESTARTS, random_state=seed).fit(rows)
     if fitted is None or len(np.unique(fitted.labels_)) < count:
-        # Fewer different images than clusters, or fewer than single precision tells apart: each image is a cluster of its own as
-        # long as there are clusters.
-        cluster = np.minimum(np.arange(len(rows)), count - 1)
+        # Fewer different images than clusters, or fewer than single precision tells apart: each different image has a cluster of
+        # its own as long as there are clusters, and repeats have those that are left.
+        is_first = np.zeros(len(rows), dtype=bool)
+        is_first[firsts] = True
+        order = np.concatenate([np.flatnonzero(is_first), np.flatnonzero(~is_first)])
+        own = np.empty(len(rows), dtype=np.int64)
+        own[order] = np.arange(len(rows))
+        cluster = np.where(own < count, own, np.minimum(own[firsts][alike.reshape(-1)], count - 1))
         distances = np.zeros(len(rows))
     else:
-        first = [int(np.flatnonzero(fitted.labels_ == c)[0]) for c in range(count)]
-        number = np.argsort(np.argsort(first))
-        cluster = number[fitted.labels_]
-        distances = np.linalg.norm(rows - fitted.cluster_centers_[fitted.labels_], axis=1)
+        cluster = fitted.labels_
+        distances = np.linalg.norm(rows - fitted.cluster_centers_[cluster], axis=1)
+    first = [int(np.flatnonzero(cluster == c)[0]) for c in range(count)]
+    cluster = np.argsort(np.argsort(first))[cluster]
     return Clusters(members=members, cluster=torch.from_numpy(cluster), distances=torch.from_numpy(distances))

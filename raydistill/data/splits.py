@@ -85,7 +85,10 @@ class Splits:
 
 
 LARGEST_FLOATS_BYTES = 2**28
-"""Data sets whose images would need more memory as floats are stored as bytes: CIFAR and MHIST, but not MNIST (0.18 GiB)."""
+"""Standardised images that would need more memory as floats are stored as bytes: CIFAR and MHIST, but not MNIST (0.18 GiB).
+
+Whitened images stay floats: each of their pixels hangs on all others.
+"""
 
 
 _own_in_memory: set[ImageFolderConfig] = set()

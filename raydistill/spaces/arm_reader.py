@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
@@ -18,6 +19,10 @@ from raydistill.spaces.space import Choices, Range
 
 LABEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 """Of a method or a control in a race."""
+
+
+MOST_COMBINATIONS = 256
+"""Of choices that are tried with each other before a search."""
 
 
 class Entry(NamedTuple):
@@ -254,8 +259,12 @@ class ArmReader:
                 self.reader.validate(model, {**base, field: end}, section, only=f"{section}.{field}")
         wrong = {mistake.key for mistake in self.reader.mistakes[before:]}
         ranges.update({f"method.{field}": parsed for field, parsed in found.items() if f"{section}.{field}" not in wrong})
-        if wrong:  # the correct fields are still checked against the data, so that one message lists all mistakes
+        if section in wrong:
+            valid = None  # fields that limit each other
+        elif wrong:  # the correct fields are still checked against the data, so that one message lists all mistakes
             valid = _model_or_none(model, {field: value for field, value in base.items() if f"{section}.{field}" not in wrong})
+        elif any(self.reader.validate(model, {**base, **corner}, section) is None for corner in _corners(found)):
+            valid = None
         return None if valid is None else cast("dict[str, Any]", valid.model_dump())
 
 
@@ -269,6 +278,20 @@ def factors_of(methods: Sequence[ReadArm]) -> list[int]:
         elif one.values is not None:
             found.add(one.values.get("factor", 1))
     return sorted(found)
+
+
+def _corners(found: Mapping[str, Range | Choices]) -> Iterator[dict[str, Any]]:
+    """Values of all ranges at once, where fields that limit each other may not fit.
+
+    Each choice with every other one, and the ends of intervals all low, all high, and one of them apart from the others.
+    """
+    choices = {field: parsed.values for field, parsed in found.items() if isinstance(parsed, Choices)}
+    lows = {field: ends(parsed)[0] for field, parsed in found.items() if isinstance(parsed, Range)}
+    highs = {field: ends(parsed)[-1] for field, parsed in found.items() if isinstance(parsed, Range)}
+    apart = [{**others, field: end[field]} for others, end in ((lows, highs), (highs, lows)) for field in lows]
+    for values in itertools.islice(itertools.product(*choices.values()), MOST_COMBINATIONS):
+        chosen = dict(zip(choices, values, strict=True))
+        yield from ({**chosen, **place} for place in (lows, highs, *apart))
 
 
 def _model_or_none(model: type[Config], values: Mapping[str, Any]) -> Config | None:

@@ -54,6 +54,15 @@ def test_images_that_are_alike_are_shared_out(points: Tensor) -> None:
     assert bool(torch.isfinite(clusters.means(points)).all())
 
 
+def test_with_fewer_different_images_than_clusters_each_of_them_has_one_and_repeats_the_rest() -> None:
+    """Five of eight images are the same: of five clusters four have different images, and the fifth a repeat."""
+    points = torch.tensor([0.0, 0, 0, 0, 0, 1, 2, 3])[:, None]
+    for count, medoids in ((4, [0, 5, 6, 7]), (5, [0, 1, 5, 6, 7]), (8, list(range(8)))):
+        (found,) = k_means(points, torch.zeros(8, dtype=torch.int64), 1, count, torch.Generator().manual_seed(0))
+        assert found.medoids().tolist() == medoids
+        assert sorted(set(found.cluster.tolist())) == list(range(count))
+
+
 def test_images_that_single_precision_hardly_tells_apart_are_shared_out_too() -> None:
     """Two differ in the last bits: scikit-learn takes them for one, and would leave the fourth cluster empty."""
     points = torch.tensor([[10.0, 0.0], [10.000001, 0.0], [11.0, 1.0], [5.0, 5.0]])

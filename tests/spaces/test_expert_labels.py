@@ -92,3 +92,13 @@ def test_soft_controls_of_a_method_with_hard_labels_are_refused() -> None:
 )
 def test_other_labels_and_other_methods_are_refused(section: dict[str, Any], message: str) -> None:
     assert message in refused(method=DATM, controls=[section])
+
+
+@pytest.mark.parametrize("name", ["random_soft", "dm_soft"])
+def test_a_curriculum_that_leaves_a_class_without_images_is_refused(name: str) -> None:
+    """One image in 200 is used at the end, and the smallest class of digits has 77 train images."""
+    shares = {"initial_fraction": 0.25, "all_from_epoch": 3, "drop_epochs": [5, 8], "drop_fractions": [0.1, 0.995]}
+    curriculum = {**shares, "score_networks": 1, "score_epochs": 1}
+    own = {"batch_real": 8} if name == "dm_soft" else {}
+    message = refused(method={"name": name, **EXPERTS, "expert_curriculum": curriculum, **own})
+    assert "expert_curriculum: its shares need 200 images of each class, and the smallest has 77" in message

@@ -79,3 +79,30 @@ def test_ranges_and_other_mistakes_of_one_section_come_together() -> None:
         "x.yaml:4: network.width: a range",
     ]
     assert any(line.endswith(why) for line in lines)
+
+
+DM = "  name: datadam\n" + LR
+LIMIT = "calibration_weight is 1, but pool is 0"
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (
+            "name: rat_bptt, training_steps: {low: 20, high: 80}, window: {low: 10, high: 60}",
+            "window is 60, but training_steps is 20",
+        ),
+        ("name: dm, pool: {choices: [0, 5]}, calibration_weight: {low: 0.0, high: 1.0}", LIMIT),
+        ("name: dm, pool: {choices: [5, 0, 10]}, calibration_weight: {low: 0.0, high: 1.0}", LIMIT),
+        ("name: ncfm, pool: {choices: [20, 0]}", LIMIT),
+    ],
+)
+def test_ranges_of_fields_that_limit_each_other_are_refused_before_a_trial_meets_it(fields: str, told: str) -> None:
+    """Each end alone may fit, and two of them not."""
+    lines = mistakes("method:\n" + DM, f"method: {{{fields}}}\n")
+    assert any(told in line and "method" in line for line in lines)
+
+
+def test_ranges_of_fields_that_limit_each_other_and_fit_are_taken() -> None:
+    fields = "name: rat_bptt, training_steps: {low: 60, high: 80}, window: {low: 10, high: 60}, batch_real: 10"
+    assert set(parse("method:\n" + DM, f"method: {{{fields}}}\n").arms[0].ranges) >= {"method.window", "method.training_steps"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import Field
@@ -9,6 +10,8 @@ from pydantic import Field
 from raydistill.core.expert_fields import ONLY_CHOICES, Curriculum, ExpertFields
 from raydistill.methods.configs.coreset import HerdingConfig, KCenterConfig, KMeansConfig, KMeansMedoidsConfig, RandomConfig
 from raydistill.methods.configs.fields import of_the_same_factor
+from raydistill.spaces.data_facts import DataFacts
+from raydistill.spaces.sections import Config
 
 
 class ExpertLabels(ExpertFields):
@@ -20,6 +23,16 @@ class ExpertLabels(ExpertFields):
     def curriculum(self) -> Curriculum | None:
         """The schedule as given."""
         return self.expert_curriculum
+
+    def against(self, facts: DataFacts, network: Config) -> Iterator[tuple[str, str]]:
+        """Yield (field, message) for what the data set, the experts or the network cannot serve."""
+        yield from super().against(facts, network)
+        if self.expert_curriculum is not None and facts.smallest_class < (needed := self.expert_curriculum.smallest_class()):
+            yield (
+                "expert_curriculum",
+                f"its shares need {needed} images of each class, and the smallest has {facts.smallest_class}: raise "
+                "initial_fraction, lower drop_fractions, or write null",
+            )
 
 
 class RandomSoftConfig(ExpertLabels, RandomConfig):
