@@ -45,6 +45,17 @@ def plan(space: SearchSpace, folder: Path, **given: Any) -> list[CompareJob]:
     return plan_comparison(space, store=Store(str(folder)), **arguments)
 
 
+def test_a_space_of_random_soft_compares_another_methods_sets_with_random_soft_too(tmp_path: Path) -> None:
+    """By the experts of that method; the space's own stands beside it only if it is asked for."""
+    space = load_space("digits_random_soft", [], None)
+    jobs = plan(space, tmp_path, methods=["digits_datm"])
+    assert {job.config.method.name for job in jobs} == {"datm", "random_soft", "random"}
+    own, asked = (plan(space, tmp_path, methods=names)[0].config for names in (["random_soft"], ["random_soft", "digits_datm"]))
+    assert own.method == asked.method
+    labelled = load_space("digits_dm", ["method.label=mine"], None)
+    assert [job.config.arm for job in plan(labelled, tmp_path, methods=["mine", "datadam"])][:3] == ["dm", "datadam", "random"]
+
+
 def test_random_of_a_draw_is_the_start_of_every_method_of_that_draw(space: SearchSpace, tmp_path: Path) -> None:
     datadam, random, *_ = plan(space, tmp_path)
     starts: list[Any] = []

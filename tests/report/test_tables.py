@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -136,6 +137,19 @@ def test_a_study_row_holds_the_verdict_and_its_cost(by_hand: HandMade) -> None:
     expected |= {"trials": 2, "seconds": 24.0, "compression_bytes": 2.0, "trial_id": "0123456789ab"}
     assert {name: row[name] for name in expected} == expected
     assert row["baseline_accuracy_fraction_mean"] == pytest.approx(0.98)
+
+
+def test_a_race_has_the_method_of_its_winner_not_of_the_control_that_was_asked_first(tmp_path: Path) -> None:
+    made = HandMade(tmp_path / "race")
+    made.trial(10)
+    records = records_of(made)
+    ((config, record),) = records.trials
+    random = config.model_copy(update={"method": method_configs()["random"](name="random")})
+    records = replace(records, trials=[(random, None), (config, record)])
+    assert study_frame([records])["method"].tolist() == ["datadam"], "without a result the methods, and no control"
+    of_winner = replace(records, result=made.result(method="dm", earlier_looks=1))
+    (row,) = study_frame([of_winner]).to_dict("records")
+    assert (row["method"], row["earlier_looks"]) == ("dm", 1)
 
 
 def test_studies_are_ordered_by_data_set_method_and_label_kind(tmp_path: Path) -> None:
