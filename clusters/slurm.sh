@@ -36,8 +36,9 @@ if ((${#nodes[@]} == 0)); then
 fi
 # Where a node has several networks, RAYDISTILL_HEAD_IP names the address of the first node on the one to use.
 ip=${RAYDISTILL_HEAD_IP:-$(hostname -I | cut -d ' ' -f 1)}
-# Two jobs may share a node, so the ports follow the job's number: Ray's, or RAYDISTILL_PORT, and the next one for the dashboard.
-port=${RAYDISTILL_PORT:-$((20000 + SLURM_JOB_ID % 5000 * 2))}
+# Two jobs may share a node, so the ports follow the job's number: Ray's, or RAYDISTILL_PORT, the next one for the dashboard, and
+# the next for Ray's client, whose server ends the head if it does not get its port.
+port=${RAYDISTILL_PORT:-$((20000 + SLURM_JOB_ID % 2500 * 4))}
 address=$ip:$port
 cpus=${SLURM_CPUS_PER_TASK:-1}
 
@@ -82,8 +83,8 @@ follow() {
 # Ray counts all cores of a node, so it is told how many are the job's. GPUs it finds in CUDA_VISIBLE_DEVICES, which SLURM sets.
 # A folder of its own: /tmp/ray may be another user's.
 srun --overlap --nodes=1 --ntasks=1 --nodelist="${nodes[0]}" --cpus-per-task="$cpus" \
-    ray start --head --node-ip-address="$ip" --port="$port" --num-cpus="$cpus" --dashboard-host=127.0.0.1 \
-    --dashboard-port="$((port + 1))" --temp-dir="/tmp/ray-$SLURM_JOB_ID" --block &
+    ray start --head --node-ip-address="$ip" --port="$port" --ray-client-server-port="$((port + 2))" --num-cpus="$cpus" \
+    --dashboard-host=127.0.0.1 --dashboard-port="$((port + 1))" --temp-dir="/tmp/ray-$SLURM_JOB_ID" --block &
 steps+=("$!")
 
 for ((tries = 0; ; tries++)); do
