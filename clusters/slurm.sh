@@ -4,8 +4,9 @@
 #
 #   sbatch clusters/slurm.sh digits_datadam --store /shared/studies
 #
-# What follows the script's name is handed to `raydistill search`. The store (and --data-root) must be a folder that every node
-# sees under the same path, or s3://. docs/slurm.md has more. Options of sbatch go before the script's name and win over these:
+# What follows the script's name is handed to `raydistill search`, or to the command that RAYDISTILL_COMMAND names. The store (and
+# --data-root) must be a folder that every node sees under the same path, or s3://. docs/slurm.md has more. Options of sbatch go
+# before the script's name and win over these:
 
 #SBATCH --job-name=raydistill
 #SBATCH --nodes=2
@@ -41,6 +42,7 @@ ip=${RAYDISTILL_HEAD_IP:-$(hostname -I | cut -d ' ' -f 1)}
 port=${RAYDISTILL_PORT:-$((20000 + SLURM_JOB_ID % 2500 * 4))}
 address=$ip:$port
 cpus=${SLURM_CPUS_PER_TASK:-1}
+command=${RAYDISTILL_COMMAND:-search}
 
 steps=()
 child=
@@ -132,16 +134,17 @@ fi
 
 if ((code == 0)); then
     echo "Ray runs on ${#nodes[@]} nodes (${nodes[*]}); start ${SLURM_RESTART_COUNT:-0} of this job after the first"
-    # What the search says to type after an end that it did not choose, since its own command names this job's Ray: the line that
+    # What the command says to type after an end that it did not choose, since its own line names this job's Ray: the line that
     # submitted the job, with sbatch's options where SLURM's accounting knows them.
     submitted=$(sacct --noheader --parsable2 --allocations --jobs="$SLURM_JOB_ID" --format=SubmitLine 2> /dev/null || true)
     [[ $submitted == sbatch\ *slurm.sh* ]] || submitted="sbatch clusters/slurm.sh"
-    RAYDISTILL_AGAIN="${submitted%%slurm.sh*}slurm.sh$(printf ' %q' "$@")" raydistill search "$@" --address "$address" &
+    [[ $command == search ]] || submitted="RAYDISTILL_COMMAND=$command $submitted"
+    RAYDISTILL_AGAIN="${submitted%%slurm.sh*}slurm.sh$(printf ' %q' "$@")" raydistill "$command" "$@" --address "$address" &
     follow "$!" || code=$?
 fi
 
 if [[ $told == USR1 ]] && ((code > 128)); then
-    echo "The search has ended before the time limit; job $SLURM_JOB_ID goes back into the queue and continues"
+    echo "The $command has ended before the time limit; job $SLURM_JOB_ID goes back into the queue and continues"
     scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$code"

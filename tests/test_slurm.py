@@ -207,6 +207,13 @@ def test_the_search_is_told_the_line_that_submits_the_job_again(start: Callable[
     assert job.asked_of("again") == [rf"{begins} digits --store /shared/a\ b"]
 
 
+def test_another_command_than_the_search_runs_and_is_submitted_again_as_such(start: Callable[..., Job]) -> None:
+    job = start(ENDS="0", RAYDISTILL_COMMAND="certify")
+    assert job.end()[0] == 0
+    assert job.asked_of("raydistill")[0].startswith("certify digits --store /shared/a b --address 127.0.0.1:")
+    assert job.asked_of("again") == [r"RAYDISTILL_COMMAND=certify sbatch clusters/slurm.sh digits --store /shared/a\ b"]
+
+
 def test_one_node_is_enough(start: Callable[..., Job]) -> None:
     job = start(ENDS="0", NODES="1")
     assert job.end()[0] == 0
