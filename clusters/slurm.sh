@@ -78,8 +78,14 @@ follow() {
     while true; do
         code=0
         wait "$child" || code=$?
-        kill -0 "$child" 2> /dev/null || return "$code"
+        kill -0 "$child" 2> /dev/null || break
     done
+    # The child may have ended between a signal and the look at it; bash remembers with which code.
+    if ((code > 128)); then
+        code=0
+        wait "$child" || code=$?
+    fi
+    return "$code"
 }
 
 # Ray counts all cores of a node, so it is told how many are the job's. GPUs it finds in CUDA_VISIBLE_DEVICES, which SLURM sets.
