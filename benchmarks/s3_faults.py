@@ -4,8 +4,8 @@
 
 The store is a bucket on a real S3 server on the loopback. A small search counts its requests; then, for each n, a fresh search
 has its n-th request fail: once (`once`), or this one and all that follow (`for good`). A fault is an answer 500 or 503 (slow
-down), a connection that is cut, or no answer in time. The search must go on as if nothing had happened, or end with one
-message of ours, and come to the records of an undisturbed search when it is run again.
+down), a connection that is cut before the answer or in the middle of a file, or no answer in time. The search must go on as if
+nothing had happened, or end with one message of ours, and come to the records of an undisturbed search when it is run again.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from raydistill.search.workplace import Workplace
 from raydistill.storage import lease, remote
 from raydistill.storage.store import Store
 
-FAULTS = ("500", "503", "reset", "timeout")
+FAULTS = ("500", "503", "reset", "timeout", "cut body")
 SAID = {
     "500": b"<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>",
     "503": b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>",
@@ -70,6 +70,7 @@ class Fault:
 def struck(fault: Fault) -> Iterator[None]:
     """Requests of aiobotocore that fail where they would be sent, below its own retries."""
     from aiobotocore.httpsession import AIOHTTPSession
+    from aiohttp import ClientPayloadError
     from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
     send = AIOHTTPSession.send
@@ -79,7 +80,11 @@ def struck(fault: Fault) -> Iterator[None]:
     async def failing(session: Any, request: Any) -> Any:
         if not fault.strikes(request.method):
             return await send(session, request)
-        if fault.kind == "reset":
+        if fault.kind == "cut body" and request.stream_output:
+            answer = await send(session, request)
+            answer.raw.content.set_exception(ClientPayloadError("Response payload is not completed"))
+            return answer
+        if fault.kind in ("reset", "cut body"):
             raise ConnectionClosedError(endpoint_url=request.url)
         if fault.kind == "timeout":
             raise ReadTimeoutError(endpoint_url=request.url)
@@ -166,7 +171,7 @@ def main() -> None:
         )
         print("|---|---|---|---|---|")
         for verb in options.verb or [verb for verb in VERBS if seen[verb]]:
-            for kind in options.fault or FAULTS:
+            for kind in options.fault or (FAULTS if verb == "GET" else FAULTS[:-1]):  # nothing else has a file for an answer
                 for for_good in (False, True):
                     struck_at = range(0, seen[verb], options.every_for_good if for_good else options.every)
                     outcomes = Counter(outcome(Fault(verb, kind, at, for_good), found) for at in struck_at)

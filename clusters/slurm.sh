@@ -4,8 +4,9 @@
 #
 #   sbatch clusters/slurm.sh digits_datadam --store /shared/studies
 #
-# What follows the script's name is handed to `raydistill search`. The store (and --data-root) must be a folder that every node
-# sees under the same path, or s3://. docs/slurm.md has more. Options of sbatch go before the script's name and win over these:
+# What follows the script's name is handed to `raydistill search`, or to the command that RAYDISTILL_COMMAND names. The store (and
+# --data-root) must be a folder that every node sees under the same path, or s3://. docs/slurm.md has more. Options of sbatch go
+# before the script's name and win over these:
 
 #SBATCH --job-name=raydistill
 #SBATCH --nodes=2
@@ -36,10 +37,12 @@ if ((${#nodes[@]} == 0)); then
 fi
 # Where a node has several networks, RAYDISTILL_HEAD_IP names the address of the first node on the one to use.
 ip=${RAYDISTILL_HEAD_IP:-$(hostname -I | cut -d ' ' -f 1)}
-# Two jobs may share a node, so the ports follow the job's number: Ray's, or RAYDISTILL_PORT, and the next one for the dashboard.
-port=${RAYDISTILL_PORT:-$((20000 + SLURM_JOB_ID % 5000 * 2))}
+# Two jobs may share a node, so the ports follow the job's number: Ray's, or RAYDISTILL_PORT, the next one for the dashboard, and
+# the next for Ray's client, whose server ends the head if it does not get its port.
+port=${RAYDISTILL_PORT:-$((20000 + SLURM_JOB_ID % 2500 * 4))}
 address=$ip:$port
 cpus=${SLURM_CPUS_PER_TASK:-1}
+command=${RAYDISTILL_COMMAND:-search}
 
 steps=()
 child=
@@ -75,15 +78,21 @@ follow() {
     while true; do
         code=0
         wait "$child" || code=$?
-        kill -0 "$child" 2> /dev/null || return "$code"
+        kill -0 "$child" 2> /dev/null || break
     done
+    # The child may have ended between a signal and the look at it; bash remembers with which code.
+    if ((code > 128)); then
+        code=0
+        wait "$child" || code=$?
+    fi
+    return "$code"
 }
 
 # Ray counts all cores of a node, so it is told how many are the job's. GPUs it finds in CUDA_VISIBLE_DEVICES, which SLURM sets.
 # A folder of its own: /tmp/ray may be another user's.
 srun --overlap --nodes=1 --ntasks=1 --nodelist="${nodes[0]}" --cpus-per-task="$cpus" \
-    ray start --head --node-ip-address="$ip" --port="$port" --num-cpus="$cpus" --dashboard-host=127.0.0.1 \
-    --dashboard-port="$((port + 1))" --temp-dir="/tmp/ray-$SLURM_JOB_ID" --block &
+    ray start --head --node-ip-address="$ip" --port="$port" --ray-client-server-port="$((port + 2))" --num-cpus="$cpus" \
+    --dashboard-host=127.0.0.1 --dashboard-port="$((port + 1))" --temp-dir="/tmp/ray-$SLURM_JOB_ID" --block &
 steps+=("$!")
 
 for ((tries = 0; ; tries++)); do
@@ -131,16 +140,17 @@ fi
 
 if ((code == 0)); then
     echo "Ray runs on ${#nodes[@]} nodes (${nodes[*]}); start ${SLURM_RESTART_COUNT:-0} of this job after the first"
-    # What the search says to type after an end that it did not choose, since its own command names this job's Ray: the line that
+    # What the command says to type after an end that it did not choose, since its own line names this job's Ray: the line that
     # submitted the job, with sbatch's options where SLURM's accounting knows them.
     submitted=$(sacct --noheader --parsable2 --allocations --jobs="$SLURM_JOB_ID" --format=SubmitLine 2> /dev/null || true)
     [[ $submitted == sbatch\ *slurm.sh* ]] || submitted="sbatch clusters/slurm.sh"
-    RAYDISTILL_AGAIN="${submitted%%slurm.sh*}slurm.sh$(printf ' %q' "$@")" raydistill search "$@" --address "$address" &
+    [[ $command == search ]] || submitted="RAYDISTILL_COMMAND=$command $submitted"
+    RAYDISTILL_AGAIN="${submitted%%slurm.sh*}slurm.sh$(printf ' %q' "$@")" raydistill "$command" "$@" --address "$address" &
     follow "$!" || code=$?
 fi
 
 if [[ $told == USR1 ]] && ((code > 128)); then
-    echo "The search has ended before the time limit; job $SLURM_JOB_ID goes back into the queue and continues"
+    echo "The $command has ended before the time limit; job $SLURM_JOB_ID goes back into the queue and continues"
     scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$code"

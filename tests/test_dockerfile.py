@@ -75,6 +75,15 @@ def test_the_image_runs_the_command() -> None:
     assert words_of("ENTRYPOINT") == ['["raydistill"]']
 
 
+def test_the_command_in_its_comment_is_the_guides() -> None:
+    """The folder is made before Docker would make it for root, and the container runs as its owner."""
+    guide = (ROOT / "docs" / "docker.md").read_text(encoding="utf-8").splitlines()
+    wanted = [line.split(" #")[0].rstrip() for line in guide if line.startswith(("docker ", "mkdir "))]
+    comment = FILE.read_text(encoding="utf-8").replace("\\\n#", "").splitlines()
+    given = [line.removeprefix("#").split() for line in comment if line.startswith(("#   docker ", "#   mkdir "))]
+    assert [" ".join(words) for words in given] == wanted
+
+
 HADOLINT = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
 
 

@@ -28,11 +28,12 @@ def undisturbed() -> Iterator[tuple[dict[str, Any], Counter[str]]]:
     [
         (Fault("PUT", "500", 20), "went on"),
         (Fault("GET", "503", 30), "went on"),
+        (Fault("GET", "cut body", 30), "went on"),
         (Fault("PUT", "500", 0, for_good=True), "told and resumed"),
         (Fault("HEAD", "500", 0, for_good=True), "told and resumed"),
         (Fault("GET", "503", 30, for_good=True), "told and resumed"),
     ],
-    ids=["a write", "a read", "all writes", "all looks", "all reads from one on"],
+    ids=["a write", "a read", "an answer in the middle", "all writes", "all looks", "all reads from one on"],
 )
 def test_a_search_whose_store_fails_goes_on_or_ends_with_one_message(
     undisturbed: tuple[dict[str, Any], Counter[str]], fault: Fault, becomes: str

@@ -163,7 +163,8 @@ def test_ray_runs_on_every_node_with_the_cores_of_the_job_and_a_token(start: Cal
     port = head.partition("--port=")[2].partition(" ")[0]
     assert head == (
         "--overlap --nodes=1 --ntasks=1 --nodelist=n1 --cpus-per-task=8 ray start --head --node-ip-address=127.0.0.1 "
-        f"--port={port} --num-cpus=8 --dashboard-host=127.0.0.1 --dashboard-port={int(port) + 1} --temp-dir=/tmp/ray-7 --block"
+        f"--port={port} --ray-client-server-port={int(port) + 2} --num-cpus=8 --dashboard-host=127.0.0.1 "
+        f"--dashboard-port={int(port) + 1} --temp-dir=/tmp/ray-7 --block"
     )
     assert others == (
         f"--overlap --nodes=2 --ntasks=2 --exclude=n1 --cpus-per-task=8 ray start --address=127.0.0.1:{port} --num-cpus=8 "
@@ -171,6 +172,17 @@ def test_ray_runs_on_every_node_with_the_cores_of_the_job_and_a_token(start: Cal
     )
     assert job.asked_of("ray")[0] == "get-auth-token --generate"
     assert job.asked_of("python") == [f"- 127.0.0.1:{port} 3"]
+
+
+def test_jobs_that_share_a_node_have_ports_of_their_own() -> None:
+    """Four each, of which three are used; below 30000, and none that Ray hands to its processes (10002 to 19999)."""
+    (line,) = [line for line in SCRIPT.read_text("utf-8").splitlines() if line.startswith("port=")]
+    loop = f'for SLURM_JOB_ID in $(seq 7000 9600); do {line}; echo "$port"; done'
+    done = subprocess.run(["bash", "-c", loop], capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]})
+    ports = [int(port) for port in done.stdout.split()]
+    assert all(20000 <= port <= 30000 - 4 and port % 4 == 0 for port in ports)
+    assert len(set(ports[:2500])) == 2500
+    assert ports[2500:] == ports[:101]
 
 
 def test_the_search_gets_its_words_as_they_were_given_and_its_address(start: Callable[..., Job]) -> None:
@@ -193,6 +205,13 @@ def test_the_search_is_told_the_line_that_submits_the_job_again(start: Callable[
     job = start(ENDS="0", SUBMITTED=accounted)
     assert job.end()[0] == 0
     assert job.asked_of("again") == [rf"{begins} digits --store /shared/a\ b"]
+
+
+def test_another_command_than_the_search_runs_and_is_submitted_again_as_such(start: Callable[..., Job]) -> None:
+    job = start(ENDS="0", RAYDISTILL_COMMAND="certify")
+    assert job.end()[0] == 0
+    assert job.asked_of("raydistill")[0].startswith("certify digits --store /shared/a b --address 127.0.0.1:")
+    assert job.asked_of("again") == [r"RAYDISTILL_COMMAND=certify sbatch clusters/slurm.sh digits --store /shared/a\ b"]
 
 
 def test_one_node_is_enough(start: Callable[..., Job]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -17,6 +18,7 @@ from raydistill.cli.common import (
     exit_codes,
     to_continue,
 )
+from raydistill.search.again import AGAIN
 
 NOT_ALL_CHECKED = 3
 """Exit code of `verify` where nothing contradicts the certificate but a part of it could not be checked."""
@@ -57,7 +59,7 @@ def certify(
         from raydistill.catalogue import find_study
         from raydistill.certify.page import render_page
         from raydistill.methods import METHODS
-        from raydistill.report.next_commands import command, next_lines
+        from raydistill.report.next_commands import command, next_lines, training_command
 
         typer.echo(render_page(certificate), nl=False)
         found = find_study(study, store)
@@ -66,7 +68,8 @@ def certify(
         typer.echo(f"Written {found.path('certificate.json')} and {found.path('certificate.md')}", err=True)
         after = [command("verify", found.path("certificate.json"))]
         if METHODS[certificate.evidence.config["method"]["name"]].ablations:
-            after.append(command("ablate", found.root, trial=trial, **where))
+            submitted = os.environ.get(AGAIN)
+            after.append(training_command("ablate", found.root, submitted=submitted, trial=trial, **where))
         typer.echo(next_lines(*after), err=True)
 
 
@@ -131,11 +134,13 @@ def ablate(
             )
         from raydistill.catalogue import find_study
         from raydistill.certify.ablation_table import render_ablation
-        from raydistill.report.next_commands import command, next_lines
+        from raydistill.report.next_commands import next_lines, training_command
 
         found = find_study(study, store)
         typer.echo(render_ablation(ablation, found.root), nl=False)
         typer.echo(f"Written {found.path('ablation.json')} and {found.path('ablation.md')}", err=True)
         if not found.exists("certificate.json"):
             where = {"data_root": data_root, "local": local, "address": address, "accept_code_change": accept_code_change}
-            typer.echo(next_lines(command("certify", found.root, trial=trial, **where)), err=True)
+            submitted = os.environ.get(AGAIN)
+            line = training_command("certify", found.root, submitted=submitted, trial=trial, **where)
+            typer.echo(next_lines(line), err=True)

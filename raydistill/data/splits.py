@@ -6,6 +6,7 @@ import functools
 import getpass
 import hashlib
 import json
+import os
 import socket
 import sys
 from collections.abc import Mapping
@@ -235,7 +236,7 @@ def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: Data
         "opened_at": opened_at.isoformat(),
         "reason": reason,
         "dataset": config.model_dump(),
-        "user": getpass.getuser(),
+        "user": _user(),
         "host": socket.gethostname(),
         "command": sys.argv,
     }
@@ -249,6 +250,13 @@ def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: Data
         part = RawPart(images=raw.search.images[chosen], labels=raw.search.labels[chosen])
     preprocess = load_splits(config, data_root).preprocess
     return _preprocessed(raw, part, preprocess)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, as in a container; which one depends on the Python
+        return f"uid {os.getuid()}"
 
 
 def _preprocessed(raw: RawDataset, part: RawPart, preprocess: Preprocess) -> LabelledImages:

@@ -27,6 +27,19 @@ def with_options(line: str, options: Mapping[str, Any]) -> str:
     return " ".join([line, *map(shlex.quote, _option_words(options))])
 
 
+def training_command(*words: str, submitted: str | None, **options: str | int | bool | None) -> str:
+    """A command that trains, as in `command`; in a job of a cluster without the address, which leads nowhere from elsewhere.
+
+    Args:
+        words: the command and its arguments.
+        submitted: the command that submitted the job; None where it is none.
+        options: by name.
+    """
+    if submitted is None or options.get("address") is None:
+        return command(*words, **options)
+    return f"{command(*words, **{**options, 'address': None})}  # on the head of a running cluster add --address auto"
+
+
 def _option_words(options: Mapping[str, Any]) -> list[str]:
     parts = []
     for name, value in options.items():
@@ -82,7 +95,9 @@ def after_search(
         winner = study.path(WINNER_FOLDER)
         return [
             report,
-            command("certify", study.root, **where, accept_code_change=again.get("accept_code_change", False)),
+            training_command(
+                "certify", study.root, submitted=submitted, **where, accept_code_change=again.get("accept_code_change", False)
+            ),
             command("evaluate", winner, **data),
             command("export", winner, out=f"{result.study}-ipc{result.smallest_lossless_ipc}", **data),
         ]

@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-import fsspec
 from pydantic import ValidationError
 
 from raydistill.core.expert_fields import ExpertFields
@@ -280,8 +279,8 @@ def _seconds_left(records: Sequence[TrialRecord], running: Sequence[OpenTrial], 
 
 def _files(study: Store) -> dict[str, datetime]:
     """When each file of a study was last written, by its path in the study, from one listing; temporary files are left out."""
-    filesystem, path = fsspec.url_to_fs(study.root, use_listings_cache=False)
-    found = filesystem.find(path, detail=True).items()
+    with study.reading(".") as (filesystem, path):
+        found = filesystem.find(path, detail=True).items()
     return {
         name.removeprefix(f"{path.rstrip('/')}/"): _moment(info)
         for name, info in found

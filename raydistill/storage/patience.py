@@ -51,10 +51,11 @@ class Patient:
 
 def is_no_answer(error: Exception) -> bool:
     """Whether an S3 store could not be reached, broke off, or said that it cannot answer now (HTTP 5xx, 429)."""
+    from aiohttp import ClientError as BrokenOff
     from botocore.exceptions import ConnectionError as NoConnection
     from botocore.exceptions import HTTPClientError
 
-    if isinstance(error, NoConnection | HTTPClientError | ConnectionError | TimeoutError):
+    if isinstance(error, NoConnection | HTTPClientError | BrokenOff | ConnectionError | TimeoutError):
         return True
     cause: Any = error.__cause__  # s3fs raises an OSError from it
     answer = getattr(cause, "response", None) or getattr(error, "response", None) or {}

@@ -105,9 +105,10 @@ def failures(filesystem: Any) -> tuple[type[Exception], ...]:
     """The exceptions with which a file system reports a failed operation."""
     if not speaks_s3(filesystem):
         return (OSError,)
+    from aiohttp import ClientError as BrokenOff  # in the middle of a file: it comes unwrapped
     from botocore.exceptions import BotoCoreError, ClientError
 
-    return (OSError, BotoCoreError, ClientError)
+    return (OSError, BotoCoreError, ClientError, BrokenOff)
 
 
 def speaks_s3(filesystem: Any) -> bool:

@@ -243,6 +243,22 @@ def test_opening_the_test_part_is_logged(log: Store) -> None:
     assert {"opened_at", "user", "host", "command"} <= set(entry)
 
 
+@pytest.mark.parametrize("error", [KeyError("getpwuid(): uid not found: 54321"), OSError("No username set in the environment")])
+def test_an_opening_by_a_user_without_a_name_is_logged_with_the_number(
+    monkeypatch: pytest.MonkeyPatch, log: Store, error: Exception
+) -> None:
+    """As in a container that runs under a number; the second is what Python 3.13 says."""
+
+    def nameless() -> str:
+        raise error
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    monkeypatch.setattr("os.getuid", lambda: 54321)
+    open_test(DIGITS, reason="a test", log=log)
+    (name,) = log.local_path("test_openings").iterdir()
+    assert json.loads(name.read_text())["user"] == "uid 54321"
+
+
 def test_every_opening_has_its_own_entry(log: Store) -> None:
     for _ in range(3):
         open_test(DIGITS, reason="again", log=log)

@@ -250,13 +250,13 @@ class Remembering:
     name = "remembering"
     failures = (ConnectionError,)
 
-    def __init__(self, fails_at: str = "", known: tuple[str, ...] = ()) -> None:
+    def __init__(self, fails_at: str = "", known: tuple[str, ...] = (), says: str = "the server is gone") -> None:
         self.calls: list[tuple[str, Any]] = []
-        self._fails_at, self._known = fails_at, known
+        self._fails_at, self._known, self._says = fails_at, known, says
 
     def _call(self, name: str, what: Any) -> None:
         if name == self._fails_at:
-            raise ConnectionError("the server is gone")
+            raise ConnectionError(self._says)
         self.calls.append((name, what))
 
     def has(self, trial: LoggedTrial) -> bool:
@@ -337,6 +337,13 @@ def test_a_back_end_that_fails_ends_its_own_log_and_not_the_search(tmp_path: Pat
     assert inner.ended == [3]
 
 
+def test_a_password_in_the_words_of_a_back_end_that_fails_is_not_told(tmp_path: Path) -> None:
+    """One that MLflow got by its environment variable, say."""
+    failing, inner = Remembering(fails_at="begin", says="no answer from http://me:s3cret@mlflow:5000/api"), Notes()
+    play(LoggingWatcher(inner, [failing], Store(str(tmp_path))))
+    assert "nothing more is logged there: no answer from http://***@mlflow:5000/api." in inner.notes[0]
+
+
 def test_the_finding_is_logged_with_the_curve_of_the_studys_records(by_hand: HandMade) -> None:
     back_end = Remembering()
     by_hand.trial(10)
@@ -385,6 +392,16 @@ def test_an_unknown_back_end_is_refused(tmp_path: Path) -> None:
 def test_a_back_end_is_given_once(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--log tensorboard is given 2 times"):
         open_loggers(["tensorboard", "tensorboard=runs"], Store(str(tmp_path)))
+
+
+@pytest.mark.parametrize("target", ["http://me:s3cret@mlflow:5000", "http://mlflow:5000/?api_key=s3cret"])
+def test_a_target_with_credentials_is_refused_without_repeating_them(target: str, tmp_path: Path) -> None:
+    """The study would keep them with its command, and `status` would print them."""
+    with pytest.raises(InputError, match=r"^--log mlflow=http://.* contains credentials, .* MLFLOW_TRACKING_PASSWORD") as caught:
+        open_loggers([f"mlflow={target}"], Store(str(tmp_path / "digits")))
+    assert "***" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_target_that_cannot_be_written_is_refused_and_nothing_is_left(tmp_path: Path) -> None:

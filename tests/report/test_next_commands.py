@@ -19,7 +19,7 @@ PLAIN: dict[str, Any] = {"data_root": None, "local": False, "address": None}
 
 def parses(line: str) -> bool:
     """Whether the program takes a printed line; click refuses unknown commands, options and missing values."""
-    program, name, *words = shlex.split(line)
+    program, name, *words = shlex.split(line, comments=True)
     typer.main.get_command(app).commands[name].make_context(name, words)  # type: ignore[attr-defined]
     return program == "raydistill"
 
@@ -68,6 +68,21 @@ def test_in_a_job_of_a_cluster_the_submission_goes_on_with_twice_the_trials(by_h
     line = after_search(by_hand.study, by_hand.result(**NO_WINNER), "x.yaml", where, {"trials": 3}, submitted)[0]
     assert line == f"{submitted} --trials 6"
     assert parses(line)
+
+
+def test_in_a_job_of_a_cluster_a_winner_is_certified_without_the_address_of_the_job(by_hand: HandMade) -> None:
+    """`auto` leads nowhere from the machine at which the line is read, and the Ray of a job of SLURM is gone."""
+    where = {"data_root": "/my data", "local": False, "address": "auto"}
+    line = after_search(by_hand.study, by_hand.result(), "x.yaml", where, {}, "raydistill submit x.yaml")[1]
+    assert line == (
+        f"raydistill certify {by_hand.study.root} --data-root '/my data'  # on the head of a running cluster add --address auto"
+    )
+    assert parses(line)
+
+
+def test_in_a_job_of_a_cluster_without_an_address_nothing_is_added(by_hand: HandMade) -> None:
+    line = after_search(by_hand.study, by_hand.result(), "x.yaml", PLAIN, {}, "raydistill submit x.yaml")[1]
+    assert line == f"raydistill certify {by_hand.study.root}"
 
 
 def test_a_baseline_that_is_not_admissible_needs_another_space_and_not_more_trials(by_hand: HandMade) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import raydistill
 from raydistill.cli import app
-from raydistill.errors import StoreError
+from raydistill.errors import StoreError, StoreUnavailableError
 from raydistill.report.status import StudyStatus, read_status, status_lines
 from raydistill.storage.given import Given, write_given
 from raydistill.storage.lock import study_lock
@@ -161,6 +161,18 @@ def test_a_store_elsewhere_tells_who_holds_the_lease_of_a_study(made: HandMade, 
     assert status_lines(status, datetime.now(UTC)).endswith("\n              (with --data-root, if the search had one)")
     assert status.last_written is not None
     assert abs(datetime.now(UTC) - datetime.fromisoformat(status.last_written)) < timedelta(hours=1)
+
+
+def test_a_store_that_fails_while_its_files_are_listed_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Store(f"memory://{tmp_path.name}/by-hand")
+    study.write("search_space.yaml", yaml.safe_dump(STORED))
+
+    def find(*_: object, **__: object) -> None:
+        raise OSError("the store is gone")
+
+    monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.find", find)
+    with pytest.raises(StoreUnavailableError, match=r"^cannot read memory://.*/by-hand: the store is gone; check the connection"):
+        read_status(study)
 
 
 def test_the_command_that_continues_has_what_the_search_was_given(made: HandMade) -> None:

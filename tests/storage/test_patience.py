@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("s3fs")
+from aiohttp import ClientPayloadError
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from raydistill.errors import StoreError, StudyInUseError
@@ -55,6 +56,7 @@ def patient(clock: Clock, *outcomes: Any, guard: Any = None) -> Patient:
         (REFUSED, True),
         (ReadTimeoutError(endpoint_url="http://nowhere"), True),
         (ConnectionResetError("by peer"), True),
+        (ClientPayloadError("10 of 1000 bytes"), True),
         (answering(503), True),
         (answering(429), True),
         (answering(403), False),

@@ -10,12 +10,13 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from raydistill.errors import StoreError
+from raydistill.errors import StoreError, StoreUnavailableError
 from raydistill.storage import remote
 from raydistill.storage import store as store_module
 from raydistill.storage.store import Store
@@ -95,6 +96,46 @@ def test_an_end_point_that_hangs_up_is_tried_three_times(bucket: Bucket, monkeyp
         with pytest.raises(StoreError, match=r"^cannot read s3://bucket-.*check the connection and the permission to read it"):
             Store(f"{bucket.uri}/other").read("x")
     assert 3 <= len(calls) <= 2 * 3
+
+
+@contextmanager
+def breaking_off(whole_from: int) -> Iterator[tuple[str, list[Any]]]:
+    """An address that breaks off after 10 of 1000 bytes, but for its calls from one on; and the calls."""
+    calls: list[Any] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            calls.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"1" * (1000 if len(calls) >= whole_from else 10))
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", calls
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.usefixtures("nobody_listens")
+def test_an_answer_that_breaks_off_in_the_middle_is_told_of_and_asked_for_again(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("raydistill.storage.patience.PAUSE_SECONDS", 0.01)
+    with breaking_off(whole_from=3) as (address, calls):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        with pytest.raises(StoreUnavailableError, match=r"^cannot read s3://bucket-.*check the connection") as caught:
+            Store(f"{bucket.uri}/other").read("x")
+        assert caught.value.is_silent
+        assert Store(f"{bucket.uri}/other", is_patient=True).read("x") == b"1" * 1000
+    assert len(calls) == 3
 
 
 @pytest.mark.usefixtures("nobody_listens")

@@ -10,6 +10,7 @@ from pathlib import Path
 from raydistill.errors import InputError
 from raydistill.report.loggers.logger import Logger
 from raydistill.spaces.paths import given_path
+from raydistill.storage.remote import without_credentials
 from raydistill.storage.store import Store
 
 PACKAGES = {"tensorboard": "tensorboard", "mlflow": "mlflow", "wandb": "wandb"}
@@ -27,8 +28,15 @@ def open_loggers(asked: Sequence[str], study: Store) -> list[Logger]:
         study: the study's folder, below which a back end without a target writes.
 
     Raises:
-        InputError: a back end is unknown, named twice or not installed, or its target cannot be written.
+        InputError: a back end is unknown, named twice or not installed, or its target has credentials or cannot be written.
     """
+    for word in asked:
+        if without_credentials(word) != word:
+            raise InputError(
+                f"--log {without_credentials(word)} contains credentials, but the study keeps its command: remove them, and set "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the environment, or MLFLOW_TRACKING_URI to the whole "
+                "target and give --log mlflow alone"
+            )
     names = [word.partition("=")[0] for word in asked]
     for name in names:
         if name not in BACK_ENDS:

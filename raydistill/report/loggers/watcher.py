@@ -13,6 +13,7 @@ from raydistill.report.read import read_whole
 from raydistill.spaces.trial import TrialConfig
 from raydistill.spaces.units import looked_before
 from raydistill.storage.record import Reading, TrialRecord
+from raydistill.storage.remote import without_credentials
 from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 
@@ -121,8 +122,9 @@ class LoggingWatcher:
                 call(logger)
             except logger.failures as error:
                 self._loggers.remove(logger)
+                said = without_credentials(str(error))
                 self._inner.note(
-                    f"--log {logger.name} failed, and nothing more is logged there: {error}. The search goes on; run it again "
+                    f"--log {logger.name} failed, and nothing more is logged there: {said}. The search goes on; run it again "
                     "with --log to log what is missing"
                 )
 
