@@ -1,6 +1,7 @@
 """Draws what `benchmarks/levers.py --csv` measured: accuracy over images per class, or over image updates.
 
     python benchmarks/curves.py ipc.csv docs/images/curve-mnist-ipc.svg --over ipc --title "MNIST, ConvNet-3 of width 16"
+    python benchmarks/curves.py benchmarks/readings/mnist-quick.csv curve.svg --rows random "random, factor 2"
     python benchmarks/curves.py updates.csv docs/images/curve-digits-updates.svg --over update
 
 A point is the mean over draws, its bar the standard deviation over draws. Needs matplotlib (`pip install '.[plots]'`).
@@ -12,6 +13,7 @@ import argparse
 import csv
 import statistics
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from levers import ROWS
@@ -25,14 +27,14 @@ from raydistill.report.plots import COLUMN_INCHES, STYLE, save
 LABELS = {"ipc": "images per class (IPC)", "update": "updates of the images"}
 
 
-def points(file: Path, over: str) -> dict[str, dict[int, list[float]]]:
-    """By row and place: the mean accuracy of each draw, in percent.
+def points(file: Path, over: str, rows: Sequence[str]) -> dict[str, dict[int, list[float]]]:
+    """By row and place: the mean accuracy of each draw, in percent; of all rows where none are named.
 
     Over images per class only the last sets count; over updates the sets must be of one size. A set that was read twice, because
     a run was stopped on its way, counts once.
     """
     with file.open(newline="") as opened:
-        lines = list(csv.DictReader(opened))
+        lines = [line for line in csv.DictReader(opened) if not rows or line["row"] in rows]
     if over == "update" and len(sizes := {line["ipc"] for line in lines}) > 1:
         raise SystemExit(f"{file} holds sets of IPC {', '.join(sorted(sizes))}: measure one size for a picture over updates")
     last = {row: max(int(line["update"]) for line in lines if line["row"] == row) for row in {line["row"] for line in lines}}
@@ -51,8 +53,9 @@ def main() -> None:
     parser.add_argument("picture", type=Path, help="Ends with .svg, .png or .pdf.")
     parser.add_argument("--over", choices=list(LABELS), default="ipc")
     parser.add_argument("--title", default="")
+    parser.add_argument("--rows", nargs="*", default=[], metavar="ROW", help="Of the file; by default all.")
     given = parser.parse_args()
-    found = points(given.csv, given.over)
+    found = points(given.csv, given.over, given.rows)
     looks = looks_of({row: METHODS[ROWS[row.partition(" [")[0]]["name"]].control is not None for row in found})
     with rc_context(STYLE):
         figure = Figure(figsize=(1.5 * COLUMN_INCHES, COLUMN_INCHES), layout="constrained")
@@ -72,8 +75,8 @@ def main() -> None:
             axes.minorticks_off()
         axes.set_xlabel(LABELS[given.over])
         axes.set_ylabel("accuracy (%), select images")
-        axes.set_title(given.title)
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        figure.suptitle(given.title)
+        figure.legend(loc="outside lower center", ncols=2)
     given.picture.write_bytes(save(figure, given.picture.suffix.removeprefix(".")))
 
 
