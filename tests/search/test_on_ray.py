@@ -23,7 +23,7 @@ ray = pytest.importorskip("ray")
 import psutil  # noqa: E402
 from ray.core.generated import gcs_pb2  # noqa: E402
 
-from raydistill.errors import DataError, ResourcesError  # noqa: E402
+from raydistill.errors import DataError, JobLostError, ResourcesError  # noqa: E402
 from raydistill.search.distributions import parameters  # noqa: E402
 from raydistill.search.driver import run_search  # noqa: E402
 from raydistill.search.local import LocalExecutor  # noqa: E402
@@ -207,6 +207,41 @@ def failing(error: Exception) -> Any:
 def test_what_a_job_raises_is_raised_here() -> None:
     with pytest.raises(DataError, match=r"^no such file$"):
         RayExecutor(None, ResourcesConfig()).run_jobs([failing(DataError("no such file"))], Told())
+
+
+def killed(folder: Path, times: int) -> Any:
+    """A job whose process is killed, so many times, and then ends."""
+
+    class Job:
+        """Made here, so that it travels by value."""
+
+        networks = 1
+        name = "a job"
+
+        def __call__(self) -> None:
+            begun = len(list(folder.glob("begun-*")))
+            folder.joinpath(f"begun-{begun}").touch()
+            if begun < times:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return Job()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_job_whose_process_is_killed_is_run_again(tmp_path: Path) -> None:
+    told = Told()
+    RayExecutor(None, ResourcesConfig()).run_jobs([killed(tmp_path, 1)], told)
+    said = "a job is run again, because its process was lost: The worker died unexpectedly while executing this task"
+    assert told.all("note") == [said]
+    assert told.all("job") == [None]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_job_whose_process_is_killed_again_and_again_ends_the_search(tmp_path: Path) -> None:
+    said = r"^a job has failed: its process was lost 4 times, most often because the memory of its node ran out \(Ray: The worker"
+    with pytest.raises(JobLostError, match=said):
+        RayExecutor(None, ResourcesConfig()).run_jobs([killed(tmp_path, 9)], Told())
+    assert len(list(tmp_path.glob("begun-*"))) == 4
 
 
 @pytest.mark.usefixtures("cluster")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ray
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
-from raydistill.errors import ClusterLostError, NodeError
+from raydistill.errors import ClusterLostError, JobLostError, NodeError
 from raydistill.search.jobs import Job
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.on_ray.access import join, leave
@@ -45,6 +46,8 @@ SETTINGS = {
 }
 """Environment variables for Ray; values that the user has set are kept."""
 
+RUN_AGAIN = 3
+"""How often a job whose process was lost is run again, as Ray does by itself; a job that raised an error is not run again."""
 LOOK_SECONDS = 5.0
 """Interval at which the executor checks whether jobs wait for nodes."""
 
@@ -88,6 +91,7 @@ class RayExecutor:
             ResourcesError: no node has the resources for a job.
             NodeError: a node has another version of the code, or cannot read the store or the data.
             ClusterLostError: Ray ended while the jobs ran.
+            JobLostError: the process of a job was lost again and again.
             TimeLimitError: a job takes longer than `job_hours`.
             Exception: the error that a job raised.
         """
@@ -96,9 +100,16 @@ class RayExecutor:
             self._run_jobs(jobs, watcher, lifeline)
 
     def _run_jobs(self, jobs: Sequence[Job], watcher: Watcher, lifeline: Lifeline) -> None:
-        task = ray.remote(num_cpus=self._resources.cpus_per_trial, num_gpus=self._resources.gpus_per_trial)(_call)
-        job_of = {task.options(name=job.name).remote(self._question, job): job for job in jobs}
+        cpus, gpus = self._resources.cpus_per_trial, self._resources.gpus_per_trial
+        # Not run again by Ray, which would do so without an end with a task that its memory monitor kills.
+        task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(_call)
+
+        def submit(job: Job) -> ray.ObjectRef[None]:
+            return task.options(name=job.name).remote(self._question, job)
+
+        job_of = {submit(job): job for job in jobs}
         running = list(job_of)
+        losses: Counter[str] = Counter()
         waiting = Waiting("networks", self._resources, self._startable, watcher)
         limit = JobLimit(self._job_hours)
         while running:
@@ -117,6 +128,16 @@ class RayExecutor:
                 except RayTaskError as error:
                     # Raise the job's own error, which callers handle; the task's traceback stays attached as its cause.
                     raise error.cause from error
+                except RayError as error:
+                    lifeline.look_until_certain()  # with Ray itself its jobs are lost, too
+                    job = job_of[done]
+                    losses[job.name] += 1
+                    _check_losses(job.name, losses[job.name], error)
+                    watcher.note(f"{job.name} is run again, because its process was lost: {_first_sentence(error)}")
+                    again = submit(job)
+                    job_of[again] = job
+                    running.append(again)
+                    continue
                 for _ in range(job_of[done].networks):
                     watcher.job_done()
 
@@ -190,6 +211,19 @@ def _call(question: str | None, job: Job) -> None:
     if question is not None and (refused := refusal(question)) is not None:
         raise NodeError(here(refused))
     job()
+
+
+def _check_losses(name: str, losses: int, error: RayError) -> None:
+    if losses > RUN_AGAIN:
+        raise JobLostError(
+            f"{name} has failed: its process was lost {losses} times, most often because the memory of its node ran out "
+            f"(Ray: {_first_sentence(error)}); have fewer run at once, so that each has more memory (--local: one; ray start "
+            "--num-cpus: fewer on a node; a larger resources.gpus_per_trial: fewer on a GPU), or take nodes with more"
+        ) from error
+
+
+def _first_sentence(error: RayError) -> str:
+    return str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".") or type(error).__name__
 
 
 def _how_to_log_in() -> str:
