@@ -134,7 +134,7 @@ def read_status(study: Store) -> StudyStatus:
     # A study that is extended holds the result of its shorter self.
     result = None if holder or open_trials else found.result
     stage, done, total = _stage(files, space, found) if result is None else ("ended", len(records), len(found.trials))
-    states = dict(Counter(record.state for record in records))
+    states: dict[str, int] = dict(Counter(record.state for record in records))
     # The plain command runs a crashed trial again, unless hours ended the search.
     is_open = stage != "ended" or ("crashed" in states and len(found.trials) >= space["budget"]["trials"])
     goal = _goal(study, space)

@@ -158,7 +158,7 @@ def test_trials_run_side_by_side(with_baseline: Path) -> None:
 
 
 class Kills(Told):
-    """Kills the process of trial 0 at its first reading, so many times."""
+    """Kills the process of trial 0 at its first readings, so many times."""
 
     def __init__(self, times: int) -> None:
         super().__init__()
@@ -166,6 +166,9 @@ class Kills(Told):
 
     def reading(self, config: TrialConfig[Any], reading: Reading) -> None:
         super().reading(config, reading)
+        self.kill(config)
+
+    def kill(self, config: TrialConfig[Any]) -> None:
         if config.ask_number == 0 and self.times > 0:
             self.times -= 1
             os.kill(process_of(config), signal.SIGKILL)
@@ -181,8 +184,29 @@ def test_a_lost_process_is_run_again_to_the_same_record(with_baseline: Path, loc
 
 
 @pytest.mark.usefixtures("cluster")
+def test_a_trial_that_comes_further_between_losses_is_run_to_its_end(with_baseline: Path, locally: Path) -> None:
+    """Lost at its first reading and again at its second, half-way."""
+    told = Kills(2)
+    search(with_baseline, "budget.trials=1", watcher=told)
+    assert [note for note in told.all("note") if "is run again from its checkpoint" in note] != []
+    assert told.all("started") == [0, 0, 0]
+    assert records(with_baseline)[0] == records(locally)[0]
+
+
+class KillsAtStarts(Kills):
+    """Kills the process of trial 0 when it starts, so many times."""
+
+    def trial_started(self, config: TrialConfig[Any]) -> None:
+        super().trial_started(config)
+        self.kill(config)
+
+    def reading(self, config: TrialConfig[Any], reading: Reading) -> None:
+        Told.reading(self, config, reading)
+
+
+@pytest.mark.usefixtures("cluster")
 def test_a_process_lost_again_and_again_is_a_crashed_trial(with_baseline: Path) -> None:
-    told = Kills(9)
+    told = KillsAtStarts(9)
     result = search(with_baseline, "budget.trials=2", watcher=told)
     assert told.all("ended") == [(0, "crashed"), (1, "finished")]
     assert (result.trials["crashed"], result.trials["finished"]) == (1, 1)
