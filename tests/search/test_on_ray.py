@@ -23,11 +23,11 @@ ray = pytest.importorskip("ray")
 import psutil  # noqa: E402
 from ray.core.generated import gcs_pb2  # noqa: E402
 
-from raydistill.errors import DataError, JobLostError, ResourcesError  # noqa: E402
+from raydistill.errors import DataError, JobLostError, ResourcesError, TimeLimitError  # noqa: E402
 from raydistill.search.distributions import parameters  # noqa: E402
 from raydistill.search.driver import run_search  # noqa: E402
 from raydistill.search.local import LocalExecutor  # noqa: E402
-from raydistill.search.on_ray import RayExecutor  # noqa: E402
+from raydistill.search.on_ray import RayExecutor, executor, waiting  # noqa: E402
 from raydistill.search.on_ray.access import be_patient  # noqa: E402
 from raydistill.search.on_ray.capacity import live_nodes, startable_nodes  # noqa: E402
 from raydistill.search.on_ray.trial_process import DistillTrial, log_line  # noqa: E402
@@ -266,6 +266,51 @@ def test_a_job_whose_process_is_killed_again_and_again_ends_the_search(tmp_path:
     with pytest.raises(JobLostError, match=said):
         RayExecutor(None, ResourcesConfig()).run_jobs([killed(tmp_path, 9)], Told())
     assert len(list(tmp_path.glob("begun-*"))) == 4
+
+
+def lasting(seconds: float) -> Any:
+    class Job:
+        """Made here, so that it travels by value."""
+
+        networks = 1
+        name = "a job"
+
+        def __call__(self) -> None:
+            time.sleep(seconds)
+
+    return Job()
+
+
+def on_a_busy_cluster(job: Any, told: Told, job_hours: float, busy_seconds: float) -> None:
+    """Run a job where another search has both cores for so long."""
+
+    def sleep() -> None:
+        time.sleep(busy_seconds)
+
+    other = ray.remote(num_cpus=2)(sleep).remote()
+    RayExecutor(None, ResourcesConfig(), job_hours).run_jobs([job], told)
+    ray.get(other)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_job_that_waits_for_a_busy_cluster_says_so_and_is_not_over_its_hours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may take three seconds, and waits for longer than that."""
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(executor, "LOOK_SECONDS", 1.0)
+    told = Told()
+    on_a_busy_cluster(lasting(0.0), told, job_hours=3 / 3600, busy_seconds=12.0)
+    assert told.all("note") == [
+        "networks that wait for a node: 1; each needs 1 CPUs and 0 GPUs, and all running nodes are busy: the networks start when "
+        "a node is free"
+    ]
+    assert told.all("job") == [None]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_job_that_runs_for_longer_than_its_hours_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "LOOK_SECONDS", 1.0)
+    with pytest.raises(TimeLimitError, match=r"^a job has not ended in [\d.]+ s, and budget.trial_hours is 0.000833333"):
+        on_a_busy_cluster(lasting(20.0), Told(), job_hours=3 / 3600, busy_seconds=0.0)
 
 
 @pytest.mark.usefixtures("cluster")
