@@ -30,6 +30,7 @@ __all__ = [
     "ExpertsError",
     "FailedError",
     "InputError",
+    "JobLostError",
     "Mistake",
     "NoDataError",
     "NodeError",
@@ -191,6 +192,10 @@ class DivergedError(FailedError):
     def __reduce__(self) -> tuple[Any, ...]:
         # Without this, unpickling would call the constructor with the message only, and fail.
         return type(self), (self.step, self.value, self.what)
+
+
+class JobLostError(FailedError):
+    """The process of a network that trains beside the trials was lost again and again, most often for want of memory."""
 
 
 class TimeLimitError(FailedError):

@@ -13,7 +13,7 @@ import typer
 
 from raydistill.cli.completion import complete_space, complete_study
 from raydistill.cli.signals import ended_by_signals
-from raydistill.errors import ClusterLostError, RaydistillError, StoreUnavailableError
+from raydistill.errors import ClusterLostError, JobLostError, RaydistillError, StoreUnavailableError
 from raydistill.search.again import AGAIN
 
 Space = Annotated[
@@ -70,7 +70,7 @@ def exit_codes(interrupted: str) -> Iterator[None]:
         raise typer.Exit(received.exit_code) from None
     except RaydistillError as error:
         typer.echo(f"Error: {error}", err=True)
-        if CONTINUES in interrupted and isinstance(error, ClusterLostError | StoreUnavailableError):
+        if CONTINUES in interrupted and isinstance(error, ClusterLostError | JobLostError | StoreUnavailableError):
             typer.echo(_when_put_right(interrupted, error), err=True)
         raise typer.Exit(error.exit_code) from None
 

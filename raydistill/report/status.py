@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ from raydistill.spaces.trial import TrialConfig
 from raydistill.spaces.units import looked_before
 from raydistill.storage.given import Given, read_given
 from raydistill.storage.lock import holder_of, searcher
-from raydistill.storage.record import TrialRecord, read_progress
+from raydistill.storage.record import PROGRESS_FILE, TrialRecord, read_progress
 from raydistill.storage.result import Finding
 from raydistill.storage.store import Store
 
@@ -37,7 +38,7 @@ Stage = Literal["baseline", "experts", "trials", "confirmation", "ended"]
 
 
 class OpenTrial(Config):
-    """A trial that was asked and has no record."""
+    """A trial that was asked and has no record, or that crashed and runs again."""
 
     trial_id: str
     ask_number: int
@@ -100,7 +101,7 @@ class StudyStatus(Config):
     last_written: str | None
     """When a file of the study was last written; UTC, ISO 8601."""
     continue_command: str
-    """Goes on with the search; one that ended gets twice as many trials."""
+    """Goes on with the search; one that ended gets twice as many trials, once none of its trials is crashed."""
     is_continue_command_whole: bool = True
     """False where the study does not say what its search was given, because an older version wrote it: a `--data-root` is to be
     added, and a space in a remote store is to be copied first."""
@@ -122,16 +123,19 @@ def read_status(study: Store) -> StudyStatus:
     space = stored_document(study)
     _check_document(study, space)
     given, damage = _given(study)
-    found = read_study(study, method_configs())
+    holds = holder_of(study)
+    holder = searcher(holds)
+    files = _files(study)
+    found = _without_crashes_that_run_again(read_study(study, method_configs()), files, is_searched=holder is not None)
     records = [record for _, record in found.trials if record is not None]
     open_trials = [_open(config, study) for config, record in found.trials if record is None]
     running = [trial for trial in open_trials if trial.step is not None]
-    holds = holder_of(study)
-    holder = searcher(holds)
     # A study that is extended holds the result of its shorter self.
     result = None if holder or open_trials else found.result
-    files = _files(study)
     stage, done, total = _stage(files, space, found) if result is None else ("ended", len(records), len(found.trials))
+    states: dict[str, int] = dict(Counter(record.state for record in records))
+    # The plain command runs a crashed trial again, unless hours ended the search.
+    is_open = stage != "ended" or ("crashed" in states and len(found.trials) >= space["budget"]["trials"])
     goal = _goal(study, space)
     written = [moment for name, moment in files.items() if not name.startswith(VIEWS)]
     return StudyStatus(
@@ -143,7 +147,7 @@ def read_status(study: Store) -> StudyStatus:
         stage=stage,
         stage_done=done,
         stage_total=total,
-        states=dict(Counter(record.state for record in records)),
+        states=states,
         running=tuple(running),
         waiting=tuple(trial for trial in open_trials if trial.step is None),
         margin_fraction=goal.margin_fraction,
@@ -159,7 +163,7 @@ def read_status(study: Store) -> StudyStatus:
         winner=study.path(WINNER_FOLDER) if result and WINNER_FILE in files else None,
         damaged=(*found.damaged, *damage),
         last_written=max(written).isoformat() if written else None,
-        continue_command=_continue_command(study, space, given, total if stage == "ended" else None),
+        continue_command=_continue_command(study, space, given, None if is_open else total),
         is_continue_command_whole=given is not None and (study.is_local or given.space is not None or given.again is not None),
     )
 
@@ -187,7 +191,8 @@ def status_lines(status: StudyStatus, now: datetime) -> str:
         ago = duration(max(0.0, (now - written).total_seconds()))
         rows.append(("Last written", f"{written:%Y-%m-%d %H:%M:%S} UTC, {ago} ago"))
     if status.holder is None:
-        rows.append(("To extend it" if status.stage == "ended" else "To continue", status.continue_command))
+        is_to_extend = status.stage == "ended" and "crashed" not in status.states
+        rows.append(("To extend it" if is_to_extend else "To continue", status.continue_command))
         is_whole = status.is_continue_command_whole or status.dataset in WITHOUT_FILES
         rows += [] if is_whole else [("", "(with --data-root, if the search had one)")]
     width = max(len(name) for name, _ in rows)
@@ -235,6 +240,23 @@ def _verdict_rows(status: StudyStatus) -> list[tuple[str, str]]:
     rows = [("Verdict", f"{verdict}: {status.reason}"), ("Found", found)]
     rows += [("Looked at before", looked_before(status.earlier_looks))] if status.earlier_looks else []
     return rows + ([("Winner", status.winner)] if status.winner else [])
+
+
+def _without_crashes_that_run_again(found: StudyRecords, files: Mapping[str, datetime], *, is_searched: bool) -> StudyRecords:
+    """The records without those of trials that crashed in an earlier search and run again, or were cut off when they did.
+
+    The record of the crash stays until such a trial ends. The times of the files tell: each search writes the space when it
+    begins.
+    """
+    began = files[SPACE_FILE]
+
+    def runs_again(record: TrialRecord) -> bool:
+        folder = f"trials/{record.trial_id}"
+        is_of_earlier = record.state == "crashed" and files.get(f"{folder}/record.json", began) < began
+        return is_of_earlier and (is_searched or files.get(f"{folder}/{PROGRESS_FILE}", began) > began)
+
+    trials = [(config, None if record is not None and runs_again(record) else record) for config, record in found.trials]
+    return replace(found, trials=tuple(trials))
 
 
 def _open(config: TrialConfig[Any], study: Store) -> OpenTrial:

@@ -13,6 +13,7 @@ from raydistill.methods import method_configs
 from raydistill.report.rendering import render
 from raydistill.report.tables import comparison_frame, read_study, write_tables
 from raydistill.report.words import accuracy_line, duration, margin_words, points
+from raydistill.search.resume import stored_document
 from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
 from raydistill.spaces.units import looked_before, packed_in_words
 from raydistill.storage.baseline import Baseline
@@ -39,6 +40,7 @@ def end_of_search(study: Store, result: SearchResult) -> str:
         ("Compression", _compression(result)),
         ("Trials", f"{_counts(result)}; {duration(result.seconds)} of trial time"),
     ]
+    rows += [("To be run again", _crashed(study, result))] if result.trials.get("crashed") else []
     images = read_report(study)
     if images is not None and images.twins is not None and images.twins.across:
         rows.append(("Twins across the parts", f"{twins_in_words(images.twins)}: accuracies come out too high"))
@@ -143,6 +145,13 @@ def _compression(result: SearchResult) -> str:
     images, size = result.compression_images, result.compression_bytes
     larger = "; a float32 pixel takes four times the bytes of a published one" if size < 1 else ""
     return f"train part over set: {images:.1f} in images, {size:.1f} in bytes{larger}"
+
+
+def _crashed(study: Store, result: SearchResult) -> str:
+    count = result.trials["crashed"]
+    has_hours = sum(result.trials.values()) >= stored_document(study)["budget"].get("trials", 0)
+    same = "the same command" if has_hours else "the same command with more hours"
+    return f"{count} crashed; {same} runs {'it' if count == 1 else 'them'} again"
 
 
 def _counts(result: SearchResult) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from raydistill.cli import signals
 from raydistill.cli.common import exit_codes
-from raydistill.errors import ClusterLostError, StoreError, StoreUnavailableError
+from raydistill.errors import ClusterLostError, FailedError, JobLostError, StoreError, StoreUnavailableError
 
 WAITS = """
 import sys, time
@@ -272,13 +272,16 @@ def test_a_thread_installs_no_handlers() -> None:
     assert seen == [[signal.getsignal(number) for number in signals.SIGNALS]]
 
 
-def test_a_command_that_has_lost_ray_names_the_command_that_continues(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("kind", [ClusterLostError, JobLostError])
+def test_a_command_that_has_lost_ray_or_a_job_names_the_command_that_continues(
+    capsys: pytest.CaptureFixture[str], kind: type[FailedError]
+) -> None:
     import typer
 
     with pytest.raises(typer.Exit) as end, exit_codes("Interrupted. Finished work is saved; this continues:\n  raydistill x"):
-        raise ClusterLostError("Ray has ended")
+        raise kind("it has ended")
     assert end.value.exit_code == 1
-    assert capsys.readouterr().err == "Error: Ray has ended\nFinished work is saved; this continues:\n  raydistill x\n"
+    assert capsys.readouterr().err == "Error: it has ended\nFinished work is saved; this continues:\n  raydistill x\n"
 
 
 def test_a_command_whose_store_is_gone_names_the_command_that_continues(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hand_made import STORED, HandMade
+from hand_made import STORED, HandMade, trial_record
 from typer.testing import CliRunner
 
 import raydistill
 from raydistill.cli import app
 from raydistill.errors import StoreError, StoreUnavailableError
+from raydistill.methods import method_configs
 from raydistill.report.status import StudyStatus, read_status, status_lines
+from raydistill.spaces.trial import read_trial_config
 from raydistill.storage.given import Given, write_given
 from raydistill.storage.lock import study_lock
-from raydistill.storage.record import Progress, Reading
+from raydistill.storage.record import Progress, Reading, write_record
 from raydistill.storage.store import Store
 
 
@@ -81,6 +83,84 @@ def test_an_old_result_is_no_verdict_of_a_study_that_is_extended(made: HandMade)
     half_way(made, 12)
     cut_off = read_status(made.study)
     assert [(status.stage, status.verdict) for status in (held, cut_off)] == [("trials", None)] * 2
+
+
+def begin_search(made: HandMade, after: str) -> None:
+    """Have a search begin, as it does by writing the space, ten seconds after a file was written."""
+    made.study.write("search_space.yaml", made.study.read("search_space.yaml"))
+    began = made.study.local_path(after).stat().st_mtime + 10
+    os.utime(made.study.local_path("search_space.yaml"), (began, began))
+
+
+def crashed_half_way(made: HandMade, ipc: int) -> str:
+    """A trial that crashed at step 15 of 30; its checkpoint is kept, and its record is the last that it wrote."""
+    trial_id = half_way(made, ipc)
+    config = read_trial_config(made.study.read(f"trials/{trial_id}/config.json"), method_configs())
+    write_record(made.study, trial_record(config, (0.95,), state="crashed"))
+    return trial_id
+
+
+def test_a_crashed_trial_that_runs_again_is_running_and_the_stage_is_that_of_the_trials(made: HandMade) -> None:
+    """Five of six have finished; the search that runs now began after the crash."""
+    for ipc in range(10, 15):
+        made.trial(ipc, (0.97,))
+    again = crashed_half_way(made, 20)
+    begin_search(made, f"trials/{again}/record.json")
+    with study_lock(made.study):
+        status = read_status(made.study)
+    assert stage(status) == ("trials", 5, 6)
+    assert status.states == {"finished": 5}
+    assert [trial.trial_id for trial in status.running] == [again]
+
+
+def test_a_trial_that_crashed_in_the_search_that_runs_has_ended(made: HandMade) -> None:
+    """The search goes on without it, here to the confirmation."""
+    for ipc in range(10, 15):
+        made.trial(ipc, (0.97,))
+    crashed_half_way(made, 20)
+    with study_lock(made.study):
+        status = read_status(made.study)
+    assert stage(status) == ("confirmation", 0, 4)
+    assert status.states == {"finished": 5, "crashed": 1}
+    assert status.running == ()
+
+
+def test_a_crashed_trial_that_was_cut_off_when_it_ran_again_hides_the_old_result(made: HandMade) -> None:
+    """The search after the crash began ten seconds later, wrote the trial's progress after ten more, and is gone."""
+    made.study.write("search_space.yaml", yaml.safe_dump({**STORED, "budget": {"trials": 2}}))
+    made.trial(10, (0.97,))
+    again = crashed_half_way(made, 20)
+    made.result()
+    begin_search(made, f"trials/{again}/record.json")
+    later = made.study.local_path("search_space.yaml").stat().st_mtime + 10
+    os.utime(made.study.local_path(f"trials/{again}/progress.json"), (later, later))
+    status = read_status(made.study)
+    assert (*stage(status), status.verdict) == ("trials", 1, 2, None)
+    lines = status_lines(status, datetime.now(UTC))
+    assert f"\nCut off       trial 1 ({again}), IPC 20, step 15 (50 %), gap 3.00 points\n" in lines
+    assert lines.endswith(f"\nTo continue   {status.continue_command}")
+    assert "--trials" not in status.continue_command
+
+
+def test_a_study_that_ended_with_a_crashed_trial_is_continued_by_the_plain_command(made: HandMade) -> None:
+    """It runs the trial again; after that there is something to extend."""
+    made.study.write("search_space.yaml", yaml.safe_dump({**STORED, "budget": {"trials": 2}}))
+    made.trial(10, (0.97,))
+    crashed_half_way(made, 20)
+    made.result()
+    status = read_status(made.study)
+    assert (*stage(status), status.verdict) == ("ended", 2, 2, "lossless")
+    assert "--trials" not in status.continue_command
+    assert f"\nTo continue   {status.continue_command}" in status_lines(status, datetime.now(UTC))
+
+
+def test_a_crashed_trial_whose_search_has_no_hours_left_is_run_again_with_more(made: HandMade) -> None:
+    """Two of six trials were asked, so the hours ended the search; without more of them the trial does not run again."""
+    made.study.write("search_space.yaml", yaml.safe_dump({**STORED, "budget": {"trials": 6, "hours": 1}}))
+    made.trial(10, (0.97,))
+    crashed_half_way(made, 20)
+    made.result()
+    assert read_status(made.study).continue_command.endswith(" --set budget.hours=2")
 
 
 def test_the_networks_of_a_confirmation_are_counted(made: HandMade) -> None:

@@ -32,6 +32,7 @@ def test_a_lossless_end_tells_everything(by_hand: HandMade) -> None:
         "Largest IPC shown to be lossy": "4 (the best of 3 trials at it)",
         "Compression": "train part over set: 8.0 in images, 2.0 in bytes",
         "Trials": "2 finished, 1 crashed; 1 min 40 s of trial time",
+        "To be run again": "1 crashed; the same command runs it again",
         "Winner's set": f"{root}/winner/images.safetensors",
         "Winner's picture": f"{root}/winner/images.png",
         "Tables": f"{root}/tables/trials.md, {root}/tables/ipc.md (and as .csv, .tex)",
@@ -53,6 +54,17 @@ def test_an_end_after_earlier_looks_says_for_which_result_the_confidence_holds(b
     assert lines_of(status_lines(read_status(by_hand.study), datetime.now(UTC)))["Looked at before"] == LOOKED
     twice = by_hand.result(winner_trial_id=result.winner_trial_id, earlier_looks=2)
     assert lines_of(end_of_search(by_hand.study, twice))["Looked at before"].startswith("2 earlier results of this study")
+
+
+def test_an_end_without_a_crashed_trial_has_nothing_to_run_again(by_hand: HandMade) -> None:
+    assert "To be run again" not in lines_of(end_of_search(by_hand.study, by_hand.result(trials={"finished": 3, "crashed": 0})))
+
+
+def test_trials_that_crashed_before_the_hours_were_over_are_run_again_with_more(by_hand: HandMade) -> None:
+    """Five of six trials were asked, so the hours ended the search."""
+    by_hand.study.write("search_space.yaml", yaml.safe_dump({**STORED, "budget": {"trials": 6, "hours": 1}}))
+    lines = lines_of(end_of_search(by_hand.study, by_hand.result(trials={"finished": 3, "crashed": 2})))
+    assert lines["To be run again"] == "2 crashed; the same command with more hours runs them again"
 
 
 NOTHING = {"smallest_lossless_ipc": None, "winner_trial_id": None, "gap_interval": None, "largest_lossy_ipc": None}

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -49,6 +49,23 @@ def test_a_ray_that_is_gone_for_as_long_as_that_is_lost() -> None:
     assert seen == [False, False, False, True]
     with pytest.raises(ClusterLostError, match=r"^Ray has ended under the search: the GCS$"):
         line.check()
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_doubt_is_waited_for_until_it_is_certain(monkeypatch: pytest.MonkeyPatch, *, comes_back: bool) -> None:
+    """Gone from the first look on, for two looks or for as long as that is lost."""
+    ray = Answers("the GCS")
+    line = ray.line(5.0)
+
+    def sleep(seconds: float) -> None:
+        ray.now += seconds
+        if comes_back and ray.now == 2 * seconds:
+            ray.gone = None
+
+    monkeypatch.setattr(lifeline.time, "sleep", sleep)
+    with nullcontext() if comes_back else pytest.raises(ClusterLostError, match="the GCS"):
+        line.look_until_certain()
+    assert ray.now == (4.0 if comes_back else 6.0)
 
 
 def test_a_ray_that_answers_again_is_not_lost() -> None:

@@ -23,11 +23,11 @@ ray = pytest.importorskip("ray")
 import psutil  # noqa: E402
 from ray.core.generated import gcs_pb2  # noqa: E402
 
-from raydistill.errors import DataError, ResourcesError  # noqa: E402
+from raydistill.errors import DataError, JobLostError, ResourcesError, TimeLimitError  # noqa: E402
 from raydistill.search.distributions import parameters  # noqa: E402
 from raydistill.search.driver import run_search  # noqa: E402
 from raydistill.search.local import LocalExecutor  # noqa: E402
-from raydistill.search.on_ray import RayExecutor  # noqa: E402
+from raydistill.search.on_ray import RayExecutor, executor, waiting  # noqa: E402
 from raydistill.search.on_ray.access import be_patient  # noqa: E402
 from raydistill.search.on_ray.capacity import live_nodes, startable_nodes  # noqa: E402
 from raydistill.search.on_ray.trial_process import DistillTrial, log_line  # noqa: E402
@@ -158,7 +158,7 @@ def test_trials_run_side_by_side(with_baseline: Path) -> None:
 
 
 class Kills(Told):
-    """Kills the process of trial 0 at its first reading, so many times."""
+    """Kills the process of trial 0 at its first readings, so many times."""
 
     def __init__(self, times: int) -> None:
         super().__init__()
@@ -166,6 +166,9 @@ class Kills(Told):
 
     def reading(self, config: TrialConfig[Any], reading: Reading) -> None:
         super().reading(config, reading)
+        self.kill(config)
+
+    def kill(self, config: TrialConfig[Any]) -> None:
         if config.ask_number == 0 and self.times > 0:
             self.times -= 1
             os.kill(process_of(config), signal.SIGKILL)
@@ -181,8 +184,29 @@ def test_a_lost_process_is_run_again_to_the_same_record(with_baseline: Path, loc
 
 
 @pytest.mark.usefixtures("cluster")
+def test_a_trial_that_comes_further_between_losses_is_run_to_its_end(with_baseline: Path, locally: Path) -> None:
+    """Lost at its first reading and again at its second, half-way."""
+    told = Kills(2)
+    search(with_baseline, "budget.trials=1", watcher=told)
+    assert [note for note in told.all("note") if "is run again from its checkpoint" in note] != []
+    assert told.all("started") == [0, 0, 0]
+    assert records(with_baseline)[0] == records(locally)[0]
+
+
+class KillsAtStarts(Kills):
+    """Kills the process of trial 0 when it starts, so many times."""
+
+    def trial_started(self, config: TrialConfig[Any]) -> None:
+        super().trial_started(config)
+        self.kill(config)
+
+    def reading(self, config: TrialConfig[Any], reading: Reading) -> None:
+        Told.reading(self, config, reading)
+
+
+@pytest.mark.usefixtures("cluster")
 def test_a_process_lost_again_and_again_is_a_crashed_trial(with_baseline: Path) -> None:
-    told = Kills(9)
+    told = KillsAtStarts(9)
     result = search(with_baseline, "budget.trials=2", watcher=told)
     assert told.all("ended") == [(0, "crashed"), (1, "finished")]
     assert (result.trials["crashed"], result.trials["finished"]) == (1, 1)
@@ -207,6 +231,86 @@ def failing(error: Exception) -> Any:
 def test_what_a_job_raises_is_raised_here() -> None:
     with pytest.raises(DataError, match=r"^no such file$"):
         RayExecutor(None, ResourcesConfig()).run_jobs([failing(DataError("no such file"))], Told())
+
+
+def killed(folder: Path, times: int) -> Any:
+    """A job whose process is killed, so many times, and then ends."""
+
+    class Job:
+        """Made here, so that it travels by value."""
+
+        networks = 1
+        name = "a job"
+
+        def __call__(self) -> None:
+            begun = len(list(folder.glob("begun-*")))
+            folder.joinpath(f"begun-{begun}").touch()
+            if begun < times:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return Job()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_job_whose_process_is_killed_is_run_again(tmp_path: Path) -> None:
+    told = Told()
+    RayExecutor(None, ResourcesConfig()).run_jobs([killed(tmp_path, 1)], told)
+    said = "a job is run again, because its process was lost: The worker died unexpectedly while executing this task"
+    assert told.all("note") == [said]
+    assert told.all("job") == [None]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_job_whose_process_is_killed_again_and_again_ends_the_search(tmp_path: Path) -> None:
+    said = r"^a job has failed: its process was lost 4 times, most often because the memory of its node ran out \(Ray: The worker"
+    with pytest.raises(JobLostError, match=said):
+        RayExecutor(None, ResourcesConfig()).run_jobs([killed(tmp_path, 9)], Told())
+    assert len(list(tmp_path.glob("begun-*"))) == 4
+
+
+def lasting(seconds: float) -> Any:
+    class Job:
+        """Made here, so that it travels by value."""
+
+        networks = 1
+        name = "a job"
+
+        def __call__(self) -> None:
+            time.sleep(seconds)
+
+    return Job()
+
+
+def on_a_busy_cluster(job: Any, told: Told, job_hours: float, busy_seconds: float) -> None:
+    """Run a job where another search has both cores for so long."""
+
+    def sleep() -> None:
+        time.sleep(busy_seconds)
+
+    other = ray.remote(num_cpus=2)(sleep).remote()
+    RayExecutor(None, ResourcesConfig(), job_hours).run_jobs([job], told)
+    ray.get(other)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_job_that_waits_for_a_busy_cluster_says_so_and_is_not_over_its_hours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may take three seconds, and waits for longer than that."""
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(executor, "LOOK_SECONDS", 1.0)
+    told = Told()
+    on_a_busy_cluster(lasting(0.0), told, job_hours=3 / 3600, busy_seconds=12.0)
+    assert told.all("note") == [
+        "networks that wait for a node: 1; each needs 1 CPUs and 0 GPUs, and all running nodes are busy: the networks start when "
+        "a node is free"
+    ]
+    assert told.all("job") == [None]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_job_that_runs_for_longer_than_its_hours_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "LOOK_SECONDS", 1.0)
+    with pytest.raises(TimeLimitError, match=r"^a job has not ended in [\d.]+ s, and budget.trial_hours is 0.000833333"):
+        on_a_busy_cluster(lasting(20.0), Told(), job_hours=3 / 3600, busy_seconds=0.0)
 
 
 @pytest.mark.usefixtures("cluster")

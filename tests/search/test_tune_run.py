@@ -249,6 +249,48 @@ def test_a_trial_that_tells_nothing_is_ended_and_not_run_again(bridge: Bridge, m
     assert killed == ["its actor"]
 
 
+def allowed(bridge: Bridge, *events: int | None) -> int:
+    """How many losses a trial outlives as Tune counts; its process tells a step, or is lost (None) and started again."""
+    trial: Any = SimpleNamespace(trial_id="t0", max_failures=1, num_failures=0, error_file="")
+    bridge.messenger.on_trial_start(0, [], trial)
+    for step in events:
+        if step is None:
+            trial.num_failures += 1
+            bridge.messenger.on_trial_recover(0, [], trial)
+            bridge.messenger.on_trial_start(0, [], trial)
+        else:
+            bridge.messenger.on_trial_result(0, [], trial, {"step": step, "steps": 30})
+    return int(trial.max_failures)
+
+
+def test_a_trial_that_came_further_since_its_last_loss_may_be_lost_again(bridge: Bridge) -> None:
+    """Lost at step 5, then beyond it at 6 and lost, then at 7."""
+    assert allowed(bridge, 5) == 1
+    assert allowed(bridge, 5, None, 6) == 2
+    assert allowed(bridge, 5, None, 6, None, 7) == 3
+
+
+def test_a_trial_that_is_lost_twice_at_the_same_step_is_not_run_a_third_time(bridge: Bridge) -> None:
+    """Its second process began at a checkpoint before the step at which the first was lost, and reached that one."""
+    assert allowed(bridge, 5, None, 3, 4, 5) == 1
+    assert allowed(bridge, 5, None, 6, None, 4, 6) == 2
+
+
+def test_a_trial_that_was_ended_is_not_run_again_for_what_it_told_before(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its message of a later step comes after it was found to hang."""
+    monkeypatch.setattr(tune_run.ray, "kill", lambda actor: None)
+    state = SimpleNamespace(ray_actor="its actor")
+    trial: Any = SimpleNamespace(
+        trial_id="t0", status="RUNNING", temporary_state=state, max_failures=1, num_failures=1, error_file=""
+    )
+    bridge.messenger.on_trial_recover(0, [], trial)
+    bridge.messenger.on_trial_start(0, [], trial)
+    for bridge.now in (30.0, 61.0):
+        bridge.messenger.on_step_end(0, [trial])
+    bridge.messenger.on_trial_result(0, [], trial, {"step": 9, "steps": 30})
+    assert trial.max_failures == 0
+
+
 def test_trials_that_ray_lost_with_itself_have_not_crashed(bridge: Bridge, tmp_path: Path) -> None:
     bridge.gone = "the raylet"
     with pytest.raises(ClusterLostError, match="the raylet"):

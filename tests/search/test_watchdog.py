@@ -83,21 +83,35 @@ def test_time_in_which_the_driver_itself_stood_still_does_not_count() -> None:
 
 
 def test_a_job_that_is_over_its_hours_ends_the_search_by_its_name() -> None:
-    """A job ended after 3000 s, so the limit of an hour counts from there."""
+    """Its hour counts from when it began, at 3000 s; the one that began before it has ended."""
     now = [0.0]
     limit = JobLimit(1.0, clock=lambda: now[0])
+    limit.began(0, "baseline network 0")
     now[0] = 3000.0
-    limit.moved()
+    limit.began(1, "baseline network 1")
+    limit.ended(0)
     now[0] = 6600.0
-    limit.check("baseline network 1")
+    limit.check()
     now[0] = 6601.0
     said = "^baseline network 1 has not ended in 60 min, and budget.trial_hours is 1: finished work is saved; look at its log"
     with pytest.raises(TimeLimitError, match=said):
-        limit.check("baseline network 1")
+        limit.check()
+
+
+def test_a_job_that_has_not_begun_takes_no_time() -> None:
+    now = [0.0]
+    limit = JobLimit(1.0, clock=lambda: now[0])
+    now[0] = 1e9
+    limit.check()
+    assert limit.running == 0
+    limit.began(0, "baseline network 0")
+    assert limit.running == 1
+    limit.check()
 
 
 def test_a_job_without_a_limit_takes_its_time() -> None:
     now = [0.0]
     limit = JobLimit(None, clock=lambda: now[0])
+    limit.began(1, "baseline network 1")
     now[0] = 1e9
-    limit.check("baseline network 1")
+    limit.check()

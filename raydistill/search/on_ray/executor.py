@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
-from raydistill.errors import ClusterLostError, NodeError
+from raydistill.errors import ClusterLostError, JobLostError, NodeError
 from raydistill.search.jobs import Job
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.on_ray.access import join, leave
@@ -21,7 +22,7 @@ from raydistill.search.on_ray.lifeline import Lifeline, kill_orphans, lifeline_o
 from raydistill.search.on_ray.probe import FOLDER, check_nodes, here, pose, refusal
 from raydistill.search.on_ray.starting import without_last_lines_of_raylet
 from raydistill.search.on_ray.tune_run import run_with_tune
-from raydistill.search.on_ray.waiting import Waiting, holds_one
+from raydistill.search.on_ray.waiting import Waiting
 from raydistill.search.on_ray.watchdog import JobLimit
 from raydistill.search.watcher import Watcher
 from raydistill.spaces.sections import ResourcesConfig
@@ -45,6 +46,8 @@ SETTINGS = {
 }
 """Environment variables for Ray; values that the user has set are kept."""
 
+RUN_AGAIN = 3
+"""How often a job whose process was lost is run again, as Ray does by itself; a job that raised an error is not run again."""
 LOOK_SECONDS = 5.0
 """Interval at which the executor checks whether jobs wait for nodes."""
 
@@ -88,6 +91,7 @@ class RayExecutor:
             ResourcesError: no node has the resources for a job.
             NodeError: a node has another version of the code, or cannot read the store or the data.
             ClusterLostError: Ray ended while the jobs ran.
+            JobLostError: the process of a job was lost again and again.
             TimeLimitError: a job takes longer than `job_hours`.
             Exception: the error that a job raised.
         """
@@ -96,29 +100,46 @@ class RayExecutor:
             self._run_jobs(jobs, watcher, lifeline)
 
     def _run_jobs(self, jobs: Sequence[Job], watcher: Watcher, lifeline: Lifeline) -> None:
-        task = ray.remote(num_cpus=self._resources.cpus_per_trial, num_gpus=self._resources.gpus_per_trial)(_call)
-        job_of = {task.options(name=job.name).remote(self._question, job): job for job in jobs}
-        running = list(job_of)
+        cpus, gpus = self._resources.cpus_per_trial, self._resources.gpus_per_trial
+        # Not run again by Ray, which would do so without an end with a task that its memory monitor kills.
+        task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0, num_returns="streaming")(_call)
+
+        def submit(number: int) -> Any:
+            return task.options(name=jobs[number].name).remote(self._question, jobs[number])
+
+        # By their numbers, because two jobs may have one name.
+        number_of = {submit(number): number for number in range(len(jobs))}
+        losses: Counter[int] = Counter()
         waiting = Waiting("networks", self._resources, self._startable, watcher)
         limit = JobLimit(self._job_hours)
-        while running:
-            ended, running = ray.wait(running, timeout=LOOK_SECONDS)
+        while number_of:
+            told: list[Any] = ray.wait(list(number_of), timeout=LOOK_SECONDS, fetch_local=False)[0]
             lifeline.check()
-            # Ray has no cheap way to tell which tasks run; but if no node has the resources, all of them wait.
-            is_waiting = not ended and not holds_one(self._resources)
-            waiting.look(len(running) if is_waiting else 0)
-            if ended or is_waiting:
-                limit.moved()
-            else:
-                limit.check(job_of[running[0]].name)
-            for done in ended:
+            for stream in told:
+                number = number_of[stream]
+                job = jobs[number]
                 try:
-                    ray.get(done)
+                    ray.get(next(stream))
+                except StopIteration:
+                    for _ in range(job.networks):
+                        watcher.job_done()
                 except RayTaskError as error:
                     # Raise the job's own error, which callers handle; the task's traceback stays attached as its cause.
                     raise error.cause from error
-                for _ in range(job_of[done].networks):
-                    watcher.job_done()
+                except RayError as error:
+                    lifeline.look_until_certain()  # with Ray itself its jobs are lost, too
+                    losses[number] += 1
+                    _check_losses(job.name, losses[number], error)
+                    watcher.note(f"{job.name} is run again, because its process was lost: {_first_sentence(error)}")
+                    number_of[submit(number)] = number
+                else:
+                    limit.began(number, job.name)
+                    continue
+                del number_of[stream]
+                limit.ended(number)
+            waiting.look(0 if limit.running else len(number_of))
+            if not told:  # otherwise there may be more to hear, of a job that ended long ago
+                limit.check()
 
     def run_trials(self, solver: Solver, study: Store, data_root: DataRoot, watcher: Watcher) -> None:
         """Run trials through Tune until the solver proposes no more.
@@ -186,10 +207,25 @@ class RayExecutor:
         return at_once
 
 
-def _call(question: str | None, job: Job) -> None:
+def _call(question: str | None, job: Job) -> Iterator[None]:
+    """Run a job; what it yields before tells the search that the job waits for a node no more."""
+    yield
     if question is not None and (refused := refusal(question)) is not None:
         raise NodeError(here(refused))
     job()
+
+
+def _check_losses(name: str, losses: int, error: RayError) -> None:
+    if losses > RUN_AGAIN:
+        raise JobLostError(
+            f"{name} has failed: its process was lost {losses} times, most often because the memory of its node ran out "
+            f"(Ray: {_first_sentence(error)}); have fewer run at once, so that each has more memory (--local: one; ray start "
+            "--num-cpus: fewer on a node; a larger resources.gpus_per_trial: fewer on a GPU), or take nodes with more"
+        ) from error
+
+
+def _first_sentence(error: RayError) -> str:
+    return str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".") or type(error).__name__
 
 
 def _how_to_log_in() -> str:

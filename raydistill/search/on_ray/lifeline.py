@@ -98,6 +98,16 @@ class Lifeline:
             self.lost = gone
         return self.lost is not None
 
+    def look_until_certain(self) -> None:
+        """Return once nothing is gone any more.
+
+        Raises:
+            ClusterLostError: Ray is lost.
+        """
+        while not self.look_once() and self._gone_since is not None:
+            time.sleep(LOOK_SECONDS)
+        self.check()
+
     def check(self) -> None:
         """Do nothing unless Ray is lost.
 

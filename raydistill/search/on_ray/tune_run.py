@@ -6,6 +6,7 @@ Tune writes are in a temporary folder.
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from raydistill.search.solver import Solver
 
 LOST_BEFORE_CRASHED = 1
-"""How often a trial whose process was lost is run again from its checkpoint; a trial that raised an error is not run again."""
+"""How often a trial whose process was lost is run again from its checkpoint, counted anew whenever it has come further than at
+its last loss; a trial that raised an error is not run again."""
 
 
 def run_with_tune(
@@ -164,6 +166,10 @@ class Messenger(tune.Callback):
         self._watchdog = watchdog
         self._timed_out: dict[str, str] = {}
         """Why a trial was ended, by its id."""
+        self._furthest: dict[str, int] = {}
+        """The highest step that each trial has told, over all its processes."""
+        self._lost_at: dict[str, int] = {}
+        """What that was when its process was lost last."""
         self._kills_told: dict[str, dict[str, Any]] = {}
         """Last told by the latest process of each trial that runs; see `memory`."""
         self._searcher = searcher
@@ -188,6 +194,7 @@ class Messenger(tune.Callback):
             return
         config = self._searcher.configs[trial.trial_id]
         self._watchdog.heard(config.trial_id, result.get("step"), result.get("steps"))
+        self._note_step(trial, config.trial_id, result.get("step") or 0)
         if KILLS in result:
             self._kills_told[config.trial_id] = {KILLS: result[KILLS], NODE: result[NODE]}
         if "fraction" in result:
@@ -199,6 +206,7 @@ class Messenger(tune.Callback):
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Report that a trial is run again."""
         config = self._searcher.configs[trial.trial_id]
+        self._lost_at[config.trial_id] = self._furthest.get(config.trial_id, 0)
         self._watcher.note(f"trial {config.ask_number} ({config.trial_id}) is run again from its checkpoint: {_last_line(trial)}")
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -223,6 +231,12 @@ class Messenger(tune.Callback):
         while self._ended:
             self._end(*self._ended.pop(0))
         self._end_overdue(trials)
+
+    def _note_step(self, trial: Trial, trial_id: str, step: int) -> None:
+        """Have a trial that came further than at its last loss outlive another: some machines are taken away time and again."""
+        self._furthest[trial_id] = max(step, self._furthest.get(trial_id, 0))
+        if step > self._lost_at.get(trial_id, math.inf) and trial_id not in self._timed_out:
+            trial.max_failures = trial.num_failures + LOST_BEFORE_CRASHED
 
     def end_what_tune_forgot(self) -> None:
         """Write a crashed record for trials that Tune ended without a report."""

@@ -79,34 +79,41 @@ class Watchdog:
 
 
 class JobLimit:
-    """Notices a job that runs for longer than it may, among jobs of which Ray does not tell when each has begun.
-
-    Jobs begin in their order, and those that run end within the limit; so if none has ended for that long, one is over it.
-    """
+    """Notices a job that runs for longer than it may; waiting for a node does not count."""
 
     def __init__(self, hours: float | None, clock: Callable[[], float] = time.monotonic) -> None:
         """Prepare; `hours` is `budget.trial_hours`, and None means no limit."""
         self._hours = hours
         self._clock = clock
-        self._moved_at = clock()
+        self._began: dict[int, tuple[float, str]] = {}
+        """When each running job began, and its name; the oldest first."""
 
-    def moved(self) -> None:
-        """A job has ended, or none can run yet."""
-        self._moved_at = self._clock()
+    @property
+    def running(self) -> int:
+        """Number of jobs that have begun and not ended."""
+        return len(self._began)
 
-    def check(self, oldest: str) -> None:
+    def began(self, number: int, name: str) -> None:
+        """A process has begun with the job of that number."""
+        self._began[number] = (self._clock(), name)
+
+    def ended(self, number: int) -> None:
+        """The job runs no more."""
+        self._began.pop(number, None)
+
+    def check(self) -> None:
         """Do nothing within the limit.
-
-        Args:
-            oldest: name of the first job that has not ended.
 
         Raises:
             TimeLimitError: it is over.
         """
-        silent = self._clock() - self._moved_at
-        if self._hours is not None and silent > 3600 * self._hours:
+        if self._hours is None or not self._began:
+            return
+        began, oldest = next(iter(self._began.values()))
+        seconds = self._clock() - began
+        if seconds > 3600 * self._hours:
             raise TimeLimitError(
-                f"{oldest} has not ended in {rough(silent)}, and budget.trial_hours is {self._hours:g}: finished work is saved; "
+                f"{oldest} has not ended in {rough(seconds)}, and budget.trial_hours is {self._hours:g}: finished work is saved; "
                 "look at its log on Ray's dashboard, or raise budget.trial_hours, then run the same command again"
             )
 
