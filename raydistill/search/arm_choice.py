@@ -26,8 +26,8 @@ from raydistill.search.proposal import Aim, Field, lossy_trials, propose, propos
 from raydistill.search.seen import Columns
 
 FIRST_AT_MOST = 2 / 3
-"""Where the largest IPC of a method's first trial lies in the range of IPC, on a logarithmic scale. With 1 a simulated race costs
-a tenth more and is right as often (benchmarks/RESULTS.md)."""
+"""Where the largest IPC of a method's first trial lies in the range of IPC, on a logarithmic scale. With 1, simulated races
+cost 6 to 11 % more (benchmarks/RESULTS.md)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
