@@ -12,7 +12,7 @@ is measured: the mean over draws of the mean over networks, the deviation over d
 with a two-sided 95 % Student interval of the paired differences. `random` is measured first, always. Rows with experts' labels
 share two experts of twelve epochs, which are trained once and kept in `--store`.
 
-`--csv` keeps a line for each set, with those of `--at` taken on the way. A set whose last line is there is not made again: a
+`--csv` keeps a line for each set, with those of `--at` taken on the way. A set whose lines are there is not made again: a
 stopped run goes on, and further draws join those that are there. `benchmarks/curves.py` draws the lines, `benchmarks/paired.py`
 compares two rows.
 """
@@ -209,7 +209,7 @@ class Bench:
         return open_experts(config, self.splits, self.store)
 
     def kept(self, row: str, ipc: int, draw: int, updates: int) -> tuple[float, float] | None:
-        """What `measure` returned when it wrote this set's last line.
+        """What `measure` returned when it wrote this set's last line, if all that are asked for are there.
 
         Raises:
             SystemExit: The file's sets were read in another way.
@@ -218,12 +218,16 @@ class Bench:
             return None
         with self.csv.open(newline="") as opened:
             lines = list(csv.DictReader(opened))
-        if others := {line["read_by"] for line in lines} - {self.read_by}:
+        if others := {line.get("read_by", "no record of it") for line in lines} - {self.read_by}:
             raise SystemExit(f"{self.csv} is of {others.pop()!r}, this run of {self.read_by!r}: give another file")
-        this = [self.title(row), str(ipc), str(draw), str(updates)]
-        for line in lines:
-            if [line[name] for name in COLUMNS[:4]] == this:
-                return statistics.mean(map(float, line["accuracies_percent"].split())), float(line["seconds_to_make"])
+        own = {
+            int(line["update"]): line
+            for line in lines
+            if [line[name] for name in COLUMNS[:3]] == [self.title(row), str(ipc), str(draw)]
+        }
+        if updates in own and own.keys() >= {step for step in self.at if step < updates}:
+            line = own[updates]
+            return statistics.mean(map(float, line["accuracies_percent"].split())), float(line["seconds_to_make"])
         return None
 
     def write(self, row: str, ipc: int, draw: int, update: int, accuracies: Sequence[float], seconds: float) -> None:

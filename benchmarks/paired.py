@@ -1,7 +1,7 @@
 """The gain of one row over another in what `benchmarks/levers.py --csv` measured, paired by draw.
 
-    python benchmarks/paired.py benchmarks/readings/mnist-ipc.csv "random, factor 2" random --ipc 16 16
-    python benchmarks/paired.py benchmarks/readings/mnist-ipc.csv "random, factor 2" random --ipc 8 16
+    python benchmarks/paired.py benchmarks/readings/mnist-quick.csv "random, factor 2" random --ipc 16 16
+    python benchmarks/paired.py benchmarks/readings/mnist-quick.csv "random, factor 2" random --ipc 8 16
 
 The two may be of different sizes. Printed are the gain in points, its two-sided 95 % Student interval, and the number of draws
 that both have.

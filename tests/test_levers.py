@@ -112,6 +112,13 @@ def test_a_file_of_sets_that_were_read_otherwise_is_refused(measured: tuple[str,
     assert "network.width=2 networks=1', this run of 'digits" in ended.stderr
 
 
+def test_a_file_of_a_version_that_did_not_write_how_it_was_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "old.csv").write_text("row,ipc,draw,update,accuracies_percent,seconds_to_make\nrandom,1,0,0,50.00,0.0\n")
+    ended = run("levers.py", *SMALL, "--draws", "2", "--ipc", "1", "--rows", "--csv", str(tmp_path / "old.csv"))
+    assert ended.returncode == 1
+    assert "old.csv is of 'no record of it', this run of 'digits" in ended.stderr
+
+
 def test_two_rows_are_compared_by_draw(tmp_path: Path) -> None:
     file = tmp_path / "readings.csv"
     draws = {("dm", 10): ["90 92", "92 92", "94 96"], ("random", 20): ["90 90", "90 90", "92 92"]}

@@ -131,7 +131,7 @@ def _search(evidence: Evidence, study: Store) -> Iterator[str]:
     if result is None:
         yield "result.json is missing"
         return
-    yield from differences("evidence.race", evidence.race, race_of(result))
+    yield from differences("evidence.race", evidence.race, race_of(result, evidence.rules))
     yield from differences("evidence.confirmed_candidates", evidence.confirmed_candidates, result.confirmed_candidates)
     yield from differences("evidence.sizes.search_seconds", evidence.sizes.search_seconds, result.seconds)
 

@@ -72,7 +72,7 @@ def gather_evidence(
         search_code_sha256=candidate.record.code_sha256,
         code_sha256=plan.code_sha256,
         twins=_twins(candidate, data_root),
-        race=race_of(candidate.result),
+        race=race_of(candidate.result, RULES),
         search_commit=candidate.record.commit,
         commit=commit(),
         versions=versions(),
@@ -134,13 +134,19 @@ def admissibility_of(study: Store, baseline: Baseline, networks: int, steps: int
     return Admissibility(at_recipe=by_steps[steps], at_doubled=by_steps[2 * steps], select_images=baseline.select_images)
 
 
-def race_of(result: SearchResult) -> str | None:
-    """What the search says of distilling, if it had controls."""
+def race_of(result: SearchResult, rules: int) -> str | None:
+    """What the search says of distilling, if it had controls; in the words of a certificate's rules."""
     finding = result.finding
     if finding is None or finding.claim == "no_controls":
         return None
     looks = result.earlier_looks
-    return f"{finding.sentence} ({looked_before(looks)})" if looks else finding.sentence
+    if not looks:
+        return finding.sentence
+    if rules < 3:
+        who = "an earlier result of this study has" if looks == 1 else f"{looks} earlier results of this study have"
+        words = f"{who} looked at these confirm images, so the stated confidence holds for the first result alone"
+        return f"{finding.sentence} ({words})"
+    return f"{finding.sentence} ({looked_before(looks)})"
 
 
 def of_side(records: Sequence[TrialRecord], certified: TrialConfig[Any], study: Store) -> list[TrialRecord]:

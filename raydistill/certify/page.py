@@ -134,7 +134,10 @@ def _provenance(certificate: Certificate) -> Iterator[str]:
     evidence = certificate.evidence
     versions = ", ".join(f"{name} {version}" for name, version in evidence.versions.items())
     yield f"- Certificate {evidence.number} of this study, begun {evidence.started_at}, finished {evidence.finished_at}"
-    yield f"- The set's search read {evidence.confirmed_candidates} candidates, controls included, on its confirm images"
+    if evidence.rules < 3:  # the pages of older certificates are compared letter by letter
+        yield f"- The set was chosen by a search that confirmed {evidence.confirmed_candidates} of its candidates on other images"
+    else:
+        yield f"- The set's search read {evidence.confirmed_candidates} candidates, controls included, on its confirm images"
     yield f"- Networks trained on {evidence.trained_on}, read on {evidence.read_on}; {versions}"
     yield f"- Data (train, select, confirm) `{evidence.config['data_sha256']}`, test `{evidence.test_sha256}`"
     yield f"- Set `{evidence.arms[1].set_sha256}`"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -32,6 +33,8 @@ from raydistill.storage.record import PROGRESS_FILE, TrialRecord, read_progress
 from raydistill.storage.result import Finding
 from raydistill.storage.store import Store
 
+CONFIRMING = re.compile(r"/(confirm|draw)-\d+\.json$")
+"""Files that a search writes when it reads confirm images."""
 VIEWS = ("report.html", "plots/")
 """What a reader has written into the study, which says nothing of whether its search is alive."""
 Stage = Literal["baseline", "experts", "trials", "confirmation", "ended"]
@@ -90,7 +93,7 @@ class StudyStatus(Config):
     finding: Finding | None = None
     """Whether the smallest set has to be distilled; null before the verdict."""
     earlier_looks: int = 0
-    """Earlier results that looked at the same confirm images; the confidence holds for the first result alone."""
+    """How often the same confirm images were looked at before; the confidence does not cover that."""
     smallest_lossless_ipc: int | None = None
     """By the verdict, and so below; null before it."""
     largest_lossy_ipc: int | None = None
@@ -246,9 +249,10 @@ def _without_crashes_that_run_again(found: StudyRecords, files: Mapping[str, dat
     """The records without those of trials that crashed in an earlier search and run again, or were cut off when they did.
 
     The record of the crash stays until such a trial ends. The times of the files tell: each search writes the space when it
-    begins.
+    begins, and reads confirm images when no trial is left to run.
     """
     began = files[SPACE_FILE]
+    is_searched = is_searched and not any(moment > began and CONFIRMING.search(name) for name, moment in files.items())
 
     def runs_again(record: TrialRecord) -> bool:
         folder = f"trials/{record.trial_id}"

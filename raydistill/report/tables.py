@@ -220,11 +220,12 @@ def _study_cells(records: StudyRecords) -> dict[str, Any]:
     finished = [record for _, record in records.trials if record and record.final]
     label_kind = result.label_kind if result else finished[0].label_kind if finished else None
     accuracies = records.baseline.accuracy_fractions if records.baseline else ()
+    arms = dict.fromkeys(config.arm for config, _ in records.trials)
     methods = dict.fromkeys(config.arm for config, _ in records.trials if METHODS[config.method.name].control is None)
     return {
         "study": records.name,
         "dataset": config.dataset.name if config else None,
-        "method": result.method if result else ", ".join(methods) or None,
+        "method": result.method if result else ", ".join(methods or arms) or None,
         "label_kind": label_kind,
         "network": config.network.name if config else None,
         "verdict": result.verdict if result else UNFINISHED,

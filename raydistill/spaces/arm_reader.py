@@ -21,10 +21,6 @@ LABEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 """Of a method or a control in a race."""
 
 
-MOST_COMBINATIONS = 256
-"""Of choices that are tried with each other before a search."""
-
-
 class Entry(NamedTuple):
     """The section of a method or a control."""
 
@@ -45,6 +41,8 @@ class ReadArm(NamedTuple):
     """Fixed values, with every range at its lower end; None if they have mistakes."""
     ranges: dict[str, Range | Choices]
     """By `method.<field>`."""
+    has_conflict: bool
+    """Whether some values of the ranges do not fit each other, so that nothing can be checked with them."""
 
 
 class ArmReader:
@@ -228,10 +226,16 @@ class ArmReader:
             return None
         model = self.known.methods[entry.raw["name"]]
         ranges: dict[str, Range | Choices] = {}
-        return ReadArm(entry, model, self._method_values(entry, model, ranges), ranges)
+        values, has_conflict = self._method_values(entry, model, ranges)
+        return ReadArm(entry, model, values, ranges, has_conflict)
 
-    def _method_values(self, entry: Entry, model: type[Config], ranges: dict[str, Range | Choices]) -> dict[str, Any] | None:
-        """The method's fixed values, with every range at its lower end; both ends of every range are checked."""
+    def _method_values(
+        self, entry: Entry, model: type[Config], ranges: dict[str, Range | Choices]
+    ) -> tuple[dict[str, Any] | None, bool]:
+        """The method's fixed values, with every range at its lower end; and whether values of its ranges do not fit each other.
+
+        Both ends of every range are checked.
+        """
         section = entry.path
         found: dict[str, Range | Choices] = {}
         base = dict(entry.raw)
@@ -259,13 +263,11 @@ class ArmReader:
                 self.reader.validate(model, {**base, field: end}, section, only=f"{section}.{field}")
         wrong = {mistake.key for mistake in self.reader.mistakes[before:]}
         ranges.update({f"method.{field}": parsed for field, parsed in found.items() if f"{section}.{field}" not in wrong})
-        if section in wrong:
-            valid = None  # fields that limit each other
-        elif wrong:  # the correct fields are still checked against the data, so that one message lists all mistakes
+        corners = (self.reader.validate(model, {**base, **corner}, section) is None for corner in _corners(found))
+        has_conflict = section in wrong or (not wrong and any(corners))
+        if wrong:  # the correct fields are still checked against the data, so that one message lists all mistakes
             valid = _model_or_none(model, {field: value for field, value in base.items() if f"{section}.{field}" not in wrong})
-        elif any(self.reader.validate(model, {**base, **corner}, section) is None for corner in _corners(found)):
-            valid = None
-        return None if valid is None else cast("dict[str, Any]", valid.model_dump())
+        return None if valid is None else cast("dict[str, Any]", valid.model_dump()), has_conflict
 
 
 def factors_of(methods: Sequence[ReadArm]) -> list[int]:
@@ -283,15 +285,18 @@ def factors_of(methods: Sequence[ReadArm]) -> list[int]:
 def _corners(found: Mapping[str, Range | Choices]) -> Iterator[dict[str, Any]]:
     """Values of all ranges at once, where fields that limit each other may not fit.
 
-    Each choice with every other one, and the ends of intervals all low, all high, and one of them apart from the others.
+    Each choice of a field with each of another, and the ends of intervals all low, all high, and one of them apart from the rest.
     """
     choices = {field: parsed.values for field, parsed in found.items() if isinstance(parsed, Choices)}
     lows = {field: ends(parsed)[0] for field, parsed in found.items() if isinstance(parsed, Range)}
     highs = {field: ends(parsed)[-1] for field, parsed in found.items() if isinstance(parsed, Range)}
     apart = [{**others, field: end[field]} for others, end in ((lows, highs), (highs, lows)) for field in lows]
-    for values in itertools.islice(itertools.product(*choices.values()), MOST_COMBINATIONS):
-        chosen = dict(zip(choices, values, strict=True))
-        yield from ({**chosen, **place} for place in (lows, highs, *apart))
+    first = {field: values[0] for field, values in choices.items()}
+    pairs = itertools.combinations(choices, 2) if len(choices) > 1 else [tuple(choices)]
+    for pair in pairs:
+        for values in itertools.product(*(choices[field] for field in pair)):
+            chosen = {**first, **dict(zip(pair, values, strict=True))}
+            yield from ({**chosen, **place} for place in (lows, highs, *apart))
 
 
 def _model_or_none(model: type[Config], values: Mapping[str, Any]) -> Config | None:

@@ -306,7 +306,7 @@ class _SpaceParser:
         for one in read:
             if one.values is not None:
                 self.reader.mistakes += check_factor(ipc, ipc_ranges, max(factors_of([one])), facts, section=one.entry.path)
-            if network and one.values is not None:
+            if network and one.values is not None and not one.has_conflict:
                 self.reader.mistakes += check_method(one.model, one.values, one.ranges, facts, network, section=one.entry.path)
         if network:
             self.reader.mistakes += check_network(network, facts)

@@ -38,7 +38,7 @@ def packed_in_words(factor: int) -> str:
     return "" if factor == 1 else f" (stored; each holds {factor} x {factor} smaller ones, which networks see enlarged)"
 
 
-def looked_before(results: int) -> str:
-    """What earlier results that looked at the same confirm images do to the stated confidence."""
-    looked = "an earlier result of this study has" if results == 1 else f"{results} earlier results of this study have"
-    return f"{looked} looked at these confirm images, so the stated confidence holds for the first result alone"
+def looked_before(looks: int) -> str:
+    """What earlier looks at the same confirm images do to the stated confidence."""
+    times = "once" if looks == 1 else f"{looks} times"
+    return f"the confirm images of this study were looked at {times} before, so the stated confidence does not cover this result"

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
+from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config
 from raydistill.storage.record import TrialRecord
+from raydistill.storage.result import read_result
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored, write_stored
 
@@ -31,7 +33,8 @@ def note_look(study: Store, records: Sequence[TrialRecord]) -> None:
     Raises:
         StoreError: the file cannot be read or written.
     """
-    ended, before = count_ended(records), looks_at(study)
+    ended = count_ended(records)
+    before = looks_at(study) if study.exists(LOOKS_FILE) else _of_result(study)
     if ended not in before:
         write_stored(study, LOOKS_FILE, Looks(ended_trials=tuple(sorted((*before, ended)))))
 
@@ -46,6 +49,18 @@ def looks_at(study: Store) -> tuple[int, ...]:
         study, LOOKS_FILE, Looks, "restore it, or delete it, and earlier looks count as far as result.json has them"
     )
     return () if found is None else found.ended_trials
+
+
+def _of_result(study: Store) -> tuple[int, ...]:
+    """The looks that the result of a study of an older version knows of; when the earlier ones were it does not say."""
+    try:
+        result = read_result(study)
+    except StoreError:
+        return ()  # the search writes it again
+    if result is None:
+        return ()
+    ended = sum(count for state, count in result.trials.items() if state != "crashed")
+    return (*[0] * result.earlier_looks, *([ended] if result.has_looked else []))
 
 
 def count_ended(records: Sequence[TrialRecord]) -> int:

@@ -146,8 +146,8 @@ class SearchResult(GrownConfig):
     """Candidates evaluated on the confirm images, from the largest IPC down until one is not lossless. Because the order is
     fixed, the probability of an error holds for all of them together."""
     earlier_looks: int = 0
-    """Earlier results of this study, of fewer trials, for which the same confirm images were looked at: the confidence holds for
-    the first result alone. Left out where there are none."""
+    """How often the same confirm images were looked at before, when fewer trials had ended: the confidence does not cover that.
+    Left out where they were not."""
     baseline_accuracy_fraction: tuple[float, ...] = Field(strict=False)
     """Accuracy of each full-data network on the select images, one per seed."""
     baseline_admissible: bool

@@ -113,6 +113,21 @@ def test_a_crashed_trial_that_runs_again_is_running_and_the_stage_is_that_of_the
     assert [trial.trial_id for trial in status.running] == [again]
 
 
+def test_a_crashed_trial_does_not_run_while_a_search_confirms(made: HandMade) -> None:
+    """Its hours are spent: the search went on to the confirmation without it."""
+    trials = [made.trial(ipc, (0.97,)) for ipc in range(10, 15)]
+    again = crashed_half_way(made, 20)
+    begin_search(made, f"trials/{again}/record.json")
+    confirms = made.study.local_path(f"trials/{trials[4]}/confirm-0.json")
+    confirms.write_text("{}")
+    later = made.study.local_path("search_space.yaml").stat().st_mtime + 10
+    os.utime(confirms, (later, later))
+    with study_lock(made.study):
+        status = read_status(made.study)
+    assert stage(status) == ("confirmation", 1, 4)
+    assert (status.running, status.states) == ((), {"finished": 5, "crashed": 1})
+
+
 def test_a_trial_that_crashed_in_the_search_that_runs_has_ended(made: HandMade) -> None:
     """The search goes on without it, here to the confirmation."""
     for ipc in range(10, 15):

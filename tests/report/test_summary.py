@@ -41,19 +41,16 @@ def test_a_lossless_end_tells_everything(by_hand: HandMade) -> None:
     }
 
 
-LOOKED = (
-    "an earlier result of this study has looked at these confirm images, so the stated confidence holds for the first result "
-    "alone"
-)
+LOOKED = "the confirm images of this study were looked at once before, so the stated confidence does not cover this result"
 
 
-def test_an_end_after_earlier_looks_says_for_which_result_the_confidence_holds(by_hand: HandMade) -> None:
+def test_an_end_after_earlier_looks_says_that_the_confidence_does_not_cover_it(by_hand: HandMade) -> None:
     by_hand.study.write("search_space.yaml", yaml.safe_dump(STORED))
     result = by_hand.result(winner_trial_id=by_hand.trial(10), earlier_looks=1)
     assert lines_of(end_of_search(by_hand.study, result))["Looked at before"] == LOOKED
     assert lines_of(status_lines(read_status(by_hand.study), datetime.now(UTC)))["Looked at before"] == LOOKED
     twice = by_hand.result(winner_trial_id=result.winner_trial_id, earlier_looks=2)
-    assert lines_of(end_of_search(by_hand.study, twice))["Looked at before"].startswith("2 earlier results of this study")
+    assert lines_of(end_of_search(by_hand.study, twice))["Looked at before"] == LOOKED.replace("once", "2 times")
 
 
 def test_an_end_without_a_crashed_trial_has_nothing_to_run_again(by_hand: HandMade) -> None:

@@ -147,6 +147,7 @@ def test_a_race_has_the_method_of_its_winner_not_of_the_control_that_was_asked_f
     random = config.model_copy(update={"method": method_configs()["random"](name="random")})
     records = replace(records, trials=[(random, None), (config, record)])
     assert study_frame([records])["method"].tolist() == ["datadam"], "without a result the methods, and no control"
+    assert study_frame([replace(records, trials=[(random, None)])])["method"].tolist() == ["random"], "a study of one control"
     of_winner = replace(records, result=made.result(method="dm", earlier_looks=1))
     (row,) = study_frame([of_winner]).to_dict("records")
     assert (row["method"], row["earlier_looks"]) == ("dm", 1)

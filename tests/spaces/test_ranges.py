@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from small_space import IS_TEXT, LR, NETWORK, mistakes, parse
+from small_space import IS_TEXT, LR, NETWORK, SPACE, mistakes, parse
 
+from raydistill.catalogue import known
+from raydistill.errors import SpaceError
+from raydistill.spaces.parse import parse_space
 from raydistill.spaces.space import Choices, Range
 
 
@@ -82,6 +85,7 @@ def test_ranges_and_other_mistakes_of_one_section_come_together() -> None:
 
 
 DM = "  name: datadam\n" + LR
+MANY = ", ".join(f"{field}: {{choices: {list(range(1, 17))}}}" for field in ("lr_images", "batch_real", "pool_steps"))
 LIMIT = "calibration_weight is 1, but pool is 0"
 
 
@@ -95,6 +99,7 @@ LIMIT = "calibration_weight is 1, but pool is 0"
         ("name: dm, pool: {choices: [0, 5]}, calibration_weight: {low: 0.0, high: 1.0}", LIMIT),
         ("name: dm, pool: {choices: [5, 0, 10]}, calibration_weight: {low: 0.0, high: 1.0}", LIMIT),
         ("name: ncfm, pool: {choices: [20, 0]}", LIMIT),
+        (f"name: dm, pool: {{choices: [5, 0]}}, calibration_weight: {{low: 0.0, high: 1.0}}, {MANY}", LIMIT),
     ],
 )
 def test_ranges_of_fields_that_limit_each_other_are_refused_before_a_trial_meets_it(fields: str, told: str) -> None:
@@ -106,3 +111,14 @@ def test_ranges_of_fields_that_limit_each_other_are_refused_before_a_trial_meets
 def test_ranges_of_fields_that_limit_each_other_and_fit_are_taken() -> None:
     fields = "name: rat_bptt, training_steps: {low: 60, high: 80}, window: {low: 10, high: 60}, batch_real: 10"
     assert set(parse("method:\n" + DM, f"method: {{{fields}}}\n").arms[0].ranges) >= {"method.window", "method.training_steps"}
+
+
+def test_a_control_beside_a_method_whose_ranges_do_not_fit_has_that_methods_experts() -> None:
+    """One mistake, not a second one that no method reads experts."""
+    ranges = "training_steps: {low: 20, high: 80}, window: {low: 10, high: 60}, experts: 2, expert_epochs: 3"
+    section = f"method: {{name: rat_bptt_soft, {ranges}}}\n"
+    text = SPACE.replace("method:\n" + DM, section).replace("controls: []", "controls: [{name: random, labels: experts}]")
+    with pytest.raises(SpaceError) as caught:
+        parse_space(text, known(None), source="x.yaml")
+    assert "window is 60, but training_steps is 20" in str(caught.value)
+    assert "no method of the race reads experts" not in str(caught.value)
