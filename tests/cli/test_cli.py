@@ -181,7 +181,7 @@ def test_search_hands_its_options_over_and_prints_the_end(by_hand: HandMade, mon
     assert result.stdout.splitlines()[-5:-2] == [
         "Next:",
         f"  raydistill report {by_hand.study.root}",
-        f"  raydistill certify {by_hand.study.root} --data-root /data --local --address auto",
+        f"  raydistill certify {by_hand.study.root} --data-root /data --local --address auto --accept-code-change",
     ]
     assert by_hand.study.exists("tables/trials.csv")
 

@@ -45,11 +45,11 @@ def test_a_table_is_balanced_with_rules_caption_label_and_the_number_of_trials(r
     assert {line.count("&") + 1 for line in rows} == {columns}
 
 
-def test_a_caption_says_that_earlier_results_looked_at_the_same_images(race: Path, tmp_path: Path) -> None:
+def test_a_caption_says_that_the_same_images_were_looked_at_before(race: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(race, tmp_path / "by-hand"))
     given = json.loads((copy / "result.json").read_text())
     (copy / "result.json").write_text(json.dumps({**given, "earlier_looks": 1}))
-    assert r"95\,\% confidence (but an earlier result of this study has looked at these" in tables_of(copy)["sets.tex"]
+    assert r"95\,\% confidence (but the confirm images of this study were looked at once before" in tables_of(copy)["sets.tex"]
 
 
 def test_underscores_and_percents_are_escaped(race: Path) -> None:
