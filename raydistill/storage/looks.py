@@ -34,9 +34,11 @@ def note_look(study: Store, records: Sequence[TrialRecord]) -> None:
         StoreError: the file cannot be read or written.
     """
     ended = count_ended(records)
-    before = looks_at(study) if study.exists(LOOKS_FILE) else _of_result(study)
-    if ended not in before:
-        write_stored(study, LOOKS_FILE, Looks(ended_trials=tuple(sorted((*before, ended)))))
+    is_there = study.exists(LOOKS_FILE)
+    before = looks_at(study) if is_there else _of_result(study)
+    if not is_there or ended not in before:
+        looks = before if ended in before else (*before, ended)
+        write_stored(study, LOOKS_FILE, Looks(ended_trials=tuple(sorted(looks))))
 
 
 def looks_at(study: Store) -> tuple[int, ...]:

@@ -84,12 +84,13 @@ def test_gpu_hours_are_the_trials_seconds_times_their_share_failed_ones_too(tmp_
     assert spent == [False, False, True]
 
 
-@pytest.mark.parametrize(("field", "share"), [("hours", 1.0), ("gpu_hours", 0.25)])
-def test_a_budget_that_is_too_small_is_refused(field: str, share: float) -> None:
-    """Half an hour is needed; a quarter of a GPU for that time is an eighth of a GPU hour."""
+@pytest.mark.parametrize(("field", "share", "told"), [("hours", 1.0, "0.5"), ("gpu_hours", 0.25, "0.13")])
+def test_a_budget_that_is_too_small_is_refused(field: str, share: float, told: str) -> None:
+    """Half an hour is needed; a quarter of a GPU for that time is an eighth of a GPU hour, which is rounded up."""
     check_budget(BudgetConfig(trials=1, **{field: 0.5 * share}), 0.25, 1800.0, "a trial takes")
-    with pytest.raises(BudgetError, match=rf"budget.{field} is .*, but a trial takes about {0.5 * share:.2g} .*hours: raise"):
+    with pytest.raises(BudgetError, match=rf"budget.{field} is .*, but a trial takes about {told} .*hours: raise"):
         check_budget(BudgetConfig(trials=1, **{field: 0.49 * share}), 0.25, 1800.0, "a trial takes")
+    check_budget(BudgetConfig(trials=1, **{field: float(told)}), 0.25, 1800.0, "a trial takes")
 
 
 def test_a_trial_that_runs_when_the_hours_are_spent_is_reported_and_no_other_is_asked(tmp_path: Path) -> None:

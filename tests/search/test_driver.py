@@ -81,6 +81,7 @@ def test_a_search_leaves_what_scripts_rely_on(tmp_path: Path) -> None:
         ".lock",
         "artifacts",
         "baseline",
+        "looks.json",
         "manifest.json",
         "result.json",
         "search_space.yaml",
