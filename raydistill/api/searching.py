@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -65,7 +64,7 @@ def search(
     budget = [] if trials is None else [f"budget.trials={trials}"]
     checked = load_space(space, [*overrides, *budget], as_data_root(data_root))
 
-    from raydistill.search.again import AGAIN
+    from raydistill.search.again import submitted
     from raydistill.search.driver import run_search
     from raydistill.storage.given import Given, whole_path
     from raydistill.storage.store import Store
@@ -88,7 +87,7 @@ def search(
             address=address,
             accept_code_change=accept_code_change,
             log=tuple(log),
-            again=os.environ.get(AGAIN),
+            again=submitted(),
         )
         result = run_search(checked, place, replace(work, given=given), accept_code_change=accept_code_change)
         if logging is not None:

@@ -30,7 +30,7 @@ from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.data.splits import Splits, splits_of
 from raydistill.errors import CertifyError, DivergedError
 from raydistill.experts.files import open_experts
-from raydistill.methods import METHODS, method_configs
+from raydistill.methods import METHODS
 from raydistill.search.estimate import Part
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.jobs import NetworkJob, network_job
@@ -43,7 +43,7 @@ from raydistill.storage.checkout import commit
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.lock import study_lock
 from raydistill.storage.looks import note_look
-from raydistill.storage.record import code_sha256, pack_bits, read_trials, unpack_bits, versions
+from raydistill.storage.record import code_sha256, pack_bits, unpack_bits, versions
 from raydistill.storage.result import GapBounds
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_needed, write_stored
@@ -89,7 +89,7 @@ def ablate_study(study: Store, choice: TrialChoice, work: Workplace, *, draws: i
         ]
         whole = sum(job.name == WHOLE_JOB for job in jobs)
         work.tell_estimate(_parts(candidate, whole, len(jobs) - whole, networks))
-        note_look(study, [record for _, record in read_trials(study, method_configs()) if record is not None])
+        note_look(study, candidate.records)
         work.run_missing("ablation", jobs, len(configs))
         ablation = _conclude(candidate, variants, unused, study)
         study.write(ABLATION_PAGE, render_ablation(ablation, study.root))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -18,7 +17,7 @@ from raydistill.cli.common import (
     exit_codes,
     to_continue,
 )
-from raydistill.search.again import AGAIN
+from raydistill.search.again import submitted
 
 NOT_ALL_CHECKED = 3
 """Exit code of `verify` where nothing contradicts the certificate but a part of it could not be checked."""
@@ -68,8 +67,7 @@ def certify(
         typer.echo(f"Written {found.path('certificate.json')} and {found.path('certificate.md')}", err=True)
         after = [command("verify", found.path("certificate.json"))]
         if METHODS[certificate.evidence.config["method"]["name"]].ablations:
-            submitted = os.environ.get(AGAIN)
-            after.append(training_command("ablate", found.root, submitted=submitted, trial=trial, **where))
+            after.append(training_command("ablate", found.root, submitted=submitted(), trial=trial, **where))
         typer.echo(next_lines(*after), err=True)
 
 
@@ -141,6 +139,5 @@ def ablate(
         typer.echo(f"Written {found.path('ablation.json')} and {found.path('ablation.md')}", err=True)
         if not found.exists("certificate.json"):
             where = {"data_root": data_root, "local": local, "address": address, "accept_code_change": accept_code_change}
-            submitted = os.environ.get(AGAIN)
-            line = training_command("certify", found.root, submitted=submitted, trial=trial, **where)
+            line = training_command("certify", found.root, submitted=submitted(), trial=trial, **where)
             typer.echo(next_lines(line), err=True)

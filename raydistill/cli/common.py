@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import typer
 from raydistill.cli.completion import complete_space, complete_study
 from raydistill.cli.signals import ended_by_signals
 from raydistill.errors import ClusterLostError, JobLostError, RaydistillError, StoreUnavailableError
-from raydistill.search.again import AGAIN
+from raydistill.search.again import submitted
 
 Space = Annotated[
     str,
@@ -123,7 +122,7 @@ def to_continue() -> str:
 
     A job of a cluster is continued by the command that submitted it: `AGAIN`.
     """
-    return f"Interrupted. Finished work is saved; {CONTINUES}:\n  {os.environ.get(AGAIN) or this_command()}"
+    return f"Interrupted. Finished work is saved; {CONTINUES}:\n  {submitted() or this_command()}"
 
 
 def _when_put_right(interrupted: str, error: RaydistillError) -> str:

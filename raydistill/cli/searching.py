@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +22,7 @@ from raydistill.cli.common import (
     to_continue,
 )
 from raydistill.cli.completion import complete_study
-from raydistill.search.again import AGAIN
+from raydistill.search.again import submitted
 
 app = typer.Typer()
 Trials = Annotated[int | None, typer.Option(min=1, help="Total number of trials, instead of the space's budget.trials.")]
@@ -72,7 +71,7 @@ def search(
         typer.echo(end_of_search(study, result))
         again = {"trials": trials, "set": overrides, "accept_code_change": accept_code_change, "log": log}
         where = {"data_root": data_root, "local": local, "address": address}
-        typer.echo(next_lines(*after_search(study, result, space, where, again, os.environ.get(AGAIN))))
+        typer.echo(next_lines(*after_search(study, result, space, where, again, submitted())))
 
 
 @app.command(epilog=example("submit digits_datadam --store /shared/studies"))
@@ -143,7 +142,7 @@ def status(
         from datetime import UTC, datetime
 
         import raydistill
-        from raydistill.report.status import status_lines
+        from raydistill.report.status_words import status_lines
 
         found = raydistill.status(study, store=store)
         typer.echo(found.model_dump_json(indent=2) if as_json else status_lines(found, datetime.now(UTC)))

@@ -123,17 +123,12 @@ def looks_before(before: SearchResult | None, now: SearchResult, looks: Sequence
         looks: how many trials had ended at each look, as far as they are noted.
     """
     of_results = 0 if before is None else before.earlier_looks + int(before.has_looked and _is_extended(before, now))
-    return max(of_results, sum(ended < _ended(now) for ended in looks))
+    return max(of_results, sum(ended < now.ended_trials for ended in looks))
 
 
 def _is_extended(before: SearchResult, now: SearchResult) -> bool:
     """Whether trials have ended since; one whose process was lost adds no seconds."""
-    return before.seconds != now.seconds or _ended(before) < _ended(now)
-
-
-def _ended(result: SearchResult) -> int:
-    """Trials that ended; one that crashed runs again."""
-    return sum(count for state, count in result.trials.items() if state != "crashed")
+    return before.seconds != now.seconds or before.ended_trials < now.ended_trials
 
 
 def _rounded(result: SearchResult) -> float | None:

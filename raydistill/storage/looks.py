@@ -33,10 +33,9 @@ def note_look(study: Store, records: Sequence[TrialRecord]) -> None:
     Raises:
         StoreError: the file cannot be read or written.
     """
-    ended = count_ended(records)
-    is_there = study.exists(LOOKS_FILE)
-    before = looks_at(study) if is_there else _of_result(study)
-    if not is_there or ended not in before:
+    ended, found = sum(record.state != "crashed" for record in records), _read(study)
+    before = _of_result(study) if found is None else found.ended_trials
+    if found is None or ended not in before:
         looks = before if ended in before else (*before, ended)
         write_stored(study, LOOKS_FILE, Looks(ended_trials=tuple(sorted(looks))))
 
@@ -47,10 +46,13 @@ def looks_at(study: Store) -> tuple[int, ...]:
     Raises:
         StoreError: the file is damaged.
     """
-    found = read_stored(
-        study, LOOKS_FILE, Looks, "restore it, or delete it, and earlier looks count as far as result.json has them"
-    )
+    found = _read(study)
     return () if found is None else found.ended_trials
+
+
+def _read(study: Store) -> Looks | None:
+    remedy = "restore it, or delete it, and earlier looks count as far as result.json has them"
+    return read_stored(study, LOOKS_FILE, Looks, remedy)
 
 
 def _of_result(study: Store) -> tuple[int, ...]:
@@ -61,10 +63,4 @@ def _of_result(study: Store) -> tuple[int, ...]:
         return ()  # the search writes it again
     if result is None:
         return ()
-    ended = sum(count for state, count in result.trials.items() if state != "crashed")
-    return (*[0] * result.earlier_looks, *([ended] if result.has_looked else []))
-
-
-def count_ended(records: Sequence[TrialRecord]) -> int:
-    """Trials that ended; one that crashed runs again."""
-    return sum(record.state != "crashed" for record in records)
+    return (*[0] * result.earlier_looks, *([result.ended_trials] if result.has_looked else []))

@@ -167,6 +167,11 @@ class SearchResult(GrownConfig):
         return self.confirmed_candidates > 0 or (self.finding is not None and len(self.finding.controls_at) > 0)
 
     @property
+    def ended_trials(self) -> int:
+        """Trials that ended; one that crashed runs again."""
+        return sum(count for state, count in self.trials.items() if state != "crashed")
+
+    @property
     def in_short(self) -> str:
         """The verdict in a few words."""
         verdict = self.verdict.replace("_", " ")

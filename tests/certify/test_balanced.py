@@ -25,7 +25,8 @@ from raydistill.errors import CertifyError, SpaceError
 from raydistill.methods import method_configs
 from raydistill.report.page.study_page import study_page
 from raydistill.report.read import read_whole
-from raydistill.report.status import read_status, status_lines
+from raydistill.report.status import read_status
+from raydistill.report.status_words import status_lines
 from raydistill.report.summary import end_of_search
 from raydistill.search.driver import run_search
 from raydistill.search.verdict import select_interval

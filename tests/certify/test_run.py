@@ -27,7 +27,8 @@ from raydistill.core.synthetic import decode
 from raydistill.data import splits as data
 from raydistill.errors import CertifyError, DataError, StoreError, StudyInUseError
 from raydistill.methods import METHODS, Control, Method
-from raydistill.report.status import read_status, status_lines
+from raydistill.report.status import read_status
+from raydistill.report.status_words import status_lines
 from raydistill.search.local import LocalExecutor
 from raydistill.spaces.sections import Config
 from raydistill.storage.checkout import commit

@@ -16,7 +16,8 @@ import raydistill
 from raydistill.cli import app
 from raydistill.errors import StoreError, StoreUnavailableError
 from raydistill.methods import method_configs
-from raydistill.report.status import StudyStatus, read_status, status_lines
+from raydistill.report.status import StudyStatus, read_status
+from raydistill.report.status_words import status_lines
 from raydistill.spaces.trial import read_trial_config
 from raydistill.storage.given import Given, write_given
 from raydistill.storage.lock import study_lock

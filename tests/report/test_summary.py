@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import yaml
 from hand_made import STORED, HandMade
 
-from raydistill.report.status import read_status, status_lines
+from raydistill.report.status import read_status
+from raydistill.report.status_words import status_lines
 from raydistill.report.summary import distilled_summary, end_of_search
 
 

@@ -178,33 +178,31 @@ def test_a_result_counts_the_earlier_ones_that_looked_at_its_confirm_images(tmp_
     assert search(tmp_path, quick("budget.trials=5")).earlier_looks == 3
 
 
-def test_a_study_of_a_version_that_noted_no_looks_counts_those_of_its_results(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A result at two trials, a search of three that was ended in its confirmation, and one of four: two looks before it."""
+def interrupted_before_its_result(folder: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
+    """A search that is ended when it has read the confirm images."""
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    search(tmp_path)
-    (tmp_path / "made-up" / "looks.json").unlink()
     with monkeypatch.context() as patch:
         patch.setattr(driver, "conclude", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            search(tmp_path, quick("budget.trials=3"))
+            search(folder, quick(*overrides))
+
+
+def test_a_study_of_a_version_that_noted_no_looks_counts_those_of_its_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A result at two trials, a search of three that was ended in its confirmation, and one of four: two looks before it."""
+    search(tmp_path)
+    (tmp_path / "made-up" / "looks.json").unlink()
+    interrupted_before_its_result(tmp_path, monkeypatch, "budget.trials=3")
     assert search(tmp_path, quick("budget.trials=4")).earlier_looks == 2
 
 
 def test_a_look_of_a_search_that_was_ended_before_its_result_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The user has read that the candidate is not confirmed, and asks for more trials."""
-
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(driver, "conclude", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            search(tmp_path)
+    interrupted_before_its_result(tmp_path, monkeypatch)
     assert not (tmp_path / "made-up" / "result.json").exists()
     assert search(tmp_path, quick("budget.trials=3")).earlier_looks == 1
     looks = tmp_path / "made-up" / "looks.json"
