@@ -22,7 +22,7 @@ pytest.importorskip("ray")
 import psutil  # comes with ray
 
 from raydistill.errors import ClusterError, ClusterLostError
-from raydistill.search.on_ray import lifeline, private, starting
+from raydistill.search.on_ray import access, lifeline, private, starting
 from raydistill.search.on_ray.access import kill_with_children, started_here
 from raydistill.search.on_ray.lifeline import Lifeline, look_at_joined, look_at_own, look_at_starting
 from raydistill.search.on_ray.private import ThisNode
@@ -356,23 +356,31 @@ def test_an_error_of_ray_while_it_joins_is_its_own(capfd: pytest.CaptureFixture[
     assert capfd.readouterr().err == ""
 
 
-def test_what_a_killed_raylet_had_started_is_killed_by_its_session(tmp_path: Path) -> None:
-    """A raylet's agents are not ours when it is gone; another session's are left alone."""
+def test_what_a_cluster_of_this_process_left_is_killed_with_its_children_and_no_other() -> None:
+    """A raylet's agents are nobody's children when it is gone. One of them has begun a process that shows no environment."""
     waits = "import time; time.sleep(600)"
     begins = "import sys, subprocess; print(subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL).pid, flush=True)"
-    folder = tmp_path / "ray"
-    own, other = (str(folder / f"session_2026-11-30_13-16-44_084569_{number}") for number in (29955, 29956))
-    with subprocess.Popen([sys.executable, "-c", waits, own]) as gcs:
-        agents = []
-        for session in (own, other):
-            words = [sys.executable, "-c", begins, sys.executable, "-c", waits, session]
-            agents.append(psutil.Process(int(subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout)))
-        lifeline.kill_orphans()
-        assert psutil.wait_procs(agents[:1], timeout=60)[1] == []
-        assert gcs.poll() is None
-        assert agents[1].is_running()
-        for process in (gcs, agents[1]):
-            process.kill()
+
+    def orphan(mark: str, *words: str) -> psutil.Process:
+        command = [sys.executable, "-c", begins, *words]
+        begun = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, access.MARK: mark})
+        return psutil.Process(int(begun.stdout))
+
+    with access._marked():
+        own = subprocess.Popen([sys.executable, "-c", waits])
+        mark = os.environ[access.MARK]
+    assert access.MARK not in os.environ
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {waits!r}], env={{}})"
+    agent, other = orphan(mark, sys.executable, "-c", parent), orphan("another", sys.executable, "-c", waits)
+    with own:
+        while not (module := agent.children()):
+            time.sleep(0.05)
+        access.kill_orphans()
+        assert psutil.wait_procs([agent, *module], timeout=60)[1] == []
+        assert own.poll() is None
+        assert other.is_running()
+        own.kill()
+        other.kill()
 
 
 def test_only_rays_processes_end_with_a_search_that_is_stuck(tmp_path: Path) -> None:

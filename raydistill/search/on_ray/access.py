@@ -13,6 +13,7 @@ import signal
 import threading
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
@@ -47,6 +48,10 @@ PATIENCE = {
 
 Ray's own 30 to 100 seconds are too short on a machine whose cores are all busy: Ray gives up and leaves half a cluster running.
 """
+MARK = "RAYDISTILL_CLUSTER"
+"""Environment variable by which the processes of a cluster that is started here are known when they are nobody's children."""
+_MARKED = uuid.uuid4().hex
+"""Its value: this process's own."""
 SUBMIT = "to start a search from a machine that is not a node of the cluster, use `raydistill submit`"
 
 
@@ -67,7 +72,7 @@ def join(address: str) -> Joined:
     else:
         check_gcs(address)
     try:
-        with _handlers_kept(), interruptible(), quiet():
+        with _handlers_kept(), interruptible(), quiet(), _marked():
             return ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError) as error:
         if address == "local":
@@ -93,6 +98,8 @@ def leave(*, is_own: bool, is_lost: bool) -> None:
         for process in began:
             with suppress(psutil.Error):
                 process.kill()
+        if is_own:
+            kill_orphans()  # that began in the meantime
 
 
 def _leave(*, is_lost: bool) -> None:
@@ -118,6 +125,21 @@ def started_here() -> list[psutil.Process]:
     return found
 
 
+def kill_orphans() -> None:
+    """Kill what a cluster that this process has started left behind when a process of its own was killed.
+
+    Such are the agents of a raylet and the modules of the dashboard: on a busy machine they would end much later by themselves.
+    """
+    own = {os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))}
+    orphans = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # another user's, or one that has ended
+            if process.pid not in own and process.environ().get(MARK) == _MARKED:
+                orphans.append(process.pid)
+    # A process that has set its title shows no environment; those of Ray are children of one that does.
+    kill_with_children(orphans)
+
+
 def kill_with_children(processes: Iterable[int]) -> None:
     """Kill processes and all that they have started; those that have ended are passed over."""
     found = []
@@ -130,6 +152,16 @@ def kill_with_children(processes: Iterable[int]) -> None:
     for process in found:
         with suppress(psutil.NoSuchProcess):
             process.kill()
+
+
+@contextmanager
+def _marked() -> Iterator[None]:
+    """Have the processes that are started meanwhile, and all that they start, carry the mark of this one."""
+    os.environ[MARK] = _MARKED
+    try:
+        yield
+    finally:
+        del os.environ[MARK]
 
 
 @contextmanager

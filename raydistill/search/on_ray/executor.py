@@ -16,9 +16,9 @@ from ray.exceptions import RayError, RayTaskError
 from raydistill.errors import ClusterLostError, JobLostError, NodeError
 from raydistill.search.jobs import Job
 from raydistill.search.needs import NodeNeeds
-from raydistill.search.on_ray.access import join, leave
+from raydistill.search.on_ray.access import join, kill_orphans, leave
 from raydistill.search.on_ray.capacity import NodeShape, live_nodes, startable_nodes, trials_at_once
-from raydistill.search.on_ray.lifeline import Lifeline, kill_orphans, lifeline_of, look_at_starting
+from raydistill.search.on_ray.lifeline import Lifeline, lifeline_of, look_at_starting
 from raydistill.search.on_ray.probe import FOLDER, check_nodes, here, pose, refusal
 from raydistill.search.on_ray.starting import without_last_lines_of_raylet
 from raydistill.search.on_ray.tune_run import run_with_tune

@@ -7,7 +7,6 @@ minute, after which Ray ends the process with words of its own.
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import sys
@@ -21,11 +20,9 @@ from types import FrameType
 import psutil  # type: ignore[import-untyped]  # comes with ray
 
 from raydistill.errors import ClusterError, ClusterLostError
-from raydistill.search.on_ray.access import check_gcs, kill_with_children, started_here
+from raydistill.search.on_ray.access import check_gcs, kill_orphans, kill_with_children, started_here
 from raydistill.search.on_ray.private import ThisNode
 
-SESSION = re.compile(r"session_[\d_-]+")
-"""Folder of a start of Ray, in the command line of each of its processes."""
 LOOK_SECONDS = 2.0
 LOST_SECONDS = 20.0
 """How long a joined cluster may not answer; Ray itself ends the process after 60. One of our own is lost when a process ended."""
@@ -138,26 +135,6 @@ class Lifeline:
             kill_orphans()
             kill_with_children(process.pid for process in started_here())
             os._exit(error.exit_code)
-
-
-def kill_orphans() -> None:
-    """Kill the agents of a raylet of this process that was killed: on a busy machine they would end much later by themselves.
-
-    They belong to nobody any more, and are known by the folder of their session.
-    """
-    sessions = set().union(*(_sessions(process) for process in started_here()))
-    own = {os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))}
-    for process in psutil.process_iter():
-        if process.pid not in own and _sessions(process) & sessions:
-            with suppress(psutil.Error):
-                process.kill()
-
-
-def _sessions(process: psutil.Process) -> set[str]:
-    try:
-        return set(SESSION.findall(" ".join(process.cmdline())))
-    except psutil.Error:
-        return set()
 
 
 def look_at_own(node: ThisNode) -> Look:
