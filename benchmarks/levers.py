@@ -68,6 +68,7 @@ ROWS: dict[str, Mapping[str, Any]] = {
     "k-means": {"name": "k_means"},
     "k-means medoids": {"name": "k_means_medoids"},
     "random, factor 2": {"name": "random", "factor": 2},
+    "k-center, factor 2": {"name": "k_center", "factor": 2},
     "herding, factor 2": {"name": "herding", "factor": 2},
     "k-means medoids, factor 2": {"name": "k_means_medoids", "factor": 2},
     "dm": BASE,
