@@ -345,6 +345,39 @@ def test_a_process_that_ray_ends_while_it_joins_is_survived_by_one_line() -> Non
     assert ended.stderr.startswith("Error: this process was ended while it joined Ray, by Ray itself if the exit code is 134")
 
 
+HOLDS = """
+import ctypes, signal, subprocess, sys, time
+import ray
+from raydistill.search.on_ray import starting
+
+needed = subprocess.Popen([sys.argv[1], "600"])
+
+def make():
+    ctypes.PyDLL(None).sleep(1)  # Python does not run meanwhile
+    needed.send_signal(signal.SIGKILL if sys.argv[2] == "ends" else signal.SIGCONT)
+    ctypes.PyDLL(None).sleep(20 if sys.argv[2] == "ends" else 3)
+
+starting.PATIENCE_SECONDS = 0.5
+ray._raylet.CoreWorker = make
+with starting.quiet():
+    ray._raylet.CoreWorker()
+needed.kill()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Ray's own minute is waited for")
+@pytest.mark.parametrize(("state", "ended"), [("ends", -signal.SIGABRT), ("lives", 0)])
+def test_a_process_that_waits_in_ray_for_one_that_has_ended_does_not_wait_long(state: str, ended: int, tmp_path: Path) -> None:
+    """By its name a process that Ray has started here; what holds Python is a call of C, as in Ray."""
+    environment = {name: value for name, value in os.environ.items() if name != starting.LOG_LEVEL}
+    gcs = tmp_path / "gcs_server"
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", gcs)
+    held = subprocess.run(
+        [sys.executable, "-c", HOLDS, gcs, state], stderr=subprocess.PIPE, text=True, check=False, env=environment
+    )
+    assert (held.returncode, held.stderr) == (ended, f"{starting.ENDED_BY_RAY}\n" if ended else "")
+
+
 def test_an_error_of_ray_while_it_joins_is_its_own(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def fails() -> None:
         raise RuntimeError("no raylet")

@@ -10,8 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
+
+import psutil  # type: ignore[import-untyped]  # comes with ray
 
 from raydistill.search.on_ray.private import node, nodes_at, raylet, services, worker
 
@@ -22,6 +24,31 @@ ENDED_BY_RAY = (
     "Error: this process was ended while it joined Ray, by Ray itself if the exit code is 134 (SIGABRT). Finished work "
     f"is saved: run the same command again to continue. To read Ray's reason, run it with {LOG_LEVEL}=info"
 )
+NEEDED = ("gcs_server", "raylet")
+"""Ray's processes, by name, for which its C++ waits a minute when they have ended while this process joins them."""
+WAITS = """
+words=$0 process=$1
+shift
+look() {
+    while sleep 1; do
+        for needed; do
+            state=gone
+            read -r _ _ state _ < "/proc/$needed/stat"
+            case $state in gone | Z) sleep "$PATIENCE"; kill -ABRT "$process"; return ;; esac
+        done
+    done
+}
+looks=
+if [ -r "/proc/$$/stat" ] && [ $# != 0 ]; then
+    look "$@" > /dev/null 2>&1 &
+    looks=$!
+fi
+read -r line || printf '%s\\n' "$words" >&2
+[ -z "$looks" ] || kill "$looks" 2> /dev/null
+"""
+"""Given words, a process and those that it needs. Waits for a line, and prints the words if the input ends without one; ends the
+process, where there is /proc, PATIENCE seconds after one that it needs has ended."""
+PATIENCE_SECONDS = 5.0
 
 
 @contextmanager
@@ -120,10 +147,17 @@ def _unheard(make: Callable[[], Any]) -> Any:
 def _survived_by(words: str, stream: int) -> Iterator[None]:
     """Have words written if this process ends in the block: of a check that fails in Ray's C++, Python is not told.
 
-    A shell waits for a line or for the end of a pipe, of which this process has the other end.
+    Nor is Python run while Ray's C++ waits for a process of ours that has ended, so this one is then ended as Ray would a minute
+    later. A shell waits for a line or for the end of a pipe, of which this process has the other end.
     """
-    waiting = ["/bin/sh", "-c", 'read -r line || printf "%s\\n" "$0" >&2', words]
-    process = subprocess.Popen(waiting, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stream)
+    needed = []
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            if child.name() in NEEDED:
+                needed.append(str(child.pid))
+    waiting = ["/bin/sh", "-c", WAITS, words, str(os.getpid()), *needed]
+    environment = {**os.environ, "PATIENCE": str(PATIENCE_SECONDS)}
+    process = subprocess.Popen(waiting, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stream, env=environment)
     try:
         yield
     finally:
