@@ -134,6 +134,21 @@ def test_two_rows_are_compared_by_draw(tmp_path: Path) -> None:
     assert "has 0 draws of both rows at these sizes: two are the least" in ended.stderr
 
 
+def test_a_draw_that_a_stopped_run_left_on_its_way_is_not_compared(tmp_path: Path) -> None:
+    """Draws 1 and 2 of `dm` gain 5 and 7 points after 200 updates: 6 with an interval of 12.706 (one degree of freedom) times 1.
+
+    Draw 3 was read after 20 updates only, where it is 20 points below.
+    """
+    file = tmp_path / "readings.csv"
+    lines = ["row,ipc,draw,update,accuracies_percent,seconds_to_make,read_by"]
+    lines += [f"random,10,{draw},0,90.00,0.1,a space" for draw in (0, 1, 2)]
+    lines += ["dm,10,0,20,70.00,5,a space", "dm,10,0,200,95.00,50,a space", "dm,10,1,200,97.00,50,a space"]
+    lines += ["dm,10,2,20,70.00,5,a space"]
+    file.write_text("\n".join(lines) + "\n")
+    ended = run("paired.py", str(file), "dm", "random")
+    assert ended.stdout == f"6.00 points, {6 - 12.706:.2f} to {6 + 12.706:.2f}, 2 draws\n"
+
+
 def test_readings_become_a_picture(measured: tuple[str, Path], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="the extra `plots` is not installed")
     ended = run("curves.py", str(measured[1]), str(tmp_path / "curve.svg"))
