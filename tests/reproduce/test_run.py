@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import platform
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from made_up import workplace
 from PIL import Image
 
@@ -109,6 +112,48 @@ def test_a_killed_run_continues_from_the_last_network(tmp_path: Path, monkeypatc
     assert fractions == {name: row.own.accuracy_fraction for name, row in whole.rows.items() if row.own}
 
 
+def stopped_after_one(scale: Scale, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ReadingJob:
+    """The two networks of Table 1's full data, of which one is trained."""
+    monkeypatch.setattr(jobs, "set_up_process", lambda *_: torch.device("cpu"))
+    cell = rows_of(1, "as_run", scale)["mnist", "full data"].own
+    (job,) = run._readings([cell], at(folder), asked_for("1", "as_run", "small"))
+    train_fresh, trained = jobs.train_fresh, []
+
+    def only_one(*arguments: Any) -> Any:
+        if trained:
+            raise KeyboardInterrupt
+        return trained.append(1) or train_fresh(*arguments)
+
+    monkeypatch.setattr(jobs, "train_fresh", only_one)
+    with pytest.raises(KeyboardInterrupt):
+        job()
+    monkeypatch.setattr(jobs, "train_fresh", train_fresh)
+    return job
+
+
+def test_with_other_threads_networks_are_trained_anew_and_both_are_kept(
+    tiny: Scale, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = stopped_after_one(tiny, tmp_path, monkeypatch)
+    two = replace(one, place=replace(one.place, threads=2))
+    two()
+    found = [(len(outcome.train_seconds), outcome.device) for job in (one, two) if (outcome := job.read())]
+    machine = platform.machine()
+    assert found == [(1, f"cpu ({machine}, 1 thread)"), (2, f"cpu ({machine}, 2 threads)")]
+
+
+def test_on_a_gpu_of_another_name_networks_are_trained_anew(tiny: Scale, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = stopped_after_one(tiny, tmp_path, monkeypatch)
+    first = job.read()
+    monkeypatch.setattr(Place, "in_words", "another")
+    job()
+    second = job.read()
+    assert first is not None
+    assert second is not None
+    assert (second.device, len(second.train_seconds)) == ("another", 2)
+    assert second.train_seconds[0] != first.train_seconds[0]
+
+
 @pytest.mark.usefixtures("tiny")
 def test_tables_share_sets_and_networks(tmp_path: Path) -> None:
     """Table 5's first row is row (b) of Table 3: of 16 networks of Table 5 eight are there already."""
@@ -192,7 +237,8 @@ def test_mean_and_deviations_by_hand() -> None:
     """Draws 0.8, 0.6 (mean 0.7) and 0.9, 0.9 (0.9): mean 0.8, over draws sqrt(0.02), within them sqrt((0.02 + 0) / 2)."""
 
     def outcome(draw: int, *fractions: float) -> Outcome:
-        return Outcome(cell={}, draw=draw, accuracy_fractions=fractions, train_seconds=(1.0, 3.0), device="cpu", versions={})
+        device, seconds = f"gpu {1 - draw}", (1.0, 3.0)
+        return Outcome(cell={}, draw=draw, accuracy_fractions=fractions, train_seconds=seconds, device=device, versions={})
 
     read = run._read([outcome(0, 0.8, 0.6), outcome(1, 0.9, 0.9)])
     assert read is not None
@@ -200,6 +246,7 @@ def test_mean_and_deviations_by_hand() -> None:
     assert read.draws_std == pytest.approx(0.02**0.5)
     assert read.networks_std == pytest.approx(0.1)
     assert (read.draws, read.networks, read.train_seconds) == (2, 4, 2.0)
+    assert read.device == "gpu 0 and gpu 1"
 
 
 @pytest.mark.parametrize(
