@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import runpy
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -117,6 +118,27 @@ def test_a_file_of_a_version_that_did_not_write_how_it_was_read_is_refused(tmp_p
     ended = run("levers.py", *SMALL, "--draws", "2", "--ipc", "1", "--rows", "--csv", str(tmp_path / "old.csv"))
     assert ended.returncode == 1
     assert "old.csv is of 'no record of it', this run of 'digits" in ended.stderr
+
+
+def test_a_shipped_space_is_known_by_its_name_alone_as_in_the_files_that_are_there(measured: tuple[str, Path]) -> None:
+    with measured[1].open(newline="") as file:
+        assert {line["read_by"] for line in csv.DictReader(file)} == {
+            "digits evaluation.recipe=quick_plain network.width=2 networks=1"
+        }
+
+
+def test_a_file_of_sets_that_were_made_before_the_space_was_edited_is_refused(tmp_path: Path) -> None:
+    space, file = tmp_path / "my.yaml", tmp_path / "readings.csv"
+    lines = ["study: my", "dataset: {name: digits}", "network: {name: convnet, depth: 2, width: 2}", "method: {name: random}"]
+    lines += ["goal: {margin_fraction: 0.1}", "ipc: {low: 1, high: 4}", "budget: {trials: 20}"]
+    space.write_text("\n".join(lines))
+    words = [str(space), *SMALL[3:], "--draws", "2", "--ipc", "1", "--rows", "--csv", str(file)]
+    assert [run("levers.py", *words).returncode for _ in range(2)] == [0, 0]
+    assert len(file.read_text().splitlines()) == 3
+    space.write_text("\n".join(lines).replace("width: 2", "width: 3"))
+    ended = run("levers.py", *words)
+    assert ended.returncode == 1
+    assert re.search(r"networks=1 sha256=\w{12}', this run of '\S+my.yaml .* sha256=\w{12}': give another file", ended.stderr)
 
 
 def test_two_rows_are_compared_by_draw(tmp_path: Path) -> None:
