@@ -33,6 +33,7 @@ from raydistill.experts.need import ExpertNeed, need_for
 from raydistill.methods import METHODS
 from raydistill.reproduce.official import load_official
 from raydistill.reproduce.settings import Cell, SetPlan
+from raydistill.reproduce.timed import DISTIL, TimedCheckpoint
 from raydistill.spaces.sections import Config, derive_seed
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import code_sha256, versions
@@ -45,7 +46,7 @@ class MadeSet(Config):
     """Information about a distilled set. Written after the set itself: if it exists, the set is complete."""
 
     seconds: float
-    """Seconds of distillation; after an interruption only those since the last start."""
+    """Seconds of distillation; after an interruption those up to the checkpoint that was continued, and those since."""
     device: str
     error: str | None = None
     """Why there is no set, if there is none."""
@@ -150,8 +151,8 @@ class SetJob:
         splits, device = load_official(self.plan.images, self.place.data_root), self.place.set_up()
         file, watch, error = set_file(self.plan, self.draw, self.place), Stopwatch(), None
         try:
-            with watch.measure("distil"):
-                synthetic = self.distil(splits, device, StoredCheckpoint(self.place.folder.at(file)))
+            with watch.measure(DISTIL):
+                synthetic = self.distil(splits, device, TimedCheckpoint(StoredCheckpoint(self.place.folder.at(file)), watch))
             manifest = Manifest(
                 preprocess=splits.preprocess,
                 class_names=splits.class_names,
@@ -161,7 +162,7 @@ class SetJob:
             self.place.folder.write(f"{file}.safetensors", encode(synthetic, manifest))
         except DivergedError as diverged:
             error = str(diverged)
-        made = MadeSet(seconds=watch.seconds["distil"], device=self.place.in_words, error=error)
+        made = MadeSet(seconds=watch.seconds[DISTIL], device=self.place.in_words, error=error)
         write_stored(self.place.folder, f"{file}.json", made)
         self.place.folder.delete_folder(file)
 

@@ -72,7 +72,7 @@ class Result:
     random: Read | None
     random_soft: Read | None
     distill_seconds: float | None
-    """Mean seconds per set."""
+    """Mean seconds per set that did not diverge."""
     errors: tuple[str, ...]
 
 
@@ -259,7 +259,8 @@ def _run_left(stage: str, jobs: Sequence[SetJob] | Sequence[ReadingJob], work: W
 def _result(row: Row, outcomes: dict[str, list[Outcome]], place: Place) -> Result:
     own = outcomes[key(row.own)]
     source = row.own.source
-    made = [read_made(place, source, o.draw).seconds for o in own] if isinstance(source, SetPlan) else []
+    ended = [o for o in own if o.error is None]
+    made = [read_made(place, source, o.draw).seconds for o in ended] if isinstance(source, SetPlan) else []
     return Result(
         own=_read(own),
         random=_read(outcomes[key(row.random)]) if row.random else None,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import platform
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,11 +19,11 @@ from PIL import Image
 from raydistill.errors import DataError, DeviceError, DivergedError, InputError, StoreError
 from raydistill.methods import METHODS, Method
 from raydistill.reproduce import jobs, run
-from raydistill.reproduce.jobs import Outcome, Place, ReadingJob
+from raydistill.reproduce.jobs import Outcome, Place, ReadingJob, SetJob
 from raydistill.reproduce.published import TABLES
 from raydistill.reproduce.run import Asked, Results, asked_for, run_tables
 from raydistill.reproduce.scales import Scale
-from raydistill.reproduce.settings import rows_of
+from raydistill.reproduce.settings import SetPlan, rows_of
 from raydistill.storage.store import Store
 
 
@@ -209,8 +211,9 @@ def test_a_cut_down_copy_of_a_data_set_is_refused(tmp_path: Path) -> None:
         run_small(tmp_path, "4")
 
 
-@pytest.mark.usefixtures("tiny")
-def test_a_set_that_diverged_is_reported_and_the_others_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_that_diverged_is_reported_and_the_others_count(
+    tiny: Scale, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     distill = METHODS["datadam"].distill
 
     def diverging(*arguments: Any, **options: Any) -> Any:
@@ -223,6 +226,34 @@ def test_a_set_that_diverged_is_reported_and_the_others_count(tmp_path: Path, mo
     row = run_small(tmp_path, "5").rows[5, "mnist", "the report's own evaluation"]
     assert row.own is not None
     assert (row.own.draws, row.errors) == (1, ("the loss is nan at step 3; lower the learning rates",))
+    place, plan = at(tmp_path), rows_of(5, "as_run", tiny)["mnist", "the report's own evaluation"].own.source
+    assert isinstance(plan, SetPlan)
+    assert row.distill_seconds == jobs.read_made(place, plan, 1).seconds
+
+
+def test_seconds_of_a_set_count_over_an_interruption(tiny: Scale, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock goes on by a second at each look: 1 s to the checkpoint, then a kill; 1 s from the second start to the end."""
+    monkeypatch.setattr("raydistill.core.cost.time", SimpleNamespace(perf_counter=itertools.count().__next__))
+    monkeypatch.setattr(jobs, "set_up_process", lambda *_: torch.device("cpu"))
+    plan = rows_of(3, "as_run", tiny)["mnist", "DataDAM from real images"].own.source
+    assert isinstance(plan, SetPlan)
+    job = SetJob(plan=plan, draw=0, place=at(tmp_path))
+    distill, seen = METHODS["random"].distill, []
+
+    def killed_once(part: Any, network: Any, config: Any, ipc: int, **options: Any) -> Any:
+        state = options["checkpoint"].load()
+        seen.append(state)
+        if state is None:
+            options["checkpoint"].save({"step": torch.tensor(1)})
+            raise KeyboardInterrupt
+        return distill(part, network, METHODS["random"].config(name="random"), ipc, **options)
+
+    monkeypatch.setitem(METHODS, "datadam", Method(METHODS["datadam"].config, killed_once))
+    with pytest.raises(KeyboardInterrupt):
+        job()
+    job()
+    assert seen == [None, {"step": torch.tensor(1)}]
+    assert jobs.read_made(job.place, plan, 0).seconds == 2
 
 
 @pytest.mark.usefixtures("tiny")
