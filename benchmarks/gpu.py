@@ -17,10 +17,12 @@ import importlib.util
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -127,15 +129,23 @@ def where() -> dict[str, Any]:
 
 
 def run_section(section: Section, given: argparse.Namespace, limit: float, rows: Rows) -> None:
-    """Run a section as a process that writes its own rows; a row says if it fails or runs past its limit."""
+    """Run a section as a process that writes its own rows; a row says if it fails or runs past its limit.
+
+    Whatever it started ends with it: a process that stays on the GPU would slow the next sections.
+    """
     command = [sys.executable, str(Path(__file__)), "--out", str(given.out), "--section", section.name]
     command += ["--data-root", str(given.data_root)] if given.data_root else []
     with (given.out / f"{section.name}.txt").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         try:
-            code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, timeout=limit, check=False).returncode
+            code = process.wait(limit)
         except subprocess.TimeoutExpired:
             rows.write(section.name, "failed", reason=f"it ran past its limit of {limit:.0f} s")
             return
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     if code != 0:
         said = (given.out / f"{section.name}.txt").read_text(errors="replace").strip().rpartition("\n")[2]
         rows.write(section.name, "failed", reason=f"exit code {code}: {said}")
@@ -208,4 +218,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # The processes of a section are in a session of their own, which no signal to this one reaches.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())

@@ -13,14 +13,16 @@ with a two-sided 95 % Student interval of the paired differences. `random` is me
 share two experts of twelve epochs, which are trained once and kept in `--store`.
 
 `--csv` keeps a line for each set, with those of `--at` taken on the way. A set whose lines are there is not made again: a
-stopped run goes on, and further draws join those that are there. `benchmarks/curves.py` draws the lines, `benchmarks/paired.py`
-compares two rows.
+stopped run goes on, and further draws join those that are there. A file of sets that were read in another way is refused, also if
+SPACE is a YAML file that was edited since. `benchmarks/curves.py` draws the lines, `benchmarks/paired.py` compares two rows.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
+import json
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -32,7 +34,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from raydistill.catalogue import load_space
+from raydistill.catalogue import find_space, load_space, shipped_spaces
 from raydistill.comparison.rows import paired_interval
 from raydistill.core.contract import NoCheckpoint
 from raydistill.core.evaluate import evaluate_set, network_seeds, train_and_read_each
@@ -49,7 +51,7 @@ from raydistill.search.watcher import SilentWatcher
 from raydistill.search.workplace import Workplace
 from raydistill.spaces.document import apply
 from raydistill.spaces.network import NetworkConfig
-from raydistill.spaces.sections import dataset_config, derive_seed
+from raydistill.spaces.sections import ImageFolderConfig, dataset_config, derive_seed
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.store import Store
 from raydistill.trial.distillation import distil
@@ -243,6 +245,22 @@ class Bench:
             writer.writerow((self.title(row), ipc, draw, update, words, f"{seconds:.1f}", self.read_by))
 
 
+def how_read(given: argparse.Namespace, settings: Sequence[str], base: TrialConfig[Any], readers: NetworkConfig) -> str:
+    """What a reading hangs on besides its row: the space, what was set in it, and the networks that read.
+
+    A space of one's own, and images of one's own, may change under the same name: of these there is a hash too. A shipped space
+    is part of the commit.
+    """
+    words = [given.space, *settings, *(f"readers.{one}" for one in given.readers), f"networks={given.networks}"]
+    is_shipped = find_space(given.space) == shipped_spaces().get(given.space)
+    if not is_shipped or isinstance(base.dataset, ImageFolderConfig):
+        found = base.model_dump(mode="json", include={"dataset", "network", "evaluation", "data_sha256"})
+        found["dataset"].pop("path", None)  # what lies there is in data_sha256
+        text = json.dumps({**found, "readers": readers.model_dump(mode="json")}, sort_keys=True)
+        words.append(f"sha256={hashlib.sha256(text.encode()).hexdigest()[:12]}")
+    return " ".join(words)
+
+
 def main() -> None:
     """Measure the rows that were asked for, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -277,11 +295,12 @@ def main() -> None:
     readers = load_space(given.space, [*settings, *(f"network.{one}" for one in given.readers)], given.data_root)
     splits = load_splits(dataset_config(space.shared["dataset"]), given.data_root)
     base = any_trial(space.arms[0], splits.sha256)
+    reader = any_trial(readers.arms[0], splits.sha256).network
     device = prepare_process(base)
     bench = Bench(
         splits=splits,
         base=base,
-        readers=any_trial(readers.arms[0], splits.sha256).network,
+        readers=reader,
         recipe=given.recipe,
         networks=given.networks,
         device=device,
@@ -289,7 +308,7 @@ def main() -> None:
         data_root=given.data_root,
         at=given.at,
         changed=changed,
-        read_by=" ".join([given.space, *settings, *(f"readers.{one}" for one in given.readers), f"networks={given.networks}"]),
+        read_by=how_read(given, settings, base, reader),
         csv=given.csv,
     )
     print(

@@ -20,11 +20,16 @@ from raydistill.comparison.rows import paired_interval
 
 
 def by_draw(file: Path, row: str, ipc: int) -> dict[int, float]:
-    """The mean accuracy of the last set of each draw, in percent."""
+    """The mean accuracy of the last set of each draw, in percent.
+
+    A draw that a stopped run left on its way, with `--at`, has no last set: the last are of the most updates that the row has in
+    the file, at any size.
+    """
     with file.open(newline="") as opened:
-        lines = [line for line in csv.DictReader(opened) if line["row"] == row and int(line["ipc"]) == ipc]
-    lines.sort(key=lambda line: int(line["update"]))
-    return {int(line["draw"]): statistics.mean(map(float, line["accuracies_percent"].split())) for line in lines}
+        lines = [line for line in csv.DictReader(opened) if line["row"] == row]
+    last = max((int(line["update"]) for line in lines), default=0)
+    ended = [line for line in lines if int(line["ipc"]) == ipc and int(line["update"]) == last]
+    return {int(line["draw"]): statistics.mean(map(float, line["accuracies_percent"].split())) for line in ended}
 
 
 def main() -> None:

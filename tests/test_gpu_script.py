@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,35 @@ def test_a_section_that_fails_is_a_row(
     monkeypatch.setattr(gpu, "__file__", str(script))
     gpu.run_section(gpu.SECTIONS[0], given(tmp_path), limit, gpu.Rows(tmp_path))
     assert read(tmp_path) == [{"section": "placement", "state": "failed", "reason": reason}]
+
+
+def test_what_a_section_started_ends_with_it_at_its_limit(
+    benchmarks: tuple[ModuleType, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The section is a shell that waits for another one, which says after five seconds that it is still there."""
+    gpu, _ = benchmarks
+    script, pipe = tmp_path / "script.sh", tmp_path / "pipe"
+    script.write_text(f"echo started\n(sleep 5; echo survived) > {pipe} &\nwait\n")
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(reader, True)
+    monkeypatch.setattr(gpu, "__file__", str(script))
+    monkeypatch.setattr(sys, "executable", "/bin/sh")
+    gpu.run_section(gpu.SECTIONS[0], given(tmp_path), 1.0, gpu.Rows(tmp_path))
+    assert (tmp_path / "placement.txt").read_text() == "started\n"
+    assert os.read(reader, 100) == b""
+    os.close(reader)
+
+
+def test_processes_at_once_that_fail_are_no_measurement(
+    benchmarks: tuple[ModuleType, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, sections = benchmarks
+    sizes = {"network": None, "per_class": 1, "batch_real": 1, "ipc": 1, "steps": 1}
+    setting = sections.Setting(device=torch.device("cpu"), is_rehearsal=False, out=tmp_path, data_root=tmp_path, **sizes)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(RuntimeError, match=r"of 1 processes at once the exit codes are \[1\]: what they printed is above"):
+        next(sections.sharing(setting))
 
 
 def test_the_settings_of_the_full_size_have_no_mistakes(benchmarks: tuple[ModuleType, ModuleType]) -> None:

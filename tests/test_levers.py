@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import runpy
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -119,6 +120,27 @@ def test_a_file_of_a_version_that_did_not_write_how_it_was_read_is_refused(tmp_p
     assert "old.csv is of 'no record of it', this run of 'digits" in ended.stderr
 
 
+def test_a_shipped_space_is_known_by_its_name_alone_as_in_the_files_that_are_there(measured: tuple[str, Path]) -> None:
+    with measured[1].open(newline="") as file:
+        assert {line["read_by"] for line in csv.DictReader(file)} == {
+            "digits evaluation.recipe=quick_plain network.width=2 networks=1"
+        }
+
+
+def test_a_file_of_sets_that_were_made_before_the_space_was_edited_is_refused(tmp_path: Path) -> None:
+    space, file = tmp_path / "my.yaml", tmp_path / "readings.csv"
+    lines = ["study: my", "dataset: {name: digits}", "network: {name: convnet, depth: 2, width: 2}", "method: {name: random}"]
+    lines += ["goal: {margin_fraction: 0.1}", "ipc: {low: 1, high: 4}", "budget: {trials: 20}"]
+    space.write_text("\n".join(lines))
+    words = [str(space), *SMALL[3:], "--draws", "2", "--ipc", "1", "--rows", "--csv", str(file)]
+    assert [run("levers.py", *words).returncode for _ in range(2)] == [0, 0]
+    assert len(file.read_text().splitlines()) == 3
+    space.write_text("\n".join(lines).replace("width: 2", "width: 3"))
+    ended = run("levers.py", *words)
+    assert ended.returncode == 1
+    assert re.search(r"networks=1 sha256=\w{12}', this run of '\S+my.yaml .* sha256=\w{12}': give another file", ended.stderr)
+
+
 def test_two_rows_are_compared_by_draw(tmp_path: Path) -> None:
     file = tmp_path / "readings.csv"
     draws = {("dm", 10): ["90 92", "92 92", "94 96"], ("random", 20): ["90 90", "90 90", "92 92"]}
@@ -132,6 +154,21 @@ def test_two_rows_are_compared_by_draw(tmp_path: Path) -> None:
     ended = run("paired.py", str(file), "dm", "random")
     assert ended.returncode == 2
     assert "has 0 draws of both rows at these sizes: two are the least" in ended.stderr
+
+
+def test_a_draw_that_a_stopped_run_left_on_its_way_is_not_compared(tmp_path: Path) -> None:
+    """Draws 1 and 2 of `dm` gain 5 and 7 points after 200 updates: 6 with an interval of 12.706 (one degree of freedom) times 1.
+
+    Draw 3 was read after 20 updates only, where it is 20 points below.
+    """
+    file = tmp_path / "readings.csv"
+    lines = ["row,ipc,draw,update,accuracies_percent,seconds_to_make,read_by"]
+    lines += [f"random,10,{draw},0,90.00,0.1,a space" for draw in (0, 1, 2)]
+    lines += ["dm,10,0,20,70.00,5,a space", "dm,10,0,200,95.00,50,a space", "dm,10,1,200,97.00,50,a space"]
+    lines += ["dm,10,2,20,70.00,5,a space"]
+    file.write_text("\n".join(lines) + "\n")
+    ended = run("paired.py", str(file), "dm", "random")
+    assert ended.stdout == f"6.00 points, {6 - 12.706:.2f} to {6 + 12.706:.2f}, 2 draws\n"
 
 
 def test_readings_become_a_picture(measured: tuple[str, Path], tmp_path: Path) -> None:

@@ -1,14 +1,13 @@
 """Measures a DataDAM iteration (as a whole and in parts), the training of an evaluation network, and peak memory.
 
-Every case runs in a new process, so that its peak memory is its own; times are medians over repetitions. On a GPU each part is
-timed with a wait for the device, which the distillation itself does not have, so the parts may sum to more than the whole:
-`iteration_seconds` is measured without these waits.
+Every case runs in a new process, so that its peak memory is its own; times are medians over repetitions, without the first tenth.
+On a GPU each part is timed with a wait for the device, which the distillation itself does not have, so the parts may sum to more
+than the whole: `iteration_seconds` is measured without these waits, as the mean of the same repetitions.
 """
 
 from __future__ import annotations
 
 import functools
-import itertools
 import multiprocessing
 import statistics
 import time
@@ -79,14 +78,14 @@ CASES = {
 
 
 class Timing(Config):
-    """One case on one device; seconds are medians."""
+    """One case on one device; seconds are medians, but for `iteration_seconds` on a GPU."""
 
     case: str
     device: str
     threads: int
     repetitions: int
     iteration_seconds: float
-    """One image update as a whole."""
+    """One image update as a whole; on a GPU the mean, because updates are queued ahead of it."""
     real_seconds: float
     """Real images: sampling, augmentation, forward, class means."""
     forward_seconds: float
@@ -160,22 +159,26 @@ def time_case(case: Case, device_name: str, threads: int, repetitions: int, eval
 
 
 def _time_whole(case: Case, part: TrainPart, device: torch.device, repetitions: int) -> float:
-    """Median seconds between the updates of a distillation."""
-    clocks: list[float] = []
+    """Seconds of an update of a distillation after the first tenth: the median, on a GPU the mean."""
+    warm = repetitions // 10
+    clocks: dict[int, float] = {}
 
     def note(step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
-        clocks.append(time.perf_counter())
+        if device.type == "cuda":
+            # Updates are queued ahead of the device: between the two waits only the time of all of them is meaningful.
+            if step not in (warm, steps):
+                return
+            torch.cuda.synchronize(device)
+        clocks[step] = time.perf_counter()
 
     method = case.method.model_copy(update={"random_inits": repetitions})
     generator = torch.Generator().manual_seed(0)
-    started = time.perf_counter()
     datadam.distill(
         part, case.network, method, case.ipc, generator=generator, device=device, report=note, checkpoint=NoCheckpoint()
     )
     if device.type == "cuda":
-        # On a GPU updates are queued ahead of the device, so only the time of the whole run is meaningful.
-        return (time.perf_counter() - started) / repetitions
-    return statistics.median(b - a for a, b in itertools.pairwise(clocks))
+        return (clocks[repetitions] - clocks[warm]) / (repetitions - warm)
+    return statistics.median(clocks[step] - clocks[step - 1] for step in range(warm + 1, repetitions + 1))
 
 
 def _time_pieces(case: Case, part: TrainPart, device: torch.device, repetitions: int) -> tuple[float, float, float]:

@@ -2,7 +2,8 @@
 
 All files are in `<store>/reproduce/<code>/` and named by the hash of their settings. So tables share common results, a killed run
 continues (a set from its checkpoint, an evaluation from its last network), and another version of the code starts from the
-beginning.
+beginning. Sets and networks are named by the device and the threads too, because their seconds go into the tables; experts are
+not.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from raydistill.experts.need import ExpertNeed, need_for
 from raydistill.methods import METHODS
 from raydistill.reproduce.official import load_official
 from raydistill.reproduce.settings import Cell, SetPlan
+from raydistill.reproduce.timed import DISTIL, TimedCheckpoint
 from raydistill.spaces.sections import Config, derive_seed
 from raydistill.storage.data_root import DataRoot
 from raydistill.storage.record import code_sha256, versions
@@ -44,7 +46,7 @@ class MadeSet(Config):
     """Information about a distilled set. Written after the set itself: if it exists, the set is complete."""
 
     seconds: float
-    """Seconds of distillation; after an interruption only those since the last start."""
+    """Seconds of distillation; after an interruption those up to the checkpoint that was continued, and those since."""
     device: str
     error: str | None = None
     """Why there is no set, if there is none."""
@@ -87,6 +89,11 @@ class Place:
             DeviceError: the device is not available.
         """
         return set_up_process(self.threads, self.device)
+
+    @property
+    def key(self) -> str:
+        """Part of the names of what is timed: `cpu-` and the threads, or `cuda`; found without a GPU, as `in_words` is not."""
+        return "cuda" if self.device == "cuda" else f"cpu-{self.threads}"
 
     @property
     def in_words(self) -> str:
@@ -135,17 +142,17 @@ class SetJob:
     @property
     def is_done(self) -> bool:
         """Whether the set exists, or is known to diverge."""
-        return self.place.folder.exists(f"{set_file(self.plan, self.draw)}.json")
+        return self.place.folder.exists(f"{set_file(self.plan, self.draw, self.place)}.json")
 
     def __call__(self) -> None:
         """Distil the set; does nothing if that is done. A distillation that diverges counts as done."""
         if self.is_done:
             return
         splits, device = load_official(self.plan.images, self.place.data_root), self.place.set_up()
-        file, watch, error = set_file(self.plan, self.draw), Stopwatch(), None
+        file, watch, error = set_file(self.plan, self.draw, self.place), Stopwatch(), None
         try:
-            with watch.measure("distil"):
-                synthetic = self.distil(splits, device, StoredCheckpoint(self.place.folder.at(file)))
+            with watch.measure(DISTIL):
+                synthetic = self.distil(splits, device, TimedCheckpoint(StoredCheckpoint(self.place.folder.at(file)), watch))
             manifest = Manifest(
                 preprocess=splits.preprocess,
                 class_names=splits.class_names,
@@ -155,7 +162,7 @@ class SetJob:
             self.place.folder.write(f"{file}.safetensors", encode(synthetic, manifest))
         except DivergedError as diverged:
             error = str(diverged)
-        made = MadeSet(seconds=watch.seconds["distil"], device=self.place.in_words, error=error)
+        made = MadeSet(seconds=watch.seconds[DISTIL], device=self.place.in_words, error=error)
         write_stored(self.place.folder, f"{file}.json", made)
         self.place.folder.delete_folder(file)
 
@@ -198,7 +205,7 @@ class ReadingJob:
     @property
     def file(self) -> str:
         """Path of the outcome."""
-        return f"networks/{key(self.cell)}-{self.draw}.json"
+        return f"networks/{key(self.cell)}-{self.place.key}-{self.draw}.json"
 
     @property
     def is_done(self) -> bool:
@@ -219,7 +226,7 @@ class ReadingJob:
         if self.is_done:
             return
         splits, device = load_official(self.cell.images, self.place.data_root), self.place.set_up()
-        outcome = self.read() or self._empty()
+        outcome = self._begun()
         made = self._made()
         if made is not None and made.error is not None:
             self._write(outcome.model_copy(update={"error": made.error}))
@@ -248,15 +255,19 @@ class ReadingJob:
         """The training data of the networks; for full data the set's IPC has no meaning, only images and labels are used."""
         if not isinstance(self.cell.source, SetPlan):
             return SyntheticSet(images=splits.train.images, labels=splits.train.labels, ipc=splits.smallest_class)
-        synthetic, _ = decode(self.place.folder.read(f"{set_file(self.cell.source, self.draw)}.safetensors"))
+        synthetic, _ = decode(self.place.folder.read(f"{set_file(self.cell.source, self.draw, self.place)}.safetensors"))
         return synthetic
 
     def _made(self) -> MadeSet | None:
         if not isinstance(self.cell.source, SetPlan):
             return None
-        return read_made(self.place.folder, self.cell.source, self.draw)
+        return read_made(self.place, self.cell.source, self.draw)
 
-    def _empty(self) -> Outcome:
+    def _begun(self) -> Outcome:
+        """The outcome so far; an empty one also where it was begun on another GPU, whose seconds are not comparable."""
+        so_far = self.read()
+        if so_far is not None and so_far.device == self.place.in_words:
+            return so_far
         return Outcome(
             cell=self.cell.model_dump(mode="json"),
             draw=self.draw,
@@ -277,18 +288,19 @@ def expert_need(plan: SetPlan, splits: Splits) -> ExpertNeed | None:
     return need_for(plan.method, plan.network, plan.images.model_dump(mode="json"), splits)
 
 
-def read_made(folder: Store, plan: SetPlan, draw: int) -> MadeSet:
+def read_made(place: Place, plan: SetPlan, draw: int) -> MadeSet:
     """Information about a distilled set.
 
     Raises:
         StoreError: the file is missing or damaged.
     """
-    return read_needed(folder, f"{set_file(plan, draw)}.json", MadeSet, "delete it, and the next run makes it again")
+    file = f"{set_file(plan, draw, place)}.json"
+    return read_needed(place.folder, file, MadeSet, "delete it, and the next run makes it again")
 
 
-def set_file(plan: SetPlan, draw: int) -> str:
+def set_file(plan: SetPlan, draw: int, place: Place) -> str:
     """Path of a set in the folder of this version of the code, without extension."""
-    return f"sets/{key(plan)}-{draw}"
+    return f"sets/{key(plan)}-{place.key}-{draw}"
 
 
 def method_name(plan: SetPlan) -> str:

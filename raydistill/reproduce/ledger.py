@@ -3,10 +3,10 @@
 Published numbers are in `ledger.csv`, in percent as printed, for the data sets and methods of this project. Own numbers come from
 the comparisons, certificates and tables in a store. A cell without an own number is marked as not run.
 
-All published numbers are accuracies on test images of sets made from all published training images, with a ConvNet-3 of width
-128. Their standard deviations are over networks, in most tables for one set. The settings of an own set are compared with its
-method's defaults, which are the published settings for about CIFAR-10 at IPC 10; the published settings of other cells are not
-listed here.
+All published numbers are accuracies, in which each image counts the same, on test images of sets made from all published training
+images, with a ConvNet-3 of width 128. Their standard deviations are over networks, in most tables for one set. The settings of an
+own set are compared with its method's defaults, which are the published settings for about CIFAR-10 at IPC 10; the published
+settings of other cells are not listed here.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ class OwnValue(Config):
     method: str
     ipc: int
     accuracy_fraction: float
+    metric: str
+    """What `accuracy_fraction` is: `accuracy` or `balanced_accuracy`."""
     std: float | None
     """Standard deviation over draws, or over networks if there is only one draw; a fraction."""
     runs: str
@@ -109,6 +111,8 @@ def differences(cell: LedgerCell, own: OwnValue) -> str:
         said.append(f"network {_in_words(own.network)} (published {_in_words(published)})")
     if own.recipe != cell.recipe:
         said.append(f"recipe {own.recipe} (published {cell.recipe})")
+    if own.metric != "accuracy":
+        said.append(f"{own.metric.replace('_', ' ')} (published accuracy)")
     if own.split != "test":
         said.append(f"{own.split} images (published test)")
     whitening = "zca" if (cell.dataset, cell.method) in WHITENED else "standardise"
@@ -116,7 +120,7 @@ def differences(cell: LedgerCell, own: OwnValue) -> str:
         said.append(f"{own.preprocess} (published {whitening})")
     if own.train_part != "all":
         said.append(f"made from {own.train_part} (published all)")
-    if changed := _changed_settings(own.settings):
+    if changed := _changed_settings(own.settings, cell.method):
         said.append(f"distilled with {', '.join(changed)}")
     return "; ".join(said) or "none known"
 
@@ -160,6 +164,7 @@ def _compared(store: Store) -> Iterator[OwnValue]:
                 method=_published_name(settings["methods"][row.method]),
                 ipc=settings["ipc"],
                 accuracy_fraction=row.accuracy_fraction,
+                metric=settings.get("metric", "accuracy"),
                 std=row.draws_std,
                 runs=f"{row.draws} sets x {row.networks} networks",
                 network=settings["network"],
@@ -185,6 +190,7 @@ def _certified(store: Store) -> Iterator[OwnValue]:
             method=_published_name(config["method"]),
             ipc=config["ipc"],
             accuracy_fraction=arm.accuracy_fraction,
+            metric=config["goal"].get("metric", "accuracy"),
             std=arm.networks_std,
             runs=f"1 set x {len(certificate.evidence.seeds)} networks",
             network=config["network"],
@@ -218,6 +224,7 @@ def _reproduced(store: Store) -> Iterator[OwnValue]:
                 method=_published_name(cell["source"]["method"]),
                 ipc=cell["source"]["ipc"],
                 accuracy_fraction=float(np.mean(means)),
+                metric="accuracy",
                 std=float(np.std(means, ddof=1)) if len(means) > 1 else None,
                 runs=f"{len(means)} sets, {networks} networks in total",
                 network=cell["network"],
@@ -248,10 +255,14 @@ def _published_name(method: Mapping[str, Any]) -> str:
     return "dsa" if name == "dc" and method["augmentation"] != "none" else name
 
 
-def _changed_settings(settings: Mapping[str, Any]) -> list[str]:
-    """The settings that differ from their method's defaults, as text with both values."""
+def _changed_settings(settings: Mapping[str, Any], published_method: str) -> list[str]:
+    """The settings that differ from their method's defaults, as text with both values.
+
+    The default of `augmentation` is DSA's; published DC has none, and by that an own set is called `dc`.
+    """
     defaults = METHODS[settings["name"]].config.model_fields
-    counted = {name: own for name, own in settings.items() if name in defaults and name not in ("name", "expert_seed")}
+    left_out = {"name", "expert_seed", *(["augmentation"] if published_method == "dc" else [])}
+    counted = {name: own for name, own in settings.items() if name in defaults and name not in left_out}
     pairs = {name: (own, defaults[name].default) for name, own in counted.items()}
     return [f"{name} {own} (default {default})" for name, (own, default) in pairs.items() if own != _as_read(default)]
 

@@ -60,6 +60,7 @@ class Read:
     train_seconds: float
     """Mean seconds per network."""
     device: str
+    """On which the networks were trained; of a cluster with several GPUs all, joined by `and`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +72,7 @@ class Result:
     random: Read | None
     random_soft: Read | None
     distill_seconds: float | None
-    """Mean seconds per set."""
+    """Mean seconds per set that did not diverge."""
     errors: tuple[str, ...]
 
 
@@ -258,7 +259,8 @@ def _run_left(stage: str, jobs: Sequence[SetJob] | Sequence[ReadingJob], work: W
 def _result(row: Row, outcomes: dict[str, list[Outcome]], place: Place) -> Result:
     own = outcomes[key(row.own)]
     source = row.own.source
-    made = [read_made(place.folder, source, o.draw).seconds for o in own] if isinstance(source, SetPlan) else []
+    ended = [o for o in own if o.error is None]
+    made = [read_made(place, source, o.draw).seconds for o in ended] if isinstance(source, SetPlan) else []
     return Result(
         own=_read(own),
         random=_read(outcomes[key(row.random)]) if row.random else None,
@@ -281,5 +283,5 @@ def _read(outcomes: Sequence[Outcome]) -> Read | None:
         draws=draws,
         networks=draws * networks,
         train_seconds=float(np.mean([o.train_seconds for o in ended])),
-        device=ended[0].device,
+        device=" and ".join(sorted({o.device for o in ended})),
     )

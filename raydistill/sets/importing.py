@@ -84,11 +84,13 @@ def import_sets(
         data_root: folder or URI of the data files.
 
     Raises:
-        InputError: a file is missing, refused, or does not fit the data set; or arguments are missing, or not allowed for .npz.
+        InputError: a file is missing, refused, or does not fit the data set; or arguments are missing, or not allowed for .npz;
+            or no set has such a number.
         SpaceError: data set or overrides have mistakes.
         DataError: the data is missing or damaged.
     """
     given = given or Given()
+    _check_entry(entry)
     if file.suffix == ".npz":
         return [_import_npz(file, given, entry)]
     if not given.dataset or not given.space:
@@ -137,6 +139,13 @@ def import_into(
         return imported, []
     places = [folder.at(f"entry-{one.number}") if entry == "all" else folder for one in imported]
     return imported, [write_set(one.synthetic, one.manifest, place) for one, place in zip(imported, places, strict=True)]
+
+
+def _check_entry(entry: object) -> None:
+    """Refuse what is no number of a set: counted from the end, -1 would be one without a word."""
+    is_number = isinstance(entry, int) and not isinstance(entry, bool) and entry >= 1
+    if not is_number and entry not in ("last", "all"):
+        raise InputError(f"given {entry!r} as entry; allowed: a whole number from 1 on, 'last' or 'all': give one of these")
 
 
 def _import_npz(file: Path, given: Given, entry: int | Literal["last", "all"]) -> Imported:

@@ -69,7 +69,7 @@ def read_entries(path: Path, which: str) -> list[Entry]:
     """
     found = _sets_of(_load(path))
     count = len(found)
-    if which.isdecimal() and not 1 <= int(which) <= count:
+    if which not in ("last", "all") and not (which.isdecimal() and 1 <= int(which) <= count):
         holds = "1 set" if count == 1 else f"{count} sets"
         raise RefusedError(f"it contains {holds}, and --entry is {which}; allowed: 1 to {count}, or all")
     numbers = range(1, count + 1) if which == "all" else [count if which == "last" else int(which)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -30,6 +31,9 @@ from raydistill.uses.values import IN_STEPS, REAL, SET
 
 BESIDE = ("random", "k_center", "herding", "k_means_medoids")
 """The controls that stand beside a set by default, in the form that has the set's label kind."""
+
+MOST_OF_A_NAME = 100
+"""Characters of class numbers in the name of a file, which may have 255 in all; more are replaced by a hash."""
 
 
 class Source(Config):
@@ -89,8 +93,15 @@ class SetJob:
 
 def set_file(trial_id: str, classes: Sequence[int] | None = None) -> str:
     """Path of a set that was made, in the folder of the records."""
-    of = "" if classes is None else f"-of-{'-'.join(map(str, classes))}"
+    of = "" if classes is None else f"-of-{_in_a_name(classes)}"
     return f"sets/{trial_id}{of}-{code_sha256()[:12]}.safetensors"
+
+
+def _in_a_name(classes: Sequence[int]) -> str:
+    joined = "-".join(map(str, classes))
+    if len(joined) <= MOST_OF_A_NAME:
+        return joined
+    return f"{len(classes)}-classes-{hashlib.sha256(joined.encode()).hexdigest()[:12]}"
 
 
 def controls_beside(subject: Subject, named: Sequence[str] | None) -> tuple[str, ...]:

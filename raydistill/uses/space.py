@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import yaml
 from pydantic import ValidationError
 
 from raydistill.errors import InputError
+from raydistill.spaces.bounded import read_yaml
 from raydistill.spaces.messages import explain, unknown
 from raydistill.spaces.network import ConvNetConfig, Shape
 from raydistill.spaces.sections import derive_seed
@@ -33,30 +35,38 @@ def parse_axes(text: str | None) -> Axes:
     """The axes with some of them replaced, as in `width=8,16:depth=1,2`.
 
     Raises:
-        InputError: an axis is unknown, or a value is none that a ConvNet takes; the message lists all mistakes.
+        InputError: an axis is unknown or given twice, or a value is none that a ConvNet takes; the message lists all mistakes.
     """
-    axes, mistakes = dict(AXES), []
+    given: dict[str, tuple[int | str, ...]] = {}
+    mistakes = []
     for part in text.split(":") if text is not None else ():
         name, equals, joined = part.partition("=")
         if not equals or not joined.strip(","):
             mistakes.append(f"{part!r}; expected axis=values, joined by colons: write e.g. width=8,16:depth=1,2")
         elif name not in AXES:
             mistakes.append(unknown(name, AXES, "axis"))
+        elif name in given:
+            mistakes.append(f"{part!r}; {name} is given twice: join its values by commas, as in width=8,16")
         else:
-            values = [yaml.safe_load(word) for word in joined.split(",") if word]
-            mistakes += [message for value in values for message in _mistakes(name, value)]
-            axes[name] = tuple(dict.fromkeys(values))
+            read = [_read(name, word) for word in joined.split(",") if word]
+            mistakes += [message for _, messages in read for message in messages]
+            given[name] = tuple(dict.fromkeys(value for value, messages in read if not messages))
     if mistakes:
         raise InputError(f"given --space {text}: {'; '.join(mistakes)}")
-    return axes
+    return {**AXES, **given}
 
 
-def _mistakes(name: str, value: object) -> list[str]:
+def _read(name: str, word: str) -> tuple[Any, list[str]]:
+    """A value of an axis, as YAML reads it, and what is wrong with it."""
+    try:
+        value = read_yaml(word)[0]
+    except yaml.YAMLError:
+        value = word  # a text that no axis takes, which is said in the words of the axis
     try:
         ConvNetConfig.model_validate({"name": "convnet", name: value})
     except ValidationError as error:
-        return [f"{name}: {explain(dict(row), ConvNetConfig, [name])}" for row in error.errors()]
-    return []
+        return value, [f"{name}: {explain(dict(row), ConvNetConfig, [name])}" for row in error.errors()]
+    return value, []
 
 
 def networks_in(axes: Axes, shape: Shape) -> tuple[list[ConvNetConfig], int]:

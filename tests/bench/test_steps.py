@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -17,8 +19,43 @@ def test_pieces_of_an_iteration_are_timed_and_memory_is_measured() -> None:
     case = replace(CASES["digits"], method=CASES["digits"].method.model_copy(update={"batch_real": 8}), ipc=2)
     timing = time_case(case, "cpu", threads=1, repetitions=10, evaluation_steps=2, data_root=None)
     assert min(timing.real_seconds, timing.forward_seconds, timing.backward_seconds, timing.evaluation_seconds) > 0
-    assert timing.rest_seconds >= 0
+    pieces = timing.real_seconds + timing.forward_seconds + timing.backward_seconds
+    assert timing.rest_seconds == max(0.0, timing.iteration_seconds - pieces)
+    assert timing.iteration_seconds > 0
     assert timing.peak_memory_bytes > 50 * 2**20
+
+
+class Clock:
+    """A device that works on what it was given once it is waited for, and the clock of its host."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, is_queue: bool) -> None:
+        self.now, self.queued, self.is_queue = 0.0, 0.0, is_queue
+        monkeypatch.setattr(bench, "time", SimpleNamespace(perf_counter=lambda: self.now))
+        monkeypatch.setattr(torch.cuda, "synchronize", lambda device: self.wait())
+        monkeypatch.setattr(bench.datadam, "distill", self.distill)
+
+    def wait(self) -> None:
+        self.now, self.queued = self.now + self.queued, 0.0
+
+    def distill(self, part: Any, network: Any, method: Any, ipc: int, *, report: Any, **others: Any) -> None:
+        """A start of 100 s, two updates of 50 s, ten of 1 s and eight of 4 s."""
+        for step, seconds in enumerate([100, 50, 50, *[1] * 10, *[4] * 8]):
+            self.queued += seconds
+            if not self.is_queue:
+                self.wait()
+            report(step, 20, None, None)
+
+
+def test_an_iteration_is_a_median_without_the_first_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ten of 1 s and eight of 4 s the ninth and the tenth are 1 s; with the two of 50 s the median would be 2.5 s."""
+    Clock(monkeypatch, is_queue=False)
+    assert bench._time_whole(CASES["digits"], None, torch.device("cpu"), 20) == 1
+
+
+def test_an_iteration_on_a_gpu_is_a_mean_without_the_first_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten of 1 s and eight of 4 s are 42 s in 18."""
+    Clock(monkeypatch, is_queue=True)
+    assert bench._time_whole(CASES["digits"], None, torch.device("cuda"), 20) == pytest.approx(42 / 18)
 
 
 def test_an_unknown_case_is_refused() -> None:

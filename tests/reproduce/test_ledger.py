@@ -48,6 +48,7 @@ def own(**changes: Any) -> OwnValue:
         "method": "dm",
         "ipc": 10,
         "accuracy_fraction": 0.93,
+        "metric": "accuracy",
         "std": 0.01,
         "runs": "2 sets x 3 networks",
         "network": CONVNET,
@@ -100,16 +101,26 @@ def test_the_same_protocol_has_no_differences() -> None:
 
 def test_every_difference_of_protocol_is_named() -> None:
     network = {**CONVNET, "width": 16}
-    said = differences(cell(), own(network=network, recipe="default", split="select", preprocess="zca", train_part="10 images"))
-    assert said == (
+    changed = {"network": network, "recipe": "default", "metric": "balanced_accuracy", "split": "select", "preprocess": "zca"}
+    assert differences(cell(), own(**changed, train_part="10 images")) == (
         "network convnet:depth=3:width=16:norm=instance (published convnet:depth=3:width=128:norm=instance); recipe default "
-        "(published dsa_dm); select images (published test); zca (published standardise); made from 10 images (published all)"
+        "(published dsa_dm); balanced accuracy (published accuracy); select images (published test); zca (published "
+        "standardise); made from 10 images (published all)"
     )
 
 
 def test_how_a_set_was_made_is_compared_with_the_methods_defaults() -> None:
     said = differences(cell(), own(settings={**DM, "random_inits": 30, "init": "noise"}))
     assert said == "distilled with random_inits 30 (default 20000), init noise (default real)"
+
+
+def test_dc_was_published_without_augmentation_and_dsa_with_its_own() -> None:
+    """Both are `dc` here, whose default is DSA's augmentation."""
+    dc = METHODS["dc"].config.model_validate({"name": "dc", "augmentation": "none"}).model_dump(mode="json")
+    assert differences(cell(method="dc"), own(method="dc", settings=dc)) == "none known"
+    assert differences(cell(method="dsa"), own(method="dsa", settings={**dc, "augmentation": "dsa"})) == "none known"
+    said = differences(cell(method="dsa"), own(method="dsa", settings={**dc, "augmentation": "affine"}))
+    assert said == "distilled with augmentation affine (default dsa)"
 
 
 def test_a_setting_of_several_numbers_is_no_difference_where_it_is_the_default() -> None:
@@ -143,6 +154,7 @@ def write_comparison(store: Store) -> None:
             "network": CONVNET,
             "evaluation": {"recipe": "plain"},
             "split": "select",
+            "metric": "balanced_accuracy",
             "methods": {"dc": {"name": "dc", "augmentation": "dsa"}, "random": {"name": "random"}},
         },
         code_sha256="c" * 64,
@@ -155,7 +167,10 @@ def test_comparisons_certificates_and_reproductions_are_found(tmp_path: Path) ->
     """Draws of mean 0.8 and 0.6: 0.7 with a deviation of sqrt(0.02); gradient matching with augmentation is DSA."""
     store = Store(str(tmp_path))
     write_comparison(store)
-    store.write_json("by-hand/certificate.json", certificate().model_dump(mode="json"))
+    by_hand = certificate()
+    config = {**by_hand.evidence.config, "goal": {**by_hand.evidence.config["goal"], "metric": "balanced_accuracy"}}
+    evidence = by_hand.evidence.model_copy(update={"config": config})
+    store.write_json("by-hand/certificate.json", by_hand.model_copy(update={"evidence": evidence}).model_dump(mode="json"))
     images = {"dataset": "mnist", "pixels": "standardised", "train_images": None}
     settings = {
         "source": {"images": images, "method": {"name": "datadam", "init": "noise"}, "network": CONVNET, "ipc": 10},
@@ -171,6 +186,7 @@ def test_comparisons_certificates_and_reproductions_are_found(tmp_path: Path) ->
     dsa, random, certified, reproduced = own_values(store)
     assert (dsa.method, dsa.std, random.method) == ("dsa", 0.02, "random")
     assert (certified.method, certified.ipc, certified.split, certified.accuracy_fraction) == ("datadam", 10, "test", 1.0)
+    assert (dsa.metric, certified.metric, reproduced.metric) == ("balanced_accuracy", "balanced_accuracy", "accuracy")
     assert reproduced.accuracy_fraction == pytest.approx(0.7)
     assert reproduced.std == pytest.approx(0.02**0.5)
     assert (reproduced.runs, reproduced.train_part) == ("2 sets, 4 networks in total", "all, starting from noise")

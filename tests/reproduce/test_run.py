@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
+import platform
 import re
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from made_up import workplace
 from PIL import Image
 
 from raydistill.errors import DataError, DeviceError, DivergedError, InputError, StoreError
 from raydistill.methods import METHODS, Method
 from raydistill.reproduce import jobs, run
-from raydistill.reproduce.jobs import Outcome, Place, ReadingJob
+from raydistill.reproduce.jobs import Outcome, Place, ReadingJob, SetJob
 from raydistill.reproduce.published import TABLES
 from raydistill.reproduce.run import Asked, Results, asked_for, run_tables
 from raydistill.reproduce.scales import Scale
-from raydistill.reproduce.settings import rows_of
+from raydistill.reproduce.settings import SetPlan, rows_of
 from raydistill.storage.store import Store
 
 
@@ -109,6 +114,48 @@ def test_a_killed_run_continues_from_the_last_network(tmp_path: Path, monkeypatc
     assert fractions == {name: row.own.accuracy_fraction for name, row in whole.rows.items() if row.own}
 
 
+def stopped_after_one(scale: Scale, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ReadingJob:
+    """The two networks of Table 1's full data, of which one is trained."""
+    monkeypatch.setattr(jobs, "set_up_process", lambda *_: torch.device("cpu"))
+    cell = rows_of(1, "as_run", scale)["mnist", "full data"].own
+    (job,) = run._readings([cell], at(folder), asked_for("1", "as_run", "small"))
+    train_fresh, trained = jobs.train_fresh, []
+
+    def only_one(*arguments: Any) -> Any:
+        if trained:
+            raise KeyboardInterrupt
+        return trained.append(1) or train_fresh(*arguments)
+
+    monkeypatch.setattr(jobs, "train_fresh", only_one)
+    with pytest.raises(KeyboardInterrupt):
+        job()
+    monkeypatch.setattr(jobs, "train_fresh", train_fresh)
+    return job
+
+
+def test_with_other_threads_networks_are_trained_anew_and_both_are_kept(
+    tiny: Scale, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = stopped_after_one(tiny, tmp_path, monkeypatch)
+    two = replace(one, place=replace(one.place, threads=2))
+    two()
+    found = [(len(outcome.train_seconds), outcome.device) for job in (one, two) if (outcome := job.read())]
+    machine = platform.machine()
+    assert found == [(1, f"cpu ({machine}, 1 thread)"), (2, f"cpu ({machine}, 2 threads)")]
+
+
+def test_on_a_gpu_of_another_name_networks_are_trained_anew(tiny: Scale, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = stopped_after_one(tiny, tmp_path, monkeypatch)
+    first = job.read()
+    monkeypatch.setattr(Place, "in_words", "another")
+    job()
+    second = job.read()
+    assert first is not None
+    assert second is not None
+    assert (second.device, len(second.train_seconds)) == ("another", 2)
+    assert second.train_seconds[0] != first.train_seconds[0]
+
+
 @pytest.mark.usefixtures("tiny")
 def test_tables_share_sets_and_networks(tmp_path: Path) -> None:
     """Table 5's first row is row (b) of Table 3: of 16 networks of Table 5 eight are there already."""
@@ -164,8 +211,9 @@ def test_a_cut_down_copy_of_a_data_set_is_refused(tmp_path: Path) -> None:
         run_small(tmp_path, "4")
 
 
-@pytest.mark.usefixtures("tiny")
-def test_a_set_that_diverged_is_reported_and_the_others_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_that_diverged_is_reported_and_the_others_count(
+    tiny: Scale, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     distill = METHODS["datadam"].distill
 
     def diverging(*arguments: Any, **options: Any) -> Any:
@@ -178,6 +226,34 @@ def test_a_set_that_diverged_is_reported_and_the_others_count(tmp_path: Path, mo
     row = run_small(tmp_path, "5").rows[5, "mnist", "the report's own evaluation"]
     assert row.own is not None
     assert (row.own.draws, row.errors) == (1, ("the loss is nan at step 3; lower the learning rates",))
+    place, plan = at(tmp_path), rows_of(5, "as_run", tiny)["mnist", "the report's own evaluation"].own.source
+    assert isinstance(plan, SetPlan)
+    assert row.distill_seconds == jobs.read_made(place, plan, 1).seconds
+
+
+def test_seconds_of_a_set_count_over_an_interruption(tiny: Scale, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock goes on by a second at each look: 1 s to the checkpoint, then a kill; 1 s from the second start to the end."""
+    monkeypatch.setattr("raydistill.core.cost.time", SimpleNamespace(perf_counter=itertools.count().__next__))
+    monkeypatch.setattr(jobs, "set_up_process", lambda *_: torch.device("cpu"))
+    plan = rows_of(3, "as_run", tiny)["mnist", "DataDAM from real images"].own.source
+    assert isinstance(plan, SetPlan)
+    job = SetJob(plan=plan, draw=0, place=at(tmp_path))
+    distill, seen = METHODS["random"].distill, []
+
+    def killed_once(part: Any, network: Any, config: Any, ipc: int, **options: Any) -> Any:
+        state = options["checkpoint"].load()
+        seen.append(state)
+        if state is None:
+            options["checkpoint"].save({"step": torch.tensor(1)})
+            raise KeyboardInterrupt
+        return distill(part, network, METHODS["random"].config(name="random"), ipc, **options)
+
+    monkeypatch.setitem(METHODS, "datadam", Method(METHODS["datadam"].config, killed_once))
+    with pytest.raises(KeyboardInterrupt):
+        job()
+    job()
+    assert seen == [None, {"step": torch.tensor(1)}]
+    assert jobs.read_made(job.place, plan, 0).seconds == 2
 
 
 @pytest.mark.usefixtures("tiny")
@@ -192,7 +268,8 @@ def test_mean_and_deviations_by_hand() -> None:
     """Draws 0.8, 0.6 (mean 0.7) and 0.9, 0.9 (0.9): mean 0.8, over draws sqrt(0.02), within them sqrt((0.02 + 0) / 2)."""
 
     def outcome(draw: int, *fractions: float) -> Outcome:
-        return Outcome(cell={}, draw=draw, accuracy_fractions=fractions, train_seconds=(1.0, 3.0), device="cpu", versions={})
+        device, seconds = f"gpu {1 - draw}", (1.0, 3.0)
+        return Outcome(cell={}, draw=draw, accuracy_fractions=fractions, train_seconds=seconds, device=device, versions={})
 
     read = run._read([outcome(0, 0.8, 0.6), outcome(1, 0.9, 0.9)])
     assert read is not None
@@ -200,6 +277,7 @@ def test_mean_and_deviations_by_hand() -> None:
     assert read.draws_std == pytest.approx(0.02**0.5)
     assert read.networks_std == pytest.approx(0.1)
     assert (read.draws, read.networks, read.train_seconds) == (2, 4, 2.0)
+    assert read.device == "gpu 0 and gpu 1"
 
 
 @pytest.mark.parametrize(

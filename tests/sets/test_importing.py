@@ -189,6 +189,13 @@ def test_a_set_of_several_is_imported_by_its_number(tmp_path: Path) -> None:
     torch.testing.assert_close(pixels_of(imported), PIXELS * 2 / 3)
 
 
+@pytest.mark.parametrize("entry", [0, -1, True, 1.5, "first"])
+def test_what_is_no_number_of_a_set_is_refused(tmp_path: Path, entry: Any) -> None:
+    """From the end, -1 is the last and -2 the one before."""
+    with pytest.raises(InputError, match=rf"given {entry!r} as entry; allowed: a whole number from 1 on, 'last' or 'all'"):
+        import_sets(three_repetitions(tmp_path), Given(dataset="digits", space="pixels"), entry=entry)
+
+
 def test_all_sets_of_a_file_go_to_folders_of_their_own(tmp_path: Path) -> None:
     found = raydistill.import_sets(three_repetitions(tmp_path), out=tmp_path / "mine", dataset="digits", space="pixels")
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["entry-1", "entry-2", "entry-3"]

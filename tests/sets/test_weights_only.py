@@ -44,7 +44,7 @@ def test_of_several_sets_those_asked_for_are_read(tmp_path: Path, which: str, nu
     assert all(torch.equal(entry.tensors["images"], IMAGES + entry.number) for entry in entries)
 
 
-@pytest.mark.parametrize("which", ["0", "4"])
+@pytest.mark.parametrize("which", ["0", "4", "-1", "1.5", "first"])
 def test_an_entry_that_the_file_does_not_have_is_refused(tmp_path: Path, which: str) -> None:
     with pytest.raises(RefusedError, match=f"it contains 3 sets, and --entry is {which}; allowed: 1 to 3, or all"):
         read_entries(repetitions(tmp_path), which)

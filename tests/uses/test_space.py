@@ -50,6 +50,12 @@ def test_a_larger_sample_holds_the_smaller_one() -> None:
             r"depth: given 0; must be at least 1; pooling: given 'mean'; allowed: ",
         ),
         ("width=wide", r"width: given the text 'wide'; expected a whole number"),
+        ("width=[8,16]", r"width: given the text '\[8'; expected a whole number.*; width: given the text '16\]'; expected"),
+        ("width=[8]", r"width: given \[8\]; expected a whole number"),
+        ("width={a: 1}", r"width: given the text '\{a'; expected a whole number"),
+        ("norm=@x", r"norm: given '@x'; allowed: "),
+        ("width=2020-13-45", r"width: given the text '2020-13-45'; expected a whole number"),
+        ("width=8:width=16", r"'width=16'; width is given twice: join its values by commas, as in width=8,16"),
     ],
 )
 def test_mistakes_in_a_space_are_named_together(text: str, message: str) -> None:
