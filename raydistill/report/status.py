@@ -129,8 +129,7 @@ def read_status(study: Store) -> StudyStatus:
     records = [record for _, record in found.trials if record is not None]
     open_trials = [_open(config, study) for config, record in found.trials if record is None]
     running = [trial for trial in open_trials if trial.step is not None]
-    # A study that is extended holds the result of its shorter self.
-    result = None if holder or open_trials else found.result
+    result = None if holder else found.last_result
     stage, done, total = _stage(files, space, found) if result is None else ("ended", len(records), len(found.trials))
     states: dict[str, int] = dict(Counter(record.state for record in records))
     # The plain command runs a crashed trial again, unless hours ended the search.

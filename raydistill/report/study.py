@@ -110,7 +110,10 @@ class Study:
     @property
     def is_over(self) -> bool:
         """Whether the search has ended, and has not been taken up again since."""
-        return self.result is not None and self.holder is None and all(trial.record is not None for trial in self.asked)
+        if self.result is None or self.holder is not None:
+            return False
+        records = [trial.record for trial in self.asked if trial.record is not None]
+        return len(records) == len(self.asked) and self.result.is_of(records)
 
     @property
     def finding(self) -> Finding | None:

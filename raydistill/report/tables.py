@@ -52,6 +52,13 @@ class StudyRecords:
     costs: Mapping[str, CostResult] = field(default_factory=dict)
     """What `evaluate --protocol cost` found, by the hash of the set's file; most sets have none."""
 
+    @property
+    def last_result(self) -> SearchResult | None:
+        """The result, if it is one of all trials that are there; None while a search is extended, and where that was cut off."""
+        records = [record for _, record in self.trials if record is not None]
+        is_whole = len(records) == len(self.trials) and self.result is not None and self.result.is_of(records)
+        return self.result if is_whole else None
+
 
 def read_study(study: Store, methods: Mapping[str, type[Config]]) -> StudyRecords:
     """The records of a study, whether it runs, has stopped or is done.
@@ -215,7 +222,7 @@ def score_frame(scores: Sequence[Config]) -> pd.DataFrame:
 
 
 def _study_cells(records: StudyRecords) -> dict[str, Any]:
-    result = records.result
+    result = records.last_result
     config = records.trials[0][0] if records.trials else None
     finished = [record for _, record in records.trials if record and record.final]
     label_kind = result.label_kind if result else finished[0].label_kind if finished else None
