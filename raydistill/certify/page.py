@@ -28,7 +28,7 @@ def render_page(certificate: Certificate) -> str:
         "## Is the full data trained to its end?",
         _admissibility(findings, evidence),
         "## Smaller sizes",
-        _smaller(findings),
+        _smaller(findings, evidence),
         "## What the set saves",
         _compression(findings, evidence),
         "## Provenance",
@@ -96,11 +96,11 @@ def _admissibility(findings: Findings, evidence: Evidence) -> str:
     )
 
 
-def _smaller(findings: Findings) -> str:
+def _smaller(findings: Findings, evidence: Evidence) -> str:
     if not findings.smaller:
         return "The search tried none."
     lines = [
-        "What the search saw on its select images; *lossy* where even the best trial's lower bound is above the margin.",
+        _what_is_lossy(evidence),
         "",
         "| images per class | trials finished | stopped or failed | best gap | lower | upper | shown lossy |",
         "|---|---|---|---|---|---|---|",
@@ -110,6 +110,22 @@ def _smaller(findings: Findings) -> str:
         shown = "yes" if row.is_lossy else "no"
         lines.append(f"| {row.ipc} | {row.finished} | {row.stopped} | {' | '.join(gap)} | {shown} |")
     return "\n".join(lines)
+
+
+def _what_is_lossy(evidence: Evidence) -> str:
+    if evidence.rules < 4:
+        return "What the search saw on its select images; *lossy* where even the best trial's lower bound is above the margin."
+    return f"What the search saw on its select images. {order_of_tests(evidence)}"
+
+
+def order_of_tests(evidence: Evidence) -> str:
+    """How smaller sizes are tested, in two sentences."""
+    least = evidence.trial.goal.lossy_trials
+    return (
+        "Shown lossy means: even the best trial's lower bound is above the margin. Sizes are tested from the smallest up, those "
+        f"with at least {least} finished trial{'' if least == 1 else 's'} read by two networks or more; the first that is not "
+        "shown lossy ends the tests."
+    )
 
 
 def _compression(findings: Findings, evidence: Evidence) -> str:

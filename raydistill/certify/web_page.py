@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterator
 
 from raydistill.certify.certificate import CERTIFICATE, ArmFinding, Certificate, Evidence
+from raydistill.certify.page import order_of_tests
 from raydistill.report.looks import Look, looks_of
 from raydistill.report.page.axes import linear_axis, plain
 from raydistill.report.page.chart import Band, Chart, Mark, Rule, across
@@ -138,6 +139,7 @@ def _smaller_table(certificate: Certificate, links: Links, name: str) -> Iterato
             "Smaller sizes that the search saw, on its select images",
             ("IPC", "trials", "best gap", "bounds", "shown lossy"),
             rows,
+            order_of_tests(certificate.evidence) if certificate.evidence.rules >= 4 else "",
         )
 
 

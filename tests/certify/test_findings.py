@@ -14,6 +14,7 @@ from raydistill.certify.certificate import Admissibility, content_sha256
 from raydistill.certify.findings import find
 from raydistill.certify.page import render_page
 from raydistill.core.synthetic import sha256
+from raydistill.spaces.trial import trial_id_of
 from raydistill.storage.record import pack_bits
 
 
@@ -102,12 +103,30 @@ def test_the_lower_side_is_the_largest_smaller_ipc_at_which_nothing_reached_the_
 def test_smaller_ipcs_are_tested_from_the_smallest_until_one_is_not_shown() -> None:
     """At IPC 3 the best trial gets 96, which is not shown to lose; so nothing is said of IPC 5, where it gets 80."""
     found = find(evidence(smaller=(smaller(5, [80, 80], finished=1), smaller(3, [96, 96], finished=1))))
-    assert ([row.is_lossy for row in found.smaller], found.largest_lossy_ipc) == ([True, False], None)
+    assert ([row.is_lossy for row in found.smaller], found.largest_lossy_ipc) == ([False, False], None)
     older = evidence(smaller=(smaller(5, [80, 80], finished=1), smaller(3, [96, 96], finished=1))).model_copy(update={"rules": 1})
     assert find(older).largest_lossy_ipc == 5, "a certificate of an older version is checked by its own rules"
     assert "rules" not in older.model_dump()
     untested = (smaller(5, [80, 80], finished=1), smaller(4, [10], finished=1), smaller(3, [80, 80], finished=1))
     assert find(evidence(smaller=untested)).largest_lossy_ipc == 5
+
+
+@pytest.mark.parametrize("rules", [2, 3])
+def test_a_row_of_an_older_certificate_is_lossy_by_itself_and_its_page_keeps_its_sentence(rules: int) -> None:
+    rows = (smaller(5, [80, 80], finished=1), smaller(3, [96, 96], finished=1))
+    older = certificate(smaller=rows, rules=rules)
+    assert ([row.is_lossy for row in older.findings.smaller], older.findings.largest_lossy_ipc) == ([True, False], None)
+    sentence = "What the search saw on its select images; *lossy* where even the best trial's lower bound is above the margin.\n"
+    assert sentence in render_page(older)
+
+
+def test_the_page_names_how_many_trials_a_smaller_size_needs_to_be_tested() -> None:
+    """IPC 5 has one finished trial of the three that the goal wants, so it is not tested, although it loses 18 points."""
+    given = evidence()
+    config = {**given.config, "goal": {**given.config["goal"], "lossy_trials": 3}}
+    page = render_page(certificate(config=config, trial_id=trial_id_of(config), smaller=(smaller(5, [80, 80], finished=1),)))
+    assert "Sizes are tested from the smallest up, those with at least 3 finished trials read by two networks or more" in page
+    assert page.partition("| 5 | 1 | 0 | 18.00 |")[2].splitlines()[0].endswith("| no |")
 
 
 def test_one_network_shows_nothing_of_a_smaller_ipc() -> None:

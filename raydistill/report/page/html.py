@@ -33,6 +33,8 @@ class Table:
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+    """How to read it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,10 +100,10 @@ def render_html(template: str, head: Head, content: Mapping[str, Any]) -> str:
     return _templates().get_template(template).render(page=page)
 
 
-def table_of(caption: str, head: Iterable[str], rows: Iterable[Iterable[Cell | str]]) -> Table:
+def table_of(caption: str, head: Iterable[str], rows: Iterable[Iterable[Cell | str]], note: str = "") -> Table:
     """A table whose cells may be plain text."""
     cells = tuple(tuple(cell if isinstance(cell, Cell) else Cell(text=cell) for cell in row) for row in rows)
-    return Table(caption=caption, head=tuple(head), rows=cells)
+    return Table(caption=caption, head=tuple(head), rows=cells, note=note)
 
 
 def split_sentence(sentence: str) -> tuple[str, str]:
