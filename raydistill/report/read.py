@@ -17,6 +17,7 @@ from raydistill.report.tables import damage_of
 from raydistill.spaces.bounded import read_json, read_yaml
 from raydistill.spaces.sections import Config, EvaluationConfig, GoalConfig
 from raydistill.storage.baseline import read_baseline
+from raydistill.storage.given import given_or_damage
 from raydistill.storage.lock import holder_of, searcher
 from raydistill.storage.record import read_progress, read_record
 from raydistill.storage.result import read_result
@@ -60,6 +61,7 @@ def read_whole(store: Store) -> Study:
         else:
             asked += [] if trial is None else [trial]
     result = read_result(store)
+    given, not_given = given_or_damage(store)
     return Study(
         store=store,
         space=space,
@@ -67,7 +69,8 @@ def read_whole(store: Store) -> Study:
         baseline=read_baseline(store),
         result=result,
         holder=searcher(holder_of(store)),
-        damaged=(*damaged, *damage_of(store, result)),
+        given=given,
+        damaged=(*damaged, *not_given, *damage_of(store, result)),
     )
 
 

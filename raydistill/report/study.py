@@ -15,6 +15,7 @@ from raydistill.report.cells import cells_of, measured_cells, whole_config
 from raydistill.report.rendering import frame_of
 from raydistill.spaces.document import label_of
 from raydistill.storage.baseline import Baseline
+from raydistill.storage.given import Given
 from raydistill.storage.record import Progress, TrialRecord
 from raydistill.storage.result import Finding, SearchResult
 from raydistill.storage.store import Store
@@ -96,6 +97,8 @@ class Study:
     """Process and host of the search that works on the study now; None if none does."""
     damaged: tuple[str, ...]
     """A sentence for each file that cannot be read: its path, the cause, what to do."""
+    given: Given | None = field(default=None, repr=False)
+    """What the search was given beside its space, for the commands that need it again; None if that is not known."""
 
     @property
     def name(self) -> str:

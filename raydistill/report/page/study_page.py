@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from raydistill.report.curve import FEWEST_TRIALS, Point, curve_rows, importance, placed, settings_searched
 from raydistill.report.looks import Look, looks_of
+from raydistill.report.next_commands import command
 from raydistill.report.page.accuracy import accuracy_chart
 from raydistill.report.page.chart import Chart
 from raydistill.report.page.charts import cost_chart, progress_chart, settings_chart
@@ -18,6 +18,7 @@ from raydistill.report.page.html import Cell, Fact, Head, Links, Table, links_fr
 from raydistill.report.page.pictures import set_pictures
 from raydistill.report.page.uses import commands_of_uses, find_uses, shown_uses
 from raydistill.report.study import SPACE_FILE, Study
+from raydistill.report.study_commands import continue_search, on_study, search_anew, to_be_added
 from raydistill.report.words import accuracy_line, duration, percent, points
 from raydistill.spaces.units import looked_before, packed_in_words
 from raydistill.storage.result import GapBounds, Smallest
@@ -224,20 +225,20 @@ def _baseline(study: Study, links: Links) -> Iterator[Fact]:
 
 
 def _commands(study: Study) -> Iterator[dict[str, str]]:
-    root, parent = study.store.root, study.store.parent.root
-    space = str(study.store.local_path(SPACE_FILE)) if study.store.is_local else f"COPY_OF_{SPACE_FILE}"
-    fresh = f"{parent.rstrip('/')}-again"
-    yield _command("Search again, from nothing, into another store", "search", space, "--store", fresh)
+    store, given = study.store, study.given
+    anew = search_anew(store, study.space, given, f"{store.parent.root.rstrip('/')}-again")
+    yield _command(f"Search again, from nothing, into another store{to_be_added(anew, store, study.dataset, given)}", anew)
     if not study.is_over:
-        yield _command("Go on with this search", "search", space, "--store", parent)
-    yield _command("Write this page again", "report", root)
-    yield _command("Pictures and tables for a paper", "plots", root)
+        go_on = continue_search(store, study.space, given)
+        yield _command(f"Go on with this search{to_be_added(go_on, store, study.dataset, given)}", go_on)
+    yield _command("Write this page again", command("report", store.root))
+    yield _command("Pictures and tables for a paper", command("plots", store.root))
     if study.result is not None and study.is_over and study.result.winner_trial_id is not None:
-        yield _command("Prove the winner on the sealed test split", "certify", root)
+        yield _command("Prove the winner on the sealed test split", on_study(given, "certify", store.root))
 
 
-def _command(what: str, *words: str) -> dict[str, str]:
-    return {"what": what, "command": shlex.join(["raydistill", *words])}
+def _command(what: str, line: str) -> dict[str, str]:
+    return {"what": what, "command": line}
 
 
 def _environment(study: Study, links: Links) -> Iterator[Fact]:

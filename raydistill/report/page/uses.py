@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 from raydistill.errors import StoreError
 from raydistill.report.cost_tables import cost_people
 from raydistill.report.looks import side_step
+from raydistill.report.next_commands import command
 from raydistill.report.page.axes import linear_axis, plain
 from raydistill.report.page.chart import Chart, Line, Mark, Rule, across, up
 from raydistill.report.page.html import Cell, Links, Table, table_of
@@ -20,6 +20,7 @@ from raydistill.report.page.training_cost import training_cost_chart
 from raydistill.report.page.use_parts import Looks, ends_of, keys_of, x_ticks_of
 from raydistill.report.privacy_tables import privacy_people
 from raydistill.report.study import Study
+from raydistill.report.study_commands import data_root
 from raydistill.report.use_tables import (
     classes_seen,
     continual_people,
@@ -115,9 +116,9 @@ def commands_of_uses(found: Found, study: Study) -> tuple[dict[str, str], ...]:
     """The commands of the protocols that were not run on the winner."""
     if found.set_sha256 is None:
         return ()
-    winner = study.store.path(WINNER_FOLDER)
+    winner, root = study.store.path(WINNER_FOLDER), data_root(study.given)
     return tuple(
-        {"what": f"{QUESTIONS[protocol]}?", "command": shlex.join(["raydistill", "evaluate", winner, "--protocol", protocol])}
+        {"what": f"{QUESTIONS[protocol]}?", "command": command("evaluate", winner, protocol=protocol, data_root=root)}
         for protocol in USES
         if protocol not in found.results
     )

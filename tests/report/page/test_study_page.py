@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import shutil
@@ -19,6 +20,7 @@ from PIL import Image
 from raydistill.report.page.pictures import first_columns
 from raydistill.report.page.study_page import study_page
 from raydistill.report.read import read_whole
+from raydistill.storage.given import Given, write_given
 from raydistill.storage.lock import study_lock
 from raydistill.storage.store import Store
 
@@ -232,3 +234,58 @@ def test_a_thousand_trials_are_shown_without_torch_ray_or_sklearn_and_in_a_small
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "big")], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
     assert (tmp_path / "big" / "report.html").stat().st_size < 10_000_000
+
+
+def commands_of(folder: Store) -> dict[str, str]:
+    """Each command of a study's page, by the first words of what it is for."""
+    page = study_page(read_whole(folder), "/pages/report.html")
+    found = re.findall(r'<p class="command"><span>(.*?)</span><code>(.*?)</code>', page)
+    return {what: html.unescape(line) for what, line in found}
+
+
+def test_commands_have_what_the_search_was_given(copy: Path) -> None:
+    given = {"data_root": "/the data", "local": True, "log": ("tensorboard",), "accept_code_change": True}
+    write_given(Store(str(copy)), Given(space="digits", **given))
+    over, store = commands_of(Store(str(copy))), str(copy.parent)
+    data = "--data-root '/the data'"
+    assert over["Search again, from nothing, into another store"] == (
+        f"raydistill search {copy}/search_space.yaml --store {store}-again {data} --local"
+    )
+    certify = f"raydistill certify {copy} {data} --local --accept-code-change"
+    assert over["Prove the winner on the sealed test split"] == certify
+    assert over["Distil it again"].endswith(f" {data}")
+    assert [line for line in over.values() if "--protocol" in line]
+    assert all(line.endswith(data) for line in over.values() if "--protocol" in line)
+    (copy / "result.json").unlink()
+    assert commands_of(Store(str(copy)))["Go on with this search"] == (
+        f"raydistill search {copy}/search_space.yaml --store {store} {data} --local --log tensorboard --accept-code-change"
+    )
+
+
+def test_a_job_of_a_cluster_goes_on_by_the_command_that_submitted_it(copy: Path) -> None:
+    (copy / "result.json").unlink()
+    write_given(Store(str(copy)), Given(space=None, address="10.0.0.1:6379", again="raydistill submit digits --store /shared"))
+    found = commands_of(Store(str(copy)))
+    assert found["Go on with this search"] == "raydistill submit digits --store /shared"
+    assert "10.0.0.1" not in " ".join(found.values())
+
+
+def test_a_space_in_a_store_elsewhere_is_said_to_be_a_copy_unless_it_is_known(copy: Path, tmp_path: Path) -> None:
+    (copy / "result.json").unlink()
+    study = Store(f"memory://{tmp_path.name}/by-hand")
+    for file in filter(Path.is_file, copy.rglob("*")):
+        study.write(file.relative_to(copy).as_posix(), file.read_bytes())
+    said = f"COPY_OF_search_space.yaml is to be a copy of {study.root}/search_space.yaml"
+    assert commands_of(study)[f"Go on with this search ({said})"].startswith(
+        "raydistill search COPY_OF_search_space.yaml --store"
+    )
+    write_given(study, Given(space="digits", overrides=("seed=3",)))
+    assert commands_of(study)["Go on with this search"] == (
+        f"raydistill search digits --store memory://{tmp_path.name} --trials 16 --set seed=3"
+    )
+
+
+def test_a_damaged_command_file_is_told_and_spoils_nothing_else_of_the_page(copy: Path) -> None:
+    write_given(Store(str(copy)), Given(space="digits"))
+    (copy / "command.json").write_bytes((copy / "command.json").read_bytes().replace(b"digits", b"digit5"))
+    assert "command.json is damaged" in page_of(copy)
