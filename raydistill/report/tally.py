@@ -33,7 +33,7 @@ class Bracket(Config):
     """Its arm; null where the study has one arm."""
     candidate_trial_id: str | None = None
     closest_ipc: int | None = None
-    """IPC of the finished trial with the smallest gap; null while none has finished."""
+    """IPC of the finished trial with the smallest gap, in a race of a method's; null while none has finished."""
     closest_gap: float | None = None
     lossy_ipc: int | None = None
     """Largest IPC below the candidate's that is shown to be lossy as a verdict shows it: enough finished trials, and the lower
@@ -45,6 +45,8 @@ class Bracket(Config):
     control_gap: float | None = None
     """The smallest gap there."""
     control_arm: str | None = None
+    has_finished_control: bool = False
+    """Whether a trial of a control has finished beside the methods of a race."""
     baseline_admissible: bool = True
     """Whether the full-data baseline is trained to its end; if not, the verdict is inconclusive whatever the trials read."""
 
@@ -78,6 +80,7 @@ def bracket_of(records: Iterable[TrialRecord], baseline: Baseline | None, goal: 
         control_ipc=rival.ipc if rival else None,
         control_gap=rival.gap if rival else None,
         control_arm=rival.arm if rival else None,
+        has_finished_control=any(record.gap is not None for record in rivals),
         candidate_trial_id=candidate.trial_id if candidate else None,
         closest_ipc=closest.ipc if closest else None,
         closest_gap=closest.gap if closest else None,
@@ -91,19 +94,25 @@ def bracket_words(bracket: Bracket) -> str:
     """The bracket in half a sentence."""
     if not bracket.baseline_admissible:
         return "inconclusive, because the full-data baseline is not trained to its end"
+    rival = _control_words(bracket)
     if bracket.closest_ipc is None or bracket.closest_gap is None:
-        return "no trial finished yet"
+        return f"no distilled set finished yet{rival}" if bracket.has_finished_control else "no trial finished yet"
     if bracket.candidate_ipc is None or bracket.candidate_gap is None:
         within = f"no IPC within the margin (smallest gap {points(bracket.closest_gap)} at IPC {bracket.closest_ipc})"
     else:
         of = "" if bracket.candidate_arm is None else f" of {bracket.candidate_arm}"
         within = f"IPC {bracket.candidate_ipc}{of} within the margin (gap {points(bracket.candidate_gap)}, not confirmed)"
-    if bracket.control_ipc is not None and bracket.control_gap is not None:
-        rival = f"the control {bracket.control_arm} within it at IPC {bracket.control_ipc} (gap {points(bracket.control_gap)})"
-        within = f"{within}; {rival}"
     if bracket.lossy_ipc is None or bracket.lossy_gap is None:
-        return f"{within}; no {'' if bracket.candidate_ipc is None else 'smaller '}IPC shown to be lossy"
-    return f"{within}; IPC {bracket.lossy_ipc} shown to be lossy (gap {points(bracket.lossy_gap)})"
+        return f"{within}{rival}; no {'' if bracket.candidate_ipc is None else 'smaller '}IPC shown to be lossy"
+    return f"{within}{rival}; IPC {bracket.lossy_ipc} shown to be lossy (gap {points(bracket.lossy_gap)})"
+
+
+def _control_words(bracket: Bracket) -> str:
+    """The control that reads within the margin, to be put behind the methods' half."""
+    if bracket.control_ipc is None or bracket.control_gap is None:
+        return ""
+    within = "within the margin" if bracket.closest_ipc is None else "within it"
+    return f"; the control {bracket.control_arm} {within} at IPC {bracket.control_ipc} (gap {points(bracket.control_gap)})"
 
 
 def state_words(states: Mapping[str, int]) -> str:
