@@ -122,8 +122,8 @@ class Ends(NamedTuple):
 
 def ends_of(study: Study) -> Ends:
     """The bracket of the verdict; before it, what its rules say of the readings so far."""
-    if study.is_over and study.result is not None:
-        return Ends(study.result.largest_lossy_ipc, study.result.smallest_lossless_ipc, False)
+    if study.verdict is not None:
+        return Ends(study.verdict.largest_lossy_ipc, study.verdict.smallest_lossless_ipc, False)
     if not study.finished:
         return Ends(None, None, True)
     goal = GoalConfig.model_validate(study.asked[0].config["goal"])

@@ -53,7 +53,7 @@ def _sets(study: Study) -> str:
 
 
 def _looked(study: Study) -> str:
-    looks = 0 if study.result is None else study.result.earlier_looks
+    looks = 0 if study.verdict is None else study.verdict.earlier_looks
     return f" (but {looked_before(looks)})" if looks else ""
 
 

@@ -74,7 +74,7 @@ def read_study(study: Store, methods: Mapping[str, type[Config]]) -> StudyRecord
         trials=trials,
         baseline=read_baseline(study),
         result=result,
-        damaged=damage_of(study, result),
+        damaged=_damage_of(study, result),
         costs=read_costs(study, trials),
     )
 
@@ -92,7 +92,7 @@ def read_costs(study: Store, trials: Sequence[tuple[TrialConfig[Any], TrialRecor
     return {cost.about.set_sha256: cost for cost in costs if recipes.get(cost.about.set_sha256) == cost.about.recipe}
 
 
-def damage_of(study: Store, result: SearchResult | None) -> tuple[str, ...]:
+def _damage_of(study: Store, result: SearchResult | None) -> tuple[str, ...]:
     """A sentence for each file that is gone or changed since the search ended."""
     return tuple(found.in_words(study) for found in damages(study, result.winner_trial_id if result else None, every=False))
 

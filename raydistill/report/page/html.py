@@ -59,6 +59,8 @@ class Head:
     lead: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """Files that were left out, a sentence for each."""
+    changed: tuple[str, ...] = ()
+    """Files that are gone or changed since the search ended, and that the page shows as they are."""
     refresh: int | None = None
     """Seconds after which the page of a running study loads itself again."""
     looks: tuple[Look, ...] = ()

@@ -76,7 +76,8 @@ def _head(study: Study, looks: dict[str, Look], more_notes: Sequence[str]) -> He
         heading=heading,
         rest=rest,
         lead=tuple(_lead(study)),
-        notes=(*study.damaged, *more_notes),
+        notes=(*study.left_out, *more_notes),
+        changed=tuple(damage.in_words(study.store) for damage in study.changed),
         refresh=REFRESH_SECONDS if study.holder is not None else None,
         looks=tuple(looks.values()),
     )
@@ -84,13 +85,15 @@ def _head(study: Study, looks: dict[str, Look], more_notes: Sequence[str]) -> He
 
 def _sentence(study: Study) -> str:
     """The finding; what was said instead by older versions; how far a search is that has not ended."""
-    if study.result is None or not study.is_over:
+    if study.is_over and study.is_result_changed:
+        return "No finding is shown: result.json was changed after the search ended; restore it, or run the search again"
+    if study.verdict is None:
         ended = sum(trial.record is not None for trial in study.asked)
         begun = "The search runs" if study.holder is not None else "The search has not ended"
         return f"{begun}: {_so_far(study)}; {ended} of {len(study.asked)} trials asked so far have ended"
     if study.finding is not None:
         return study.finding.sentence
-    return f"{study.result.in_short}: {study.result.reason}"
+    return f"{study.verdict.in_short}: {study.verdict.reason}"
 
 
 def _so_far(study: Study) -> str:
@@ -106,8 +109,8 @@ def _so_far(study: Study) -> str:
 
 
 def _lead(study: Study) -> Iterator[str]:
-    result, finding = study.result, study.finding
-    if result is None or not study.is_over:
+    result, finding = study.verdict, study.finding
+    if result is None:
         return
     if finding is not None:
         if finding.decides:
@@ -141,7 +144,7 @@ def _curve_table(curve: Sequence[Point], links: Links) -> Table:
 
 
 def _tiles(study: Study, links: Links) -> Iterator[Fact]:
-    finding, result = study.finding, study.result if study.is_over else None
+    finding, result = study.finding, study.verdict
     if finding is not None:
         for name, smallest in (
             ("Smallest lossless distilled set", finding.distilled),
@@ -233,7 +236,7 @@ def _commands(study: Study) -> Iterator[dict[str, str]]:
         yield _command(f"Go on with this search{to_be_added(go_on, store, study.dataset, given)}", go_on)
     yield _command("Write this page again", command("report", store.root))
     yield _command("Pictures and tables for a paper", command("plots", store.root))
-    if study.result is not None and study.is_over and study.result.winner_trial_id is not None:
+    if study.verdict is not None and study.verdict.winner_trial_id is not None:
         yield _command("Prove the winner on the sealed test split", on_study(given, "certify", store.root))
 
 

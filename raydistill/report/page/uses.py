@@ -92,7 +92,7 @@ class Found:
 
 def find_uses(study: Study) -> Found:
     """The results of every protocol for the set that won."""
-    winner = None if study.result is None or not study.is_over else study.result.winner_trial_id
+    winner = None if study.verdict is None else study.verdict.winner_trial_id
     trial = None if winner is None else study.trial(winner)
     sha256 = None if trial is None or trial.record is None else trial.record.images_sha256
     results: dict[str, UseResult] = {}

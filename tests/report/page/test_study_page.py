@@ -22,6 +22,7 @@ from raydistill.report.page.study_page import study_page
 from raydistill.report.read import read_whole
 from raydistill.storage.given import Given, write_given
 from raydistill.storage.lock import study_lock
+from raydistill.storage.manifest import write_manifest
 from raydistill.storage.store import Store
 
 
@@ -289,3 +290,35 @@ def test_a_damaged_command_file_is_told_and_spoils_nothing_else_of_the_page(copy
     write_given(Store(str(copy)), Given(space="digits"))
     (copy / "command.json").write_bytes((copy / "command.json").read_bytes().replace(b"digits", b"digit5"))
     assert "command.json is damaged" in page_of(copy)
+
+
+def with_manifest(folder: Path) -> Path:
+    """The list of the study's files as they are."""
+    store = Store(str(folder))
+    write_manifest(store, [trial.record for trial in read_whole(store).asked if trial.record is not None])
+    return folder
+
+
+def test_what_changed_since_the_end_is_said_apart_from_what_was_left_out(copy: Path) -> None:
+    with_manifest(copy)
+    (copy / "trials" / trial_id(25) / "images.png").write_bytes(picture(13)[::-1])
+    (copy / "trials" / trial_id(7) / "record.json").write_text("{")
+    page = page_of(copy)
+    assert "1 file left out</h2>" in page
+    assert "1 file changed or gone since the search ended</h2>" in page
+    assert "<h1>Distilling is needed" in page
+
+
+def test_a_result_that_was_changed_is_no_finding(copy: Path) -> None:
+    with_manifest(copy)
+    document = json.loads((copy / "result.json").read_text())
+    document["finding"]["sentence"] = "distilling is needed: so they say"
+    (copy / "result.json").write_text(json.dumps(document))
+    page = page_of(copy)
+    assert "<h1>No finding is shown" in page
+    assert "result.json was changed after the search ended; restore it, or run the search again." in page
+    assert "so they say" not in page
+    assert "Smallest lossless distilled set" not in page
+    study = read_whole(Store(str(copy)))
+    assert (study.finding, study.verdict) == (None, None)
+    assert "its result was changed; " in repr(study)
