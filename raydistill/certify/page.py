@@ -25,7 +25,7 @@ def render_page(certificate: Certificate) -> str:
         _test(findings, evidence),
         _arms(findings),
         _reading_the_table(findings),
-        "## Is the full data trained to its end?",
+        f"## {_question_of_the_full_data(findings, evidence)}",
         _admissibility(findings, evidence),
         "## Smaller sizes",
         _smaller(findings, evidence),
@@ -87,8 +87,18 @@ def _reading_the_table(findings: Findings) -> str:
     )
 
 
+def _is_worse(findings: Findings, evidence: Evidence) -> bool:
+    """Whether the full data is wrong because more steps make it worse; pages of older certificates do not tell it apart."""
+    return evidence.rules >= 4 and not findings.is_admissible and findings.doubled_moves_by < 0
+
+
+def _question_of_the_full_data(findings: Findings, evidence: Evidence) -> str:
+    is_worse = _is_worse(findings, evidence)
+    return "Does the full data lose by longer training?" if is_worse else "Is the full data trained to its end?"
+
+
 def _admissibility(findings: Findings, evidence: Evidence) -> str:
-    word = "Yes" if findings.is_admissible else "No"
+    word = "Yes" if findings.is_admissible or _is_worse(findings, evidence) else "No"
     return (
         f"{word}: twice the recipe's steps move the full data's accuracy by {points(findings.doubled_moves_by)} on the select "
         f"images ({len(evidence.admissibility.at_recipe)} networks); less than a quarter of the margin, "

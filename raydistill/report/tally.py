@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from raydistill.methods import METHODS
-from raydistill.report.words import duration, points
+from raydistill.report.words import duration, points, why_not_admissible
 from raydistill.search.verdict import so_far
 from raydistill.spaces.sections import Config, GoalConfig
 from raydistill.spaces.trial import TrialConfig
@@ -48,7 +48,10 @@ class Bracket(Config):
     has_finished_control: bool = False
     """Whether a trial of a control has finished beside the methods of a race."""
     baseline_admissible: bool = True
-    """Whether the full-data baseline is trained to its end; if not, the verdict is inconclusive whatever the trials read."""
+    """Whether twice the recipe's steps move the full data by less than a quarter of the margin; if not, the verdict is
+    inconclusive whatever the trials read."""
+    doubled_moves_by: float = 0.0
+    """Full-data accuracy at twice the recipe's steps minus that at its steps; 0 without a baseline."""
 
 
 class Running(NamedTuple):
@@ -86,14 +89,19 @@ def bracket_of(records: Iterable[TrialRecord], baseline: Baseline | None, goal: 
         closest_gap=closest.gap if closest else None,
         lossy_ipc=lossy.ipc if lossy else None,
         lossy_gap=min(r.gap for r in side if r.gap is not None and r.ipc == lossy.ipc) if lossy else None,
-        baseline_admissible=baseline is None or baseline.is_admissible,
+        **_of_baseline(baseline),
     )
+
+
+def _of_baseline(baseline: Baseline | None) -> dict[str, Any]:
+    known = {} if baseline is None else {"doubled_moves_by": baseline.doubled_moves_by}
+    return {"baseline_admissible": baseline is None or baseline.is_admissible, **known}
 
 
 def bracket_words(bracket: Bracket) -> str:
     """The bracket in half a sentence."""
     if not bracket.baseline_admissible:
-        return "inconclusive, because the full-data baseline is not trained to its end"
+        return f"inconclusive, because the full-data baseline {why_not_admissible(bracket.doubled_moves_by)}"
     rival = _control_words(bracket)
     if bracket.closest_ipc is None or bracket.closest_gap is None:
         return f"no distilled set finished yet{rival}" if bracket.has_finished_control else "no trial finished yet"
@@ -219,7 +227,7 @@ class Tally:
     def bracket(self) -> Bracket:
         """What the verdict would say so far; all trials of a search have one goal."""
         if not self.records:
-            return Bracket(baseline_admissible=self.baseline is None or self.baseline.is_admissible)
+            return Bracket(**_of_baseline(self.baseline))
         if self._bracket is None:  # the live table asks at every step
             goal = GoalConfig.model_validate(self.records[0].config["goal"])
             self._bracket = bracket_of(self._telling.records, self.baseline, goal)

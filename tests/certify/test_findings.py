@@ -89,6 +89,20 @@ def test_a_baseline_that_doubling_moves_proves_nothing() -> None:
     assert "trained to its end" not in find(evidence(admissibility=fell)).headline[0]
 
 
+def test_a_page_does_not_call_full_data_undertrained_that_longer_training_makes_worse() -> None:
+    """From 98 to 90 of 100 select images is -8 points; the pages of older certificates ask what they asked."""
+    select, fell = pack_bits(correct([98, 98])), pack_bits(correct([90, 90]))
+    moved = Admissibility(at_recipe=select, at_doubled=fell, select_images=100)
+    page = render_page(certificate(admissibility=moved))
+    question = "## Does the full data lose by longer training?"
+    answer = "twice the recipe's steps move the full data's accuracy by -8.00 points"
+    assert f"{question}\n\nYes: {answer}" in page
+    older = render_page(certificate(admissibility=moved, rules=3))
+    assert f"## Is the full data trained to its end?\n\nNo: {answer}" in older
+    undertrained = moved.model_copy(update={"at_recipe": fell, "at_doubled": select})
+    assert "## Is the full data trained to its end?\n\nNo: " in render_page(certificate(admissibility=undertrained))
+
+
 def test_the_lower_side_is_the_largest_smaller_ipc_at_which_nothing_reached_the_margin() -> None:
     """The baseline gets 98 of 100 select images right. At IPC 8 the best trial gets 96: not shown. At 5 and 3 it gets 80."""
     rows = (smaller(8, [96, 96], finished=3), smaller(5, [80, 80], finished=2, pruned=1), smaller(3, [80, 80], finished=1))

@@ -90,6 +90,9 @@ def test_before_the_first_trial_the_tally_knows_whether_the_baseline_can_decide(
     tally = Tally()
     tally.baseline = made_up.baseline(is_admissible=False)
     assert tally.summary().endswith("inconclusive, because the full-data baseline is not trained to its end")
+    tally = Tally()
+    tally.baseline = made_up.baseline().model_copy(update={"is_admissible": False, "doubled_moves_by": -0.02})
+    assert tally.summary().endswith("inconclusive, because the full-data baseline loses by longer training")
 
 
 CLOSEST = {"closest_ipc": 8, "closest_gap": 0.0277}
@@ -115,6 +118,10 @@ CLOSEST = {"closest_ipc": 8, "closest_gap": 0.0277}
         (
             Bracket(**CLOSEST, baseline_admissible=False),
             "inconclusive, because the full-data baseline is not trained to its end",
+        ),
+        (
+            Bracket(**CLOSEST, baseline_admissible=False, doubled_moves_by=-0.02),
+            "inconclusive, because the full-data baseline loses by longer training",
         ),
     ],
 )

@@ -322,3 +322,16 @@ def test_a_result_that_was_changed_is_no_finding(copy: Path) -> None:
     study = read_whole(Store(str(copy)))
     assert (study.finding, study.verdict) == (None, None)
     assert "its result was changed; " in repr(study)
+
+
+@pytest.mark.parametrize(
+    ("moves_by", "words"),
+    [
+        (0.02, "move the accuracy by +2.00 points: the full data is not trained to its end, so that no verdict is possible"),
+        (-0.02, "move the accuracy by -2.00 points: the full data loses by longer training, so that no verdict is possible"),
+    ],
+)
+def test_full_data_that_more_steps_make_worse_is_not_said_to_be_undertrained(copy: Path, moves_by: float, words: str) -> None:
+    file = copy / "baseline" / "baseline.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "is_admissible": False, "doubled_moves_by": moves_by}))
+    assert words in page_of(copy)
