@@ -12,7 +12,16 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
 from raydistill.errors import InputError
-from raydistill.report.curve import Point, cheapest, curve_rows, ends_of, line_of, within_margin
+from raydistill.report.curve import (
+    Point,
+    cheapest,
+    confirmed_accuracies,
+    confirmed_sets,
+    curve_rows,
+    ends_of,
+    line_of,
+    within_margin,
+)
 from raydistill.report.looks import CONFIRMED, MARKERS, OF_METHODS, Look, looks_of, side_step
 from raydistill.report.study import Study, Trial
 from raydistill.storage.result import Smallest
@@ -111,6 +120,7 @@ def _accuracy(axes: Any, study: Study) -> None:
     _confirmed(axes, study, full)
     shown = [100 * (t.accuracy_fraction or 0.0) for t in study.finished]
     shown += [] if full is None or margin is None else [100 * full, 100 * (full - margin)]
+    shown += [100 * accuracy for accuracy in confirmed_accuracies(study)]
     room = 0.06 * (max(shown) - min(shown)) or 1.0
     axes.set_ylim(min(shown) - room, max(shown) + room)
     _ipc_axis(axes.xaxis, axes.set_xscale)
@@ -144,11 +154,9 @@ def _marker(look: Look) -> dict[str, Any]:
 
 
 def _confirmed(axes: Any, study: Study, full: float | None) -> None:
-    finding = study.finding
-    if finding is None or full is None:
+    if full is None:
         return
-    label = "on confirm images"
-    shown = [one for one in (finding.distilled, finding.control, *finding.controls_at) if one is not None]
+    label, shown = "on confirm images", confirmed_sets(study)
     there, in_all = Counter[int](), Counter(one.ipc for one in shown)
     for one in shown:
         there[one.ipc] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -52,6 +53,16 @@ def test_accuracy_has_a_line_for_each_arm_and_the_confirm_images(study: Study) -
     words = [text.get_text() for text in axes.get_legend().get_texts()]
     assert words == ["datadam", "dm", "random", "k_means", "on confirm images"]
     assert axes.get_xscale() == "log"
+
+
+def test_what_the_confirm_images_say_lies_within_the_picture_however_low(tmp_path: Path) -> None:
+    """A control drawn anew loses 45 points, at most 50: its bound is at 48 %, and no trial is below 58 %."""
+    folder = write_race(tmp_path / "by-hand", 60)
+    document = json.loads((folder / "result.json").read_text())
+    document["finding"]["controls_at"][0]["gap_interval"] |= {"gap": 0.45, "lower": 0.40, "upper": 0.50}
+    (folder / "result.json").write_text(json.dumps(document))
+    (axes,) = draw(read_whole(Store(str(folder))), "accuracy").axes
+    assert axes.get_ylim()[0] < 48
 
 
 def test_images_per_class_are_whole_numbers_on_the_axis(study: Study) -> None:

@@ -17,6 +17,9 @@ import pytest
 from hand_race import pack, picture, record, result, trial_id, write_race, write_trial
 from PIL import Image
 
+from raydistill.report.curve import curve_rows
+from raydistill.report.looks import looks_of
+from raydistill.report.page.accuracy import accuracy_chart
 from raydistill.report.page.pictures import first_columns
 from raydistill.report.page.study_page import study_page
 from raydistill.report.read import read_whole
@@ -116,6 +119,21 @@ def test_the_first_chart_has_a_mark_for_each_finished_trial_and_what_the_confirm
     assert "full data 98.00 %" in chart
     assert "margin: 3.00 points below" in chart
     assert "lossy at 8, lossless at 13" in chart
+
+
+def test_what_the_confirm_images_say_has_its_own_height_however_low(copy: Path) -> None:
+    """Two controls that lose 45 and 60 points, below every trial, are as far apart as 15 points are."""
+    document = json.loads((copy / "result.json").read_text())
+    for place, gap in enumerate((0.45, 0.60)):
+        document["finding"]["controls_at"][place]["gap_interval"] |= {"gap": gap, "lower": gap - 0.01, "upper": gap + 0.01}
+    (copy / "result.json").write_text(json.dumps(document))
+    study = read_whole(Store(str(copy)))
+    chart = accuracy_chart(study, curve_rows(study), looks_of(study.arms))
+    assert chart is not None
+    high, low = (next(mark for mark in chart.marks if f"gap {gap} points" in mark.label) for gap in ("45.00", "60.00"))
+    assert low.y - high.y > 50
+    assert high.span is not None
+    assert high.span[0] > high.y > high.span[1]
 
 
 def test_a_trial_in_the_list_has_its_settings_files_and_the_command_that_makes_it_again(race: Path) -> None:
