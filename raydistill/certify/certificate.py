@@ -119,7 +119,8 @@ class Earlier(Config):
 RULES = 4
 """By which rules a certificate is read. From 2 on: the smaller sizes from the smallest up, and of the winner's side of a race.
 From 3 on: no arm is lossless beside full data that is not trained to its end. From 4 on: a smaller size is lossy in its row if it
-is in the order of the tests, and the page names that order and asks whether full data loses by longer training."""
+is in the order of the tests, and the page names that order, asks whether full data loses by longer training, and names balanced
+accuracy beside its numbers."""
 
 
 class Evidence(GrownConfig):

@@ -23,8 +23,8 @@ def render_page(certificate: Certificate) -> str:
         *findings.headline,
         "## What was tested",
         _test(findings, evidence),
-        _arms(findings),
-        _reading_the_table(findings),
+        _arms(findings, evidence),
+        _reading_the_table(findings, evidence),
         f"## {_question_of_the_full_data(findings, evidence)}",
         _admissibility(findings, evidence),
         "## Smaller sizes",
@@ -57,14 +57,20 @@ def _metric(evidence: Evidence) -> str:
     return "accuracy" if metric == "accuracy" else "balanced accuracy (the mean over classes of the accuracy within each)"
 
 
+def _metric_word(evidence: Evidence) -> str:
+    """The metric beside a number; pages of older certificates call each accuracy."""
+    return "accuracy" if evidence.rules < 4 else evidence.trial.goal.metric.replace("_", " ")
+
+
 def _made(evidence: Evidence) -> str:
     """How the set was made, in a word."""
     return "control's" if METHODS[evidence.config["method"]["name"]].control is not None else "distilled"
 
 
-def _arms(findings: Findings) -> str:
+def _arms(findings: Findings, evidence: Evidence) -> str:
     lines = [
-        "| trained on | accuracy | std over networks | gap to full data | lower | upper | verdict | the set is above it by |",
+        f"| trained on | {_metric_word(evidence)} | std over networks | gap to full data | lower | upper | verdict "
+        "| the set is above it by |",
         "|---|---|---|---|---|---|---|---|",
     ]
     return "\n".join(lines + [_arm(arm) for arm in findings.arms])
@@ -80,9 +86,9 @@ def _arm(arm: ArmFinding) -> str:
     )
 
 
-def _reading_the_table(findings: Findings) -> str:
+def _reading_the_table(findings: Findings, evidence: Evidence) -> str:
     return (
-        "Gaps, bounds and deviations are in points (hundredths of accuracy). Each bound is one-sided at "
+        f"Gaps, bounds and deviations are in points (hundredths of {_metric_word(evidence)}). Each bound is one-sided at "
         f"{100 * findings.confidence:g} %: {findings.procedure}."
     )
 
@@ -100,8 +106,8 @@ def _question_of_the_full_data(findings: Findings, evidence: Evidence) -> str:
 def _admissibility(findings: Findings, evidence: Evidence) -> str:
     word = "Yes" if findings.is_admissible or _is_worse(findings, evidence) else "No"
     return (
-        f"{word}: twice the recipe's steps move the full data's accuracy by {points(findings.doubled_moves_by)} on the select "
-        f"images ({len(evidence.admissibility.at_recipe)} networks); less than a quarter of the margin, "
+        f"{word}: twice the recipe's steps move the full data's {_metric_word(evidence)} by {points(findings.doubled_moves_by)} "
+        f"on the select images ({len(evidence.admissibility.at_recipe)} networks); less than a quarter of the margin, "
         f"{points(findings.margin_fraction / 4)}, is wanted."
     )
 

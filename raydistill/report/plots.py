@@ -125,7 +125,7 @@ def _accuracy(axes: Any, study: Study) -> None:
     axes.set_ylim(min(shown) - room, max(shown) + room)
     _ipc_axis(axes.xaxis, axes.set_xscale)
     axes.set_xlabel("images per class (IPC)")
-    axes.set_ylabel("accuracy (%), select images")
+    axes.set_ylabel(f"{study.metric_words} (%), select images")
     axes.legend(loc="lower right", ncols=2 if len(looks) > 3 else 1, handlelength=2.2, columnspacing=1.0, labelspacing=0.25)
 
 

@@ -75,6 +75,11 @@ class Trial:
         return None if final is None else final.accuracy_fraction
 
     @property
+    def metric_words(self) -> str:
+        """What its accuracies are, for people."""
+        return str(self.config["goal"].get("metric", "accuracy")).replace("_", " ")
+
+    @property
     def seconds(self) -> float | None:
         """Seconds of distilling and evaluating; None without a cost."""
         cost = self.record.cost if self.record else None
@@ -162,6 +167,11 @@ class Study:
         """What margin, gaps and accuracies are of: accuracy, or balanced_accuracy."""
         goals = (self.space.get("goal") or {}, *(trial.config["goal"] for trial in self.asked[:1]))
         return str(next((goal["metric"] for goal in goals if "metric" in goal), "accuracy"))
+
+    @property
+    def metric_words(self) -> str:
+        """The metric for people."""
+        return self.metric.replace("_", " ")
 
     @property
     def baseline_accuracy_fraction(self) -> float | None:

@@ -205,6 +205,7 @@ def network_frame(readings: Sequence[NetworkReading]) -> pd.DataFrame:
             "parameters": reading.parameters,
             "recipe": reading.recipe,
             "split": reading.split,
+            "metric": reading.metric,
         }
         for reading in readings
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from hand_certified import FULL, arm, certificate, earlier, evidence, opening, smaller
 from made_up import correct
@@ -13,9 +14,11 @@ from pydantic import ValidationError
 from raydistill.certify.certificate import Admissibility, content_sha256
 from raydistill.certify.findings import find
 from raydistill.certify.page import render_page
+from raydistill.certify.web_page import certificate_page
 from raydistill.core.synthetic import sha256
 from raydistill.spaces.trial import trial_id_of
-from raydistill.storage.record import pack_bits
+from raydistill.storage.record import pack_bits, pack_labels
+from raydistill.storage.store import Store
 
 
 @pytest.mark.parametrize(
@@ -207,6 +210,21 @@ def test_the_page_says_it_to_an_outsider() -> None:
     assert "Experts" not in page
     assert f"- Experts that it was made with `{'5' * 64}`" in render_page(certificate(experts_sha256="5" * 64, **made))
     assert "Test split opened 2026-11-24T20:00:00+00:00 by me on here: certificate 1 of study by-hand" in page
+
+
+def test_the_page_names_balanced_accuracy_beside_its_numbers() -> None:
+    """The pages of older certificates call it accuracy there."""
+    given = evidence()
+    config = {**given.config, "goal": {**given.config["goal"], "metric": "balanced_accuracy"}}
+    classes = {"test_labels": pack_labels(np.arange(200) % 10), "select_labels": pack_labels(np.arange(100) % 10)}
+    changes: dict[str, Any] = {"config": config, "trial_id": trial_id_of(config), **classes}
+    page, older = render_page(certificate(**changes)), render_page(certificate(**changes, rules=3))
+    assert "| trained on | balanced accuracy | std" in page
+    assert "(hundredths of balanced accuracy)" in page
+    assert "move the full data's balanced accuracy by 0.00 points" in page
+    assert "| trained on | accuracy | std" in older
+    web = certificate_page(Store("/study"), certificate(**changes), "/study/certificate.html")
+    assert "points of balanced accuracy below the full data" in web
 
 
 def test_the_page_names_the_commits_where_they_are_known() -> None:

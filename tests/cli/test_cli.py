@@ -381,11 +381,11 @@ def test_evaluate_tabulates_networks(small: Path) -> None:
     result = run("evaluate", out, "--network", "mlp:width=16, alexnet", "--networks", "1", "--format", "csv")
     assert result.exit_code == 0, result.output
     header, first, second = result.stdout.splitlines()
-    assert header == "network,accuracy_fraction_mean,accuracy_fraction_std,networks,parameters,recipe,split"
+    assert header == "network,accuracy_fraction_mean,accuracy_fraction_std,networks,parameters,recipe,split,metric"
     own = run("evaluate", out, "--networks", "1", "--format", "csv").stdout.splitlines()
     assert (own[0], own[1].split(",")[0]) == (header, "convnet:depth=2:width=8:norm=instance:activation=relu:pooling=average")
     assert first.startswith("mlp:width=16,0.")
-    assert first.endswith(",,1,1482,plain,select")
+    assert first.endswith(",,1,1482,plain,select,accuracy")
     assert second.startswith("alexnet,0.")
 
 

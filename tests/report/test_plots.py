@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hand_race import write_race
+from hand_race import use_balanced_accuracy, write_race
 
 from raydistill.errors import InputError
 from raydistill.report.plots import COLUMN_INCHES, KINDS, draw, save
@@ -63,6 +63,12 @@ def test_what_the_confirm_images_say_lies_within_the_picture_however_low(tmp_pat
     (folder / "result.json").write_text(json.dumps(document))
     (axes,) = draw(read_whole(Store(str(folder))), "accuracy").axes
     assert axes.get_ylim()[0] < 48
+
+
+def test_the_axis_names_balanced_accuracy_where_that_is_the_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_balanced_accuracy(monkeypatch)
+    (axes,) = draw(read_whole(Store(str(write_race(tmp_path / "by-hand", 8, is_over=False)))), "accuracy").axes
+    assert axes.get_ylabel() == "balanced accuracy (%), select images"
 
 
 def test_images_per_class_are_whole_numbers_on_the_axis(study: Study) -> None:

@@ -219,3 +219,9 @@ def test_a_row_per_architecture_has_mean_deviation_and_parameters() -> None:
     assert frame["accuracy_fraction_std"].iloc[0] == pytest.approx(0.0707, abs=1e-4)
     assert pd.isna(frame["accuracy_fraction_std"].iloc[1])
     assert "| mlp       | 85.00" in render(frame, "md")
+
+
+def test_a_row_per_architecture_says_which_accuracy_it_is() -> None:
+    fields = {"network": "mlp", "accuracy_fractions": (0.8, 0.9), "parameters": 10, "recipe": "plain", "split": "select"}
+    readings = [NetworkReading(**fields), NetworkReading(**fields, metric="balanced_accuracy")]  # type: ignore[arg-type]
+    assert network_frame(readings)["metric"].tolist() == ["accuracy", "balanced_accuracy"]

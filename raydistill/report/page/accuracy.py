@@ -35,11 +35,11 @@ def accuracy_chart(study: Study, curve: Sequence[Point], looks: dict[str, Look])
     confirmed = list(_confirmed(study, x, y))
     return Chart(
         name="accuracy",
-        title="Accuracy against images per class",
+        title=f"{study.metric_words.capitalize()} against images per class",
         says=_says(study, curve),
         height=TALL,
         x_title="images per class (IPC), log scale",
-        y_title="accuracy (%), select images",
+        y_title=f"{study.metric_words} (%), select images",
         x_ticks=ipc_ticks(x),
         y_ticks=tuple((up(y, tick, TALL), plain(tick)) for tick in y.ticks),
         bands=tuple(_bracket(ends, x)),

@@ -63,7 +63,7 @@ def _entry_rows(trial: Trial, fixed: set[str]) -> Iterator[tuple[str, str]]:
     record = trial.record
     yield "id", trial.trial_id
     if record is not None and record.final is not None:
-        yield "accuracy", accuracy_line(record.final.accuracy_fractions)
+        yield trial.metric_words, accuracy_line(record.final.accuracy_fractions)
         if record.weakest_class is not None:
             name, accuracy = record.weakest_class
             yield "weakest class", f"{name}, {percent(accuracy)}"

@@ -51,7 +51,7 @@ def study_page(study: Study, path: str) -> str:
     with_uses = looks_of({**study.arms, **{name: kind for name, kind in uses.arms.items() if name not in study.arms}})
     content: dict[str, Any] = {
         "first": accuracy_chart(study, curve, looks),
-        "curve": _curve_table(curve, links),
+        "curve": _curve_table(study, curve, links),
         "tiles": tuple(_tiles(study, links)),
         "pictures": set_pictures(study, links),
         "uses": shown_uses(uses, with_uses, links),
@@ -126,7 +126,7 @@ def _lead(study: Study) -> Iterator[str]:
         yield f"Verdict {result.verdict.replace('_', ' ')}: {result.reason}."
 
 
-def _curve_table(curve: Sequence[Point], links: Links) -> Table:
+def _curve_table(study: Study, curve: Sequence[Point], links: Links) -> Table:
     rows = (
         (
             point.arm,
@@ -139,7 +139,7 @@ def _curve_table(curve: Sequence[Point], links: Links) -> Table:
         )
         for point in curve
     )
-    head = ("arm", "IPC", "accuracy of the best", "gap", "bounds (points)", "networks", "trials finished")
+    head = ("arm", "IPC", f"{study.metric_words} of the best", "gap", "bounds (points)", "networks", "trials finished")
     return table_of("The best trial of each arm at each IPC, on the select images", head, rows)
 
 
@@ -167,7 +167,7 @@ def _tiles(study: Study, links: Links) -> Iterator[Fact]:
         yield Fact(
             name="Margin",
             value=points(study.margin_fraction),
-            more=f"largest loss of {study.metric.replace('_', ' ')} that counts as none",
+            more=f"largest loss of {study.metric_words} that counts as none",
         )
     states = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in study.states.items())
     seconds = sum(trial.seconds or 0.0 for trial in study.asked)
@@ -213,7 +213,7 @@ def _baseline(study: Study, links: Links) -> Iterator[Fact]:
     if baseline is None:
         return
     yield Fact(
-        name="Accuracy on the full data",
+        name=f"{study.metric_words.capitalize()} on the full data",
         value=f"{accuracy_line(baseline.accuracy_fractions)}, select images",
         href=links.to("baseline", "baseline.json"),
     )
@@ -223,7 +223,7 @@ def _baseline(study: Study, links: Links) -> Iterator[Fact]:
     wrong = f"the full data {why_not_admissible(baseline.doubled_moves_by)}, so that no verdict is possible"
     word = "trained to its end" if baseline.is_admissible else wrong
     moves = f"{100 * baseline.doubled_moves_by:+.2f} points"
-    yield Fact(name="Twice the steps", value=f"move the accuracy by {moves}: {word}")
+    yield Fact(name="Twice the steps", value=f"move the {study.metric_words} by {moves}: {word}")
     images = f"{baseline.train_images} to train, {baseline.select_images} to select, {baseline.confirm_images} to confirm"
     yield Fact(name="Images", value=images)
 

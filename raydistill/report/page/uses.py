@@ -30,7 +30,7 @@ from raydistill.report.use_tables import (
     short_networks,
     transfer_people,
 )
-from raydistill.report.use_words import source_words
+from raydistill.report.use_words import metric_words, source_words
 from raydistill.report.words import percent
 from raydistill.search.winner import WINNER_FOLDER
 from raydistill.uses.values import (
@@ -161,7 +161,7 @@ def transfer_chart(result: TransferResult, looks: Looks) -> Chart:
         says=f"{len(heads)} networks, each trained on {len(sources)} sources; the set was made with {result.about.network}.",
         height=each * len(heads),
         left=24 + 7 * max(len(name) for name in heads.values()),
-        x_title=f"accuracy (%), {result.about.split} images",
+        x_title=f"{metric_words(result.about)} (%), {result.about.split} images",
         y_title="",
         x_ticks=x_ticks_of(x),
         y_ticks=tuple((each * (row + 0.5), name) for row, name in enumerate(heads.values())),
@@ -203,7 +203,7 @@ def continual_chart(result: ContinualResult, looks: Looks) -> Chart:
         says=f"{len(counts)} steps in {len(result.orders)} orders of the classes, with {len(result.arms)} memories.",
         height=TALL,
         x_title="classes seen",
-        y_title=f"accuracy (%) on the classes seen, {result.about.split} images",
+        y_title=f"{metric_words(result.about)} (%) on the classes seen, {result.about.split} images",
         x_ticks=tuple((across(x, count), str(count)) for count in counts),
         y_ticks=tuple((up(y, tick, TALL), plain(tick)) for tick in y.ticks),
         lines=tuple(lines),

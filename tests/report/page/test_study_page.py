@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from hand_race import pack, picture, record, result, trial_id, write_race, write_trial
+from hand_race import pack, picture, record, result, trial_id, use_balanced_accuracy, write_race, write_trial
 from PIL import Image
 
 from raydistill.report.curve import curve_rows
@@ -134,6 +134,15 @@ def test_what_the_confirm_images_say_has_its_own_height_however_low(copy: Path) 
     assert low.y - high.y > 50
     assert high.span is not None
     assert high.span[0] > high.y > high.span[1]
+
+
+def test_a_page_says_balanced_accuracy_where_that_is_the_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_balanced_accuracy(monkeypatch)
+    page = page_of(write_race(tmp_path / "by-hand", 8, is_over=False))
+    assert "balanced accuracy (%), select images" in page
+    assert "Balanced accuracy against images per class" in page
+    assert "dm at IPC 1, balanced accuracy 88.00 %" in page
+    assert "Balanced accuracy on the full data" in page
 
 
 def test_a_trial_in_the_list_has_its_settings_files_and_the_command_that_makes_it_again(race: Path) -> None:
