@@ -249,6 +249,27 @@ def test_an_interrupted_search_prints_the_line_that_resumes(monkeypatch: pytest.
     ]
 
 
+def test_a_distillation_that_is_interrupted_once_its_set_is_written_says_where(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    out = str(tmp_path / "out")
+    monkeypatch.setattr("raydistill.sets.one.compare_with_start", stop)
+    result = run("distill", str(small), *set_options(FIXED), "--out", out)
+    assert result.exit_code == 130
+    assert Path(out, "images.safetensors").exists()
+    assert result.stderr.splitlines()[-4:] == [
+        f"Interrupted. The set is written, {out}/images.safetensors; its accuracy was not read to the end.",
+        "Next:",
+        f"  raydistill evaluate {out}",
+        f"  raydistill export {out} --out out-png",
+    ]
+    monkeypatch.setattr("raydistill.sets.one.distil_once", stop)
+    assert run("distill", str(small), *set_options(FIXED), "--out", out).stderr.endswith("Interrupted. Nothing was written.\n")
+
+
 def test_a_search_ends_with_a_verdict_and_run_again_repeats_nothing(small: Path) -> None:
     words = ("search", str(small), "--local", "--store", str(small.parent / "store"), *set_options(QUICK))
     first = run(*words)
