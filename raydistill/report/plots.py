@@ -50,6 +50,8 @@ STYLE = {
     "svg.hashsalt": "raydistill",
     "savefig.dpi": 300,
 }
+WITHOUT_DATE: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"Date": None}}
+"""By format, what would make the same picture other bytes each time."""
 BESIDE = 1.04
 """Factor between what the confirm images say and the trials of the same IPC."""
 GREY = "#595959"
@@ -80,12 +82,17 @@ def draw(study: Study, kind: str) -> Figure:
 
 
 def save(figure: Figure, suffix: Format) -> bytes:
-    """The picture as a file's bytes, the same bytes for the same picture."""
+    """The picture as a file's bytes, the same bytes for the same picture.
+
+    Raises:
+        InputError: there is no such format, or matplotlib is not installed.
+    """
+    if suffix not in WITHOUT_DATE:
+        raise InputError(f"there is no format {suffix!r}; there are: {', '.join(WITHOUT_DATE)}: give one of these")
     rc_context, _ = _matplotlib()
     buffer = BytesIO()
-    without_date = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {"Software": None}}[suffix]
     with rc_context(STYLE):
-        figure.savefig(buffer, format=suffix, metadata=without_date)
+        figure.savefig(buffer, format=suffix, metadata=WITHOUT_DATE[suffix])
     return buffer.getvalue()
 
 
@@ -225,7 +232,7 @@ def pictures(study: Study, suffix: Format) -> Iterator[tuple[str, bytes]]:
     """File name and bytes of every picture of a study.
 
     Raises:
-        InputError: matplotlib is not installed, or no trial has finished.
+        InputError: matplotlib is not installed, there is no such format, or no trial has finished.
     """
     for kind in KINDS:
         yield f"{kind}.{suffix}", save(draw(study, kind), suffix)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hand_race import use_balanced_accuracy, write_race
 
+import raydistill
 from raydistill.errors import InputError
 from raydistill.report.plots import COLUMN_INCHES, KINDS, draw, save
 from raydistill.report.read import read_whole
@@ -89,6 +90,12 @@ def test_a_study_plots_itself(study: Study) -> None:
 def test_an_unknown_picture_is_refused(study: Study) -> None:
     with pytest.raises(InputError, match="there is no picture 'acuracy'; there are: accuracy, cost, progress"):
         study.plot("acuracy")
+
+
+def test_an_unknown_format_is_refused_and_nothing_is_written(study: Study, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no format 'jpg'; there are: pdf, png, svg: give one of these"):
+        raydistill.write_plots(study.store.root, format="jpg", out=tmp_path / "plots")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_study_without_a_finished_trial_has_no_picture(tmp_path: Path) -> None:
