@@ -10,10 +10,12 @@ from __future__ import annotations
 import io
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import yaml
 from PIL import Image
 
@@ -73,6 +75,14 @@ def config(number: int) -> dict[str, Any]:
         "cpus_per_trial": 1,
         "device": "cpu",
     }
+
+
+def use_balanced_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the races of this test ones of balanced accuracy."""
+    of_accuracy, here = config, sys.modules[__name__]
+    monkeypatch.setitem(SPACE, "goal", {**SPACE["goal"], "metric": "balanced_accuracy"})
+    balanced = {"metric": "balanced_accuracy"}
+    monkeypatch.setattr(here, "config", lambda number: (own := of_accuracy(number)) | {"goal": own["goal"] | balanced})
 
 
 def trial_id(number: int) -> str:

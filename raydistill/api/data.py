@@ -45,7 +45,7 @@ def check_data(
 
     Raises:
         InputError: the search space is not about images of your own.
-        SpaceError: the settings have mistakes; all are named.
+        SpaceError: the search space cannot be read, or it or the settings have mistakes; all are named.
         DataError: nothing lies at the path, or it is of no known layout.
     """
     from raydistill.data.inspect import inspect_images, size_for
@@ -108,12 +108,12 @@ def _start(images: Path, methods: tuple[str, ...], settings: Sequence[str], note
     note(f"Looking at the images of {images}")
     report = inspect_images(config, is_size_proposed="size" not in section)
     if not report.is_fine:
-        raise refused(report)
+        raise refused(report, settings)
     chosen = with_defaults(config, report, frozenset(section))
     if chosen != config:
         config, report = chosen, inspect_images(chosen)
         if not report.is_fine:
-            raise refused(report)
+            raise refused(report, settings)
     for line in short_lines(report):
         note(line)
     smallest = load_splits(config).smallest_class
@@ -139,12 +139,13 @@ def _written(start: Start, images: Path, file: Path, note: Callable[[str], objec
 def _section(path: Path, settings: Sequence[str]) -> dict[str, Any]:
     """The data set's section: that of a search space, or one for a path of images, with the settings."""
     from raydistill.spaces.document import apply, load
+    from raydistill.spaces.parse import text_of_space
 
     path = given_path(path)
     document: dict[str, Any] = {"dataset": {"name": "image_folder", "path": str(path.absolute())}}
     lines: dict[str, int] = {}
     if path.suffix in FILES_OF_SPACES and path.is_file():
-        read, lines, mistakes = load(path.read_text(encoding="utf-8"))
+        read, lines, mistakes = load(text_of_space(path))
         if mistakes:
             raise SpaceError(str(path), mistakes, lines)
         section = (read or {}).get("dataset")

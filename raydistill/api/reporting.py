@@ -102,7 +102,7 @@ def write_plots(
         The files that were written.
 
     Raises:
-        InputError: there is no such study, no trial has finished, or matplotlib is not installed.
+        InputError: there is no such study or format, no trial has finished, or matplotlib is not installed.
         StoreError: a file is damaged, or the folder cannot be written.
     """
     from raydistill.report.paper_tables import tables_for_paper

@@ -92,7 +92,7 @@ def ablate_study(study: Store, choice: TrialChoice, work: Workplace, *, draws: i
         note_look(study, candidate.records)
         work.run_missing("ablation", jobs, len(configs))
         ablation = _conclude(candidate, variants, unused, study)
-        study.write(ABLATION_PAGE, render_ablation(ablation, study.root))
+        study.write(ABLATION_PAGE, render_ablation(ablation, study.root, data_root))
         write_stored(study, ABLATION, ablation)
         return ablation
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from raydistill.report.words import percent, points
 from raydistill.spaces.sections import Config
+from raydistill.storage.data_root import DataRoot
 from raydistill.storage.result import GapBounds
 
 CONFIDENCE = 0.95
@@ -84,8 +85,14 @@ class Ablation(Config):
     __str__ = __repr__
 
 
-def render_ablation(ablation: Ablation, study: str) -> str:
-    """The ablation as one Markdown table with its reading; `study` is the path of the study's folder."""
+def render_ablation(ablation: Ablation, study: str, data_root: DataRoot = None) -> str:
+    """The ablation as one Markdown table with its reading.
+
+    Args:
+        ablation: what it shows.
+        study: path of the study's folder.
+        data_root: folder or URI of the data files, which the command that runs it again needs; None is the default folder.
+    """
     lines = [
         f"# Ablation: study {ablation.study}, trial {ablation.trial_id}, {ablation.method} at {ablation.ipc} images per class",
         "",
@@ -109,7 +116,8 @@ def render_ablation(ablation: Ablation, study: str) -> str:
         lines += ["", f"Not in use at the found settings, so there is nothing to turn off: {', '.join(ablation.unused)}."]
     code = f"code `{ablation.code_sha256}`" + ("" if ablation.commit is None else f", commit `{ablation.commit}`")
     counts = ["--draws", str(ablation.draws), "--networks", str(ablation.networks)]
-    command = shlex.join(["raydistill", "ablate", study, "--trial", ablation.trial_id, *counts])
+    root = [] if data_root is None else ["--data-root", str(data_root)]
+    command = shlex.join(["raydistill", "ablate", study, "--trial", ablation.trial_id, *counts, *root])
     lines += ["", f"Run again with `{command}`; {code}, torch {ablation.versions.get('torch')}, {ablation.device}."]
     return "\n".join(lines) + "\n"
 

@@ -52,7 +52,8 @@ def find_candidate(study: Store, choice: TrialChoice, data_root: DataRoot) -> Ca
         data_root: folder or URI of the data files.
 
     Raises:
-        CertifyError: the search has not ended, it has no winner and none is named, the trial has no set, or other code made it.
+        CertifyError: the search has not ended, or not since it was extended; it has no winner and none is named; the trial has no
+            set; or other code made it.
         StoreError: a file of the study is damaged, or the set is not the one that the trial wrote.
         DataError: the data is not the data of the study.
     """
@@ -60,6 +61,12 @@ def find_candidate(study: Store, choice: TrialChoice, data_root: DataRoot) -> Ca
     if result is None:
         raise CertifyError(f"{study.root} has no result.json, so its search has not ended; run the search again to its end")
     trials = {config.trial_id: (config, record) for config, record in read_trials(study, method_configs())}
+    records = tuple(record for _, record in trials.values() if record is not None)
+    if not result.is_of(records):
+        raise CertifyError(
+            f"{study.root} has trials that ended after its result.json was written, so its search was extended and has not "
+            "ended; run the search again to its end"
+        )
     chosen = choice.trial_id or result.winner_trial_id
     if chosen is None:
         raise CertifyError(
@@ -85,7 +92,7 @@ def find_candidate(study: Store, choice: TrialChoice, data_root: DataRoot) -> Ca
         result=result,
         baseline=baseline,
         splits=splits,
-        records=tuple(r for _, r in trials.values() if r is not None),
+        records=records,
     )
 
 

@@ -116,9 +116,11 @@ class Earlier(Config):
     content_sha256: str
 
 
-RULES = 3
+RULES = 4
 """By which rules a certificate is read. From 2 on: the smaller sizes from the smallest up, and of the winner's side of a race.
-From 3 on: no arm is lossless beside full data that is not trained to its end."""
+From 3 on: no arm is lossless beside full data that is not trained to its end. From 4 on: a smaller size is lossy in its row if it
+is in the order of the tests, and the page names that order, asks whether full data loses by longer training, and names balanced
+accuracy beside its numbers."""
 
 
 class Evidence(GrownConfig):
@@ -221,7 +223,8 @@ class SmallerFinding(Config):
     gap: GapBounds | None
     """Null where fewer than two networks read a finished set."""
     is_lossy: bool
-    """Even the best trial's lower bound is above the margin, with at least the stated number of trials."""
+    """Even the best trial's lower bound is above the margin, with at least the stated number of trials. From `rules` 4 on also of
+    every smaller size that has as many trials: the sizes are tested from the smallest up."""
 
 
 class Compression(Config):

@@ -39,7 +39,7 @@ def find(evidence: Evidence) -> Findings:
     of_set = arms[1]
     assert of_set.gap is not None
     assert of_set.verdict is not None
-    smaller = tuple(_smaller(evidence, row, goal) for row in evidence.smaller)
+    smaller = _all_smaller(evidence, goal)
     findings = Findings(
         verdict=of_set.verdict if admissible else "inconclusive",
         headline=(),
@@ -53,7 +53,7 @@ def find(evidence: Evidence) -> Findings:
         doubled_moves_by=doubled_moves_by,
         is_admissible=admissible,
         smaller=smaller,
-        largest_lossy_ipc=_largest_lossy(smaller, goal, evidence.rules),
+        largest_lossy_ipc=max((row.ipc for row in _shown_lossy(smaller, goal, evidence.rules)), default=None),
         compression=_compression(evidence),
     )
     return findings.model_copy(update={"headline": write_headline(evidence, findings)})
@@ -94,6 +94,14 @@ def _doubled_moves_by(evidence: Evidence) -> float:
     return float(twice - once)
 
 
+def _all_smaller(evidence: Evidence, goal: GoalConfig) -> tuple[SmallerFinding, ...]:
+    rows = tuple(_smaller(evidence, row, goal) for row in evidence.smaller)
+    if evidence.rules < 4:
+        return rows
+    shown = {row.ipc for row in _shown_lossy(rows, goal, evidence.rules)}
+    return tuple(row.model_copy(update={"is_lossy": row.ipc in shown}) for row in rows)
+
+
 def _smaller(evidence: Evidence, row: SmallerIpc, goal: GoalConfig) -> SmallerFinding:
     found = evidence.admissibility
     finished = row.trials.get("finished", 0)
@@ -112,11 +120,12 @@ def _smaller(evidence: Evidence, row: SmallerIpc, goal: GoalConfig) -> SmallerFi
     return SmallerFinding(ipc=row.ipc, finished=finished, stopped=stopped, gap=gap, is_lossy=is_lossy)
 
 
-def _largest_lossy(smaller: Sequence[SmallerFinding], goal: GoalConfig, rules: int) -> int | None:
+def _shown_lossy(smaller: Sequence[SmallerFinding], goal: GoalConfig, rules: int) -> list[SmallerFinding]:
     """By the rule of `search.verdict.largest_lossy`, so that certificate and search agree: from the smallest IPC up."""
     tested = [row for row in reversed(smaller) if row.gap is not None and row.finished >= goal.lossy_trials]
-    shown = tested if rules == 1 else itertools.takewhile(lambda row: row.is_lossy, tested)
-    return max((row.ipc for row in shown if row.is_lossy), default=None)
+    if rules == 1:
+        return [row for row in tested if row.is_lossy]
+    return list(itertools.takewhile(lambda row: row.is_lossy, tested))
 
 
 def _compression(evidence: Evidence) -> Compression:

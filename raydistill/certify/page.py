@@ -23,12 +23,12 @@ def render_page(certificate: Certificate) -> str:
         *findings.headline,
         "## What was tested",
         _test(findings, evidence),
-        _arms(findings),
-        _reading_the_table(findings),
-        "## Is the full data trained to its end?",
+        _arms(findings, evidence),
+        _reading_the_table(findings, evidence),
+        f"## {_question_of_the_full_data(findings, evidence)}",
         _admissibility(findings, evidence),
         "## Smaller sizes",
-        _smaller(findings),
+        _smaller(findings, evidence),
         "## What the set saves",
         _compression(findings, evidence),
         "## Provenance",
@@ -57,14 +57,20 @@ def _metric(evidence: Evidence) -> str:
     return "accuracy" if metric == "accuracy" else "balanced accuracy (the mean over classes of the accuracy within each)"
 
 
+def _metric_word(evidence: Evidence) -> str:
+    """The metric beside a number; pages of older certificates call each accuracy."""
+    return "accuracy" if evidence.rules < 4 else evidence.trial.goal.metric.replace("_", " ")
+
+
 def _made(evidence: Evidence) -> str:
     """How the set was made, in a word."""
     return "control's" if METHODS[evidence.config["method"]["name"]].control is not None else "distilled"
 
 
-def _arms(findings: Findings) -> str:
+def _arms(findings: Findings, evidence: Evidence) -> str:
     lines = [
-        "| trained on | accuracy | std over networks | gap to full data | lower | upper | verdict | the set is above it by |",
+        f"| trained on | {_metric_word(evidence)} | std over networks | gap to full data | lower | upper | verdict "
+        "| the set is above it by |",
         "|---|---|---|---|---|---|---|---|",
     ]
     return "\n".join(lines + [_arm(arm) for arm in findings.arms])
@@ -80,27 +86,37 @@ def _arm(arm: ArmFinding) -> str:
     )
 
 
-def _reading_the_table(findings: Findings) -> str:
+def _reading_the_table(findings: Findings, evidence: Evidence) -> str:
     return (
-        "Gaps, bounds and deviations are in points (hundredths of accuracy). Each bound is one-sided at "
+        f"Gaps, bounds and deviations are in points (hundredths of {_metric_word(evidence)}). Each bound is one-sided at "
         f"{100 * findings.confidence:g} %: {findings.procedure}."
     )
 
 
+def _is_worse(findings: Findings, evidence: Evidence) -> bool:
+    """Whether the full data is wrong because more steps make it worse; pages of older certificates do not tell it apart."""
+    return evidence.rules >= 4 and not findings.is_admissible and findings.doubled_moves_by < 0
+
+
+def _question_of_the_full_data(findings: Findings, evidence: Evidence) -> str:
+    is_worse = _is_worse(findings, evidence)
+    return "Does the full data lose by longer training?" if is_worse else "Is the full data trained to its end?"
+
+
 def _admissibility(findings: Findings, evidence: Evidence) -> str:
-    word = "Yes" if findings.is_admissible else "No"
+    word = "Yes" if findings.is_admissible or _is_worse(findings, evidence) else "No"
     return (
-        f"{word}: twice the recipe's steps move the full data's accuracy by {points(findings.doubled_moves_by)} on the select "
-        f"images ({len(evidence.admissibility.at_recipe)} networks); less than a quarter of the margin, "
+        f"{word}: twice the recipe's steps move the full data's {_metric_word(evidence)} by {points(findings.doubled_moves_by)} "
+        f"on the select images ({len(evidence.admissibility.at_recipe)} networks); less than a quarter of the margin, "
         f"{points(findings.margin_fraction / 4)}, is wanted."
     )
 
 
-def _smaller(findings: Findings) -> str:
+def _smaller(findings: Findings, evidence: Evidence) -> str:
     if not findings.smaller:
         return "The search tried none."
     lines = [
-        "What the search saw on its select images; *lossy* where even the best trial's lower bound is above the margin.",
+        _what_is_lossy(evidence),
         "",
         "| images per class | trials finished | stopped or failed | best gap | lower | upper | shown lossy |",
         "|---|---|---|---|---|---|---|",
@@ -110,6 +126,22 @@ def _smaller(findings: Findings) -> str:
         shown = "yes" if row.is_lossy else "no"
         lines.append(f"| {row.ipc} | {row.finished} | {row.stopped} | {' | '.join(gap)} | {shown} |")
     return "\n".join(lines)
+
+
+def _what_is_lossy(evidence: Evidence) -> str:
+    if evidence.rules < 4:
+        return "What the search saw on its select images; *lossy* where even the best trial's lower bound is above the margin."
+    return f"What the search saw on its select images. {order_of_tests(evidence)}"
+
+
+def order_of_tests(evidence: Evidence) -> str:
+    """How smaller sizes are tested, in two sentences."""
+    least = evidence.trial.goal.lossy_trials
+    return (
+        "Shown lossy means: even the best trial's lower bound is above the margin. Sizes are tested from the smallest up, those "
+        f"with at least {least} finished trial{'' if least == 1 else 's'} read by two networks or more; the first that is not "
+        "shown lossy ends the tests."
+    )
 
 
 def _compression(findings: Findings, evidence: Evidence) -> str:

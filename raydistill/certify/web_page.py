@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterator
 
 from raydistill.certify.certificate import CERTIFICATE, ArmFinding, Certificate, Evidence
+from raydistill.certify.page import order_of_tests
 from raydistill.report.looks import Look, looks_of
 from raydistill.report.page.axes import linear_axis, plain
 from raydistill.report.page.chart import Band, Chart, Mark, Rule, across
@@ -75,7 +76,7 @@ def _gap_chart(certificate: Certificate, looks: dict[str, Look]) -> Chart:
         says=f"The set and {len(arms) - 1} controls of its size, beside a margin of {points(findings.margin_fraction)}.",
         height=ROW * len(arms),
         left=24 + 7 * max(map(len, places)),
-        x_title="points of accuracy below the full data",
+        x_title=f"points of {_metric(certificate)} below the full data",
         y_title="",
         x_ticks=tuple((across(x, tick), plain(tick)) for tick in x.ticks),
         y_ticks=tuple((place, title) for title, place in places.items()),
@@ -87,7 +88,8 @@ def _gap_chart(certificate: Certificate, looks: dict[str, Look]) -> Chart:
                 y=places[title],
                 shape="diamond" if arm.name == "set" else looks[arm.name].shape,
                 css="confirmed" if arm.name == "set" else f"a{looks[arm.name].number} hollow",
-                label=f"{title}: accuracy {percent(arm.accuracy_fraction)}, {_gap(gap)}, {(arm.verdict or '').replace('_', ' ')}",
+                label=f"{title}: {_metric(certificate)} {percent(arm.accuracy_fraction)}, {_gap(gap)}, "
+                f"{(arm.verdict or '').replace('_', ' ')}",
                 span=(across(x, 100 * gap.lower), across(x, 100 * gap.upper)),
                 lies=True,
             )
@@ -95,6 +97,10 @@ def _gap_chart(certificate: Certificate, looks: dict[str, Look]) -> Chart:
         ),
         note=f"Lines reach to the one-sided bounds at {100 * findings.confidence:g} %: {findings.procedure}.",
     )
+
+
+def _metric(certificate: Certificate) -> str:
+    return certificate.evidence.trial.goal.metric.replace("_", " ")
 
 
 def _gap(gap: GapBounds) -> str:
@@ -118,7 +124,7 @@ def _arms_table(certificate: Certificate, links: Links, name: str) -> Table:
         )
         for arm in certificate.findings.arms
     )
-    head = ("trained on", "accuracy", "std over networks", "gap", "bounds", "verdict", "the set is above it by")
+    head = ("trained on", _metric(certificate), "std over networks", "gap", "bounds", "verdict", "the set is above it by")
     return table_of(f"{len(certificate.evidence.seeds)} networks each, on the test images", head, rows)
 
 
@@ -138,6 +144,7 @@ def _smaller_table(certificate: Certificate, links: Links, name: str) -> Iterato
             "Smaller sizes that the search saw, on its select images",
             ("IPC", "trials", "best gap", "bounds", "shown lossy"),
             rows,
+            order_of_tests(certificate.evidence) if certificate.evidence.rules >= 4 else "",
         )
 
 

@@ -133,9 +133,10 @@ def ablate(
         from raydistill.catalogue import find_study
         from raydistill.certify.ablation_table import render_ablation
         from raydistill.report.next_commands import next_lines, training_command
+        from raydistill.storage.data_root import as_data_root
 
         found = find_study(study, store)
-        typer.echo(render_ablation(ablation, found.root), nl=False)
+        typer.echo(render_ablation(ablation, found.root, as_data_root(data_root)), nl=False)
         typer.echo(f"Written {found.path('ablation.json')} and {found.path('ablation.md')}", err=True)
         if not found.exists("certificate.json"):
             where = {"data_root": data_root, "local": local, "address": address, "accept_code_change": accept_code_change}

@@ -50,11 +50,13 @@ def distill(
         with watch_steps() as on_step:
             distilled = distil_once(config, experts, as_data_root(data_root), on_step, PlainWatcher())
         paths = save_set(distilled, folder)
-        after, before = compare_with_start(distilled, as_data_root(data_root), "evaluate" if trial is None else "trial")
-        typer.echo(distilled_summary(after, before, paths))
-        if trial is not None and (rerun := trial.compare(distilled.synthetic, after)) is not None:
-            typer.echo(rerun_line(rerun))
-        typer.echo(next_lines(*after_distilling(folder.root, data_root)))
+        further = next_lines(*after_distilling(folder.root, data_root))
+        with exit_codes(f"Interrupted. The set is written, {paths[0]}; its accuracy was not read to the end.\n{further}"):
+            after, before = compare_with_start(distilled, as_data_root(data_root), "evaluate" if trial is None else "trial")
+            typer.echo(distilled_summary(after, before, paths))
+            if trial is not None and (rerun := trial.compare(distilled.synthetic, after)) is not None:
+                typer.echo(rerun_line(rerun))
+            typer.echo(further)
 
 
 app.command(epilog=example("evaluate studies/digits-datadam/winner --network mlp,lenet"))(evaluate)

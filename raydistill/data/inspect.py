@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 
 from raydistill.data.datasets import place_of_images
 from raydistill.data.own.check import divided, not_divided, proposed_size
@@ -69,9 +70,15 @@ def with_every_problem(config: ImageFolderConfig, data_root: DataRoot, error: Da
     return error if sum(group.count for group in report.problems) < 2 else refused(report)
 
 
-def refused(report: DataReport) -> DataError:
-    """The error that names every problem of a report, and what its owner can decide."""
+def refused(report: DataReport, settings: Sequence[str] = ()) -> DataError:
+    """The error that names every problem of a report, and what its owner can decide.
+
+    Args:
+        report: of images with problems.
+        settings: `field=value` that were given with `--set`, and that the command which shows more needs again.
+    """
     total, kinds = sum(group.count for group in report.problems), len(report.problems)
     head = f"{report.path} cannot be used: {total:,} {'problem' if total == 1 else 'problems'} of {kinds} kind{'s' * (kinds > 1)}"
-    more = f"  `raydistill data check {report.path}` shows the same and more."
+    words = ["raydistill", "data", "check", report.path, *(word for setting in settings for word in ("--set", setting))]
+    more = f"  `{shlex.join(words)}` shows the same and more."
     return DataError("\n".join([head, *problem_lines(report), *decision_lines(report), more]))

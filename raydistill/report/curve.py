@@ -18,6 +18,7 @@ from raydistill.report.study import Study, Trial
 from raydistill.search.verdict import select_interval, so_far
 from raydistill.spaces.document import label_of
 from raydistill.spaces.sections import GoalConfig
+from raydistill.storage.result import ControlAt, Smallest
 
 MOST_POINTS = 12
 """Points of one arm's line; more IPCs than that are shown as the best of as many equal steps of the log axis."""
@@ -120,10 +121,26 @@ class Ends(NamedTuple):
     is_provisional: bool
 
 
+def confirmed_sets(study: Study) -> list[Smallest | ControlAt]:
+    """The sets of the finding, each with its gap on the confirm images; none without a finding."""
+    finding = study.finding
+    sides = [] if finding is None else [finding.distilled, finding.control, *finding.controls_at]
+    return [one for one in sides if one is not None]
+
+
+def confirmed_accuracies(study: Study) -> list[float]:
+    """The accuracies, as fractions, to which the bounds of these gaps reach below the full data's on the select images."""
+    full = study.baseline_accuracy_fraction
+    if full is None:
+        return []
+    gaps = [gap for one in confirmed_sets(study) for gap in (one.gap_interval.lower, one.gap_interval.upper)]
+    return [min(max(full - gap, 0.0), 1.0) for gap in gaps]
+
+
 def ends_of(study: Study) -> Ends:
     """The bracket of the verdict; before it, what its rules say of the readings so far."""
-    if study.is_over and study.result is not None:
-        return Ends(study.result.largest_lossy_ipc, study.result.smallest_lossless_ipc, False)
+    if study.verdict is not None:
+        return Ends(study.verdict.largest_lossy_ipc, study.verdict.smallest_lossless_ipc, False)
     if not study.finished:
         return Ends(None, None, True)
     goal = GoalConfig.model_validate(study.asked[0].config["goal"])

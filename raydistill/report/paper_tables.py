@@ -44,8 +44,8 @@ def _sets(study: Study) -> str:
     rows += [_set_row(one, "lossy" if one.is_lossy else "open") for one in finding.controls_at]
     sentence = latex_text(finding.sentence[:1].upper() + finding.sentence[1:])
     caption = (
-        f"{latex_text(study.dataset)}, confirm images. {sentence}. Gaps to the full data in points, with one-sided bounds; all "
-        f"of it holds at once with {100 * finding.confidence:g}\\,\\% confidence{_looked(study)}. "
+        f"{latex_text(study.dataset)}, confirm images. {sentence}. Gaps to the full data in points of {study.metric_words}, "
+        f"with one-sided bounds; all of it holds at once with {100 * finding.confidence:g}\\,\\% confidence{_looked(study)}. "
         f"From {len(study.asked)} trials, of which {len(study.finished)} finished; $n$ counts the networks behind each row. "
         f"\\emph{{New}}: drawn anew, a network for each draw; \\emph{{open}}: not shown to be lossy."
     )
@@ -53,7 +53,7 @@ def _sets(study: Study) -> str:
 
 
 def _looked(study: Study) -> str:
-    looks = 0 if study.result is None else study.result.earlier_looks
+    looks = 0 if study.verdict is None else study.verdict.earlier_looks
     return f" (but {looked_before(looks)})" if looks else ""
 
 
@@ -78,8 +78,9 @@ def _curve(study: Study, curve: Sequence[Point]) -> str:
         " Where an arm has more than twelve IPCs, the best of each of twelve equal log steps." if len(rows) < len(curve) else ""
     )
     caption = (
-        f"{latex_text(study.dataset)}, select images: the best of $t$ trials of each arm at each IPC, by gap.{thinned} Accuracy "
-        f"in \\% with the standard deviation over $n$ networks; gap to the full data in points with its one-sided bounds. "
+        f"{latex_text(study.dataset)}, select images: the best of $t$ trials of each arm at each IPC, by gap.{thinned} "
+        f"{study.metric_words.capitalize()} in \\% with the standard deviation over $n$ networks; gap to the full data in points "
+        f"with its one-sided bounds. "
         f"From {len(study.asked)} trials, of which {len(study.finished)} finished; the best of several is optimistic."
     )
     return _table(rows, caption, f"tab:{study.name}-curve")

@@ -12,7 +12,16 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
 from raydistill.errors import InputError
-from raydistill.report.curve import Point, cheapest, curve_rows, ends_of, line_of, within_margin
+from raydistill.report.curve import (
+    Point,
+    cheapest,
+    confirmed_accuracies,
+    confirmed_sets,
+    curve_rows,
+    ends_of,
+    line_of,
+    within_margin,
+)
 from raydistill.report.looks import CONFIRMED, MARKERS, OF_METHODS, Look, looks_of, side_step
 from raydistill.report.study import Study, Trial
 from raydistill.storage.result import Smallest
@@ -41,6 +50,8 @@ STYLE = {
     "svg.hashsalt": "raydistill",
     "savefig.dpi": 300,
 }
+WITHOUT_DATE: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"Date": None}}
+"""By format, what would make the same picture other bytes each time."""
 BESIDE = 1.04
 """Factor between what the confirm images say and the trials of the same IPC."""
 GREY = "#595959"
@@ -71,12 +82,17 @@ def draw(study: Study, kind: str) -> Figure:
 
 
 def save(figure: Figure, suffix: Format) -> bytes:
-    """The picture as a file's bytes, the same bytes for the same picture."""
+    """The picture as a file's bytes, the same bytes for the same picture.
+
+    Raises:
+        InputError: there is no such format, or matplotlib is not installed.
+    """
+    if suffix not in WITHOUT_DATE:
+        raise InputError(f"there is no format {suffix!r}; there are: {', '.join(WITHOUT_DATE)}: give one of these")
     rc_context, _ = _matplotlib()
     buffer = BytesIO()
-    without_date = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {"Software": None}}[suffix]
     with rc_context(STYLE):
-        figure.savefig(buffer, format=suffix, metadata=without_date)
+        figure.savefig(buffer, format=suffix, metadata=WITHOUT_DATE[suffix])
     return buffer.getvalue()
 
 
@@ -111,11 +127,12 @@ def _accuracy(axes: Any, study: Study) -> None:
     _confirmed(axes, study, full)
     shown = [100 * (t.accuracy_fraction or 0.0) for t in study.finished]
     shown += [] if full is None or margin is None else [100 * full, 100 * (full - margin)]
+    shown += [100 * accuracy for accuracy in confirmed_accuracies(study)]
     room = 0.06 * (max(shown) - min(shown)) or 1.0
     axes.set_ylim(min(shown) - room, max(shown) + room)
     _ipc_axis(axes.xaxis, axes.set_xscale)
     axes.set_xlabel("images per class (IPC)")
-    axes.set_ylabel("accuracy (%), select images")
+    axes.set_ylabel(f"{study.metric_words} (%), select images")
     axes.legend(loc="lower right", ncols=2 if len(looks) > 3 else 1, handlelength=2.2, columnspacing=1.0, labelspacing=0.25)
 
 
@@ -144,11 +161,9 @@ def _marker(look: Look) -> dict[str, Any]:
 
 
 def _confirmed(axes: Any, study: Study, full: float | None) -> None:
-    finding = study.finding
-    if finding is None or full is None:
+    if full is None:
         return
-    label = "on confirm images"
-    shown = [one for one in (finding.distilled, finding.control, *finding.controls_at) if one is not None]
+    label, shown = "on confirm images", confirmed_sets(study)
     there, in_all = Counter[int](), Counter(one.ipc for one in shown)
     for one in shown:
         there[one.ipc] += 1
@@ -217,7 +232,7 @@ def pictures(study: Study, suffix: Format) -> Iterator[tuple[str, bytes]]:
     """File name and bytes of every picture of a study.
 
     Raises:
-        InputError: matplotlib is not installed, or no trial has finished.
+        InputError: matplotlib is not installed, there is no such format, or no trial has finished.
     """
     for kind in KINDS:
         yield f"{kind}.{suffix}", save(draw(study, kind), suffix)

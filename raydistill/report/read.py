@@ -1,6 +1,6 @@
 """Reads a study whole: every record that can be read, and a note for each that cannot.
 
-Unlike `tables.read_study`, one damaged record among many is no error here: it is left out, and `Study.damaged` names it.
+Unlike `tables.read_study`, one damaged record among many is no error here: it is left out, and `Study.left_out` names it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from raydistill.errors import StoreError
 from raydistill.report.study import SPACE_FILE, Study, Trial, arm_of, controls_of
-from raydistill.report.tables import damage_of
 from raydistill.spaces.bounded import read_json, read_yaml
 from raydistill.spaces.sections import Config, EvaluationConfig, GoalConfig
 from raydistill.storage.baseline import read_baseline
+from raydistill.storage.given import given_or_damage
 from raydistill.storage.lock import holder_of, searcher
+from raydistill.storage.manifest import damages
 from raydistill.storage.record import read_progress, read_record
 from raydistill.storage.result import read_result
 from raydistill.storage.store import Store
@@ -51,15 +52,16 @@ def read_whole(store: Store) -> Study:
     space = _read_space(store)
     controls = controls_of(space)
     asked: list[Trial] = []
-    damaged: list[str] = []
+    left_out: list[str] = []
     for trial_id in store.at("trials").folders("."):
         try:
             trial = _read_trial(store, trial_id, controls)
         except StoreError as error:
-            damaged.append(str(error))
+            left_out.append(str(error))
         else:
             asked += [] if trial is None else [trial]
     result = read_result(store)
+    given, not_given = given_or_damage(store)
     return Study(
         store=store,
         space=space,
@@ -67,7 +69,9 @@ def read_whole(store: Store) -> Study:
         baseline=read_baseline(store),
         result=result,
         holder=searcher(holder_of(store)),
-        damaged=(*damaged, *damage_of(store, result)),
+        given=given,
+        left_out=(*left_out, *not_given),
+        changed=damages(store, result.winner_trial_id if result else None, every=False),
     )
 
 

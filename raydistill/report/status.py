@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from raydistill.core.expert_fields import ExpertFields
 from raydistill.errors import StoreError
 from raydistill.methods import method_configs
-from raydistill.report.next_commands import command, more_trials, with_options
+from raydistill.report.study_commands import continue_search, is_whole
 from raydistill.report.tables import StudyRecords, read_study
 from raydistill.report.tally import Bracket, bracket_of, bracket_words, state_words
 from raydistill.search.resume import SPACE_FILE, stored_document
@@ -23,7 +23,7 @@ from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
 from raydistill.spaces.messages import shown
 from raydistill.spaces.sections import Config, GoalConfig
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.given import Given, read_given
+from raydistill.storage.given import given_or_damage
 from raydistill.storage.lock import holder_of, searcher
 from raydistill.storage.record import PROGRESS_FILE, TrialRecord, read_progress
 from raydistill.storage.result import Finding
@@ -121,7 +121,7 @@ def read_status(study: Store) -> StudyStatus:
     """
     space = stored_document(study)
     _check_document(study, space)
-    given, damage = _given(study)
+    given, damage = given_or_damage(study)
     holds = holder_of(study)
     holder = searcher(holds)
     files = _files(study)
@@ -129,8 +129,7 @@ def read_status(study: Store) -> StudyStatus:
     records = [record for _, record in found.trials if record is not None]
     open_trials = [_open(config, study) for config, record in found.trials if record is None]
     running = [trial for trial in open_trials if trial.step is not None]
-    # A study that is extended holds the result of its shorter self.
-    result = None if holder or open_trials else found.result
+    result = None if holder else found.last_result
     stage, done, total = _stage(files, space, found) if result is None else ("ended", len(records), len(found.trials))
     states: dict[str, int] = dict(Counter(record.state for record in records))
     # The plain command runs a crashed trial again, unless hours ended the search.
@@ -162,8 +161,8 @@ def read_status(study: Store) -> StudyStatus:
         winner=study.path(WINNER_FOLDER) if result and WINNER_FILE in files else None,
         damaged=(*found.damaged, *damage),
         last_written=max(written).isoformat() if written else None,
-        continue_command=_continue_command(study, space, given, None if is_open else total),
-        is_continue_command_whole=given is not None and (study.is_local or given.space is not None or given.again is not None),
+        continue_command=continue_search(study, space, given, None if is_open else total),
+        is_continue_command_whole=is_whole(study, given),
     )
 
 
@@ -274,28 +273,3 @@ def _moment(info: Mapping[str, Any]) -> datetime:
     """When a file was written, by the name that its file system has for it."""
     moment = next(info[key] for key in ("mtime", "LastModified", "created") if key in info)
     return moment.astimezone(UTC) if isinstance(moment, datetime) else datetime.fromtimestamp(moment, UTC)
-
-
-def _given(study: Store) -> tuple[Given | None, tuple[str, ...]]:
-    """What the study's search was given; and a sentence if the file with it is damaged, which spoils nothing else."""
-    try:
-        return read_given(study), ()
-    except StoreError as error:
-        return None, (str(error),)
-
-
-def _continue_command(study: Store, space: Mapping[str, Any], given: Given | None, ended_trials: int | None) -> str:
-    more = {} if ended_trials is None else more_trials(space["budget"], ended_trials)
-    if given is not None and given.again is not None:
-        return with_options(given.again, more)
-    options: dict[str, Any] = {"store": study.parent.root}
-    if given is not None:
-        options |= {"data_root": given.data_root, "local": given.local, "address": given.address, "log": given.log}
-        options |= {"accept_code_change": given.accept_code_change}
-    if study.is_local:
-        return command("search", str(study.local_path(SPACE_FILE)), **options, **more)
-    # A command reads its space from a file of this machine, so a space in a remote store is named as it was given.
-    if given is None or given.space is None:
-        return command("search", f"COPY_OF_{SPACE_FILE}", **options, **more)
-    overrides = [*given.overrides, *more.pop("set", [])]
-    return command("search", given.space, **options, **{"trials": space["budget"]["trials"], **more}, set=overrides)

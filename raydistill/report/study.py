@@ -15,6 +15,8 @@ from raydistill.report.cells import cells_of, measured_cells, whole_config
 from raydistill.report.rendering import frame_of
 from raydistill.spaces.document import label_of
 from raydistill.storage.baseline import Baseline
+from raydistill.storage.given import Given
+from raydistill.storage.manifest import Damage
 from raydistill.storage.record import Progress, TrialRecord
 from raydistill.storage.result import Finding, SearchResult
 from raydistill.storage.store import Store
@@ -73,6 +75,11 @@ class Trial:
         return None if final is None else final.accuracy_fraction
 
     @property
+    def metric_words(self) -> str:
+        """What its accuracies are, for people."""
+        return str(self.config["goal"].get("metric", "accuracy")).replace("_", " ")
+
+    @property
     def seconds(self) -> float | None:
         """Seconds of distilling and evaluating; None without a cost."""
         cost = self.record.cost if self.record else None
@@ -94,8 +101,12 @@ class Study:
     """None until the search has ended."""
     holder: str | None
     """Process and host of the search that works on the study now; None if none does."""
-    damaged: tuple[str, ...]
+    left_out: tuple[str, ...]
     """A sentence for each file that cannot be read: its path, the cause, what to do."""
+    changed: tuple[Damage, ...] = field(default=(), repr=False)
+    """The files that are gone or changed since the search ended; what they say now is in here."""
+    given: Given | None = field(default=None, repr=False)
+    """What the search was given beside its space, for the commands that need it again; None if that is not known."""
 
     @property
     def name(self) -> str:
@@ -110,12 +121,30 @@ class Study:
     @property
     def is_over(self) -> bool:
         """Whether the search has ended, and has not been taken up again since."""
-        return self.result is not None and self.holder is None and all(trial.record is not None for trial in self.asked)
+        if self.result is None or self.holder is not None:
+            return False
+        records = [trial.record for trial in self.asked if trial.record is not None]
+        return len(records) == len(self.asked) and self.result.is_of(records)
+
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """A sentence for each file that cannot be read, or is gone or changed since the search ended."""
+        return (*self.left_out, *(damage.in_words(self.store) for damage in self.changed))
+
+    @property
+    def is_result_changed(self) -> bool:
+        """Whether `result.json` is not as the search left it, so that nothing in it is a finding."""
+        return any(damage.name == "result.json" for damage in self.changed)
+
+    @property
+    def verdict(self) -> SearchResult | None:
+        """The result, once the search has ended, unless it was changed since."""
+        return self.result if self.is_over and not self.is_result_changed else None
 
     @property
     def finding(self) -> Finding | None:
-        """Whether the smallest lossless set has to be distilled; None before the verdict, and in results of older versions."""
-        return self.result.finding if self.result is not None and self.is_over else None
+        """Whether the smallest lossless set has to be distilled; None without a verdict, and in results of older versions."""
+        return None if self.verdict is None else self.verdict.finding
 
     @property
     def finished(self) -> tuple[Trial, ...]:
@@ -138,6 +167,11 @@ class Study:
         """What margin, gaps and accuracies are of: accuracy, or balanced_accuracy."""
         goals = (self.space.get("goal") or {}, *(trial.config["goal"] for trial in self.asked[:1]))
         return str(next((goal["metric"] for goal in goals if "metric" in goal), "accuracy"))
+
+    @property
+    def metric_words(self) -> str:
+        """The metric for people."""
+        return self.metric.replace("_", " ")
 
     @property
     def baseline_accuracy_fraction(self) -> float | None:
@@ -197,7 +231,8 @@ class Study:
     def __repr__(self) -> str:
         """The study in a line."""
         counts = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in self.states.items()) or "no trial"
-        said = self.result.in_short if self.result is not None and self.is_over else "no verdict yet"
+        without = "its result was changed" if self.is_result_changed else "no verdict yet"
+        said = without if self.verdict is None else self.verdict.in_short
         notes = f", {len(self.damaged)} damaged" if self.damaged else ""
         return f"Study({self.name}: {said}; {counts}{notes})"
 

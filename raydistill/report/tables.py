@@ -52,6 +52,13 @@ class StudyRecords:
     costs: Mapping[str, CostResult] = field(default_factory=dict)
     """What `evaluate --protocol cost` found, by the hash of the set's file; most sets have none."""
 
+    @property
+    def last_result(self) -> SearchResult | None:
+        """The result, if it is one of all trials that are there; None while a search is extended, and where that was cut off."""
+        records = [record for _, record in self.trials if record is not None]
+        is_whole = len(records) == len(self.trials) and self.result is not None and self.result.is_of(records)
+        return self.result if is_whole else None
+
 
 def read_study(study: Store, methods: Mapping[str, type[Config]]) -> StudyRecords:
     """The records of a study, whether it runs, has stopped or is done.
@@ -67,7 +74,7 @@ def read_study(study: Store, methods: Mapping[str, type[Config]]) -> StudyRecord
         trials=trials,
         baseline=read_baseline(study),
         result=result,
-        damaged=damage_of(study, result),
+        damaged=_damage_of(study, result),
         costs=read_costs(study, trials),
     )
 
@@ -85,7 +92,7 @@ def read_costs(study: Store, trials: Sequence[tuple[TrialConfig[Any], TrialRecor
     return {cost.about.set_sha256: cost for cost in costs if recipes.get(cost.about.set_sha256) == cost.about.recipe}
 
 
-def damage_of(study: Store, result: SearchResult | None) -> tuple[str, ...]:
+def _damage_of(study: Store, result: SearchResult | None) -> tuple[str, ...]:
     """A sentence for each file that is gone or changed since the search ended."""
     return tuple(found.in_words(study) for found in damages(study, result.winner_trial_id if result else None, every=False))
 
@@ -198,6 +205,7 @@ def network_frame(readings: Sequence[NetworkReading]) -> pd.DataFrame:
             "parameters": reading.parameters,
             "recipe": reading.recipe,
             "split": reading.split,
+            "metric": reading.metric,
         }
         for reading in readings
     ]
@@ -215,7 +223,7 @@ def score_frame(scores: Sequence[Config]) -> pd.DataFrame:
 
 
 def _study_cells(records: StudyRecords) -> dict[str, Any]:
-    result = records.result
+    result = records.last_result
     config = records.trials[0][0] if records.trials else None
     finished = [record for _, record in records.trials if record and record.final]
     label_kind = result.label_kind if result else finished[0].label_kind if finished else None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from raydistill.methods import METHODS
-from raydistill.report.words import duration, points
+from raydistill.report.words import duration, points, why_not_admissible
 from raydistill.search.verdict import so_far
 from raydistill.spaces.sections import Config, GoalConfig
 from raydistill.spaces.trial import TrialConfig
@@ -33,7 +33,7 @@ class Bracket(Config):
     """Its arm; null where the study has one arm."""
     candidate_trial_id: str | None = None
     closest_ipc: int | None = None
-    """IPC of the finished trial with the smallest gap; null while none has finished."""
+    """IPC of the finished trial with the smallest gap, in a race of a method's; null while none has finished."""
     closest_gap: float | None = None
     lossy_ipc: int | None = None
     """Largest IPC below the candidate's that is shown to be lossy as a verdict shows it: enough finished trials, and the lower
@@ -45,8 +45,13 @@ class Bracket(Config):
     control_gap: float | None = None
     """The smallest gap there."""
     control_arm: str | None = None
+    has_finished_control: bool = False
+    """Whether a trial of a control has finished beside the methods of a race."""
     baseline_admissible: bool = True
-    """Whether the full-data baseline is trained to its end; if not, the verdict is inconclusive whatever the trials read."""
+    """Whether twice the recipe's steps move the full data by less than a quarter of the margin; if not, the verdict is
+    inconclusive whatever the trials read."""
+    doubled_moves_by: float = 0.0
+    """Full-data accuracy at twice the recipe's steps minus that at its steps; 0 without a baseline."""
 
 
 class Running(NamedTuple):
@@ -78,32 +83,44 @@ def bracket_of(records: Iterable[TrialRecord], baseline: Baseline | None, goal: 
         control_ipc=rival.ipc if rival else None,
         control_gap=rival.gap if rival else None,
         control_arm=rival.arm if rival else None,
+        has_finished_control=any(record.gap is not None for record in rivals),
         candidate_trial_id=candidate.trial_id if candidate else None,
         closest_ipc=closest.ipc if closest else None,
         closest_gap=closest.gap if closest else None,
         lossy_ipc=lossy.ipc if lossy else None,
         lossy_gap=min(r.gap for r in side if r.gap is not None and r.ipc == lossy.ipc) if lossy else None,
-        baseline_admissible=baseline is None or baseline.is_admissible,
+        **_of_baseline(baseline),
     )
+
+
+def _of_baseline(baseline: Baseline | None) -> dict[str, Any]:
+    known = {} if baseline is None else {"doubled_moves_by": baseline.doubled_moves_by}
+    return {"baseline_admissible": baseline is None or baseline.is_admissible, **known}
 
 
 def bracket_words(bracket: Bracket) -> str:
     """The bracket in half a sentence."""
     if not bracket.baseline_admissible:
-        return "inconclusive, because the full-data baseline is not trained to its end"
+        return f"inconclusive, because the full-data baseline {why_not_admissible(bracket.doubled_moves_by)}"
+    rival = _control_words(bracket)
     if bracket.closest_ipc is None or bracket.closest_gap is None:
-        return "no trial finished yet"
+        return f"no distilled set finished yet{rival}" if bracket.has_finished_control else "no trial finished yet"
     if bracket.candidate_ipc is None or bracket.candidate_gap is None:
         within = f"no IPC within the margin (smallest gap {points(bracket.closest_gap)} at IPC {bracket.closest_ipc})"
     else:
         of = "" if bracket.candidate_arm is None else f" of {bracket.candidate_arm}"
         within = f"IPC {bracket.candidate_ipc}{of} within the margin (gap {points(bracket.candidate_gap)}, not confirmed)"
-    if bracket.control_ipc is not None and bracket.control_gap is not None:
-        rival = f"the control {bracket.control_arm} within it at IPC {bracket.control_ipc} (gap {points(bracket.control_gap)})"
-        within = f"{within}; {rival}"
     if bracket.lossy_ipc is None or bracket.lossy_gap is None:
-        return f"{within}; no {'' if bracket.candidate_ipc is None else 'smaller '}IPC shown to be lossy"
-    return f"{within}; IPC {bracket.lossy_ipc} shown to be lossy (gap {points(bracket.lossy_gap)})"
+        return f"{within}{rival}; no {'' if bracket.candidate_ipc is None else 'smaller '}IPC shown to be lossy"
+    return f"{within}{rival}; IPC {bracket.lossy_ipc} shown to be lossy (gap {points(bracket.lossy_gap)})"
+
+
+def _control_words(bracket: Bracket) -> str:
+    """The control that reads within the margin, to be put behind the methods' half."""
+    if bracket.control_ipc is None or bracket.control_gap is None:
+        return ""
+    within = "within the margin" if bracket.closest_ipc is None else "within it"
+    return f"; the control {bracket.control_arm} {within} at IPC {bracket.control_ipc} (gap {points(bracket.control_gap)})"
 
 
 def state_words(states: Mapping[str, int]) -> str:
@@ -210,7 +227,7 @@ class Tally:
     def bracket(self) -> Bracket:
         """What the verdict would say so far; all trials of a search have one goal."""
         if not self.records:
-            return Bracket(baseline_admissible=self.baseline is None or self.baseline.is_admissible)
+            return Bracket(**_of_baseline(self.baseline))
         if self._bracket is None:  # the live table asks at every step
             goal = GoalConfig.model_validate(self.records[0].config["goal"])
             self._bracket = bracket_of(self._telling.records, self.baseline, goal)

@@ -32,9 +32,14 @@ def std(values: Sequence[float]) -> float | None:
     return statistics.stdev(values) if len(values) > 1 else None
 
 
+def metric_words(about: About) -> str:
+    """What its accuracies are, for people."""
+    return about.metric.replace("_", " ")
+
+
 def of_the_set(about: About) -> str:
     """The set in half a sentence."""
-    metric = "" if about.metric == "accuracy" else f", {about.metric.replace('_', ' ')}"
+    metric = "" if about.metric == "accuracy" else f", {metric_words(about)}"
     return (
         f"a set of {about.method} at IPC {about.ipc} on {about.dataset}, made with {about.network}; recipe {about.recipe}, "
         f"{about.split} images{metric}"

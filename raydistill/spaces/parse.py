@@ -67,14 +67,23 @@ def read_space(
     Raises:
         SpaceError: the file has mistakes; the message lists all of them.
     """
-    try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(MOST_CHARACTERS + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpaceError(str(path), [Mistake(key="file", message=f"cannot be read: {error}")], {}) from error
+    text = text_of_space(path)
     return parse_space(
         text, known, source=str(path), overrides=overrides, for_search=for_search, folder=path.parent if finds_beside else None
     )
+
+
+def text_of_space(path: Path) -> str:
+    """The text of a search space, as far as one may be long.
+
+    Raises:
+        SpaceError: the file cannot be read, or is not UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(MOST_CHARACTERS + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpaceError(str(path), [Mistake(key="file", message=f"cannot be read: {error}")], {}) from error
 
 
 def parse_space(

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored, write_stored
@@ -56,3 +57,11 @@ def read_given(study: Store) -> Given | None:
         StoreError: the file is damaged.
     """
     return read_stored(study, GIVEN_FILE, Given, "delete it: the next search of the study writes it again")
+
+
+def given_or_damage(study: Store) -> tuple[Given | None, tuple[str, ...]]:
+    """What the last search was given; and a sentence if the file with it is damaged, which spoils nothing else."""
+    try:
+        return read_given(study), ()
+    except StoreError as error:
+        return None, (str(error),)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
 from raydistill.spaces.messages import arm_and_size
 from raydistill.spaces.sections import Config, GrownConfig
+from raydistill.storage.record import TrialRecord
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored
 
@@ -170,6 +172,14 @@ class SearchResult(GrownConfig):
     def ended_trials(self) -> int:
         """Trials that ended; one that crashed runs again."""
         return sum(count for state, count in self.trials.items() if state != "crashed")
+
+    def is_of(self, records: Iterable[TrialRecord]) -> bool:
+        """Whether no trial has ended since: a search that is extended keeps the result of its shorter self until its new verdict.
+
+        Args:
+            records: of the study's trials.
+        """
+        return sum(record.state != "crashed" for record in records) <= self.ended_trials
 
     @property
     def in_short(self) -> str:

@@ -50,6 +50,8 @@ def test_every_term_in_use_has_a_row_and_the_start_set_the_last(study: Store) ->
     command = f"raydistill ablate {study.root} --trial {made.trial_id} --draws 2 --networks 1"
     again = f"Run again with `{command}`; code `{made.code_sha256}`"
     assert f"\n{again}, commit `abc`, torch " in render_ablation(made.model_copy(update={"commit": "abc"}), study.root)
+    with_data = render_ablation(made, study.root, "/the data")
+    assert f"--networks {made.networks} --data-root '/the data'`; code" in with_data
     assert f"\n{again}, torch " in render_ablation(made.model_copy(update={"commit": None}), study.root)
 
 

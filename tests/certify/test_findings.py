@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from hand_certified import FULL, arm, certificate, earlier, evidence, opening, smaller
 from made_up import correct
@@ -13,8 +14,11 @@ from pydantic import ValidationError
 from raydistill.certify.certificate import Admissibility, content_sha256
 from raydistill.certify.findings import find
 from raydistill.certify.page import render_page
+from raydistill.certify.web_page import certificate_page
 from raydistill.core.synthetic import sha256
-from raydistill.storage.record import pack_bits
+from raydistill.spaces.trial import trial_id_of
+from raydistill.storage.record import pack_bits, pack_labels
+from raydistill.storage.store import Store
 
 
 @pytest.mark.parametrize(
@@ -88,6 +92,20 @@ def test_a_baseline_that_doubling_moves_proves_nothing() -> None:
     assert "trained to its end" not in find(evidence(admissibility=fell)).headline[0]
 
 
+def test_a_page_does_not_call_full_data_undertrained_that_longer_training_makes_worse() -> None:
+    """From 98 to 90 of 100 select images is -8 points; the pages of older certificates ask what they asked."""
+    select, fell = pack_bits(correct([98, 98])), pack_bits(correct([90, 90]))
+    moved = Admissibility(at_recipe=select, at_doubled=fell, select_images=100)
+    page = render_page(certificate(admissibility=moved))
+    question = "## Does the full data lose by longer training?"
+    answer = "twice the recipe's steps move the full data's accuracy by -8.00 points"
+    assert f"{question}\n\nYes: {answer}" in page
+    older = render_page(certificate(admissibility=moved, rules=3))
+    assert f"## Is the full data trained to its end?\n\nNo: {answer}" in older
+    undertrained = moved.model_copy(update={"at_recipe": fell, "at_doubled": select})
+    assert "## Is the full data trained to its end?\n\nNo: " in render_page(certificate(admissibility=undertrained))
+
+
 def test_the_lower_side_is_the_largest_smaller_ipc_at_which_nothing_reached_the_margin() -> None:
     """The baseline gets 98 of 100 select images right. At IPC 8 the best trial gets 96: not shown. At 5 and 3 it gets 80."""
     rows = (smaller(8, [96, 96], finished=3), smaller(5, [80, 80], finished=2, pruned=1), smaller(3, [80, 80], finished=1))
@@ -102,12 +120,30 @@ def test_the_lower_side_is_the_largest_smaller_ipc_at_which_nothing_reached_the_
 def test_smaller_ipcs_are_tested_from_the_smallest_until_one_is_not_shown() -> None:
     """At IPC 3 the best trial gets 96, which is not shown to lose; so nothing is said of IPC 5, where it gets 80."""
     found = find(evidence(smaller=(smaller(5, [80, 80], finished=1), smaller(3, [96, 96], finished=1))))
-    assert ([row.is_lossy for row in found.smaller], found.largest_lossy_ipc) == ([True, False], None)
+    assert ([row.is_lossy for row in found.smaller], found.largest_lossy_ipc) == ([False, False], None)
     older = evidence(smaller=(smaller(5, [80, 80], finished=1), smaller(3, [96, 96], finished=1))).model_copy(update={"rules": 1})
     assert find(older).largest_lossy_ipc == 5, "a certificate of an older version is checked by its own rules"
     assert "rules" not in older.model_dump()
     untested = (smaller(5, [80, 80], finished=1), smaller(4, [10], finished=1), smaller(3, [80, 80], finished=1))
     assert find(evidence(smaller=untested)).largest_lossy_ipc == 5
+
+
+@pytest.mark.parametrize("rules", [2, 3])
+def test_a_row_of_an_older_certificate_is_lossy_by_itself_and_its_page_keeps_its_sentence(rules: int) -> None:
+    rows = (smaller(5, [80, 80], finished=1), smaller(3, [96, 96], finished=1))
+    older = certificate(smaller=rows, rules=rules)
+    assert ([row.is_lossy for row in older.findings.smaller], older.findings.largest_lossy_ipc) == ([True, False], None)
+    sentence = "What the search saw on its select images; *lossy* where even the best trial's lower bound is above the margin.\n"
+    assert sentence in render_page(older)
+
+
+def test_the_page_names_how_many_trials_a_smaller_size_needs_to_be_tested() -> None:
+    """IPC 5 has one finished trial of the three that the goal wants, so it is not tested, although it loses 18 points."""
+    given = evidence()
+    config = {**given.config, "goal": {**given.config["goal"], "lossy_trials": 3}}
+    page = render_page(certificate(config=config, trial_id=trial_id_of(config), smaller=(smaller(5, [80, 80], finished=1),)))
+    assert "Sizes are tested from the smallest up, those with at least 3 finished trials read by two networks or more" in page
+    assert page.partition("| 5 | 1 | 0 | 18.00 |")[2].splitlines()[0].endswith("| no |")
 
 
 def test_one_network_shows_nothing_of_a_smaller_ipc() -> None:
@@ -174,6 +210,21 @@ def test_the_page_says_it_to_an_outsider() -> None:
     assert "Experts" not in page
     assert f"- Experts that it was made with `{'5' * 64}`" in render_page(certificate(experts_sha256="5" * 64, **made))
     assert "Test split opened 2026-11-24T20:00:00+00:00 by me on here: certificate 1 of study by-hand" in page
+
+
+def test_the_page_names_balanced_accuracy_beside_its_numbers() -> None:
+    """The pages of older certificates call it accuracy there."""
+    given = evidence()
+    config = {**given.config, "goal": {**given.config["goal"], "metric": "balanced_accuracy"}}
+    classes = {"test_labels": pack_labels(np.arange(200) % 10), "select_labels": pack_labels(np.arange(100) % 10)}
+    changes: dict[str, Any] = {"config": config, "trial_id": trial_id_of(config), **classes}
+    page, older = render_page(certificate(**changes)), render_page(certificate(**changes, rules=3))
+    assert "| trained on | balanced accuracy | std" in page
+    assert "(hundredths of balanced accuracy)" in page
+    assert "move the full data's balanced accuracy by 0.00 points" in page
+    assert "| trained on | accuracy | std" in older
+    web = certificate_page(Store("/study"), certificate(**changes), "/study/certificate.html")
+    assert "points of balanced accuracy below the full data" in web
 
 
 def test_the_page_names_the_commits_where_they_are_known() -> None:

@@ -320,6 +320,13 @@ def test_a_search_that_has_not_ended_is_refused(study: Store) -> None:
         certify(study)
 
 
+def test_an_extended_search_without_its_new_verdict_is_refused(study: Store) -> None:
+    """The result is of one of the two trials."""
+    change_result(study, trials={"finished": 1})
+    with pytest.raises(CertifyError, match=r"has trials that ended after its result\.json was written.*run the search again"):
+        certify(study)
+
+
 def test_a_damaged_result_is_refused(study: Store) -> None:
     study.write("result.json", "{}")
     with pytest.raises(StoreError, match=r"result\.json is damaged .*run the search again"):

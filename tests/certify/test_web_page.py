@@ -36,6 +36,7 @@ def test_tables_say_what_the_certificate_says(page: str) -> None:
     assert page.count('href="certificate.json"') > 4
     assert "Smaller sizes that the search saw" in page
     assert "3 finished, 0 stopped or failed" in page
+    assert "Sizes are tested from the smallest up, those with at least 1 finished trial read by two networks" in page
     assert "raydistill verify /study/certificate.json --retrain" in page
 
 

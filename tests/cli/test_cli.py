@@ -249,6 +249,27 @@ def test_an_interrupted_search_prints_the_line_that_resumes(monkeypatch: pytest.
     ]
 
 
+def test_a_distillation_that_is_interrupted_once_its_set_is_written_says_where(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    out = str(tmp_path / "out")
+    monkeypatch.setattr("raydistill.sets.one.compare_with_start", stop)
+    result = run("distill", str(small), *set_options(FIXED), "--out", out)
+    assert result.exit_code == 130
+    assert Path(out, "images.safetensors").exists()
+    assert result.stderr.splitlines()[-4:] == [
+        f"Interrupted. The set is written, {out}/images.safetensors; its accuracy was not read to the end.",
+        "Next:",
+        f"  raydistill evaluate {out}",
+        f"  raydistill export {out} --out out-png",
+    ]
+    monkeypatch.setattr("raydistill.sets.one.distil_once", stop)
+    assert run("distill", str(small), *set_options(FIXED), "--out", out).stderr.endswith("Interrupted. Nothing was written.\n")
+
+
 def test_a_search_ends_with_a_verdict_and_run_again_repeats_nothing(small: Path) -> None:
     words = ("search", str(small), "--local", "--store", str(small.parent / "store"), *set_options(QUICK))
     first = run(*words)
@@ -381,11 +402,11 @@ def test_evaluate_tabulates_networks(small: Path) -> None:
     result = run("evaluate", out, "--network", "mlp:width=16, alexnet", "--networks", "1", "--format", "csv")
     assert result.exit_code == 0, result.output
     header, first, second = result.stdout.splitlines()
-    assert header == "network,accuracy_fraction_mean,accuracy_fraction_std,networks,parameters,recipe,split"
+    assert header == "network,accuracy_fraction_mean,accuracy_fraction_std,networks,parameters,recipe,split,metric"
     own = run("evaluate", out, "--networks", "1", "--format", "csv").stdout.splitlines()
     assert (own[0], own[1].split(",")[0]) == (header, "convnet:depth=2:width=8:norm=instance:activation=relu:pooling=average")
     assert first.startswith("mlp:width=16,0.")
-    assert first.endswith(",,1,1482,plain,select")
+    assert first.endswith(",,1,1482,plain,select,accuracy")
     assert second.startswith("alexnet,0.")
 
 

@@ -72,6 +72,13 @@ def test_a_path_where_nothing_lies_ends_with_2(tmp_path: Path) -> None:
     assert "nowhere is not a folder or file" in done.stderr
 
 
+def test_a_search_space_that_is_no_utf_8_ends_with_2(tmp_path: Path) -> None:
+    (tmp_path / "latin1.yaml").write_bytes("study: größe\n".encode("latin-1"))
+    result = run("data", "check", str(tmp_path / "latin1.yaml"))
+    assert result.exit_code == 2
+    assert "file: cannot be read: 'utf-8' codec can't decode byte 0xf6" in result.stderr
+
+
 def test_a_search_says_in_short_what_it_reads_and_keeps_it_in_the_study(leaky: Path, tmp_path: Path) -> None:
     words = ["search", *of_the_space(leaky), "--local", "--store", str(tmp_path / "studies")]
     done = run(*words)

@@ -23,7 +23,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from raydistill.core.picture import grid_png
 from raydistill.errors import InputError
-from raydistill.report.loggers import LoggingWatcher, open_loggers
+from raydistill.report.loggers import LoggingWatcher, open_loggers, to_mlflow
 from raydistill.report.loggers.logger import Finding, LoggedTrial, markdown_table
 from raydistill.report.loggers.to_mlflow import MlflowLogger, open_mlflow
 from raydistill.report.loggers.to_tensorboard import TensorBoardLogger
@@ -409,6 +409,26 @@ def test_a_target_that_cannot_be_written_is_refused_and_nothing_is_left(tmp_path
     with pytest.raises(InputError, match=r"--log tensorboard cannot write to .*runs/digits: .*file is not a folder"):
         open_loggers([f"tensorboard={tmp_path}/file/runs"], Store(str(tmp_path / "digits")))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("target", ["s3://bucket/tb", "file:///shared/tb"])
+def test_a_uri_is_no_folder_for_tensorboard(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=f"--log tensorboard={target} is a URI; .* give a folder's path"):
+        open_loggers([f"tensorboard={target}"], Store(str(tmp_path / "digits")))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("server", ["databricks", "databricks-uc"])
+def test_a_server_that_mlflow_knows_by_a_word_is_no_folder(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
+    monkeypatch.setattr(to_mlflow, "open_mlflow", lambda uri, _: opened.append(uri))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    open_loggers(["mlflow"], Store(str(tmp_path / "digits")))
+    open_loggers([f"mlflow={server}"], Store(str(tmp_path / "digits")))
+    open_loggers([f"mlflow={tmp_path}/{server}"], Store(str(tmp_path / "digits")))
+    assert opened == [server, server, (tmp_path / server).as_uri()]
 
 
 def test_a_study_in_an_object_store_needs_a_target() -> None:

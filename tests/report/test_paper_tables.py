@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hand_race import result, write_race
+from hand_race import result, use_balanced_accuracy, write_race
 
 from raydistill.report.paper_tables import tables_for_paper
 from raydistill.report.read import read_whole
@@ -50,6 +50,13 @@ def test_a_caption_says_that_the_same_images_were_looked_at_before(race: Path, t
     given = json.loads((copy / "result.json").read_text())
     (copy / "result.json").write_text(json.dumps({**given, "earlier_looks": 1}))
     assert r"95\,\% confidence (but the confirm images of this study were looked at once before" in tables_of(copy)["sets.tex"]
+
+
+def test_captions_name_balanced_accuracy_where_that_is_the_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_balanced_accuracy(monkeypatch)
+    tables = tables_of(write_race(tmp_path / "by-hand", 30))
+    assert "Gaps to the full data in points of balanced accuracy, with" in tables["sets.tex"]
+    assert r"Balanced accuracy in \% with the standard deviation over $n$ networks" in tables["curve.tex"]
 
 
 def test_underscores_and_percents_are_escaped(race: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
-from hand_race import write_race
+from hand_race import use_balanced_accuracy, write_race
 
+import raydistill
 from raydistill.errors import InputError
 from raydistill.report.plots import COLUMN_INCHES, KINDS, draw, save
 from raydistill.report.read import read_whole
@@ -54,6 +56,22 @@ def test_accuracy_has_a_line_for_each_arm_and_the_confirm_images(study: Study) -
     assert axes.get_xscale() == "log"
 
 
+def test_what_the_confirm_images_say_lies_within_the_picture_however_low(tmp_path: Path) -> None:
+    """A control drawn anew loses 45 points, at most 50: its bound is at 48 %, and no trial is below 58 %."""
+    folder = write_race(tmp_path / "by-hand", 60)
+    document = json.loads((folder / "result.json").read_text())
+    document["finding"]["controls_at"][0]["gap_interval"] |= {"gap": 0.45, "lower": 0.40, "upper": 0.50}
+    (folder / "result.json").write_text(json.dumps(document))
+    (axes,) = draw(read_whole(Store(str(folder))), "accuracy").axes
+    assert axes.get_ylim()[0] < 48
+
+
+def test_the_axis_names_balanced_accuracy_where_that_is_the_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_balanced_accuracy(monkeypatch)
+    (axes,) = draw(read_whole(Store(str(write_race(tmp_path / "by-hand", 8, is_over=False)))), "accuracy").axes
+    assert axes.get_ylabel() == "balanced accuracy (%), select images"
+
+
 def test_images_per_class_are_whole_numbers_on_the_axis(study: Study) -> None:
     (axes,) = draw(study, "accuracy").axes
     assert axes.xaxis.get_major_formatter().format_ticks([1.0, 2.0, 50.0]) == ["1", "2", "50"]
@@ -72,6 +90,12 @@ def test_a_study_plots_itself(study: Study) -> None:
 def test_an_unknown_picture_is_refused(study: Study) -> None:
     with pytest.raises(InputError, match="there is no picture 'acuracy'; there are: accuracy, cost, progress"):
         study.plot("acuracy")
+
+
+def test_an_unknown_format_is_refused_and_nothing_is_written(study: Study, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no format 'jpg'; there are: pdf, png, svg: give one of these"):
+        raydistill.write_plots(study.store.root, format="jpg", out=tmp_path / "plots")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_study_without_a_finished_trial_has_no_picture(tmp_path: Path) -> None:

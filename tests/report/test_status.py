@@ -86,6 +86,16 @@ def test_an_old_result_is_no_verdict_of_a_study_that_is_extended(made: HandMade)
     assert [(status.stage, status.verdict) for status in (held, cut_off)] == [("trials", None)] * 2
 
 
+def test_an_old_result_is_no_verdict_of_a_study_that_was_cut_off_when_it_confirmed_further_trials(made: HandMade) -> None:
+    """The result is of two trials; all six of the larger budget have ended, and the search was ended before its new verdict."""
+    for ipc in range(10, 16):
+        made.trial(ipc, (0.97,))
+    made.result()
+    status = read_status(made.study)
+    assert (stage(status), status.verdict, status.smallest_lossless_ipc) == (("confirmation", 0, 4), None, None)
+    assert "--trials" not in status.continue_command
+
+
 def begin_search(made: HandMade, after: str) -> None:
     """Have a search begin, as it does by writing the space, ten seconds after a file was written."""
     made.study.write("search_space.yaml", made.study.read("search_space.yaml"))

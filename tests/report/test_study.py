@@ -108,6 +108,14 @@ def test_a_trial_without_a_record_waits_or_runs(copy: Path) -> None:
     assert study.finding is None, "a study that is extended holds the finding of its shorter self"
 
 
+def test_a_study_that_was_cut_off_before_the_verdict_of_further_trials_is_not_over(copy: Path) -> None:
+    (copy / "result.json").write_text(json.dumps(result(30)))
+    study = read(copy)
+    assert not study.is_over
+    assert study.finding is None
+    assert repr(study) == "Study(by-hand-race: no verdict yet; 36 finished, 4 pruned)"
+
+
 def test_a_study_that_a_search_works_on_has_a_holder_and_no_verdict(copy: Path) -> None:
     with study_lock(Store(str(copy))):
         study = read(copy)

@@ -148,7 +148,7 @@ def test_a_race_has_the_method_of_its_winner_not_of_the_control_that_was_asked_f
     records = replace(records, trials=[(random, None), (config, record)])
     assert study_frame([records])["method"].tolist() == ["datadam"], "without a result the methods, and no control"
     assert study_frame([replace(records, trials=[(random, None)])])["method"].tolist() == ["random"], "a study of one control"
-    of_winner = replace(records, result=made.result(method="dm", earlier_looks=1))
+    of_winner = replace(records, trials=[(config, record)], result=made.result(method="dm", earlier_looks=1))
     (row,) = study_frame([of_winner]).to_dict("records")
     assert (row["method"], row["earlier_looks"]) == ("dm", 1)
 
@@ -167,6 +167,19 @@ def test_a_study_without_a_result_is_unfinished(by_hand: HandMade) -> None:
     (row,) = study_frame([records_of(by_hand)]).to_dict("records")
     assert (row["verdict"], row["trials"], row["label_kind"]) == ("unfinished", 1, "hard")
     assert pd.isna(row["smallest_lossless_ipc"])
+
+
+@pytest.mark.parametrize("accuracies", [(0.97,), None], ids=["ended", "cut off"])
+def test_an_old_result_is_no_verdict_of_a_study_with_a_further_trial(
+    by_hand: HandMade, accuracies: tuple[float, ...] | None
+) -> None:
+    by_hand.trial(10)
+    by_hand.trial(4)
+    by_hand.result()
+    assert study_frame([records_of(by_hand)])["verdict"].tolist() == ["lossless"]
+    by_hand.trial(7, accuracies)
+    (row,) = study_frame([records_of(by_hand)]).to_dict("records")
+    assert (row["verdict"], row["trials"], row["trial_id"]) == ("unfinished", 3, None)
 
 
 def test_tables_are_written_below_the_study(by_hand: HandMade) -> None:
@@ -206,3 +219,9 @@ def test_a_row_per_architecture_has_mean_deviation_and_parameters() -> None:
     assert frame["accuracy_fraction_std"].iloc[0] == pytest.approx(0.0707, abs=1e-4)
     assert pd.isna(frame["accuracy_fraction_std"].iloc[1])
     assert "| mlp       | 85.00" in render(frame, "md")
+
+
+def test_a_row_per_architecture_says_which_accuracy_it_is() -> None:
+    fields = {"network": "mlp", "accuracy_fractions": (0.8, 0.9), "parameters": 10, "recipe": "plain", "split": "select"}
+    readings = [NetworkReading(**fields), NetworkReading(**fields, metric="balanced_accuracy")]  # type: ignore[arg-type]
+    assert network_frame(readings)["metric"].tolist() == ["accuracy", "balanced_accuracy"]

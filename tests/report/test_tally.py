@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import made_up
 import numpy as np
 import pytest
 from hand_made import Clock, ended, trial_config
+from hand_race import record as race_record
 from made_up import correct
 
 from raydistill.report.tally import Bracket, Tally, bracket_of, bracket_words, step_words
 from raydistill.spaces.sections import GoalConfig
-from raydistill.storage.record import Reading, pack_bits
+from raydistill.storage.record import Reading, TrialRecord, pack_bits
 
 GOAL = GoalConfig(margin_fraction=0.02)
 
@@ -49,6 +52,19 @@ def test_a_trial_that_was_stopped_early_shows_no_ipc_lossy() -> None:
     )
 
 
+def test_controls_that_finished_alone_are_no_set_of_a_method_and_are_told() -> None:
+    """The only trial of a method diverged. Random has gaps of 40 points at IPC 1 and of 2 at IPC 400; the margin is 3."""
+    diverged = {"state": "diverged", "readings": [], "select_correct": [], "images_sha256": None, "error": "the loss is nan"}
+    made = [race_record(0, **diverged), race_record(2), race_record(58)]
+    records = [TrialRecord.model_validate_json(json.dumps(one)) for one in made]
+    goal = GoalConfig(margin_fraction=0.03)
+    assert bracket_words(bracket_of(records[:1], None, goal)) == "no trial finished yet"
+    assert bracket_words(bracket_of(records[:2], None, goal)) == "no distilled set finished yet"
+    assert bracket_words(bracket_of(records, None, goal)) == (
+        "no distilled set finished yet; the control random within the margin at IPC 400 (gap 2.00 points)"
+    )
+
+
 @pytest.mark.parametrize("lossy_trials", [1, 3])
 def test_the_few_trials_that_a_tally_keeps_give_the_bracket_of_all(lossy_trials: int) -> None:
     """Three hundred trials of three arms at six IPCs, of which a few were stopped; compared after each tenth."""
@@ -74,6 +90,9 @@ def test_before_the_first_trial_the_tally_knows_whether_the_baseline_can_decide(
     tally = Tally()
     tally.baseline = made_up.baseline(is_admissible=False)
     assert tally.summary().endswith("inconclusive, because the full-data baseline is not trained to its end")
+    tally = Tally()
+    tally.baseline = made_up.baseline().model_copy(update={"is_admissible": False, "doubled_moves_by": -0.02})
+    assert tally.summary().endswith("inconclusive, because the full-data baseline loses by longer training")
 
 
 CLOSEST = {"closest_ipc": 8, "closest_gap": 0.0277}
@@ -99,6 +118,10 @@ CLOSEST = {"closest_ipc": 8, "closest_gap": 0.0277}
         (
             Bracket(**CLOSEST, baseline_admissible=False),
             "inconclusive, because the full-data baseline is not trained to its end",
+        ),
+        (
+            Bracket(**CLOSEST, baseline_admissible=False, doubled_moves_by=-0.02),
+            "inconclusive, because the full-data baseline loses by longer training",
         ),
     ],
 )

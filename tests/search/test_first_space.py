@@ -75,6 +75,15 @@ def test_images_with_problems_are_refused_with_the_answers(pets: Path, tmp_path:
     assert yaml.safe_load(file.read_text())["dataset"]["on_bad"] == "skip"
 
 
+def test_the_command_that_shows_more_problems_can_be_pasted(pets: Path, tmp_path: Path) -> None:
+    with_space = pets.rename(tmp_path / "my pets")
+    (with_space / "cat" / "x.png").write_bytes(b"no image")
+    with pytest.raises(DataError) as caught:
+        raydistill.write_space(with_space, out=tmp_path / "pets.yaml", settings=["size=8", "background=[0, 0, 0]"])
+    command = f"raydistill data check '{with_space}' --set size=8 --set 'background=[0, 0, 0]'"
+    assert str(caught.value).endswith(f"  `{command}` shows the same and more.")
+
+
 def test_mistaken_settings_are_refused(pets: Path, tmp_path: Path) -> None:
     with pytest.raises(SpaceError, match="unknown key 'sise'"):
         raydistill.write_space(pets, out=tmp_path / "pets.yaml", settings=["sise=8"])

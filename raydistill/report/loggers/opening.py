@@ -19,6 +19,9 @@ PACKAGES = {"tensorboard": "tensorboard", "mlflow": "mlflow", "wandb": "wandb"}
 FOLDERS = {"tensorboard": "tensorboard", "mlflow": "mlruns"}
 """Folder in the study's own, without a target."""
 
+NAMED_SERVERS = ("databricks", "databricks-uc")
+"""Servers that MLflow knows by a word, which is no folder."""
+
 
 def open_loggers(asked: Sequence[str], study: Store) -> list[Logger]:
     """The back ends, ready to write.
@@ -28,7 +31,8 @@ def open_loggers(asked: Sequence[str], study: Store) -> list[Logger]:
         study: the study's folder, below which a back end without a target writes.
 
     Raises:
-        InputError: a back end is unknown, named twice or not installed, or its target has credentials or cannot be written.
+        InputError: a back end is unknown, named twice or not installed, or its target has credentials, is of another kind, or
+            cannot be written.
     """
     for word in asked:
         if without_credentials(word) != word:
@@ -49,6 +53,10 @@ def open_loggers(asked: Sequence[str], study: Store) -> list[Logger]:
 
 
 def _tensorboard(target: str | None, study: Store) -> Logger:
+    if target and "://" in target:
+        raise InputError(
+            f"--log tensorboard={target} is a URI; TensorBoard's files are written to a folder: give a folder's path"
+        )
     folder = given_path(target) / _name(study) if target else _local(study, "tensorboard", "runs")
     _check_writable(folder, "tensorboard")
     from raydistill.report.loggers.to_tensorboard import TensorBoardLogger
@@ -58,7 +66,7 @@ def _tensorboard(target: str | None, study: Store) -> Logger:
 
 def _mlflow(target: str | None, study: Store) -> Logger:
     uri = target or os.environ.get("MLFLOW_TRACKING_URI") or _local(study, "mlflow", "http://127.0.0.1:5000").absolute().as_uri()
-    if uri.startswith("file://") or "://" not in uri:
+    if uri.startswith("file://") or ("://" not in uri and uri not in NAMED_SERVERS):
         folder = given_path(uri.removeprefix("file://")).absolute()
         _check_writable(folder, "mlflow")
         uri = folder.as_uri()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from raydistill.report.curve import Ends, Point, ends_of, line_of
+from raydistill.report.curve import Ends, Point, confirmed_accuracies, confirmed_sets, ends_of, line_of
 from raydistill.report.looks import Look, side_step
 from raydistill.report.page.axes import Axis, linear_axis, plain
 from raydistill.report.page.chart import Band, Chart, Line, Mark, Rule, across, up
@@ -31,15 +31,15 @@ def accuracy_chart(study: Study, curve: Sequence[Point], looks: dict[str, Look])
     x = ipc_axis(study, _ipcs_named(study, ends))
     levels = [] if full is None or margin is None else [full, full - margin]
     shown = [t.accuracy_fraction for t in study.finished if t.accuracy_fraction is not None]
-    y = linear_axis([100 * a for a in (*shown, *levels)], room=0.05)
+    y = linear_axis([100 * a for a in (*shown, *levels, *confirmed_accuracies(study))], room=0.05)
     confirmed = list(_confirmed(study, x, y))
     return Chart(
         name="accuracy",
-        title="Accuracy against images per class",
+        title=f"{study.metric_words.capitalize()} against images per class",
         says=_says(study, curve),
         height=TALL,
         x_title="images per class (IPC), log scale",
-        y_title="accuracy (%), select images",
+        y_title=f"{study.metric_words} (%), select images",
         x_ticks=ipc_ticks(x),
         y_ticks=tuple((up(y, tick, TALL), plain(tick)) for tick in y.ticks),
         bands=tuple(_bracket(ends, x)),
@@ -53,11 +53,8 @@ def accuracy_chart(study: Study, curve: Sequence[Point], looks: dict[str, Look])
 
 def _ipcs_named(study: Study, ends: Ends) -> list[int]:
     """IPCs of the bracket and of the finding: controls are drawn anew where no trial may have been."""
-    finding = study.finding
-    sides = [] if finding is None else [finding.distilled, finding.control, *finding.controls_at]
-    return [
-        ipc for ipc in (ends.lossy_ipc, ends.lossless_ipc, *(side.ipc for side in sides if side is not None)) if ipc is not None
-    ]
+    named = (ends.lossy_ipc, ends.lossless_ipc, *(one.ipc for one in confirmed_sets(study)))
+    return [ipc for ipc in named if ipc is not None]
 
 
 def _says(study: Study, curve: Sequence[Point]) -> str:
@@ -137,10 +134,9 @@ def _span(study: Study, low: float | None, high: float | None, y: Axis) -> tuple
 
 def _confirmed(study: Study, x: Axis, y: Axis) -> Iterator[Mark]:
     """What the confirm images say of the sets that the finding names: their gap, below the full data's accuracy as drawn."""
-    full, finding = study.baseline_accuracy_fraction, study.finding
-    if full is None or finding is None:
+    full, shown = study.baseline_accuracy_fraction, confirmed_sets(study)
+    if full is None:
         return
-    shown = [one for one in (finding.distilled, finding.control, *finding.controls_at) if one is not None]
     there, in_all = Counter[int](), Counter(one.ipc for one in shown)
     for one in shown:
         there[one.ipc] += 1

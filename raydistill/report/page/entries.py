@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from raydistill.report.cells import cells_of, whole_config
 from raydistill.report.looks import STATES, Look
+from raydistill.report.next_commands import command
 from raydistill.report.page.html import Links
 from raydistill.report.page.marks import short
 from raydistill.report.study import Study, Trial
+from raydistill.report.study_commands import data_root
 from raydistill.report.words import accuracy_line, percent, points, telling_line
 from raydistill.spaces.units import packed_in_words
 
@@ -47,7 +48,7 @@ def entries(study: Study, looks: dict[str, Look], links: Links) -> Iterator[Entr
             rows=tuple(_entry_rows(trial, fixed)),
             files=tuple((name, links.to(folder, name)) for name in names),
             error="" if record is None or not record.error else record.error,
-            again="" if trial.gap is None else shlex.join(["raydistill", "distill", study.store.path(folder)]),
+            again="" if trial.gap is None else command("distill", study.store.path(folder), data_root=data_root(study.given)),
         )
 
 
@@ -62,7 +63,7 @@ def _entry_rows(trial: Trial, fixed: set[str]) -> Iterator[tuple[str, str]]:
     record = trial.record
     yield "id", trial.trial_id
     if record is not None and record.final is not None:
-        yield "accuracy", accuracy_line(record.final.accuracy_fractions)
+        yield trial.metric_words, accuracy_line(record.final.accuracy_fractions)
         if record.weakest_class is not None:
             name, accuracy = record.weakest_class
             yield "weakest class", f"{name}, {percent(accuracy)}"

@@ -33,6 +33,8 @@ class Table:
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+    """How to read it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +59,8 @@ class Head:
     lead: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """Files that were left out, a sentence for each."""
+    changed: tuple[str, ...] = ()
+    """Files that are gone or changed since the search ended, and that the page shows as they are."""
     refresh: int | None = None
     """Seconds after which the page of a running study loads itself again."""
     looks: tuple[Look, ...] = ()
@@ -98,10 +102,10 @@ def render_html(template: str, head: Head, content: Mapping[str, Any]) -> str:
     return _templates().get_template(template).render(page=page)
 
 
-def table_of(caption: str, head: Iterable[str], rows: Iterable[Iterable[Cell | str]]) -> Table:
+def table_of(caption: str, head: Iterable[str], rows: Iterable[Iterable[Cell | str]], note: str = "") -> Table:
     """A table whose cells may be plain text."""
     cells = tuple(tuple(cell if isinstance(cell, Cell) else Cell(text=cell) for cell in row) for row in rows)
-    return Table(caption=caption, head=tuple(head), rows=cells)
+    return Table(caption=caption, head=tuple(head), rows=cells, note=note)
 
 
 def split_sentence(sentence: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ def said_of(trial: Trial) -> str:
     """A trial in half a sentence."""
     words = [f"{trial.arm} at IPC {trial.ipc}"]
     if trial.accuracy_fraction is not None and trial.gap is not None:
-        words += [f"accuracy {percent(trial.accuracy_fraction)}", f"gap {points(trial.gap)}"]
+        words += [f"{trial.metric_words} {percent(trial.accuracy_fraction)}", f"gap {points(trial.gap)}"]
     else:
         words.append(trial.state.replace("_", " "))
     words += [] if trial.seconds is None else [duration(trial.seconds)]

@@ -69,7 +69,7 @@ def _picture(study: Study, trial: Trial, title: str, links: Links) -> Picture | 
     png, size, columns, rows = cut
     part = "all images" if (columns, rows) == (trial.ipc, classes) else f"the first {columns} of {trial.ipc} images"
     of = "each class" if rows == classes else f"the first {rows} of {classes} classes"
-    accuracy = "" if trial.accuracy_fraction is None else f", accuracy {percent(trial.accuracy_fraction)}"
+    accuracy = "" if trial.accuracy_fraction is None else f", {trial.metric_words} {percent(trial.accuracy_fraction)}"
     gap = "" if trial.gap is None else f", gap {points(trial.gap)}"
     images = f"{record.images} images{packed_in_words(record.factor)}{accuracy}{gap}"
     return Picture(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from raydistill.report.curve import FEWEST_TRIALS, Point, curve_rows, importance, placed, settings_searched
 from raydistill.report.looks import Look, looks_of
+from raydistill.report.next_commands import command
 from raydistill.report.page.accuracy import accuracy_chart
 from raydistill.report.page.chart import Chart
 from raydistill.report.page.charts import cost_chart, progress_chart, settings_chart
@@ -18,7 +18,8 @@ from raydistill.report.page.html import Cell, Fact, Head, Links, Table, links_fr
 from raydistill.report.page.pictures import set_pictures
 from raydistill.report.page.uses import commands_of_uses, find_uses, shown_uses
 from raydistill.report.study import SPACE_FILE, Study
-from raydistill.report.words import accuracy_line, duration, percent, points
+from raydistill.report.study_commands import continue_search, on_study, search_anew, to_be_added
+from raydistill.report.words import accuracy_line, duration, percent, points, why_not_admissible
 from raydistill.spaces.units import looked_before, packed_in_words
 from raydistill.storage.result import GapBounds, Smallest
 
@@ -50,7 +51,7 @@ def study_page(study: Study, path: str) -> str:
     with_uses = looks_of({**study.arms, **{name: kind for name, kind in uses.arms.items() if name not in study.arms}})
     content: dict[str, Any] = {
         "first": accuracy_chart(study, curve, looks),
-        "curve": _curve_table(curve, links),
+        "curve": _curve_table(study, curve, links),
         "tiles": tuple(_tiles(study, links)),
         "pictures": set_pictures(study, links),
         "uses": shown_uses(uses, with_uses, links),
@@ -75,7 +76,8 @@ def _head(study: Study, looks: dict[str, Look], more_notes: Sequence[str]) -> He
         heading=heading,
         rest=rest,
         lead=tuple(_lead(study)),
-        notes=(*study.damaged, *more_notes),
+        notes=(*study.left_out, *more_notes),
+        changed=tuple(damage.in_words(study.store) for damage in study.changed),
         refresh=REFRESH_SECONDS if study.holder is not None else None,
         looks=tuple(looks.values()),
     )
@@ -83,13 +85,15 @@ def _head(study: Study, looks: dict[str, Look], more_notes: Sequence[str]) -> He
 
 def _sentence(study: Study) -> str:
     """The finding; what was said instead by older versions; how far a search is that has not ended."""
-    if study.result is None or not study.is_over:
+    if study.is_over and study.is_result_changed:
+        return "No finding is shown: result.json was changed after the search ended; restore it, or run the search again"
+    if study.verdict is None:
         ended = sum(trial.record is not None for trial in study.asked)
         begun = "The search runs" if study.holder is not None else "The search has not ended"
         return f"{begun}: {_so_far(study)}; {ended} of {len(study.asked)} trials asked so far have ended"
     if study.finding is not None:
         return study.finding.sentence
-    return f"{study.result.in_short}: {study.result.reason}"
+    return f"{study.verdict.in_short}: {study.verdict.reason}"
 
 
 def _so_far(study: Study) -> str:
@@ -105,8 +109,8 @@ def _so_far(study: Study) -> str:
 
 
 def _lead(study: Study) -> Iterator[str]:
-    result, finding = study.result, study.finding
-    if result is None or not study.is_over:
+    result, finding = study.verdict, study.finding
+    if result is None:
         return
     if finding is not None:
         if finding.decides:
@@ -122,7 +126,7 @@ def _lead(study: Study) -> Iterator[str]:
         yield f"Verdict {result.verdict.replace('_', ' ')}: {result.reason}."
 
 
-def _curve_table(curve: Sequence[Point], links: Links) -> Table:
+def _curve_table(study: Study, curve: Sequence[Point], links: Links) -> Table:
     rows = (
         (
             point.arm,
@@ -135,12 +139,12 @@ def _curve_table(curve: Sequence[Point], links: Links) -> Table:
         )
         for point in curve
     )
-    head = ("arm", "IPC", "accuracy of the best", "gap", "bounds (points)", "networks", "trials finished")
+    head = ("arm", "IPC", f"{study.metric_words} of the best", "gap", "bounds (points)", "networks", "trials finished")
     return table_of("The best trial of each arm at each IPC, on the select images", head, rows)
 
 
 def _tiles(study: Study, links: Links) -> Iterator[Fact]:
-    finding, result = study.finding, study.result if study.is_over else None
+    finding, result = study.finding, study.verdict
     if finding is not None:
         for name, smallest in (
             ("Smallest lossless distilled set", finding.distilled),
@@ -163,7 +167,7 @@ def _tiles(study: Study, links: Links) -> Iterator[Fact]:
         yield Fact(
             name="Margin",
             value=points(study.margin_fraction),
-            more=f"largest loss of {study.metric.replace('_', ' ')} that counts as none",
+            more=f"largest loss of {study.metric_words} that counts as none",
         )
     states = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in study.states.items())
     seconds = sum(trial.seconds or 0.0 for trial in study.asked)
@@ -209,35 +213,36 @@ def _baseline(study: Study, links: Links) -> Iterator[Fact]:
     if baseline is None:
         return
     yield Fact(
-        name="Accuracy on the full data",
+        name=f"{study.metric_words.capitalize()} on the full data",
         value=f"{accuracy_line(baseline.accuracy_fractions)}, select images",
         href=links.to("baseline", "baseline.json"),
     )
     yield Fact(name="Each network", value=", ".join(percent(accuracy) for accuracy in baseline.accuracy_fractions))
     yield Fact(name="Recipe", value=baseline.recipe)
     yield Fact(name="Steps of the networks", value=str(baseline.steps))
-    word = "trained to its end" if baseline.is_admissible else "NOT trained to its end, so that no verdict is possible"
+    wrong = f"the full data {why_not_admissible(baseline.doubled_moves_by)}, so that no verdict is possible"
+    word = "trained to its end" if baseline.is_admissible else wrong
     moves = f"{100 * baseline.doubled_moves_by:+.2f} points"
-    yield Fact(name="Twice the steps", value=f"move the accuracy by {moves}: {word}")
+    yield Fact(name="Twice the steps", value=f"move the {study.metric_words} by {moves}: {word}")
     images = f"{baseline.train_images} to train, {baseline.select_images} to select, {baseline.confirm_images} to confirm"
     yield Fact(name="Images", value=images)
 
 
 def _commands(study: Study) -> Iterator[dict[str, str]]:
-    root, parent = study.store.root, study.store.parent.root
-    space = str(study.store.local_path(SPACE_FILE)) if study.store.is_local else f"COPY_OF_{SPACE_FILE}"
-    fresh = f"{parent.rstrip('/')}-again"
-    yield _command("Search again, from nothing, into another store", "search", space, "--store", fresh)
+    store, given = study.store, study.given
+    anew = search_anew(store, study.space, given, f"{store.parent.root.rstrip('/')}-again")
+    yield _command(f"Search again, from nothing, into another store{to_be_added(anew, store, study.dataset, given)}", anew)
     if not study.is_over:
-        yield _command("Go on with this search", "search", space, "--store", parent)
-    yield _command("Write this page again", "report", root)
-    yield _command("Pictures and tables for a paper", "plots", root)
-    if study.result is not None and study.is_over and study.result.winner_trial_id is not None:
-        yield _command("Prove the winner on the sealed test split", "certify", root)
+        go_on = continue_search(store, study.space, given)
+        yield _command(f"Go on with this search{to_be_added(go_on, store, study.dataset, given)}", go_on)
+    yield _command("Write this page again", command("report", store.root))
+    yield _command("Pictures and tables for a paper", command("plots", store.root))
+    if study.verdict is not None and study.verdict.winner_trial_id is not None:
+        yield _command("Prove the winner on the sealed test split", on_study(given, "certify", store.root))
 
 
-def _command(what: str, *words: str) -> dict[str, str]:
-    return {"what": what, "command": shlex.join(["raydistill", *words])}
+def _command(what: str, line: str) -> dict[str, str]:
+    return {"what": what, "command": line}
 
 
 def _environment(study: Study, links: Links) -> Iterator[Fact]:

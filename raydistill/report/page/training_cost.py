@@ -7,7 +7,7 @@ from raydistill.report.page.axes import linear_axis, log_axis, plain
 from raydistill.report.page.chart import Chart, Line, Mark, Rule, across, up
 from raydistill.report.page.marks import css_of
 from raydistill.report.page.use_parts import Looks, ends_of, keys_of, x_ticks_of
-from raydistill.report.use_words import source_words
+from raydistill.report.use_words import metric_words, source_words
 from raydistill.report.words import percent
 from raydistill.uses.values import CostResult
 
@@ -45,7 +45,7 @@ def training_cost_chart(result: CostResult, looks: Looks) -> Chart:
         says=f"{len(result.arms)} sources with {len(result.arms[0].rungs)} schedules each.",
         height=TALL,
         x_title="billion multiply-adds of one training, forward and backward",
-        y_title=f"accuracy (%), {result.about.split} images",
+        y_title=f"{metric_words(result.about)} (%), {result.about.split} images",
         x_ticks=x_ticks_of(x),
         y_ticks=tuple((up(y, tick, TALL), plain(tick)) for tick in y.ticks),
         rules=(Rule(at=up(y, target, TALL), label="full data less the margin", css="full"),),

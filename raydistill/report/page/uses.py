@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 from raydistill.errors import StoreError
 from raydistill.report.cost_tables import cost_people
 from raydistill.report.looks import side_step
+from raydistill.report.next_commands import command
 from raydistill.report.page.axes import linear_axis, plain
 from raydistill.report.page.chart import Chart, Line, Mark, Rule, across, up
 from raydistill.report.page.html import Cell, Links, Table, table_of
@@ -20,6 +20,7 @@ from raydistill.report.page.training_cost import training_cost_chart
 from raydistill.report.page.use_parts import Looks, ends_of, keys_of, x_ticks_of
 from raydistill.report.privacy_tables import privacy_people
 from raydistill.report.study import Study
+from raydistill.report.study_commands import data_root
 from raydistill.report.use_tables import (
     classes_seen,
     continual_people,
@@ -29,7 +30,7 @@ from raydistill.report.use_tables import (
     short_networks,
     transfer_people,
 )
-from raydistill.report.use_words import source_words
+from raydistill.report.use_words import metric_words, source_words
 from raydistill.report.words import percent
 from raydistill.search.winner import WINNER_FOLDER
 from raydistill.uses.values import (
@@ -91,7 +92,7 @@ class Found:
 
 def find_uses(study: Study) -> Found:
     """The results of every protocol for the set that won."""
-    winner = None if study.result is None or not study.is_over else study.result.winner_trial_id
+    winner = None if study.verdict is None else study.verdict.winner_trial_id
     trial = None if winner is None else study.trial(winner)
     sha256 = None if trial is None or trial.record is None else trial.record.images_sha256
     results: dict[str, UseResult] = {}
@@ -115,9 +116,9 @@ def commands_of_uses(found: Found, study: Study) -> tuple[dict[str, str], ...]:
     """The commands of the protocols that were not run on the winner."""
     if found.set_sha256 is None:
         return ()
-    winner = study.store.path(WINNER_FOLDER)
+    winner, root = study.store.path(WINNER_FOLDER), data_root(study.given)
     return tuple(
-        {"what": f"{QUESTIONS[protocol]}?", "command": shlex.join(["raydistill", "evaluate", winner, "--protocol", protocol])}
+        {"what": f"{QUESTIONS[protocol]}?", "command": command("evaluate", winner, protocol=protocol, data_root=root)}
         for protocol in USES
         if protocol not in found.results
     )
@@ -160,7 +161,7 @@ def transfer_chart(result: TransferResult, looks: Looks) -> Chart:
         says=f"{len(heads)} networks, each trained on {len(sources)} sources; the set was made with {result.about.network}.",
         height=each * len(heads),
         left=24 + 7 * max(len(name) for name in heads.values()),
-        x_title=f"accuracy (%), {result.about.split} images",
+        x_title=f"{metric_words(result.about)} (%), {result.about.split} images",
         y_title="",
         x_ticks=x_ticks_of(x),
         y_ticks=tuple((each * (row + 0.5), name) for row, name in enumerate(heads.values())),
@@ -202,7 +203,7 @@ def continual_chart(result: ContinualResult, looks: Looks) -> Chart:
         says=f"{len(counts)} steps in {len(result.orders)} orders of the classes, with {len(result.arms)} memories.",
         height=TALL,
         x_title="classes seen",
-        y_title=f"accuracy (%) on the classes seen, {result.about.split} images",
+        y_title=f"{metric_words(result.about)} (%) on the classes seen, {result.about.split} images",
         x_ticks=tuple((across(x, count), str(count)) for count in counts),
         y_ticks=tuple((up(y, tick, TALL), plain(tick)) for tick in y.ticks),
         lines=tuple(lines),

@@ -46,6 +46,42 @@ def test_the_most_accurate_method_comes_first_and_then_who_is_above_random(tmp_p
     assert "Shown to be above random images, with the whole interval: dm by 5.67 points." in page
 
 
+def of_soft_labels(store: Path, datm: float, **settings: Any) -> str:
+    """The page of two draws each: random 80 %, k_means 85 %, random_soft 91 %, datm and dm as given or 90 %, give or take."""
+    accuracies = {"random": 0.80, "k_means": 0.85, "random_soft": 0.91, "dm": 0.90, "datm": datm}
+    outcomes = [outcome(name, draw, mean + draw / 1000) for name, mean in accuracies.items() for draw in range(2)]
+    made = Comparison(rows=rows_of(outcomes), settings={**SETTINGS, **settings}, code_sha256="c" * 64, versions={"torch": "2"})
+    folder = Store(str(store)).at("compare", "key")
+    folder.write("comparison.json", made.model_dump_json())
+    return page_of(folder)
+
+
+def test_a_method_with_soft_labels_is_held_against_the_control_with_the_same_labels(tmp_path: Path) -> None:
+    page = of_soft_labels(tmp_path, 0.90)
+    assert "Shown to be above random images, with the whole interval: dm by 10.00 points, datm by 10.00 points." in page
+    labelled = "above random_soft images, which have labels by the same experts"
+    assert f"Not shown to be {labelled}: datm by -1.00 points (-1.00 to -1.00)." in page
+    assert '<th scope="col">above random_soft</th>' in page
+    assert "<title>datm over random_soft: -1.00 points" in page
+    above = of_soft_labels(tmp_path, 0.94)
+    assert f"Shown to be {labelled}, with the whole interval: datm by 3.00 points." in above
+    assert "Not shown" not in above
+
+
+def test_controls_are_hollow_and_not_said_to_be_above_random(tmp_path: Path) -> None:
+    page = of_soft_labels(tmp_path, 0.90)
+    assert "k_means by" not in page
+    chart = page.partition('id="above"')[2].partition("</figure>")[0]
+    assert ["hollow" in part.rpartition("<")[2] for part in chart.split("<title>")[:-1]] == [True, True, False, False, False]
+
+
+def test_a_comparison_of_balanced_accuracy_says_so(tmp_path: Path) -> None:
+    page = of_soft_labels(tmp_path, 0.90, metric="balanced_accuracy")
+    assert "balanced accuracy (%)" in page
+    assert "points of balanced accuracy above random" in page
+    assert '<th scope="col">balanced accuracy</th>' in page
+
+
 def test_a_comparison_prints_in_a_line(tmp_path: Path) -> None:
     assert str(read_comparison(write_comparison(tmp_path))) == "Comparison(dm 96.00 %, random 90.33 %; 3 draws)"
 

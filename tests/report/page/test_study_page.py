@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import shutil
@@ -13,13 +14,18 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from hand_race import pack, picture, record, result, trial_id, write_race, write_trial
+from hand_race import pack, picture, record, result, trial_id, use_balanced_accuracy, write_race, write_trial
 from PIL import Image
 
+from raydistill.report.curve import curve_rows
+from raydistill.report.looks import looks_of
+from raydistill.report.page.accuracy import accuracy_chart
 from raydistill.report.page.pictures import first_columns
 from raydistill.report.page.study_page import study_page
 from raydistill.report.read import read_whole
+from raydistill.storage.given import Given, write_given
 from raydistill.storage.lock import study_lock
+from raydistill.storage.manifest import write_manifest
 from raydistill.storage.store import Store
 
 
@@ -113,6 +119,30 @@ def test_the_first_chart_has_a_mark_for_each_finished_trial_and_what_the_confirm
     assert "full data 98.00 %" in chart
     assert "margin: 3.00 points below" in chart
     assert "lossy at 8, lossless at 13" in chart
+
+
+def test_what_the_confirm_images_say_has_its_own_height_however_low(copy: Path) -> None:
+    """Two controls that lose 45 and 60 points, below every trial, are as far apart as 15 points are."""
+    document = json.loads((copy / "result.json").read_text())
+    for place, gap in enumerate((0.45, 0.60)):
+        document["finding"]["controls_at"][place]["gap_interval"] |= {"gap": gap, "lower": gap - 0.01, "upper": gap + 0.01}
+    (copy / "result.json").write_text(json.dumps(document))
+    study = read_whole(Store(str(copy)))
+    chart = accuracy_chart(study, curve_rows(study), looks_of(study.arms))
+    assert chart is not None
+    high, low = (next(mark for mark in chart.marks if f"gap {gap} points" in mark.label) for gap in ("45.00", "60.00"))
+    assert low.y - high.y > 50
+    assert high.span is not None
+    assert high.span[0] > high.y > high.span[1]
+
+
+def test_a_page_says_balanced_accuracy_where_that_is_the_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_balanced_accuracy(monkeypatch)
+    page = page_of(write_race(tmp_path / "by-hand", 8, is_over=False))
+    assert "balanced accuracy (%), select images" in page
+    assert "Balanced accuracy against images per class" in page
+    assert "dm at IPC 1, balanced accuracy 88.00 %" in page
+    assert "Balanced accuracy on the full data" in page
 
 
 def test_a_trial_in_the_list_has_its_settings_files_and_the_command_that_makes_it_again(race: Path) -> None:
@@ -232,3 +262,103 @@ def test_a_thousand_trials_are_shown_without_torch_ray_or_sklearn_and_in_a_small
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "big")], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
     assert (tmp_path / "big" / "report.html").stat().st_size < 10_000_000
+
+
+def commands_of(folder: Store) -> dict[str, str]:
+    """Each command of a study's page, by the first words of what it is for."""
+    page = study_page(read_whole(folder), "/pages/report.html")
+    found = re.findall(r'<p class="command"><span>(.*?)</span><code>(.*?)</code>', page)
+    return {what: html.unescape(line) for what, line in found}
+
+
+def test_commands_have_what_the_search_was_given(copy: Path) -> None:
+    given = {"data_root": "/the data", "local": True, "log": ("tensorboard",), "accept_code_change": True}
+    write_given(Store(str(copy)), Given(space="digits", **given))
+    over, store = commands_of(Store(str(copy))), str(copy.parent)
+    data = "--data-root '/the data'"
+    assert over["Search again, from nothing, into another store"] == (
+        f"raydistill search {copy}/search_space.yaml --store {store}-again {data} --local"
+    )
+    certify = f"raydistill certify {copy} {data} --local --accept-code-change"
+    assert over["Prove the winner on the sealed test split"] == certify
+    assert over["Distil it again"].endswith(f" {data}")
+    assert [line for line in over.values() if "--protocol" in line]
+    assert all(line.endswith(data) for line in over.values() if "--protocol" in line)
+    (copy / "result.json").unlink()
+    assert commands_of(Store(str(copy)))["Go on with this search"] == (
+        f"raydistill search {copy}/search_space.yaml --store {store} {data} --local --log tensorboard --accept-code-change"
+    )
+
+
+def test_a_job_of_a_cluster_goes_on_by_the_command_that_submitted_it(copy: Path) -> None:
+    (copy / "result.json").unlink()
+    write_given(Store(str(copy)), Given(space=None, address="10.0.0.1:6379", again="raydistill submit digits --store /shared"))
+    found = commands_of(Store(str(copy)))
+    assert found["Go on with this search"] == "raydistill submit digits --store /shared"
+    assert "10.0.0.1" not in " ".join(found.values())
+
+
+def test_a_space_in_a_store_elsewhere_is_said_to_be_a_copy_unless_it_is_known(copy: Path, tmp_path: Path) -> None:
+    (copy / "result.json").unlink()
+    study = Store(f"memory://{tmp_path.name}/by-hand")
+    for file in filter(Path.is_file, copy.rglob("*")):
+        study.write(file.relative_to(copy).as_posix(), file.read_bytes())
+    said = f"COPY_OF_search_space.yaml is to be a copy of {study.root}/search_space.yaml"
+    assert commands_of(study)[f"Go on with this search ({said})"].startswith(
+        "raydistill search COPY_OF_search_space.yaml --store"
+    )
+    write_given(study, Given(space="digits", overrides=("seed=3",)))
+    assert commands_of(study)["Go on with this search"] == (
+        f"raydistill search digits --store memory://{tmp_path.name} --trials 16 --set seed=3"
+    )
+
+
+def test_a_damaged_command_file_is_told_and_spoils_nothing_else_of_the_page(copy: Path) -> None:
+    write_given(Store(str(copy)), Given(space="digits"))
+    (copy / "command.json").write_bytes((copy / "command.json").read_bytes().replace(b"digits", b"digit5"))
+    assert "command.json is damaged" in page_of(copy)
+
+
+def with_manifest(folder: Path) -> Path:
+    """The list of the study's files as they are."""
+    store = Store(str(folder))
+    write_manifest(store, [trial.record for trial in read_whole(store).asked if trial.record is not None])
+    return folder
+
+
+def test_what_changed_since_the_end_is_said_apart_from_what_was_left_out(copy: Path) -> None:
+    with_manifest(copy)
+    (copy / "trials" / trial_id(25) / "images.png").write_bytes(picture(13)[::-1])
+    (copy / "trials" / trial_id(7) / "record.json").write_text("{")
+    page = page_of(copy)
+    assert "1 file left out</h2>" in page
+    assert "1 file changed or gone since the search ended</h2>" in page
+    assert "<h1>Distilling is needed" in page
+
+
+def test_a_result_that_was_changed_is_no_finding(copy: Path) -> None:
+    with_manifest(copy)
+    document = json.loads((copy / "result.json").read_text())
+    document["finding"]["sentence"] = "distilling is needed: so they say"
+    (copy / "result.json").write_text(json.dumps(document))
+    page = page_of(copy)
+    assert "<h1>No finding is shown" in page
+    assert "result.json was changed after the search ended; restore it, or run the search again." in page
+    assert "so they say" not in page
+    assert "Smallest lossless distilled set" not in page
+    study = read_whole(Store(str(copy)))
+    assert (study.finding, study.verdict) == (None, None)
+    assert "its result was changed; " in repr(study)
+
+
+@pytest.mark.parametrize(
+    ("moves_by", "words"),
+    [
+        (0.02, "move the accuracy by +2.00 points: the full data is not trained to its end, so that no verdict is possible"),
+        (-0.02, "move the accuracy by -2.00 points: the full data loses by longer training, so that no verdict is possible"),
+    ],
+)
+def test_full_data_that_more_steps_make_worse_is_not_said_to_be_undertrained(copy: Path, moves_by: float, words: str) -> None:
+    file = copy / "baseline" / "baseline.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "is_admissible": False, "doubled_moves_by": moves_by}))
+    assert words in page_of(copy)
