@@ -9,7 +9,7 @@ from typing import Any
 
 from raydistill.certify.arms import Plan
 from raydistill.certify.certificate import CERTIFICATE, PAGE, Certificate, Evidence, Opening, Sizes
-from raydistill.certify.evidence import admissibility_of, of_side, openings_of, race_of, smaller_of
+from raydistill.certify.evidence import admissibility_of, of_side, openings_of, own_opening, race_of, smaller_of
 from raydistill.certify.page import render_page
 from raydistill.core.cost import forward_macs
 from raydistill.core.synthetic import decode, sha256
@@ -163,9 +163,13 @@ def _log(evidence: Evidence, log: Store) -> Iterator[str]:
 
 
 def _logged_until_then(evidence: Evidence, log: Store) -> dict[str, Opening]:
-    """The openings of the data set that the log has, up to the certificate's last: later ones are no matter of it."""
-    last = max((opening.file for opening in evidence.openings), default="")
-    return {o.file: o for o in openings_of(log, evidence.config["dataset"]) if o.file <= last}
+    """The openings of the data set that the log has: up to the certificate's own, and those that the certificate states.
+
+    Others that are later are no matter of it.
+    """
+    stated, own = {opening.file for opening in evidence.openings}, own_opening(evidence)
+    found = openings_of(log, evidence.config["dataset"])
+    return {o.file: o for o in found if o.file in stated or (own is not None and o.file < own.file)}
 
 
 def _plan_and_copies(certificate: Certificate, study: Store) -> Iterator[str]:

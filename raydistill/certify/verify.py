@@ -13,7 +13,7 @@ from raydistill.catalogue import find_file
 from raydistill.certify.arms import ArmPlan, Plan, certificate_seeds, network_jobs, parts_of, set_jobs, trained_arms
 from raydistill.certify.beside import differences, left_unchecked, mismatches_beside
 from raydistill.certify.certificate import Certificate, Evidence, Findings, content_sha256, read_certificate, seal_of
-from raydistill.certify.evidence import opening_reason
+from raydistill.certify.evidence import own_opening
 from raydistill.certify.findings import find
 from raydistill.certify.reading import SplitReading, read_on_test
 from raydistill.core.recipes import recipe_of
@@ -164,9 +164,8 @@ def _in_itself(certificate: Certificate, again: Findings) -> Iterator[str]:
         yield f"evidence.recipe.words ({recipe.words}) are not of the trial's recipe, or of other steps or another batch"
     if seal_of(evidence.arms) != evidence.seal:
         yield "evidence.seal is not the hash over the networks' parameters"
-    reason = opening_reason(evidence.study, evidence.number, evidence.trial_id, evidence.seal)
-    if not evidence.openings or evidence.openings[-1].reason != reason:
-        yield "evidence.openings does not end with this certificate's own opening of its sealed networks"
+    if own_opening(evidence) is None:
+        yield "evidence.openings does not have this certificate's own opening of its sealed networks"
     if content_sha256(certificate.findings, evidence) != certificate.content_sha256:
         yield "content_sha256 is not the hash of what the certificate says, so something in it was changed"
 

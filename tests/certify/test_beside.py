@@ -174,6 +174,16 @@ def test_a_study_that_was_handed_on_without_its_log_is_not_called_false(certifie
     )
 
 
+def test_a_certificate_of_an_older_version_that_states_an_opening_of_others_after_its_own_holds(certified: Store) -> None:
+    """They stated what was logged while their networks were read."""
+    own = json.loads(certified.read("certificate.json"))["evidence"]["openings"][0]
+    entry = {"opened_at": "2999", "reason": "a look", "user": "me", "host": "here"}
+    name = "29990101T000000000000-digits.json"
+    certified.parent.write_json(f"test_openings/{name}", {**entry, "dataset": {"name": "digits"}})
+    found = verify_certificate(changed_in_place(certified, "openings", value=[own, {"file": name, **entry}]))
+    assert found.not_checked == ()
+
+
 def test_an_opening_that_the_log_no_longer_has_is_named_beside_one_that_it_has(certified: Store) -> None:
     opened(certified, "20200101T000000000000-digits.json")
     own = next(file for file in certified.parent.files("test_openings") if not file.startswith("2020"))

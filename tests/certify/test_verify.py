@@ -59,8 +59,8 @@ def test_a_certificate_alone_holds_and_says_what_was_not_checked(tmp_path: Path)
         (("evidence", "arms", 0, "parameters_sha256", 1), "x", "evidence.seal is not the hash over the networks' parameters"),
         (("evidence", "recipe", "batch"), 7, "are not of the trial's recipe, or of other steps or another batch"),
         (("evidence", "recipe", "words"), "long: SGD", "evidence.recipe.words (long: SGD) are not of the trial's recipe"),
-        (("evidence", "openings"), [], "evidence.openings does not end with this certificate's own opening"),
-        (("evidence", "openings", 0, "reason"), "a look", "evidence.openings does not end with this certificate's own opening"),
+        (("evidence", "openings"), [], "evidence.openings does not have this certificate's own opening"),
+        (("evidence", "openings", 0, "reason"), "a look", "evidence.openings does not have this certificate's own opening"),
         (
             ("evidence", "smaller"),
             [{"ipc": 5, "trials": {}, "best_trial_id": None, "best_correct": []}],
