@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from raydistill.certify.arms import Plan
-from raydistill.certify.certificate import CERTIFICATE, PAGE, Certificate, Evidence, Opening, Sizes
+from raydistill.certify.certificate import CERTIFICATE, PAGE, Certificate, Evidence, Opening, Sizes, SmallerIpc
 from raydistill.certify.evidence import admissibility_of, of_side, openings_of, own_opening, race_of, smaller_of
 from raydistill.certify.page import render_page
 from raydistill.core.cost import forward_macs
@@ -58,7 +59,12 @@ def left_unchecked(certificate: Certificate, study: Store) -> Iterator[str]:
             f"the log of openings: {study.parent.path('test_openings')} has none until this certificate, so nothing here says "
             "how often its test images were read"
         )
-    if any(_is_later(record, evidence) for record in _records(study)):
+    records = _records(study)
+    again = _ran_again(evidence, records, study)
+    if again:
+        crashed = ", ".join(f"{count} crashed at IPC {ipc}" for ipc, count in again.items())
+        yield f"{crashed}: these trials have run again since the certificate, and their records no longer show it"
+    if any(_is_later(record, evidence) for record in records):
         yield "confirmed candidates and seconds of the search: it continued after the certificate, and its result is newer"
 
 
@@ -121,11 +127,9 @@ def _search(evidence: Evidence, study: Store) -> Iterator[str]:
     else:
         yield from _baseline(evidence, study, baseline)
     records = _records(study)
-    until_then = [record for record in records if not _is_later(record, evidence)]
-    sides = until_then if evidence.rules == 1 else of_side(until_then, evidence.trial, study)
-    smaller = [row.model_dump(mode="json") for row in smaller_of(sides, evidence.trial.ipc)]
+    smaller = [row.model_dump(mode="json") for row in _smaller(evidence, records, study)]
     yield from differences("evidence.smaller", [row.model_dump(mode="json") for row in evidence.smaller], smaller)
-    if len(until_then) < len(records):  # the result is newer than the certificate
+    if any(_is_later(record, evidence) for record in records):  # the result is newer than the certificate
         return
     result = read_result(study)
     if result is None:
@@ -134,6 +138,38 @@ def _search(evidence: Evidence, study: Store) -> Iterator[str]:
     yield from differences("evidence.race", evidence.race, race_of(result, evidence.rules))
     yield from differences("evidence.confirmed_candidates", evidence.confirmed_candidates, result.confirmed_candidates)
     yield from differences("evidence.sizes.search_seconds", evidence.sizes.search_seconds, result.seconds)
+
+
+def _smaller(evidence: Evidence, records: Sequence[TrialRecord], study: Store) -> list[SmallerIpc]:
+    """The results below the certified IPC when the certificate was written, with the crashes that have run again since."""
+    rows = {row.ipc: row for row in _until_then(evidence, records, study)}
+    for ipc, count in _ran_again(evidence, records, study).items():
+        row = rows.get(ipc, SmallerIpc(ipc=ipc, trials={}, best_trial_id=None, best_correct=()))
+        rows[ipc] = row.model_copy(update={"trials": {**row.trials, "crashed": row.trials.get("crashed", 0) + count}})
+    return sorted(rows.values(), key=lambda row: row.ipc, reverse=True)
+
+
+def _ran_again(evidence: Evidence, records: Sequence[TrialRecord], study: Store) -> dict[int, int]:
+    """Per IPC, how many trials that the certificate counts as crashed can have run again since.
+
+    A search that continues runs them again under the same id, and their records then have the later start. So there are at most
+    as many as later records at that IPC.
+    """
+    now = {row.ipc: row.trials.get("crashed", 0) for row in _until_then(evidence, records, study)}
+    later = Counter(record.ipc for record in _side(evidence, records, study) if _is_later(record, evidence))
+    gone = {row.ipc: row.trials.get("crashed", 0) - now.get(row.ipc, 0) for row in evidence.smaller}
+    return {ipc: count for ipc, count in gone.items() if 0 < count <= later[ipc]}
+
+
+def _until_then(evidence: Evidence, records: Sequence[TrialRecord], study: Store) -> tuple[SmallerIpc, ...]:
+    """The results below the certified IPC of the records that are not later than the certificate."""
+    then = [record for record in _side(evidence, records, study) if not _is_later(record, evidence)]
+    return smaller_of(then, evidence.trial.ipc)
+
+
+def _side(evidence: Evidence, records: Sequence[TrialRecord], study: Store) -> Sequence[TrialRecord]:
+    """The records that the certificate's rules look at."""
+    return records if evidence.rules == 1 else of_side(records, evidence.trial, study)
 
 
 def _baseline(evidence: Evidence, study: Store, baseline: Baseline) -> Iterator[str]:

@@ -10,14 +10,18 @@ from typing import Any
 import pytest
 from hand_certified import set_at
 from hand_made import trial_config, trial_record
+from made_up import workplace
 from resealed import reseal
 
+from raydistill.certify.candidate import TrialChoice
 from raydistill.certify.certificate import Certificate, Evidence, content_sha256
 from raydistill.certify.findings import find
 from raydistill.certify.page import render_page
+from raydistill.certify.run import certify_study
 from raydistill.certify.verify import verify_certificate
 from raydistill.errors import VerificationError
-from raydistill.storage.record import write_record
+from raydistill.methods import method_configs
+from raydistill.storage.record import read_trials, write_record
 from raydistill.storage.store import Store
 
 
@@ -137,15 +141,52 @@ def test_evidence_that_cannot_be_read_is_named_in_its_study_too(certified: Store
 
 
 def test_a_study_that_was_searched_on_is_no_mismatch_and_is_said(certified: Store) -> None:
-    later = trial_config(7, 1)
-    certified.write(f"trials/{later.trial_id}/config.json", later.canonical_json())
-    record = trial_record(later, (0.9,), started_at="2099-01-01T00:00:00+00:00")
-    write_record(certified, record)
+    add_trial(certified, 1, "finished", "2099-01-01T00:00:00+00:00")
     change(certified, "result.json", confirmed_candidates=99)
     found = verify_certificate(certified.path("certificate.json"))
     assert found.not_checked == (
         "confirmed candidates and seconds of the search: it continued after the certificate, and its result is newer",
     )
+
+
+@pytest.mark.parametrize("is_alone", [False, True], ids=["beside a finished trial", "alone at its IPC"])
+def test_a_trial_that_had_crashed_and_ran_again_is_no_mismatch_and_is_said(study: Store, is_alone: bool) -> None:
+    certify_beside_a_crash(study, is_alone=is_alone)
+    assert verify_certificate(study.path("certificate.json")).not_checked == ()
+    add_trial(study, 1, "finished", "2099-01-01T00:00:00+00:00")
+    assert verify_certificate(study.path("certificate.json")).not_checked == (
+        "1 crashed at IPC 1: these trials have run again since the certificate, and their records no longer show it",
+        "confirmed candidates and seconds of the search: it continued after the certificate, and its result is newer",
+    )
+
+
+@pytest.mark.parametrize(
+    ("counted", "started_at"),
+    [(2, "2099-01-01T00:00:00+00:00"), (1, "2001-01-01T00:00:00+00:00")],
+    ids=["more than ran again", "not since"],
+)
+def test_a_crash_that_no_trial_ran_again_for_is_named(study: Store, counted: int, started_at: str) -> None:
+    certify_beside_a_crash(study, is_alone=True)
+    path = changed_in_place(study, "smaller", 0, "trials", value={"crashed": counted})
+    add_trial(study, 1, "finished", started_at)
+    with pytest.raises(VerificationError, match=r"evidence\.smaller"):
+        verify_certificate(path)
+
+
+def certify_beside_a_crash(study: Store, *, is_alone: bool) -> None:
+    """Certify the trial at IPC 2 of a study with a trial that crashed at IPC 1, where the other trial may be left out."""
+    of_ipc = {record.ipc: record.trial_id for _, record in read_trials(study, method_configs()) if record is not None}
+    add_trial(study, 1, "crashed", "2001-01-01T00:00:00+00:00")
+    if is_alone:
+        study.delete_folder(f"trials/{of_ipc[1]}")
+    certify_study(study, TrialChoice(trial_id=of_ipc[2]), workplace(), networks=2, again=False)
+
+
+def add_trial(study: Store, ipc: int, state: Any, started_at: str) -> None:
+    """A trial that ended in a state, among the study's."""
+    config = trial_config(7, ipc)
+    study.write(f"trials/{config.trial_id}/config.json", config.canonical_json())
+    write_record(study, trial_record(config, (0.9,), state=state, started_at=started_at))
 
 
 def test_networks_and_controls_may_be_deleted_and_that_is_said(certified: Store) -> None:
