@@ -43,7 +43,7 @@ def study_lock(
         store: the folder.
         wait_seconds: how long to wait for another live process to release the lock.
         tell: called with a message if this process has to wait for a lease.
-        command: `certify` or `ablate` where one of them locks a study, so that nobody takes it for the search.
+        command: `certify`, `ablate` or `verify` where one of them locks a folder, so that nobody takes it for the search.
 
     Raises:
         StudyInUseError: another live process holds the lock; or, at a write, this process has lost its lease.
