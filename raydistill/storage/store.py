@@ -183,8 +183,11 @@ class Store:
         return self._names(name, "directory")
 
     def files(self, name: str) -> list[str]:
-        """Sorted names of the files in a folder; none if it does not exist."""
-        return self._names(name, "file")
+        """Sorted names of the files in a folder; none if it does not exist.
+
+        Names that begin with a dot are left out: so are files called that are being written, or were when their process ended.
+        """
+        return [found for found in self._names(name, "file") if not found.startswith(".")]
 
     def _names(self, name: str, kind: str) -> list[str]:
         with self.reading(name) as (filesystem, path):

@@ -248,6 +248,13 @@ def test_openings_of_the_same_images_are_counted_however_they_were_preprocessed_
     assert [opening.file for opening in openings_of(log, data)] == ["0.json", "1.json", "2.json"]
 
 
+def test_an_entry_that_is_being_written_is_no_opening_yet(tmp_path: Path) -> None:
+    """Half of it would end the certificate of somebody else."""
+    (tmp_path / "test_openings").mkdir()
+    (tmp_path / "test_openings" / ".20261124T200000000000-digits.json.ab12cd").write_text('{"opened_at": "2026')
+    assert openings_of(Store(str(tmp_path)), {"name": "digits"}) == ()
+
+
 def test_openings_of_other_folders_of_images_are_not_counted(tmp_path: Path) -> None:
     log, data = Store(str(tmp_path)), {"name": "image_folder", "path": "cats", "size": 32}
     entry = {"opened_at": "2026", "reason": "a look", "user": "me", "host": "here"}

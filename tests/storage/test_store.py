@@ -98,6 +98,22 @@ def test_files_are_listed_in_order_without_the_folders(store: Store) -> None:
     assert store.files("absent") == []
 
 
+def test_a_file_that_is_being_written_is_not_listed(local: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed before it has renamed the file leaves it under the other name."""
+    seen: list[list[str]] = []
+
+    def list_and_fail(file: int) -> None:
+        seen.append([os.listdir(local.root), local.files(".")])
+        raise OSError("the disk is full")
+
+    local.write("a.json", "1")
+    monkeypatch.setattr(os, "fsync", list_and_fail)
+    with pytest.raises(StoreError, match="the disk is full"):
+        local.write("b.json", "2")
+    ((there, listed),) = seen
+    assert (len(there), listed) == (2, ["a.json"])
+
+
 def test_a_folder_is_deleted_with_all_that_is_in_it(store: Store) -> None:
     store.write("in/c/d.json", "x")
     store.write("beside.json", "x")
