@@ -71,7 +71,8 @@ class Store:
     @property
     def parent(self) -> Store:
         """The store of the parent folder."""
-        return replace(self, root=self.root.rstrip("/").rpartition("/")[0] or ".")
+        above = self.root.rstrip("/").rpartition("/")[0]
+        return replace(self, root=above or ("/" if self.root.startswith("/") else "."))
 
     def path(self, *parts: str) -> str:
         """The full path of a file or folder in this store, given its relative path.

@@ -128,6 +128,14 @@ def test_the_parent_of_a_study_is_its_store(store: Store) -> None:
     assert Store("study").parent.root == "."
 
 
+@pytest.mark.parametrize(
+    ("root", "parent"),
+    [("/digits", "/"), ("/", "/"), ("/a/b/", "/a"), ("digits", "."), ("a/b", "a"), ("s3://bucket/a", "s3://bucket")],
+)
+def test_the_parent_of_a_folder_is_the_one_above(root: str, parent: str) -> None:
+    assert Store(root).parent.root == parent
+
+
 def test_a_relative_store_becomes_absolute_and_a_remote_one_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert Store("studies").absolute.root == str(tmp_path / "studies")
