@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import fsspec
 import pytest
 
 from raydistill.errors import StoreError, StudyInUseError
-from raydistill.storage.lock import study_lock
+from raydistill.storage.lock import holder_of, study_lock
 from raydistill.storage.remote import open_file_system
 from raydistill.storage.store import Store
 
@@ -317,6 +319,23 @@ def test_a_study_in_use_is_refused_and_its_holder_named(local: Store) -> None:
             study_lock(local, wait_seconds=0.2),
         ):
             pass
+
+
+def test_a_file_system_without_locks_is_told_with_what_to_do(local: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As NFSv3 without its lock service."""
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    remedy = "its file system gives no locks: mount it with NFSv4, or start the lock service of NFSv3"
+    with (
+        pytest.raises(StoreError, match=rf"cannot lock .*/\.lock: No locks available; {remedy}, or give another"),
+        study_lock(local),
+    ):
+        pytest.fail("locked")
+    with pytest.raises(StoreError, match=rf"whether .* is locked: No locks available; {remedy}, or remove the file if no"):
+        holder_of(local)
 
 
 def test_the_lock_of_a_killed_process_is_taken_over_at_once(local: Store) -> None:
