@@ -9,12 +9,23 @@ from datetime import datetime
 from typing import Any
 
 from raydistill.certify.arms import Plan
-from raydistill.certify.certificate import CERTIFICATE, PAGE, Certificate, Evidence, Opening, Sizes, SmallerIpc
+from raydistill.certify.certificate import (
+    CERTIFICATE,
+    PAGE,
+    Certificate,
+    Earlier,
+    Evidence,
+    Opening,
+    Sizes,
+    SmallerIpc,
+    content_sha256,
+    read_certificate,
+)
 from raydistill.certify.evidence import admissibility_of, of_side, openings_of, own_opening, race_of, smaller_of
 from raydistill.certify.page import render_page
 from raydistill.core.cost import forward_macs
 from raydistill.core.synthetic import decode, sha256
-from raydistill.errors import StoreError
+from raydistill.errors import CertifyError, StoreError
 from raydistill.methods import method_configs
 from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.record import TrialRecord, read_record, read_trials
@@ -41,6 +52,7 @@ def mismatches_beside(certificate: Certificate, study: Store) -> Iterator[str]:
         if (data := study.read_or_none(name)) is not None and sha256(data) != stored:
             yield f"{name} is another {_kind(name)}: its hash is not the one in the certificate"
     yield from _plan_and_copies(certificate, study)
+    yield from _earlier(evidence, study)
     yield from _log(evidence, study.parent)
 
 
@@ -51,7 +63,12 @@ def left_unchecked(certificate: Certificate, study: Store) -> Iterator[str]:
     if gone:
         counts = " and ".join(f"{gone.count(kind)} {kind}s" for kind in dict.fromkeys(gone))
         yield f"{counts}: the study no longer has them; --retrain makes them again"
-    lost = [name for name in (f"certificate/{evidence.number}/plan.json", *_copies(evidence)) if not study.exists(name)]
+    kept = (
+        f"certificate/{evidence.number}/plan.json",
+        *_copies(evidence.number),
+        *(_copies(earlier.number)[0] for earlier in evidence.earlier),
+    )
+    lost = [name for name in kept if not study.exists(name)]
     if lost:
         yield f"{', '.join(lost)}: not there any more"
     if evidence.openings and not _logged_until_then(evidence, study.parent):
@@ -223,16 +240,37 @@ def _plan_and_copies(certificate: Certificate, study: Store) -> Iterator[str]:
         arms = [(arm.name, arm.draw) for arm in evidence.arms]
         if said != stored or [(arm.name, arm.draw) for arm in plan.arms] != arms:
             yield f"{name} is not the plan of this certificate"
-    copy, page = _copies(evidence)
+    copy, page = _copies(evidence.number)
     if (data := study.read_or_none(copy)) is not None and data != study.read_or_none(CERTIFICATE):
         yield f"{copy} is not a copy of {CERTIFICATE}"
     if (data := study.read_or_none(page)) is not None and data != render_page(certificate).encode():
         yield f"{page} is not the page of this certificate"
 
 
-def _copies(evidence: Evidence) -> tuple[str, str]:
-    """The copies of certificate and page that `certify` keeps."""
-    return f"certificate/{evidence.number}/certificate.json", f"certificate/{evidence.number}/certificate.md"
+def _earlier(evidence: Evidence, study: Store) -> Iterator[str]:
+    """Mismatches with the certificates that the study had before, of which `certify` keeps copies."""
+    for earlier in evidence.earlier:
+        name, _ = _copies(earlier.number)
+        if not study.exists(name):
+            continue
+        try:
+            copy = read_certificate(study, name)
+        except CertifyError as error:
+            yield str(error)
+            continue
+        found = Earlier(
+            number=copy.evidence.number,
+            verdict=copy.findings.verdict,
+            finished_at=copy.evidence.finished_at,
+            content_sha256=content_sha256(copy.findings, copy.evidence),
+        )
+        if found != earlier:
+            yield f"{name} is not certificate {earlier.number} as evidence.earlier has it, or was changed"
+
+
+def _copies(number: int) -> tuple[str, str]:
+    """The copies of a certificate and of its page that `certify` keeps."""
+    return f"certificate/{number}/certificate.json", f"certificate/{number}/certificate.md"
 
 
 def _kept_files(evidence: Evidence) -> dict[str, str | None]:

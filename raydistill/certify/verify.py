@@ -179,6 +179,8 @@ def _in_itself(certificate: Certificate, again: Findings) -> Iterator[str]:
         yield f"evidence.config has hash {evidence.trial.trial_id}, the certificate is for trial {evidence.trial_id}"
     if certificate_seeds(evidence.number, evidence.trial.data_sha256, len(evidence.seeds)) != list(evidence.seeds):
         yield "evidence.seeds are not those of this data and this certificate's number"
+    if [earlier.number for earlier in evidence.earlier] != list(range(1, evidence.number)):
+        yield f"evidence.earlier does not name each certificate before number {evidence.number}"
     recipe = evidence.recipe
     named = recipe.words.startswith(f"{evidence.trial.evaluation.recipe}: ")
     if not named or f", {recipe.steps} steps of {recipe.batch} images, " not in recipe.words:

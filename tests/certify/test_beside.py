@@ -94,6 +94,29 @@ def test_a_file_that_is_another_is_named(certified: Store, spoil: Callable[[Stor
     assert named in line
 
 
+def test_a_certificate_is_held_against_those_that_the_study_had_before(certified: Store) -> None:
+    """Of two certificates, the second is held against the copy of the first, which may be deleted."""
+    certify_study(certified, TrialChoice(), workplace(), networks=2, again=True)
+    path, first = certified.path("certificate.json"), "certificate/1/certificate.json"
+    assert verify_certificate(path).not_checked == ()
+    stated = json.loads(certified.read("certificate.json"))["evidence"]["earlier"][0]
+    named = rf"{first} is not certificate 1 as evidence\.earlier has it, or was changed"
+    for other in ({"verdict": "inconclusive"}, {"finished_at": "2026"}, {"content_sha256": "e" * 64}):
+        changed_in_place(certified, "earlier", 0, value={**stated, **other})
+        with pytest.raises(VerificationError, match=named):
+            verify_certificate(path)
+    changed_in_place(certified, "earlier", 0, value=stated)
+    kept = certified.read(first)
+    certified.write(first, kept.replace(b'"test_images": 450', b'"test_images": 451'))
+    with pytest.raises(VerificationError, match=named):
+        verify_certificate(path)
+    certified.write(first, "{}")
+    with pytest.raises(VerificationError, match=rf"{first} is not a certificate of this version"):
+        verify_certificate(path)
+    certified.delete(first)
+    assert verify_certificate(path).not_checked == (f"{first}: not there any more",)
+
+
 def changed_in_place(study: Store, *path: Any, value: Any) -> str:
     """The study's certificate with one value of its evidence changed, and all that follows from it made to fit."""
     document = json.loads(study.read("certificate.json"))
@@ -101,7 +124,7 @@ def changed_in_place(study: Store, *path: Any, value: Any) -> str:
     evidence = Evidence.model_validate_json(json.dumps(document["evidence"]))
     findings = find(evidence)
     forged = Certificate(findings=findings, evidence=evidence, content_sha256=content_sha256(findings, evidence))
-    for place in ("", "certificate/1/"):
+    for place in ("", f"certificate/{evidence.number}/"):
         study.write(f"{place}certificate.json", forged.to_json())
         study.write(f"{place}certificate.md", render_page(forged))
     return study.path("certificate.json")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hand_certified import FULL, certificate, set_at
+from hand_certified import FULL, certificate, earlier, set_at
 from made_up import workplace
 
 from raydistill.certify import verify
@@ -61,6 +61,7 @@ def test_a_certificate_alone_holds_and_says_what_was_not_checked(tmp_path: Path)
         (("evidence", "arms", 0, "parameters_sha256", 1), "x", "evidence.seal is not the hash over the networks' parameters"),
         (("evidence", "recipe", "batch"), 7, "are not of the trial's recipe, or of other steps or another batch"),
         (("evidence", "recipe", "words"), "long: SGD", "evidence.recipe.words (long: SGD) are not of the trial's recipe"),
+        (("evidence", "earlier"), [earlier().model_dump()], "evidence.earlier does not name each certificate before number 1"),
         (("evidence", "openings"), [], "evidence.openings does not have this certificate's own opening"),
         (("evidence", "openings", 0, "reason"), "a look", "evidence.openings does not have this certificate's own opening"),
         (
@@ -77,6 +78,14 @@ def test_an_edit_is_named_even_where_the_hash_was_edited_too(tmp_path: Path, pat
     assert named in str(raised.value)
     assert "content_sha256" not in str(raised.value)
     assert str(raised.value).endswith("Get the file that raydistill certify wrote, or certify again")
+
+
+def test_a_second_certificate_that_leaves_out_the_first_does_not_hold(tmp_path: Path) -> None:
+    """Its first lines would not say what the first one said."""
+    verify_certificate(written(tmp_path, certificate(number=2, earlier=(earlier(),))))
+    for named in ((), (earlier(2),), (earlier(), earlier(2))):
+        with pytest.raises(VerificationError, match=r"evidence\.earlier does not name each certificate before number 2"):
+            verify_certificate(written(tmp_path, certificate(number=2, earlier=named)))
 
 
 def test_an_edit_that_nothing_follows_from_is_told_by_the_hash(tmp_path: Path) -> None:
