@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from raydistill.certify.arms import Plan
-from raydistill.certify.certificate import CERTIFICATE, PAGE, Certificate, Evidence, Opening, Sizes
-from raydistill.certify.evidence import admissibility_of, of_side, openings_of, race_of, smaller_of
+from raydistill.certify.certificate import (
+    CERTIFICATE,
+    PAGE,
+    Certificate,
+    Earlier,
+    Evidence,
+    Opening,
+    Sizes,
+    SmallerIpc,
+    content_sha256,
+    read_certificate,
+)
+from raydistill.certify.evidence import admissibility_of, of_side, openings_of, own_opening, race_of, smaller_of
 from raydistill.certify.page import render_page
 from raydistill.core.cost import forward_macs
 from raydistill.core.synthetic import decode, sha256
-from raydistill.errors import StoreError
+from raydistill.errors import CertifyError, StoreError
 from raydistill.methods import method_configs
 from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.record import TrialRecord, read_record, read_trials
@@ -40,6 +52,7 @@ def mismatches_beside(certificate: Certificate, study: Store) -> Iterator[str]:
         if (data := study.read_or_none(name)) is not None and sha256(data) != stored:
             yield f"{name} is another {_kind(name)}: its hash is not the one in the certificate"
     yield from _plan_and_copies(certificate, study)
+    yield from _earlier(evidence, study)
     yield from _log(evidence, study.parent)
 
 
@@ -50,7 +63,12 @@ def left_unchecked(certificate: Certificate, study: Store) -> Iterator[str]:
     if gone:
         counts = " and ".join(f"{gone.count(kind)} {kind}s" for kind in dict.fromkeys(gone))
         yield f"{counts}: the study no longer has them; --retrain makes them again"
-    lost = [name for name in (f"certificate/{evidence.number}/plan.json", *_copies(evidence)) if not study.exists(name)]
+    kept = (
+        f"certificate/{evidence.number}/plan.json",
+        *_copies(evidence.number),
+        *(_copies(earlier.number)[0] for earlier in evidence.earlier),
+    )
+    lost = [name for name in kept if not study.exists(name)]
     if lost:
         yield f"{', '.join(lost)}: not there any more"
     if evidence.openings and not _logged_until_then(evidence, study.parent):
@@ -58,7 +76,12 @@ def left_unchecked(certificate: Certificate, study: Store) -> Iterator[str]:
             f"the log of openings: {study.parent.path('test_openings')} has none until this certificate, so nothing here says "
             "how often its test images were read"
         )
-    if any(_is_later(record, evidence) for record in _records(study)):
+    records = _records(study)
+    again = _ran_again(evidence, records, study)
+    if again:
+        crashed = ", ".join(f"{count} crashed at IPC {ipc}" for ipc, count in again.items())
+        yield f"{crashed}: these trials have run again since the certificate, and their records no longer show it"
+    if any(_is_later(record, evidence) for record in records):
         yield "confirmed candidates and seconds of the search: it continued after the certificate, and its result is newer"
 
 
@@ -121,11 +144,9 @@ def _search(evidence: Evidence, study: Store) -> Iterator[str]:
     else:
         yield from _baseline(evidence, study, baseline)
     records = _records(study)
-    until_then = [record for record in records if not _is_later(record, evidence)]
-    sides = until_then if evidence.rules == 1 else of_side(until_then, evidence.trial, study)
-    smaller = [row.model_dump(mode="json") for row in smaller_of(sides, evidence.trial.ipc)]
+    smaller = [row.model_dump(mode="json") for row in _smaller(evidence, records, study)]
     yield from differences("evidence.smaller", [row.model_dump(mode="json") for row in evidence.smaller], smaller)
-    if len(until_then) < len(records):  # the result is newer than the certificate
+    if any(_is_later(record, evidence) for record in records):  # the result is newer than the certificate
         return
     result = read_result(study)
     if result is None:
@@ -134,6 +155,38 @@ def _search(evidence: Evidence, study: Store) -> Iterator[str]:
     yield from differences("evidence.race", evidence.race, race_of(result, evidence.rules))
     yield from differences("evidence.confirmed_candidates", evidence.confirmed_candidates, result.confirmed_candidates)
     yield from differences("evidence.sizes.search_seconds", evidence.sizes.search_seconds, result.seconds)
+
+
+def _smaller(evidence: Evidence, records: Sequence[TrialRecord], study: Store) -> list[SmallerIpc]:
+    """The results below the certified IPC when the certificate was written, with the crashes that have run again since."""
+    rows = {row.ipc: row for row in _until_then(evidence, records, study)}
+    for ipc, count in _ran_again(evidence, records, study).items():
+        row = rows.get(ipc, SmallerIpc(ipc=ipc, trials={}, best_trial_id=None, best_correct=()))
+        rows[ipc] = row.model_copy(update={"trials": {**row.trials, "crashed": row.trials.get("crashed", 0) + count}})
+    return sorted(rows.values(), key=lambda row: row.ipc, reverse=True)
+
+
+def _ran_again(evidence: Evidence, records: Sequence[TrialRecord], study: Store) -> dict[int, int]:
+    """Per IPC, how many trials that the certificate counts as crashed can have run again since.
+
+    A search that continues runs them again under the same id, and their records then have the later start. So there are at most
+    as many as later records at that IPC.
+    """
+    now = {row.ipc: row.trials.get("crashed", 0) for row in _until_then(evidence, records, study)}
+    later = Counter(record.ipc for record in _side(evidence, records, study) if _is_later(record, evidence))
+    gone = {row.ipc: row.trials.get("crashed", 0) - now.get(row.ipc, 0) for row in evidence.smaller}
+    return {ipc: count for ipc, count in gone.items() if 0 < count <= later[ipc]}
+
+
+def _until_then(evidence: Evidence, records: Sequence[TrialRecord], study: Store) -> tuple[SmallerIpc, ...]:
+    """The results below the certified IPC of the records that are not later than the certificate."""
+    then = [record for record in _side(evidence, records, study) if not _is_later(record, evidence)]
+    return smaller_of(then, evidence.trial.ipc)
+
+
+def _side(evidence: Evidence, records: Sequence[TrialRecord], study: Store) -> Sequence[TrialRecord]:
+    """The records that the certificate's rules look at."""
+    return records if evidence.rules == 1 else of_side(records, evidence.trial, study)
 
 
 def _baseline(evidence: Evidence, study: Store, baseline: Baseline) -> Iterator[str]:
@@ -163,9 +216,13 @@ def _log(evidence: Evidence, log: Store) -> Iterator[str]:
 
 
 def _logged_until_then(evidence: Evidence, log: Store) -> dict[str, Opening]:
-    """The openings of the data set that the log has, up to the certificate's last: later ones are no matter of it."""
-    last = max((opening.file for opening in evidence.openings), default="")
-    return {o.file: o for o in openings_of(log, evidence.config["dataset"]) if o.file <= last}
+    """The openings of the data set that the log has: up to the certificate's own, and those that the certificate states.
+
+    Others that are later are no matter of it.
+    """
+    stated, own = {opening.file for opening in evidence.openings}, own_opening(evidence)
+    found = openings_of(log, evidence.config["dataset"])
+    return {o.file: o for o in found if o.file in stated or (own is not None and o.file < own.file)}
 
 
 def _plan_and_copies(certificate: Certificate, study: Store) -> Iterator[str]:
@@ -183,16 +240,37 @@ def _plan_and_copies(certificate: Certificate, study: Store) -> Iterator[str]:
         arms = [(arm.name, arm.draw) for arm in evidence.arms]
         if said != stored or [(arm.name, arm.draw) for arm in plan.arms] != arms:
             yield f"{name} is not the plan of this certificate"
-    copy, page = _copies(evidence)
+    copy, page = _copies(evidence.number)
     if (data := study.read_or_none(copy)) is not None and data != study.read_or_none(CERTIFICATE):
         yield f"{copy} is not a copy of {CERTIFICATE}"
     if (data := study.read_or_none(page)) is not None and data != render_page(certificate).encode():
         yield f"{page} is not the page of this certificate"
 
 
-def _copies(evidence: Evidence) -> tuple[str, str]:
-    """The copies of certificate and page that `certify` keeps."""
-    return f"certificate/{evidence.number}/certificate.json", f"certificate/{evidence.number}/certificate.md"
+def _earlier(evidence: Evidence, study: Store) -> Iterator[str]:
+    """Mismatches with the certificates that the study had before, of which `certify` keeps copies."""
+    for earlier in evidence.earlier:
+        name, _ = _copies(earlier.number)
+        if not study.exists(name):
+            continue
+        try:
+            copy = read_certificate(study, name)
+        except CertifyError as error:
+            yield str(error)
+            continue
+        found = Earlier(
+            number=copy.evidence.number,
+            verdict=copy.findings.verdict,
+            finished_at=copy.evidence.finished_at,
+            content_sha256=content_sha256(copy.findings, copy.evidence),
+        )
+        if found != earlier:
+            yield f"{name} is not certificate {earlier.number} as evidence.earlier has it, or was changed"
+
+
+def _copies(number: int) -> tuple[str, str]:
+    """The copies of a certificate and of its page that `certify` keeps."""
+    return f"certificate/{number}/certificate.json", f"certificate/{number}/certificate.md"
 
 
 def _kept_files(evidence: Evidence) -> dict[str, str | None]:

@@ -176,7 +176,8 @@ class Evidence(GrownConfig):
     seal: str
     """Hash over the parameters of all networks; part of the reason under which the test split was opened."""
     openings: tuple[Opening, ...]
-    """All entries of the store's log for this data set up to this certificate, oldest first; the last one is its own."""
+    """All entries of the store's log for this data set up to this certificate, oldest first; the last one is its own.
+    Certificates of older versions also have those that others wrote while the networks were read."""
     started_at: str
     finished_at: str
 

@@ -46,9 +46,20 @@ def gather_evidence(
     plan: Plan,
     read: SplitReading,
     earlier: tuple[Earlier, ...],
+    openings: tuple[Opening, ...],
     data_root: DataRoot = None,
 ) -> Evidence:
-    """The evidence of a certificate, once its networks are trained and read."""
+    """The evidence of a certificate, once its networks are trained and read.
+
+    Args:
+        study: its folder.
+        candidate: the trial that is certified.
+        plan: of the certificate.
+        read: which test images its networks get right.
+        earlier: the certificates that the study had before.
+        openings: of the test split up to the certificate's own (`openings_until`).
+        data_root: folder or URI of the data files.
+    """
     config, recipe = candidate.config, recipe_of(candidate.config, candidate.splits)
     return Evidence(
         study=study_name(study),
@@ -79,7 +90,7 @@ def gather_evidence(
         trained_on=f"{config.device}, {config.cpus_per_trial} threads",
         read_on=read.read_on,
         seal=seal_of(read.arms),
-        openings=openings_of(study.parent, config.dataset.model_dump(mode="json")),
+        openings=openings,
         started_at=plan.started_at,
         finished_at=datetime.now(UTC).isoformat(),
     )
@@ -92,8 +103,11 @@ def _twins(candidate: Candidate, data_root: DataRoot) -> TwinCounts | None:
     return counts if counts is not None and (counts.across or counts.of_test) else None
 
 
-def check_evidence(study: Store, candidate: Candidate) -> None:
+def check_evidence(study: Store, candidate: Candidate) -> tuple[Opening, ...]:
     """Read what the evidence needs beside the networks' readings, so that nothing fails once the test split is open.
+
+    Returns:
+        The openings that the log has before the certificate's own.
 
     Raises:
         CertifyError: a file of a baseline network is missing.
@@ -113,7 +127,7 @@ def check_evidence(study: Store, candidate: Candidate) -> None:
             f"{study.path('baseline')} lacks a file network-*.json, which shows that the full-data networks were trained to the "
             f"end; the test split stays sealed: restore it, or {BUILD_AGAIN}"
         ) from error
-    openings_of(study.parent, config.dataset.model_dump(mode="json"))
+    return openings_of(study.parent, config.dataset.model_dump(mode="json"))
 
 
 def admissibility_of(study: Store, baseline: Baseline, networks: int, steps: int) -> Admissibility:
@@ -219,6 +233,36 @@ def openings_of(log: Store, dataset: Mapping[str, Any]) -> tuple[Opening, ...]:
                 f"{log.path(name)} is damaged ({error}), and it records an opening of the test split: restore it"
             ) from error
     return tuple(found)
+
+
+def openings_until(before: Sequence[Opening], now: Sequence[Opening], reason: str) -> tuple[Opening, ...]:
+    """The openings up to a certificate's own, which is the last; those that others logged while it read are no matter of it.
+
+    Args:
+        before: what the log had when the certificate was about to open the split. The clock of whoever wrote an entry may run
+            ahead, so that its name sorts behind the certificate's own.
+        now: what the log has since.
+        reason: of the certificate's own opening.
+
+    Raises:
+        StoreError: the log has lost the certificate's own opening.
+    """
+    own = next((opening for opening in reversed(now) if opening.reason == reason and opening not in before), None)
+    if own is None:
+        raise StoreError(
+            f"the log of openings no longer has the entry of this certificate ({reason}): leave the files in test_openings as "
+            "they are, and certify again"
+        )
+    return (*(opening for opening in now if opening != own and (opening.file < own.file or opening in before)), own)
+
+
+def own_opening(evidence: Evidence) -> Opening | None:
+    """A certificate's own opening of the test split; None where it states none.
+
+    It is the last, but for certificates of older versions, which also state what others logged while they were made.
+    """
+    reason = opening_reason(evidence.study, evidence.number, evidence.trial_id, evidence.seal)
+    return next((opening for opening in reversed(evidence.openings) if opening.reason == reason), None)
 
 
 def _trials_by_state(records: Sequence[TrialRecord], ipc: int) -> dict[str, int]:

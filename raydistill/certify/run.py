@@ -13,7 +13,14 @@ from datetime import UTC, datetime
 from raydistill.certify.arms import Plan, network_jobs, parts_of, plan_arms, set_jobs, trained_arms
 from raydistill.certify.candidate import Candidate, TrialChoice, check_test_images, find_candidate
 from raydistill.certify.certificate import CERTIFICATE, PAGE, Certificate, Earlier, content_sha256, read_certificate, seal_of
-from raydistill.certify.evidence import check_evidence, gather_evidence, opening_reason, study_name
+from raydistill.certify.evidence import (
+    check_evidence,
+    gather_evidence,
+    opening_reason,
+    openings_of,
+    openings_until,
+    study_name,
+)
 from raydistill.certify.findings import find
 from raydistill.certify.page import render_page
 from raydistill.certify.reading import read_on_test
@@ -55,12 +62,14 @@ def certify_study(study: Store, choice: TrialChoice, work: Workplace, *, network
         work.run_missing("control sets", sets)
         work.run_missing("certificate", jobs, networks * len(plan.arms))
         arms = trained_arms(plan, study)
-        check_evidence(study, candidate)
+        opened_before = check_evidence(study, candidate)
         log = study.parent
         work.watcher.note(f"All networks are trained; the test split is opened, and {log.path('test_openings')} says so")
         reason = opening_reason(study_name(study), plan.number, plan.trial_id, seal_of(arms))
         read = read_on_test(arms, plan, candidate.config, study, reason=reason, log=log, data_root=data_root)
-        evidence = gather_evidence(study, candidate, plan, read, earlier, data_root)
+        opened_now = openings_of(log, candidate.config.dataset.model_dump(mode="json"))
+        openings = openings_until(opened_before, opened_now, reason)
+        evidence = gather_evidence(study, candidate, plan, read, earlier, openings, data_root)
         findings = find(evidence)
         certificate = Certificate(findings=findings, evidence=evidence, content_sha256=content_sha256(findings, evidence))
         _write(study, certificate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,18 +13,22 @@ from raydistill.catalogue import find_file
 from raydistill.certify.arms import ArmPlan, Plan, certificate_seeds, network_jobs, parts_of, set_jobs, trained_arms
 from raydistill.certify.beside import differences, left_unchecked, mismatches_beside
 from raydistill.certify.certificate import Certificate, Evidence, Findings, content_sha256, read_certificate, seal_of
-from raydistill.certify.evidence import opening_reason
+from raydistill.certify.evidence import own_opening
 from raydistill.certify.findings import find
 from raydistill.certify.reading import SplitReading, read_on_test
 from raydistill.core.recipes import recipe_of
 from raydistill.data.splits import splits_of
 from raydistill.errors import CertifyError, VerificationError
 from raydistill.methods import METHODS
+from raydistill.search.needs import needs_of_trial
 from raydistill.search.workplace import Workplace
 from raydistill.storage.baseline import read_baseline
+from raydistill.storage.lock import study_lock
 from raydistill.storage.record import read_record, unpack_bits, versions
-from raydistill.storage.scratch import scratch_folder
 from raydistill.storage.store import Store
+
+AGAIN = "again"
+"""Folder in a certificate's while its networks are trained again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +91,8 @@ def retrain(verification: Verification, path: str, work: Workplace) -> Verificat
 
     Raises:
         CertifyError: the study is not beside the certificate, or its recipe is another now.
+        StudyInUseError: another process trains the networks of this certificate again.
+        StoreError: the study cannot be written, or a file of it is damaged.
         VerificationError: a network gets other images right.
     """
     study, evidence = study_of(path), verification.certificate.evidence
@@ -95,8 +101,9 @@ def retrain(verification: Verification, path: str, work: Workplace) -> Verificat
         raise CertifyError(
             f"the certificate trained by {evidence.recipe.words}, and this code has {recipe}: use the code that made it"
         )
-    with closing(work.executor):
-        read = _read_again(evidence, study, work)
+    with _study_again(study, evidence, work) as copy, closing(work.executor):
+        work.executor.require(needs_of_trial(evidence.trial, copy, work.data_root))
+        read = _read_again(evidence, study, copy, work)
     mismatches = [] if read.sha256 == evidence.test_sha256 else ["the test images are different"]
     for stored, again in zip(evidence.arms, read.arms, strict=True):
         mismatches += _other_images(stored.title, stored.correct, again.correct, read.images)
@@ -115,33 +122,47 @@ def retrain(verification: Verification, path: str, work: Workplace) -> Verificat
     )
 
 
-def _read_again(evidence: Evidence, study: Store, work: Workplace) -> SplitReading:
+@contextmanager
+def _study_again(study: Store, evidence: Evidence, work: Workplace) -> Iterator[Store]:
+    """A folder in the study in which its networks are trained again, so that none of before is read in place of a new one.
+
+    It lies in the study because every node of a cluster reaches that, and holds what training needs. It is removed at the end,
+    and at the beginning what a killed process has left.
+    """
+    own = study.at(f"certificate/{evidence.number}")
+    with study_lock(own, tell=work.watcher.note, command="verify") as locked:
+        locked.delete_folder(AGAIN)
+        try:
+            yield _copy_study(study, locked.at(AGAIN), evidence.trial_id)
+        finally:
+            locked.delete_folder(AGAIN)
+
+
+def _read_again(evidence: Evidence, study: Store, copy: Store, work: Workplace) -> SplitReading:
     """The networks of a certificate, trained again in a folder of their own and read on the test images."""
     trial, data_root = evidence.trial, work.data_root
-    with scratch_folder() as folder:
-        copy = _copy_study(study, Store(str(folder)), evidence.trial_id)
-        plan = Plan(
-            number=evidence.number,
-            trial_id=evidence.trial_id,
-            networks=len(evidence.seeds),
-            full_steps=evidence.recipe.full_steps,
-            arms=tuple(ArmPlan(name=arm.name, draw=arm.draw) for arm in evidence.arms),
-            code_sha256=evidence.code_sha256,
-            started_at=evidence.started_at,
-        )
-        for arm in plan.arms:
-            if arm.is_control and METHODS[arm.name].label_kind == "soft" and study.exists(plan.set_file(arm)):
-                # Its labels come from experts that may have been built anew since; its hash was checked by verifying.
-                copy.write(plan.set_file(arm), study.read(plan.set_file(arm)))
-        jobs = network_jobs(plan, trial, copy, data_root)
-        baseline, record = read_baseline(study), read_record(study, evidence.trial_id)
-        if baseline is not None and record is not None:
-            work.tell_estimate(parts_of(jobs, baseline, record, plan.full_steps))
-        work.run_missing("control sets", set_jobs(plan, trial, copy, data_root, experts=study.parent))
-        work.run_missing("certificate, again", jobs)
-        reason = f"verification of certificate {evidence.number} of study {evidence.study}, trial {evidence.trial_id}"
-        arms = trained_arms(plan, copy)
-        return read_on_test(arms, plan, trial, copy, reason=reason, log=study.parent, data_root=data_root)
+    plan = Plan(
+        number=evidence.number,
+        trial_id=evidence.trial_id,
+        networks=len(evidence.seeds),
+        full_steps=evidence.recipe.full_steps,
+        arms=tuple(ArmPlan(name=arm.name, draw=arm.draw) for arm in evidence.arms),
+        code_sha256=evidence.code_sha256,
+        started_at=evidence.started_at,
+    )
+    for arm in plan.arms:
+        if arm.is_control and METHODS[arm.name].label_kind == "soft" and study.exists(plan.set_file(arm)):
+            # Its labels come from experts that may have been built anew since; its hash was checked by verifying.
+            copy.write(plan.set_file(arm), study.read(plan.set_file(arm)))
+    jobs = network_jobs(plan, trial, copy, data_root)
+    baseline, record = read_baseline(study), read_record(study, evidence.trial_id)
+    if baseline is not None and record is not None:
+        work.tell_estimate(parts_of(jobs, baseline, record, plan.full_steps))
+    work.run_missing("control sets", set_jobs(plan, trial, copy, data_root, experts=study.parent))
+    work.run_missing("certificate, again", jobs)
+    reason = f"verification of certificate {evidence.number} of study {evidence.study}, trial {evidence.trial_id}"
+    arms = trained_arms(plan, copy)
+    return read_on_test(arms, plan, trial, copy, reason=reason, log=study.parent, data_root=data_root)
 
 
 def _does_not_hold(path: str, mismatches: list[str]) -> str:
@@ -158,15 +179,16 @@ def _in_itself(certificate: Certificate, again: Findings) -> Iterator[str]:
         yield f"evidence.config has hash {evidence.trial.trial_id}, the certificate is for trial {evidence.trial_id}"
     if certificate_seeds(evidence.number, evidence.trial.data_sha256, len(evidence.seeds)) != list(evidence.seeds):
         yield "evidence.seeds are not those of this data and this certificate's number"
+    if [earlier.number for earlier in evidence.earlier] != list(range(1, evidence.number)):
+        yield f"evidence.earlier does not name each certificate before number {evidence.number}"
     recipe = evidence.recipe
     named = recipe.words.startswith(f"{evidence.trial.evaluation.recipe}: ")
     if not named or f", {recipe.steps} steps of {recipe.batch} images, " not in recipe.words:
         yield f"evidence.recipe.words ({recipe.words}) are not of the trial's recipe, or of other steps or another batch"
     if seal_of(evidence.arms) != evidence.seal:
         yield "evidence.seal is not the hash over the networks' parameters"
-    reason = opening_reason(evidence.study, evidence.number, evidence.trial_id, evidence.seal)
-    if not evidence.openings or evidence.openings[-1].reason != reason:
-        yield "evidence.openings does not end with this certificate's own opening of its sealed networks"
+    if own_opening(evidence) is None:
+        yield "evidence.openings does not have this certificate's own opening of its sealed networks"
     if content_sha256(certificate.findings, evidence) != certificate.content_sha256:
         yield "content_sha256 is not the hash of what the certificate says, so something in it was changed"
 
@@ -178,7 +200,7 @@ def _other_images(title: str, stored: tuple[str, ...], again: tuple[str, ...], i
 
 
 def _copy_study(study: Store, copy: Store, trial_id: str) -> Store:
-    """What training needs of a study, in a folder of its own, so that no network of before is read in place of a new one."""
+    """Copy what training needs of a study."""
     for name in (f"trials/{trial_id}/record.json", f"trials/{trial_id}/images.safetensors"):
         copy.write(name, study.read(name))
     return copy

@@ -67,7 +67,7 @@ def load_cifar100(data_root: Path | None) -> RawDataset:
 def _load(published: type[CIFAR10], title: str, root: Path) -> RawDataset:
     folder = root / published.base_folder
     sums = published_sums(published)
-    see_to_files(title, folder, sums, lambda: published(root=str(root), download=True))
+    see_to_files(title, root, published.base_folder, sums, lambda beside: published(root=str(beside), download=True))
     for name, md5 in sums.items():
         checked_bytes(folder / name, md5)
     train = published(root=str(root), train=True)

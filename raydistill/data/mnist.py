@@ -71,8 +71,9 @@ def _load(
     mirror_keeps_class: bool,
 ) -> RawDataset:
     root = root_folder(data_root)
-    folder = root / title / "raw"
-    see_to_files(title, folder, sums, lambda: _download(title, root))
+    below = f"{title}/raw"
+    folder = root / below
+    see_to_files(title, root, below, sums, lambda beside: _download(title, beside))
     return RawDataset(
         search=_read(folder, "train", sums),
         load_test=lambda: _read(folder, "t10k", sums),

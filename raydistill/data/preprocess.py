@@ -44,7 +44,7 @@ class Standardise:
 class Whiten:
     """ZCA whitening: subtract each pixel's mean and decorrelate the pixels, such that the result still resembles the image.
 
-    Holds only the key of the matrices (75 MB for 3 x 32 x 32), which are stored once per user in `zca.FOLDER` and not in every
+    Holds only the key of the matrices (75 MB for 3 x 32 x 32), which are kept in the cache folder (`zca.FOLDER`) and not in every
     set. They can be computed again from the data.
     """
 

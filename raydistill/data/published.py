@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from raydistill.errors import DataError
+from raydistill.errors import DataError, StoreError
+from raydistill.storage.lock import study_lock
 from raydistill.storage.node_cache import cache_folder
+from raydistill.storage.store import Store
+
+DOWNLOADS = ".download"
+"""Folder in the root with the lock of whoever downloads, and with files that are not whole yet."""
 
 
 def root_folder(data_root: Path | None) -> Path:
@@ -16,28 +23,54 @@ def root_folder(data_root: Path | None) -> Path:
     return data_root.expanduser() if data_root is not None else cache_folder()
 
 
-def see_to_files(title: str, folder: Path, names: Collection[str], download: Callable[[], object]) -> None:
+def see_to_files(title: str, root: Path, below: str, names: Collection[str], download: Callable[[Path], object]) -> None:
     """Download a data set if a file of it is missing.
+
+    One process at a time downloads into one root. Others read there meanwhile, so the files come into their folder one by one,
+    and each is whole.
 
     Args:
         title: name of the data set for messages.
-        folder: folder of its files.
+        root: folder of the data files.
+        below: folder of the data set's files, below the root.
         names: names of its files.
-        download: downloads the files into the folder.
+        download: downloads the files into another root, in a folder of the same name.
 
     Raises:
         DataError: a file is missing, and the download is forbidden or fails.
     """
-    missing = [name for name in names if not (folder / name).is_file()]
+    folder = root / below
+    missing = _missing(folder, names)
     if not missing:
         return
     remedy = f"{title} files are missing: put {', '.join(missing)} into {folder}, or give another folder with --data-root"
     if os.environ.get("RAYDISTILL_OFFLINE") == "1":
         raise DataError(f"{remedy}; RAYDISTILL_OFFLINE=1 forbids the download")
     try:
-        download()
-    except (OSError, RuntimeError) as error:
+        with study_lock(Store(str(root / DOWNLOADS)), wait_seconds=math.inf):
+            if _missing(folder, names):  # another process may have brought them while this one waited
+                _download_beside(root, title, download)
+    except (OSError, RuntimeError, StoreError) as error:
         raise DataError(f"{remedy}; the download failed: {error}") from error
+
+
+def _missing(folder: Path, names: Collection[str]) -> list[str]:
+    return [name for name in names if not (folder / name).is_file()]
+
+
+def _download_beside(root: Path, title: str, download: Callable[[Path], object]) -> None:
+    """Download into a folder beside the data, and then move each file to its place."""
+    beside = root / DOWNLOADS / title
+    shutil.rmtree(beside, ignore_errors=True)  # of a process that was killed
+    beside.mkdir(parents=True)
+    try:
+        download(beside)
+        for file in sorted(path for path in beside.rglob("*") if path.is_file()):
+            place = root / file.relative_to(beside)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, place)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def checked_bytes(path: Path, md5: str) -> bytes:

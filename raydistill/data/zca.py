@@ -1,4 +1,7 @@
-"""The matrices of ZCA whitening: fitted on bytes, stored once per user in a file named by the hash of images and settings.
+"""The matrices of ZCA whitening: fitted on bytes, kept in the cache folder in a file named by the hash of images and settings.
+
+The file also carries a hash of the matrices themselves, because one that a disk has changed would whiten in silence. Files of
+older versions have none and are read as they are.
 
 Symbols: N images, D = C x H x W pixels, S covariance of pixels in 0 to 1, e = EPS. Whitening is (x - mean) V (L + e)^-1/2 V', its
 inverse V (L + e)^1/2 V', where S = V L V'.
@@ -11,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -23,12 +26,17 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from raydistill.errors import DataError
+from raydistill.spaces.bounded import read_json
+from raydistill.storage.node_cache import cache_folder
 from raydistill.storage.store import Store
 
 EPS = 0.1
 LARGEST_SIDE = 64
 """Pixels: at 3 x 64 x 64 a matrix takes 0.6 GB, and a fit 64 times the work of 3 x 32 x 32; at 224 x 224, 91 GB."""
-FOLDER = "~/.cache/raydistill/zca"
+FOLDER = "zca"
+"""In the cache folder (`cache_folder`)."""
+EARLIER_FOLDER = "~/.cache/raydistill/zca"
+"""Where older versions kept the matrices, whatever the cache folder was; they are still read there."""
 CHUNK = 1000
 
 
@@ -45,10 +53,11 @@ class Matrices:
 
 
 def fit(images: NDArray[np.uint8], white: int) -> str:
-    """The key of the whitening of (N, C, H, W) bytes; its matrices are computed if they are not on this machine.
+    """The key of the whitening of (N, C, H, W) bytes; its matrices are computed if they are not on this machine, or damaged.
 
     Raises:
         DataError: the images are too large.
+        StoreError: the cache folder cannot be read or written.
     """
     height, width = images.shape[2:]
     if max(height, width) > LARGEST_SIDE:
@@ -61,8 +70,9 @@ def fit(images: NDArray[np.uint8], white: int) -> str:
     digest = hashlib.sha256(f"zca eps {EPS} white {white} shape {images.shape}".encode())
     digest.update(np.ascontiguousarray(images).data)
     key = digest.hexdigest()
-    if not Store(FOLDER).exists(f"{key}.safetensors"):
-        Store(FOLDER).write(f"{key}.safetensors", save(_decompose(images, white)))
+    if not _are_whole(key):
+        made = _decompose(images, white)
+        _folders()[0].write(_file(key), save(made, metadata={"sha256": _sha256(made)}))
     return key
 
 
@@ -72,17 +82,56 @@ def matrices(key: str) -> Matrices:
 
     Raises:
         DataError: they are not on this machine, or damaged.
+        StoreError: the cache folder cannot be read.
     """
-    name = f"{key}.safetensors"
-    if not Store(FOLDER).exists(name):
-        raise DataError(
-            f"the ZCA matrices {key[:12]} are not in {FOLDER}; load the data set of this synthetic set, for example with "
-            "raydistill evaluate, which computes them again"
-        )
+    for folder in _folders():
+        data = folder.read_or_none(_file(key))
+        if data is not None:
+            return _decoded(data, folder.path(_file(key)))
+    raise DataError(
+        f"the ZCA matrices {key[:12]} are not in {_folders()[0].root}; load the data set of this synthetic set, for example with "
+        "raydistill evaluate, which computes them again"
+    )
+
+
+def _are_whole(key: str) -> bool:
+    """Whether the matrices of a key are on this machine and not damaged."""
     try:
-        return Matrices(**load(Store(FOLDER).read(name)))
+        matrices(key)
+    except DataError:
+        return False
+    return any(folder.exists(_file(key)) for folder in _folders())  # memory may have what the disk has lost
+
+
+def _folders() -> tuple[Store, Store]:
+    """Where matrices are written and read, and where they are read only."""
+    return Store(str(cache_folder() / FOLDER)), Store(EARLIER_FOLDER)
+
+
+def _file(key: str) -> str:
+    return f"{key}.safetensors"
+
+
+def _decoded(data: bytes, path: str) -> Matrices:
+    """The matrices in a file, whose path is for messages."""
+    try:
+        tensors = load(data)
+        found = Matrices(**tensors)
     except (SafetensorError, TypeError) as error:
-        raise DataError(f"{FOLDER}/{name} is damaged ({error}); delete it, and it is computed again") from error
+        raise DataError(f"{path} is damaged ({error}); delete it, and it is computed again") from error
+    header = read_json(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    if header.get("__metadata__", {}).get("sha256") not in (None, _sha256(tensors)):
+        raise DataError(f"{path} is damaged (its matrices do not have the hash in it); delete it, and it is computed again")
+    return found
+
+
+def _sha256(tensors: Mapping[str, Tensor]) -> str:
+    """Hash over names, shapes and values."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def times(images: Tensor, matrix: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ from raydistill.storage.result import SearchResult, read_result
 from raydistill.storage.store import Store
 
 RECORD = "/record.json"
-VERDICT = ("verdict", "smallest_lossless_ipc", "winner_trial_id", "confirmed_candidates", "trials")
+VERDICT = ("verdict", "smallest_lossless_ipc", "winner_trial_id", "confirmed_candidates")
 """Fields of a result that no search changes without a new trial."""
 
 
@@ -104,7 +104,7 @@ def check_result(before: SearchResult | None, now: SearchResult, study: Store) -
     if before is None or _is_extended(before, now):
         return
     pairs = [(name, getattr(before, name), getattr(now, name)) for name in VERDICT]
-    pairs.append(("the winner's gap", _rounded(before), _rounded(now)))
+    pairs += [("trials", _ended(before), _ended(now)), ("the winner's gap", _rounded(before), _rounded(now))]
     changed = [(name, was, is_now) for name, was, is_now in pairs if was != is_now]
     if changed:
         listed = ", ".join(f"{name} was {was!r} and is {is_now!r}" for name, was, is_now in changed)
@@ -129,6 +129,11 @@ def looks_before(before: SearchResult | None, now: SearchResult, looks: Sequence
 def _is_extended(before: SearchResult, now: SearchResult) -> bool:
     """Whether trials have ended since; one whose process was lost adds no seconds."""
     return before.seconds != now.seconds or before.ended_trials < now.ended_trials
+
+
+def _ended(result: SearchResult) -> dict[str, int]:
+    """Trials by state; those that crashed may come and go, because they run again."""
+    return {state: count for state, count in result.trials.items() if state != "crashed"}
 
 
 def _rounded(result: SearchResult) -> float | None:

@@ -22,6 +22,7 @@ from raydistill.storage.store import Store
 
 __all__ = ["StudyInUseError", "holder_of", "searcher", "study_lock"]
 
+NO_LOCKS = "its file system gives no locks: mount it with NFSv4, or start the lock service of NFSv3"
 OTHER = "raydistill "
 """What the description of a holder begins with that is no search: its command follows."""
 
@@ -43,11 +44,11 @@ def study_lock(
         store: the folder.
         wait_seconds: how long to wait for another live process to release the lock.
         tell: called with a message if this process has to wait for a lease.
-        command: `certify` or `ablate` where one of them locks a study, so that nobody takes it for the search.
+        command: `certify`, `ablate` or `verify` where one of them locks a folder, so that nobody takes it for the search.
 
     Raises:
         StudyInUseError: another live process holds the lock; or, at a write, this process has lost its lease.
-        StoreError: the store cannot be read or written.
+        StoreError: the store cannot be read or written, or its file system has no locks.
     """
     process = f"process {os.getpid()} on {socket.gethostname()}"
     holder = process if command is None else f"{OTHER}{command}, {process}"
@@ -65,7 +66,7 @@ def holder_of(store: Store) -> str | None:
     A lease counts until the expiry time that it states, compared with the clock of this machine.
 
     Raises:
-        StoreError: the store cannot be read.
+        StoreError: the store cannot be read, or its file system has no locks.
     """
     if not store.is_local:
         found = LeaseFile(store).read()
@@ -82,6 +83,9 @@ def holder_of(store: Store) -> str | None:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return file.read().strip() or "another process"
+        except OSError as error:
+            remedy = f"{NO_LOCKS}, or remove the file if no search of the study runs"
+            raise StoreError(f"cannot tell whether {path} is locked: {why(error)}; {remedy}") from error
     return None
 
 
@@ -113,6 +117,8 @@ def _kernel_lock(store: Store, holder: str, wait_seconds: float) -> Iterator[Non
                         f"study {store.root} is in use by {other}; wait until it ends or stop it, then run the same command again"
                     ) from None
                 time.sleep(0.1)
+            except OSError as error:
+                raise StoreError(f"cannot lock {path}: {why(error)}; {NO_LOCKS}, or give another --store") from error
         file.seek(0)
         file.truncate()
         file.write(f"{holder}\n")

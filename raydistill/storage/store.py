@@ -71,7 +71,8 @@ class Store:
     @property
     def parent(self) -> Store:
         """The store of the parent folder."""
-        return replace(self, root=self.root.rstrip("/").rpartition("/")[0] or ".")
+        above = self.root.rstrip("/").rpartition("/")[0]
+        return replace(self, root=above or ("/" if self.root.startswith("/") else "."))
 
     def path(self, *parts: str) -> str:
         """The full path of a file or folder in this store, given its relative path.
@@ -183,8 +184,11 @@ class Store:
         return self._names(name, "directory")
 
     def files(self, name: str) -> list[str]:
-        """Sorted names of the files in a folder; none if it does not exist."""
-        return self._names(name, "file")
+        """Sorted names of the files in a folder; none if it does not exist.
+
+        Names that begin with a dot are left out: so are files called that are being written, or were when their process ended.
+        """
+        return [found for found in self._names(name, "file") if not found.startswith(".")]
 
     def _names(self, name: str, kind: str) -> list[str]:
         with self.reading(name) as (filesystem, path):

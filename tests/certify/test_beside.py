@@ -10,14 +10,18 @@ from typing import Any
 import pytest
 from hand_certified import set_at
 from hand_made import trial_config, trial_record
+from made_up import workplace
 from resealed import reseal
 
+from raydistill.certify.candidate import TrialChoice
 from raydistill.certify.certificate import Certificate, Evidence, content_sha256
 from raydistill.certify.findings import find
 from raydistill.certify.page import render_page
+from raydistill.certify.run import certify_study
 from raydistill.certify.verify import verify_certificate
 from raydistill.errors import VerificationError
-from raydistill.storage.record import write_record
+from raydistill.methods import method_configs
+from raydistill.storage.record import read_trials, write_record
 from raydistill.storage.store import Store
 
 
@@ -90,6 +94,29 @@ def test_a_file_that_is_another_is_named(certified: Store, spoil: Callable[[Stor
     assert named in line
 
 
+def test_a_certificate_is_held_against_those_that_the_study_had_before(certified: Store) -> None:
+    """Of two certificates, the second is held against the copy of the first, which may be deleted."""
+    certify_study(certified, TrialChoice(), workplace(), networks=2, again=True)
+    path, first = certified.path("certificate.json"), "certificate/1/certificate.json"
+    assert verify_certificate(path).not_checked == ()
+    stated = json.loads(certified.read("certificate.json"))["evidence"]["earlier"][0]
+    named = rf"{first} is not certificate 1 as evidence\.earlier has it, or was changed"
+    for other in ({"verdict": "inconclusive"}, {"finished_at": "2026"}, {"content_sha256": "e" * 64}):
+        changed_in_place(certified, "earlier", 0, value={**stated, **other})
+        with pytest.raises(VerificationError, match=named):
+            verify_certificate(path)
+    changed_in_place(certified, "earlier", 0, value=stated)
+    kept = certified.read(first)
+    certified.write(first, kept.replace(b'"test_images": 450', b'"test_images": 451'))
+    with pytest.raises(VerificationError, match=named):
+        verify_certificate(path)
+    certified.write(first, "{}")
+    with pytest.raises(VerificationError, match=rf"{first} is not a certificate of this version"):
+        verify_certificate(path)
+    certified.delete(first)
+    assert verify_certificate(path).not_checked == (f"{first}: not there any more",)
+
+
 def changed_in_place(study: Store, *path: Any, value: Any) -> str:
     """The study's certificate with one value of its evidence changed, and all that follows from it made to fit."""
     document = json.loads(study.read("certificate.json"))
@@ -97,7 +124,7 @@ def changed_in_place(study: Store, *path: Any, value: Any) -> str:
     evidence = Evidence.model_validate_json(json.dumps(document["evidence"]))
     findings = find(evidence)
     forged = Certificate(findings=findings, evidence=evidence, content_sha256=content_sha256(findings, evidence))
-    for place in ("", "certificate/1/"):
+    for place in ("", f"certificate/{evidence.number}/"):
         study.write(f"{place}certificate.json", forged.to_json())
         study.write(f"{place}certificate.md", render_page(forged))
     return study.path("certificate.json")
@@ -137,15 +164,52 @@ def test_evidence_that_cannot_be_read_is_named_in_its_study_too(certified: Store
 
 
 def test_a_study_that_was_searched_on_is_no_mismatch_and_is_said(certified: Store) -> None:
-    later = trial_config(7, 1)
-    certified.write(f"trials/{later.trial_id}/config.json", later.canonical_json())
-    record = trial_record(later, (0.9,), started_at="2099-01-01T00:00:00+00:00")
-    write_record(certified, record)
+    add_trial(certified, 1, "finished", "2099-01-01T00:00:00+00:00")
     change(certified, "result.json", confirmed_candidates=99)
     found = verify_certificate(certified.path("certificate.json"))
     assert found.not_checked == (
         "confirmed candidates and seconds of the search: it continued after the certificate, and its result is newer",
     )
+
+
+@pytest.mark.parametrize("is_alone", [False, True], ids=["beside a finished trial", "alone at its IPC"])
+def test_a_trial_that_had_crashed_and_ran_again_is_no_mismatch_and_is_said(study: Store, is_alone: bool) -> None:
+    certify_beside_a_crash(study, is_alone=is_alone)
+    assert verify_certificate(study.path("certificate.json")).not_checked == ()
+    add_trial(study, 1, "finished", "2099-01-01T00:00:00+00:00")
+    assert verify_certificate(study.path("certificate.json")).not_checked == (
+        "1 crashed at IPC 1: these trials have run again since the certificate, and their records no longer show it",
+        "confirmed candidates and seconds of the search: it continued after the certificate, and its result is newer",
+    )
+
+
+@pytest.mark.parametrize(
+    ("counted", "started_at"),
+    [(2, "2099-01-01T00:00:00+00:00"), (1, "2001-01-01T00:00:00+00:00")],
+    ids=["more than ran again", "not since"],
+)
+def test_a_crash_that_no_trial_ran_again_for_is_named(study: Store, counted: int, started_at: str) -> None:
+    certify_beside_a_crash(study, is_alone=True)
+    path = changed_in_place(study, "smaller", 0, "trials", value={"crashed": counted})
+    add_trial(study, 1, "finished", started_at)
+    with pytest.raises(VerificationError, match=r"evidence\.smaller"):
+        verify_certificate(path)
+
+
+def certify_beside_a_crash(study: Store, *, is_alone: bool) -> None:
+    """Certify the trial at IPC 2 of a study with a trial that crashed at IPC 1, where the other trial may be left out."""
+    of_ipc = {record.ipc: record.trial_id for _, record in read_trials(study, method_configs()) if record is not None}
+    add_trial(study, 1, "crashed", "2001-01-01T00:00:00+00:00")
+    if is_alone:
+        study.delete_folder(f"trials/{of_ipc[1]}")
+    certify_study(study, TrialChoice(trial_id=of_ipc[2]), workplace(), networks=2, again=False)
+
+
+def add_trial(study: Store, ipc: int, state: Any, started_at: str) -> None:
+    """A trial that ended in a state, among the study's."""
+    config = trial_config(7, ipc)
+    study.write(f"trials/{config.trial_id}/config.json", config.canonical_json())
+    write_record(study, trial_record(config, (0.9,), state=state, started_at=started_at))
 
 
 def test_networks_and_controls_may_be_deleted_and_that_is_said(certified: Store) -> None:
@@ -172,6 +236,16 @@ def test_a_study_that_was_handed_on_without_its_log_is_not_called_false(certifie
         f"the log of openings: {certified.parent.path('test_openings')} has none until this certificate, so nothing here says "
         "how often its test images were read",
     )
+
+
+def test_a_certificate_of_an_older_version_that_states_an_opening_of_others_after_its_own_holds(certified: Store) -> None:
+    """They stated what was logged while their networks were read."""
+    own = json.loads(certified.read("certificate.json"))["evidence"]["openings"][0]
+    entry = {"opened_at": "2999", "reason": "a look", "user": "me", "host": "here"}
+    name = "29990101T000000000000-digits.json"
+    certified.parent.write_json(f"test_openings/{name}", {**entry, "dataset": {"name": "digits"}})
+    found = verify_certificate(changed_in_place(certified, "openings", value=[own, {"file": name, **entry}]))
+    assert found.not_checked == ()
 
 
 def test_an_opening_that_the_log_no_longer_has_is_named_beside_one_that_it_has(certified: Store) -> None:

@@ -30,7 +30,7 @@ from raydistill.methods import METHODS, Control, Method
 from raydistill.report.status import read_status
 from raydistill.report.status_words import status_lines
 from raydistill.search.local import LocalExecutor
-from raydistill.spaces.sections import Config
+from raydistill.spaces.sections import Config, DatasetConfig
 from raydistill.storage.checkout import commit
 from raydistill.storage.lock import study_lock
 from raydistill.storage.record import code_sha256
@@ -199,6 +199,46 @@ def test_a_kill_right_after_the_opening_shows_in_the_next_certificate(study: Sto
     assert any("had been opened once besides" in sentence for sentence in made.findings.headline)
 
 
+def test_an_opening_by_somebody_else_while_the_networks_are_read_is_no_matter_of_the_certificate(
+    study: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, opened = reading.is_correct, []
+
+    def read_beside_another(*given: Any) -> Any:
+        if not opened:
+            opened.append(data.open_test(DatasetConfig(name="digits"), reason="a look", log=study.parent))
+        return read(*given)
+
+    monkeypatch.setattr(reading, "is_correct", read_beside_another)
+    made = certify(study)
+    assert len(openings(study)) == 2
+    assert [opening.file for opening in made.evidence.openings] == openings(study)[:1]
+    assert verify_certificate(study.path("certificate.json")).not_checked == ()
+
+
+def test_an_earlier_opening_by_a_host_whose_clock_runs_ahead_is_stated(study: Store) -> None:
+    ahead = {"opened_at": "2999", "reason": "a look", "user": "me", "host": "ahead", "dataset": {"name": "digits"}}
+    study.parent.write_json("test_openings/29990101T000000000000-digits.json", ahead)
+    made = certify(study)
+    assert [opening.host == "ahead" for opening in made.evidence.openings] == [True, False]
+    assert any("had been opened once besides" in sentence for sentence in made.findings.headline)
+    assert verify_certificate(study.path("certificate.json")).not_checked == ()
+
+
+def test_a_log_that_lost_the_certificates_own_opening_ends_it(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = reading.is_correct
+
+    def read_and_lose(*given: Any) -> Any:
+        for file in openings(study):
+            study.parent.delete(f"test_openings/{file}")
+        return read(*given)
+
+    monkeypatch.setattr(reading, "is_correct", read_and_lose)
+    with pytest.raises(StoreError, match=r"the log of openings no longer has the entry of this certificate \(certificate 1 of"):
+        certify(study)
+    assert not study.exists("certificate.json")
+
+
 def test_openings_of_the_same_images_are_counted_however_they_were_preprocessed_or_split(tmp_path: Path) -> None:
     log, data = Store(str(tmp_path)), {"name": "cifar10", "split_seed": 0, "preprocess": "standardise"}
     entry = {"opened_at": "2026", "reason": "a look", "user": "me", "host": "here"}
@@ -206,6 +246,13 @@ def test_openings_of_the_same_images_are_counted_however_they_were_preprocessed_
     for number, dataset in enumerate(others):
         log.write_json(f"test_openings/{number}.json", {**entry, "dataset": dataset})
     assert [opening.file for opening in openings_of(log, data)] == ["0.json", "1.json", "2.json"]
+
+
+def test_an_entry_that_is_being_written_is_no_opening_yet(tmp_path: Path) -> None:
+    """Half of it would end the certificate of somebody else."""
+    (tmp_path / "test_openings").mkdir()
+    (tmp_path / "test_openings" / ".20261124T200000000000-digits.json.ab12cd").write_text('{"opened_at": "2026')
+    assert openings_of(Store(str(tmp_path)), {"name": "digits"}) == ()
 
 
 def test_openings_of_other_folders_of_images_are_not_counted(tmp_path: Path) -> None:

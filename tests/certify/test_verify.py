@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hand_certified import FULL, certificate, set_at
+from hand_certified import FULL, certificate, earlier, set_at
 from made_up import workplace
 
 from raydistill.certify import verify
@@ -18,6 +18,8 @@ from raydistill.certify.findings import find
 from raydistill.certify.verify import retrain, verify_certificate
 from raydistill.core.recipes import RECIPES
 from raydistill.errors import CertifyError, InputError, VerificationError
+from raydistill.search.local import LocalExecutor
+from raydistill.search.needs import NodeNeeds
 from raydistill.storage.store import Store
 
 
@@ -59,8 +61,9 @@ def test_a_certificate_alone_holds_and_says_what_was_not_checked(tmp_path: Path)
         (("evidence", "arms", 0, "parameters_sha256", 1), "x", "evidence.seal is not the hash over the networks' parameters"),
         (("evidence", "recipe", "batch"), 7, "are not of the trial's recipe, or of other steps or another batch"),
         (("evidence", "recipe", "words"), "long: SGD", "evidence.recipe.words (long: SGD) are not of the trial's recipe"),
-        (("evidence", "openings"), [], "evidence.openings does not end with this certificate's own opening"),
-        (("evidence", "openings", 0, "reason"), "a look", "evidence.openings does not end with this certificate's own opening"),
+        (("evidence", "earlier"), [earlier().model_dump()], "evidence.earlier does not name each certificate before number 1"),
+        (("evidence", "openings"), [], "evidence.openings does not have this certificate's own opening"),
+        (("evidence", "openings", 0, "reason"), "a look", "evidence.openings does not have this certificate's own opening"),
         (
             ("evidence", "smaller"),
             [{"ipc": 5, "trials": {}, "best_trial_id": None, "best_correct": []}],
@@ -75,6 +78,14 @@ def test_an_edit_is_named_even_where_the_hash_was_edited_too(tmp_path: Path, pat
     assert named in str(raised.value)
     assert "content_sha256" not in str(raised.value)
     assert str(raised.value).endswith("Get the file that raydistill certify wrote, or certify again")
+
+
+def test_a_second_certificate_that_leaves_out_the_first_does_not_hold(tmp_path: Path) -> None:
+    """Its first lines would not say what the first one said."""
+    verify_certificate(written(tmp_path, certificate(number=2, earlier=(earlier(),))))
+    for named in ((), (earlier(2),), (earlier(), earlier(2))):
+        with pytest.raises(VerificationError, match=r"evidence\.earlier does not name each certificate before number 2"):
+            verify_certificate(written(tmp_path, certificate(number=2, earlier=named)))
 
 
 def test_an_edit_that_nothing_follows_from_is_told_by_the_hash(tmp_path: Path) -> None:
@@ -123,10 +134,9 @@ def test_what_is_no_certificate_is_refused(tmp_path: Path) -> None:
         verify_certificate(str(tmp_path))
 
 
-def again(study: Store, **given: Any) -> verify.Verification:
+def again(study: Store, held: verify.Verification | None = None, executor: LocalExecutor | None = None) -> verify.Verification:
     path = study.path("certificate.json")
-    held = given.pop("held", None) or verify_certificate(path)
-    return retrain(held, path, workplace(**given))
+    return retrain(held or verify_certificate(path), path, workplace(executor=executor))
 
 
 def test_training_again_gives_the_same_answers_and_is_logged(certified: Store) -> None:
@@ -137,6 +147,43 @@ def test_training_again_gives_the_same_answers_and_is_logged(certified: Store) -
     assert len(reasons) == 2
     assert reasons[1].startswith("verification of certificate 1 of study made-up, trial ")
     verify_certificate(certified.path("certificate.json"))
+
+
+class Looking(LocalExecutor):
+    """Remembers which folder nodes are asked to reach, and in which ones jobs work."""
+
+    def __init__(self) -> None:
+        self.needed: list[NodeNeeds] = []
+        self.worked_in: list[Store] = []
+
+    def require(self, needs: NodeNeeds) -> None:
+        self.needed.append(needs)
+
+    def run_jobs(self, jobs: Any, watcher: Any) -> None:
+        self.worked_in += [job.store for job in jobs]
+        super().run_jobs(jobs, watcher)
+
+
+def test_training_again_happens_in_the_study_which_every_node_is_asked_to_reach(certified: Store) -> None:
+    """The temporary folder of the driver is on no other machine."""
+    certified.write("certificate/1/again/certificate/1/networks/set-0-0.safetensors", "left by a killed process")
+    looking = Looking()
+    again(certified, executor=looking)
+    folder = certified.path("certificate/1/again")
+    assert {store.root for store in looking.worked_in} == {folder}
+    assert [needs.study.root for needs in looking.needed] == [folder]
+    assert not certified.exists("certificate/1/again")
+
+
+def test_what_was_trained_again_is_removed_after_an_error_too(certified: Store) -> None:
+    class Failing(LocalExecutor):
+        def run_jobs(self, jobs: Any, watcher: Any) -> None:
+            raise RuntimeError("no node is left")
+
+    with pytest.raises(RuntimeError, match="no node is left"):
+        again(certified, executor=Failing())
+    assert not certified.exists("certificate/1/again")
+    assert len(certified.parent.files("test_openings")) == 1
 
 
 def test_made_up_answers_are_found_by_training_again(certified: Store) -> None:

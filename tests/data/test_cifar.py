@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ import numpy as np
 import pytest
 from torchvision.datasets import CIFAR10, CIFAR100
 
+from raydistill.data import published
 from raydistill.data.cifar import CIFAR10_FILES, CIFAR100_FILES, load_cifar10, load_cifar100, published_sums
 from raydistill.errors import DataError
 
@@ -34,12 +39,12 @@ def batch(count: int, label_key: str) -> dict[str, Any]:
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Both data sets with 20 train and 6 test images each, whose checksums count as the published ones."""
     monkeypatch.setenv("RAYDISTILL_OFFLINE", "1")
-    for published, label_key, meta_key in ((CIFAR10, "labels", "label_names"), (CIFAR100, "fine_labels", "fine_label_names")):
-        folder = tmp_path / published.base_folder
-        monkeypatch.setattr(published, "train_list", [list(write(folder, "train_1", batch(20, label_key)))])
-        monkeypatch.setattr(published, "test_list", [list(write(folder, "test_1", batch(6, label_key)))])
+    for layout, label_key, meta_key in ((CIFAR10, "labels", "label_names"), (CIFAR100, "fine_labels", "fine_label_names")):
+        folder = tmp_path / layout.base_folder
+        monkeypatch.setattr(layout, "train_list", [list(write(folder, "train_1", batch(20, label_key)))])
+        monkeypatch.setattr(layout, "test_list", [list(write(folder, "test_1", batch(6, label_key)))])
         name, md5 = write(folder, "meta_1", {meta_key: ["apple", "bear"]})
-        monkeypatch.setattr(published, "meta", {"filename": name, "key": meta_key, "md5": md5})
+        monkeypatch.setattr(layout, "meta", {"filename": name, "key": meta_key, "md5": md5})
     return tmp_path
 
 
@@ -101,6 +106,60 @@ def test_a_download_that_fails_names_files_and_cause(root: Path, monkeypatch: py
         load_cifar10(root)
 
 
+def test_a_download_comes_into_place_file_by_file_and_each_is_whole(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process takes a file that is there for a whole one."""
+    monkeypatch.delenv("RAYDISTILL_OFFLINE")
+    data, seen = root / "data", []
+
+    def download(self: CIFAR10) -> None:
+        folder = Path(self.root) / self.base_folder
+        shutil.copytree(root / self.base_folder, folder)
+        (folder / "test_1").write_bytes(b"half")
+        seen.append([path for path in data.rglob("*_1") if ".download" not in path.parts])
+        shutil.copy(root / self.base_folder / "test_1", folder / "test_1")
+
+    monkeypatch.setattr(CIFAR10, "download", download)
+    (data / ".download" / "CIFAR-10").mkdir(parents=True)
+    (data / ".download" / "CIFAR-10" / "left").write_text("by a killed process")
+    assert len(load_cifar10(data).search.labels) == 20
+    assert seen == [[]]
+    assert sorted(path.name for path in data.rglob("*") if path.is_file()) == [".lock", "meta_1", "test_1", "train_1"]
+
+
+def test_of_two_processes_one_downloads_and_the_other_finds_the_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second asks while the first downloads, and waits for its end."""
+    monkeypatch.delenv("RAYDISTILL_OFFLINE")
+    data, downloads, waits = root / "data", [], threading.Event()
+    locked = published.study_lock
+
+    def download(self: CIFAR10) -> None:
+        downloads.append(self.root)
+        assert waits.wait(60)
+        shutil.copytree(root / self.base_folder, Path(self.root) / self.base_folder)
+
+    def lock(*given: Any, **named: Any) -> Any:
+        if downloads:
+            waits.set()
+        return locked(*given, **named)
+
+    monkeypatch.setattr(CIFAR10, "download", download)
+    monkeypatch.setattr(published, "study_lock", lock)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(load_cifar10, data)
+        while not downloads and not first.done():
+            time.sleep(0.01)
+        second = threads.submit(load_cifar10, data)
+        assert len(first.result().search.labels) == len(second.result().search.labels) == 20
+    assert len(downloads) == 1
+
+
+def test_a_root_that_cannot_be_written_is_told_with_the_files_to_put_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAYDISTILL_OFFLINE")
+    (root / "file").write_text("")
+    with pytest.raises(DataError, match=r"put train_1, .* into .*; the download failed: cannot write .*/file/.download"):
+        load_cifar10(root / "file")
+
+
 def test_the_published_checksums_are_torchvisions() -> None:
-    for published, files in ((CIFAR10, CIFAR10_FILES), (CIFAR100, CIFAR100_FILES)):
-        assert files == {f"{published.base_folder}/{name}": md5 for name, md5 in published_sums(published).items()}
+    for layout, files in ((CIFAR10, CIFAR10_FILES), (CIFAR100, CIFAR100_FILES)):
+        assert files == {f"{layout.base_folder}/{name}": md5 for name, md5 in published_sums(layout).items()}

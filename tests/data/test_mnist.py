@@ -138,12 +138,15 @@ def test_missing_files_are_downloaded_to_the_folder(raw: Path, monkeypatch: pyte
 
     def fetch(root: str, download: bool) -> None:
         asked.append(root)
-        (raw / TRAIN_LABELS).write_bytes(whole)
+        beside = Path(root) / "MNIST" / "raw"
+        beside.mkdir(parents=True)
+        (beside / TRAIN_LABELS).write_bytes(whole)
 
     monkeypatch.delenv("RAYDISTILL_OFFLINE")
     monkeypatch.setattr(datasets, "MNIST", fetch)
     load_mnist(raw.parents[1])
-    assert asked == [str(raw.parents[1])]
+    assert asked == [str(raw.parents[1] / ".download" / "MNIST")]
+    assert (raw / TRAIN_LABELS).read_bytes() == whole
 
 
 def test_without_a_folder_the_cache_in_the_home_folder_is_used(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from raydistill.data import zca
 from raydistill.data.preprocess import Standardise, Whiten, fit, fit_standardise
 from raydistill.errors import DataError
+from raydistill.storage.node_cache import cache_folder
 
 
 def random_bytes(*shape: int) -> NDArray[np.uint8]:
@@ -24,7 +25,8 @@ def pixels_of(images: NDArray[np.uint8]) -> torch.Tensor:
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zca, "FOLDER", str(tmp_path / "zca"))
+    monkeypatch.setenv("RAYDISTILL_CACHE", str(tmp_path))
+    monkeypatch.setattr(zca, "EARLIER_FOLDER", str(tmp_path / "earlier"))
     zca.matrices.cache_clear()
 
 
@@ -100,7 +102,33 @@ def test_the_matrices_are_made_once_and_named_by_what_shaped_them(monkeypatch: p
     monkeypatch.setattr(zca, "_decompose", lambda images, white: pytest.fail("made twice"))
     assert fit("zca", images, 255) == first
     assert isinstance(first, Whiten)
-    assert [path.stem for path in Path(zca.FOLDER).iterdir()] == [first.key]
+    assert [path.stem for path in (cache_folder() / "zca").iterdir()] == [first.key]
+
+
+def test_a_damaged_file_of_matrices_is_named_and_made_again() -> None:
+    """One bit of the last value is another, which leaves a readable file."""
+    images = random_bytes(50, 1, 4, 4)
+    whitened = fit("zca", images, 255).apply(pixels_of(images))
+    (path,) = (cache_folder() / "zca").iterdir()
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    zca.matrices.cache_clear()
+    with pytest.raises(DataError, match=rf"{path} is damaged \(its matrices do not have the hash in it\); delete it, and it is"):
+        zca.matrices(path.stem)
+    torch.testing.assert_close(fit("zca", images, 255).apply(pixels_of(images)), whitened, rtol=0, atol=0)
+    assert path.read_bytes() == data
+
+
+def test_matrices_of_an_older_version_are_read_where_it_kept_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have no hash of themselves."""
+    images = random_bytes(50, 1, 4, 4)
+    key = zca.fit(images, 255)
+    (tmp_path / "zca").rename(tmp_path / "earlier")
+    (tmp_path / "earlier" / f"{key}.safetensors").write_bytes(zca.save(zca._decompose(images, 255)))
+    zca.matrices.cache_clear()
+    monkeypatch.setattr(zca, "_decompose", lambda images, white: pytest.fail("made twice"))
+    assert zca.fit(images, 255) == key
+    assert not (tmp_path / "zca").exists()
 
 
 @pytest.mark.parametrize("change", ["a pixel", "white"])
@@ -121,8 +149,8 @@ def test_matrices_that_are_not_here_are_asked_for() -> None:
 
 @pytest.mark.parametrize("content", [b"no", None], ids=["no file of tensors", "other tensors"])
 def test_damaged_matrices_are_named(content: bytes | None) -> None:
-    Path(zca.FOLDER).mkdir()
-    path = Path(zca.FOLDER, "0123456789abcdef.safetensors")
+    path = cache_folder() / "zca" / "0123456789abcdef.safetensors"
+    path.parent.mkdir()
     path.write_bytes(zca.save({"other": torch.zeros(1)}) if content is None else content)
     with pytest.raises(DataError, match=r"0123456789abcdef.safetensors is damaged \(.*\); delete it, and it is computed again"):
         Whiten(key="0123456789abcdef").apply(torch.zeros(1, 1, 2, 2))

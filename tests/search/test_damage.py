@@ -247,6 +247,17 @@ def test_a_search_that_is_refused_takes_nothing_out_of_the_manifest(study: Path)
     assert (study / "manifest.json").read_bytes() == before
 
 
+def test_a_search_that_only_loses_processes_changes_no_result(ended: tuple[Path, SearchResult]) -> None:
+    """A lost process leaves no seconds, and its trial runs again: it is no new trial that would explain a change."""
+    before = ended[1]
+    lost = before.model_copy(update={"trials": {**before.trials, "crashed": 2}})
+    check_result(before, lost, Store("memory://nowhere"))
+    assert looks_before(before, lost, ()) == before.earlier_looks
+    other = lost.model_copy(update={"verdict": "inconclusive"})
+    with pytest.raises(StoreError, match=r"would change without a new trial \(verdict was 'lossless' and is 'inconclusive'\)"):
+        check_result(before, other, Store("memory://nowhere"))
+
+
 def test_a_trial_that_ended_without_a_cost_extends_a_search(ended: tuple[Path, SearchResult]) -> None:
     """A process that was ended from outside leaves no seconds."""
     before = ended[1]

@@ -219,7 +219,7 @@ def test_soft_labels_and_the_rate_lie_beside_the_png_files(saved: Path, tmp_path
 
 def test_a_whitened_set_is_shown_in_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Random real digits, whitened and back: whole sixteenths of 255, but for rounding."""
-    monkeypatch.setattr(zca, "FOLDER", str(tmp_path / "zca"))
+    monkeypatch.setenv("RAYDISTILL_CACHE", str(tmp_path))
     load_splits.cache_clear()
     raydistill.distill(SMALL, overrides=[*RANDOM, "dataset.preprocess=zca"], out=tmp_path / "set")
     for path in (tmp_path / "zca").iterdir():

@@ -75,7 +75,7 @@ def test_what_lies_outside_black_and_white_is_kept(tmp_path: Path) -> None:
 
 def test_a_whitened_set_is_taken_from_its_authors_whitening_to_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Theirs is fitted on all published train images, ours on the train part."""
-    monkeypatch.setattr(zca, "FOLDER", str(tmp_path / "zca"))
+    monkeypatch.setenv("RAYDISTILL_CACHE", str(tmp_path))
     load_splits.cache_clear()
     generator = np.random.default_rng(0)
     folder = tmp_path / "data"
@@ -95,7 +95,7 @@ def test_a_whitened_set_is_taken_from_its_authors_whitening_to_ours(tmp_path: Pa
 
 
 def test_whitening_takes_published_train_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zca, "FOLDER", str(tmp_path / "zca"))
+    monkeypatch.setenv("RAYDISTILL_CACHE", str(tmp_path))
     load_splits.cache_clear()
     with pytest.raises(InputError, match="--space zca for digits, which has no published train images; give another --space"):
         take(file(tmp_path, images=PIXELS, labels=LABELS), "zca")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import fsspec
 import pytest
 
 from raydistill.errors import StoreError, StudyInUseError
-from raydistill.storage.lock import study_lock
+from raydistill.storage.lock import holder_of, study_lock
 from raydistill.storage.remote import open_file_system
 from raydistill.storage.store import Store
 
@@ -98,6 +100,22 @@ def test_files_are_listed_in_order_without_the_folders(store: Store) -> None:
     assert store.files("absent") == []
 
 
+def test_a_file_that_is_being_written_is_not_listed(local: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed before it has renamed the file leaves it under the other name."""
+    seen: list[list[str]] = []
+
+    def list_and_fail(file: int) -> None:
+        seen.append([os.listdir(local.root), local.files(".")])
+        raise OSError("the disk is full")
+
+    local.write("a.json", "1")
+    monkeypatch.setattr(os, "fsync", list_and_fail)
+    with pytest.raises(StoreError, match="the disk is full"):
+        local.write("b.json", "2")
+    ((there, listed),) = seen
+    assert (len(there), listed) == (2, ["a.json"])
+
+
 def test_a_folder_is_deleted_with_all_that_is_in_it(store: Store) -> None:
     store.write("in/c/d.json", "x")
     store.write("beside.json", "x")
@@ -110,6 +128,14 @@ def test_a_folder_is_deleted_with_all_that_is_in_it(store: Store) -> None:
 def test_the_parent_of_a_study_is_its_store(store: Store) -> None:
     assert store.at("study").parent.root == store.root.rstrip("/")
     assert Store("study").parent.root == "."
+
+
+@pytest.mark.parametrize(
+    ("root", "parent"),
+    [("/digits", "/"), ("/", "/"), ("/a/b/", "/a"), ("digits", "."), ("a/b", "a"), ("s3://bucket/a", "s3://bucket")],
+)
+def test_the_parent_of_a_folder_is_the_one_above(root: str, parent: str) -> None:
+    assert Store(root).parent.root == parent
 
 
 def test_a_relative_store_becomes_absolute_and_a_remote_one_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,6 +319,23 @@ def test_a_study_in_use_is_refused_and_its_holder_named(local: Store) -> None:
             study_lock(local, wait_seconds=0.2),
         ):
             pass
+
+
+def test_a_file_system_without_locks_is_told_with_what_to_do(local: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As NFSv3 without its lock service."""
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    remedy = "its file system gives no locks: mount it with NFSv4, or start the lock service of NFSv3"
+    with (
+        pytest.raises(StoreError, match=rf"cannot lock .*/\.lock: No locks available; {remedy}, or give another"),
+        study_lock(local),
+    ):
+        pytest.fail("locked")
+    with pytest.raises(StoreError, match=rf"whether .* is locked: No locks available; {remedy}, or remove the file if no"):
+        holder_of(local)
 
 
 def test_the_lock_of_a_killed_process_is_taken_over_at_once(local: Store) -> None:

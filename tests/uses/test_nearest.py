@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from raydistill.data import zca
 from raydistill.data.preprocess import Standardise, fit
 from raydistill.uses import nearest as module
 from raydistill.uses.nearest import copies, nearest, nearest_of_class, nearness, rounding_distance
@@ -57,7 +56,7 @@ def test_a_copy_is_as_near_as_rounding_leaves_it() -> None:
 
 @pytest.mark.parametrize("kind", ["standardise", "zca"])
 def test_rounding_to_8_bits_makes_no_distance_above_the_bound(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zca, "FOLDER", str(tmp_path))
+    monkeypatch.setenv("RAYDISTILL_CACHE", str(tmp_path))
     draw = torch.Generator().manual_seed(0)
     preprocess = fit(kind, torch.randint(0, 256, (40, 3, 4, 4), generator=draw).to(torch.uint8).numpy(), 255)
     pixels = torch.rand(20, 3, 4, 4, generator=draw)
