@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raydistill.certify.certificate import ArmFinding, Certificate, Evidence, Findings
+from raydistill.certify.full_data import FullData, full_data_of
 from raydistill.methods import METHODS
 from raydistill.report.words import duration, percent, points
 from raydistill.storage.result import GapBounds
@@ -92,7 +93,16 @@ def _admissibility(findings: Findings, evidence: Evidence) -> str:
     return (
         f"{word}: twice the recipe's steps move the full data's accuracy by {points(findings.doubled_moves_by)} on the select "
         f"images ({len(evidence.admissibility.at_recipe)} networks); less than a quarter of the margin, "
-        f"{points(findings.margin_fraction / 4)}, is wanted."
+        f"{points(findings.margin_fraction / 4)}, is wanted.{_above_chance(full_data_of(evidence))}"
+    )
+
+
+def _above_chance(full_data: FullData) -> str:
+    if full_data.chance is None:
+        return ""
+    return (
+        f" The full data reads {percent(full_data.accuracy)} there, and one answer for every image {percent(full_data.chance)}; "
+        f"more than the margin, {points(full_data.margin)}, above it is wanted."
     )
 
 

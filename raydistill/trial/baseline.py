@@ -3,7 +3,7 @@
 It is built once and stored with the study. Each network, or each group that trains together, is a job of its own, so they run in
 parallel, and a killed search does not repeat finished ones. A network is trained with the recipe's steps and again with twice as
 many: the better step count becomes the baseline. A recipe that changes much by doubling is not admissible, because one that
-is not trained to its end makes every set look lossless.
+is not trained to its end makes every set look lossless; nor is one whose networks learn less than the margin.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from raydistill.core.class_mean import accuracy_of, counted_classes
+from raydistill.core.class_mean import accuracy_of, chance_of, counted_classes
 from raydistill.core.cost import Stopwatch, forward_macs
 from raydistill.core.evaluate import network_seeds, train_and_read_each
 from raydistill.core.lossless import is_admissible
@@ -79,13 +79,14 @@ def finish_baseline(config: TrialConfig[Any], study: Store, data_root: DataRoot 
     }
     moves_by = float(accuracies[2 * recipe.steps].mean() - accuracies[recipe.steps].mean())
     steps = 2 * recipe.steps if moves_by > 0 else recipe.steps
+    accuracy, chance = float(accuracies[steps].mean()), chance_of(splits.select.labels.numpy(), config.goal.metric)
     images = len(splits.train.labels)
     macs = forward_macs(config.network, splits.shape, len(splits.class_names))
     baseline = Baseline(
         recipe=str(recipe),
         steps=steps,
         doubled_moves_by=moves_by,
-        is_admissible=is_admissible(abs(moves_by), config.goal.margin_fraction),
+        is_admissible=is_admissible(abs(moves_by), config.goal.margin_fraction, accuracy, chance),
         accuracy_fractions=tuple(accuracies[steps].tolist()),
         readings=tuple(by_steps[steps]),
         select_images=len(splits.select.labels),
@@ -97,6 +98,7 @@ def finish_baseline(config: TrialConfig[Any], study: Store, data_root: DataRoot 
         code_sha256=code_sha256(),
         select_labels=None if select is None else pack_labels(select),
         confirm_labels=None if confirm is None else pack_labels(confirm),
+        chance_fraction=chance,
     )
     write_stored(study, BASELINE_FILE, baseline)
     return baseline

@@ -331,6 +331,27 @@ def test_baseline_that_doubling_moves_is_not_admissible(study: Store) -> None:
     assert not baseline.finish_baseline(trial_config(goal=GoalConfig(margin_fraction=0.01)), study).is_admissible
 
 
+def test_a_baseline_that_answers_alike_for_all_images_is_not_admissible(
+    study: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both step counts read the share of the largest class, so doubling moves nothing; 26 of the 250 select images are of it."""
+    splits = baseline.splits_of(trial_config(), None)
+    largest = int(splits.select.labels.bincount().argmax())
+
+    def always(part: Any) -> Any:
+        return (part.labels == largest).numpy()
+
+    def answers(images: Any, labels: Any, splits: Any, reads: Any, network: Any, recipe: Any, seeds: Any, device: Any) -> Any:
+        return [[always(part) for part in reads] for _ in seeds]
+
+    monkeypatch.setattr(baseline, "train_and_read_each", answers)
+    fresh, config = Store(str(tmp_path)), trial_config(goal=GoalConfig(margin_fraction=0.1))
+    baseline.train_baseline_networks(config, [0, 1], fresh)
+    built = baseline.finish_baseline(config, fresh)
+    assert (built.doubled_moves_by, built.is_admissible) == (0.0, False)
+    assert built.accuracy_fraction == built.chance_fraction == float(always(splits.select).mean())
+
+
 def test_full_data_is_trained_for_as_many_steps_as_a_set_of_the_ipc() -> None:
     """dsa_dm at IPC 30: 1001 epochs of ceil(300 / 256) = 2 batches."""
     config = trial_config(ipc=30, evaluation=EvaluationConfig(recipe="dsa_dm"))
