@@ -41,7 +41,7 @@ class Outcome(Config):
     factor: int = 1
     """f of the method: a stored image holds f x f smaller ones."""
     accuracy_fractions: tuple[float, ...] = Field(strict=False)
-    """One per network; empty if the distillation diverged."""
+    """One per network; empty if the distillation or a network diverged."""
     distill_seconds: float
     error: str | None = None
 

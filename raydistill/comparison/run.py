@@ -33,6 +33,7 @@ from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.expert_fields import ExpertFields
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
+from raydistill.core.train import ON_A_SET
 from raydistill.data.splits import LabelledImages, data_facts, load_splits, open_test, splits_of
 from raydistill.errors import CompareError, DivergedError, InputError
 from raydistill.experts.files import open_experts
@@ -106,7 +107,9 @@ class CompareJob:
             recipe = RECIPES[self.config.evaluation.recipe]
             part = self.test or splits.select
             at_once = self.config.evaluation.networks_at_once
-            correct = evaluate_set(synthetic, splits, part, self.config.network, recipe, seeds, device, at_once=at_once)
+            correct = evaluate_set(
+                synthetic, splits, part, self.config.network, recipe, seeds, device, at_once=at_once, diverged=ON_A_SET
+            )
             accuracies = tuple(accuracy_of(correct, counted_classes(self.config.goal.metric, part.labels.numpy())).tolist())
         except DivergedError as diverged:
             error = str(diverged)

@@ -17,6 +17,7 @@ from raydistill.core.evaluate import network_seeds, train_and_read_each
 from raydistill.core.lossless import is_admissible
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import recipe_of
+from raydistill.core.train import ON_FULL_DATA
 from raydistill.data.splits import splits_of
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import BASELINE_FILE, Baseline, BaselineReading, NetworkReadings, network_file, read_network
@@ -27,7 +28,11 @@ from raydistill.storage.versioned import write_stored
 
 
 def train_baseline_networks(config: TrialConfig[Any], indices: Sequence[int], study: Store, data_root: DataRoot = None) -> None:
-    """Train baseline networks together, with both step counts, and write `baseline/network-<index>.json`; existing ones stay."""
+    """Train baseline networks together, with both step counts, and write `baseline/network-<index>.json`; existing ones stay.
+
+    Raises:
+        DivergedError: a network diverged; beside its answers every set would look lossless.
+    """
     missing = [index for index in indices if not study.exists(network_file(index))]
     if not missing:
         return
@@ -48,6 +53,7 @@ def train_baseline_networks(config: TrialConfig[Any], indices: Sequence[int], st
                 steps_recipe,
                 [seeds[index] for index in missing],
                 device,
+                diverged=ON_FULL_DATA,
             )
         for index, (select, confirm) in zip(missing, answers, strict=True):
             reading = BaselineReading(

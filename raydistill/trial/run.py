@@ -34,7 +34,7 @@ from raydistill.core.picture import set_png
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import SyntheticSet, encode, sha256
-from raydistill.core.train import Tick, no_tick
+from raydistill.core.train import ON_A_SET, Tick, no_tick
 from raydistill.data.splits import Splits, splits_of
 from raydistill.errors import DivergedError, StoreError
 from raydistill.experts.files import StoredExperts, open_experts
@@ -279,6 +279,7 @@ class _Run:
                 seeds,
                 self.device,
                 at_once=self.config.evaluation.networks_at_once,
+                diverged=ON_A_SET,
                 is_enough=self._is_enough,
                 tick=self._tick,
             )

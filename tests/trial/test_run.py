@@ -352,6 +352,25 @@ def test_a_baseline_that_answers_alike_for_all_images_is_not_admissible(
     assert built.accuracy_fraction == built.chance_fraction == float(always(splits.select).mean())
 
 
+def runaway(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setitem(RECIPES, name, replace(RECIPES[name], lr=1e30))
+
+
+def test_a_baseline_network_that_diverges_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runaway(monkeypatch, "default")
+    fresh = Store(str(tmp_path))
+    with pytest.raises(DivergedError, match=r"trains on the full data is nan at step \d+; name another evaluation\.recipe, or"):
+        baseline.train_baseline_networks(trial_config(), [0], fresh)
+    assert not fresh.exists("baseline/network-0.json")
+
+
+def test_a_network_that_diverges_on_a_set_ends_its_trial(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    runaway(monkeypatch, "default")
+    record = run_trial(trial_config(), study, lambda reading: None)
+    assert (record.state, record.readings) == ("diverged", ())
+    assert str(record.error).startswith("a weight of a network that trains on the set is nan at step")
+
+
 def test_full_data_is_trained_for_as_many_steps_as_a_set_of_the_ipc() -> None:
     """dsa_dm at IPC 30: 1001 epochs of ceil(300 / 256) = 2 batches."""
     config = trial_config(ipc=30, evaluation=EvaluationConfig(recipe="dsa_dm"))
