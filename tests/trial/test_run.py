@@ -132,7 +132,7 @@ def test_gap_is_the_baseline_mean_minus_the_mean_of_the_reading(study: Store) ->
 
 def test_a_finished_trial_is_not_run_again(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run_trial(trial_config(), study, lambda reading: None)
-    monkeypatch.setattr(trial, "distil", lambda *_: pytest.fail("distilled again"))
+    monkeypatch.setattr(trial, "distil", lambda *_, **__: pytest.fail("distilled again"))
     assert run_trial(trial_config(), study, lambda reading: None) == first
 
 
@@ -188,7 +188,7 @@ def test_divergence_is_a_result(study: Store) -> None:
     [torch.OutOfMemoryError("CUDA out of memory"), MemoryError("no more"), RuntimeError("DefaultCPUAllocator: can't allocate")],
 )
 def test_running_out_of_memory_is_a_result(study: Store, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise error
 
     monkeypatch.setattr(trial, "distil", fail)
@@ -199,7 +199,7 @@ def test_running_out_of_memory_is_a_result(study: Store, monkeypatch: pytest.Mon
 def test_a_fault_of_ours_leaves_a_crashed_record_with_its_traceback_and_is_raised(
     study: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("a fault")
 
     monkeypatch.setattr(trial, "distil", fail)
@@ -298,6 +298,34 @@ def test_without_its_progress_a_trial_begins_anew(study: Store, monkeypatch: pyt
 def test_threads_are_those_of_the_config(study: Store, restored_threads: None) -> None:
     run_trial(trial_config(cpus_per_trial=2), study, lambda reading: None)
     assert torch.get_num_threads() == 2
+
+
+POOL = DataDAMConfig(name="datadam", random_inits=6, batch_real=16, pool=2, pool_steps=3)
+FEATURES = DataDAMConfig(name="datadam", random_inits=6, batch_real=16, init="k_center")
+
+
+@pytest.mark.parametrize(("method", "steps"), [(POOL, 6), (FEATURES, 40)])
+def test_a_trial_gives_signs_of_life_while_networks_train_before_its_first_step(
+    study: Store, monkeypatch: pytest.MonkeyPatch, method: DataDAMConfig, steps: int
+) -> None:
+    """Two networks of a pool take three steps each, the one for features forty. The first reading ends the trial."""
+    monkeypatch.setattr(trial, "TOLD_SECONDS", 0.0)
+    heard: list[str] = []
+
+    def read(*_: Any, **__: Any) -> None:
+        heard.append("reading")
+        raise DivergedError(0, float("nan"))
+
+    monkeypatch.setattr(trial._Run, "_read", read)
+    run_trial(trial_config(method=method), study, lambda _: None, alive=lambda: heard.append("alive"))
+    assert heard == ["alive"] * steps + ["reading"]
+
+
+def test_a_trial_may_run_out_of_time_before_its_first_step(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "TOLD_SECONDS", 0.0)
+    record = run_trial(trial_config(method=POOL), study, lambda reading: None, most_hours=0.0)
+    assert (record.state, record.readings) == ("timed_out", ())
+    assert str(record.error).endswith("(0 h); it had not begun with its first step")
 
 
 def test_a_trial_without_a_baseline_is_refused(tmp_path: Path) -> None:
