@@ -181,17 +181,18 @@ class ClusterLostError(FailedError):
 
 
 class DivergedError(FailedError):
-    """A loss is no longer finite, or a learned learning rate is no longer a positive number."""
+    """A loss or a weight is no longer finite, or a learned learning rate is no longer a positive number."""
 
-    def __init__(self, step: int, value: float, what: str = "the loss") -> None:
-        super().__init__(f"{what} is {value:g} at step {step}; lower the learning rates")
+    def __init__(self, step: int, value: float, what: str = "the loss", remedy: str = "lower the learning rates") -> None:
+        super().__init__(f"{what} is {value:g} at step {step}; {remedy}")
         self.step = step
         self.value = value
         self.what = what
+        self.remedy = remedy
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Without this, unpickling would call the constructor with the message only, and fail.
-        return type(self), (self.step, self.value, self.what)
+        return type(self), (self.step, self.value, self.what, self.remedy)
 
 
 class JobLostError(FailedError):

@@ -21,6 +21,7 @@ from raydistill.core.evaluate import network_seeds, train_fresh, with_learned_ra
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import recipe_of
 from raydistill.core.synthetic import SyntheticSet, decode, encode, sha256
+from raydistill.core.train import ON_FULL_DATA, check_finite
 from raydistill.data.splits import splits_of
 from raydistill.errors import StoreError
 from raydistill.experts.files import open_experts
@@ -157,7 +158,11 @@ def make_control(
 def train_arm(
     winner: TrialConfig[Any], index: int, study: Store, data_root: DataRoot = None, *, plan: Plan, arm: ArmPlan
 ) -> None:
-    """Train one network of an arm and write its parameters; nothing if they are there."""
+    """Train one network of an arm and write its parameters; nothing if they are there.
+
+    Raises:
+        DivergedError: it trained on the full data and diverged, and beside its answers every set would look lossless.
+    """
     if study.exists(plan.parameters_file(arm, index)):
         return
     splits = splits_of(winner, data_root)
@@ -171,6 +176,8 @@ def train_arm(
         images, labels, recipe = synthetic.images, synthetic.labels, with_learned_rate(recipe, synthetic)
     seed = certificate_seeds(plan.number, splits.sha256, plan.networks)[index]
     network = train_fresh(images, labels, splits, winner.network, recipe, seed, device)
+    if arm.name == "full":
+        check_finite([network], recipe.steps, ON_FULL_DATA)
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     study.write(plan.parameters_file(arm, index), save(tensors))
 

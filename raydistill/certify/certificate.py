@@ -38,13 +38,16 @@ class RecipeFacts(Config):
     batch: PositiveInt
 
 
-class Admissibility(Config):
+class Admissibility(GrownConfig):
     """The study's baseline networks on the select images, at the recipe's steps and at twice as many."""
 
+    LATER: ClassVar[tuple[str, ...]] = ("chance_fraction",)
     at_recipe: tuple[str, ...]
     """Per network: which select images it gets right, packed bits in hex."""
     at_doubled: tuple[str, ...]
     select_images: int
+    chance_fraction: float | None = None
+    """Accuracy of one answer for every select image; left out where the study's baseline does not tell."""
 
 
 class SmallerIpc(Config):
@@ -118,9 +121,9 @@ class Earlier(Config):
 
 RULES = 4
 """By which rules a certificate is read. From 2 on: the smaller sizes from the smallest up, and of the winner's side of a race.
-From 3 on: no arm is lossless beside full data that is not trained to its end. From 4 on: a smaller size is lossy in its row if it
-is in the order of the tests, and the page names that order, asks whether full data loses by longer training, and names balanced
-accuracy beside its numbers."""
+From 3 on: no arm is lossless beside full data that is not trained to its end. From 4 on: nor beside full data that is not above
+chance by more than the margin; a smaller size is lossy in its row if it is in the order of the tests, and the page names that
+order, asks whether full data loses by longer training, and names balanced accuracy beside its numbers."""
 
 
 class Evidence(GrownConfig):

@@ -145,7 +145,12 @@ def admissibility_of(study: Store, baseline: Baseline, networks: int, steps: int
     """
     readings = [reading for index in range(networks) for reading in read_network(study, index)]
     by_steps = {s: tuple(r.select_correct for r in readings if r.steps == s) for s in (steps, 2 * steps)}
-    return Admissibility(at_recipe=by_steps[steps], at_doubled=by_steps[2 * steps], select_images=baseline.select_images)
+    return Admissibility(
+        at_recipe=by_steps[steps],
+        at_doubled=by_steps[2 * steps],
+        select_images=baseline.select_images,
+        chance_fraction=baseline.chance_fraction,
+    )
 
 
 def race_of(result: SearchResult, rules: int) -> str | None:

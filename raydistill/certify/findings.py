@@ -18,6 +18,7 @@ from raydistill.certify.certificate import (
     SmallerIpc,
     Verdict,
 )
+from raydistill.certify.full_data import full_data_of
 from raydistill.certify.headline import write_headline
 from raydistill.core.class_mean import accuracy_of
 from raydistill.core.lossless import gap_interval, is_admissible
@@ -33,8 +34,8 @@ FLOPS_PER_MAC = 6
 def find(evidence: Evidence) -> Findings:
     """What the evidence shows."""
     goal = evidence.trial.goal
-    doubled_moves_by = _doubled_moves_by(evidence)
-    admissible = is_admissible(abs(doubled_moves_by), goal.margin_fraction)
+    full_data = full_data_of(evidence)
+    admissible = is_admissible(full_data.moves_by, goal.margin_fraction, full_data.accuracy, full_data.chance)
     arms = tuple(_arm(evidence, arm, goal, is_decidable=admissible or evidence.rules < 3) for arm in evidence.arms)
     of_set = arms[1]
     assert of_set.gap is not None
@@ -50,7 +51,7 @@ def find(evidence: Evidence) -> Findings:
         procedure=PROCEDURE if goal.metric == "accuracy" else f"{PROCEDURE}; {OF_CLASSES}",
         arms=arms,
         lossless_controls=sum(arm.verdict == "lossless" for arm in arms[2:]),
-        doubled_moves_by=doubled_moves_by,
+        doubled_moves_by=full_data.moves_by,
         is_admissible=admissible,
         smaller=smaller,
         largest_lossy_ipc=max((row.ipc for row in _shown_lossy(smaller, goal, evidence.rules)), default=None),
@@ -85,13 +86,6 @@ def _verdict(gap: GapBounds, margin_fraction: float) -> Verdict:
     if gap.upper <= margin_fraction:
         return "lossless"
     return "not_lossless" if gap.lower > margin_fraction else "inconclusive"
-
-
-def _doubled_moves_by(evidence: Evidence) -> float:
-    found, classes = evidence.admissibility, unpack_labels(evidence.select_labels)
-    read = (unpack_bits(rows, found.select_images) for rows in (found.at_recipe, found.at_doubled))
-    once, twice = (accuracy_of(correct, classes).mean() for correct in read)
-    return float(twice - once)
 
 
 def _all_smaller(evidence: Evidence, goal: GoalConfig) -> tuple[SmallerFinding, ...]:

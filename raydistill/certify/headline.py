@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from raydistill.certify.certificate import Evidence, Findings
+from raydistill.certify.full_data import full_data_of
 from raydistill.data.own.report import TwinCounts
-from raydistill.report.words import margin_words, points
+from raydistill.report.words import margin_words, percent, points
 from raydistill.spaces.units import packed_in_words
 
 
@@ -44,6 +45,13 @@ def _claim(evidence: Evidence, findings: Findings) -> str:
     packed = packed_in_words(method.get("factor", 1))
     what = f"{findings.ipc} images per class{packed} ({evidence.config['dataset']['name']}, method {method['name']})"
     read = f"on {evidence.test_images} test images and {len(evidence.seeds)} pairs of networks"
+    full_data = full_data_of(evidence)
+    if not findings.is_admissible and full_data.chance is not None and not full_data.has_learned:
+        return (
+            f"INCONCLUSIVE: {what}; the full data reads {percent(full_data.accuracy)} on the select images, which is not above "
+            f"the {percent(full_data.chance)} of one answer for every image by more than {margin}, so a set from which nothing "
+            "is learned would be lossless."
+        )
     if not findings.is_admissible:
         is_worse = findings.doubled_moves_by < 0 and evidence.rules >= 3
         state = "loses by longer training" if is_worse else "is not trained to its end"

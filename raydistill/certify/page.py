@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raydistill.certify.certificate import ArmFinding, Certificate, Evidence, Findings
+from raydistill.certify.full_data import FullData, full_data_of
 from raydistill.methods import METHODS
 from raydistill.report.words import duration, percent, points
 from raydistill.storage.result import GapBounds
@@ -95,7 +96,7 @@ def _reading_the_table(findings: Findings, evidence: Evidence) -> str:
 
 def _is_worse(findings: Findings, evidence: Evidence) -> bool:
     """Whether the full data is wrong because more steps make it worse; pages of older certificates do not tell it apart."""
-    return evidence.rules >= 4 and not findings.is_admissible and findings.doubled_moves_by < 0
+    return evidence.rules >= 4 and not full_data_of(evidence).is_steady and findings.doubled_moves_by < 0
 
 
 def _question_of_the_full_data(findings: Findings, evidence: Evidence) -> str:
@@ -104,11 +105,20 @@ def _question_of_the_full_data(findings: Findings, evidence: Evidence) -> str:
 
 
 def _admissibility(findings: Findings, evidence: Evidence) -> str:
-    word = "Yes" if findings.is_admissible or _is_worse(findings, evidence) else "No"
+    word = "Yes" if full_data_of(evidence).is_steady or _is_worse(findings, evidence) else "No"
     return (
         f"{word}: twice the recipe's steps move the full data's {_metric_word(evidence)} by {points(findings.doubled_moves_by)} "
         f"on the select images ({len(evidence.admissibility.at_recipe)} networks); less than a quarter of the margin, "
-        f"{points(findings.margin_fraction / 4)}, is wanted."
+        f"{points(findings.margin_fraction / 4)}, is wanted.{_above_chance(full_data_of(evidence))}"
+    )
+
+
+def _above_chance(full_data: FullData) -> str:
+    if full_data.chance is None:
+        return ""
+    return (
+        f" The full data reads {percent(full_data.accuracy)} there, and one answer for every image {percent(full_data.chance)}; "
+        f"more than the margin, {points(full_data.margin)}, above it is wanted."
     )
 
 

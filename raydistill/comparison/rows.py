@@ -1,6 +1,7 @@
 """The content of a comparison: the outcome of each draw, and a row per method over all its draws.
 
-A draw is one set of a method, from one seed. The control is random real images of the same draw, i.e. with the same seed.
+A draw is one set of a method, from one seed. The control is random real images of the same draw, i.e. with the same seed, and
+packed as the method packs its own: a set with f x f smaller images in each stored one starts from f x f times as many.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from raydistill.methods import METHODS
 from raydistill.spaces.sections import Config
 from raydistill.spaces.units import percent
 
-REFERENCE = "random"
+REFERENCE: Final = "random"
 """The control of every method."""
 SOFT_REFERENCE: Final = "random_soft"
 """The second control of methods with soft labels: the same random images, labelled by the same experts."""
+BEFORE_FACTOR: Final = ", factor "
+"""Between the name of one of these and a factor above 1, in the name of its row."""
 CONFIDENCE = 0.95
 """Confidence of the two-sided intervals."""
 
@@ -32,10 +35,13 @@ class Outcome(Config):
     """The result of one draw of one method."""
 
     method: str
+    """Name of its row; see `row_name`."""
     draw: int
     """Number of the draw, from 0."""
+    factor: int = 1
+    """f of the method: a stored image holds f x f smaller ones."""
     accuracy_fractions: tuple[float, ...] = Field(strict=False)
-    """One per network; empty if the distillation diverged."""
+    """One per network; empty if the distillation or a network diverged."""
     distill_seconds: float
     error: str | None = None
 
@@ -44,6 +50,7 @@ class Row(Config):
     """One method over all its draws; accuracies are fractions."""
 
     method: str
+    """Its name; with its factor for a control of methods that pack several images into each stored one."""
     draws: int
     """Number of draws that ended with a set."""
     diverged: int
@@ -57,7 +64,7 @@ class Row(Config):
     networks_std: float | None
     """Standard deviation over networks within a draw, pooled; null with one network each."""
     above_random: float | None
-    """Mean over draws of the accuracy minus that of the random images of the same draw; null for random itself."""
+    """Mean over draws of the accuracy minus that of the random images of the same draw and factor; null for random itself."""
     above_random_low: float | None
     above_random_high: float | None
     above_random_soft: float | None = None
@@ -95,6 +102,27 @@ def comparison_key(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def factor_of(method: Config) -> int:
+    """The side f of a method's config: a stored image holds f x f smaller ones; 1 where it packs nothing."""
+    return int(getattr(method, "factor", 1))
+
+
+def reference_name(control: str, factor: int) -> str:
+    """Name of the row of `random` or `random_soft` beside methods of a factor."""
+    return control if factor == 1 else f"{control}{BEFORE_FACTOR}{factor}"
+
+
+def row_name(method: Config) -> str:
+    """Name of a method's row. A comparison has each method once, and these two controls once for every factor."""
+    name: str = method.name  # type: ignore[attr-defined]
+    return reference_name(name, factor_of(method)) if name in (REFERENCE, SOFT_REFERENCE) else name
+
+
+def method_of(row: str) -> str:
+    """The method that a row's name says, without a factor."""
+    return row.partition(BEFORE_FACTOR)[0]
+
+
 def rows_of(outcomes: Sequence[Outcome]) -> tuple[Row, ...]:
     """A row per method, in the order of the outcomes.
 
@@ -115,8 +143,9 @@ def _row(name: str, outcomes: Sequence[Outcome]) -> Row:
         )
     accuracies = np.array([o.accuracy_fractions for o in ended])
     means = accuracies.mean(axis=1)
-    above = _above(REFERENCE, ended, outcomes)
-    above_soft = _above(SOFT_REFERENCE, ended, outcomes) if METHODS[name].label_kind == "soft" else _NOTHING
+    random, random_soft = (reference_name(control, ended[0].factor) for control in (REFERENCE, SOFT_REFERENCE))
+    above = _above(random, ended, outcomes)
+    above_soft = _above(random_soft, ended, outcomes) if METHODS[method_of(name)].label_kind == "soft" else _NOTHING
     networks = accuracies.shape[1]
     return Row(
         method=name,

@@ -2,20 +2,30 @@
 
 The spread over draws of random images is much larger than the spread over networks, so a comparison without pairs says little.
 Draw d has the same seed in every method, and the initial images are drawn first: the set of `random` in draw d is the one from
-which a distillation with `init: real` starts.
+which a distillation with `init: real` starts. A method that packs several images into each stored one starts from random images
+packed in the same way, so methods with different factors have a `random` each.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, cast
 
 from pydantic import ValidationError
 
 from raydistill.catalogue import load_space, shipped_spaces
-from raydistill.comparison.rows import REFERENCE, SOFT_REFERENCE, Comparison, Outcome, comparison_key, rows_of
+from raydistill.comparison.rows import (
+    REFERENCE,
+    SOFT_REFERENCE,
+    Comparison,
+    Outcome,
+    comparison_key,
+    factor_of,
+    row_name,
+    rows_of,
+)
 from raydistill.core.class_mean import accuracy_of, counted_classes
 from raydistill.core.contract import NoCheckpoint
 from raydistill.core.cost import Stopwatch
@@ -23,11 +33,14 @@ from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.expert_fields import ExpertFields
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
+from raydistill.core.train import ON_A_SET
 from raydistill.data.splits import LabelledImages, data_facts, load_splits, open_test, splits_of
 from raydistill.errors import CompareError, DivergedError, InputError
 from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS
-from raydistill.methods.configs.soft_coreset import RandomSoftConfig, of_the_same_experts
+from raydistill.methods.configs.coreset import RandomConfig
+from raydistill.methods.configs.fields import of_the_same_factor
+from raydistill.methods.configs.soft_coreset import RandomSoftConfig, as_beside
 from raydistill.spaces.sections import Config, dataset_config, derive_seed
 from raydistill.spaces.space import Arm, Choices, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
@@ -62,7 +75,7 @@ class CompareJob:
     @property
     def name(self) -> str:
         """Name of the job in messages and on the dashboard."""
-        return f"{self.config.method.name}, draw {self.draw}"
+        return f"{row_name(self.config.method)}, draw {self.draw}"
 
     @property
     def file(self) -> str:
@@ -94,13 +107,16 @@ class CompareJob:
             recipe = RECIPES[self.config.evaluation.recipe]
             part = self.test or splits.select
             at_once = self.config.evaluation.networks_at_once
-            correct = evaluate_set(synthetic, splits, part, self.config.network, recipe, seeds, device, at_once=at_once)
+            correct = evaluate_set(
+                synthetic, splits, part, self.config.network, recipe, seeds, device, at_once=at_once, diverged=ON_A_SET
+            )
             accuracies = tuple(accuracy_of(correct, counted_classes(self.config.goal.metric, part.labels.numpy())).tolist())
         except DivergedError as diverged:
             error = str(diverged)
         outcome = Outcome(
-            method=self.config.method.name,
+            method=row_name(self.config.method),
             draw=self.draw,
+            factor=self.config.factor,
             accuracy_fractions=accuracies,
             distill_seconds=watch.seconds["distil"],
             error=error,
@@ -123,7 +139,8 @@ def plan_comparison(
     The space's own method gets the middle of each range (geometric for a logarithmic range; the first of a list of choices).
     Another method gets the middle of the shipped space `<data set>_<method>`, because the method's defaults belong to its
     paper's data; its defaults are used only if there is no such space. A method given as a space gets the middle of that space.
-    `random` is always included, and for methods with soft labels `random_soft`, with the experts of the first such method.
+    `random` is always included, and for methods with soft labels `random_soft`, with the experts of the first such method. Both
+    pack their images as the methods do: methods with different factors have one each.
 
     Args:
         space: data set, network, evaluation, seed, and the settings of its method.
@@ -257,21 +274,32 @@ def middle_trial(arm: Arm, data_sha256: str) -> TrialConfig[Any]:
 def _method_configs(
     names: Sequence[str], own: Mapping[str, Config], template: TrialConfig[Any], data_root: DataRoot
 ) -> dict[str, Config]:
-    """The configs by method name, including the controls; `own` are those of the space's methods."""
+    """The configs by name of their row, including the controls; `own` are those of the space's methods."""
     configs: dict[str, Config] = {}
     for name in dict.fromkeys(names):
         config = own[name] if name in own else _method_config(name, template, data_root)
-        method: str = config.name  # type: ignore[attr-defined]
-        if configs.setdefault(method, config) != config:
-            raise CompareError(f"method {method} is given twice with different settings; give each method once")
-    soft = next((c for name, c in configs.items() if METHODS[name].label_kind == "soft" and name != SOFT_REFERENCE), None)
-    is_given = SOFT_REFERENCE not in names and SOFT_REFERENCE in configs  # by a space, not by its bare name
-    is_of_the_space = SOFT_REFERENCE in own and SOFT_REFERENCE in configs
-    if isinstance(soft, ExpertFields) and not is_given and not is_of_the_space:
-        configs[SOFT_REFERENCE] = RandomSoftConfig(name=SOFT_REFERENCE, **of_the_same_experts(soft))
-    if REFERENCE not in configs:
-        configs[REFERENCE] = METHODS[REFERENCE].config.model_validate({"name": REFERENCE})
-    return configs
+        row = row_name(config)
+        if configs.setdefault(row, config) != config:
+            raise CompareError(f"method {row} is given twice with different settings; give each method once")
+    by_bare_name = {name for name in (REFERENCE, SOFT_REFERENCE) if name in names and name not in own}
+    return _with_references(configs, by_bare_name)
+
+
+def _with_references(configs: Mapping[str, Config], by_bare_name: Set[str]) -> dict[str, Config]:
+    """The configs with a `random` for every factor, and a `random_soft` for every factor of methods with soft labels.
+
+    One that a space gives stays as it is. One that is asked for by its bare name is the one that stands beside the other methods.
+    """
+    soft = [c for c in configs.values() if isinstance(c, ExpertFields) and not isinstance(c, RandomSoftConfig)]
+    stands_in = {SOFT_REFERENCE: bool(soft), REFERENCE: len(configs) > 1}
+    whole = {name: c for name, c in configs.items() if not (name in by_bare_name and stands_in[name])}
+    for labelled in soft:
+        reference = RandomSoftConfig(name=SOFT_REFERENCE, **as_beside(labelled))
+        whole.setdefault(row_name(reference), reference)
+    for method in list(whole.values()):
+        plain = RandomConfig(name=REFERENCE, **of_the_same_factor(method))
+        whole.setdefault(row_name(plain), plain)
+    return whole
 
 
 def _method_config(name: str, template: TrialConfig[Any], data_root: DataRoot) -> Config:
@@ -300,7 +328,7 @@ def _default_config(name: str) -> Config:
 
 def _check_factors(configs: Mapping[str, Config], ipc: int, smallest_class: int) -> None:
     for name, config in configs.items():
-        factor = getattr(config, "factor", 1)
+        factor = factor_of(config)
         held = ipc * factor**2
         if held > smallest_class:
             raise CompareError(

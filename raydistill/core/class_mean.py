@@ -57,6 +57,19 @@ def accuracy_of(correct: NDArray[Any], classes: Classes | None = None) -> NDArra
     return np.asarray(means[0] if len(means) == 1 else np.mean(means, axis=0), dtype=np.float64)
 
 
+def chance_of(labels: Classes, metric: Metric) -> float:
+    """The highest accuracy of a network that gives every image the same answer, as a fraction: it has learned nothing.
+
+    Of accuracy the share of the largest class, of balanced accuracy 1 / K.
+
+    Args:
+        labels: (n,) class of each image; K of them occur.
+        metric: accuracy or balanced accuracy.
+    """
+    counts = np.unique(labels, return_counts=True)[1]
+    return float(1 / len(counts) if metric == "balanced_accuracy" else counts.max() / len(labels))
+
+
 def class_accuracies(correct: NDArray[Any], classes: Classes, names: Sequence[str]) -> dict[str, float]:
     """By class name: the mean over networks of the accuracy on the images of the class.
 

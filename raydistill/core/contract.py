@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from raydistill.core.synthetic import SyntheticSet
+from raydistill.core.train import Tick, no_tick
 from raydistill.data.splits import Splits
 from raydistill.errors import DivergedError
 
@@ -25,6 +26,8 @@ class TrainPart:
     """(N,) int64, on the CPU."""
     classes: int
     mirror_keeps_class: bool
+    tick: Tick = no_tick
+    """Called after every step of a network that a method trains on these images before its own first step."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -33,13 +36,14 @@ class TrainPart:
         return channels, height, width
 
 
-def train_part(splits: Splits, device: torch.device) -> TrainPart:
-    """The train split of a data set, as methods receive it."""
+def train_part(splits: Splits, device: torch.device, tick: Tick = no_tick) -> TrainPart:
+    """The train split of a data set, as methods receive it; see `TrainPart` for `tick`."""
     return TrainPart(
         images=splits.train.images.to(device),
         labels=splits.train.labels,
         classes=len(splits.class_names),
         mirror_keeps_class=splits.mirror_keeps_class,
+        tick=tick,
     )
 
 

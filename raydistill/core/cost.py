@@ -25,7 +25,8 @@ with warnings.catch_warnings():
 
 def forward_macs(network: NetworkConfig, shape: tuple[int, int, int], classes: int) -> int:
     """Multiply-accumulates of one image's forward pass: fvcore's conv and linear counts, without norms, ReLU and pooling."""
-    built = build_network(network, shape, classes, torch.device("cpu"))
+    # In training mode batch norm refuses one image whose last feature map is a single pixel.
+    built = build_network(network, shape, classes, torch.device("cpu")).eval()
     analysis = FlopCountAnalysis(built, torch.zeros(1, *shape)).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     counts = analysis.by_operator()
     return int(counts["conv"] + counts["linear"])

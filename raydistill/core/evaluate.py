@@ -13,7 +13,7 @@ from torch import Tensor
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.recipes import EpochRecipe, Recipe
 from raydistill.core.synthetic import SyntheticSet
-from raydistill.core.train import Augment, Tick, is_correct, no_tick, train, train_together
+from raydistill.core.train import Augment, Diverged, Tick, check_finite, is_correct, no_tick, train, train_together
 from raydistill.data.splits import LabelledImages, Splits
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.sections import derive_seed
@@ -53,6 +53,7 @@ def train_and_read(
     seed: int,
     device: torch.device,
     *,
+    diverged: Diverged | None = None,
     tick: Tick = no_tick,
 ) -> list[NDArray[np.bool_]]:
     """Train one new network and evaluate it on several splits.
@@ -66,12 +67,18 @@ def train_and_read(
         recipe: training recipe.
         seed: seed of the initialisation, the batches and the augmentation.
         device: device to train on.
+        diverged: what to say of a network with a weight that is not finite; None reads it as it is, which is about chance.
         tick: called after every step of the training.
 
     Returns:
         One (n,) boolean array per split: which of its images the network classifies correctly.
+
+    Raises:
+        DivergedError: the network has a weight that is not finite, and `diverged` is given.
     """
     fresh = train_fresh(images, labels, splits, network, recipe, seed, device, tick=tick)
+    if diverged is not None:
+        check_finite([fresh], recipe.steps, diverged)
     return [is_correct(fresh, part.images.to(device), part.labels.to(device)).numpy() for part in reads]
 
 
@@ -85,14 +92,18 @@ def train_and_read_each(
     seeds: Sequence[int],
     device: torch.device,
     *,
+    diverged: Diverged | None = None,
     tick: Tick = no_tick,
 ) -> list[list[NDArray[np.bool_]]]:
     """Train new networks together, one per seed, and evaluate each on several splits.
 
     Arguments as in `train_and_read`. Returns what `train_and_read` does, for each seed; a single network trains as it does there.
+
+    Raises:
+        DivergedError: a network has a weight that is not finite, and `diverged` is given.
     """
     if len(seeds) == 1:
-        return [train_and_read(images, labels, splits, reads, network, recipe, seeds[0], device, tick=tick)]
+        return [train_and_read(images, labels, splits, reads, network, recipe, seeds[0], device, diverged=diverged, tick=tick)]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     fresh = [build_network(network, splits.shape, len(splits.class_names), device) for _ in seeds]
     for one, generator in zip(fresh, generators, strict=True):
@@ -100,6 +111,8 @@ def train_and_read_each(
     keeps_class = splits.mirror_keeps_class
     inputs = (images.to(device), labels.to(device))
     train_together(fresh, *inputs, recipe, generators, mirror_keeps_class=keeps_class, tick=tick)
+    if diverged is not None:
+        check_finite(fresh, recipe.steps, diverged)
     return [[is_correct(one, part.images.to(device), part.labels.to(device)).numpy() for part in reads] for one in fresh]
 
 
@@ -113,6 +126,7 @@ def evaluate_set(
     device: torch.device,
     *,
     at_once: int = 1,
+    diverged: Diverged | None = None,
     is_enough: Callable[[NDArray[np.bool_]], bool] = lambda correct: False,
     tick: Tick = no_tick,
 ) -> NDArray[np.bool_]:
@@ -130,15 +144,22 @@ def evaluate_set(
         seeds: one per network.
         device: device to train on.
         at_once: networks that train together.
+        diverged: as in `train_and_read`; usually `ON_A_SET`.
         is_enough: asked after each network, with the answers so far; True ends the evaluation there.
         tick: called after every step of a training.
+
+    Raises:
+        DivergedError: a network has a weight that is not finite, and `diverged` is given.
     """
     in_steps = with_learned_rate(recipe.for_set(len(synthetic.images)), synthetic)
     seen = synthetic.decoded()
     rows: list[NDArray[np.bool_]] = []
     for first in range(0, len(seeds), at_once):
         group = seeds[first : first + at_once]
-        for (row,) in train_and_read_each(seen.images, seen.labels, splits, [part], network, in_steps, group, device, tick=tick):
+        of_group = train_and_read_each(
+            seen.images, seen.labels, splits, [part], network, in_steps, group, device, diverged=diverged, tick=tick
+        )
+        for (row,) in of_group:
             rows.append(row)
             if is_enough(np.array(rows)):
                 return np.array(rows)

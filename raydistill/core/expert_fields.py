@@ -29,7 +29,7 @@ class Curriculum(Config):
     initial_fraction: float = Field(gt=0, le=1)
     """IR: fraction of easiest images used in epoch 0."""
     all_from_epoch: int = Field(ge=0)
-    """AEE: the fraction grows linearly to 1 until this epoch."""
+    """AEE: the fraction grows linearly to 1 until this epoch; at most R1."""
     drop_epochs: tuple[NonNegativeInt, NonNegativeInt] = Field(strict=False)
     """R1, R2: after these epochs the easiest images are removed."""
     drop_fractions: tuple[Share, Share] = Field(strict=False)
@@ -46,6 +46,16 @@ class Curriculum(Config):
                 raise ValueError(
                     f"drop_{name} are {first} and {second} (PAD: expert_drop_{name}); the second must not be smaller: swap them"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _adds_before_it_drops(self) -> Curriculum:
+        if self.all_from_epoch > self.drop_epochs[0]:
+            raise ValueError(
+                f"all_from_epoch is {self.all_from_epoch} (PAD: expert_all_from_epoch), but after epoch "
+                f"{self.drop_epochs[0]} easy images are dropped, before all were added: write {self.drop_epochs[0]} or less, "
+                "or later drop_epochs"
+            )
         return self
 
     def span(self, epoch: int) -> tuple[float, float]:

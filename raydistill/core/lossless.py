@@ -138,9 +138,29 @@ def is_clear(interval: GapInterval, margin_fraction: float) -> bool:
     return interval.upper <= margin_fraction or interval.lower > margin_fraction
 
 
-def is_admissible(moves_by: float, margin_fraction: float) -> bool:
-    """Whether a recipe trains the baseline to convergence: doubling its steps changes it by less than a quarter of the margin."""
-    return moves_by < margin_fraction / 4
+def is_admissible(moves_by: float, margin_fraction: float, accuracy: float, chance: float | None) -> bool:
+    """Whether sets can be held against a baseline: it is trained to convergence, and it has learned more than the margin.
+
+    Doubling the recipe's steps changes it by less than a quarter of the margin. It is above chance by more than the margin:
+    otherwise a set from which nothing is learned would be lossless.
+
+    Args:
+        moves_by: change of its accuracy when the steps are doubled.
+        margin_fraction: largest gap that counts as lossless.
+        accuracy: its mean accuracy on the select images.
+        chance: that of one answer for every image (`class_mean.chance_of`); None where older files do not tell.
+    """
+    return is_steady(moves_by, margin_fraction) and is_above_chance(accuracy, chance, margin_fraction)
+
+
+def is_steady(moves_by: float, margin_fraction: float) -> bool:
+    """Whether doubled steps change an accuracy by less than a quarter of the margin; arguments as of `is_admissible`."""
+    return abs(moves_by) < margin_fraction / 4
+
+
+def is_above_chance(accuracy: float, chance: float | None, margin_fraction: float) -> bool:
+    """Whether an accuracy is above chance by more than the margin; arguments as of `is_admissible`."""
+    return chance is None or accuracy - chance > margin_fraction
 
 
 def is_hopeless(readings: Sequence[HasGap], margin_fraction: float) -> bool:

@@ -150,7 +150,8 @@ def train_pair(part: TrainPart, network: NetworkConfig, steps: int, generator: t
     start = flatten(built)
     recipe = next(recipe for recipe in IN_STEPS if recipe.name == "default")
     labels = part.labels.to(part.images.device)
-    train(built, part.images, labels, replace(recipe, steps=steps), generator, mirror_keeps_class=part.mirror_keeps_class)
+    given = (part.images, labels, replace(recipe, steps=steps), generator)
+    train(built, *given, mirror_keeps_class=part.mirror_keeps_class, tick=part.tick)
     return torch.stack([start, flatten(built)])
 
 

@@ -123,7 +123,7 @@ def trained_features(part: TrainPart, network: NetworkConfig, generator: torch.G
     initialise(built, generator)
     labels = part.labels.to(part.images.device)
     recipe = RECIPES["default"].for_set(len(labels))
-    train(built, part.images, labels, recipe, generator, mirror_keeps_class=part.mirror_keeps_class)
+    train(built, part.images, labels, recipe, generator, mirror_keeps_class=part.mirror_keeps_class, tick=part.tick)
     built.eval()
     return _embed(built, part.images)
 

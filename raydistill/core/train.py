@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from raydistill.core.choices import parse_operations
 from raydistill.core.networks import Network
 from raydistill.core.recipes import Recipe
 from raydistill.core.sgd import SGD
+from raydistill.errors import DivergedError
 
 
 class Augment(Protocol):
@@ -125,6 +127,39 @@ def train_together(
         for place, network in enumerate(networks):
             for name, value in (*network.named_parameters(), *network.named_buffers()):
                 value.copy_((parameters if name in parameters else buffers)[name][place])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Diverged:
+    """What is said of a network whose training diverged."""
+
+    data: str
+    """What it trains on."""
+    remedy: str
+
+
+ON_A_SET = Diverged(data="the set", remedy="lower the learning rates")
+ON_FULL_DATA = Diverged(data="the full data", remedy="name another evaluation.recipe, or a network with a norm")
+
+
+def check_finite(networks: Sequence[Network], steps: int, diverged: Diverged) -> None:
+    """Refuse trained networks with a weight that is not finite: what they answer says nothing of what they trained on.
+
+    A loss that is not finite leaves such weights, and they stay; so one look at the end is enough, and waits for a device once.
+
+    Args:
+        networks: on one device.
+        steps: that they trained for.
+        diverged: what is said of them.
+
+    Raises:
+        DivergedError: a weight is not finite.
+    """
+    weights = [parameter for network in networks for parameter in network.parameters()]
+    if torch.stack([weight.isfinite().all() for weight in weights]).all().item():
+        return
+    value = next(weight[~weight.isfinite()][0].item() for weight in weights if not weight.isfinite().all())
+    raise DivergedError(steps, value, f"a weight of a network that trains on {diverged.data}", diverged.remedy)
 
 
 def _augment_together(images: Tensor, operations: tuple[str, ...], generators: Sequence[torch.Generator]) -> Tensor:

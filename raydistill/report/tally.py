@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from raydistill.methods import METHODS
-from raydistill.report.words import duration, points, why_not_admissible
-from raydistill.search.verdict import so_far
+from raydistill.report.words import duration, points
+from raydistill.search.verdict import not_admissible_in_short, so_far
 from raydistill.spaces.sections import Config, GoalConfig
 from raydistill.spaces.trial import TrialConfig
 
@@ -47,11 +47,9 @@ class Bracket(Config):
     control_arm: str | None = None
     has_finished_control: bool = False
     """Whether a trial of a control has finished beside the methods of a race."""
-    baseline_admissible: bool = True
-    """Whether twice the recipe's steps move the full data by less than a quarter of the margin; if not, the verdict is
-    inconclusive whatever the trials read."""
-    doubled_moves_by: float = 0.0
-    """Full-data accuracy at twice the recipe's steps minus that at its steps; 0 without a baseline."""
+    full_data: str | None = None
+    """Why no set can be held against the full data, as half a sentence; the verdict is then inconclusive whatever the trials
+    read. Null if sets can."""
 
 
 class Running(NamedTuple):
@@ -89,19 +87,14 @@ def bracket_of(records: Iterable[TrialRecord], baseline: Baseline | None, goal: 
         closest_gap=closest.gap if closest else None,
         lossy_ipc=lossy.ipc if lossy else None,
         lossy_gap=min(r.gap for r in side if r.gap is not None and r.ipc == lossy.ipc) if lossy else None,
-        **_of_baseline(baseline),
+        full_data=None if baseline is None or baseline.is_admissible else not_admissible_in_short(baseline, goal.margin_fraction),
     )
-
-
-def _of_baseline(baseline: Baseline | None) -> dict[str, Any]:
-    known = {} if baseline is None else {"doubled_moves_by": baseline.doubled_moves_by}
-    return {"baseline_admissible": baseline is None or baseline.is_admissible, **known}
 
 
 def bracket_words(bracket: Bracket) -> str:
     """The bracket in half a sentence."""
-    if not bracket.baseline_admissible:
-        return f"inconclusive, because the full-data baseline {why_not_admissible(bracket.doubled_moves_by)}"
+    if bracket.full_data is not None:
+        return f"inconclusive, because the full-data baseline {bracket.full_data}"
     rival = _control_words(bracket)
     if bracket.closest_ipc is None or bracket.closest_gap is None:
         return f"no distilled set finished yet{rival}" if bracket.has_finished_control else "no trial finished yet"
@@ -227,7 +220,9 @@ class Tally:
     def bracket(self) -> Bracket:
         """What the verdict would say so far; all trials of a search have one goal."""
         if not self.records:
-            return Bracket(**_of_baseline(self.baseline))
+            # Without a trial the margin is not known here, by which one of the reasons is told from the other.
+            is_usable = self.baseline is None or self.baseline.is_admissible
+            return Bracket(full_data=None if is_usable else "allows no verdict")
         if self._bracket is None:  # the live table asks at every step
             goal = GoalConfig.model_validate(self.records[0].config["goal"])
             self._bracket = bracket_of(self._telling.records, self.baseline, goal)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from raydistill.spaces.units import margin_words, percent, points
 
-__all__ = ["accuracy_line", "duration", "margin_words", "percent", "points", "telling_line", "why_not_admissible"]
+__all__ = ["accuracy_line", "duration", "margin_words", "percent", "points", "telling_line"]
 
 
 def accuracy_line(accuracies: Sequence[float]) -> str:
@@ -32,12 +32,3 @@ def telling_line(error: str) -> str:
     """The first line of a message, or of a traceback the line that names the exception."""
     lines = [line.strip() for line in error.splitlines() if line.strip()] or [""]
     return lines[-1] if lines[0].startswith("Traceback") else lines[0]
-
-
-def why_not_admissible(doubled_moves_by: float) -> str:
-    """What is wrong with full data that twice the recipe's steps move too far, as half a sentence.
-
-    Args:
-        doubled_moves_by: its accuracy at twice the steps minus that at the recipe's, as a fraction.
-    """
-    return "loses by longer training" if doubled_moves_by < 0 else "is not trained to its end"

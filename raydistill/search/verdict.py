@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from raydistill.core.lossless import GapInterval, gap_interval, normal_quantile
+from raydistill.core.lossless import GapInterval, gap_interval, is_above_chance, normal_quantile
 from raydistill.search.deciding import what_would_decide
 from raydistill.search.ladder import Rung, ladder
 from raydistill.search.law import LawModel
 from raydistill.spaces.sections import EvaluationConfig, GoalConfig
 from raydistill.spaces.space import SearchSpace
-from raydistill.spaces.units import points
+from raydistill.spaces.units import percent, points
 from raydistill.storage.baseline import Baseline
 from raydistill.storage.record import State, TrialRecord, unpack_bits
 from raydistill.storage.result import Finding, GapBounds, SearchResult
@@ -186,8 +186,22 @@ def select_interval(record: TrialRecord, baseline: Baseline) -> GapInterval:
     return gap_interval(baseline.select_correct, correct, confidence, baseline.select_classes)
 
 
+def not_admissible_in_short(baseline: Baseline, margin_fraction: float) -> str:
+    """Why this baseline allows no verdict, as half a sentence about the full data."""
+    if not is_above_chance(baseline.accuracy_fraction, baseline.chance_fraction, margin_fraction):
+        return "is not above chance by more than the margin"
+    return "loses by longer training" if baseline.doubled_moves_by < 0 else "is not trained to its end"
+
+
 def not_admissible(baseline: Baseline, goal: GoalConfig) -> str:
     """Why this baseline allows no verdict."""
+    chance = baseline.chance_fraction
+    if chance is not None and not is_above_chance(baseline.accuracy_fraction, chance, goal.margin_fraction):
+        return (
+            f"the full data reads {percent(baseline.accuracy_fraction)} and one answer for every image {percent(chance)}; it "
+            f"must be above that by more than the margin ({points(goal.margin_fraction)}), because a set from which nothing is "
+            "learned would be lossless: use a network or a recipe that learns these images, or a smaller margin"
+        )
     if baseline.doubled_moves_by < 0:
         why, then = "what the steps do to the baseline hides what a set does", "fewer steps or more augmentation"
     else:

@@ -48,7 +48,7 @@ READINGS = TypeAdapter(tuple[BaselineReading, BaselineReading])
 class Baseline(GrownConfig):
     """The networks with the better of the two step counts, by mean accuracy on the select images: `baseline/baseline.json`."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("select_labels", "confirm_labels")
+    LATER: ClassVar[tuple[str, ...]] = ("select_labels", "confirm_labels", "chance_fraction")
     record_version: Literal[1] = 1
     recipe: str
     """The recipe as text."""
@@ -57,7 +57,8 @@ class Baseline(GrownConfig):
     doubled_moves_by: float
     """Mean accuracy with doubled steps minus that with the recipe's steps, as a fraction."""
     is_admissible: bool
-    """Whether doubling changes the accuracy by less than a quarter of the margin."""
+    """Whether doubling changes the accuracy by less than a quarter of the margin, and it is above chance by more than the
+    margin."""
     accuracy_fractions: tuple[float, ...] = Field(strict=False)
     """Accuracy on the select images, one per network; balanced accuracy where that is the goal's metric."""
     readings: tuple[BaselineReading, ...] = Field(strict=False)
@@ -75,6 +76,8 @@ class Baseline(GrownConfig):
     """Class of each select image as two bytes in hex, where the goal is of balanced accuracy; left out otherwise."""
     confirm_labels: str | None = None
     """The same for the confirm images."""
+    chance_fraction: float | None = None
+    """Accuracy of one answer for every select image (`core.class_mean.chance_of`); left out in files of older versions."""
 
     @property
     def select_classes(self) -> NDArray[np.int64] | None:

@@ -153,7 +153,8 @@ class SearchResult(GrownConfig):
     baseline_accuracy_fraction: tuple[float, ...] = Field(strict=False)
     """Accuracy of each full-data network on the select images, one per seed."""
     baseline_admissible: bool
-    """Whether doubling the recipe's steps changes the baseline by less than a quarter of the margin."""
+    """Whether doubling the recipe's steps changes the baseline by less than a quarter of the margin, and the baseline is above
+    chance by more than the margin."""
     trials: dict[str, int]
     """Trials by state."""
     compression_images: float | None

@@ -3,7 +3,7 @@
 It is built once and stored with the study. Each network, or each group that trains together, is a job of its own, so they run in
 parallel, and a killed search does not repeat finished ones. A network is trained with the recipe's steps and again with twice as
 many: the better step count becomes the baseline. A recipe that changes much by doubling is not admissible, because one that
-is not trained to its end makes every set look lossless.
+is not trained to its end makes every set look lossless; nor is one whose networks learn less than the margin.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from raydistill.core.class_mean import accuracy_of, counted_classes
+from raydistill.core.class_mean import accuracy_of, chance_of, counted_classes
 from raydistill.core.cost import Stopwatch, forward_macs
 from raydistill.core.evaluate import network_seeds, train_and_read_each
 from raydistill.core.lossless import is_admissible
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import recipe_of
+from raydistill.core.train import ON_FULL_DATA
 from raydistill.data.splits import splits_of
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import BASELINE_FILE, Baseline, BaselineReading, NetworkReadings, network_file, read_network
@@ -27,7 +28,11 @@ from raydistill.storage.versioned import write_stored
 
 
 def train_baseline_networks(config: TrialConfig[Any], indices: Sequence[int], study: Store, data_root: DataRoot = None) -> None:
-    """Train baseline networks together, with both step counts, and write `baseline/network-<index>.json`; existing ones stay."""
+    """Train baseline networks together, with both step counts, and write `baseline/network-<index>.json`; existing ones stay.
+
+    Raises:
+        DivergedError: a network diverged; beside its answers every set would look lossless.
+    """
     missing = [index for index in indices if not study.exists(network_file(index))]
     if not missing:
         return
@@ -48,6 +53,7 @@ def train_baseline_networks(config: TrialConfig[Any], indices: Sequence[int], st
                 steps_recipe,
                 [seeds[index] for index in missing],
                 device,
+                diverged=ON_FULL_DATA,
             )
         for index, (select, confirm) in zip(missing, answers, strict=True):
             reading = BaselineReading(
@@ -79,13 +85,14 @@ def finish_baseline(config: TrialConfig[Any], study: Store, data_root: DataRoot 
     }
     moves_by = float(accuracies[2 * recipe.steps].mean() - accuracies[recipe.steps].mean())
     steps = 2 * recipe.steps if moves_by > 0 else recipe.steps
+    accuracy, chance = float(accuracies[steps].mean()), chance_of(splits.select.labels.numpy(), config.goal.metric)
     images = len(splits.train.labels)
     macs = forward_macs(config.network, splits.shape, len(splits.class_names))
     baseline = Baseline(
         recipe=str(recipe),
         steps=steps,
         doubled_moves_by=moves_by,
-        is_admissible=is_admissible(abs(moves_by), config.goal.margin_fraction),
+        is_admissible=is_admissible(moves_by, config.goal.margin_fraction, accuracy, chance),
         accuracy_fractions=tuple(accuracies[steps].tolist()),
         readings=tuple(by_steps[steps]),
         select_images=len(splits.select.labels),
@@ -97,6 +104,7 @@ def finish_baseline(config: TrialConfig[Any], study: Store, data_root: DataRoot 
         code_sha256=code_sha256(),
         select_labels=None if select is None else pack_labels(select),
         confirm_labels=None if confirm is None else pack_labels(confirm),
+        chance_fraction=chance,
     )
     write_stored(study, BASELINE_FILE, baseline)
     return baseline

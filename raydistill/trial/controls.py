@@ -10,7 +10,9 @@ from raydistill.spaces.trial import TrialConfig
 
 
 def config_of_control(beside: TrialConfig[Any], name: str, draw: int) -> TrialConfig[Any]:
-    """The config of one draw of a control: that of the set beside it but for method and seed.
+    """The config of one draw of a control: that of the set beside it but for method, seed and label.
+
+    A label names the arm of the set in its race; the control's images are the same with and without it.
 
     Args:
         beside: config of the set.
@@ -22,7 +24,7 @@ def config_of_control(beside: TrialConfig[Any], name: str, draw: int) -> TrialCo
     fields = {"name": name, **method.control.settings(beside.method)}
     return TrialConfig[method.config].model_validate(  # type: ignore[name-defined]
         {
-            **beside.model_dump(exclude={"method", "seed"}),
+            **beside.model_dump(exclude={"method", "seed", "label"}),
             "method": method.config.model_validate(fields).model_dump(),
             "seed": derive_seed(beside.seed, "control", name, draw),
         }

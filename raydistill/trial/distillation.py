@@ -18,6 +18,7 @@ from torch import Tensor
 from raydistill.core.contract import Checkpoint, Report, train_part
 from raydistill.core.experts import Experts
 from raydistill.core.synthetic import Manifest, SyntheticSet, sha256
+from raydistill.core.train import Tick, no_tick
 from raydistill.data.splits import Splits
 from raydistill.errors import StoreError
 from raydistill.methods import METHODS
@@ -38,6 +39,8 @@ def distil(
     report: Report,
     checkpoint: Checkpoint,
     experts: Experts | None,
+    *,
+    tick: Tick = no_tick,
 ) -> SyntheticSet:
     """Distil the synthetic set of a config on the train split, with a generator seeded by the config.
 
@@ -48,13 +51,14 @@ def distil(
         report: called after every step.
         checkpoint: saves the method's state.
         experts: from `open_experts`; None if the method needs none.
+        tick: called after every step of a network that trains before the first step, for a pool or for features.
 
     Raises:
         DivergedError: a loss is not finite.
         StoreError: an expert's file is damaged.
     """
     return METHODS[config.method.name].distill(
-        train_part(splits, device),
+        train_part(splits, device, tick),
         config.network,
         config.method,
         config.ipc,

@@ -23,7 +23,8 @@ class HopelessError(Exception):
 
 def over_time(hours: float, most_hours: float, step: int, steps: int) -> str:
     """Why a trial is ended, in a sentence."""
-    return f"ran for {hours:.3g} h, longer than budget.trial_hours ({most_hours:g} h); its last step was {step} of {steps}"
+    came = f"its last step was {step} of {steps}" if steps else "it had not begun with its first step"
+    return f"ran for {hours:.3g} h, longer than budget.trial_hours ({most_hours:g} h); {came}"
 
 
 def is_out_of_memory(error: Exception) -> bool:

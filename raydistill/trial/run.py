@@ -34,7 +34,7 @@ from raydistill.core.picture import set_png
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import SyntheticSet, encode, sha256
-from raydistill.core.train import Tick, no_tick
+from raydistill.core.train import ON_A_SET, Tick, no_tick
 from raydistill.data.splits import Splits, splits_of
 from raydistill.errors import DivergedError, StoreError
 from raydistill.experts.files import StoredExperts, open_experts
@@ -97,7 +97,7 @@ def run_trial(
         report: called with each reading.
         data_root: folder or URI of the data files.
         on_step: called with the step, at most once every `TOLD_SECONDS` seconds.
-        alive: called as often while the networks of a reading train, where there is no step.
+        alive: called as often where there is no step: while the networks of a reading, of a pool or for features train.
         most_hours: how long the trial may run, over all its processes; None means no limit.
 
     Returns:
@@ -175,7 +175,7 @@ class _Run:
         reset_peak_memory(self.device)
         with self.watch.measure("whole"):
             checkpoint = StoredCheckpoint(self.folder, is_continued=is_continued)
-            synthetic = distil(self.config, splits, self.device, self._on_step, checkpoint, self.experts)
+            synthetic = distil(self.config, splits, self.device, self._on_step, checkpoint, self.experts, tick=self._tick)
             correct = self._read(synthetic, self.steps, 1.0, self.config.evaluation.networks)
         manifest = manifest_of(self.config, splits)
         data = encode(synthetic, manifest)
@@ -243,7 +243,7 @@ class _Run:
                 self._stop_if_of_no_use()
 
     def _tick(self) -> None:
-        """As `_on_step` between the steps of a network that trains on the set."""
+        """As `_on_step` where there is no step: while a network trains on the set, for a pool or for features."""
         now = time.monotonic()
         if now - self.told_at >= TOLD_SECONDS:
             self.told_at = now
@@ -279,6 +279,7 @@ class _Run:
                 seeds,
                 self.device,
                 at_once=self.config.evaluation.networks_at_once,
+                diverged=ON_A_SET,
                 is_enough=self._is_enough,
                 tick=self._tick,
             )

@@ -106,6 +106,30 @@ def test_a_page_does_not_call_full_data_undertrained_that_longer_training_makes_
     assert "## Is the full data trained to its end?\n\nNo: " in render_page(certificate(admissibility=undertrained))
 
 
+def test_a_baseline_that_learned_nothing_proves_nothing() -> None:
+    """98 of 100 select images, of which 97 are of one class: one answer for every image is within the margin of 2 points."""
+    given = evidence()
+    poor = given.model_copy(update={"admissibility": given.admissibility.model_copy(update={"chance_fraction": 0.97})})
+    found = find(poor)
+    assert (found.verdict, found.is_admissible, found.doubled_moves_by) == ("inconclusive", False, 0.0)
+    assert found.headline[0].endswith(
+        "; the full data reads 98.00 % on the select images, which is not above the 97.00 % of one answer for every image by "
+        "more than 2.00 points, so a set from which nothing is learned would be lossless."
+    )
+    assert {arm.verdict for arm in found.arms[1:]} == {"inconclusive"}
+    older = find(poor.model_copy(update={"rules": 3}))
+    assert (older.verdict, older.is_admissible) == ("lossless", True), "a certificate of an older version has its own rules"
+
+
+def test_the_page_says_how_far_the_full_data_is_above_chance() -> None:
+    """A certificate that does not know keeps its sentence."""
+    known = evidence().admissibility.model_copy(update={"chance_fraction": 0.1})
+    says = "The full data reads 98.00 % there, and one answer for every image 10.00 %; more than the margin, 2.00 points, above"
+    assert says in render_page(certificate(admissibility=known))
+    assert "one answer" not in render_page(certificate())
+    assert "one answer" not in render_page(certificate(admissibility=known, rules=3))
+
+
 def test_the_lower_side_is_the_largest_smaller_ipc_at_which_nothing_reached_the_margin() -> None:
     """The baseline gets 98 of 100 select images right. At IPC 8 the best trial gets 96: not shown. At 5 and 3 it gets 80."""
     rows = (smaller(8, [96, 96], finished=3), smaller(5, [80, 80], finished=2, pruned=1), smaller(3, [80, 80], finished=1))

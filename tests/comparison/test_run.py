@@ -16,7 +16,7 @@ from made_up import Told
 import raydistill
 from raydistill.catalogue import load_space
 from raydistill.comparison import run as compare
-from raydistill.comparison.rows import Outcome, paired_interval
+from raydistill.comparison.rows import Outcome, method_of, paired_interval
 from raydistill.comparison.run import CompareJob, finish_comparison, methods_named, middle_of, open_where_wanted, plan_comparison
 from raydistill.core.contract import NoCheckpoint
 from raydistill.core.recipes import RECIPES
@@ -63,6 +63,57 @@ def test_random_of_a_draw_is_the_start_of_every_method_of_that_draw(space: Searc
     distil(datadam.config, splits, DEVICE, lambda step, steps, loss, s: starts.append(s.images.clone()), NoCheckpoint(), None)
     chosen = distil(random.config, splits, DEVICE, lambda *_: None, NoCheckpoint(), None)
     assert torch.equal(starts[0], chosen.images)
+
+
+def factors(jobs: list[CompareJob]) -> dict[str, int]:
+    return {job.name.removesuffix(", draw 0"): job.config.factor for job in jobs if job.draw == 0}
+
+
+PACKED = [*SMALL, "method.random_inits=4", "method.batch_real=8", "method.factor=2", "ipc.high=5"]
+
+
+def test_random_beside_a_packed_method_is_packed_and_its_start(space: SearchSpace, tmp_path: Path) -> None:
+    """Factor 2 at IPC 3: datadam starts from 12 smaller images of each class, and so does what it is compared with."""
+    jobs = plan(load_space("digits_datadam", PACKED, None), tmp_path)
+    assert factors(jobs) == {"datadam": 2, "random, factor 2": 2}
+    starts: list[Any] = []
+    datadam, random, *_ = jobs
+    splits = compare.splits_of(datadam.config, None)
+    distil(datadam.config, splits, DEVICE, lambda step, steps, loss, s: starts.append(s.images.clone()), NoCheckpoint(), None)
+    assert torch.equal(starts[0], distil(random.config, splits, DEVICE, lambda *_: None, NoCheckpoint(), None).images)
+
+
+@pytest.mark.parametrize("named", [["datadam", "k_center"], ["random", "datadam", "k_center"]])
+def test_methods_with_different_factors_have_a_random_each(space: SearchSpace, tmp_path: Path, named: list[str]) -> None:
+    """`random` asked for by name is the one that is there anyway."""
+    jobs = plan(load_space("digits_datadam", PACKED, None), tmp_path, methods=named)
+    assert factors(jobs) == {"datadam": 2, "k_center": 1, "random, factor 2": 2, "random": 1}
+
+
+def test_random_soft_beside_a_packed_method_is_packed(space: SearchSpace, tmp_path: Path) -> None:
+    experts = ["method.labels=experts", "method.experts=2", "method.expert_epochs=2"]
+    packed = load_space("digits_dm", [*experts, "method.factor=2", "ipc.high=5"], None)
+    soft = {"dm_soft": 2, "random_soft, factor 2": 2, "random, factor 2": 2}
+    assert factors(plan(packed, tmp_path, methods=["dm_soft"])) == soft
+    assert factors(plan(packed, tmp_path, methods=["random_soft", "dm_soft"])) == soft
+
+
+def test_each_row_is_compared_with_random_of_its_factor(space: SearchSpace, tmp_path: Path) -> None:
+    """datadam 0.9 with factor 2 is 0.2 above 0.7; k_center 0.6 with factor 1 is 0.1 above 0.5. Names of rows name methods."""
+    fractions = {"datadam": 0.9, "k_center": 0.6, "random, factor 2": 0.7, "random": 0.5}
+    jobs = plan(load_space("digits_datadam", PACKED, None), tmp_path, methods=["datadam", "k_center"])
+    for job in jobs:
+        name = job.name.removesuffix(f", draw {job.draw}")
+        outcome = Outcome(
+            method=name, draw=job.draw, factor=job.config.factor, accuracy_fractions=(fractions[name],), distill_seconds=1.0
+        )
+        job.store.write_json(job.file, outcome.model_dump(mode="json"))
+    comparison = finish_comparison(jobs)
+    above = {row.method: row.above_random for row in comparison.rows}
+    assert (above["datadam"], above["k_center"]) == (pytest.approx(0.2), pytest.approx(0.1))
+    assert (above["random"], above["random, factor 2"]) == (None, None)
+    assert set(comparison.settings["methods"]) == set(above)
+    assert [method_of(row.method) for row in comparison.rows] == ["datadam", "k_center", "random", "random"]
 
 
 def test_the_space_itself_named_as_a_method_has_the_overrides(space: SearchSpace) -> None:

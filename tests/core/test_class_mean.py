@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from raydistill.core.class_mean import accuracy_of, class_accuracies, members, unseen_rate
+from raydistill.core.class_mean import accuracy_of, chance_of, class_accuracies, members, unseen_rate
 from raydistill.core.lossless import gap_interval
 from raydistill.core.paired_gap import paired_gap
 from raydistill.spaces.data_facts import effective_images
@@ -30,6 +30,13 @@ def test_balanced_accuracy_is_the_mean_over_classes() -> None:
     assert accuracy_of(FULL, CLASSES).tolist() == [1.0, 0.875]
     assert accuracy_of(SET, CLASSES).tolist() == [0.5, 0.875]
     assert accuracy_of(SET).tolist() == SET.mean(axis=1).tolist()
+
+
+def test_chance_is_the_accuracy_of_one_answer_for_every_image() -> None:
+    """Three of five images are of the largest class; over three classes one answer is right in one of them."""
+    labels = np.array([4, 0, 4, 2, 4])
+    assert chance_of(labels, "accuracy") == 0.6
+    assert chance_of(labels, "balanced_accuracy") == pytest.approx(1 / 3)
 
 
 def test_the_order_of_the_images_makes_no_difference() -> None:

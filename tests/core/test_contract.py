@@ -80,3 +80,5 @@ def test_a_train_part_knows_the_shape_of_an_image() -> None:
 def test_divergence_travels_between_processes() -> None:
     sent = pickle.loads(pickle.dumps(DivergedError(3, -0.5, what="the learned rate")))
     assert str(sent) == "the learned rate is -0.5 at step 3; lower the learning rates"
+    sent = pickle.loads(pickle.dumps(DivergedError(3, 9.0, "a weight", "name another recipe")))
+    assert str(sent) == "a weight is 9 at step 3; name another recipe"

@@ -53,6 +53,15 @@ def test_lenet_and_resnet18_cost_what_they_multiply() -> None:
     assert forward_macs(ResNet18Config(name="resnet18"), (3, 32, 32), 10) == expected == 555_422_720
 
 
+def test_resnet18_with_batch_norm_is_counted_on_images_of_8_by_8() -> None:
+    """8^2 * 9 * 64 = 36,864 for the stem, a sixteenth of the stages above, 34,603,008, and 5,120 in the classifier.
+
+    Its last feature map is one pixel, of which batch norm has no statistics while it trains on a single image.
+    """
+    network = ResNet18Config(name="resnet18", norm="batch")
+    assert forward_macs(network, (1, 8, 8), 10) == 36_864 + 34_603_008 + 5_120 == 34_644_992
+
+
 @pytest.mark.parametrize("norm", ["instance", "batch", "layer", "group", "none"])
 def test_norms_cost_nothing(norm: Any) -> None:
     assert forward_macs(ConvNetConfig(name="convnet", norm=norm), (1, 28, 28), 10) == 48_386_048

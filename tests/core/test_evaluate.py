@@ -12,7 +12,9 @@ from raydistill.core.evaluate import evaluate_set, network_seeds, train_and_read
 from raydistill.core.recipes import RECIPES, EpochRecipe
 from raydistill.core.selection import ClassBatches
 from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.core.train import ON_A_SET
 from raydistill.data.splits import Splits, load_splits
+from raydistill.errors import DivergedError
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import DatasetConfig
 
@@ -53,6 +55,18 @@ def test_one_training_is_read_on_several_parts(splits: Splits, real_set: Synthet
     assert (len(select), len(confirm)) == (250, 300)
     (again,) = train_and_read(images, labels, splits, [splits.confirm], NETWORK, RECIPE, 1, CPU)
     assert np.array_equal(confirm, again)
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_network_that_diverged_on_a_set_is_an_error_where_that_is_asked(
+    splits: Splits, real_set: SyntheticSet, at_once: int
+) -> None:
+    """A learned rate of 1e30 leaves no weight finite. Networks alone and together are looked at."""
+    runaway = replace(real_set, learned_lr=1e30)
+    given = (splits, splits.select, NETWORK, RECIPE, [1, 2], CPU)
+    with pytest.raises(DivergedError, match=r"a weight of a network that trains on the set is nan at step 20; lower the"):
+        evaluate_set(runaway, *given, at_once=at_once, diverged=ON_A_SET)
+    assert (evaluate_set(runaway, *given, at_once=at_once).mean(axis=1) < 0.2).all()
 
 
 def test_a_recipe_in_epochs_counts_them_over_the_set(splits: Splits, real_set: SyntheticSet) -> None:

@@ -175,7 +175,17 @@ def test_one_network_is_planned_as_two_are() -> None:
 @pytest.mark.parametrize(("moves_by", "admissible"), [(0.0, True), (0.0049, True), (0.005, False), (0.02, False)])
 def test_a_recipe_is_admissible_below_a_quarter_of_the_margin(moves_by: float, admissible: bool) -> None:
     """A quarter of 0.02 is 0.005."""
-    assert is_admissible(moves_by, 0.02) is admissible
+    assert is_admissible(moves_by, 0.02, 0.97, 0.1) is admissible
+
+
+@pytest.mark.parametrize(("accuracy", "chance", "admissible"), [(0.1, 0.1, False), (0.12, 0.1, False), (0.13, 0.1, True)])
+def test_a_baseline_is_admissible_above_chance_by_more_than_the_margin(accuracy: float, chance: float, admissible: bool) -> None:
+    """One answer for every image has a gap of 0, 0.02 and 0.03: by a margin of 0.02 the first two would be lossless."""
+    assert is_admissible(0.0, 0.02, accuracy, chance) is admissible
+
+
+def test_a_baseline_of_an_older_version_does_not_tell_chance() -> None:
+    assert is_admissible(0.0, 0.02, 0.1, None)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 
 from raydistill import experts as package
 from raydistill.catalogue import load_space
+from raydistill.core.expert_fields import ExpertFields
 from raydistill.data.splits import Splits, load_splits
 from raydistill.errors import ExpertsError, StoreError, StoreUnavailableError, StudyInUseError
 from raydistill.experts import build, files
@@ -27,6 +28,7 @@ from raydistill.experts.build import check_disk
 from raydistill.experts.files import StoredExperts, missing, open_experts
 from raydistill.experts.need import ExpertNeed, need_of, needs_of
 from raydistill.experts.sets import list_sets, prune_sets
+from raydistill.methods import METHODS
 from raydistill.methods.configs.soft_coreset import RandomSoftConfig, of_the_same_experts
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.local import LocalExecutor
@@ -145,6 +147,24 @@ def test_the_key_is_of_what_shapes_an_expert() -> None:
     assert key == need(experts=5).settings.key == need(window_start=1, lr_images=3.0).settings.key
     others = [{"expert_lr": 0.02}, {"expert_seed": 1}, {"expert_epochs": 5}, {"augmentation": "none"}, PAD]
     assert len({key, *(need(**other).settings.key for other in others)}) == 6
+
+
+def test_a_term_that_ablate_turns_off_leaves_the_experts_as_they_are() -> None:
+    """Otherwise its row would say what other experts are worth. PAD's FIEX is the experts' filter itself."""
+    config, changed = trial(), set()
+    for name, method in METHODS.items():
+        if not issubclass(method.config, ExpertFields):
+            continue
+        whole = method.config.model_validate({"name": name})
+        for term, off in method.ablations.items():
+            without = whole.model_copy(update=dict(off(whole)))
+            keys = {found.settings.key for one in (whole, without) if (found := need_of(with_method(config, one), splits()))}
+            changed |= {(name, term)} if len(keys) > 1 else set()
+    assert changed == {("pad", "FIEX")}
+
+
+def with_method(config: TrialConfig[Any], method: Any) -> TrialConfig[Any]:
+    return config.model_copy(update={"method": method})
 
 
 def test_methods_share_experts_of_the_same_settings() -> None:

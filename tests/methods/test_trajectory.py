@@ -289,12 +289,23 @@ def test_what_experts_cannot_serve_is_refused(config: TrajectoryConfig, network:
         ({"expert_drop_fractions": (0.1, 1.0)}, "expert_drop_fractions"),
         ({"expert_drop_fractions": (-0.5, 0.2)}, "expert_drop_fractions"),
         ({"expert_drop_fractions": (0.2, 0.1)}, r"drop_fractions are 0\.2 and 0\.1 \(PAD: expert_drop_fr.*: swap them"),
+        (
+            {"expert_all_from_epoch": 41},
+            r"all_from_epoch is 41 \(PAD: expert_all_from_epoch\), but after epoch 40 easy images.*: write 40 or less",
+        ),
         ({"expert_drop_epochs": (24, 16)}, r"drop_epochs are 24 and 16 \(PAD: expert_drop_epochs\); .*: swap them"),
     ],
 )
 def test_a_curriculum_that_makes_no_sense_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PADConfig(name="pad", **fields)
+
+
+def test_a_curriculum_may_drop_as_soon_as_it_has_added_all() -> None:
+    """As published for CIFAR-100 and Tiny ImageNet: all from epoch 40, the easiest dropped after it."""
+    curriculum = PADConfig(name="pad", expert_all_from_epoch=40).curriculum()
+    assert curriculum is not None
+    assert [curriculum.span(epoch) for epoch in (40, 41)] == [(0.0, 1.0), (0.1, 1.0)]
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0])

@@ -89,10 +89,22 @@ def test_the_few_trials_that_a_tally_keeps_give_the_bracket_of_all(lossy_trials:
 def test_before_the_first_trial_the_tally_knows_whether_the_baseline_can_decide() -> None:
     tally = Tally()
     tally.baseline = made_up.baseline(is_admissible=False)
-    assert tally.summary().endswith("inconclusive, because the full-data baseline is not trained to its end")
-    tally = Tally()
-    tally.baseline = made_up.baseline().model_copy(update={"is_admissible": False, "doubled_moves_by": -0.02})
-    assert tally.summary().endswith("inconclusive, because the full-data baseline loses by longer training")
+    assert tally.summary().endswith("inconclusive, because the full-data baseline allows no verdict")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, "is not trained to its end"),
+        ({"doubled_moves_by": -0.02}, "loses by longer training"),
+        ({"doubled_moves_by": 0.0, "chance_fraction": 0.96}, "is not above chance by more than the margin"),
+    ],
+)
+def test_full_data_that_allows_no_verdict_is_told_with_its_reason(changes: dict[str, float], why: str) -> None:
+    """The full data of these records reads 97 %; the margin is 2 points."""
+    baseline = made_up.baseline(is_admissible=False).model_copy(update=changes)
+    found = bracket_of([ended(0, 5, 0.9)[1]], baseline, GoalConfig(margin_fraction=0.02))
+    assert bracket_words(found) == f"inconclusive, because the full-data baseline {why}"
 
 
 CLOSEST = {"closest_ipc": 8, "closest_gap": 0.0277}
@@ -116,11 +128,11 @@ CLOSEST = {"closest_ipc": 8, "closest_gap": 0.0277}
             "IPC 15 within the margin (gap 0.81 points, not confirmed); IPC 9 shown to be lossy (gap 3.00 points)",
         ),
         (
-            Bracket(**CLOSEST, baseline_admissible=False),
+            Bracket(**CLOSEST, full_data="is not trained to its end"),
             "inconclusive, because the full-data baseline is not trained to its end",
         ),
         (
-            Bracket(**CLOSEST, baseline_admissible=False, doubled_moves_by=-0.02),
+            Bracket(**CLOSEST, full_data="loses by longer training"),
             "inconclusive, because the full-data baseline loses by longer training",
         ),
     ],

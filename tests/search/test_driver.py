@@ -249,10 +249,10 @@ def test_a_crashed_trial_does_not_end_the_search_and_is_tried_by_the_next(
 ) -> None:
     distil = trial.distil
 
-    def failing(config: TrialConfig[Any], *rest: Any) -> Any:
+    def failing(config: TrialConfig[Any], *rest: Any, **named: Any) -> Any:
         if config.ask_number == 0:
             raise RuntimeError("no reason")
-        return distil(config, *rest)
+        return distil(config, *rest, **named)
 
     monkeypatch.setattr(trial, "distil", failing)
     result = search(tmp_path)

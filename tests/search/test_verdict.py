@@ -20,6 +20,7 @@ from raydistill.search.verdict import (
     conclude,
     fitted_floor,
     largest_lossy,
+    not_admissible,
     select_interval,
     so_far,
 )
@@ -150,6 +151,16 @@ def test_a_baseline_that_is_not_admissible_leaves_it_open() -> None:
     assert result.reason.startswith(
         "doubling the recipe's steps changes the full-data accuracy by +1.00 points; it must change by less than a quarter of "
         "the margin (0.50 points)"
+    )
+
+
+def test_a_baseline_that_learned_nothing_leaves_it_open() -> None:
+    """The made-up one reads 97 %: where 96 % of the images are of one class, that is within the margin of 2 points."""
+    made_up = baseline(is_admissible=False).model_copy(update={"chance_fraction": 0.96, "doubled_moves_by": 0.0})
+    assert not_admissible(made_up, SPACE.goal) == (
+        "the full data reads 97.00 % and one answer for every image 96.00 %; it must be above that by more than the margin "
+        "(2.00 points), because a set from which nothing is learned would be lossless: use a network or a recipe that learns "
+        "these images, or a smaller margin"
     )
 
 

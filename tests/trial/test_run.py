@@ -132,7 +132,7 @@ def test_gap_is_the_baseline_mean_minus_the_mean_of_the_reading(study: Store) ->
 
 def test_a_finished_trial_is_not_run_again(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run_trial(trial_config(), study, lambda reading: None)
-    monkeypatch.setattr(trial, "distil", lambda *_: pytest.fail("distilled again"))
+    monkeypatch.setattr(trial, "distil", lambda *_, **__: pytest.fail("distilled again"))
     assert run_trial(trial_config(), study, lambda reading: None) == first
 
 
@@ -188,7 +188,7 @@ def test_divergence_is_a_result(study: Store) -> None:
     [torch.OutOfMemoryError("CUDA out of memory"), MemoryError("no more"), RuntimeError("DefaultCPUAllocator: can't allocate")],
 )
 def test_running_out_of_memory_is_a_result(study: Store, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise error
 
     monkeypatch.setattr(trial, "distil", fail)
@@ -199,7 +199,7 @@ def test_running_out_of_memory_is_a_result(study: Store, monkeypatch: pytest.Mon
 def test_a_fault_of_ours_leaves_a_crashed_record_with_its_traceback_and_is_raised(
     study: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("a fault")
 
     monkeypatch.setattr(trial, "distil", fail)
@@ -300,6 +300,34 @@ def test_threads_are_those_of_the_config(study: Store, restored_threads: None) -
     assert torch.get_num_threads() == 2
 
 
+POOL = DataDAMConfig(name="datadam", random_inits=6, batch_real=16, pool=2, pool_steps=3)
+FEATURES = DataDAMConfig(name="datadam", random_inits=6, batch_real=16, init="k_center")
+
+
+@pytest.mark.parametrize(("method", "steps"), [(POOL, 6), (FEATURES, 40)])
+def test_a_trial_gives_signs_of_life_while_networks_train_before_its_first_step(
+    study: Store, monkeypatch: pytest.MonkeyPatch, method: DataDAMConfig, steps: int
+) -> None:
+    """Two networks of a pool take three steps each, the one for features forty. The first reading ends the trial."""
+    monkeypatch.setattr(trial, "TOLD_SECONDS", 0.0)
+    heard: list[str] = []
+
+    def read(*_: Any, **__: Any) -> None:
+        heard.append("reading")
+        raise DivergedError(0, float("nan"))
+
+    monkeypatch.setattr(trial._Run, "_read", read)
+    run_trial(trial_config(method=method), study, lambda _: None, alive=lambda: heard.append("alive"))
+    assert heard == ["alive"] * steps + ["reading"]
+
+
+def test_a_trial_may_run_out_of_time_before_its_first_step(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "TOLD_SECONDS", 0.0)
+    record = run_trial(trial_config(method=POOL), study, lambda reading: None, most_hours=0.0)
+    assert (record.state, record.readings) == ("timed_out", ())
+    assert str(record.error).endswith("(0 h); it had not begun with its first step")
+
+
 def test_a_trial_without_a_baseline_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="has no baseline to measure the gap from"):
         run_trial(trial_config(), Store(str(tmp_path)), lambda reading: None)
@@ -329,6 +357,46 @@ def test_baseline_takes_the_better_of_two_step_counts(study: Store) -> None:
 def test_baseline_that_doubling_moves_is_not_admissible(study: Store) -> None:
     """Forty steps leave digits far from trained; with a margin of 0.01 a quarter of it is 0.0025."""
     assert not baseline.finish_baseline(trial_config(goal=GoalConfig(margin_fraction=0.01)), study).is_admissible
+
+
+def test_a_baseline_that_answers_alike_for_all_images_is_not_admissible(
+    study: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both step counts read the share of the largest class, so doubling moves nothing; 26 of the 250 select images are of it."""
+    splits = baseline.splits_of(trial_config(), None)
+    largest = int(splits.select.labels.bincount().argmax())
+
+    def always(part: Any) -> Any:
+        return (part.labels == largest).numpy()
+
+    def answers(images: Any, labels: Any, splits: Any, reads: Any, network: Any, recipe: Any, seeds: Any, device: Any) -> Any:
+        return [[always(part) for part in reads] for _ in seeds]
+
+    monkeypatch.setattr(baseline, "train_and_read_each", answers)
+    fresh, config = Store(str(tmp_path)), trial_config(goal=GoalConfig(margin_fraction=0.1))
+    baseline.train_baseline_networks(config, [0, 1], fresh)
+    built = baseline.finish_baseline(config, fresh)
+    assert (built.doubled_moves_by, built.is_admissible) == (0.0, False)
+    assert built.accuracy_fraction == built.chance_fraction == float(always(splits.select).mean())
+
+
+def runaway(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setitem(RECIPES, name, replace(RECIPES[name], lr=1e30))
+
+
+def test_a_baseline_network_that_diverges_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runaway(monkeypatch, "default")
+    fresh = Store(str(tmp_path))
+    with pytest.raises(DivergedError, match=r"trains on the full data is nan at step \d+; name another evaluation\.recipe, or"):
+        baseline.train_baseline_networks(trial_config(), [0], fresh)
+    assert not fresh.exists("baseline/network-0.json")
+
+
+def test_a_network_that_diverges_on_a_set_ends_its_trial(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    runaway(monkeypatch, "default")
+    record = run_trial(trial_config(), study, lambda reading: None)
+    assert (record.state, record.readings) == ("diverged", ())
+    assert str(record.error).startswith("a weight of a network that trains on the set is nan at step")
 
 
 def test_full_data_is_trained_for_as_many_steps_as_a_set_of_the_ipc() -> None:

@@ -34,7 +34,7 @@ class PADConfig(TrajectoryConfig):
     expert_initial_fraction: float = Field(default=0.75, gt=0, le=1, json_schema_extra=ONLY_CHOICES)
     """IR; 0.75 everywhere."""
     expert_all_from_epoch: int = Field(default=20, ge=0, json_schema_extra=ONLY_CHOICES)
-    """AEE; 20 for CIFAR-10, 40 for CIFAR-100 and Tiny ImageNet."""
+    """AEE, at most R1; 20 for CIFAR-10, 40 for CIFAR-100 and Tiny ImageNet."""
     expert_drop_epochs: tuple[NonNegativeInt, NonNegativeInt] = Field(
         default=(40, 60), strict=False, json_schema_extra=ONLY_CHOICES
     )

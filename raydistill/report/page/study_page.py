@@ -19,7 +19,8 @@ from raydistill.report.page.pictures import set_pictures
 from raydistill.report.page.uses import commands_of_uses, find_uses, shown_uses
 from raydistill.report.study import SPACE_FILE, Study
 from raydistill.report.study_commands import continue_search, on_study, search_anew, to_be_added
-from raydistill.report.words import accuracy_line, duration, percent, points, why_not_admissible
+from raydistill.report.words import accuracy_line, duration, percent, points
+from raydistill.search.verdict import not_admissible_in_short
 from raydistill.spaces.units import looked_before, packed_in_words
 from raydistill.storage.result import GapBounds, Smallest
 
@@ -220,8 +221,10 @@ def _baseline(study: Study, links: Links) -> Iterator[Fact]:
     yield Fact(name="Each network", value=", ".join(percent(accuracy) for accuracy in baseline.accuracy_fractions))
     yield Fact(name="Recipe", value=baseline.recipe)
     yield Fact(name="Steps of the networks", value=str(baseline.steps))
-    wrong = f"the full data {why_not_admissible(baseline.doubled_moves_by)}, so that no verdict is possible"
-    word = "trained to its end" if baseline.is_admissible else wrong
+    word = "trained to its end"
+    if not baseline.is_admissible and study.margin_fraction is not None:
+        why = not_admissible_in_short(baseline, study.margin_fraction)
+        word = f"the full data {why}, so that no verdict is possible"
     moves = f"{100 * baseline.doubled_moves_by:+.2f} points"
     yield Fact(name="Twice the steps", value=f"move the {study.metric_words} by {moves}: {word}")
     images = f"{baseline.train_images} to train, {baseline.select_images} to select, {baseline.confirm_images} to confirm"
