@@ -362,7 +362,7 @@ def test_baseline_that_doubling_moves_is_not_admissible(study: Store) -> None:
 def test_a_baseline_that_answers_alike_for_all_images_is_not_admissible(
     study: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both step counts read the share of the largest class, so doubling moves nothing; 26 of the 250 select images are of it."""
+    """Both step counts read the share of the largest class, so doubling moves nothing: 25 of 250 select images."""
     splits = baseline.splits_of(trial_config(), None)
     largest = int(splits.select.labels.bincount().argmax())
 
