@@ -294,8 +294,8 @@ def test_candidates_are_confirmed_from_the_largest_down_until_one_falls(tmp_path
 
 
 def test_a_baseline_that_is_not_admissible_is_said_before_the_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    finish = driver.finish_baseline
-    monkeypatch.setattr(driver, "finish_baseline", lambda *given: finish(*given).model_copy(update={"is_admissible": False}))
+    finish, changes = driver.finish_baseline, {"is_admissible": False, "chance_fraction": None}
+    monkeypatch.setattr(driver, "finish_baseline", lambda *given: finish(*given).model_copy(update=changes))
     told = Told()
     result = search(tmp_path, watcher=told)
     assert result.verdict == "inconclusive"

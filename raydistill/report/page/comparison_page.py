@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from raydistill.comparison.rows import CONFIDENCE, REFERENCE, SOFT_REFERENCE, Comparison, Outcome, Row
+from raydistill.comparison.rows import CONFIDENCE, REFERENCE, SOFT_REFERENCE, Comparison, Outcome, Row, method_of
 from raydistill.errors import StoreError
 from raydistill.methods import METHODS
 from raydistill.report.looks import Look, looks_of
@@ -127,7 +127,7 @@ def _above(row: Row) -> Iterator[Above]:
 
 
 def _is_control(method: str) -> bool:
-    known = METHODS.get(method)  # a comparison of an older version may hold one that is gone
+    known = METHODS.get(method_of(method))  # a comparison of an older version may hold one that is gone
     return known is not None and known.control is not None
 
 
