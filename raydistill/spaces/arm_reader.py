@@ -256,8 +256,6 @@ class ArmReader:
                 continue
             found[field] = parsed
             base[field] = ends(parsed)[0]
-        for field, message in model.without_effect(entry.raw) if hasattr(model, "without_effect") else ():
-            self.reader.add(f"{section}.{field}", message)
         before = len(self.reader.mistakes)
         valid = self.reader.validate(model, base, section)
         for field, parsed in found.items():

@@ -113,37 +113,6 @@ def test_ranges_of_fields_that_limit_each_other_and_fit_are_taken() -> None:
     assert set(parse("method:\n" + DM, f"method: {{{fields}}}\n").arms[0].ranges) >= {"method.window", "method.training_steps"}
 
 
-WITHOUT = "it has no effect, because there is no pool of networks: add pool: 5 or more, or leave this key out"
-
-
-@pytest.mark.parametrize(
-    ("fields", "key"),
-    [
-        ("name: dm, pool_steps: 100", "pool_steps"),
-        ("name: datadam, pool_steps: {low: 100, high: 500}", "pool_steps"),
-        ("name: dc, trained_share: [1, 1]", "trained_share"),
-        ("name: dm, trained_share: {choices: [[0, 1], [1, 1]]}", "trained_share"),
-    ],
-)
-def test_settings_of_a_pool_where_none_is_named_are_refused(fields: str, key: str) -> None:
-    (line,) = mistakes("method:\n" + DM, f"method: {{{fields}, batch_real: 10}}\n")
-    assert line.endswith(f"method.{key}: {WITHOUT}")
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        "name: dm, pool: {choices: [0, 5]}, pool_steps: 100",
-        "name: dm, pool: 0, pool_steps: 100",
-        "name: ncfm, pool_steps: 100, trained_share: [1, 1]",
-        "name: dm, pool_steps: 300, trained_share: [0, 1]",
-    ],
-)
-def test_settings_of_a_pool_that_may_be_off_are_taken(fields: str) -> None:
-    """Where it is one of the choices, where `--set` turns off what the space has, where it is the default, and its defaults."""
-    assert parse("method:\n" + DM, f"method: {{{fields}, batch_real: 10}}\n").arms
-
-
 def test_a_control_beside_a_method_whose_ranges_do_not_fit_has_that_methods_experts() -> None:
     """One mistake, not a second one that no method reads experts."""
     ranges = "training_steps: {low: 20, high: 80}, window: {low: 10, high: 60}, experts: 2, expert_epochs: 3"

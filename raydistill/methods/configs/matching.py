@@ -5,8 +5,7 @@ A pool of networks in place of fresh ones (`core/network_pool.py`), and an avera
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
@@ -22,7 +21,7 @@ class MatchingFields(GrownConfig):
     """Networks that are trained on the train part before the first update, each kept with its initial weights; an update draws
     one of these pairs, and weights between the two. 20 in DANCE; 0 draws a fresh network for every update."""
     pool_steps: Count = 300
-    """Steps in which each is trained, by the recipe `default` apart from their number. Only with `pool`, as the next two."""
+    """Steps in which each is trained, by the recipe `default` apart from their number."""
     trained_share: tuple[Share, Share] = Field(default=(0.0, 1.0), strict=False)
     """Lowest and highest share of the trained weights, drawn evenly for each update; the rest are initial weights. DANCE's 1 -
     lambda, 0 to 1 there; (1, 1) takes trained networks alone."""
@@ -43,20 +42,6 @@ class MatchingFields(GrownConfig):
                 "5 or more, or calibration_weight: 0"
             )
         return self
-
-    @classmethod
-    def without_effect(cls, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield (field, message) for what is given of a pool in a section that does not name one.
-
-        A section that names `pool` may hold them at 0 too: it says that the pool is off, as one of several choices or by `--set`.
-        """
-        fields = cls.model_fields
-        if "pool" in given or fields["pool"].default:
-            return
-        for name in ("pool_steps", "trained_share"):
-            default = fields[name].default
-            if name in given and given[name] not in (default, list(default) if isinstance(default, tuple) else default):
-                yield name, "it has no effect, because there is no pool of networks: add pool: 5 or more, or leave this key out"
 
 
 def without_calibration(config: MatchingFields) -> dict[str, float]:
