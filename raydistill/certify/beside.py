@@ -199,6 +199,8 @@ def _baseline(evidence: Evidence, study: Store, baseline: Baseline) -> Iterator[
     except FileNotFoundError:
         yield "a file baseline/network-*.json is missing, and evidence.admissibility cannot be computed again"
         return
+    if evidence.admissibility.chance_fraction is None:  # the baseline may have been built again by a version that has it
+        again = again.model_copy(update={"chance_fraction": None})
     stored = evidence.admissibility.model_dump(mode="json")
     yield from differences("evidence.admissibility", stored, again.model_dump(mode="json"))
 

@@ -48,15 +48,18 @@ class Curriculum(Config):
                 )
         return self
 
-    @model_validator(mode="after")
-    def _adds_before_it_drops(self) -> Curriculum:
-        if self.all_from_epoch > self.drop_epochs[0]:
-            raise ValueError(
-                f"all_from_epoch is {self.all_from_epoch} (PAD: expert_all_from_epoch), but after epoch "
-                f"{self.drop_epochs[0]} easy images are dropped, before all were added: write {self.drop_epochs[0]} or less, "
-                "or later drop_epochs"
-            )
-        return self
+    def drops_too_early(self) -> str | None:
+        """What is wrong where easy images are dropped before all were added, or None.
+
+        No validator asks, because records of older versions may hold such a curriculum.
+        """
+        first = self.drop_epochs[0]
+        if self.all_from_epoch <= first:
+            return None
+        return (
+            f"it is {self.all_from_epoch}, but after epoch {first} easy images are dropped, before all were added: write {first} "
+            "or less, or later drop_epochs"
+        )
 
     def span(self, epoch: int) -> tuple[float, float]:
         """The range of images of a class used in an epoch, as two fractions: 0 is the easiest image, 1 the hardest.

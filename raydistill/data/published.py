@@ -6,7 +6,9 @@ import hashlib
 import math
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Collection
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from raydistill.errors import DataError, StoreError
@@ -47,9 +49,12 @@ def see_to_files(title: str, root: Path, below: str, names: Collection[str], dow
     if os.environ.get("RAYDISTILL_OFFLINE") == "1":
         raise DataError(f"{remedy}; RAYDISTILL_OFFLINE=1 forbids the download")
     try:
-        with study_lock(Store(str(root / DOWNLOADS)), wait_seconds=math.inf):
+        with ExitStack() as stack:
+            with suppress(StoreError):  # without locks two processes may both download; each file still comes whole
+                stack.enter_context(study_lock(Store(str(root / DOWNLOADS)), wait_seconds=math.inf))
+                _remove_folders(root / DOWNLOADS)
             if _missing(folder, names):  # another process may have brought them while this one waited
-                _download_beside(root, title, download)
+                _download_beside(root, below, download)
     except (OSError, RuntimeError, StoreError) as error:
         raise DataError(f"{remedy}; the download failed: {error}") from error
 
@@ -58,12 +63,26 @@ def _missing(folder: Path, names: Collection[str]) -> list[str]:
     return [name for name in names if not (folder / name).is_file()]
 
 
-def _download_beside(root: Path, title: str, download: Callable[[Path], object]) -> None:
-    """Download into a folder beside the data, and then move each file to its place."""
-    beside = root / DOWNLOADS / title
-    shutil.rmtree(beside, ignore_errors=True)  # of a process that was killed
-    beside.mkdir(parents=True)
+def _remove_folders(folder: Path) -> None:
+    """Remove what downloads of processes that were killed have left; the caller has the lock."""
+    for left in folder.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _download_beside(root: Path, below: str, download: Callable[[Path], object]) -> None:
+    """Download into a folder beside the data, and then move each file to its place.
+
+    Archives that lie in the root, or where the data set's files belong, are taken from there: torchvision checks their MD5.
+    """
+    (root / DOWNLOADS).mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(dir=root / DOWNLOADS))
     try:
+        for archive in [*root.glob("*.gz"), *(root / below).glob("*.gz")]:
+            link = beside / archive.relative_to(root)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError):  # a file system without links: it is downloaded
+                os.link(archive, link)
         download(beside)
         for file in sorted(path for path in beside.rglob("*") if path.is_file()):
             place = root / file.relative_to(beside)

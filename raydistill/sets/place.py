@@ -52,7 +52,7 @@ def opening_log(path: str, log: str | None) -> Store:
 def study_around(path: str) -> Store | None:
     """The study that contains a set's file, at any depth; None if there is none."""
     folder = _resolved(find_file(path, SET_FILE)[0])
-    while folder.root != "." and (folder.is_local or "/" in folder.root.partition("://")[2]):
+    while folder.root not in (".", "/") and (folder.is_local or "/" in folder.root.partition("://")[2]):
         if folder.exists("search_space.yaml") and folder.exists("trials"):
             return folder
         folder = folder.parent

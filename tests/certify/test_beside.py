@@ -248,6 +248,11 @@ def test_a_certificate_of_an_older_version_that_states_an_opening_of_others_afte
     assert found.not_checked == ()
 
 
+def test_a_certificate_that_does_not_know_chance_holds_beside_a_baseline_that_was_built_again(certified: Store) -> None:
+    found = verify_certificate(changed_in_place(certified, "admissibility", "chance_fraction", value=None))
+    assert found.not_checked == ()
+
+
 def test_an_opening_that_the_log_no_longer_has_is_named_beside_one_that_it_has(certified: Store) -> None:
     opened(certified, "20200101T000000000000-digits.json")
     own = next(file for file in certified.parent.files("test_openings") if not file.startswith("2020"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import pickle
 import shutil
@@ -18,6 +19,7 @@ from torchvision.datasets import CIFAR10, CIFAR100
 from raydistill.data import published
 from raydistill.data.cifar import CIFAR10_FILES, CIFAR100_FILES, load_cifar10, load_cifar100, published_sums
 from raydistill.errors import DataError
+from raydistill.storage import lock
 
 
 def write(folder: Path, name: str, content: dict[str, Any]) -> tuple[str, str]:
@@ -126,6 +128,28 @@ def test_a_download_comes_into_place_file_by_file_and_each_is_whole(root: Path, 
     assert sorted(path.name for path in data.rglob("*") if path.is_file()) == [".lock", "meta_1", "test_1", "train_1"]
 
 
+@pytest.mark.parametrize("has_locks", [True, False])
+def test_an_archive_in_the_root_is_at_hand_for_the_download(root: Path, has_locks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody has copied it to a machine that reaches nothing; its file system may have no locks."""
+    monkeypatch.delenv("RAYDISTILL_OFFLINE")
+    data = root / "data"
+    data.mkdir()
+    (data / "archive.tar.gz").write_bytes(b"archive")
+
+    def download(self: CIFAR10) -> None:
+        assert Path(self.root, "archive.tar.gz").read_bytes() == b"archive"
+        shutil.copytree(root / self.base_folder, Path(self.root) / self.base_folder)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(CIFAR10, "download", download)
+    if not has_locks:
+        monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    assert len(load_cifar10(data).search.labels) == 20
+    assert (data / "archive.tar.gz").read_bytes() == b"archive"
+
+
 def test_of_two_processes_one_downloads_and_the_other_finds_the_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second asks while the first downloads, and waits for its end."""
     monkeypatch.delenv("RAYDISTILL_OFFLINE")
@@ -156,7 +180,7 @@ def test_of_two_processes_one_downloads_and_the_other_finds_the_files(root: Path
 def test_a_root_that_cannot_be_written_is_told_with_the_files_to_put_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAYDISTILL_OFFLINE")
     (root / "file").write_text("")
-    with pytest.raises(DataError, match=r"put train_1, .* into .*; the download failed: cannot write .*/file/.download"):
+    with pytest.raises(DataError, match=r"put train_1, .* into .*; the download failed: .*Not a directory.*/file/.download"):
         load_cifar10(root / "file")
 
 

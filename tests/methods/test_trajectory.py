@@ -289,16 +289,20 @@ def test_what_experts_cannot_serve_is_refused(config: TrajectoryConfig, network:
         ({"expert_drop_fractions": (0.1, 1.0)}, "expert_drop_fractions"),
         ({"expert_drop_fractions": (-0.5, 0.2)}, "expert_drop_fractions"),
         ({"expert_drop_fractions": (0.2, 0.1)}, r"drop_fractions are 0\.2 and 0\.1 \(PAD: expert_drop_fr.*: swap them"),
-        (
-            {"expert_all_from_epoch": 41},
-            r"all_from_epoch is 41 \(PAD: expert_all_from_epoch\), but after epoch 40 easy images.*: write 40 or less",
-        ),
         ({"expert_drop_epochs": (24, 16)}, r"drop_epochs are 24 and 16 \(PAD: expert_drop_epochs\); .*: swap them"),
     ],
 )
 def test_a_curriculum_that_makes_no_sense_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PADConfig(name="pad", **fields)
+
+
+def test_a_curriculum_that_drops_before_it_has_added_all_is_refused_in_a_space_and_read_in_a_record() -> None:
+    facts = DataFacts(smallest_class=100, confirm_images=100, shape=(1, 8, 8))
+    config = PADConfig(name="pad", expert_all_from_epoch=41)
+    ((field, message),) = config.against(facts, ConvNetConfig(name="convnet", depth=2, width=4))
+    assert field == "expert_all_from_epoch"
+    assert message.startswith("it is 41, but after epoch 40 easy images are dropped, before all were added: write 40 or less")
 
 
 def test_a_curriculum_may_drop_as_soon_as_it_has_added_all() -> None:

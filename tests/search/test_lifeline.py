@@ -378,6 +378,37 @@ def test_a_process_that_waits_in_ray_for_one_that_has_ended_does_not_wait_long(s
     assert (held.returncode, held.stderr) == (ended, f"{starting.ENDED_BY_RAY}\n" if ended else "")
 
 
+INTERRUPTED = """
+import os, signal, subprocess, sys, time
+import ray
+from raydistill.search.on_ray import starting
+
+needed = subprocess.Popen([sys.argv[1], "600"], start_new_session=True)
+signal.signal(signal.SIGINT, lambda *_: None)
+
+def make():
+    os.killpg(0, signal.SIGINT)
+
+starting.PATIENCE_SECONDS = 0.5
+ray._raylet.CoreWorker = make
+with starting.quiet():
+    ray._raylet.CoreWorker()
+needed.kill()
+time.sleep(4)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing watches")
+def test_a_signal_of_the_terminal_leaves_nothing_that_ends_the_process_later(tmp_path: Path) -> None:
+    """It reaches every process in front; the search may go on for a while, and ends its Ray itself."""
+    environment = {name: value for name, value in os.environ.items() if name != starting.LOG_LEVEL}
+    gcs = tmp_path / "gcs_server"
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", gcs)
+    command = [sys.executable, "-c", INTERRUPTED, gcs]
+    ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, env=environment, start_new_session=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_an_error_of_ray_while_it_joins_is_its_own(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def fails() -> None:
         raise RuntimeError("no raylet")
@@ -414,6 +445,12 @@ def test_what_a_cluster_of_this_process_left_is_killed_with_its_children_and_no_
         assert other.is_running()
         own.kill()
         other.kill()
+
+
+def test_a_fork_has_a_mark_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = access._mark()
+    monkeypatch.setattr(access.os, "getpid", lambda: 1)
+    assert access._mark() != ours
 
 
 def test_only_rays_processes_end_with_a_search_that_is_stuck(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ class MatchingFields(GrownConfig):
     """Networks that are trained on the train part before the first update, each kept with its initial weights; an update draws
     one of these pairs, and weights between the two. 20 in DANCE; 0 draws a fresh network for every update."""
     pool_steps: Count = 300
-    """Steps in which each is trained, by the recipe `default` apart from their number."""
+    """Steps in which each is trained, by the recipe `default` apart from their number. Unused if pool is 0, as is the next."""
     trained_share: tuple[Share, Share] = Field(default=(0.0, 1.0), strict=False)
     """Lowest and highest share of the trained weights, drawn evenly for each update; the rest are initial weights. DANCE's 1 -
     lambda, 0 to 1 there; (1, 1) takes trained networks alone."""

@@ -68,6 +68,8 @@ class PADConfig(TrajectoryConfig):
         """Yield (field, message) for what the data set, the experts or the network cannot serve."""
         yield from super().against(facts, network)
         curriculum = self.curriculum()
+        if curriculum is not None and (early := curriculum.drops_too_early()) is not None:
+            yield "expert_all_from_epoch", early
         if curriculum is not None and facts.smallest_class < (needed := curriculum.smallest_class()):
             yield (
                 "filter_data",

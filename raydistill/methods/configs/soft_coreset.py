@@ -27,6 +27,8 @@ class ExpertLabels(ExpertFields):
     def against(self, facts: DataFacts, network: Config) -> Iterator[tuple[str, str]]:
         """Yield (field, message) for what the data set, the experts or the network cannot serve."""
         yield from super().against(facts, network)
+        if self.expert_curriculum is not None and (early := self.expert_curriculum.drops_too_early()) is not None:
+            yield "expert_curriculum", f"all_from_epoch: {early}"
         if self.expert_curriculum is not None and facts.smallest_class < (needed := self.expert_curriculum.smallest_class()):
             yield (
                 "expert_curriculum",

@@ -51,7 +51,7 @@ Ray's own 30 to 100 seconds are too short on a machine whose cores are all busy:
 MARK = "RAYDISTILL_CLUSTER"
 """Environment variable by which the processes of a cluster that is started here are known when they are nobody's children."""
 _MARKED = uuid.uuid4().hex
-"""Its value: this process's own."""
+"""A part of its value, beside the number of the process: a fork has the same."""
 SUBMIT = "to start a search from a machine that is not a node of the cluster, use `raydistill submit`"
 
 
@@ -134,7 +134,7 @@ def kill_orphans() -> None:
     orphans = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # another user's, or one that has ended
-            if process.pid not in own and process.environ().get(MARK) == _MARKED:
+            if process.pid not in own and process.environ().get(MARK) == _mark():
                 orphans.append(process.pid)
     # A process that has set its title shows no environment; those of Ray are children of one that does.
     kill_with_children(orphans)
@@ -154,10 +154,15 @@ def kill_with_children(processes: Iterable[int]) -> None:
             process.kill()
 
 
+def _mark() -> str:
+    """The value of the mark: this process's own."""
+    return f"{os.getpid()}-{_MARKED}"
+
+
 @contextmanager
 def _marked() -> Iterator[None]:
     """Have the processes that are started meanwhile, and all that they start, carry the mark of this one."""
-    os.environ[MARK] = _MARKED
+    os.environ[MARK] = _mark()
     try:
         yield
     finally:

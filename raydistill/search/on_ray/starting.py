@@ -27,14 +27,15 @@ ENDED_BY_RAY = (
 NEEDED = ("gcs_server", "raylet")
 """Ray's processes, by name, for which its C++ waits a minute when they have ended while this process joins them."""
 WAITS = """
+trap '' HUP INT QUIT
 words=$0 process=$1
 shift
 look() {
-    while sleep 1; do
+    while sleep 1 && kill -0 $$; do
         for needed; do
             state=gone
             read -r _ _ state _ < "/proc/$needed/stat"
-            case $state in gone | Z) sleep "$PATIENCE"; kill -ABRT "$process"; return ;; esac
+            case $state in gone | Z) sleep "$PATIENCE"; kill -0 $$ && kill -ABRT "$process"; return ;; esac
         done
     done
 }
@@ -47,7 +48,8 @@ read -r line || printf '%s\\n' "$words" >&2
 [ -z "$looks" ] || kill "$looks" 2> /dev/null
 """
 """Given words, a process and those that it needs. Waits for a line, and prints the words if the input ends without one; ends the
-process, where there is /proc, PATIENCE seconds after one that it needs has ended."""
+process, where there is /proc, PATIENCE seconds after one that it needs has ended. Signals of the terminal go to the search, which
+may go on for a while; the shell lives as long as it waits."""
 PATIENCE_SECONDS = 5.0
 
 
