@@ -21,6 +21,13 @@ class FullData:
     chance: float | None
     """Accuracy of one answer for every image; None where the rules of the certificate do not ask for it."""
     margin: float
+    rules: int
+    """Those of the certificate."""
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether it is wrong because longer training loses; pages of older certificates do not tell that apart."""
+        return self.rules >= 4 and not self.is_steady and self.moves_by < 0
 
     @property
     def is_steady(self) -> bool:
@@ -43,4 +50,5 @@ def full_data_of(evidence: Evidence) -> FullData:
         moves_by=twice - once,
         chance=found.chance_fraction if evidence.rules >= 4 else None,
         margin=evidence.trial.goal.margin_fraction,
+        rules=evidence.rules,
     )

@@ -19,6 +19,7 @@ TITLES = {"full": "full data", "set": "**the set**"}
 def render_page(certificate: Certificate) -> str:
     """The page; it follows from the certificate alone."""
     findings, evidence = certificate.findings, certificate.evidence
+    full_data = full_data_of(evidence)
     parts = [
         f"# Certificate: study {evidence.study}, trial {evidence.trial_id}",
         *findings.headline,
@@ -26,8 +27,8 @@ def render_page(certificate: Certificate) -> str:
         _test(findings, evidence),
         _arms(findings, evidence),
         _reading_the_table(findings, evidence),
-        f"## {_question_of_the_full_data(findings, evidence)}",
-        _admissibility(findings, evidence),
+        f"## {_question_of(full_data)}",
+        _admissibility(full_data, evidence),
         "## Smaller sizes",
         _smaller(findings, evidence),
         "## What the set saves",
@@ -94,22 +95,16 @@ def _reading_the_table(findings: Findings, evidence: Evidence) -> str:
     )
 
 
-def _is_worse(findings: Findings, evidence: Evidence) -> bool:
-    """Whether the full data is wrong because more steps make it worse; pages of older certificates do not tell it apart."""
-    return evidence.rules >= 4 and not full_data_of(evidence).is_steady and findings.doubled_moves_by < 0
+def _question_of(full_data: FullData) -> str:
+    return "Does the full data lose by longer training?" if full_data.is_worse else "Is the full data trained to its end?"
 
 
-def _question_of_the_full_data(findings: Findings, evidence: Evidence) -> str:
-    is_worse = _is_worse(findings, evidence)
-    return "Does the full data lose by longer training?" if is_worse else "Is the full data trained to its end?"
-
-
-def _admissibility(findings: Findings, evidence: Evidence) -> str:
-    word = "Yes" if full_data_of(evidence).is_steady or _is_worse(findings, evidence) else "No"
+def _admissibility(full_data: FullData, evidence: Evidence) -> str:
+    word = "Yes" if full_data.is_steady or full_data.is_worse else "No"
     return (
-        f"{word}: twice the recipe's steps move the full data's {_metric_word(evidence)} by {points(findings.doubled_moves_by)} "
+        f"{word}: twice the recipe's steps move the full data's {_metric_word(evidence)} by {points(full_data.moves_by)} "
         f"on the select images ({len(evidence.admissibility.at_recipe)} networks); less than a quarter of the margin, "
-        f"{points(findings.margin_fraction / 4)}, is wanted.{_above_chance(full_data_of(evidence))}"
+        f"{points(full_data.margin / 4)}, is wanted.{_above_chance(full_data)}"
     )
 
 

@@ -221,10 +221,10 @@ def _baseline(study: Study, links: Links) -> Iterator[Fact]:
     yield Fact(name="Each network", value=", ".join(percent(accuracy) for accuracy in baseline.accuracy_fractions))
     yield Fact(name="Recipe", value=baseline.recipe)
     yield Fact(name="Steps of the networks", value=str(baseline.steps))
-    word = "trained to its end"
+    word = "trained to its end" if baseline.is_admissible else "no verdict is possible"
     if not baseline.is_admissible and study.margin_fraction is not None:
         why = not_admissible_in_short(baseline, study.margin_fraction)
-        word = f"the full data {why}, so that no verdict is possible"
+        word = f"the full data {why}, so that {word}"
     moves = f"{100 * baseline.doubled_moves_by:+.2f} points"
     yield Fact(name="Twice the steps", value=f"move the {study.metric_words} by {moves}: {word}")
     images = f"{baseline.train_images} to train, {baseline.select_images} to select, {baseline.confirm_images} to confirm"
