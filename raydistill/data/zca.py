@@ -14,20 +14,18 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor
 
 from raydistill.errors import DataError
-from raydistill.spaces.bounded import read_json
 from raydistill.storage.node_cache import cache_folder
+from raydistill.storage.sealed_tensors import seal_tensors, unseal_tensors
 from raydistill.storage.store import Store
 
 EPS = 0.1
@@ -71,8 +69,7 @@ def fit(images: NDArray[np.uint8], white: int) -> str:
     digest.update(np.ascontiguousarray(images).data)
     key = digest.hexdigest()
     if not _are_whole(key):
-        made = _decompose(images, white)
-        _folders()[0].write(_file(key), save(made, metadata={"sha256": _sha256(made)}))
+        _folders()[0].write(_file(key), seal_tensors(_decompose(images, white)))
     return key
 
 
@@ -115,23 +112,9 @@ def _file(key: str) -> str:
 def _decoded(data: bytes, path: str) -> Matrices:
     """The matrices in a file, whose path is for messages."""
     try:
-        tensors = load(data)
-        found = Matrices(**tensors)
-    except (SafetensorError, TypeError) as error:
+        return Matrices(**unseal_tensors(data))
+    except (ValueError, TypeError) as error:
         raise DataError(f"{path} is damaged ({error}); delete it, and it is computed again") from error
-    header = read_json(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    if header.get("__metadata__", {}).get("sha256") not in (None, _sha256(tensors)):
-        raise DataError(f"{path} is damaged (its matrices do not have the hash in it); delete it, and it is computed again")
-    return found
-
-
-def _sha256(tensors: Mapping[str, Tensor]) -> str:
-    """Hash over names, shapes and values."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tuple(tensor.shape)} ".encode())
-        digest.update(tensor.contiguous().numpy().data)
-    return digest.hexdigest()
 
 
 def times(images: Tensor, matrix: Tensor) -> Tensor:

@@ -11,13 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor
 
 from raydistill.core.contract import Checkpoint, Report, train_part
 from raydistill.core.experts import Experts
-from raydistill.core.synthetic import Manifest, SyntheticSet, sha256
+from raydistill.core.synthetic import Manifest, SyntheticSet
 from raydistill.core.train import Tick, no_tick
 from raydistill.data.splits import Splits
 from raydistill.errors import StoreError
@@ -25,11 +23,10 @@ from raydistill.methods import METHODS
 from raydistill.spaces.sections import derive_seed
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.record import CHECKPOINT_FILE, code_sha256
+from raydistill.storage.sealed_tensors import seal_tensors, unseal_tensors
 from raydistill.storage.store import Store
 
 CHECKPOINT_SECONDS = 20.0
-SHA256 = "sha256"
-"""Key in a checkpoint's metadata: hash of the same file without metadata."""
 
 
 def distil(
@@ -107,8 +104,8 @@ class StoredCheckpoint:
             self._folder.delete(CHECKPOINT_FILE)
             return None
         try:
-            return None if data is None else _unsealed(data)
-        except (SafetensorError, ValueError) as error:
+            return None if data is None else unseal_tensors(data)
+        except ValueError as error:
             raise StoreError(
                 f"{self._folder.path(CHECKPOINT_FILE)} is damaged ({error}); delete it and the progress.json in the same folder "
                 "to run the trial from its start"
@@ -121,20 +118,5 @@ class StoredCheckpoint:
     def save(self, state: Mapping[str, Tensor]) -> None:
         """Save a state."""
         tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-        self._folder.write(CHECKPOINT_FILE, save(tensors, {SHA256: sha256(save(tensors))}))
+        self._folder.write(CHECKPOINT_FILE, seal_tensors(tensors))
         self._saved_at = time.monotonic()
-
-
-def _unsealed(data: bytes) -> dict[str, Tensor]:
-    """The tensors of a checkpoint, as they were saved; one of an older version has no hash.
-
-    Raises:
-        SafetensorError: it is no whole file.
-        ValueError: it was changed.
-    """
-    tensors = load(data)
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    stored = header.get("__metadata__", {}).get(SHA256)
-    if stored is not None and sha256(save(tensors)) != stored:
-        raise ValueError("its hash is not the one in it, so it was changed after it was written")
-    return tensors
