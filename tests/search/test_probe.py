@@ -23,7 +23,7 @@ from raydistill.search.needs import NodeNeeds  # noqa: E402
 from raydistill.search.on_ray import RayExecutor, probe  # noqa: E402
 from raydistill.search.on_ray.access import be_patient  # noqa: E402
 from raydistill.search.on_ray.lifeline import Lifeline  # noqa: E402
-from raydistill.search.on_ray.probe import Question, check_nodes, pose, refusal  # noqa: E402
+from raydistill.search.on_ray.probe import Question, check_nodes, pose, refusal, take_back  # noqa: E402
 from raydistill.search.on_ray.software import complaint, complaints, looker  # noqa: E402
 from raydistill.search.on_ray.tune_run import Messenger  # noqa: E402
 from raydistill.search.on_ray.watchdog import Watchdog  # noqa: E402
@@ -78,7 +78,17 @@ def test_a_node_that_has_everything_is_content_and_answers_in_the_store(tmp_path
     question = pose(wanted)
     number = Question.model_validate_json(question).number
     assert refusal(question, True) is None
-    assert wanted.study.read(f".nodes/{number}-n1") == number.encode()
+    assert wanted.study.read(f".nodes/{number}/n1") == number.encode()
+
+
+@pytest.mark.usefixtures("node_number")
+def test_a_command_that_ends_leaves_the_question_of_another_in_the_same_folder(tmp_path: Path) -> None:
+    """Two comparisons in one store: a worker that the second starts after the first has ended finds its file."""
+    wanted = needs(tmp_path)
+    first, second = pose(wanted), pose(wanted)
+    take_back(first, wanted.study)
+    assert refusal(second) is None
+    assert wanted.study.folders(".nodes") == [Question.model_validate_json(second).number]
 
 
 @pytest.mark.usefixtures("node_number")
@@ -276,7 +286,7 @@ def test_two_nodes_that_share_all_carry_a_search(cluster: Any, tmp_path: Path) -
         cluster.remove_node(node)
     assert result.trials["finished"] == 1
     assert "Nodes with the driver's code and versions: 2; they now check the store and the data" in told.all("note")
-    assert not (tmp_path / "made-up/.nodes").exists()
+    assert list((tmp_path / "made-up/.nodes").iterdir()) == []
 
 
 @pytest.mark.usefixtures("cluster")

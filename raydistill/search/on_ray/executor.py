@@ -19,7 +19,7 @@ from raydistill.search.needs import NodeNeeds
 from raydistill.search.on_ray.access import join, kill_orphans, leave
 from raydistill.search.on_ray.capacity import NodeShape, live_nodes, startable_nodes, trials_at_once
 from raydistill.search.on_ray.lifeline import Lifeline, lifeline_of, look_at_starting
-from raydistill.search.on_ray.probe import FOLDER, check_nodes, here, pose, refusal
+from raydistill.search.on_ray.probe import check_nodes, here, pose, refusal, take_back
 from raydistill.search.on_ray.starting import without_last_lines_of_raylet
 from raydistill.search.on_ray.tune_run import run_with_tune
 from raydistill.search.on_ray.waiting import Waiting
@@ -165,8 +165,8 @@ class RayExecutor:
             self._is_ours = False
         self._at_once = None
         if self._question is not None and self._needs is not None:
+            take_back(self._question, self._needs.study)
             self._question = None
-            self._needs.study.delete_folder(FOLDER)
 
     @contextmanager
     def _held(self) -> Iterator[Lifeline]:

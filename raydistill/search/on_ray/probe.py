@@ -27,7 +27,9 @@ from raydistill.storage.data_root import as_data_root
 from raydistill.storage.store import Store
 
 FOLDER = ".nodes"
-"""Folder in the study while a search runs: the file that the driver writes for nodes to read, and their answers."""
+"""Folder of the questions: one each, because commands that share a folder, as comparisons do, run at the same time."""
+ASKED = "asked"
+"""The driver's file in the folder of its question, beside which nodes write their answers."""
 VERSION_SECONDS = 120.0
 LOOK_SECONDS = 900.0
 """Long, because a node may have to copy the data first."""
@@ -37,13 +39,18 @@ class Question(Config):
     """The requirements that a node checks; sent as JSON."""
 
     number: str
-    """Name and content of the driver's file."""
+    """Content of the driver's file, and name of the question's folder."""
     study: str
     dataset: dict[str, Any]
     data_sha256: str
     data_root: str | None
     software: dict[str, str]
     """What the driver runs, as `software.looker` tells it."""
+
+    @property
+    def folder(self) -> str:
+        """Folder in the study, while the command runs: the file that the driver writes for nodes to read, and their answers."""
+        return f"{FOLDER}/{self.number}"
 
 
 def pose(needs: NodeNeeds) -> str:
@@ -52,16 +59,21 @@ def pose(needs: NodeNeeds) -> str:
     Raises:
         StoreError: the study cannot be written.
     """
-    number = uuid.uuid4().hex
-    needs.study.write(f"{FOLDER}/{number}", number)
-    return Question(
-        number=number,
+    question = Question(
+        number=uuid.uuid4().hex,
         study=needs.study.root,
         dataset=needs.dataset.model_dump(mode="json"),
         data_sha256=needs.data_sha256,
         data_root=None if needs.data_root is None else str(needs.data_root),
         software=looker()(),
-    ).model_dump_json()
+    )
+    needs.study.write(f"{question.folder}/{ASKED}", question.number)
+    return question.model_dump_json()
+
+
+def take_back(question: str, study: Store) -> None:
+    """Delete the driver's file and the answers to it; the questions of other commands stay."""
+    study.delete_folder(Question.model_validate_json(question).folder)
 
 
 def check_nodes(question: str, study: Store, resources: ResourcesConfig, watcher: Watcher) -> None:
@@ -80,7 +92,7 @@ def check_nodes(question: str, study: Store, resources: ResourcesConfig, watcher
     for node, refused in zip(nodes, _answers(nodes, _refusal_to_driver, (question,), LOOK_SECONDS), strict=True):
         if refused is not None:
             raise NodeError(f"node {_name(node)} {refused}")
-        if study.read_or_none(f"{FOLDER}/{asked.number}-{node['NodeID']}") != asked.number.encode():
+        if study.read_or_none(f"{asked.folder}/{node['NodeID']}") != asked.number.encode():
             raise NodeError(
                 f"node {_name(node)} wrote a file into {study.root}, but the driver does not find it there: give a --store that "
                 "all nodes share, a shared folder or s3://"
@@ -103,8 +115,8 @@ def refusal(question: str, is_probe: bool = False) -> str | None:
     if said := complaint(asked.software, looker()()):
         return said
     study = Store(asked.study, is_patient=not is_probe)
-    name = f"{FOLDER}/{asked.number}"
-    answer = f"{name}-{ray.get_runtime_context().get_node_id()}"
+    name = f"{asked.folder}/{ASKED}"
+    answer = f"{asked.folder}/{ray.get_runtime_context().get_node_id()}"
     try:
         if study.read_or_none(name) != asked.number.encode():
             return (
