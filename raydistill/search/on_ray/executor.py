@@ -165,8 +165,8 @@ class RayExecutor:
             self._is_ours = False
         self._at_once = None
         if self._question is not None and self._needs is not None:
-            take_back(self._question, self._needs.study)
-            self._question = None
+            question, self._question = self._question, None
+            take_back(question, self._needs.study)
 
     @contextmanager
     def _held(self) -> Iterator[Lifeline]:

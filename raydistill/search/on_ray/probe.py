@@ -16,7 +16,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from raydistill.data.splits import load_splits
+from raydistill.data.splits import hash_of_splits, load_splits
 from raydistill.errors import DataError, NodeError, StoreError, StoreUnavailableError
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.on_ray.capacity import NodeShape
@@ -35,15 +35,24 @@ LOOK_SECONDS = 900.0
 """Long, because a node may have to copy the data first."""
 
 
+class AskedData(Config):
+    """A data set that a node must have."""
+
+    dataset: dict[str, Any]
+    sha256: str
+    """Of its splits."""
+
+
 class Question(Config):
     """The requirements that a node checks; sent as JSON."""
 
     number: str
     """Content of the driver's file, and name of the question's folder."""
     study: str
-    dataset: dict[str, Any]
-    data_sha256: str
+    data: list[AskedData]
     data_root: str | None
+    uses_splits: bool
+    """As in `NodeNeeds`."""
     software: dict[str, str]
     """What the driver runs, as `software.looker` tells it."""
 
@@ -62,9 +71,9 @@ def pose(needs: NodeNeeds) -> str:
     question = Question(
         number=uuid.uuid4().hex,
         study=needs.study.root,
-        dataset=needs.dataset.model_dump(mode="json"),
-        data_sha256=needs.data_sha256,
+        data=[AskedData(dataset=data.dataset.model_dump(mode="json"), sha256=data.sha256) for data in needs.data],
         data_root=None if needs.data_root is None else str(needs.data_root),
+        uses_splits=needs.uses_splits,
         software=looker()(),
     )
     needs.study.write(f"{question.folder}/{ASKED}", question.number)
@@ -124,16 +133,28 @@ def refusal(question: str, is_probe: bool = False) -> str | None:
                 "all nodes share, a shared folder with the same path or s3://"
             )
         study.write(answer if is_probe else f"{answer}-{uuid.uuid4().hex}", asked.number)
-        found = load_splits(dataset_config(asked.dataset), as_data_root(asked.data_root)).sha256
+        return _other_data(asked)
     except (StoreError, DataError) as error:
         if isinstance(error, StoreUnavailableError) and error.is_silent and not is_probe:
             raise
         return f"cannot use the store or the data: {error}"
-    if found != asked.data_sha256:
-        return (
-            f"has different data: data set {asked.dataset['name']} has hash {found[:12]} there and {asked.data_sha256[:12]} at "
-            "the driver; put the same files on every node, or give a --data-root that all nodes share"
-        )
+
+
+def _other_data(asked: Question) -> str | None:
+    """What differs in the data of this node; None if nothing does.
+
+    Raises:
+        DataError: a data set is missing or damaged.
+    """
+    root = as_data_root(asked.data_root)
+    for data in asked.data:
+        config = dataset_config(data.dataset)
+        found = load_splits(config, root).sha256 if asked.uses_splits else hash_of_splits(config, root)
+        if found != data.sha256:
+            return (
+                f"has different data: data set {config.name} has hash {found[:12]} there and {data.sha256[:12]} at "
+                "the driver; put the same files on every node, or give a --data-root that all nodes share"
+            )
     return None
 
 
