@@ -14,7 +14,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from raydistill.errors import ClusterLostError, JobLostError, NodeError
-from raydistill.search.jobs import Job
+from raydistill.search.jobs import Job, SharingJob
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.on_ray.access import join, kill_orphans, leave
 from raydistill.search.on_ray.capacity import NodeShape, live_nodes, startable_nodes, trials_at_once
@@ -104,8 +104,10 @@ class RayExecutor:
         # Not run again by Ray, which would do so without an end with a task that its memory monitor kills.
         task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0, num_returns="streaming")(_call)
 
+        sent = _sent_once(jobs)
+
         def submit(number: int) -> Any:
-            return task.options(name=jobs[number].name).remote(self._question, jobs[number])
+            return task.options(name=jobs[number].name).remote(self._question, *sent[number])
 
         # By their numbers, because two jobs may have one name.
         number_of = {submit(number): number for number in range(len(jobs))}
@@ -207,11 +209,28 @@ class RayExecutor:
         return at_once
 
 
-def _call(question: str | None, job: Job) -> Iterator[None]:
-    """Run a job; what it yields before tells the search that the job waits for a node no more."""
+def _sent_once(jobs: Sequence[Job]) -> list[tuple[Job, Any]]:
+    """Each job without the part that it shares, and a reference to that part: Ray would store it anew with each job."""
+    stored: dict[int, Any] = {}
+    sent: list[tuple[Job, Any]] = []
+    for job in jobs:
+        if not isinstance(job, SharingJob) or job.shared is None:
+            sent.append((job, None))
+            continue
+        part = job.shared
+        if id(part) not in stored:
+            stored[id(part)] = ray.put(part)
+        sent.append((job.sharing(None), stored[id(part)]))
+    return sent
+
+
+def _call(question: str | None, job: Job, part: Any) -> Iterator[None]:
+    """Run a job with the part that it shares; what it yields before tells the search that the job waits for a node no more."""
     yield
     if question is not None and (refused := refusal(question)) is not None:
         raise NodeError(here(refused))
+    if part is not None and isinstance(job, SharingJob):
+        job = job.sharing(part)
     job()
 
 
