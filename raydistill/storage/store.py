@@ -177,7 +177,12 @@ class Store:
     def delete_folder(self, name: str) -> None:
         """Remove a folder and everything in it, if it exists."""
         with self._changing(name, "delete") as (filesystem, path), suppress(FileNotFoundError):
-            filesystem.rm(path, recursive=True)
+            if self.is_local:
+                filesystem.rm(path, recursive=True)
+                return
+            # `rm` would take `*`, `?` and `[` in the path for patterns, and delete what lies in other folders.
+            for file in filesystem.find(path):
+                filesystem.rm_file(file)
 
     def folders(self, name: str) -> list[str]:
         """Sorted names of the folders in a folder; none if it does not exist."""

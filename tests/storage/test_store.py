@@ -125,6 +125,14 @@ def test_a_folder_is_deleted_with_all_that_is_in_it(store: Store) -> None:
     assert store.exists("beside.json")
 
 
+def test_a_folder_whose_name_is_a_pattern_is_deleted_alone(store: Store) -> None:
+    for folder in ("run[1]", "run1", "run?", "run2"):
+        store.write(f"{folder}/c/d.json", "x")
+    store.delete_folder("run[1]")
+    store.delete_folder("run?")
+    assert [store.exists(f"{folder}/c/d.json") for folder in ("run[1]", "run1", "run?", "run2")] == [False, True, False, True]
+
+
 def test_the_parent_of_a_study_is_its_store(store: Store) -> None:
     assert store.at("study").parent.root == store.root.rstrip("/")
     assert Store("study").parent.root == "."
