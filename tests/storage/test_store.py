@@ -152,6 +152,15 @@ def test_a_relative_store_becomes_absolute_and_a_remote_one_stays(tmp_path: Path
     assert Store("s3://bucket/studies").absolute.root == "s3://bucket/studies"
 
 
+def test_the_parent_of_a_store_that_was_given_from_inside_is_the_folder_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "studies/digits/trials").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "studies/digits/trials")
+    assert Store("..").absolute.root == str(tmp_path / "studies/digits")
+    assert Store("..").absolute.parent.root == str(tmp_path / "studies")
+
+
 def test_a_folder_that_is_not_there_has_no_folders(store: Store) -> None:
     assert store.folders("none") == []
 
