@@ -300,6 +300,16 @@ def test_two_nodes_that_share_all_carry_a_search(cluster: Any, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("cluster")
+def test_nodes_of_a_cluster_that_the_program_joined_itself_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The executor is given no address, and finds Ray joined."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    executor = RayExecutor(None, ResourcesConfig())
+    executor.require(needs(tmp_path, data=(digits("0123456789abcdef"),)))
+    with pytest.raises(NodeError, match=r"^node .* has different data: data set digits has hash"):
+        executor.at_once(Told())
+
+
+@pytest.mark.usefixtures("cluster")
 def test_a_node_with_other_code_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
     """The driver says that it is another: Ray gives workers of this machine the driver's own path, whatever their node's is."""
     wanted = needs(tmp_path)

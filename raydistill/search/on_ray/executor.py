@@ -200,9 +200,11 @@ class RayExecutor:
                 raise
             if context.dashboard_url:
                 watcher.note(f"Ray's dashboard: http://{context.dashboard_url}{_how_to_log_in()}")
-        self._startable = [] if address == "local" else startable_nodes()
+        # A program may have joined a cluster before it called this, so no address says nothing of where that is.
+        is_local = self._is_ours and self._is_own
+        self._startable = [] if is_local else startable_nodes()
         at_once = trials_at_once(live_nodes(), self._startable, self._resources)
-        if self._needs is not None and address != "local":
+        if self._needs is not None and not is_local:
             self._question = pose(self._needs)
             check_nodes(self._question, self._needs.study, self._resources, watcher)
         self._at_once = at_once
