@@ -66,7 +66,7 @@ def search(
 
     from raydistill.search.again import submitted
     from raydistill.search.driver import run_search
-    from raydistill.storage.given import Given, whole_path
+    from raydistill.storage.given import Given, whole_path, whole_space
     from raydistill.storage.store import Store
 
     place = Store(str(store))
@@ -80,7 +80,7 @@ def search(
             job_hours=checked.budget.trial_hours,
         )
         given = Given(
-            space=whole_path(str(space)) if isinstance(space, str | Path) else None,
+            space=whole_space(str(space)) if isinstance(space, str | Path) else None,
             overrides=tuple(overrides),
             data_root=whole_path(None if data_root is None else str(data_root)),
             local=local,
