@@ -86,7 +86,7 @@ def search(
             local=local,
             address=address,
             accept_code_change=accept_code_change,
-            log=tuple(log),
+            log=_whole(log),
             again=submitted(),
         )
         result = run_search(checked, place, replace(work, given=given), accept_code_change=accept_code_change)
@@ -106,6 +106,15 @@ def _logged(log: Sequence[str], study: Store, watcher: Watcher | None) -> Iterat
 
     with closing(LoggingWatcher(watcher or SilentWatcher(), open_loggers(log, study), study)) as logging:
         yield logging
+
+
+def _whole(log: Sequence[str]) -> tuple[str, ...]:
+    """The words of `log`, folders with their whole paths."""
+    if not log:
+        return ()
+    from raydistill.report.loggers.opening import whole_target
+
+    return tuple(map(whole_target, log))
 
 
 def status(study: str | Path, *, store: str | Path = "studies") -> StudyStatus:
