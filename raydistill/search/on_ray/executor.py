@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from raydistill.errors import ClusterLostError, JobLostError, NodeError
+from raydistill.errors import ClusterError, ClusterLostError, JobLostError, NodeError
 from raydistill.search.jobs import Job, SharingJob
 from raydistill.search.needs import NodeNeeds
-from raydistill.search.on_ray.access import join, kill_orphans, leave
+from raydistill.search.on_ray.access import SUBMIT, join, kill_orphans, leave
 from raydistill.search.on_ray.capacity import NodeShape, live_nodes, startable_nodes, trials_at_once
 from raydistill.search.on_ray.lifeline import Lifeline, lifeline_of, look_at_starting
 from raydistill.search.on_ray.probe import check_nodes, here, pose, refusal, take_back
@@ -188,8 +188,8 @@ class RayExecutor:
             os.environ.setdefault(name, value)
         # Tune warns about missing results, although writing them is disabled.
         logging.getLogger("ray.tune").setLevel(logging.ERROR)
-        address = self._address or os.environ.get("RAY_ADDRESS") or "local"
         if not ray.is_initialized():
+            address = self._address or _address_of_environment() or "local"
             self._is_ours = True  # also of a cluster that was told to end while it started
             self._is_own = address == "local"
             try:
@@ -209,6 +209,21 @@ class RayExecutor:
             check_nodes(self._question, self._needs.study, self._resources, watcher)
         self._at_once = at_once
         return at_once
+
+
+def _address_of_environment() -> str | None:
+    """RAY_ADDRESS; None where it is not set.
+
+    Raises:
+        ClusterError: it is the address of a dashboard, as `ray job` takes it, or of Ray's client.
+    """
+    address = os.environ.get("RAY_ADDRESS")
+    if address and "://" in address:
+        raise ClusterError(
+            f"RAY_ADDRESS is {address}; a search takes host:port, or auto on a node of the cluster: unset it, or give --address; "
+            f"{SUBMIT}"
+        )
+    return address
 
 
 def _sent_once(jobs: Sequence[Job]) -> list[tuple[Job, Any]]:
