@@ -237,7 +237,8 @@ def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: Data
     Args:
         config: the data set and its split.
         reason: why the test split is opened; stored in the log.
-        log: store in which `test_openings/` gets one JSON file per opening.
+        log: store in which `test_openings/` gets one JSON file per opening, with the names of those that lie there (`after`):
+            their order is known where the clocks of machines differ.
         data_root: folder or URI of the data files.
 
     Raises:
@@ -254,6 +255,7 @@ def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: Data
         "user": _user(),
         "host": socket.gethostname(),
         "command": sys.argv,
+        "after": log.files("test_openings"),
     }
     name = f"{opened_at:%Y%m%dT%H%M%S%f}-{config.name}.json"
     log.at("test_openings").write_json(name, entry)
