@@ -129,12 +129,15 @@ def find_study(given: str, store: str) -> Store:
     Raises:
         InputError: there is no such study.
     """
-    for study in (Store(given), Store(f"{store.rstrip('/')}/{given}")):
-        if study.exists("search_space.yaml"):
-            return study
+    is_whole = "://" in given or given_path(given).is_absolute()  # and so no name in a store
+    places = [given] if is_whole else [given, f"{store.rstrip('/')}/{given}"]
+    for place in places:
+        if Store(place).exists("search_space.yaml"):
+            return Store(place)
     names = Store(store).folders(".")
+    said = f"{given} is not" if is_whole else f"neither {given} nor {store}/{given} is"
     raise InputError(
-        f"neither {given} nor {store}/{given} is a study (no search_space.yaml there); {did_you_mean(given, names)}"
+        f"{said} a study (no search_space.yaml there); {did_you_mean(given, names)}"
         f"Studies in {store}: {', '.join(names) or 'none'}. Give one of these, or a folder <store>/<study>"
     )
 

@@ -73,5 +73,12 @@ def test_an_unknown_study_suggests_the_nearest(by_hand: HandMade) -> None:
         find_study("by-hnd", store)
 
 
+@pytest.mark.parametrize("scheme", ["file://", ""])
+def test_a_whole_path_or_a_uri_without_a_study_is_not_looked_for_in_the_store(scheme: str, tmp_path: Path) -> None:
+    """With the store before it a URI is of no scheme, which packages would be missing for."""
+    with pytest.raises(InputError, match=rf"^{scheme}{tmp_path}/none is not a study \(no search_space.yaml there\); Studies in"):
+        find_study(f"{scheme}{tmp_path}/none", str(tmp_path))
+
+
 def test_where_nothing_is_near_nothing_is_suggested() -> None:
     assert did_you_mean("xyz", ["digits_datadam"]) == ""

@@ -87,8 +87,9 @@ def verify(
         VerificationError: something does not match; every mismatch is named.
     """
     from raydistill.certify import verify as checks
+    from raydistill.spaces.paths import from_root
 
-    path = str(Path(certificate).absolute()) if "://" not in str(certificate) else str(certificate)
+    path = str(from_root(Path(certificate))) if "://" not in str(certificate) else str(certificate)
     verification = checks.verify_certificate(path)
     if not retrain:
         return verification

@@ -66,7 +66,7 @@ def search(
 
     from raydistill.search.again import submitted
     from raydistill.search.driver import run_search
-    from raydistill.storage.given import Given, whole_path
+    from raydistill.storage.given import Given, whole_path, whole_space
     from raydistill.storage.store import Store
 
     place = Store(str(store))
@@ -80,13 +80,13 @@ def search(
             job_hours=checked.budget.trial_hours,
         )
         given = Given(
-            space=whole_path(str(space)) if isinstance(space, str | Path) else None,
+            space=whole_space(str(space)) if isinstance(space, str | Path) else None,
             overrides=tuple(overrides),
             data_root=whole_path(None if data_root is None else str(data_root)),
             local=local,
             address=address,
             accept_code_change=accept_code_change,
-            log=tuple(log),
+            log=_whole(log),
             again=submitted(),
         )
         result = run_search(checked, place, replace(work, given=given), accept_code_change=accept_code_change)
@@ -106,6 +106,15 @@ def _logged(log: Sequence[str], study: Store, watcher: Watcher | None) -> Iterat
 
     with closing(LoggingWatcher(watcher or SilentWatcher(), open_loggers(log, study), study)) as logging:
         yield logging
+
+
+def _whole(log: Sequence[str]) -> tuple[str, ...]:
+    """The words of `log`, folders with their whole paths."""
+    if not log:
+        return ()
+    from raydistill.report.loggers.opening import whole_target
+
+    return tuple(map(whole_target, log))
 
 
 def status(study: str | Path, *, store: str | Path = "studies") -> StudyStatus:

@@ -21,7 +21,7 @@ from raydistill.certify.certificate import (
     content_sha256,
     read_certificate,
 )
-from raydistill.certify.evidence import admissibility_of, of_side, openings_of, own_opening, race_of, smaller_of
+from raydistill.certify.evidence import admissibility_of, found_by, of_side, openings_of, own_opening, race_of, smaller_of
 from raydistill.certify.page import render_page
 from raydistill.core.cost import forward_macs
 from raydistill.core.synthetic import decode, sha256
@@ -220,11 +220,16 @@ def _log(evidence: Evidence, log: Store) -> Iterator[str]:
 def _logged_until_then(evidence: Evidence, log: Store) -> dict[str, Opening]:
     """The openings of the data set that the log has: up to the certificate's own, and those that the certificate states.
 
-    Others that are later are no matter of it.
+    Others that are later are no matter of it: by their names, or because they found its own in the log, whatever the clock of
+    their machine said.
     """
     stated, own = {opening.file for opening in evidence.openings}, own_opening(evidence)
     found = openings_of(log, evidence.config["dataset"])
-    return {o.file: o for o in found if o.file in stated or (own is not None and o.file < own.file)}
+    return {
+        o.file: o
+        for o in found
+        if o.file in stated or (own is not None and o.file < own.file and own.file not in found_by(o, log))
+    }
 
 
 def _plan_and_copies(certificate: Certificate, study: Store) -> Iterator[str]:

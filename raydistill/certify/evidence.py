@@ -240,6 +240,12 @@ def openings_of(log: Store, dataset: Mapping[str, Any]) -> tuple[Opening, ...]:
     return tuple(found)
 
 
+def found_by(opening: Opening, log: Store) -> tuple[str, ...]:
+    """The entries that were in the log when an opening was logged; none is known of an opening by an older version."""
+    after = read_json(log.read(f"test_openings/{opening.file}")).get("after")
+    return tuple(map(str, after)) if isinstance(after, list) else ()
+
+
 def openings_until(before: Sequence[Opening], now: Sequence[Opening], reason: str) -> tuple[Opening, ...]:
     """The openings up to a certificate's own, which is the last; those that others logged while it read are no matter of it.
 

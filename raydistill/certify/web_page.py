@@ -5,16 +5,18 @@ Everything is read from the certificate; nothing is worked out again, and nothin
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 
 from raydistill.certify.certificate import CERTIFICATE, ArmFinding, Certificate, Evidence
 from raydistill.certify.page import order_of_tests
 from raydistill.report.looks import Look, looks_of
+from raydistill.report.next_commands import command, training_command
 from raydistill.report.page.axes import linear_axis, plain
 from raydistill.report.page.chart import Band, Chart, Mark, Rule, across
 from raydistill.report.page.html import Cell, Fact, Head, Links, Table, links_from, render_html, table_of
+from raydistill.report.study_commands import to_be_added, where
 from raydistill.report.words import duration, percent, points
+from raydistill.storage.given import given_or_damage
 from raydistill.storage.result import GapBounds
 from raydistill.storage.store import Store
 
@@ -44,7 +46,10 @@ def certificate_page(folder: Store, certificate: Certificate, path: str, name: s
         lead=findings.headline[1:],
         looks=tuple(looks.values()),
     )
-    check = shlex.join(["raydistill", "verify", folder.path(name)])
+    check = ("verify", folder.path(name))
+    given, _ = given_or_damage(folder)
+    retrain = training_command(*check, submitted=given.again if given else None, retrain=True, **where(given))
+    missing = to_be_added(retrain, folder, evidence.trial.dataset.name, given)
     content = {
         "charts": (_gap_chart(certificate, looks),),
         "tables": (_arms_table(certificate, links, name), *_smaller_table(certificate, links, name)),
@@ -53,8 +58,8 @@ def certificate_page(folder: Store, certificate: Certificate, path: str, name: s
             ("Provenance", tuple(_provenance(certificate, links, name))),
         ),
         "commands": (
-            {"what": "Check it without the test split", "command": check},
-            {"what": "Train its networks again, and open the test split for that", "command": f"{check} --retrain"},
+            {"what": "Check it without the test split", "command": command(*check)},
+            {"what": f"Train its networks again, and open the test split for that{missing}", "command": retrain},
         ),
     }
     return render_html("charts.html.j2", head, content)

@@ -89,6 +89,15 @@ class CompareJob:
         """Whether the outcome exists."""
         return self.store.exists(self.file)
 
+    @property
+    def shared(self) -> LabelledImages | None:
+        """The test images, which all jobs of a stage share."""
+        return self.test
+
+    def sharing(self, part: LabelledImages | None) -> CompareJob:
+        """The job with these test images."""
+        return replace(self, test=part)
+
     def __call__(self) -> None:
         """Run the job."""
         if self.is_done:

@@ -114,16 +114,7 @@ def load_splits(config: DatasetConfig, data_root: DataRoot = None) -> Splits:
     if isinstance(config, ImageFolderConfig):
         _own_in_memory.add(config)
     raw = load_raw(config, data_root)
-    indices, dropped = divide(raw, config), 0
-    if isinstance(config, ImageFolderConfig) and config.duplicates == "drop":
-        leaks = train_twins(config, data_root).leaks
-        indices["train"], dropped = np.delete(indices["train"], leaks), len(leaks)
-    raw_parts = {
-        name: RawPart(images=raw.search.images[indices[name]], labels=raw.search.labels[indices[name]])
-        for name in ("train", "select", "confirm")
-    }
-    for name, part in raw_parts.items():
-        refuse_missing_class(name, part, raw.class_names, config)
+    raw_parts, dropped = _raw_parts(raw, config, data_root)
     preprocess = fit(config.preprocess, raw_parts["train"].images, raw.white)
     parts = {name: _preprocessed(raw, part, preprocess) for name, part in raw_parts.items()}
     return Splits(
@@ -131,10 +122,34 @@ def load_splits(config: DatasetConfig, data_root: DataRoot = None) -> Splits:
         preprocess=preprocess,
         class_names=raw.class_names,
         mirror_keeps_class=raw.mirror_keeps_class,
-        train_bytes=raw_parts["train"].images.size + len(indices["train"]),
+        train_bytes=raw_parts["train"].images.size + len(raw_parts["train"].labels),
         sha256=_hash(raw_parts),
         drawn_unlike=raw.drawn_unlike(has_dropped=dropped > 0),
     )
+
+
+def hash_of_splits(config: DatasetConfig, data_root: DataRoot = None) -> str:
+    """`sha256` of the splits, for which no image is preprocessed and none stays in memory.
+
+    Raises:
+        DataError: as for `load_splits`.
+    """
+    return _hash(_raw_parts(load_raw(config, data_root), config, data_root)[0])
+
+
+def _raw_parts(raw: RawDataset, config: DatasetConfig, data_root: DataRoot) -> tuple[dict[str, RawPart], int]:
+    """The train, select and confirm images as published, and how many train images were dropped because another part has them."""
+    indices, dropped = divide(raw, config), 0
+    if isinstance(config, ImageFolderConfig) and config.duplicates == "drop":
+        leaks = train_twins(config, data_root).leaks
+        indices["train"], dropped = np.delete(indices["train"], leaks), len(leaks)
+    parts = {
+        name: RawPart(images=raw.search.images[indices[name]], labels=raw.search.labels[indices[name]])
+        for name in ("train", "select", "confirm")
+    }
+    for name, part in parts.items():
+        refuse_missing_class(name, part, raw.class_names, config)
+    return parts, dropped
 
 
 def data_facts(config: DatasetConfig, data_root: DataRoot = None) -> DataFacts:
@@ -222,7 +237,8 @@ def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: Data
     Args:
         config: the data set and its split.
         reason: why the test split is opened; stored in the log.
-        log: store in which `test_openings/` gets one JSON file per opening.
+        log: store in which `test_openings/` gets one JSON file per opening, with the names of those that lie there (`after`):
+            their order is known where the clocks of machines differ.
         data_root: folder or URI of the data files.
 
     Raises:
@@ -239,6 +255,7 @@ def open_test(config: DatasetConfig, *, reason: str, log: Store, data_root: Data
         "user": _user(),
         "host": socket.gethostname(),
         "command": sys.argv,
+        "after": log.files("test_openings"),
     }
     name = f"{opened_at:%Y%m%dT%H%M%S%f}-{config.name}.json"
     log.at("test_openings").write_json(name, entry)

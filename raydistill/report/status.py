@@ -23,6 +23,7 @@ from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
 from raydistill.spaces.messages import shown
 from raydistill.spaces.sections import Config, GoalConfig
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import network_index
 from raydistill.storage.given import given_or_damage
 from raydistill.storage.lock import holder_of, searcher
 from raydistill.storage.record import PROGRESS_FILE, TrialRecord, read_progress
@@ -235,7 +236,9 @@ def _stage(files: Collection[str], space: Mapping[str, Any], found: StudyRecords
     evaluation, ended = space["evaluation"], [record for _, record in found.trials if record is not None]
     budget = max(space["budget"]["trials"], len(ended))
     if found.baseline is None:
-        return "baseline", sum(name.startswith("baseline/network-") for name in files), evaluation["baseline_networks"]
+        names = [name.removeprefix("baseline/") for name in files if name.startswith("baseline/")]
+        done = sum(network_index(name) is not None for name in names)
+        return "baseline", done, evaluation["baseline_networks"]
     methods = [space["method"]] if "method" in space else space["methods"]
     if not found.trials and any(issubclass(method_configs()[method["name"]], ExpertFields) for method in methods):
         return "experts", None, None

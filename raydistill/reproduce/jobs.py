@@ -12,7 +12,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -201,6 +201,15 @@ class ReadingJob:
         """Name of the job in messages and on the dashboard."""
         source = "full data" if not isinstance(self.cell.source, SetPlan) else method_name(self.cell.source)
         return f"networks on {source}, draw {self.draw}"
+
+    @property
+    def shared(self) -> LabelledImages | None:
+        """The test images, which all jobs of a data set share."""
+        return self.test
+
+    def sharing(self, part: LabelledImages | None) -> ReadingJob:
+        """The job with these test images."""
+        return replace(self, test=part)
 
     @property
     def file(self) -> str:

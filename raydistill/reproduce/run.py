@@ -10,7 +10,7 @@ import numpy as np
 
 from raydistill.data.datasets import load_raw
 from raydistill.data.preprocess import Standardise
-from raydistill.data.splits import LabelledImages, load_splits, open_test
+from raydistill.data.splits import LabelledImages, hash_of_splits, load_splits, open_test
 from raydistill.errors import DataError, InputError, StoreError
 from raydistill.experts.build import check_disk
 from raydistill.experts.files import missing
@@ -31,6 +31,7 @@ from raydistill.reproduce.official import OfficialImages, as_trained, load_offic
 from raydistill.reproduce.scales import SCALES, Scale
 from raydistill.reproduce.settings import READINGS, Cell, Reading, Row, SetPlan, rows_of
 from raydistill.search.jobs import Job
+from raydistill.search.needs import NeededData, NodeNeeds
 from raydistill.search.workplace import Workplace
 from raydistill.spaces.sections import DatasetConfig
 
@@ -127,6 +128,7 @@ def run_tables(asked: Asked, place: Place, work: Workplace) -> Results:
         DeviceError: the requested GPU is not available.
         DataError: a data set has fewer images than the tables need.
         StoreError: the store cannot be written, has too little space, or has results of different data.
+        NodeError: a node of a cluster has another version of the code, or cannot read the store or the data.
     """
     place.store.check_writable()
     rows = {
@@ -140,6 +142,7 @@ def run_tables(asked: Asked, place: Place, work: Workplace) -> Results:
     cells = list({key(cell): cell for row in rows.values() for cell in _cells(row)}.values())
     plans = distinct_plans(cells)
     _check_classes([plan for plan, _ in plans], place)
+    work.executor.require(_needs({row.own.images.dataset for row in rows.values()}, place))
     _make_experts([plan for plan, _ in plans], place, work)
     sets = [SetJob(plan=plan, draw=draw, place=place) for plan, draw in plans]
     work.tell_estimate(parts_left(sets, cells, place))
@@ -197,6 +200,13 @@ def _check_classes(plans: Sequence[SetPlan], place: Place) -> None:
                 f"{plan.images.dataset} has a class with only {found} training images, but these tables need {needed} per class: "
                 "use the complete data set"
             )
+
+
+def _needs(datasets: set[str], place: Place) -> NodeNeeds:
+    """What every node needs: the folder of the results, and the data sets."""
+    configs = [DatasetConfig(name=name) for name in sorted(datasets)]
+    data = tuple(NeededData(dataset=config, sha256=hash_of_splits(config, place.data_root)) for config in configs)
+    return NodeNeeds(study=place.folder, data=data, data_root=place.data_root, uses_splits=False)
 
 
 def _cells(row: Row) -> list[Cell]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from raydistill.methods import method_configs
 from raydistill.search.watcher import Watcher
@@ -30,6 +30,18 @@ class Job(Protocol):
 
     def __call__(self) -> None:
         """Run the job; does nothing if its result exists."""
+
+
+@runtime_checkable
+class SharingJob(Job, Protocol):
+    """A job with a large part that it shares with others, as the test images; other processes get that part once for all jobs."""
+
+    @property
+    def shared(self) -> Any:
+        """The part; None if there is none."""
+
+    def sharing(self, part: Any) -> Job:
+        """The same job with that part in place of its own; None takes it out."""
 
 
 class JobRunner(Protocol):

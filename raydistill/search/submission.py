@@ -20,7 +20,7 @@ from raydistill.spaces.sections import DatasetConfig
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.units import points
 from raydistill.storage.checkout import commit
-from raydistill.storage.given import whole_path
+from raydistill.storage.given import whole_space
 from raydistill.storage.record import code_sha256
 from raydistill.storage.remote import refuse_credentials
 
@@ -83,7 +83,7 @@ def plan_submission(
         space=checked,
         space_file=file,
         command=shlex.join(["raydistill", "search", file.name, "--address", "auto", *options]),
-        again=("raydistill", "submit", whole_path(space) or space, *options),
+        again=("raydistill", "submit", whole_space(space) or space, *options),
         metadata=_metadata(checked),
     )
 

@@ -27,6 +27,11 @@ def given_path(given: str | Path) -> Path:
     return path
 
 
+def from_root(path: Path) -> Path:
+    """The path from the root; `..` leads out of what a link leads to, so links are followed where it is used."""
+    return path.resolve() if ".." in path.parts else path.absolute()
+
+
 def regular(path: str, flags: int) -> int:
     """The opener of `open` for a file that somebody else may have put there: a pipe would be waited for, a device has no end.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -126,6 +127,12 @@ def network_file(index: int) -> str:
     return f"baseline/network-{index}.json"
 
 
+def network_index(name: str) -> int | None:
+    """Number of the network whose file in `baseline/` is called so; None for another file, as an editor leaves them."""
+    found = re.fullmatch(r"network-(0|[1-9][0-9]*)\.json", name)
+    return None if found is None else int(found[1])
+
+
 def read_network(study: Store, index: int) -> tuple[BaselineReading, BaselineReading]:
     """The readings of a baseline network with both step counts.
 
@@ -149,8 +156,7 @@ def read_networks(study: Store) -> list[BaselineReading]:
     Raises:
         StoreError: a file is damaged.
     """
-    names = [name for name in study.files("baseline") if name.startswith("network-")]
-    indexes = [int(name.removeprefix("network-").removesuffix(".json")) for name in names]
+    indexes = [index for name in study.files("baseline") if (index := network_index(name)) is not None]
     return [reading for index in indexes for reading in read_network(study, index)]
 
 

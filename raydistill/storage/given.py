@@ -41,6 +41,11 @@ def whole_path(given: str | None) -> str | None:
     return str(Path(given).absolute())
 
 
+def whole_space(given: str | None) -> str | None:
+    """A space as it was named, a file with its whole path; a folder of a shipped space's name is not the space."""
+    return whole_path(given) if given is not None and Path(given).is_file() else given
+
+
 def write_given(study: Store, given: Given) -> None:
     """Write what a search was given.
 

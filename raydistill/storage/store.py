@@ -17,7 +17,7 @@ from typing import Any
 
 from raydistill.errors import StoreError, StoreUnavailableError
 from raydistill.spaces.bounded import read_json
-from raydistill.spaces.paths import is_writable, regular, shown
+from raydistill.spaces.paths import from_root, is_writable, regular, shown
 from raydistill.storage.patience import Patient, is_no_answer
 from raydistill.storage.remote import (
     S3_OPTIONS,
@@ -65,8 +65,8 @@ class Store:
 
     @property
     def absolute(self) -> Store:
-        """The same store with an absolute path, which is valid in processes with another working directory."""
-        return replace(self, root=str(self.local_path(".").absolute())) if self.is_local else self
+        """The same store with an absolute path without `..`, valid in every process; its `parent` is the folder above."""
+        return replace(self, root=str(from_root(self.local_path(".")))) if self.is_local else self
 
     @property
     def parent(self) -> Store:
@@ -177,7 +177,12 @@ class Store:
     def delete_folder(self, name: str) -> None:
         """Remove a folder and everything in it, if it exists."""
         with self._changing(name, "delete") as (filesystem, path), suppress(FileNotFoundError):
-            filesystem.rm(path, recursive=True)
+            if self.is_local:
+                filesystem.rm(path, recursive=True)
+                return
+            # `rm` would take `*`, `?` and `[` in the path for patterns, and delete what lies in other folders.
+            for file in filesystem.find(path):
+                filesystem.rm_file(file)
 
     def folders(self, name: str) -> list[str]:
         """Sorted names of the folders in a folder; none if it does not exist."""

@@ -95,6 +95,15 @@ class UnitJob:
         unit = self.unit
         return f"{unit.network.name} on {unit.source.name}"
 
+    @property
+    def shared(self) -> LabelledImages | None:
+        """The test images, which all jobs of a stage share."""
+        return self.test
+
+    def sharing(self, part: LabelledImages | None) -> UnitJob:
+        """The job with these test images."""
+        return replace(self, test=part)
+
     def __call__(self) -> None:
         """Train, read and write; nothing if the record is there."""
         unit, folder = self.unit, self.place.folder

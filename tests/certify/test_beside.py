@@ -238,6 +238,20 @@ def test_a_study_that_was_handed_on_without_its_log_is_not_called_false(certifie
     )
 
 
+@pytest.mark.parametrize("has_found", [True, False])
+def test_a_later_opening_by_a_host_whose_clock_is_behind_is_told_from_an_earlier_one(certified: Store, has_found: bool) -> None:
+    """The later one found the certificate's own opening in the log."""
+    (own,) = certified.parent.files("test_openings")
+    entry = {"opened_at": "2020", "reason": "a look", "user": "me", "host": "behind", "dataset": {"name": "digits"}}
+    name = "test_openings/20200101T000000000000-digits.json"
+    certified.parent.write_json(name, {**entry, "after": [own] if has_found else []})
+    if has_found:
+        assert verify_certificate(certified.path("certificate.json")).not_checked == ()
+        return
+    with pytest.raises(VerificationError, match=rf"{name} in .* is older than the certificate, which leaves it out"):
+        verify_certificate(certified.path("certificate.json"))
+
+
 def test_a_certificate_of_an_older_version_that_states_an_opening_of_others_after_its_own_holds(certified: Store) -> None:
     """They stated what was logged while their networks were read."""
     own = json.loads(certified.read("certificate.json"))["evidence"]["openings"][0]

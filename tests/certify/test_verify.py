@@ -12,6 +12,7 @@ import pytest
 from hand_certified import FULL, certificate, earlier, set_at
 from made_up import workplace
 
+import raydistill
 from raydistill.certify import verify
 from raydistill.certify.certificate import Certificate, content_sha256
 from raydistill.certify.findings import find
@@ -37,6 +38,15 @@ def edited(folder: Path, edit: Callable[[dict[str, Any]], None], *, honest_hash:
     if honest_hash:
         made = made.model_copy(update={"content_sha256": content_sha256(made.findings, made.evidence)})
     return written(folder, made)
+
+
+def test_the_log_of_openings_is_found_from_a_folder_inside_of_the_study(
+    certified: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = Path(certified.path("tables"))
+    inside.mkdir()
+    monkeypatch.chdir(inside)
+    assert raydistill.verify("../certificate.json").not_checked == ()
 
 
 def test_a_certificate_alone_holds_and_says_what_was_not_checked(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 
 import pytest
 from hand_certified import certificate, smaller
 
 from raydistill.certify.web_page import certificate_page
+from raydistill.storage.given import Given, write_given
 from raydistill.storage.store import Store
 
 CONTROLS = {"random": [(150, 150, 150), (152, 152, 152)], "k_center": [(200, 200, 200)]}
@@ -38,6 +40,13 @@ def test_tables_say_what_the_certificate_says(page: str) -> None:
     assert "3 finished, 0 stopped or failed" in page
     assert "Sizes are tested from the smallest up, those with at least 1 finished trial read by two networks" in page
     assert "raydistill verify /study/certificate.json --retrain" in page
+
+
+def test_training_again_has_the_options_that_the_search_was_given(tmp_path: Path) -> None:
+    write_given(Store(str(tmp_path)), Given(space="digits", data_root="/the data", local=True))
+    page = html.unescape(certificate_page(Store(str(tmp_path)), certificate(), str(tmp_path / "certificate.html")))
+    assert f"raydistill verify {tmp_path}/certificate.json --retrain --data-root '/the data' --local<" in page
+    assert f"raydistill verify {tmp_path}/certificate.json<" in page
 
 
 def test_a_certificate_prints_in_a_line() -> None:

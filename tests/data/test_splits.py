@@ -265,6 +265,13 @@ def test_every_opening_has_its_own_entry(log: Store) -> None:
     assert len(list(log.local_path("test_openings").iterdir())) == 3
 
 
+def test_an_opening_names_those_that_were_logged_before(log: Store) -> None:
+    for _ in range(2):
+        open_test(DIGITS, reason="again", log=log)
+    first, second = log.files("test_openings")
+    assert [log.read_json(f"test_openings/{name}")["after"] for name in (first, second)] == [[], [first]]
+
+
 def test_an_opening_is_logged_before_anything_is_read(monkeypatch: pytest.MonkeyPatch, log: Store) -> None:
     def unreadable(data_root: Path | None) -> RawDataset:
         raise OSError("the data cannot be read")

@@ -25,6 +25,7 @@ from raydistill.core.picture import grid_png
 from raydistill.errors import InputError
 from raydistill.report.loggers import LoggingWatcher, open_loggers, to_mlflow
 from raydistill.report.loggers.logger import Finding, LoggedTrial, markdown_table
+from raydistill.report.loggers.opening import whole_target
 from raydistill.report.loggers.to_mlflow import MlflowLogger, open_mlflow
 from raydistill.report.loggers.to_tensorboard import TensorBoardLogger
 from raydistill.report.loggers.to_wandb import WandbLogger, open_wandb
@@ -482,3 +483,14 @@ def test_wandb_without_a_login_is_refused_before_the_search(
         open_wandb("project", "digits", tmp_path)
     monkeypatch.setenv("WANDB_MODE", "offline")
     assert open_wandb("project", "digits", tmp_path).name == "wandb"
+
+
+def test_a_target_that_is_a_folder_is_kept_with_its_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command that continues is pasted in another folder."""
+    monkeypatch.chdir(tmp_path)
+    assert [whole_target(word) for word in ("tensorboard=runs", "mlflow=runs")] == [
+        f"tensorboard={tmp_path}/runs",
+        f"mlflow={tmp_path}/runs",
+    ]
+    for word in ("tensorboard", "mlflow=databricks", "mlflow=http://127.0.0.1:5000", "wandb=project"):
+        assert whole_target(word) == word

@@ -47,7 +47,8 @@ def stage(status: StudyStatus) -> tuple[str, int | None, int | None]:
 
 def test_a_study_without_its_baseline_counts_the_networks_of_it(made: HandMade) -> None:
     made.study.delete("baseline/baseline.json")
-    made.study.write("baseline/network-0.json", "[]")
+    for name in ("network-0.json", "network-0.json~", "network-1 (copy).json"):
+        made.study.write(f"baseline/{name}", "[]")
     assert stage(read_status(made.study)) == ("baseline", 1, 3)
 
 

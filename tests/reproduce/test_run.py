@@ -16,7 +16,8 @@ import torch
 from made_up import workplace
 from PIL import Image
 
-from raydistill.errors import DataError, DeviceError, DivergedError, InputError, StoreError
+from raydistill.data.splits import load_splits
+from raydistill.errors import DataError, DeviceError, DivergedError, InputError, NodeError, StoreError
 from raydistill.methods import METHODS, Method
 from raydistill.reproduce import jobs, run
 from raydistill.reproduce.jobs import Outcome, Place, ReadingJob, SetJob
@@ -24,6 +25,9 @@ from raydistill.reproduce.published import TABLES
 from raydistill.reproduce.run import Asked, Results, asked_for, run_tables
 from raydistill.reproduce.scales import Scale
 from raydistill.reproduce.settings import SetPlan, rows_of
+from raydistill.search.local import LocalExecutor
+from raydistill.search.needs import NeededData, NodeNeeds
+from raydistill.spaces.sections import DatasetConfig
 from raydistill.storage.store import Store
 
 
@@ -88,6 +92,31 @@ def test_the_test_split_is_opened_once_with_a_reason_and_not_again_when_all_is_r
     assert log.read_json(name)["reason"] == "reproduce the report's tables 1, 5, as_run, scale small"
     run_small(tmp_path, "1,5")
     assert log.files(".") == [name]
+
+
+class Refusing(LocalExecutor):
+    """Has a node without the store, as a cluster finds it before the first job."""
+
+    def __init__(self) -> None:
+        self.needed: list[NodeNeeds] = []
+
+    def require(self, needs: NodeNeeds) -> None:
+        self.needed.append(needs)
+
+    def run_jobs(self, jobs: Any, watcher: Any) -> None:
+        raise NodeError("node a cannot read the study") if self.needed else AssertionError("nodes were not asked")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_nodes_are_asked_for_the_results_folder_and_the_data_before_the_first_job(tmp_path: Path) -> None:
+    """MHIST is missing, so no node needs it."""
+    refusing, place = Refusing(), at(tmp_path)
+    with pytest.raises(NodeError, match="node a cannot read the study"):
+        run_tables(asked_for("3,4", "as_run", "small"), place, workplace(Told(), refusing))
+    (needs,) = refusing.needed
+    assert (needs.study, needs.data_root) == (place.folder, tmp_path)
+    mnist = DatasetConfig(name="mnist")
+    assert needs.data == (NeededData(dataset=mnist, sha256=load_splits(mnist, tmp_path).sha256),)
 
 
 @pytest.mark.usefixtures("tiny")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_up import Told
 
 ray = pytest.importorskip("ray")
 
@@ -23,9 +24,10 @@ from ray._private import services  # noqa: E402
 from ray.job_submission import JobSubmissionClient  # noqa: E402
 
 from raydistill.errors import ClusterError  # noqa: E402
-from raydistill.search.on_ray import access  # noqa: E402
+from raydistill.search.on_ray import RayExecutor, access  # noqa: E402
 from raydistill.search.on_ray.access import has_authentication, join, token_headers  # noqa: E402
 from raydistill.search.on_ray.submit import submit_job  # noqa: E402
+from raydistill.spaces.sections import ResourcesConfig  # noqa: E402
 
 pytestmark = [pytest.mark.ray, pytest.mark.jobs]
 
@@ -198,6 +200,14 @@ def test_a_cluster_that_starts_here_is_given_time_unless_a_person_has_set_it(no_
 def test_a_client_address_is_refused() -> None:
     with pytest.raises(ClusterError, match=r"^--address ray://h:10001; expected host:port, or auto on a node of the cluster;"):
         join("ray://h:10001")
+
+
+def test_an_address_of_the_environment_that_is_a_dashboards_is_named_as_that(no_token: pytest.MonkeyPatch) -> None:
+    """`ray job` takes it so; nobody gave --address."""
+    no_token.setenv("RAY_ADDRESS", "http://127.0.0.1:8265")
+    no_token.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(ClusterError, match=r"^RAY_ADDRESS is http://127.0.0.1:8265; .*: unset it, or give --address; to start"):
+        RayExecutor(None, ResourcesConfig()).at_once(Told())
 
 
 def test_auto_without_ray_on_this_machine_is_refused(no_token: pytest.MonkeyPatch) -> None:

@@ -233,6 +233,44 @@ def test_what_a_job_raises_is_raised_here() -> None:
         RayExecutor(None, ResourcesConfig()).run_jobs([failing(DataError("no such file"))], Told())
 
 
+class Part:
+    """Counts how often it is made ready to travel; it arrives as text."""
+
+    packed = 0
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        Part.packed += 1
+        return str, ("the test images",)
+
+
+def sharing(file: Path, part: Any) -> Any:
+    class Job:
+        """Made here, so that it travels by value."""
+
+        networks = 1
+        name = "a job"
+
+        def __init__(self, shared: Any) -> None:
+            self.shared = shared
+
+        def sharing(self, part: Any) -> Any:
+            return Job(part)
+
+        def __call__(self) -> None:
+            file.write_text(f"{self.shared}")
+
+    return Job(part)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_part_that_jobs_share_is_sent_once_for_all_of_them(tmp_path: Path) -> None:
+    part, Part.packed = Part(), 0
+    jobs = [*(sharing(tmp_path / str(number), part) for number in range(3)), sharing(tmp_path / "3", None)]
+    RayExecutor(None, ResourcesConfig()).run_jobs(jobs, Told())
+    assert Part.packed == 1
+    assert [(tmp_path / str(number)).read_text() for number in range(4)] == ["the test images"] * 3 + ["None"]
+
+
 def killed(folder: Path, times: int) -> Any:
     """A job whose process is killed, so many times, and then ends."""
 

@@ -19,11 +19,11 @@ ray = pytest.importorskip("ray")
 from raydistill.data.splits import load_splits  # noqa: E402
 from raydistill.errors import NodeError, StoreUnavailableError  # noqa: E402
 from raydistill.search.driver import run_search  # noqa: E402
-from raydistill.search.needs import NodeNeeds  # noqa: E402
+from raydistill.search.needs import NeededData, NodeNeeds  # noqa: E402
 from raydistill.search.on_ray import RayExecutor, probe  # noqa: E402
 from raydistill.search.on_ray.access import be_patient  # noqa: E402
 from raydistill.search.on_ray.lifeline import Lifeline  # noqa: E402
-from raydistill.search.on_ray.probe import Question, check_nodes, pose, refusal  # noqa: E402
+from raydistill.search.on_ray.probe import Question, check_nodes, pose, refusal, take_back  # noqa: E402
 from raydistill.search.on_ray.software import complaint, complaints, looker  # noqa: E402
 from raydistill.search.on_ray.tune_run import Messenger  # noqa: E402
 from raydistill.search.on_ray.watchdog import Watchdog  # noqa: E402
@@ -50,14 +50,13 @@ budget: {trials: 1}
 """
 
 
-def needs(folder: Path, **changes: Any) -> NodeNeeds:
+def digits(sha256: str | None = None) -> NeededData:
     dataset = DatasetConfig(name="digits")
-    fields = {
-        "study": Store(str(folder / "study")),
-        "dataset": dataset,
-        "data_sha256": load_splits(dataset).sha256,
-        "data_root": None,
-    }
+    return NeededData(dataset=dataset, sha256=sha256 or load_splits(dataset).sha256)
+
+
+def needs(folder: Path, **changes: Any) -> NodeNeeds:
+    fields = {"study": Store(str(folder / "study")), "data": (digits(),), "data_root": None}
     return NodeNeeds(**{**fields, **changes})
 
 
@@ -78,7 +77,17 @@ def test_a_node_that_has_everything_is_content_and_answers_in_the_store(tmp_path
     question = pose(wanted)
     number = Question.model_validate_json(question).number
     assert refusal(question, True) is None
-    assert wanted.study.read(f".nodes/{number}-n1") == number.encode()
+    assert wanted.study.read(f".nodes/{number}/n1") == number.encode()
+
+
+@pytest.mark.usefixtures("node_number")
+def test_a_command_that_ends_leaves_the_question_of_another_in_the_same_folder(tmp_path: Path) -> None:
+    """Two comparisons in one store: a worker that the second starts after the first has ended finds its file."""
+    wanted = needs(tmp_path)
+    first, second = pose(wanted), pose(wanted)
+    take_back(first, wanted.study)
+    assert refusal(second) is None
+    assert wanted.study.folders(".nodes") == [Question.model_validate_json(second).number]
 
 
 @pytest.mark.usefixtures("node_number")
@@ -163,7 +172,7 @@ def test_a_store_that_refuses_a_node_is_the_nodes_fault(tmp_path: Path, monkeypa
 
 @pytest.mark.usefixtures("node_number")
 def test_a_node_with_other_data_says_so_with_both_hashes(tmp_path: Path) -> None:
-    wanted = needs(tmp_path, data_sha256="0123456789abcdef")
+    wanted = needs(tmp_path, data=(digits(), digits("0123456789abcdef")))
     said = refusal(pose(wanted))
     assert said is not None
     assert "has different data: data set digits has hash" in said
@@ -171,9 +180,20 @@ def test_a_node_with_other_data_says_so_with_both_hashes(tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("node_number")
+def test_a_node_checks_data_without_keeping_splits_that_its_work_does_not_use(tmp_path: Path) -> None:
+    question = pose(needs(tmp_path, uses_splits=False))
+    load_splits.cache_clear()
+    assert refusal(question) is None
+    assert load_splits.cache_info().currsize == 0
+    said = refusal(pose(needs(tmp_path, data=(digits("0123456789abcdef"),), uses_splits=False)))
+    assert said is not None
+    assert "has different data: data set digits has hash" in said
+
+
+@pytest.mark.usefixtures("node_number")
 def test_a_node_without_the_data_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAYDISTILL_OFFLINE", "1")
-    said = refusal(pose(needs(tmp_path, dataset=DatasetConfig(name="mnist"), data_root=tmp_path)))
+    said = refusal(pose(needs(tmp_path, data=(NeededData(dataset=DatasetConfig(name="mnist"), sha256="0"),), data_root=tmp_path)))
     assert said is not None
     assert said.startswith("cannot use the store or the data: MNIST files are missing")
 
@@ -276,7 +296,17 @@ def test_two_nodes_that_share_all_carry_a_search(cluster: Any, tmp_path: Path) -
         cluster.remove_node(node)
     assert result.trials["finished"] == 1
     assert "Nodes with the driver's code and versions: 2; they now check the store and the data" in told.all("note")
-    assert not (tmp_path / "made-up/.nodes").exists()
+    assert list((tmp_path / "made-up/.nodes").iterdir()) == []
+
+
+@pytest.mark.usefixtures("cluster")
+def test_nodes_of_a_cluster_that_the_program_joined_itself_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The executor is given no address, and finds Ray joined."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    executor = RayExecutor(None, ResourcesConfig())
+    executor.require(needs(tmp_path, data=(digits("0123456789abcdef"),)))
+    with pytest.raises(NodeError, match=r"^node .* has different data: data set digits has hash"):
+        executor.at_once(Told())
 
 
 @pytest.mark.usefixtures("cluster")

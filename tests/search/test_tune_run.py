@@ -139,6 +139,14 @@ def test_a_process_that_rays_memory_monitor_killed_ran_out_of_memory(bridge: Bri
     assert bridge.left == ("out_of_memory", said)
 
 
+def test_a_kill_for_memory_before_the_last_loss_is_not_its_cause(bridge: Bridge, tmp_path: Path) -> None:
+    """The node of its second process was taken away."""
+    losses = "Failure # 1\nray.exceptions.OutOfMemoryError: Memory\nFailure # 2\nThe actor died: its node was terminated"
+    (tmp_path / "error.txt").write_text(losses)
+    bridge.ends(error=tmp_path / "error.txt")
+    assert bridge.left == ("crashed", losses)
+
+
 def test_a_search_whose_lease_is_too_old_does_not_wait_for_its_trials(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
     def guard() -> None:
         raise StudyInUseError("not renewed")

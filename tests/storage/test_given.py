@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from raydistill.storage.given import Given, read_given, whole_path, write_given
+from raydistill.storage.given import Given, read_given, whole_path, whole_space, write_given
 from raydistill.storage.store import Store
 
 
@@ -25,3 +25,14 @@ def test_a_path_is_made_whole_and_all_else_stays(tmp_path: Path, monkeypatch: py
     (tmp_path / "space.yaml").write_text("")
     assert whole_path("space.yaml") == str(tmp_path / "space.yaml")
     assert [whole_path(given) for given in ("digits", "s3://bucket/data", None)] == ["digits", "s3://bucket/data", None]
+
+
+def test_a_folder_of_a_shipped_spaces_name_is_not_taken_for_the_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits_random").mkdir()
+    (tmp_path / "space.yaml").write_text("")
+    assert [whole_space(given) for given in ("digits_random", "space.yaml", None)] == [
+        "digits_random",
+        str(tmp_path / "space.yaml"),
+        None,
+    ]

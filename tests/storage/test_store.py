@@ -125,6 +125,14 @@ def test_a_folder_is_deleted_with_all_that_is_in_it(store: Store) -> None:
     assert store.exists("beside.json")
 
 
+def test_a_folder_whose_name_is_a_pattern_is_deleted_alone(store: Store) -> None:
+    for folder in ("run[1]", "run1", "run?", "run2"):
+        store.write(f"{folder}/c/d.json", "x")
+    store.delete_folder("run[1]")
+    store.delete_folder("run?")
+    assert [store.exists(f"{folder}/c/d.json") for folder in ("run[1]", "run1", "run?", "run2")] == [False, True, False, True]
+
+
 def test_the_parent_of_a_study_is_its_store(store: Store) -> None:
     assert store.at("study").parent.root == store.root.rstrip("/")
     assert Store("study").parent.root == "."
@@ -142,6 +150,15 @@ def test_a_relative_store_becomes_absolute_and_a_remote_one_stays(tmp_path: Path
     monkeypatch.chdir(tmp_path)
     assert Store("studies").absolute.root == str(tmp_path / "studies")
     assert Store("s3://bucket/studies").absolute.root == "s3://bucket/studies"
+
+
+def test_the_parent_of_a_store_that_was_given_from_inside_is_the_folder_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "studies/digits/trials").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "studies/digits/trials")
+    assert Store("..").absolute.root == str(tmp_path / "studies/digits")
+    assert Store("..").absolute.parent.root == str(tmp_path / "studies")
 
 
 def test_a_folder_that_is_not_there_has_no_folders(store: Store) -> None:

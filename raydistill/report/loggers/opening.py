@@ -52,6 +52,13 @@ def open_loggers(asked: Sequence[str], study: Store) -> list[Logger]:
     return [BACK_ENDS[name](word.partition("=")[2] or None, study) for name, word in zip(names, asked, strict=True)]
 
 
+def whole_target(asked: str) -> str:
+    """A word of `--log`; a target that is a folder has its whole path, which holds in every folder."""
+    name, mark, target = asked.partition("=")
+    is_folder = name in FOLDERS and target and "://" not in target and not (name == "mlflow" and target in NAMED_SERVERS)
+    return f"{name}{mark}{given_path(target).absolute()}" if is_folder else asked
+
+
 def _tensorboard(target: str | None, study: Store) -> Logger:
     if target and "://" in target:
         raise InputError(

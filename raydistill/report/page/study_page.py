@@ -233,7 +233,7 @@ def _baseline(study: Study, links: Links) -> Iterator[Fact]:
 
 def _commands(study: Study) -> Iterator[dict[str, str]]:
     store, given = study.store, study.given
-    anew = search_anew(store, study.space, given, f"{store.parent.root.rstrip('/')}-again")
+    anew = search_anew(store, study.space, given, _another_store(store.parent.root))
     yield _command(f"Search again, from nothing, into another store{to_be_added(anew, store, study.dataset, given)}", anew)
     if not study.is_over:
         go_on = continue_search(store, study.space, given)
@@ -242,6 +242,13 @@ def _commands(study: Study) -> Iterator[dict[str, str]]:
     yield _command("Pictures and tables for a paper", command("plots", store.root))
     if study.verdict is not None and study.verdict.winner_trial_id is not None:
         yield _command("Prove the winner on the sealed test split", on_study(given, "certify", store.root))
+
+
+def _another_store(root: str) -> str:
+    """A store beside one; within it where nothing is beside: a bucket, whose neighbours are other people's, or `/`."""
+    scheme, mark, rest = root.rstrip("/").rpartition("://")
+    has_folder = "/" in rest if mark else rest not in ("", ".")
+    return f"{scheme}{mark}{rest}{'-again' if has_folder else '/again'}"
 
 
 def _command(what: str, line: str) -> dict[str, str]:

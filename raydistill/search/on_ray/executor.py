@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from raydistill.errors import ClusterLostError, JobLostError, NodeError
-from raydistill.search.jobs import Job
+from raydistill.errors import ClusterError, ClusterLostError, JobLostError, NodeError
+from raydistill.search.jobs import Job, SharingJob
 from raydistill.search.needs import NodeNeeds
-from raydistill.search.on_ray.access import join, kill_orphans, leave
+from raydistill.search.on_ray.access import SUBMIT, join, kill_orphans, leave
 from raydistill.search.on_ray.capacity import NodeShape, live_nodes, startable_nodes, trials_at_once
 from raydistill.search.on_ray.lifeline import Lifeline, lifeline_of, look_at_starting
-from raydistill.search.on_ray.probe import FOLDER, check_nodes, here, pose, refusal
+from raydistill.search.on_ray.probe import check_nodes, here, pose, refusal, take_back
 from raydistill.search.on_ray.starting import without_last_lines_of_raylet
 from raydistill.search.on_ray.tune_run import run_with_tune
 from raydistill.search.on_ray.waiting import Waiting
@@ -104,8 +104,10 @@ class RayExecutor:
         # Not run again by Ray, which would do so without an end with a task that its memory monitor kills.
         task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0, num_returns="streaming")(_call)
 
+        sent = _sent_once(jobs)
+
         def submit(number: int) -> Any:
-            return task.options(name=jobs[number].name).remote(self._question, jobs[number])
+            return task.options(name=jobs[number].name).remote(self._question, *sent[number])
 
         # By their numbers, because two jobs may have one name.
         number_of = {submit(number): number for number in range(len(jobs))}
@@ -165,8 +167,8 @@ class RayExecutor:
             self._is_ours = False
         self._at_once = None
         if self._question is not None and self._needs is not None:
-            self._question = None
-            self._needs.study.delete_folder(FOLDER)
+            question, self._question = self._question, None
+            take_back(question, self._needs.study)
 
     @contextmanager
     def _held(self) -> Iterator[Lifeline]:
@@ -186,8 +188,8 @@ class RayExecutor:
             os.environ.setdefault(name, value)
         # Tune warns about missing results, although writing them is disabled.
         logging.getLogger("ray.tune").setLevel(logging.ERROR)
-        address = self._address or os.environ.get("RAY_ADDRESS") or "local"
         if not ray.is_initialized():
+            address = self._address or _address_of_environment() or "local"
             self._is_ours = True  # also of a cluster that was told to end while it started
             self._is_own = address == "local"
             try:
@@ -198,20 +200,54 @@ class RayExecutor:
                 raise
             if context.dashboard_url:
                 watcher.note(f"Ray's dashboard: http://{context.dashboard_url}{_how_to_log_in()}")
-        self._startable = [] if address == "local" else startable_nodes()
+        # A program may have joined a cluster before it called this, so no address says nothing of where that is.
+        is_local = self._is_ours and self._is_own
+        self._startable = [] if is_local else startable_nodes()
         at_once = trials_at_once(live_nodes(), self._startable, self._resources)
-        if self._needs is not None and address != "local":
+        if self._needs is not None and not is_local:
             self._question = pose(self._needs)
             check_nodes(self._question, self._needs.study, self._resources, watcher)
         self._at_once = at_once
         return at_once
 
 
-def _call(question: str | None, job: Job) -> Iterator[None]:
-    """Run a job; what it yields before tells the search that the job waits for a node no more."""
+def _address_of_environment() -> str | None:
+    """RAY_ADDRESS; None where it is not set.
+
+    Raises:
+        ClusterError: it is the address of a dashboard, as `ray job` takes it, or of Ray's client.
+    """
+    address = os.environ.get("RAY_ADDRESS")
+    if address and "://" in address:
+        raise ClusterError(
+            f"RAY_ADDRESS is {address}; a search takes host:port, or auto on a node of the cluster: unset it, or give --address; "
+            f"{SUBMIT}"
+        )
+    return address
+
+
+def _sent_once(jobs: Sequence[Job]) -> list[tuple[Job, Any]]:
+    """Each job without the part that it shares, and a reference to that part: Ray would store it anew with each job."""
+    stored: dict[int, Any] = {}
+    sent: list[tuple[Job, Any]] = []
+    for job in jobs:
+        if not isinstance(job, SharingJob) or job.shared is None:
+            sent.append((job, None))
+            continue
+        part = job.shared
+        if id(part) not in stored:
+            stored[id(part)] = ray.put(part)
+        sent.append((job.sharing(None), stored[id(part)]))
+    return sent
+
+
+def _call(question: str | None, job: Job, part: Any) -> Iterator[None]:
+    """Run a job with the part that it shares; what it yields before tells the search that the job waits for a node no more."""
     yield
     if question is not None and (refused := refusal(question)) is not None:
         raise NodeError(here(refused))
+    if part is not None and isinstance(job, SharingJob):
+        job = job.sharing(part)
     job()
 
 

@@ -16,7 +16,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from raydistill.data.splits import load_splits
+from raydistill.data.splits import hash_of_splits, load_splits
 from raydistill.errors import DataError, NodeError, StoreError, StoreUnavailableError
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.on_ray.capacity import NodeShape
@@ -27,23 +27,39 @@ from raydistill.storage.data_root import as_data_root
 from raydistill.storage.store import Store
 
 FOLDER = ".nodes"
-"""Folder in the study while a search runs: the file that the driver writes for nodes to read, and their answers."""
+"""Folder of the questions: one each, because commands that share a folder, as comparisons do, run at the same time."""
+ASKED = "asked"
+"""The driver's file in the folder of its question, beside which nodes write their answers."""
 VERSION_SECONDS = 120.0
 LOOK_SECONDS = 900.0
 """Long, because a node may have to copy the data first."""
+
+
+class AskedData(Config):
+    """A data set that a node must have."""
+
+    dataset: dict[str, Any]
+    sha256: str
+    """Of its splits."""
 
 
 class Question(Config):
     """The requirements that a node checks; sent as JSON."""
 
     number: str
-    """Name and content of the driver's file."""
+    """Content of the driver's file, and name of the question's folder."""
     study: str
-    dataset: dict[str, Any]
-    data_sha256: str
+    data: list[AskedData]
     data_root: str | None
+    uses_splits: bool
+    """As in `NodeNeeds`."""
     software: dict[str, str]
     """What the driver runs, as `software.looker` tells it."""
+
+    @property
+    def folder(self) -> str:
+        """Folder in the study, while the command runs: the file that the driver writes for nodes to read, and their answers."""
+        return f"{FOLDER}/{self.number}"
 
 
 def pose(needs: NodeNeeds) -> str:
@@ -52,16 +68,21 @@ def pose(needs: NodeNeeds) -> str:
     Raises:
         StoreError: the study cannot be written.
     """
-    number = uuid.uuid4().hex
-    needs.study.write(f"{FOLDER}/{number}", number)
-    return Question(
-        number=number,
+    question = Question(
+        number=uuid.uuid4().hex,
         study=needs.study.root,
-        dataset=needs.dataset.model_dump(mode="json"),
-        data_sha256=needs.data_sha256,
+        data=[AskedData(dataset=data.dataset.model_dump(mode="json"), sha256=data.sha256) for data in needs.data],
         data_root=None if needs.data_root is None else str(needs.data_root),
+        uses_splits=needs.uses_splits,
         software=looker()(),
-    ).model_dump_json()
+    )
+    needs.study.write(f"{question.folder}/{ASKED}", question.number)
+    return question.model_dump_json()
+
+
+def take_back(question: str, study: Store) -> None:
+    """Delete the driver's file and the answers to it; the questions of other commands stay."""
+    study.delete_folder(Question.model_validate_json(question).folder)
 
 
 def check_nodes(question: str, study: Store, resources: ResourcesConfig, watcher: Watcher) -> None:
@@ -80,7 +101,7 @@ def check_nodes(question: str, study: Store, resources: ResourcesConfig, watcher
     for node, refused in zip(nodes, _answers(nodes, _refusal_to_driver, (question,), LOOK_SECONDS), strict=True):
         if refused is not None:
             raise NodeError(f"node {_name(node)} {refused}")
-        if study.read_or_none(f"{FOLDER}/{asked.number}-{node['NodeID']}") != asked.number.encode():
+        if study.read_or_none(f"{asked.folder}/{node['NodeID']}") != asked.number.encode():
             raise NodeError(
                 f"node {_name(node)} wrote a file into {study.root}, but the driver does not find it there: give a --store that "
                 "all nodes share, a shared folder or s3://"
@@ -103,8 +124,8 @@ def refusal(question: str, is_probe: bool = False) -> str | None:
     if said := complaint(asked.software, looker()()):
         return said
     study = Store(asked.study, is_patient=not is_probe)
-    name = f"{FOLDER}/{asked.number}"
-    answer = f"{name}-{ray.get_runtime_context().get_node_id()}"
+    name = f"{asked.folder}/{ASKED}"
+    answer = f"{asked.folder}/{ray.get_runtime_context().get_node_id()}"
     try:
         if study.read_or_none(name) != asked.number.encode():
             return (
@@ -112,16 +133,28 @@ def refusal(question: str, is_probe: bool = False) -> str | None:
                 "all nodes share, a shared folder with the same path or s3://"
             )
         study.write(answer if is_probe else f"{answer}-{uuid.uuid4().hex}", asked.number)
-        found = load_splits(dataset_config(asked.dataset), as_data_root(asked.data_root)).sha256
+        return _other_data(asked)
     except (StoreError, DataError) as error:
         if isinstance(error, StoreUnavailableError) and error.is_silent and not is_probe:
             raise
         return f"cannot use the store or the data: {error}"
-    if found != asked.data_sha256:
-        return (
-            f"has different data: data set {asked.dataset['name']} has hash {found[:12]} there and {asked.data_sha256[:12]} at "
-            "the driver; put the same files on every node, or give a --data-root that all nodes share"
-        )
+
+
+def _other_data(asked: Question) -> str | None:
+    """What differs in the data of this node; None if nothing does.
+
+    Raises:
+        DataError: a data set is missing or damaged.
+    """
+    root = as_data_root(asked.data_root)
+    for data in asked.data:
+        config = dataset_config(data.dataset)
+        found = load_splits(config, root).sha256 if asked.uses_splits else hash_of_splits(config, root)
+        if found != data.sha256:
+            return (
+                f"has different data: data set {config.name} has hash {found[:12]} there and {data.sha256[:12]} at "
+                "the driver; put the same files on every node, or give a --data-root that all nodes share"
+            )
     return None
 
 

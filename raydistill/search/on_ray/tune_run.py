@@ -275,7 +275,7 @@ class Messenger(tune.Callback):
         """What is recorded of a trial whose process ended, and as which state."""
         if config.trial_id in self._timed_out:
             return self._timed_out[config.trial_id], "timed_out"
-        if any(words in cause for words in OUT_OF_MEMORY):
+        if any(words in _last_failure(cause) for words in OUT_OF_MEMORY):
             return cause, "out_of_memory"
         told = self._kills_told.get(config.trial_id)
         if told is not None and (killed := cause_of_loss(told)) is not None:
@@ -295,6 +295,11 @@ def _error_text(trial: Trial) -> str:
     if path and os.path.exists(path):
         return Path(path).read_text(encoding="utf-8", errors="replace").strip()
     return "the trial's process was lost"
+
+
+def _last_failure(text: str) -> str:
+    """The last part of a trial's error file, to which Tune adds each of its losses."""
+    return text.rpartition("Failure # ")[2]
 
 
 def _last_line(trial: Trial) -> str:

@@ -21,7 +21,7 @@ from raydistill.report.curve import curve_rows
 from raydistill.report.looks import looks_of
 from raydistill.report.page.accuracy import accuracy_chart
 from raydistill.report.page.pictures import first_columns
-from raydistill.report.page.study_page import study_page
+from raydistill.report.page.study_page import _another_store, study_page
 from raydistill.report.read import read_whole
 from raydistill.storage.given import Given, write_given
 from raydistill.storage.lock import study_lock
@@ -288,6 +288,22 @@ def test_commands_have_what_the_search_was_given(copy: Path) -> None:
     assert commands_of(Store(str(copy)))["Go on with this search"] == (
         f"raydistill search {copy}/search_space.yaml --store {store} {data} --local --log tensorboard --accept-code-change"
     )
+
+
+@pytest.mark.parametrize(
+    ("store", "another"),
+    [
+        ("s3://bucket/studies", "s3://bucket/studies-again"),
+        ("s3://bucket", "s3://bucket/again"),
+        ("/studies", "/studies-again"),
+        ("/", "/again"),
+        ("studies", "studies-again"),
+        (".", "./again"),
+        ("file:///studies", "file:///studies-again"),
+    ],
+)
+def test_another_store_is_proposed_in_the_same_bucket(store: str, another: str) -> None:
+    assert _another_store(store) == another
 
 
 def test_a_job_of_a_cluster_goes_on_by_the_command_that_submitted_it(copy: Path) -> None:
