@@ -89,7 +89,8 @@ def run_trial(
 ) -> TrialRecord:
     """Run one trial and return its record; a trial that has a final record is not run again.
 
-    A killed trial continues from its checkpoint and, on the same device, ends with the same bytes.
+    A killed trial continues from its checkpoint and, on the same CPU, ends with the same bytes. On a GPU it does so where CUDA
+    has deterministic kernels (`core/process.py`).
 
     Args:
         config: the trial's config.
