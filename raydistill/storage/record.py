@@ -43,7 +43,7 @@ class Reading(Config):
     gap: float
     """Full-data accuracy minus the mean of `accuracy_fractions`."""
     loss: float | None
-    """The method's loss at that step; null before the first step."""
+    """The method's loss at that step; null before the first step, and where it is not finite and the step was dropped."""
 
     @property
     def accuracy_fraction(self) -> float:

@@ -173,6 +173,7 @@ class _Run:
         self.steps = 0
         self.told_at = self.written_at = time.monotonic()
         self.loss: Tensor | None = None
+        self.is_accepted = True
         self.checkpoint: StoredCheckpoint | None = None
 
     def to_the_end(self, data_root: DataRoot) -> TrialRecord:
@@ -241,7 +242,7 @@ class _Run:
         return True
 
     def _on_step(self, step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
-        self.step, self.steps, self.loss = step, steps, loss
+        self.step, self.steps, self.loss, self.is_accepted = step, steps, loss, is_accepted
         if not is_accepted and self.checkpoint is not None:
             self.checkpoint.dropped_steps += 1
         now = time.monotonic()
@@ -279,7 +280,9 @@ class _Run:
     def _read(self, synthetic: SyntheticSet, step: int, fraction: float, networks: int) -> NDArray[np.bool_]:
         loss = None if self.loss is None else self.loss.item()
         if loss is not None and not math.isfinite(loss):
-            raise DivergedError(step, loss)
+            if self.is_accepted:
+                raise DivergedError(step, loss)
+            loss = None
         assert self.splits is not None
         with self.watch.measure("evaluate"):
             seeds = network_seeds("trial", self.splits.sha256, networks)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import SyntheticSet, decode, encode, sha256
@@ -183,7 +184,7 @@ def test_divergence_is_a_result(study: Store) -> None:
     assert "lower the learning rates" in record.error
 
 
-def dropping(accepted: tuple[int, ...], *, dies: bool = False) -> Any:
+def dropping(accepted: tuple[int, ...], *, dies: bool = False, loss: Tensor | None = None) -> Any:
     """A distillation of six steps that changes the set at some of them, saves after the third, and may be killed then."""
 
     def distil(
@@ -193,7 +194,7 @@ def dropping(accepted: tuple[int, ...], *, dies: bool = False) -> Any:
         synthetic = SyntheticSet(images=images, labels=labels, ipc=5)
         saved = checkpoint.load()
         for step in range(0 if saved is None else int(saved["done"]) + 1, 7):
-            report(step, 6, None, synthetic, is_accepted=step == 0 or step in accepted)
+            report(step, 6, loss if step else None, synthetic, is_accepted=step == 0 or step in accepted)
             if step == 3:
                 checkpoint.save({"done": torch.tensor(step)})
             if step == 4 and dies:
@@ -222,6 +223,22 @@ def test_steps_that_changed_the_set_are_counted_over_a_kill(study: Store, monkey
     record = run_trial(trial_config(), study, lambda reading: None)
     assert (record.state, record.accepted_steps) == ("finished", 2)
     assert read_record(study, record.trial_id) == record
+
+
+def test_a_reading_leaves_out_the_loss_of_a_dropped_step_that_is_not_finite(
+    study: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Step 3 of six is half-way, step 6 the last; both are dropped, others are not."""
+    monkeypatch.setattr(trial, "distil", dropping(accepted=(1, 2, 4, 5), loss=torch.tensor(float("nan"))))
+    record = run_trial(trial_config(), study, lambda reading: None)
+    assert record.state == "finished", record.error
+    assert [reading.loss for reading in record.readings] == [None, None, None]
+
+
+def test_a_loss_that_is_not_finite_and_was_not_dropped_is_divergence(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "distil", dropping(accepted=(1, 2, 3, 4, 5, 6), loss=torch.tensor(float("nan"))))
+    record = run_trial(trial_config(), study, lambda reading: None)
+    assert (record.state, record.error) == ("diverged", "the loss is nan at step 3; lower the learning rates")
 
 
 def test_a_record_is_silent_on_steps_where_all_changed_the_set(study: Store) -> None:
