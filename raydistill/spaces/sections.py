@@ -240,7 +240,7 @@ class BudgetConfig(Config):
 class SearchConfig(Config):
     sampler: Literal["law", "tpe", "gp", "random"] = "law"
     """What chooses the next trial: the law of the gap, or Optuna's tree-structured Parzen estimator, Gaussian process or random
-    sampler."""
+    sampler. In a race the Gaussian process learns arm and IPC alone, and draws the arms' settings at random."""
 
 
 class ResourcesConfig(Config):
