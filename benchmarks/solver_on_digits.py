@@ -5,7 +5,8 @@
 
 A killed run continues when it is started again: records and costs of trials are in the store. One trial runs at a time, on one
 thread; costs are CPU seconds, which depend less on other work on the machine than wall-clock time. ASHA is emulated as in the
-simulation: a trial that it would have stopped half-way keeps its half-way reading and half of its cost.
+simulation: a trial that it would have stopped half-way keeps its half-way reading and half of its cost. Its rung also has the
+trials that stopped themselves as hopeless.
 
 The true gaps are not known, so the rate of false claims is measured only in the simulation. Test images are not used.
 """
@@ -130,6 +131,7 @@ def as_outcome(record: TrialRecord, seconds: float) -> Outcome:
         is_finished=record.state == "finished",
         is_out_of_memory=record.state == "out_of_memory",
         half_way=half_way,
+        is_hopeless=False,
         true_gap=math.nan,
         cost=seconds,
     )

@@ -92,7 +92,10 @@ def resources_of(study: Store) -> ResourcesConfig:
     from raydistill.spaces.sections import ResourcesConfig
 
     try:
-        return ResourcesConfig.model_validate(stored_document(study)["resources"])
+        stored = stored_document(study)["resources"]
+        # Studies of older versions may ask for more GPUs than the one that a trial computes on.
+        has_more = isinstance(stored, dict) and isinstance(gpus := stored.get("gpus_per_trial"), int | float) and gpus > 1
+        return ResourcesConfig.model_validate({**stored, "gpus_per_trial": 1} if has_more else stored)
     except ValidationError as error:
         first = error.errors()[0]
         raise StoreError(

@@ -81,8 +81,8 @@ def verify_certificate(path: str) -> Verification:
 def retrain(verification: Verification, path: str, work: Workplace) -> Verification:
     """Train every network of a verified certificate again with its seeds, read them on test, and compare image by image.
 
-    Opens the test split, with the reason `verification` in the log. Bit for bit the same is expected on the same kind of device
-    with the same versions; what differs is named with both.
+    Opens the test split, with the reason `verification` in the log. Bit for bit the same is expected on the same kind of CPU with
+    the same versions and threads; what differs is named with both. Of networks that a GPU trained it is not expected.
 
     Args:
         verification: of the certificate, as `verify_certificate` gives it.
@@ -112,8 +112,7 @@ def retrain(verification: Verification, path: str, work: Workplace) -> Verificat
         now = f"now {versions().get('torch')} on {read.read_on}"
         listed = "\n".join(f"  {mismatch}" for mismatch in mismatches)
         raise VerificationError(
-            f"{path} was not trained again to the same networks ({then}, {now}):\n{listed}\n"
-            "Use the device and versions of the certificate; if they are the same, it does not hold"
+            f"{path} was not trained again to the same networks ({then}, {now}):\n{listed}\n{_what_other_images_mean(evidence)}"
         )
     count = len(evidence.seeds) * len(evidence.arms)
     said = f"{count} networks, trained again, get the same test images right"
@@ -197,6 +196,12 @@ def _other_images(title: str, stored: tuple[str, ...], again: tuple[str, ...], i
     changed = (unpack_bits(stored, images) != unpack_bits(again, images)).sum(axis=1)
     for index in np.flatnonzero(changed):
         yield f"{title}, network {index}: {changed[index]} of {images} test images differ"
+
+
+def _what_other_images_mean(evidence: Evidence) -> str:
+    if evidence.trial.device == "cuda":
+        return "Its networks were trained on a GPU and are not comparable bit for bit; it may hold all the same"
+    return "Use the device and versions of the certificate; if they are the same, it does not hold"
 
 
 def _copy_study(study: Store, copy: Store, trial_id: str) -> Store:

@@ -64,7 +64,8 @@ class Row(Config):
     networks_std: float | None
     """Standard deviation over networks within a draw, pooled; null with one network each."""
     above_random: float | None
-    """Mean over draws of the accuracy minus that of the random images of the same draw and factor; null for random itself."""
+    """Mean over draws of the accuracy minus that of the random images of the same draw and factor; null for random itself, and
+    where fewer than two draws ended with both."""
     above_random_low: float | None
     above_random_high: float | None
     above_random_soft: float | None = None
@@ -171,11 +172,15 @@ _NOTHING: tuple[None, None, None] = (None, None, None)
 def _above(
     reference: str, ended: Sequence[Outcome], outcomes: Sequence[Outcome]
 ) -> tuple[float, float, float] | tuple[None, None, None]:
-    """Mean difference between a method's and a reference's draws, with its interval; None for the reference itself."""
+    """Mean difference between a method's and a reference's draws, with its interval, over the draws in which both ended.
+
+    None for the reference itself, and for fewer than two such draws.
+    """
     if ended[0].method == reference:
         return _NOTHING
-    mean = {o.draw: float(np.mean(o.accuracy_fractions)) for o in outcomes if o.method == reference}
-    return paired_interval(np.array([np.mean(o.accuracy_fractions) - mean[o.draw] for o in ended]))
+    mean = {o.draw: np.mean(o.accuracy_fractions) for o in outcomes if o.method == reference and o.accuracy_fractions}
+    differences = [np.mean(o.accuracy_fractions) - mean[o.draw] for o in ended if o.draw in mean]
+    return paired_interval(np.array(differences)) if len(differences) > 1 else _NOTHING
 
 
 def paired_interval(differences: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, float]:

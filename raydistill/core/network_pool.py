@@ -27,7 +27,7 @@ from torch.nn import functional
 from raydistill.core.contract import Checkpoint, TrainPart
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.recipes import IN_STEPS
-from raydistill.core.train import train
+from raydistill.core.train import FOR_A_POOL, check_finite, train
 from raydistill.core.unroll import flatten, logits_by_parameters
 from raydistill.spaces.network import NetworkConfig
 
@@ -144,7 +144,11 @@ def networks_of(
 
 
 def train_pair(part: TrainPart, network: NetworkConfig, steps: int, generator: torch.Generator) -> Tensor:
-    """(2, P) a network's weights as it begins, and after some steps of the default recipe on the train part."""
+    """(2, P) a network's weights as it begins, and after some steps of the default recipe on the train part.
+
+    Raises:
+        DivergedError: a weight of it is not finite then.
+    """
     built = build_network(network, part.shape, part.classes, part.images.device)
     initialise(built, generator)
     start = flatten(built)
@@ -152,6 +156,7 @@ def train_pair(part: TrainPart, network: NetworkConfig, steps: int, generator: t
     labels = part.labels.to(part.images.device)
     given = (part.images, labels, replace(recipe, steps=steps), generator)
     train(built, *given, mirror_keeps_class=part.mirror_keeps_class, tick=part.tick)
+    check_finite([built], steps, FOR_A_POOL)
     return torch.stack([start, flatten(built)])
 
 

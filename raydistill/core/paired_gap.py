@@ -153,8 +153,11 @@ def image_bound(sums: DifferenceSums, confidence: float, worst: float = 1.0) -> 
     second = squares - n * mean**2
     third = sums.third + worst**3 - 3 * mean * squares + 2 * n * mean**3
     variance = second / (n * (n + 1))
-    skewness = 2 * third / (n * (n + 1) * (n + 2)) / variance**1.5
-    return np.asarray(mean + np.sqrt(variance) * stats.pearson3.ppf(confidence, skewness))
+    # Without variance every image differs by `worst`: their mean, and 0 / 0 for the skewness.
+    has_variance = variance > 0
+    skewness = 2 * third / (n * (n + 1) * (n + 2)) / np.where(has_variance, variance, 1) ** 1.5
+    reach = np.sqrt(np.maximum(variance, 0)) * stats.pearson3.ppf(confidence, np.where(has_variance, skewness, 0))
+    return np.asarray(np.where(has_variance, mean + reach, worst))
 
 
 def pair_variance(sums: DifferenceSums) -> Floats:

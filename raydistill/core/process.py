@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal
 
 import torch
@@ -40,9 +41,22 @@ def set_up_process(threads: int, device: Literal["cpu", "cuda"]) -> torch.device
     keep_freed_memory()
     if device == "cpu":
         return torch.device("cpu")
+    _ask_for_the_same_bits()
     found = gpu()
     if found is None:
         raise DeviceError(
             "a GPU is requested, but CUDA finds none; set resources.gpus_per_trial to 0, or use a machine with a GPU"
         )
     return found
+
+
+def _ask_for_the_same_bits() -> None:
+    """Have CUDA compute the same bits each time, where it has kernels that do; torch warns of those that do not.
+
+    The backward passes of grid_sample (affine augmentation of images that are learned) and of max pooling have none, so what is
+    distilled through them may differ in its last bits. Called before CUDA starts: cuBLAS reads its variable then.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(True, warn_only=True)

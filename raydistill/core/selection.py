@@ -13,7 +13,7 @@ from raydistill.core.k_means import k_means
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.recipes import RECIPES
 from raydistill.core.tiles import pack_tiles
-from raydistill.core.train import images_at_once, train
+from raydistill.core.train import FOR_FEATURES, check_finite, images_at_once, train
 from raydistill.spaces.network import NetworkConfig
 
 
@@ -118,12 +118,17 @@ def _embed(network: torch.nn.Module, images: Tensor) -> Tensor:
 
 
 def trained_features(part: TrainPart, network: NetworkConfig, generator: torch.Generator) -> Tensor:
-    """(N, E) embeddings by a network trained on these images with the default recipe, on the images' device."""
+    """(N, E) embeddings by a network trained on these images with the default recipe, on the images' device.
+
+    Raises:
+        DivergedError: the network has a weight that is not finite; by its features nothing can be chosen.
+    """
     built = build_network(network, part.shape, part.classes, part.images.device)
     initialise(built, generator)
     labels = part.labels.to(part.images.device)
     recipe = RECIPES["default"].for_set(len(labels))
     train(built, part.images, labels, recipe, generator, mirror_keeps_class=part.mirror_keeps_class, tick=part.tick)
+    check_finite([built], recipe.steps, FOR_FEATURES)
     built.eval()
     return _embed(built, part.images)
 

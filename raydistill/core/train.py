@@ -140,6 +140,8 @@ class Diverged:
 
 ON_A_SET = Diverged(data="the set", remedy="lower the learning rates")
 ON_FULL_DATA = Diverged(data="the full data", remedy="name another evaluation.recipe, or a network with a norm")
+FOR_FEATURES = Diverged(data="the full data for features", remedy="name a network with a norm")
+FOR_A_POOL = Diverged(data="the full data for a pool", remedy="name a network with a norm, or lower method.pool_steps")
 
 
 def check_finite(networks: Sequence[Network], steps: int, diverged: Diverged) -> None:

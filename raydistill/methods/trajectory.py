@@ -25,6 +25,9 @@ Algorithm, `iterations` times:
 4. if loss <= gate: one SGD step each of images, label logits and alpha_s along the loss's gradient; else drop the iteration.
 
 A student that does not move has loss 1, which is why the gate lies there.
+
+Deviations: an iteration whose loss is not finite is dropped, as one above the gate is. What ends the distillation is a set that
+is no longer finite, looked for at each checkpoint and at the end, and a learned rate that has run away.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ from torch import Tensor
 
 from raydistill.core.augment import draw_one_operation, place_steps
 from raydistill.core.choices import parse_operations
-from raydistill.core.contract import Checkpoint, LossWatch, Report, TrainPart
+from raydistill.core.contract import Checkpoint, Report, TrainPart
 from raydistill.core.experts import Experts
 from raydistill.core.networks import build_network
 from raydistill.core.placement import moved
@@ -103,12 +106,11 @@ def match_trajectories(
         keep: which parameters the loss reads; None means all.
 
     Raises:
-        DivergedError: a loss is not finite, or the learned rate is negative or has run away.
+        DivergedError: the set is not finite, or the learned rate is negative or has run away.
     """
     state = _start(train, network, config, ipc, experts, generator)
     student = student_loss(build_network(network, train.shape, train.classes, torch.device("meta")))
     operations = parse_operations(config.augmentation, mirror_keeps_class=train.mirror_keeps_class)
-    watch = LossWatch()
     first, order = _restore(checkpoint, state, generator)
     rate = state.lr.item()
     if first == 0:
@@ -129,8 +131,7 @@ def match_trajectories(
         steps = [StudentStep(chosen, draw) for chosen, draw in place_steps(drawn, state.images)]
         unroll = Unroll(student, start, state.images, state.logits, state.lr, steps)
         matched = unrolled_gradient(config.gradient, unroll, partial(distance, start=start, target=target, keep=keep))  # 3
-        watch.add(iteration + 1, matched.loss)
-        is_accepted = bool(matched.loss <= config.gate)
+        is_accepted = bool(matched.loss <= config.gate)  # never a loss that is not finite, as the gate is
         if is_accepted:  # 4
             for name, tensor in state.learned.items():
                 tensor.grad = getattr(matched, name)
@@ -139,9 +140,9 @@ def match_trajectories(
             _check_rate(iteration + 1, rate)
         report(iteration + 1, config.iterations, matched.loss, state.snapshot(ipc, rate), is_accepted=is_accepted)
         if checkpoint.is_due() and iteration + 1 < config.iterations:
-            watch.check()
+            _check_set(iteration + 1, state)
             checkpoint.save(_to_save(iteration + 1, state, order, generator))
-    watch.check()
+    _check_set(config.iterations, state)
     return state.snapshot(ipc, rate)
 
 
@@ -192,6 +193,11 @@ def _start(
 def _check_rate(step: int, lr: float) -> None:
     if not 0 < lr <= LARGEST_RATE:
         raise DivergedError(step, lr, what="the learned rate")
+
+
+def _check_set(step: int, state: _State) -> None:
+    if not torch.isfinite(state.images.sum() + state.logits.sum()):
+        raise DivergedError(step, float("nan"), what="a pixel or a label of the set")
 
 
 def _to_save(done: int, state: _State, order: Tensor, generator: torch.Generator) -> dict[str, Tensor]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 from raydistill.spaces.document import label_of
 from raydistill.spaces.known import Known
 from raydistill.spaces.messages import listed, shown, unknown
-from raydistill.spaces.ranges import ends, is_whole, ranges_in, takes_only_choices
+from raydistill.spaces.ranges import corners, ends, is_whole, ranges_in, takes_only_choices
 from raydistill.spaces.section_reader import SectionReader
 from raydistill.spaces.sections import Config
 from raydistill.spaces.space import Choices, Range
@@ -263,8 +262,8 @@ class ArmReader:
                 self.reader.validate(model, {**base, field: end}, section, only=f"{section}.{field}")
         wrong = {mistake.key for mistake in self.reader.mistakes[before:]}
         ranges.update({f"method.{field}": parsed for field, parsed in found.items() if f"{section}.{field}" not in wrong})
-        corners = (self.reader.validate(model, {**base, **corner}, section) is None for corner in _corners(found))
-        has_conflict = section in wrong or (not wrong and any(corners))
+        conflicts = (self.reader.validate(model, {**base, **corner}, section) is None for corner in corners(found))
+        has_conflict = section in wrong or (not wrong and any(conflicts))
         if wrong:  # the correct fields are still checked against the data, so that one message lists all mistakes
             valid = _model_or_none(model, {field: value for field, value in base.items() if f"{section}.{field}" not in wrong})
         return None if valid is None else cast("dict[str, Any]", valid.model_dump()), has_conflict
@@ -280,23 +279,6 @@ def factors_of(methods: Sequence[ReadArm]) -> list[int]:
         elif one.values is not None:
             found.add(one.values.get("factor", 1))
     return sorted(found)
-
-
-def _corners(found: Mapping[str, Range | Choices]) -> Iterator[dict[str, Any]]:
-    """Values of all ranges at once, where fields that limit each other may not fit.
-
-    Each choice of a field with each of another, and the ends of intervals all low, all high, and one of them apart from the rest.
-    """
-    choices = {field: parsed.values for field, parsed in found.items() if isinstance(parsed, Choices)}
-    lows = {field: ends(parsed)[0] for field, parsed in found.items() if isinstance(parsed, Range)}
-    highs = {field: ends(parsed)[-1] for field, parsed in found.items() if isinstance(parsed, Range)}
-    apart = [{**others, field: end[field]} for others, end in ((lows, highs), (highs, lows)) for field in lows]
-    first = {field: values[0] for field, values in choices.items()}
-    pairs = itertools.combinations(choices, 2) if len(choices) > 1 else [tuple(choices)]
-    for pair in pairs:
-        for values in itertools.product(*(choices[field] for field in pair)):
-            chosen = {**first, **dict(zip(pair, values, strict=True))}
-            yield from ({**chosen, **place} for place in (lows, highs, *apart))
 
 
 def _model_or_none(model: type[Config], values: Mapping[str, Any]) -> Config | None:

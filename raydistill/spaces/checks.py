@@ -5,13 +5,13 @@ from __future__ import annotations
 import bisect
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 from raydistill.errors import Mistake
 from raydistill.spaces.data_facts import MOST_IMAGES, DataFacts
 from raydistill.spaces.network import NetworkConfig
-from raydistill.spaces.ranges import ends
+from raydistill.spaces.ranges import corners, ends
 from raydistill.spaces.sections import Config, EvaluationConfig, GoalConfig
 from raydistill.spaces.space import Choices, Range
 
@@ -124,7 +124,7 @@ def check_method(
     *,
     section: str,
 ) -> Iterator[Mistake]:
-    """The method's values must fit the data and the network, at both ends of every range.
+    """The method's values must fit the data and the network: at both ends of every range, and in every pair of choices.
 
     Args:
         config: the method's config class; checked only if it has `against` (see `ChecksData`).
@@ -136,12 +136,21 @@ def check_method(
     """
     if not hasattr(config, "against"):
         return
-    found = [(path.removeprefix("method."), end) for path, r in ranges.items() for end in ends(r)]
-    trials = [{**values, field: end} for field, end in found]
-    # All upper ends at once: fields that limit each other (a window and the length of its trajectory) are largest there.
-    trials.append({**values, **dict(found)})
-    methods = [cast(ChecksData, config.model_validate(trial)) for trial in trials]
-    for field, message in dict.fromkeys(row for method in methods for row in method.against(facts, network)):
+    of_method = {path.removeprefix("method."): allowed for path, allowed in ranges.items()}
+    found = [(field, end) for field, allowed in of_method.items() for end in ends(allowed)]
+    trials = [values, *({**values, field: end} for field, end in found)]
+
+    def mistakes(trials: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], None]:
+        methods = (cast(ChecksData, config.model_validate(trial)) for trial in trials)
+        return dict.fromkeys(row for method in methods for row in method.against(facts, network))
+
+    rows = list(mistakes(trials))
+    # Several at once, for fields that limit each other: a window and its trajectory. Of each field the first mistake is enough.
+    together: dict[str, str] = {}
+    for field, message in mistakes({**values, **corner} for corner in corners(of_method)):
+        together.setdefault(field, message)
+    named = {field for field, _ in rows}
+    for field, message in (*rows, *(row for row in together.items() if row[0] not in named)):
         yield Mistake(key=f"{section}.{field}", message=message)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -37,6 +38,23 @@ def read_range(path: str, raw: dict[str, Any], *, whole: bool) -> tuple[Range | 
 def ends(parsed: Range | Choices) -> tuple[Any, ...]:
     """The values with which a range is checked: its two ends, or every choice."""
     return parsed.values if isinstance(parsed, Choices) else (parsed.low, parsed.high)
+
+
+def corners(found: Mapping[str, Range | Choices]) -> Iterator[dict[str, Any]]:
+    """Values of all ranges at once, where fields that limit each other may not fit.
+
+    Each choice of a field with each of another, and the ends of intervals all low, all high, and one of them apart from the rest.
+    """
+    choices = {field: parsed.values for field, parsed in found.items() if isinstance(parsed, Choices)}
+    lows = {field: ends(parsed)[0] for field, parsed in found.items() if isinstance(parsed, Range)}
+    highs = {field: ends(parsed)[-1] for field, parsed in found.items() if isinstance(parsed, Range)}
+    apart = [{**others, field: end[field]} for others, end in ((lows, highs), (highs, lows)) for field in lows]
+    first = {field: values[0] for field, values in choices.items()}
+    pairs = itertools.combinations(choices, 2) if len(choices) > 1 else [tuple(choices)]
+    for pair in pairs:
+        for values in itertools.product(*(choices[field] for field in pair)):
+            chosen = {**first, **dict(zip(pair, values, strict=True))}
+            yield from ({**chosen, **place} for place in (lows, highs, *apart))
 
 
 def is_whole(model: type[BaseModel], field: str) -> bool:

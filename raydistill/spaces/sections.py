@@ -240,21 +240,21 @@ class BudgetConfig(Config):
 class SearchConfig(Config):
     sampler: Literal["law", "tpe", "gp", "random"] = "law"
     """What chooses the next trial: the law of the gap, or Optuna's tree-structured Parzen estimator, Gaussian process or random
-    sampler."""
+    sampler. In a race the Gaussian process learns arm and IPC alone, and draws the arms' settings at random."""
 
 
 class ResourcesConfig(Config):
     cpus_per_trial: int = Field(default=1, ge=1)
     """CPU cores and torch threads of one trial; changes the order of floating-point sums, so it is part of the trial's id."""
-    gpus_per_trial: float = Field(default=0, ge=0)
-    """GPUs of one trial; with a fraction below 1 several trials share a GPU, above 1 only whole numbers are allowed."""
+    gpus_per_trial: float = Field(default=0, ge=0, json_schema_extra={"maximum": 1})
+    """The share of a GPU that one trial has, at most 1: a trial computes on one GPU, and below 1 several trials share it."""
     max_concurrent_trials: int | None = Field(default=None, ge=1)
     """Trials that run at the same time; null means as many as the resources allow."""
 
     @model_validator(mode="after")
-    def _whole_gpus_above_one(self) -> ResourcesConfig:
-        if self.gpus_per_trial > 1 and self.gpus_per_trial != int(self.gpus_per_trial):
-            raise ValueError(f"gpus_per_trial is {self.gpus_per_trial}; above 1 only whole numbers are allowed: round it")
+    def _at_most_one_gpu(self) -> ResourcesConfig:
+        if self.gpus_per_trial > 1:
+            raise ValueError(f"gpus_per_trial is {self.gpus_per_trial:g}; a trial computes on one GPU: write 1 or less")
         return self
 
 

@@ -43,7 +43,7 @@ class Reading(Config):
     gap: float
     """Full-data accuracy minus the mean of `accuracy_fractions`."""
     loss: float | None
-    """The method's loss at that step; null before the first step."""
+    """The method's loss at that step; null before the first step, and where it is not finite and the step was dropped."""
 
     @property
     def accuracy_fraction(self) -> float:
@@ -81,7 +81,7 @@ class Cost(Config):
 class TrialRecord(GrownConfig):
     """The result of one trial. Written by `run_trial`, or by the driver if the trial's process was lost."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("class_accuracy_fractions",)
+    LATER: ClassVar[tuple[str, ...]] = ("class_accuracy_fractions", "accepted_steps")
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     record_version: Literal[1] = 1
@@ -96,6 +96,8 @@ class TrialRecord(GrownConfig):
     class_accuracy_fractions: dict[str, float] | None = None
     """By class name: mean over the networks of the final reading of the accuracy on the class's select images, 0 to 1. Left out
     of records of trials without a set, and of older versions."""
+    accepted_steps: int | None = None
+    """Steps that changed the set. Left out where all did, and of older versions; DATM and PAD drop those above their `gate`."""
     images: int = 0
     """Stored images in the set."""
     set_bytes: int = 0

@@ -27,6 +27,8 @@ from raydistill.storage.sealed_tensors import seal_tensors, unseal_tensors
 from raydistill.storage.store import Store
 
 CHECKPOINT_SECONDS = 20.0
+DROPPED = "dropped_steps"
+"""Name beside a method's own tensors in a checkpoint; left out while it is 0."""
 
 
 def distil(
@@ -78,7 +80,10 @@ def manifest_of(config: TrialConfig[Any], splits: Splits) -> Manifest:
 
 
 class StoredCheckpoint:
-    """Saves a method's state in `<trial>/checkpoint.safetensors`, at most every `every_seconds` seconds."""
+    """Saves a method's state in `<trial>/checkpoint.safetensors`, at most every `every_seconds` seconds.
+
+    With it goes `dropped_steps`, which the trial counts: the steps so far that did not change the set.
+    """
 
     def __init__(self, folder: Store, every_seconds: float = CHECKPOINT_SECONDS, *, is_continued: bool = True) -> None:
         """Prepare.
@@ -92,6 +97,7 @@ class StoredCheckpoint:
         self._is_continued = is_continued
         self._every_seconds = every_seconds
         self._saved_at = time.monotonic()
+        self.dropped_steps = 0
 
     def load(self) -> Mapping[str, Tensor] | None:
         """The last saved state, on the CPU, or None.
@@ -104,12 +110,15 @@ class StoredCheckpoint:
             self._folder.delete(CHECKPOINT_FILE)
             return None
         try:
-            return None if data is None else unseal_tensors(data)
+            saved = None if data is None else unseal_tensors(data)
         except ValueError as error:
             raise StoreError(
                 f"{self._folder.path(CHECKPOINT_FILE)} is damaged ({error}); delete it and the progress.json in the same folder "
                 "to run the trial from its start"
             ) from error
+        if saved is not None and DROPPED in saved:
+            self.dropped_steps = int(saved.pop(DROPPED))
+        return saved
 
     def is_due(self) -> bool:
         """Whether it is time to save."""
@@ -118,5 +127,7 @@ class StoredCheckpoint:
     def save(self, state: Mapping[str, Tensor]) -> None:
         """Save a state."""
         tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+        if self.dropped_steps:
+            tensors[DROPPED] = torch.tensor(self.dropped_steps)
         self._folder.write(CHECKPOINT_FILE, seal_tensors(tensors))
         self._saved_at = time.monotonic()

@@ -21,6 +21,18 @@ class HopelessError(Exception):
     """The readings show that it is of no use to go on; the message says why."""
 
 
+class NothingChangedError(Exception):
+    """No step changed the set; the message says why, and what to do."""
+
+
+def nothing_changed(steps: int) -> str:
+    """Why a trial whose every step was dropped is no result, in a sentence."""
+    return (
+        f"none of its {steps} steps changed the set: the loss was above method.gate, or not finite, at each; lower "
+        "method.lr_student or method.student_steps, or raise method.gate"
+    )
+
+
 def over_time(hours: float, most_hours: float, step: int, steps: int) -> str:
     """Why a trial is ended, in a sentence."""
     came = f"its last step was {step} of {steps}" if steps else "it had not begun with its first step"

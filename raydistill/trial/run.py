@@ -62,7 +62,14 @@ from raydistill.storage.record import (
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import write_stored
 from raydistill.trial.distillation import CHECKPOINT_SECONDS, StoredCheckpoint, distil, manifest_of
-from raydistill.trial.endings import HopelessError, OverTimeError, is_out_of_memory, over_time
+from raydistill.trial.endings import (
+    HopelessError,
+    NothingChangedError,
+    OverTimeError,
+    is_out_of_memory,
+    nothing_changed,
+    over_time,
+)
 
 Report = Callable[[Reading], None]
 OnStep = Callable[[int, int], None]
@@ -89,7 +96,8 @@ def run_trial(
 ) -> TrialRecord:
     """Run one trial and return its record; a trial that has a final record is not run again.
 
-    A killed trial continues from its checkpoint and, on the same device, ends with the same bytes.
+    A killed trial continues from its checkpoint and, on the same CPU, ends with the same bytes. On a GPU it does so where CUDA
+    has deterministic kernels (`core/process.py`).
 
     Args:
         config: the trial's config.
@@ -116,7 +124,7 @@ def run_trial(
     run = _Run(config, study, report, baseline, on_step, alive, most_hours)
     try:
         record = run.to_the_end(data_root)
-    except DivergedError as error:
+    except (DivergedError, NothingChangedError) as error:
         record = run.record("diverged", error=str(error))
     except HopelessError as error:
         record = run.record("pruned", error=str(error))
@@ -165,6 +173,8 @@ class _Run:
         self.steps = 0
         self.told_at = self.written_at = time.monotonic()
         self.loss: Tensor | None = None
+        self.is_accepted = True
+        self.checkpoint: StoredCheckpoint | None = None
 
     def to_the_end(self, data_root: DataRoot) -> TrialRecord:
         """Distil and evaluate the set, write it, and return the finished record."""
@@ -174,8 +184,10 @@ class _Run:
         self.device = prepare_process(self.config)
         reset_peak_memory(self.device)
         with self.watch.measure("whole"):
-            checkpoint = StoredCheckpoint(self.folder, is_continued=is_continued)
-            synthetic = distil(self.config, splits, self.device, self._on_step, checkpoint, self.experts, tick=self._tick)
+            self.checkpoint = StoredCheckpoint(self.folder, is_continued=is_continued)
+            synthetic = distil(self.config, splits, self.device, self._on_step, self.checkpoint, self.experts, tick=self._tick)
+            if self.steps > 0 and self.accepted_steps == 0:
+                raise NothingChangedError(nothing_changed(self.steps))
             correct = self._read(synthetic, self.steps, 1.0, self.config.evaluation.networks)
         manifest = manifest_of(self.config, splits)
         data = encode(synthetic, manifest)
@@ -200,6 +212,7 @@ class _Run:
             readings=tuple(self.readings),
             cost=self._cost(),
             error=error,
+            accepted_steps=self.accepted_steps,
             experts_sha256=self._experts_sha256,
             code_sha256=code_sha256(),
             commit=commit(),
@@ -229,7 +242,9 @@ class _Run:
         return True
 
     def _on_step(self, step: int, steps: int, loss: Tensor | None, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
-        self.step, self.steps, self.loss = step, steps, loss
+        self.step, self.steps, self.loss, self.is_accepted = step, steps, loss, is_accepted
+        if not is_accepted and self.checkpoint is not None:
+            self.checkpoint.dropped_steps += 1
         now = time.monotonic()
         if now - self.told_at >= TOLD_SECONDS:
             self.told_at = now
@@ -265,7 +280,9 @@ class _Run:
     def _read(self, synthetic: SyntheticSet, step: int, fraction: float, networks: int) -> NDArray[np.bool_]:
         loss = None if self.loss is None else self.loss.item()
         if loss is not None and not math.isfinite(loss):
-            raise DivergedError(step, loss)
+            if self.is_accepted:
+                raise DivergedError(step, loss)
+            loss = None
         assert self.splits is not None
         with self.watch.measure("evaluate"):
             seeds = network_seeds("trial", self.splits.sha256, networks)
@@ -320,6 +337,12 @@ class _Run:
         )
         write_stored(self.folder, PROGRESS_FILE, progress)
         self.written_at = time.monotonic()
+
+    @property
+    def accepted_steps(self) -> int | None:
+        """Steps so far that changed the set; None where all did."""
+        dropped = self.checkpoint.dropped_steps if self.checkpoint else 0
+        return self.step - dropped if dropped else None
 
     @property
     def _experts_sha256(self) -> str | None:

@@ -13,15 +13,23 @@ import pytest
 
 import raydistill
 from raydistill import api
-from raydistill.api.common import executor_for
+from raydistill.api.common import executor_for, resources_of
 from raydistill.api.sets import Evaluation
 from raydistill.errors import InputError
 from raydistill.sets.one import NetworkReading
 from raydistill.spaces.sections import ResourcesConfig
+from raydistill.storage.store import Store
 
 
 def in_a_fresh_process(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_study_that_asked_for_two_gpus_is_certified_with_the_one_that_it_used(tmp_path: Path) -> None:
+    study = Store(str(tmp_path))
+    sections = "study: x, seed: 0, dataset: {}, network: {}, evaluation: {}, goal: {}, budget: {}, search: {}, ipc: 1, method: {}"
+    study.write("search_space.yaml", f"{{{sections}, resources: {{cpus_per_trial: 4, gpus_per_trial: 2}}}}")
+    assert resources_of(study) == ResourcesConfig(cpus_per_trial=4, gpus_per_trial=1)
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

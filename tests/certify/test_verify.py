@@ -214,6 +214,13 @@ def test_made_up_answers_are_found_by_training_again(certified: Store) -> None:
     assert len(lines) == 2
 
 
+def test_other_answers_of_networks_of_a_gpu_are_not_called_false() -> None:
+    evidence = certificate().evidence
+    assert verify._what_other_images_mean(evidence).endswith("if they are the same, it does not hold")
+    on_gpu = evidence.model_copy(update={"config": {**evidence.config, "device": "cuda"}})
+    assert "not comparable bit for bit" in verify._what_other_images_mean(on_gpu)
+
+
 def test_without_its_study_nothing_can_be_trained_again(tmp_path: Path) -> None:
     path = written(tmp_path, certificate())
     held = verify_certificate(path)

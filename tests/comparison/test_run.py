@@ -16,7 +16,7 @@ from made_up import Told
 import raydistill
 from raydistill.catalogue import load_space
 from raydistill.comparison import run as compare
-from raydistill.comparison.rows import Outcome, method_of, paired_interval
+from raydistill.comparison.rows import Outcome, method_of, paired_interval, rows_of
 from raydistill.comparison.run import CompareJob, finish_comparison, methods_named, middle_of, open_where_wanted, plan_comparison
 from raydistill.core.contract import NoCheckpoint
 from raydistill.core.recipes import RECIPES
@@ -370,6 +370,25 @@ def test_a_diverged_draw_is_counted(space: SearchSpace, tmp_path: Path, monkeypa
         job()
     row = finish_comparison(jobs).rows[0]
     assert (row.draws, row.diverged) == (2, 1)
+
+
+def ended(method: str, *accuracies: float | None) -> list[Outcome]:
+    """Draws of one network each; None diverged."""
+    return [
+        Outcome(method=method, draw=draw, accuracy_fractions=() if a is None else (a,), distill_seconds=1.0)
+        for draw, a in enumerate(accuracies)
+    ]
+
+
+def test_a_draw_whose_random_images_diverged_is_in_no_pair() -> None:
+    """Pairs are the draws 0 and 2: 0.9 - 0.8 and 0.7 - 0.4, in the mean 0.2; the method's mean is over all three draws."""
+    row = rows_of([*ended("dm", 0.9, 0.5, 0.7), *ended("random", 0.8, None, 0.4)])[0]
+    assert (row.draws, row.accuracy_fraction, row.above_random) == (3, pytest.approx(0.7), pytest.approx(0.2))
+
+
+def test_a_single_pair_of_draws_says_nothing_against_random_images() -> None:
+    row = rows_of([*ended("dm", 0.9, 0.5, None), *ended("random", None, 0.8, 0.4)])[0]
+    assert (row.above_random, row.above_random_low, row.above_random_high) == (None, None, None)
 
 
 def test_a_comparison_of_balanced_accuracy_is_another_one(space: SearchSpace, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from raydistill.core.contract import NoCheckpoint, TrainPart
 from raydistill.core.network_pool import FreshNetworks, NetworkPool, networks_of, set_parameters, train_pair
 from raydistill.core.networks import Network, build_network, initialise
 from raydistill.core.unroll import flatten
+from raydistill.errors import DivergedError
 from raydistill.methods.configs.matching import MatchingFields
 from raydistill.spaces.network import MLPConfig
 
@@ -120,3 +122,10 @@ def test_without_pairs_networks_are_fresh_and_nothing_is_drawn_or_saved() -> Non
     assert torch.equal(flatten(model), flatten(expected))
     assert networks.state() == {}
     assert networks.calibration(torch.ones(1, 1, 2, 2), torch.tensor([0])).item() == 0
+
+
+def test_a_pool_refuses_a_network_that_diverged() -> None:
+    """Images of 1e30 leave no weight finite."""
+    large = replace(part(), images=part().images * 1e30)
+    with pytest.raises(DivergedError, match=r"for a pool is .* at step 5; .* or lower method\.pool_steps"):
+        train_pair(large, MLP, 5, generator())

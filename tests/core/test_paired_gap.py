@@ -104,3 +104,19 @@ def test_the_planned_half_width_puts_together_what_is_planned() -> None:
 
 def test_more_images_or_pairs_plan_a_narrower_interval() -> None:
     assert planned_half_width(10_000, 10, 0.95) < planned_half_width(450, 10, 0.95) < planned_half_width(450, 5, 0.95)
+
+
+def test_a_set_that_loses_every_image_has_the_worst_bound() -> None:
+    """All differences are 1, and so is the one more image: no variance, and a bound of 1."""
+    found = paired_gap(np.ones((3, 40), dtype=bool), np.zeros((3, 40), dtype=bool), 0.95)
+    assert (found.gap, found.upper) == (1.0, 1.0)
+    assert 0.8 < found.lower < 1
+    exchanged = paired_gap(np.zeros((3, 40), dtype=bool), np.ones((3, 40), dtype=bool), 0.95)
+    assert (exchanged.gap, exchanged.lower, exchanged.upper) == (-1.0, -1.0, -found.lower)
+
+
+def test_sides_that_agree_on_every_image_are_not_taken_for_certain() -> None:
+    """Clopper and Pearson's upper bound of 0 among 40 is 1 - 0.05^(1/40)."""
+    found = paired_gap(np.ones((3, 40), dtype=bool), np.ones((3, 40), dtype=bool), 0.95)
+    assert found.upper == pytest.approx(1 - 0.05 ** (1 / 40), rel=0.05)
+    assert found.lower == -found.upper

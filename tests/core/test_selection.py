@@ -14,6 +14,7 @@ from raydistill.core.contract import TrainPart
 from raydistill.core.recipes import RECIPES
 from raydistill.core.selection import ClassBatches, herding, k_center, starting_images, trained_features
 from raydistill.data.splits import load_splits
+from raydistill.errors import DivergedError
 from raydistill.spaces.network import ConvNetConfig, MLPConfig
 from raydistill.spaces.sections import DatasetConfig
 
@@ -186,3 +187,11 @@ def test_k_means_starts_from_means_of_a_class(how: str, digits: TrainPart) -> No
     start = starting_images(how, digits, NETWORK, 1, generator())
     means = torch.stack([digits.images[digits.labels == c].mean(dim=0) for c in range(10)])
     torch.testing.assert_close(start, means)
+
+
+def test_features_of_a_network_that_diverged_are_refused(digits: TrainPart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a number to compare, herding would take one image again and again."""
+    monkeypatch.setitem(RECIPES, "default", replace(RECIPES["default"], steps=3, lr=1e30))
+    network = MLPConfig(name="mlp", width=4)
+    with pytest.raises(DivergedError, match=r"for features is .* at step 3; name a network with a norm"):
+        starting_images("herding", digits, network, 2, torch.Generator().manual_seed(0))

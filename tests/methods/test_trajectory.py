@@ -15,7 +15,7 @@ from raydistill.core.experts import Experts, train_expert
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.data.splits import load_splits
 from raydistill.errors import DivergedError
-from raydistill.methods import METHODS
+from raydistill.methods import METHODS, trajectory
 from raydistill.methods.configs.datm import DATMConfig
 from raydistill.methods.configs.pad import PADConfig
 from raydistill.methods.configs.trajectory import TrajectoryConfig
@@ -201,6 +201,37 @@ def test_a_loss_above_the_gate_changes_nothing_and_is_told(part: TrainPart, expe
     assert torch.equal(sets[0].images, last.images)
     assert torch.equal(sets[0].labels, last.labels)
     assert last.learned_lr == pytest.approx(0.05)
+
+
+def test_a_loss_that_is_not_finite_is_dropped_as_one_above_the_gate(
+    part: TrainPart, experts: InMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three iterations the second has no loss: it alone changes nothing."""
+    told: list[bool] = []
+    sets: list[SyntheticSet] = []
+    whole, calls = trajectory.unrolled_gradient, iter((1, 2, 3))
+
+    def gradient(*given: Any) -> Any:
+        matched = whole(*given)
+        return matched._replace(loss=matched.loss * float("nan")) if next(calls) == 2 else matched
+
+    def report(step: int, steps: int, loss: Any, synthetic: SyntheticSet, *, is_accepted: bool = True) -> None:
+        told.append(is_accepted)
+        sets.append(SyntheticSet(images=synthetic.images.clone(), labels=synthetic.labels.clone(), ipc=2))
+
+    monkeypatch.setattr(trajectory, "unrolled_gradient", gradient)
+    distil("datm", part, experts, report)
+    assert told == [True, True, False, True]
+    assert torch.equal(sets[1].images, sets[2].images)
+    assert not torch.equal(sets[2].images, sets[3].images)
+
+
+def test_a_set_that_is_not_finite_is_divergence(part: TrainPart, experts: InMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loss of the first iteration is finite and its gradient is not; those after it are dropped."""
+    whole = trajectory.unrolled_gradient
+    monkeypatch.setattr(trajectory, "unrolled_gradient", lambda *given: whole(*given)._replace(images=whole(*given).images / 0))
+    with pytest.raises(DivergedError, match="a pixel or a label of the set is nan at step 3; lower the learning rates"):
+        distil("datm", part, experts)
 
 
 def test_images_labels_and_rate_are_learned(part: TrainPart, experts: InMemory) -> None:

@@ -27,7 +27,7 @@ def node(cpus: float, gpus: float = 0, count: int = 1) -> NodeShape:
         (node(8, 2), 1, 0.5, 4),
         (node(8, 2), 1, 0.4, 4),
         (node(8, 2), 1, 0.1, 8),
-        (node(8, 3), 1, 2, 1),
+        (node(8, 3), 1, 1, 3),
         (node(8, 0), 1, 0.5, 0),
         (node(0, 4), 1, 1, 0),
         (node(20, 1), 1, 1 / 3, 3),
@@ -51,9 +51,9 @@ def test_a_trial_that_only_a_node_to_be_started_holds_is_accepted() -> None:
 
 def test_a_trial_that_no_node_holds_is_refused() -> None:
     with pytest.raises(ResourcesError) as caught:
-        trials_at_once([node(2)], [node(4, 1, count=2)], ResourcesConfig(cpus_per_trial=4, gpus_per_trial=2))
+        trials_at_once([node(2)], [node(4, 1, count=2)], ResourcesConfig(cpus_per_trial=8, gpus_per_trial=1))
     assert str(caught.value) == (
-        "a trial needs 4 CPUs and 2 GPUs, but no node has that many; nodes that run or may be started: n (2 CPUs, 0 GPUs), "
+        "a trial needs 8 CPUs and 1 GPUs, but no node has that many; nodes that run or may be started: n (2 CPUs, 0 GPUs), "
         "n (4 CPUs, 1 GPUs). Lower resources.cpus_per_trial or resources.gpus_per_trial, or give the --address of a cluster with "
         "such a node"
     )

@@ -19,9 +19,11 @@ from raydistill.search.simulation.race import (
     descending,
     measure,
     race,
+    run_trial,
     run_trials,
 )
-from raydistill.search.simulation.strategies import PUBLISHED_GRID, Bisection, Grid, RandomSearch, Task
+from raydistill.search.simulation.strategies import PUBLISHED_GRID, Bisection, Grid, RandomSearch, Strategy, Task
+from raydistill.search.simulation.with_optuna import PenalisedWithAsha
 
 PROBLEMS = [Problem(number) for number in range(14)]
 CERTIFIABLE = [problem for problem in PROBLEMS if problem.smallest_certifiable]
@@ -99,6 +101,44 @@ def test_no_more_trials_run_at_once_than_there_are_workers() -> None:
     assert behind == [0, 1, 2, 3, *[3] * 8]
 
 
+def lossy_trial(problem: Problem, strategy: Strategy) -> Trial:
+    """The first trial at IPC 1 that does not fail, far from the best place; its half-way reading is above twice the margin."""
+    place = (0.0,) * problem.dimensions
+    trials = (run_trial(problem, strategy.stops, number, place, 1) for number in range(20))
+    return next(t for t in trials if t.outcome.gap is not None)
+
+
+def test_a_hopeless_trial_stops_half_way_at_half_of_its_cost() -> None:
+    problem = PROBLEMS[0]
+    ended = lossy_trial(problem, RandomSearch(Task(problem, 12)))
+    assert ended.outcome.half_way > 2 * problem.margin
+    assert (ended.seen.is_finished, ended.seen.gap) == (False, ended.outcome.half_way)
+    assert ended.outcome.cost == pytest.approx(problem.cost(1) / 2)
+
+
+def test_asha_alone_says_which_of_its_trials_stop() -> None:
+    """A third of three go on: the reading of the first, however bad, is the best so far."""
+    problem = PROBLEMS[0]
+    asha = PenalisedWithAsha(Task(problem, 12))
+    asha.ask(0)
+    is_stopped = [asha.stops(0, gap, is_hopeless) for gap, is_hopeless in ((0.9, True), (0.01, False), (0.8, True))]
+    assert is_stopped == [False, False, True]
+
+
+def test_the_rung_of_asha_has_the_worst_trials_too() -> None:
+    problem = CERTIFIABLE[0]
+    asked: list[bool] = []
+
+    class Notes(PenalisedWithAsha):
+        def stops(self, number: int, half_way: float, is_hopeless: bool) -> bool:
+            asked.append(is_hopeless)
+            return super().stops(number, half_way, is_hopeless)
+
+    trials = run_trials(problem, Notes(Task(problem, 20)), 20, workers=1)
+    assert len(asked) == sum(t.outcome.gap is not None for t in trials)
+    assert any(asked)
+
+
 def test_the_grid_is_the_published_one() -> None:
     assert PUBLISHED_GRID == (1, 10, 50, 100, 500, 1000)
 
@@ -121,7 +161,9 @@ def test_bisection_halves_the_logarithm_of_ipc() -> None:
 
 
 def trial(number: int, ipc: int, gap: float, true_gap: float) -> Trial:
-    outcome = Outcome(gap=gap, is_finished=True, is_out_of_memory=False, half_way=gap, true_gap=true_gap, cost=1.0)
+    outcome = Outcome(
+        gap=gap, is_finished=True, is_out_of_memory=False, half_way=gap, is_hopeless=False, true_gap=true_gap, cost=1.0
+    )
     return Trial(Seen(number=number, place=(), ipc=ipc, gap=gap, is_finished=True), outcome)
 
 

@@ -22,7 +22,7 @@ from raydistill.search.simulation.arm_race import (
 )
 from raydistill.search.simulation.arms import CONTROLS, Arm, RaceProblem
 from raydistill.search.simulation.problems import Outcome
-from raydistill.search.simulation.race import Trial
+from raydistill.search.simulation.race import Trial, run_trial
 
 RACES = [RaceProblem(number) for number in range(12)]
 DECIDABLE = [race for race in RACES if race.smallest_certifiable]
@@ -70,13 +70,16 @@ def test_a_control_costs_less_than_any_method() -> None:
 
 def test_a_control_is_not_stopped_half_way() -> None:
     control = next(arm for arm in RACES[0].arms if arm.is_control)
-    outcome = next(o for o in (control.run(n, np.empty(0), 1) for n in range(9)) if o.gap is not None)
-    assert outcome.half_way > 2 * control.margin
+    outcomes = [run_trial(control, lambda *_: True, n, (), 1).outcome for n in range(9)]
+    outcome = next(o for o in outcomes if o.gap is not None)
+    assert outcome.is_hopeless
     assert outcome.is_finished
 
 
 def ended(arm: Arm, number: int, ipc: int, gap: float, true_gap: float) -> ArmTrial:
-    outcome = Outcome(gap=gap, is_finished=True, is_out_of_memory=False, half_way=gap, true_gap=true_gap, cost=1.0)
+    outcome = Outcome(
+        gap=gap, is_finished=True, is_out_of_memory=False, half_way=gap, is_hopeless=False, true_gap=true_gap, cost=1.0
+    )
     return ArmTrial(arm, Trial(Seen(number=number, place=(), ipc=ipc, gap=gap, is_finished=True), outcome))
 
 

@@ -127,6 +127,15 @@ def test_a_mistake_at_every_end_of_the_ranges_is_told_once() -> None:
     assert "drop_epochs are 60 and 40 (PAD: expert_drop_epochs); the second must not be smaller: swap them" in line
 
 
+def test_a_pair_of_choices_that_do_not_fit_is_reported_though_each_fits_alone() -> None:
+    """Neither 50 beside the first choice of epochs nor (40, 60) beside 10 is a mistake, nor the last ones of both."""
+    experts = "{name: pad, experts: 2, expert_epochs: 90, "
+    choices = "expert_all_from_epoch: {choices: [10, 50, 20]}, expert_drop_epochs: {choices: [[60, 80], [40, 60], [55, 70]]}}"
+    (line,) = mistakes("", "", f"method={experts}{choices}")
+    (alone,) = mistakes("", "", f"method={experts}expert_all_from_epoch: 50, expert_drop_epochs: [40, 60]}}")
+    assert line == alone
+
+
 def test_a_margin_that_nothing_practical_decides_says_so() -> None:
     (line,) = mistakes("0.02", "0.00001")
     assert line.endswith("take another goal: no practical number of images and networks decides it")

@@ -255,7 +255,11 @@ def test_a_goal_or_budget_that_makes_no_sense_is_reported(old: str, new: str, me
         ("{trials: 12}", "{trials: 0}", "x.yaml:10: budget.trials: given 0; must be at least 1"),
         ("0.02", "2", "x.yaml:9: goal.margin_fraction: given 2; must be below 1"),
         ("depth: 2", "depth: 9", "x.yaml:4: network.depth: given 9; must be at most 8"),
-        ("budget:", "resources: {gpus_per_trial: 1.5}\nbudget:", "x.yaml:10: resources: gpus_per_trial is 1.5; above 1 only"),
+        (
+            "budget:",
+            "resources: {gpus_per_trial: 1.5}\nbudget:",
+            "x.yaml:10: resources: gpus_per_trial is 1.5; a trial computes on one GPU",
+        ),
         ("width: 8", "width: 6, norm: group", "x.yaml:4: network: width is 6; norm: group has 4 groups"),
         ("width: 8", "norm: instanse", "x.yaml:4: network.norm: given 'instanse'; allowed: 'instance', 'batch'"),
     ],

@@ -159,7 +159,6 @@ ONLY_THE_READER = [
     "dataset: {name: image_folder, path: ../others, size: 8}",
     "evaluation: {recipe: dsa_dm}\nipc: {low: 1, high: 60}",
     "budget: {trials: 5, gpu_hours: 1}",
-    "resources: {gpus_per_trial: 1.5}",
     "network: {name: mlp, width: 16}",
 ]
 """Mistakes that a schema cannot say: order, difference and finiteness of values, a whole number with a point, words with a

@@ -213,7 +213,7 @@ def test_configs_cannot_be_changed() -> None:
         (lambda: DataDAMConfig(name="datadam", lr_images=float("inf")), "finite number"),
         (lambda: DataDAMConfig.model_validate({"name": "datadam", "lr_images": "0.1"}), "valid number"),
         (lambda: DataDAMConfig.model_validate({"name": "datadam", "lr": 0.1}), "Extra inputs are not permitted"),
-        (lambda: ResourcesConfig(gpus_per_trial=1.5), "gpus_per_trial is 1.5; above 1 only whole numbers are allowed: round it"),
+        (lambda: ResourcesConfig(gpus_per_trial=2), "gpus_per_trial is 2; a trial computes on one GPU: write 1 or less"),
         (
             lambda: ConvNetConfig(name="convnet", width=30, norm="group"),
             "width is 30; norm: group has 4 groups of equal width: write a multiple of 4",
@@ -225,8 +225,8 @@ def test_values_out_of_bounds_are_refused(config: Any, message: str) -> None:
         config()
 
 
-def test_a_whole_number_of_gpus_above_one_is_taken() -> None:
-    assert ResourcesConfig(gpus_per_trial=2.0).gpus_per_trial == 2
+def test_a_whole_gpu_is_taken() -> None:
+    assert ResourcesConfig(gpus_per_trial=1).gpus_per_trial == 1
 
 
 @pytest.mark.parametrize(

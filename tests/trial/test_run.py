@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from raydistill.core.recipes import RECIPES
-from raydistill.core.synthetic import decode, encode, sha256
+from raydistill.core.synthetic import SyntheticSet, decode, encode, sha256
 from raydistill.data.splits import load_splits
 from raydistill.errors import DataError, DeviceError, DivergedError, StoreError
 from raydistill.methods.configs.coreset import RandomConfig
@@ -181,6 +182,68 @@ def test_divergence_is_a_result(study: Store) -> None:
     assert record.state == "diverged"
     assert record.error is not None
     assert "lower the learning rates" in record.error
+
+
+def dropping(accepted: tuple[int, ...], *, dies: bool = False, loss: Tensor | None = None) -> Any:
+    """A distillation of six steps that changes the set at some of them, saves after the third, and may be killed then."""
+
+    def distil(
+        config: Any, splits: Any, device: Any, report: Any, checkpoint: StoredCheckpoint, experts: Any, **_: Any
+    ) -> SyntheticSet:
+        images, labels = torch.randn(50, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(50) // 5
+        synthetic = SyntheticSet(images=images, labels=labels, ipc=5)
+        saved = checkpoint.load()
+        for step in range(0 if saved is None else int(saved["done"]) + 1, 7):
+            report(step, 6, loss if step else None, synthetic, is_accepted=step == 0 or step in accepted)
+            if step == 3:
+                checkpoint.save({"done": torch.tensor(step)})
+            if step == 4 and dies:
+                raise KeyboardInterrupt
+        return synthetic
+
+    return distil
+
+
+def test_a_trial_whose_every_step_is_dropped_is_no_candidate(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "distil", dropping(accepted=()))
+    record = run_trial(trial_config(), study, lambda reading: None)
+    assert (record.state, record.accepted_steps, record.gap) == ("diverged", 0, None)
+    assert record.error is not None
+    assert record.error.startswith("none of its 6 steps changed the set")
+    assert "lower method.lr_student" in record.error
+
+
+def test_steps_that_changed_the_set_are_counted_over_a_kill(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps 2 and 5 of six; the kill after step 4 repeats it from the checkpoint after step 3."""
+    monkeypatch.setattr(trial, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(trial, "distil", dropping(accepted=(2, 5), dies=True))
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(trial_config(), study, lambda reading: None)
+    monkeypatch.setattr(trial, "distil", dropping(accepted=(2, 5)))
+    record = run_trial(trial_config(), study, lambda reading: None)
+    assert (record.state, record.accepted_steps) == ("finished", 2)
+    assert read_record(study, record.trial_id) == record
+
+
+def test_a_reading_leaves_out_the_loss_of_a_dropped_step_that_is_not_finite(
+    study: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Step 3 of six is half-way, step 6 the last; both are dropped, others are not."""
+    monkeypatch.setattr(trial, "distil", dropping(accepted=(1, 2, 4, 5), loss=torch.tensor(float("nan"))))
+    record = run_trial(trial_config(), study, lambda reading: None)
+    assert record.state == "finished", record.error
+    assert [reading.loss for reading in record.readings] == [None, None, None]
+
+
+def test_a_loss_that_is_not_finite_and_was_not_dropped_is_divergence(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "distil", dropping(accepted=(1, 2, 3, 4, 5, 6), loss=torch.tensor(float("nan"))))
+    record = run_trial(trial_config(), study, lambda reading: None)
+    assert (record.state, record.error) == ("diverged", "the loss is nan at step 3; lower the learning rates")
+
+
+def test_a_record_is_silent_on_steps_where_all_changed_the_set(study: Store) -> None:
+    record = run_trial(trial_config(), study, lambda reading: None)
+    assert "accepted_steps" not in record.model_dump()
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,8 @@ class RaceStrategy(Protocol):
     def choose(self, number: int) -> Choice:
         """The arm, the place and the IPC of trial `number`."""
 
-    def stops(self, number: int, half_way: float) -> bool:
-        """Whether to stop trial `number` after its half-way reading."""
+    def stops(self, number: int, half_way: float, is_hopeless: bool) -> bool:
+        """Whether to stop trial `number` after its half-way reading; `is_hopeless` says whether raydistill would."""
 
     def tell(self, seen: Seen) -> None:
         """Receive an ended trial."""
@@ -68,9 +68,9 @@ class LawOfEachArm:
         self._label[number] = choice.label
         return choice
 
-    def stops(self, number: int, half_way: float) -> bool:
-        """Never stop a trial."""
-        return False
+    def stops(self, number: int, half_way: float, is_hopeless: bool) -> bool:
+        """Stop a hopeless trial."""
+        return is_hopeless
 
     def tell(self, seen: Seen) -> None:
         """Remember the trial."""
@@ -91,9 +91,9 @@ class Told:
         alone = choose_alone(Columns.of(self._seen), best.field, best.aim, number, task.budget, task.generator(number))
         return replace(alone, label=best.label)
 
-    def stops(self, number: int, half_way: float) -> bool:
-        """Never stop a trial."""
-        return False
+    def stops(self, number: int, half_way: float, is_hopeless: bool) -> bool:
+        """Stop a hopeless trial."""
+        return is_hopeless
 
     def tell(self, seen: Seen) -> None:
         """Remember the trial."""
@@ -113,9 +113,9 @@ class RandomRace:
         ipc = round(math.exp(draw.uniform(math.log(field.lowest), math.log(field.highest))))
         return Choice(label=competitor.label, place=tuple(competitor.field.anywhere(1, draw)[0].tolist()), ipc=ipc)
 
-    def stops(self, number: int, half_way: float) -> bool:
-        """Never stop a trial."""
-        return False
+    def stops(self, number: int, half_way: float, is_hopeless: bool) -> bool:
+        """Stop a hopeless trial."""
+        return is_hopeless
 
     def tell(self, seen: Seen) -> None:
         """Ignore the result."""

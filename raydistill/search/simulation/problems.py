@@ -43,6 +43,8 @@ class Outcome:
     is_out_of_memory: bool
     half_way: float
     """Gap of the half-way reading with one network."""
+    is_hopeless: bool
+    """Whether raydistill would stop the trial at its half-way reading, where the trial has not stopped itself."""
     true_gap: float
     """Gap of this set without noise."""
     cost: float
@@ -105,7 +107,7 @@ class Problem:
         return np.clip(self._optimum + self._drift * math.log(ipc / self._scale), 0.02, highest)
 
     def run(self, number: int, place: Array, ipc: int) -> Outcome:
-        """Run trial `number`; the same number, place and IPC give the same outcome."""
+        """Run trial `number` to its end, or its failure; the same number, place and IPC give the same outcome."""
         draw = np.random.default_rng([self.number, 1, number])
         set_noise, half_way_noise, noise, luck = *draw.normal(size=3), draw.uniform()
         true_gap = self.gap(place, ipc) + self.set_deviation * math.sqrt(self._scale / ipc) * set_noise
@@ -114,14 +116,15 @@ class Problem:
         reading = true_gap + shift + self.network_deviation / math.sqrt(NETWORKS) * noise
         is_out_of_memory = ipc > self._memory_limit
         has_failed = is_out_of_memory or luck < CRASHES or bool(np.any(place[:1] > self._diverges_above))
-        # As in a real trial: a hopeless trial stops half-way.
-        is_stopped = self.is_distilled and half_way > 2 * self.margin
-        part = 0.1 if is_out_of_memory else 0.5 if has_failed or is_stopped else 1.0
+        part = 0.1 if is_out_of_memory else 0.5 if has_failed else 1.0
         return Outcome(
-            gap=None if has_failed else half_way if is_stopped else reading,
-            is_finished=not (has_failed or is_stopped),
+            gap=None if has_failed else reading,
+            is_finished=not has_failed,
             is_out_of_memory=is_out_of_memory,
             half_way=half_way,
+            # These problems have no gap at the start, from which a real trial draws a line through this reading to its end
+            # (`lossless.is_hopeless`); so more stop here.
+            is_hopeless=half_way > 2 * self.margin,
             true_gap=true_gap,
             cost=part * self.cost(ipc),
         )

@@ -32,6 +32,8 @@ STRATEGIES: dict[str, Callable[[Task], Strategy]] = {
     "step-down": StepDown,
 }
 T = TypeVar("T")
+Stops = Callable[[int, float, bool], bool]
+"""`Strategy.stops`."""
 NEAR = 1.25
 """A claimed IPC within this factor of the smallest certifiable IPC is a hit."""
 
@@ -137,11 +139,13 @@ def run_trials(problem: Problem, strategy: Strategy, budget: int, workers: int) 
     )
 
 
-def run_trial(problem: Problem, stops: Callable[[int, float], bool], number: int, place: tuple[float, ...], ipc: int) -> Trial:
-    """Run a trial; `stops` says whether the strategy stops it after its half-way reading."""
+def run_trial(problem: Problem, stops: Stops, number: int, place: tuple[float, ...], ipc: int) -> Trial:
+    """Run a trial; a strategy is asked about every half-way reading, also those of trials that raydistill would stop."""
     outcome = problem.run(number, np.array(place), ipc)
-    if problem.is_distilled and outcome.is_finished and stops(number, outcome.half_way):
-        outcome = replace(outcome, gap=outcome.half_way, is_finished=False, cost=outcome.cost / 2)
+    if problem.is_distilled and outcome.gap is not None:
+        is_stopped = stops(number, outcome.half_way, outcome.is_hopeless)
+        if is_stopped and outcome.is_finished:
+            outcome = replace(outcome, gap=outcome.half_way, is_finished=False, cost=outcome.cost / 2)
     seen = Seen(
         number=number,
         place=place,

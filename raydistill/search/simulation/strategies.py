@@ -37,8 +37,8 @@ class Strategy(Protocol):
     def ask(self, number: int) -> tuple[Place, int] | None:
         """The place and the IPC of trial `number`; None to wait for a running trial, or to end the search if none runs."""
 
-    def stops(self, number: int, half_way: float) -> bool:
-        """Whether to stop trial `number` after its half-way reading."""
+    def stops(self, number: int, half_way: float, is_hopeless: bool) -> bool:
+        """Whether to stop trial `number` after its half-way reading; `is_hopeless` says whether raydistill would."""
 
     def tell(self, seen: Seen) -> None:
         """Receive an ended trial."""
@@ -55,9 +55,9 @@ class Grid:
         """The next IPC of the grid."""
         return (self._field.middle, self._left.pop()) if self._left else None
 
-    def stops(self, number: int, half_way: float) -> bool:
-        """Never stop a trial."""
-        return False
+    def stops(self, number: int, half_way: float, is_hopeless: bool) -> bool:
+        """Stop a hopeless trial."""
+        return is_hopeless
 
     def tell(self, seen: Seen) -> None:
         """Ignore the result."""
@@ -75,9 +75,9 @@ class RandomSearch:
         ipc = round(math.exp(draw.uniform(math.log(field.lowest), math.log(field.highest))))
         return tuple(field.anywhere(1, draw)[0].tolist()), ipc
 
-    def stops(self, number: int, half_way: float) -> bool:
-        """Never stop a trial."""
-        return False
+    def stops(self, number: int, half_way: float, is_hopeless: bool) -> bool:
+        """Stop a hopeless trial."""
+        return is_hopeless
 
     def tell(self, seen: Seen) -> None:
         """Ignore the result."""
@@ -104,9 +104,9 @@ class Bisection:
             return self._best, ipc
         return tuple(self._task.field.anywhere(1, self._task.generator(number))[0].tolist()), ipc
 
-    def stops(self, number: int, half_way: float) -> bool:
-        """Never stop a trial."""
-        return False
+    def stops(self, number: int, half_way: float, is_hopeless: bool) -> bool:
+        """Stop a hopeless trial."""
+        return is_hopeless
 
     def tell(self, seen: Seen) -> None:
         """Move an end of the bracket when a try is good enough, or when all tries have failed."""
@@ -136,9 +136,9 @@ class ByLaw:
         found = choose_alone(Columns.of(self._seen), task.field, task.aim, number, task.budget, task.generator(number))
         return found.place, found.ipc
 
-    def stops(self, number: int, half_way: float) -> bool:
-        """Never stop a trial."""
-        return False
+    def stops(self, number: int, half_way: float, is_hopeless: bool) -> bool:
+        """Stop a hopeless trial."""
+        return is_hopeless
 
     def tell(self, seen: Seen) -> None:
         """Remember the trial."""

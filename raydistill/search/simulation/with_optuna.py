@@ -40,9 +40,9 @@ class Constrained:
         trial = self._running[number] = self._study.ask(self._space)
         return tuple(trial.params[f"h{i}"] for i in range(len(self._space) - 1)), trial.params["ipc"]
 
-    def stops(self, number: int, half_way: float) -> bool:
-        """Never stop a trial."""
-        return False
+    def stops(self, number: int, half_way: float, is_hopeless: bool) -> bool:
+        """Stop a hopeless trial."""
+        return is_hopeless
 
     def tell(self, seen: Seen) -> None:
         """Report the trial to Optuna as COMPLETE, PRUNED or FAIL, with the constraint."""
@@ -104,8 +104,8 @@ class PenalisedWithAsha(Constrained):
         super().__init__(task)
         self._rung: list[float] = []
 
-    def stops(self, number: int, half_way: float) -> bool:
-        """Stop a trial that is not among the best third at the rung so far."""
+    def stops(self, number: int, half_way: float, is_hopeless: bool) -> bool:
+        """Stop a trial that is not among the best third at the rung so far; the rung alone decides."""
         value = self._objective(self._running[number].params["ipc"], half_way)
         self._rung.append(value)
         return sorted(self._rung).index(value) >= max(1, len(self._rung) // ASHA_REDUCTION)
