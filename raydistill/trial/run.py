@@ -73,6 +73,11 @@ LOOK_FRACTIONS = (0.0, 0.5)
 TOLD_SECONDS = 1.0
 
 
+def networks_of_trial(config: TrialConfig[Any], *, has_steps: bool) -> int:
+    """How many networks a trial trains at most: a set that is made without steps, as a control's, is read at its end alone."""
+    return config.evaluation.networks + (len(LOOK_FRACTIONS) if has_steps else 0)
+
+
 def tell_nobody(step: int, steps: int) -> None:
     """Ignore the step."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from raydistill.search.solver import Solver
 from raydistill.spaces.sections import DatasetConfig
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import read_baseline
 from raydistill.storage.lock import study_lock
 from raydistill.storage.record import Reading, TrialRecord
 from raydistill.storage.result import SearchResult
@@ -311,6 +313,22 @@ def test_hours_that_hold_no_trial_are_refused_when_the_baseline_tells_what_a_net
     ):
         search(tmp_path, quick("budget.hours=0.000000001"))
     assert records(tmp_path) == {}
+
+
+def test_the_least_hours_of_a_study_of_controls_hold_no_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real images are made without steps, so that a trial trains its two networks alone, of five steps each."""
+    needed: list[float] = []
+
+    def refuse(budget: object, gpus: float, seconds: float, what: str) -> None:
+        needed.append(seconds)
+        raise BudgetError("enough for this test")
+
+    monkeypatch.setattr(driver, "check_budget", refuse)
+    with pytest.raises(BudgetError):
+        search(tmp_path, space("method={name: random}", "ipc.high=6", "goal.margin_fraction=0.9", text=SMALL))
+    built = read_baseline(Store(str(tmp_path / "made-up")))
+    assert built is not None
+    assert needed == [pytest.approx(2 * 5 * statistics.median(one.seconds / one.steps for one in built.readings))]
 
 
 def test_a_second_search_of_a_study_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
