@@ -175,9 +175,10 @@ class _Run:
         """Distil and evaluate the set, write it, and return the finished record."""
         self.splits = splits = splits_of(self.config, data_root)
         self.experts = open_experts(self.config, splits, self.store)
-        is_continued = self._take_up()
+        # First the device, which the record of a trial that an earlier process's readings stop names too.
         self.device = prepare_process(self.config)
         reset_peak_memory(self.device)
+        is_continued = self._take_up()
         with self.watch.measure("whole"):
             checkpoint = StoredCheckpoint(self.folder, is_continued=is_continued)
             synthetic = distil(self.config, splits, self.device, self._on_step, checkpoint, self.experts, tick=self._tick)

@@ -146,14 +146,17 @@ def test_a_hopeless_trial_is_stopped_half_way_and_says_so(study: Store) -> None:
     assert record.gap is None
 
 
-def test_a_stop_that_a_kill_cut_short_is_still_a_stop(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_that_a_kill_cut_short_is_still_a_stop_on_the_trials_device(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     config = trial_config(goal=GoalConfig(margin_fraction=0.001), ipc=1)
     monkeypatch.setattr(trial, "is_hopeless", lambda readings, margin: len(readings) == 2 and pytest.fail("killed here"))
     with pytest.raises(pytest.fail.Exception):
         run_trial(config, study, lambda reading: None)
     monkeypatch.undo()
     monkeypatch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=40))
-    assert run_trial(config, study, lambda reading: None).state == "pruned"
+    monkeypatch.setattr(trial, "prepare_process", lambda config: torch.device("cpu", 0))
+    monkeypatch.setattr(trial._Run, "_device_name", lambda run: str(run.device))
+    record = run_trial(config, study, lambda reading: None)
+    assert (record.state, record.device) == ("pruned", "cpu:0")
 
 
 def test_a_trial_ends_itself_when_its_hours_are_over(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
