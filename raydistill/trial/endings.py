@@ -21,6 +21,14 @@ class HopelessError(Exception):
     """The readings show that it is of no use to go on; the message says why."""
 
 
+class TrialCrashedError(Exception):
+    """The trial ended by a fault, its cause; its record, which has the traceback, is written."""
+
+    def __init__(self, record: TrialRecord) -> None:
+        super().__init__(f"trial {record.trial_id} crashed; its record has the traceback")
+        self.record = record
+
+
 def over_time(hours: float, most_hours: float, step: int, steps: int) -> str:
     """Why a trial is ended, in a sentence."""
     came = f"its last step was {step} of {steps}" if steps else "it had not begun with its first step"

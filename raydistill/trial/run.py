@@ -62,7 +62,7 @@ from raydistill.storage.record import (
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import write_stored
 from raydistill.trial.distillation import CHECKPOINT_SECONDS, StoredCheckpoint, distil, manifest_of
-from raydistill.trial.endings import HopelessError, OverTimeError, is_out_of_memory, over_time
+from raydistill.trial.endings import HopelessError, OverTimeError, TrialCrashedError, is_out_of_memory, over_time
 
 Report = Callable[[Reading], None]
 OnStep = Callable[[int, int], None]
@@ -110,7 +110,7 @@ def run_trial(
 
     Raises:
         StoreError: the study has no baseline or cannot be written, or the store lacks the method's experts.
-        Exception: any other error, after a crashed record with its traceback is written.
+        TrialCrashedError: from any other error, after a crashed record with its traceback is written.
     """
     existing = read_record(study, config.trial_id)
     if existing is not None and existing.state in FINAL_STATES:
@@ -127,10 +127,14 @@ def run_trial(
         record = run.record("pruned", error=str(error))
     except OverTimeError as error:
         record = run.record("timed_out", error=str(error))
+    except StoreError:
+        write_record(study, run.record("crashed", error=traceback.format_exc()))
+        raise
     except Exception as error:
         if not is_out_of_memory(error):
-            write_record(study, run.record("crashed", error=traceback.format_exc()))
-            raise
+            crashed = run.record("crashed", error=traceback.format_exc())
+            write_record(study, crashed)
+            raise TrialCrashedError(crashed) from error
         record = run.record("out_of_memory", error=str(error))
     write_record(study, record)
     run.clean_up()

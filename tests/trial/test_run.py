@@ -30,7 +30,7 @@ from raydistill.storage.store import Store
 from raydistill.trial import baseline, confirm
 from raydistill.trial import run as trial
 from raydistill.trial.distillation import StoredCheckpoint
-from raydistill.trial.endings import lost_record
+from raydistill.trial.endings import TrialCrashedError, lost_record
 from raydistill.trial.run import run_trial
 
 
@@ -206,10 +206,12 @@ def test_a_fault_of_ours_leaves_a_crashed_record_with_its_traceback_and_is_raise
         raise ZeroDivisionError("a fault")
 
     monkeypatch.setattr(trial, "distil", fail)
-    with pytest.raises(ZeroDivisionError, match="a fault"):
+    with pytest.raises(TrialCrashedError, match=f"trial {trial_config().trial_id} crashed; its record") as caught:
         run_trial(trial_config(), study, lambda reading: None)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
     record = read_record(study, trial_config().trial_id)
     assert record is not None
+    assert caught.value.record == record
     assert record.state == "crashed"
     assert record.error is not None
     assert "ZeroDivisionError: a fault" in record.error
@@ -337,14 +339,18 @@ def test_a_trial_without_a_baseline_is_refused(tmp_path: Path) -> None:
 
 
 def test_other_data_than_the_configs_is_refused(study: Store) -> None:
-    with pytest.raises(DataError, match="restore the original data, or start a new study"):
+    with pytest.raises(TrialCrashedError) as caught:
         run_trial(trial_config(data_sha256="0" * 64), study, lambda reading: None)
+    assert isinstance(caught.value.__cause__, DataError)
+    assert "restore the original data, or start a new study" in str(caught.value.__cause__)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU whose absence is tested")
 def test_a_gpu_that_is_not_there_is_named(study: Store) -> None:
-    with pytest.raises(DeviceError, match=r"set resources\.gpus_per_trial to 0"):
+    with pytest.raises(TrialCrashedError) as caught:
         run_trial(trial_config(device="cuda"), study, lambda reading: None)
+    assert isinstance(caught.value.__cause__, DeviceError)
+    assert "set resources.gpus_per_trial to 0" in str(caught.value.__cause__)
 
 
 def test_baseline_takes_the_better_of_two_step_counts(study: Store) -> None:
