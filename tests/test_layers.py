@@ -25,6 +25,9 @@ FLOORS = {room: floor for floor, rooms in enumerate(CHAIN.split(" -> ")) for roo
 ONLY_IN = {"ray": "raydistill.search.on_ray", "optuna": "raydistill.search"}
 """Library to the one folder that may import it."""
 
+TORCH = ("torch", "torchvision", "safetensors.torch")
+WITHOUT_TORCH = ("errors", "spaces", "storage")
+
 PRIVATE_PARTS = ("ray._private", "ray._raylet", "ray.core", "ray.autoscaler", "ray.dashboard.modules.job")
 MAY_USE_PRIVATE_PARTS = "raydistill.search.on_ray.private"
 """Ray may change these in any release; this one module imports them, and says which are gone."""
@@ -128,6 +131,15 @@ def fenced_imports(sources: Sources) -> list[str]:
     ]
 
 
+def early_torch(sources: Sources) -> list[str]:
+    """Imports of torch in rooms that must not know it: a study is read, and a space checked, without it."""
+    return [
+        f"{found}, in a room without torch"
+        for found in imports(sources)
+        if any(belongs(found.target, library) for library in TORCH) and room(found.module, sources) in WITHOUT_TORCH
+    ]
+
+
 def cycles(sources: Sources) -> list[str]:
     """Modules that import each other while they are loaded."""
     graph: dict[str, set[str]] = {module: set() for module in sources}
@@ -219,7 +231,7 @@ def prefixes(target: str) -> set[str]:
     return {".".join(parts[: length + 1]) for length in range(len(parts))}
 
 
-RULES = [upward_imports, fenced_imports, private_parts, cycles, doors_to_test, pickles]
+RULES = [upward_imports, fenced_imports, early_torch, private_parts, cycles, doors_to_test, pickles]
 SAMPLE = {
     "raydistill": "from raydistill.api import search\n",
     "raydistill.api": "def search():\n    from raydistill.search.driver import run_search\n",
@@ -285,6 +297,18 @@ def test_the_rule_is_content_with_a_package_that_keeps_it(rule) -> None:
         ),
         (fenced_imports, "raydistill.core.train", "def f():\n    import ray", "imports ray, which belongs"),
         (fenced_imports, "raydistill.methods.dm", "from optuna import Trial", "imports optuna.Trial, which belongs"),
+        (
+            early_torch,
+            "raydistill.spaces.sections",
+            "from torch import Tensor",
+            "imports torch.Tensor, in a room without",
+        ),
+        (
+            early_torch,
+            "raydistill.spaces.sections",
+            "def f():\n    import safetensors.torch",
+            "safetensors.torch, in a room",
+        ),
         (private_parts, "raydistill.search.on_ray", "from ray._private import node", "on_ray:1 names ray._private, which only"),
         (private_parts, "raydistill.search.on_ray", "import ray\nray._raylet.Config", "search.on_ray:2 names ray._raylet"),
         (cycles, "raydistill.core.train", "import raydistill.methods.dm", "raydistill.core.train"),

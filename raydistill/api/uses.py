@@ -86,11 +86,11 @@ def evaluate_for(
     from raydistill.sets.one import check_reading
     from raydistill.sets.place import ImagesToRead
     from raydistill.spaces.sections import ResourcesConfig
+    from raydistill.uses.names import USES
     from raydistill.uses.options import Wanted, check_wanted
     from raydistill.uses.protocols import estimated, run_protocol
     from raydistill.uses.running import Run
     from raydistill.uses.subject import read_subject
-    from raydistill.uses.values import USES
 
     if use not in USES:
         raise InputError(f"given the use {use!r}; allowed: {', '.join(USES)}: give one of these")

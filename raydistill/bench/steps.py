@@ -26,6 +26,7 @@ from raydistill.core.matching import augment_classes, real_features, siamese_dra
 from raydistill.core.networks import build_network, initialise
 from raydistill.core.recipes import RECIPES
 from raydistill.core.selection import ClassBatches, starting_images
+from raydistill.core.sgd import SGD
 from raydistill.core.synthetic import SyntheticSet, hard_labels
 from raydistill.data.splits import LabelledImages, Splits, load_splits
 from raydistill.errors import DeviceError, InputError
@@ -184,7 +185,7 @@ def _time_whole(case: Case, part: TrainPart, device: torch.device, repetitions: 
 def _time_pieces(case: Case, part: TrainPart, device: torch.device, repetitions: int) -> tuple[float, float, float]:
     generator = torch.Generator().manual_seed(0)
     images = starting_images("real", part, case.network, case.ipc, generator).requires_grad_()
-    optimiser = torch.optim.SGD([images], lr=case.method.lr_images, momentum=case.method.momentum_images)
+    optimiser = SGD([images], lr=case.method.lr_images, momentum=case.method.momentum_images)
     model = build_network(case.network, part.shape, part.classes, device).requires_grad_(False)
     operations = parse_operations(case.method.augmentation, mirror_keeps_class=False)
     batches = ClassBatches(part.labels, part.classes)

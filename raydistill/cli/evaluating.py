@@ -8,8 +8,8 @@ import typer
 
 from raydistill.cli.common import Address, DataRoot, Local, exit_codes, is_given, listed, to_continue
 from raydistill.errors import InputError
+from raydistill.uses.names import USES
 
-USES = ("transfer", "continual", "nas", "cost", "privacy")
 OF_USES = (
     "controls",
     "class_steps",

@@ -23,9 +23,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from raydistill.data.sealed_tensors import seal_tensors, unseal_tensors
 from raydistill.errors import DataError
 from raydistill.storage.node_cache import cache_folder
-from raydistill.storage.sealed_tensors import seal_tensors, unseal_tensors
 from raydistill.storage.store import Store
 
 EPS = 0.1

@@ -10,7 +10,10 @@ from raydistill.errors import InputError
 from raydistill.report.rendering import FORMATS_OF_SCRIPTS, frame_of, render
 from raydistill.search.watcher import Watcher
 from raydistill.sets.place import ImagesToRead
-from raydistill.sets.protocols import PROTOCOLS, BenchReading, RankingReading, run_dc_bench, run_dd_ranking
+from raydistill.sets.protocols import BENCHMARKS, BenchReading, RankingReading, run_dc_bench, run_dd_ranking
+from raydistill.uses.names import USES
+
+PROTOCOLS = (*BENCHMARKS, *USES)
 
 
 def render_protocol(

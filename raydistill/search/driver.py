@@ -32,6 +32,7 @@ from raydistill.search.pace import (
     distilling_seconds,
     images_passed,
     middle_trial,
+    networks_that_read,
     times,
     trial_pace,
 )
@@ -59,7 +60,6 @@ from raydistill.storage.versioned import write_stored
 from raydistill.trial.baseline import finish_baseline
 from raydistill.trial.confirm import finish_confirmation
 from raydistill.trial.draws import gap_of_draws
-from raydistill.trial.run import LOOK_FRACTIONS
 
 
 def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code_change: bool = False) -> SearchResult:
@@ -103,7 +103,7 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
         baseline = _build_baseline(config, study, work)
         work.watcher.baseline_known(baseline)
         if not study.at("trials").folders("."):
-            seconds = _reading_seconds(config, baseline, recipe_of(config, splits).steps)
+            seconds = _reading_seconds(config, baseline, splits)
             check_budget(
                 space.budget, space.resources.gpus_per_trial, seconds, "training the networks that evaluate one trial takes"
             )
@@ -145,8 +145,7 @@ def _parts(space: SearchSpace, config: TrialConfig[Any], splits: Splits, study: 
     built = read_baseline(study)
     pace = trial_pace(config, splits) if built is None else baseline_pace(built, recipe)
     middles = [middle_trial(arm, splits.sha256) for arm in space.arms]
-    networks = evaluation.networks + len(LOOK_FRACTIONS)
-    reading = [times(pace, networks * recipe.images_seen(classes * one.decoded_ipc)) for one in middles]
+    reading = [times(pace, networks_that_read(one, classes) * recipe.images_seen(classes * one.decoded_ipc)) for one in middles]
     making = [distilling_seconds(one, splits) for one in middles]
     trials = [both(make, read) for make, read in zip(making, reading, strict=True)]
     # A control is drawn anew with each of its factors, at one IPC at least.
@@ -191,10 +190,10 @@ def _trials_left(solver: Solver) -> Part:
     return Part(jobs=solver.remaining, what="trials to go", seconds_each=statistics.mean(costs) if costs else None)
 
 
-def _reading_seconds(config: TrialConfig[Any], baseline: Baseline, steps: int) -> float:
+def _reading_seconds(config: TrialConfig[Any], baseline: Baseline, splits: Splits) -> float:
     """Seconds of training the networks that evaluate one trial's set, estimated from the baseline's seconds per step."""
-    networks = config.evaluation.networks + len(LOOK_FRACTIONS)
-    return networks * steps * statistics.median(reading.seconds / reading.steps for reading in baseline.readings)
+    steps = networks_that_read(config, len(splits.class_names)) * recipe_of(config, splits).steps
+    return steps * statistics.median(reading.seconds / reading.steps for reading in baseline.readings)
 
 
 def _aim(space: SearchSpace, config: TrialConfig[Any], baseline: Baseline) -> Aim:

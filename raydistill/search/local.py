@@ -7,14 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from raydistill.core.train import Tick, no_tick
-from raydistill.errors import StoreError
 from raydistill.search.jobs import Job
 from raydistill.search.needs import NodeNeeds
 from raydistill.search.watcher import Watcher
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
-from raydistill.storage.record import TrialRecord, read_record
+from raydistill.storage.record import TrialRecord
 from raydistill.storage.store import Store
+from raydistill.trial.endings import TrialCrashedError
 from raydistill.trial.run import OnStep, Report, run_trial, tell_nobody
 
 if TYPE_CHECKING:
@@ -68,10 +68,5 @@ def run_to_a_record(
     """
     try:
         return run_trial(config, study, report, data_root, on_step, alive=alive, most_hours=most_hours)
-    except StoreError:
-        raise
-    except Exception:
-        record = read_record(study, config.trial_id)
-        if record is None or record.state != "crashed":
-            raise
-        return record
+    except TrialCrashedError as error:
+        return error.record

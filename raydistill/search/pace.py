@@ -30,7 +30,7 @@ from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import Baseline
 from raydistill.storage.record import TrialRecord
 from raydistill.trial.distillation import distil
-from raydistill.trial.run import LOOK_FRACTIONS
+from raydistill.trial.run import networks_of_trial
 
 CONFIRMED_CANDIDATES = 3
 """Assumed number of candidates in the confirmation; two to three are usual."""
@@ -201,9 +201,18 @@ def middle_trial(arm: Arm, data_sha256: str) -> TrialConfig[Any]:
 
 
 def images_passed(config: TrialConfig[Any], *, classes: int, recipe: Recipe) -> float:
-    """Images that pass through a network in a trial: in its distillation, and in the networks that evaluate its set."""
-    networks = config.evaluation.networks + len(LOOK_FRACTIONS)
+    """Images that pass through a network in a trial: in its distillation, and in the networks that evaluate its set.
+
+    A control's networks are counted as if it had looks on its way. This is the cost by which a race chooses among its arms, so
+    another count would give other trials for the same seed.
+    """
+    networks = networks_of_trial(config, has_steps=True)
     return distilling_passes(config, classes) + networks * recipe.images_seen(classes * config.decoded_ipc)
+
+
+def networks_that_read(config: TrialConfig[Any], classes: int) -> int:
+    """How many networks a trial trains on its set, at most."""
+    return networks_of_trial(config, has_steps=distilling_passes(config, classes) > 0)
 
 
 def distilling_passes(config: TrialConfig[Any], classes: int) -> float:

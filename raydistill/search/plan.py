@@ -36,7 +36,7 @@ from raydistill.spaces.sections import Config, ImageFolderConfig, dataset_config
 from raydistill.spaces.space import Arm, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
-from raydistill.trial.run import LOOK_FRACTIONS
+from raydistill.trial.run import networks_of_trial
 
 RECIPE_STEPS = 20
 """Number of timed steps of the recipe; the first is ignored, because it includes work that is done only once."""
@@ -179,7 +179,7 @@ def _measure(config: TrialConfig[Any], splits: Splits, device: torch.device, tel
     synthetic, distil_seconds, has_steps = probe
     seen = synthetic.decoded()
     network = _network_seconds(config, seen.images, seen.labels, splits, device)
-    networks = config.evaluation.networks + (len(LOOK_FRACTIONS) if has_steps else 0)
+    networks = networks_of_trial(config, has_steps=has_steps)
     return _Measured(
         trial=distil_seconds + networks * network, distil=distil_seconds, network=network, set_bytes=synthetic.size_bytes
     )

@@ -35,8 +35,8 @@ from raydistill.spaces.network_names import network_text, parse_networks
 from raydistill.spaces.sections import Config, derive_seed
 from raydistill.spaces.trial import TrialConfig
 
-PROTOCOLS = ("dc_bench", "dd_ranking", "transfer", "continual", "nas", "cost", "privacy")
-"""The last three are in the room `uses`."""
+BENCHMARKS = ("dc_bench", "dd_ranking")
+"""The protocols of this room; those of what a set is good for are in the room `uses`."""
 AUGMENTATIONS = ("none", "dsa", *MAKERS)
 """Augmentations of DC-Bench."""
 ARCHITECTURES = ("mlp", "convnet", "alexnet", "resnet18")

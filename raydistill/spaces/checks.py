@@ -56,9 +56,10 @@ def check_factor(
     key, top = ("ipc.high", int(ipc.high)) if isinstance(ipc, Range) else ("ipc", fixed)
     if top is not None and top <= facts.smallest_class < top * factor**2:
         most = facts.smallest_class // factor**2
+        lower = f"lower {key} to {most}, or " if most else ""
         message = (
             f"given {factor}; with {key} {top} a class then holds {top * factor**2} smaller images, and the smallest class has "
-            f"{facts.smallest_class} train images to make them of: lower {key} to {most}, or write a smaller factor"
+            f"{facts.smallest_class} train images to make them of: {lower}write a smaller factor"
         )
         yield Mistake(key=f"{section}.factor", message=message)
     side = min(facts.shape[1:]) if facts.shape else factor

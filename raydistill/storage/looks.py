@@ -6,6 +6,7 @@ A look is noted before the images are read. So it counts where the search was en
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from pydantic import Field
 
@@ -22,7 +23,7 @@ LOOKS_FILE = "looks.json"
 class Looks(Config):
     """Written to `looks.json`."""
 
-    record_version: int = 1
+    record_version: Literal[1] = 1
     ended_trials: tuple[int, ...] = Field(strict=False)
     """How many trials had ended at each look, ascending. Further networks for the same trials are the same look."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from raydistill.spaces.sections import Config
 from raydistill.storage.record import CHECKPOINT_FILE, PROGRESS_FILE, TrialRecord
@@ -31,7 +32,7 @@ OF_A_RUNNING_TRIAL = (PROGRESS_FILE, CHECKPOINT_FILE)
 class Manifest(Config):
     """Written to `manifest.json`."""
 
-    record_version: int = 1
+    record_version: Literal[1] = 1
     files: dict[str, str]
     """SHA-256 by path in the study. In an object store `etag:` and the store's own tag, which changes with the file and costs no
     reading; in a copy of such a study elsewhere it says only that the file was there."""

@@ -17,13 +17,13 @@ from raydistill.core.contract import Checkpoint, Report, train_part
 from raydistill.core.experts import Experts
 from raydistill.core.synthetic import Manifest, SyntheticSet
 from raydistill.core.train import Tick, no_tick
+from raydistill.data.sealed_tensors import seal_tensors, unseal_tensors
 from raydistill.data.splits import Splits
 from raydistill.errors import StoreError
 from raydistill.methods import METHODS
 from raydistill.spaces.sections import derive_seed
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.record import CHECKPOINT_FILE, code_sha256
-from raydistill.storage.sealed_tensors import seal_tensors, unseal_tensors
 from raydistill.storage.store import Store
 
 CHECKPOINT_SECONDS = 20.0

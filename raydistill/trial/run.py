@@ -66,6 +66,7 @@ from raydistill.trial.endings import (
     HopelessError,
     NothingChangedError,
     OverTimeError,
+    TrialCrashedError,
     is_out_of_memory,
     nothing_changed,
     over_time,
@@ -78,6 +79,11 @@ OnStep = Callable[[int, int], None]
 LOOK_FRACTIONS = (0.0, 0.5)
 """Fractions of the distillation at which a trial makes a reading with one network."""
 TOLD_SECONDS = 1.0
+
+
+def networks_of_trial(config: TrialConfig[Any], *, has_steps: bool) -> int:
+    """How many networks a trial trains at most: a set that is made without steps, as a control's, is read at its end alone."""
+    return config.evaluation.networks + (len(LOOK_FRACTIONS) if has_steps else 0)
 
 
 def tell_nobody(step: int, steps: int) -> None:
@@ -113,7 +119,7 @@ def run_trial(
 
     Raises:
         StoreError: the study has no baseline or cannot be written, or the store lacks the method's experts.
-        Exception: any other error, after a crashed record with its traceback is written.
+        TrialCrashedError: from any other error, after a crashed record with its traceback is written.
     """
     existing = read_record(study, config.trial_id)
     if existing is not None and existing.state in FINAL_STATES:
@@ -130,10 +136,14 @@ def run_trial(
         record = run.record("pruned", error=str(error))
     except OverTimeError as error:
         record = run.record("timed_out", error=str(error))
+    except StoreError:
+        write_record(study, run.record("crashed", error=traceback.format_exc()))
+        raise
     except Exception as error:
         if not is_out_of_memory(error):
-            write_record(study, run.record("crashed", error=traceback.format_exc()))
-            raise
+            crashed = run.record("crashed", error=traceback.format_exc())
+            write_record(study, crashed)
+            raise TrialCrashedError(crashed) from error
         record = run.record("out_of_memory", error=str(error))
     write_record(study, record)
     run.clean_up()
@@ -180,9 +190,10 @@ class _Run:
         """Distil and evaluate the set, write it, and return the finished record."""
         self.splits = splits = splits_of(self.config, data_root)
         self.experts = open_experts(self.config, splits, self.store)
-        is_continued = self._take_up()
+        # First the device, which the record of a trial that an earlier process's readings stop names too.
         self.device = prepare_process(self.config)
         reset_peak_memory(self.device)
+        is_continued = self._take_up()
         with self.watch.measure("whole"):
             self.checkpoint = StoredCheckpoint(self.folder, is_continued=is_continued)
             synthetic = distil(self.config, splits, self.device, self._on_step, self.checkpoint, self.experts, tick=self._tick)

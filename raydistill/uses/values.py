@@ -19,8 +19,6 @@ from raydistill.uses.membership import Auc
 from raydistill.uses.nearness import Nearness
 from raydistill.uses.ranks import RankCorrelation
 
-USES = ("transfer", "continual", "nas", "cost", "privacy")
-"""The protocols of this room."""
 FULL, SET, EARLY, AGAIN, IN_STEPS = "full", "set", "early", "again", "in_steps"
 REAL = (FULL, EARLY, AGAIN)
 """Those that are the train images."""

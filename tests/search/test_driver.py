@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,12 +28,14 @@ from raydistill.search.solver import Solver
 from raydistill.spaces.sections import DatasetConfig
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.baseline import read_baseline
 from raydistill.storage.lock import study_lock
-from raydistill.storage.record import Reading, TrialRecord
+from raydistill.storage.record import Reading, TrialRecord, write_record
 from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 from raydistill.trial import baseline
 from raydistill.trial import run as trial
+from raydistill.trial.endings import lost_record
 
 SMALL = SPACE + "\nevaluation: {recipe: default, networks: 2, baseline_networks: 2, confirm_networks: 2}\n"
 QUICK = ("method.random_inits=3", "method.batch_real=8", "ipc.high=6", "goal.margin_fraction=0.9", "budget.trials=2")
@@ -262,6 +265,24 @@ def test_a_crashed_trial_does_not_end_the_search_and_is_tried_by_the_next(
     assert search(tmp_path).trials["finished"] == 2
 
 
+def test_an_error_outside_of_a_trial_is_not_taken_for_an_earlier_crash_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record lies there from an earlier run; what fails now is reading the baseline, by a fault of ours."""
+    config = (
+        quick().arms[0].trial(ask_number=0, values={"method.lr_images": 1.0, "method.init": "real", "ipc": 2}, data_sha256="d")
+    )
+    study = Store(str(tmp_path))
+    write_record(study, lost_record(config, "an earlier crash"))
+
+    def fail(study: Store) -> None:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(trial, "read_baseline", fail)
+    with pytest.raises(ZeroDivisionError):
+        run_to_a_record(config, study, print, None)
+
+
 def test_a_study_that_cannot_be_written_ends_the_trial_with_that_error(tmp_path: Path) -> None:
     config = (
         quick().arms[0].trial(ask_number=0, values={"method.lr_images": 1.0, "method.init": "real", "ipc": 2}, data_sha256="d")
@@ -311,6 +332,22 @@ def test_hours_that_hold_no_trial_are_refused_when_the_baseline_tells_what_a_net
     ):
         search(tmp_path, quick("budget.hours=0.000000001"))
     assert records(tmp_path) == {}
+
+
+def test_the_least_hours_of_a_study_of_controls_hold_no_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real images are made without steps, so that a trial trains its two networks alone, of five steps each."""
+    needed: list[float] = []
+
+    def refuse(budget: object, gpus: float, seconds: float, what: str) -> None:
+        needed.append(seconds)
+        raise BudgetError("enough for this test")
+
+    monkeypatch.setattr(driver, "check_budget", refuse)
+    with pytest.raises(BudgetError):
+        search(tmp_path, space("method={name: random}", "ipc.high=6", "goal.margin_fraction=0.9", text=SMALL))
+    built = read_baseline(Store(str(tmp_path / "made-up")))
+    assert built is not None
+    assert needed == [pytest.approx(2 * 5 * statistics.median(one.seconds / one.steps for one in built.readings))]
 
 
 def test_a_second_search_of_a_study_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from raydistill.search.pace import (
     distilling_seconds,
     middle_trial,
     network_seconds,
+    networks_that_read,
     parts_of_comparison,
     probe_distillation,
     probed_pace,
@@ -147,6 +148,13 @@ def test_the_middle_trial_has_the_geometric_middle_of_ipc() -> None:
     """sqrt(1 * 60) = 7.7, and 15 in the middle of 10 to 20."""
     middle = middle_trial(space().arms[0], "d" * 64)
     assert (middle.ipc, middle.method.random_inits) == (8, 15)
+
+
+def test_a_set_without_steps_is_read_at_its_end_alone() -> None:
+    """A trial that distils looks at its set at the start and half-way, with a network each."""
+    for text, looks in ((), 2), (("method={name: random}",), 0):
+        one = middle_trial(space(*text).arms[0], "d" * 64)
+        assert networks_that_read(one, 10) == one.evaluation.networks + looks
 
 
 def test_a_comparison_counts_the_sets_of_each_method(monkeypatch: pytest.MonkeyPatch) -> None:

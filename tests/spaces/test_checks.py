@@ -29,6 +29,13 @@ def test_a_factor_that_takes_more_images_than_a_class_has_is_reported_with_the_l
     assert parse(LR, f"  factor: {given}\n", "ipc=19").arms[0].template["ipc"] == 19
 
 
+def test_where_no_ipc_has_room_for_a_factor_a_smaller_one_is_asked_for_alone() -> None:
+    """A set of one image per class and factor 2 takes 4 images of 3."""
+    facts = DataFacts(smallest_class=3, confirm_images=300)
+    (mistake,) = check_factor(1, {}, 2, facts, section="method")
+    assert mistake.message.endswith("the smallest class has 3 train images to make them of: write a smaller factor")
+
+
 def test_a_factor_above_the_pixels_of_an_image_is_reported() -> None:
     """Images of 3 x 5 pixels have no room for 4 tiles beside each other."""
     facts = DataFacts(smallest_class=100, confirm_images=300, shape=(1, 3, 5))

@@ -31,7 +31,7 @@ from raydistill.storage.store import Store
 from raydistill.trial import baseline, confirm
 from raydistill.trial import run as trial
 from raydistill.trial.distillation import StoredCheckpoint
-from raydistill.trial.endings import lost_record
+from raydistill.trial.endings import TrialCrashedError, lost_record
 from raydistill.trial.run import run_trial
 
 
@@ -147,14 +147,17 @@ def test_a_hopeless_trial_is_stopped_half_way_and_says_so(study: Store) -> None:
     assert record.gap is None
 
 
-def test_a_stop_that_a_kill_cut_short_is_still_a_stop(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_that_a_kill_cut_short_is_still_a_stop_on_the_trials_device(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     config = trial_config(goal=GoalConfig(margin_fraction=0.001), ipc=1)
     monkeypatch.setattr(trial, "is_hopeless", lambda readings, margin: len(readings) == 2 and pytest.fail("killed here"))
     with pytest.raises(pytest.fail.Exception):
         run_trial(config, study, lambda reading: None)
     monkeypatch.undo()
     monkeypatch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=40))
-    assert run_trial(config, study, lambda reading: None).state == "pruned"
+    monkeypatch.setattr(trial, "prepare_process", lambda config: torch.device("cpu", 0))
+    monkeypatch.setattr(trial._Run, "_device_name", lambda run: str(run.device))
+    record = run_trial(config, study, lambda reading: None)
+    assert (record.state, record.device) == ("pruned", "cpu:0")
 
 
 def test_a_trial_ends_itself_when_its_hours_are_over(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,10 +269,12 @@ def test_a_fault_of_ours_leaves_a_crashed_record_with_its_traceback_and_is_raise
         raise ZeroDivisionError("a fault")
 
     monkeypatch.setattr(trial, "distil", fail)
-    with pytest.raises(ZeroDivisionError, match="a fault"):
+    with pytest.raises(TrialCrashedError, match=f"trial {trial_config().trial_id} crashed; its record") as caught:
         run_trial(trial_config(), study, lambda reading: None)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
     record = read_record(study, trial_config().trial_id)
     assert record is not None
+    assert caught.value.record == record
     assert record.state == "crashed"
     assert record.error is not None
     assert "ZeroDivisionError: a fault" in record.error
@@ -397,14 +402,18 @@ def test_a_trial_without_a_baseline_is_refused(tmp_path: Path) -> None:
 
 
 def test_other_data_than_the_configs_is_refused(study: Store) -> None:
-    with pytest.raises(DataError, match="restore the original data, or start a new study"):
+    with pytest.raises(TrialCrashedError) as caught:
         run_trial(trial_config(data_sha256="0" * 64), study, lambda reading: None)
+    assert isinstance(caught.value.__cause__, DataError)
+    assert "restore the original data, or start a new study" in str(caught.value.__cause__)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU whose absence is tested")
 def test_a_gpu_that_is_not_there_is_named(study: Store) -> None:
-    with pytest.raises(DeviceError, match=r"set resources\.gpus_per_trial to 0"):
+    with pytest.raises(TrialCrashedError) as caught:
         run_trial(trial_config(device="cuda"), study, lambda reading: None)
+    assert isinstance(caught.value.__cause__, DeviceError)
+    assert "set resources.gpus_per_trial to 0" in str(caught.value.__cause__)
 
 
 def test_baseline_takes_the_better_of_two_step_counts(study: Store) -> None:

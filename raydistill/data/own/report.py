@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from pydantic import AliasChoices, Field
+
 from raydistill.spaces.sections import Config
 
 
@@ -57,7 +59,8 @@ class TwinCounts(Config):
 class DataReport(Config):
     """What lies at a path, what will be done to it, and what stands in the way."""
 
-    report_version: Literal[1] = 1
+    record_version: Literal[1] = Field(default=1, validation_alias=AliasChoices("record_version", "report_version"))
+    """Older files call it `report_version`."""
     path: str
     layout: str
     """In words."""

@@ -20,10 +20,10 @@ from raydistill.report.use_words import source_words
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import write_stored
 from raydistill.uses.membership import Auc
+from raydistill.uses.names import USES
 from raydistill.uses.nearness import Nearness
 from raydistill.uses.ranks import RankCorrelation
 from raydistill.uses.values import (
-    USES,
     About,
     ContinualArm,
     ContinualResult,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from raydistill.storage.sealed_tensors import seal_tensors, unseal_tensors
+from raydistill.data.sealed_tensors import seal_tensors, unseal_tensors
 
 TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.tensor([1, 2])}
 
