@@ -91,17 +91,19 @@ class NoDataError(DataError):
 class Unusable(DataError):
     """One image cannot be used as it is; its name is the caller's to add."""
 
-    def __init__(self, kind: str, reason: str, remedy: str) -> None:
+    def __init__(self, kind: str, reason: str, remedy: str, side: int | None = None) -> None:
         super().__init__(f"{reason}; {remedy}")
         self.kind = kind
         """Short and stable, such as `unreadable`: images of one kind are told together."""
         self.reason = reason
         """Goes on after the image's name, such as `has transparency`."""
         self.remedy = remedy
+        self.side = side
+        """Of an image that is smaller than the size: the largest size that it allows."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Without this, unpickling would call the constructor with the message only, and fail.
-        return type(self), (self.kind, self.reason, self.remedy)
+        return type(self), (self.kind, self.reason, self.remedy, self.side)
 
 
 class DeviceError(CorrectableError):

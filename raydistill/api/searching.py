@@ -92,7 +92,16 @@ def search(
         result = run_search(checked, place, replace(work, given=given), accept_code_change=accept_code_change)
         if logging is not None:
             logging.finish(result)
+    _write_tables(place.at(checked.study))
     return result
+
+
+def _write_tables(study: Store) -> None:
+    """The tables of a search that has ended."""
+    from raydistill.methods import method_configs
+    from raydistill.report.tables import read_study, write_tables
+
+    write_tables(study, read_study(study, method_configs()))
 
 
 @contextmanager

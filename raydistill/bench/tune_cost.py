@@ -76,7 +76,7 @@ class _Clock:
     def trial_ended(self, record: TrialRecord) -> None:
         assert record.cost is not None, record.error
         self.ends.append(time.perf_counter())
-        self.work.append(record.cost.distill_seconds + record.cost.evaluate_seconds)
+        self.work.append(record.cost.seconds)
 
     def note(self, text: str) -> None:
         pass

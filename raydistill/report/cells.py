@@ -71,7 +71,7 @@ def _gain_over_start(record: TrialRecord) -> float | None:
 
 def seconds_of(record: TrialRecord | None) -> float:
     """Seconds of distilling and evaluating; 0 for a trial without a cost."""
-    return record.cost.distill_seconds + record.cost.evaluate_seconds if record and record.cost else 0.0
+    return record.cost.seconds if record and record.cost else 0.0
 
 
 def sample_std(accuracies: Sequence[float]) -> float | None:

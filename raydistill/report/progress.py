@@ -227,7 +227,7 @@ def _name(ask_number: int, trial_id: str) -> str:
 
 
 def _ended(record: TrialRecord) -> str:
-    took = f", {duration(record.cost.distill_seconds + record.cost.evaluate_seconds)}" if record.cost else ""
+    took = f", {duration(record.cost.seconds)}" if record.cost else ""
     gap = f", gap {points(record.gap)}" if record.gap is not None else ""
     cause = f": {telling_line(record.error)}" if record.error else ""
     return f"{_name(record.ask_number, record.trial_id)}: {record.state.replace('_', ' ')}, IPC {record.ipc}{gap}{took}{cause}"

@@ -254,7 +254,7 @@ def _stage(files: Collection[str], space: Mapping[str, Any], found: StudyRecords
 
 
 def _seconds_left(records: Sequence[TrialRecord], running: Sequence[OpenTrial], budget: int) -> float | None:
-    taken = [r.cost.distill_seconds + r.cost.evaluate_seconds for r in records if r.cost]
+    taken = [r.cost.seconds for r in records if r.cost]
     if not taken or not running:
         return None
     begun = sum(trial.fraction or 0.0 for trial in running)

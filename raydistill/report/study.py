@@ -83,7 +83,7 @@ class Trial:
     def seconds(self) -> float | None:
         """Seconds of distilling and evaluating; None without a cost."""
         cost = self.record.cost if self.record else None
-        return None if cost is None else cost.distill_seconds + cost.evaluate_seconds
+        return None if cost is None else cost.seconds
 
 
 @dataclass(frozen=True, kw_only=True)

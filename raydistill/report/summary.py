@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from raydistill.comparison.rows import CONFIDENCE, Comparison
 from raydistill.data.own.record import read_report
 from raydistill.data.own.words import twins_in_words
-from raydistill.methods import method_configs
 from raydistill.report.rendering import render
-from raydistill.report.tables import comparison_frame, read_study, write_tables
+from raydistill.report.tables import comparison_frame
 from raydistill.report.words import accuracy_line, duration, margin_words, points
 from raydistill.search.resume import stored_document
 from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
 from raydistill.spaces.units import looked_before, packed_in_words
-from raydistill.storage.baseline import Baseline
+from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.result import Finding, SearchResult, Smallest
 from raydistill.storage.store import Store
 
@@ -25,14 +24,13 @@ if TYPE_CHECKING:
 
 
 def end_of_search(study: Store, result: SearchResult) -> str:
-    """Write the study's tables; lines of a name and a value: what was found and where it lies."""
-    records = read_study(study, method_configs())
-    write_tables(study, records)
+    """Lines of a name and a value: what was found and where it lies."""
+    baseline = read_baseline(study)
     rows = finding_rows(result.finding) if result.finding else []
     rows += [("Looked at before", looked_before(result.earlier_looks))] if result.earlier_looks else []
     rows += [
-        ("Baseline", _baseline(records.baseline) if records.baseline else "none was built"),
-        ("Recipe", records.baseline.recipe if records.baseline else ""),
+        ("Baseline", _baseline(baseline) if baseline else "none was built"),
+        ("Recipe", baseline.recipe if baseline else ""),
         ("Margin", margin_words(result.margin_fraction, result.metric)),
         ("Verdict", f"{result.verdict.replace('_', ' ')}: {result.reason}"),
         ("Smallest lossless IPC", _smallest(result)),

@@ -94,7 +94,7 @@ class Allowance:
     def count(self, record: TrialRecord) -> None:
         """Add the GPU time of a trial that ended, in this search or in an earlier one."""
         if record.cost:
-            self._trial_seconds += record.cost.distill_seconds + record.cost.evaluate_seconds
+            self._trial_seconds += record.cost.seconds
 
     def is_spent(self) -> bool:
         """Whether the hours or the GPU hours are used up."""

@@ -186,7 +186,7 @@ def _mean_of_all(seconds: Sequence[float | None]) -> float | None:
 
 def _trials_left(solver: Solver) -> Part:
     """The trials of a search that goes on, at the mean cost of those that ended."""
-    costs = [r.cost.distill_seconds + r.cost.evaluate_seconds for r in solver.records if r.cost is not None]
+    costs = [r.cost.seconds for r in solver.records if r.cost is not None]
     return Part(jobs=solver.remaining, what="trials to go", seconds_each=statistics.mean(costs) if costs else None)
 
 

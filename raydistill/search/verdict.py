@@ -123,7 +123,7 @@ def conclude(
         trials={state: counts[state] for state in get_args(State) if counts[state] or state != "timed_out"},
         compression_images=baseline.train_images / winner.record.images if winner else None,
         compression_bytes=baseline.train_bytes / winner.record.set_bytes if winner else None,
-        seconds=sum(r.cost.distill_seconds + r.cost.evaluate_seconds for r in records if r.cost),
+        seconds=sum(r.cost.seconds for r in records if r.cost),
     )
 
 

@@ -192,7 +192,7 @@ class StudyView:
         )
         # Optuna stores local times without a time zone.
         trial.datetime_start = datetime.fromisoformat(record.started_at).astimezone().replace(tzinfo=None)
-        seconds = record.cost.distill_seconds + record.cost.evaluate_seconds if record.cost else 0.0
+        seconds = record.cost.seconds if record.cost else 0.0
         trial.datetime_complete = trial.datetime_start + timedelta(seconds=seconds)
         return trial
 

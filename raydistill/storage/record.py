@@ -77,6 +77,11 @@ class Cost(Config):
     epoch_macs: int
     """Multiply-accumulates (forward) of one pass over the set."""
 
+    @property
+    def seconds(self) -> float:
+        """Of distilling and evaluating."""
+        return self.distill_seconds + self.evaluate_seconds
+
 
 class TrialRecord(GrownConfig):
     """The result of one trial. Written by `run_trial`, or by the driver if the trial's process was lost."""

@@ -10,12 +10,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from hand_made import STORED, HandMade
 
 import raydistill
 from raydistill import api
 from raydistill.api.common import executor_for, resources_of
 from raydistill.api.sets import Evaluation
 from raydistill.errors import InputError
+from raydistill.search import driver
 from raydistill.sets.one import NetworkReading
 from raydistill.spaces.sections import ResourcesConfig
 from raydistill.storage.store import Store
@@ -103,3 +105,13 @@ def test_an_evaluation_is_printed_in_a_line() -> None:
     )
     said = "Evaluation(select images; mlp: 90.50 % over 2 networks; convnet: 90.50 % over 2 networks)"
     assert repr(Evaluation(readings=readings)) == said
+
+
+def test_a_search_from_python_leaves_the_tables_of_its_study(by_hand: HandMade, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search itself is one that has ended before."""
+    by_hand.trial(10)
+    monkeypatch.setattr(driver, "run_search", lambda *_, **__: by_hand.result())
+    name, store = by_hand.study.root.rpartition("/")[2], by_hand.study.parent.root
+    raydistill.search({**STORED, "study": name, "controls": []}, store=store, local=True)
+    assert by_hand.study.exists("tables/ipc.md")
+    assert by_hand.study.exists("tables/trials.tex")

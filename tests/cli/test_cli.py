@@ -184,7 +184,6 @@ def test_search_hands_its_options_over_and_prints_the_end(by_hand: HandMade, mon
         f"  raydistill report {by_hand.study.root}",
         f"  raydistill certify {by_hand.study.root} --data-root /data --local --address auto --accept-code-change",
     ]
-    assert by_hand.study.exists("tables/trials.csv")
 
 
 def test_store_and_data_root_come_from_the_environment(by_hand: HandMade, monkeypatch: pytest.MonkeyPatch) -> None:

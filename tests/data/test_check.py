@@ -140,6 +140,14 @@ def test_every_answer_that_is_offered_solves_the_problem(
         assert check(pets, "size=16", answer).is_fine
 
 
+def test_of_images_that_are_too_small_the_smallest_says_which_size_all_allow(pets: Path) -> None:
+    for side in (13, 12, 14):
+        pictures(1, size=side, seed=side)[0].save(pets / "cat" / f"small{side}.png")
+    report = check(pets, "size=16")
+    assert report.decisions[0].lines[0] == "size: 12  # as the smallest"
+    assert "write size: 12 or smaller" in report.problems[0].remedy
+
+
 def test_the_owner_says_which_values_are_black_and_white(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

@@ -264,11 +264,12 @@ def test_what_worked_before_gives_the_same_pixels(tmp_path: Any, mode: str) -> N
 
 
 def test_an_unusable_image_survives_the_way_between_processes() -> None:
-    error = pickle.loads(pickle.dumps(Unusable("small", "has 2 x 2 pixels", "write size: 2")))
-    assert (error.kind, error.reason, error.remedy, str(error)) == (
+    error = pickle.loads(pickle.dumps(Unusable("small", "has 2 x 2 pixels", "write size: 2", 2)))
+    assert (error.kind, error.reason, error.remedy, error.side, str(error)) == (
         "small",
         "has 2 x 2 pixels",
         "write size: 2",
+        2,
         "has 2 x 2 pixels; write size: 2",
     )
 

@@ -94,12 +94,6 @@ def test_a_search_without_a_finished_trial_says_so(by_hand: HandMade) -> None:
     assert lines["Trials"] == "none; 1 min 40 s of trial time"
 
 
-def test_the_end_of_a_search_writes_the_tables(by_hand: HandMade) -> None:
-    by_hand.trial(10)
-    end_of_search(by_hand.study, by_hand.result())
-    assert by_hand.study.exists("tables/ipc.md")
-
-
 def test_one_distillation_is_told_beside_its_start() -> None:
     text = distilled_summary([0.97, 0.99], [0.94, 0.96], ["x/images.png"])
     assert lines_of(text) == {

@@ -67,13 +67,14 @@ def check(
         part: {name: used[part, name] for name in found.class_names if used[part, name]}
         for part in dict.fromkeys(p for p, _ in used)
     }
+    groups = {item.group for item in found.items} - {None}
     mean, deviation = looked.mean_and_deviation()
     report = DataReport(
         path=str(place),
         layout=found.layout,
         classes=found.class_names,
         images=images,
-        groups=len(groups) if (groups := {item.group for item in found.items} - {None}) else None,
+        groups=len(groups) or None,
         litter=dict(found.litter),
         modes=dict(looked.modes.most_common()),
         smallest=looked.smallest,
@@ -153,7 +154,7 @@ def _shared_remedy(same: Sequence[Problem]) -> str:
     """What to do about all problems of a kind; of images of several sizes the one with the shortest side decides."""
     if same[0].kind != "small":
         return same[0].remedy
-    return min((problem.remedy for problem in same), key=lambda remedy: int(remedy.split("size: ")[1].split()[0]))
+    return min(same, key=lambda problem: problem.side or 0).remedy
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -174,7 +175,7 @@ class _Looked:
     """By number of channels: (3, C) counts, sums and sums of squares of the levels outside the test part."""
 
     def refuse(self, item: Item, error: Unusable) -> None:
-        self.refused.append(Problem(kind=error.kind, item=item.name, text=error.reason, remedy=error.remedy))
+        self.refused.append(Problem.of(item, error))
 
     def take(self, item: Item, image: Decoded) -> None:
         self.items.append(item)
@@ -253,8 +254,7 @@ def _decisions(problems: Sequence[Problem], looked: _Looked, config: ImageFolder
             lines=("value_range: [0, 255]  # for example; [black, white], the same for all images",),
         )
     if kinds["small"]:
-        remedies = next(group.remedy for group in grouped(problems) if group.kind == "small")
-        side = int(remedies.split("size: ")[1].split()[0])
+        side = min(problem.side for problem in problems if problem.side is not None)
         yield Decision(
             question=f"Which size are the images to have? Smaller than {config.size}: {kinds['small']:,}.",
             lines=(f"size: {side}  # as the smallest", "on_bad: skip  # leave the smaller ones out"),

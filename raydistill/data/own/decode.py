@@ -278,6 +278,7 @@ class _Decoding:
                 "small",
                 f"has {image.width} x {image.height} pixels, smaller than size {size}",
                 f"images are not enlarged: write size: {side} or smaller, or remove it",
+                side,
             )
 
 

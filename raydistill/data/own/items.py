@@ -8,6 +8,8 @@ from typing import Literal
 
 from PIL import Image
 
+from raydistill.errors import Unusable
+
 Part = Literal["train", "select", "confirm", "test"]
 PARTS: tuple[Part, ...] = ("train", "select", "confirm", "test")
 PART_NAMES: Mapping[str, Part] = {
@@ -54,6 +56,13 @@ class Problem:
     """What was found, and what is expected; continues a sentence that begins with the item."""
     remedy: str
     """What to do."""
+    side: int | None = None
+    """As in `Unusable`."""
+
+    @classmethod
+    def of(cls, item: Item, error: Unusable) -> Problem:
+        """That an image cannot be used as it is."""
+        return cls(kind=error.kind, item=item.name, text=error.reason, remedy=error.remedy, side=error.side)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

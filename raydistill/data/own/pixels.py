@@ -73,7 +73,7 @@ class _Reading:
                 pixels = read(item.open, self.rules).pixels
             except Unusable as error:
                 if not self.skip or error.kind not in MAY_BE_SKIPPED:
-                    problems.append(Problem(kind=error.kind, item=item.name, text=error.reason, remedy=error.remedy))
+                    problems.append(Problem.of(item, error))
                 continue
             like = like or Like(name=item.name, shape=pixels.shape)
             if pixels.shape != like.shape:
