@@ -21,9 +21,16 @@ class HopelessError(Exception):
     """The readings show that it is of no use to go on; the message says why."""
 
 
-<<<<<<< HEAD
 class NothingChangedError(Exception):
     """No step changed the set; the message says why, and what to do."""
+
+
+class TrialCrashedError(Exception):
+    """The trial ended by a fault, its cause; its record, which has the traceback, is written."""
+
+    def __init__(self, record: TrialRecord) -> None:
+        super().__init__(f"trial {record.trial_id} crashed; its record has the traceback")
+        self.record = record
 
 
 def nothing_changed(steps: int) -> str:
@@ -32,14 +39,6 @@ def nothing_changed(steps: int) -> str:
         f"none of its {steps} steps changed the set: the loss was above method.gate, or not finite, at each; lower "
         "method.lr_student or method.student_steps, or raise method.gate"
     )
-=======
-class TrialCrashedError(Exception):
-    """The trial ended by a fault, its cause; its record, which has the traceback, is written."""
-
-    def __init__(self, record: TrialRecord) -> None:
-        super().__init__(f"trial {record.trial_id} crashed; its record has the traceback")
-        self.record = record
->>>>>>> mend-b
 
 
 def over_time(hours: float, most_hours: float, step: int, steps: int) -> str:
