@@ -19,6 +19,7 @@ The solver keeps an Optuna study of its own in memory, whose values are what sam
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
@@ -268,9 +269,23 @@ def _write_note(storage: RDBStorage, study_id: int, text: str) -> None:
 
 def _open(database: Path) -> RDBStorage:
     """Optuna's storage in a file of this machine's own disk, which nobody needs after a power cut: the records make it again."""
+    if not database.exists():
+        database.write_bytes(_empty())
     options = {"connect_args": {"factory": _without_waiting}}
     # The file was written a moment ago by this version of Optuna, so its schema needs no check.
     return RDBStorage(f"sqlite:///{database.absolute()}", engine_kwargs=options, skip_compatibility_check=True)
+
+
+@functools.cache
+def _empty() -> bytes:
+    """A file with Optuna's tables and no study, made once: for a new file Optuna reads all the migrations from its older ones."""
+    storage = RDBStorage("sqlite:///:memory:", skip_compatibility_check=True)
+    connection = storage.engine.raw_connection()
+    try:
+        return connection.driver_connection.serialize()  # type: ignore[union-attr,no-any-return]
+    finally:
+        connection.close()
+        _let_go(storage)
 
 
 def _without_waiting(*given: Any, **named: Any) -> sqlite3.Connection:

@@ -23,12 +23,16 @@ SMALL = SPACE + "\nevaluation: {recipe: default, networks: 2, baseline_networks:
 QUICK = ("method.random_inits=3", "method.batch_real=8", "ipc.high=6", "goal.margin_fraction=0.95", "budget.trials=2")
 
 
+def shorten(patch: pytest.MonkeyPatch) -> None:
+    """Have networks trained for five steps: far too short to be admissible, so that is not asked."""
+    patch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=5))
+    patch.setattr(baseline, "is_admissible", lambda *_: True)
+    patch.setattr(findings, "is_admissible", lambda *_: True)
+
+
 @pytest.fixture
 def short_recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Far too short to be admissible, so that is not asked."""
-    monkeypatch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=5))
-    monkeypatch.setattr(baseline, "is_admissible", lambda *_: True)
-    monkeypatch.setattr(findings, "is_admissible", lambda *_: True)
+    shorten(monkeypatch)
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
@@ -39,8 +43,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The store of a finished search, not to be written."""
     folder = tmp_path_factory.mktemp("searched")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=5))
-        patch.setattr(baseline, "is_admissible", lambda *_: True)
+        shorten(patch)
         searched_space = space(*QUICK, text=SMALL)
         run_search(searched_space, Store(str(folder)), workplace())
     return folder

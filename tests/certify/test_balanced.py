@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ from raydistill.storage.sealed import unseal
 from raydistill.storage.store import Store
 from raydistill.trial.confirm import Confirmation, ConfirmReading, read_set
 
+from .conftest import shorten
+
 
 def draw(folder: Path, counts: dict[str, int]) -> None:
     """Noise about two levels that overlap, so that networks err."""
@@ -67,11 +70,21 @@ def space_file(folder: Path, **goal: Any) -> Path:
     return file
 
 
+@pytest.fixture(scope="module")
+def searched_pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished search in `store`, not to be written; the space lies beside the images."""
+    folder = tmp_path_factory.mktemp("balanced")
+    draw(folder / "pets", {"cats": 150, "dogs": 50})
+    with pytest.MonkeyPatch.context() as patch:
+        shorten(patch)
+        run_search(load_space(space_file(folder), [], None), Store(str(folder / "store")), workplace())
+    return folder / "store"
+
+
 @pytest.fixture
-def study(tmp_path: Path, short_recipe: None) -> Store:
-    """A finished search; the space lies beside the images."""
-    draw(tmp_path / "pets", {"cats": 150, "dogs": 50})
-    run_search(load_space(space_file(tmp_path), [], None), Store(str(tmp_path / "store")), workplace())
+def study(searched_pets: Path, tmp_path: Path, short_recipe: None) -> Store:
+    """A finished search, alone in its store."""
+    shutil.copytree(searched_pets, tmp_path / "store")
     return Store(str(tmp_path / "store/balanced"))
 
 

@@ -36,11 +36,33 @@ from raydistill.storage.lock import study_lock
 from raydistill.storage.record import code_sha256
 from raydistill.storage.store import Store
 
+from .conftest import shorten
+
 
 def certify(study: Store, watcher: Any = None, **given: Any) -> Certificate:
     work = workplace(watcher, given.pop("executor", None))
     choice = TrialChoice(trial_id=given.pop("trial_id", None), accept_code_change=given.pop("accept_code_change", False))
     return certify_study(study, choice, work, **{"networks": 2, "again": False, **given})
+
+
+@pytest.fixture(scope="module")
+def trained_once(searched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a study that has everything of a certificate but the opening, not to be written; `trained` copies it."""
+    folder = tmp_path_factory.mktemp("trained") / "store"
+    shutil.copytree(searched, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        shorten(patch)
+        patch.setattr(run, "read_on_test", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            certify(Store(str(folder / "made-up")))
+    return folder
+
+
+@pytest.fixture
+def trained(trained_once: Path, tmp_path: Path, short_recipe: None) -> Store:
+    """A copy of that study, alone in its store."""
+    shutil.copytree(trained_once, tmp_path / "store")
+    return Store(str(tmp_path / "store" / "made-up"))
 
 
 def openings(study: Store) -> list[str]:
@@ -76,18 +98,20 @@ def test_a_certificate_holds_what_was_trained_and_read(study: Store) -> None:
     assert (made.evidence.search_commit, made.evidence.commit) == (commit(), commit())
 
 
-def test_the_test_split_is_opened_once_after_everything_is_trained(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_test_split_is_opened_once_after_everything_is_trained(trained: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("full-0-0", "herding-0-1"):
+        trained.delete(f"certificate/1/networks/{name}.safetensors")
     there: list[int] = []
     opened = reading.open_test
 
     def open_and_look(*given: Any, **named: Any) -> Any:
-        there.append(len(study.files("certificate/1/networks")))
+        there.append(len(trained.files("certificate/1/networks")))
         return opened(*given, **named)
 
     monkeypatch.setattr(reading, "open_test", open_and_look)
-    made = certify(study)
+    made = certify(trained)
     assert there == [22]
-    assert len(openings(study)) == 1
+    assert len(openings(trained)) == 1
     assert made.evidence.openings[-1].reason.endswith(f"networks sealed as {made.evidence.seal}")
 
 
@@ -108,14 +132,6 @@ def test_a_certification_that_is_killed_goes_on_with_the_split_still_sealed(stud
     assert told.all("stage") == [("control sets", 6), ("certificate", 22)]
     assert told.all("found") == [3]
     assert len(openings(study)) == 1
-
-
-def trained(study: Store) -> None:
-    """Everything of a certificate but the opening."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "read_on_test", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            certify(study)
 
 
 @pytest.mark.parametrize(
@@ -167,13 +183,12 @@ def trained(study: Store) -> None:
     ],
     ids=["no baseline network", "baseline network", "other images", "network", "control", "log", "plan", "no set"],
 )
-def test_what_is_damaged_is_told_before_the_split_is_opened(study: Store, spoil: Any, error: Any, message: str) -> None:
-    trained(study)
-    spoil(study)
-    before = openings(study)
+def test_what_is_damaged_is_told_before_the_split_is_opened(trained: Store, spoil: Any, error: Any, message: str) -> None:
+    spoil(trained)
+    before = openings(trained)
     with pytest.raises(error, match=message):
-        certify(study)
-    assert openings(study) == before
+        certify(trained)
+    assert openings(trained) == before
 
 
 def cut(study: Store, name: str) -> None:
@@ -182,7 +197,7 @@ def cut(study: Store, name: str) -> None:
     study.write(name, data[: len(data) // 2])
 
 
-def test_a_kill_right_after_the_opening_shows_in_the_next_certificate(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_right_after_the_opening_shows_in_the_next_certificate(trained: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The split was opened and nothing written: it is opened again, for the same networks, and that is said."""
 
     def killed(*_: Any) -> Any:
@@ -191,52 +206,52 @@ def test_a_kill_right_after_the_opening_shows_in_the_next_certificate(study: Sto
     with monkeypatch.context() as patch:
         patch.setattr(reading, "is_correct", killed)
         with pytest.raises(KeyboardInterrupt):
-            certify(study)
+            certify(trained)
     told = Told()
-    made = certify(study, told)
+    made = certify(trained, told)
     assert told.all("stage") == []
     assert [opening.reason for opening in made.evidence.openings] == [made.evidence.openings[0].reason] * 2
     assert any("had been opened once besides" in sentence for sentence in made.findings.headline)
 
 
 def test_an_opening_by_somebody_else_while_the_networks_are_read_is_no_matter_of_the_certificate(
-    study: Store, monkeypatch: pytest.MonkeyPatch
+    trained: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read, opened = reading.is_correct, []
 
     def read_beside_another(*given: Any) -> Any:
         if not opened:
-            opened.append(data.open_test(DatasetConfig(name="digits"), reason="a look", log=study.parent))
+            opened.append(data.open_test(DatasetConfig(name="digits"), reason="a look", log=trained.parent))
         return read(*given)
 
     monkeypatch.setattr(reading, "is_correct", read_beside_another)
-    made = certify(study)
-    assert len(openings(study)) == 2
-    assert [opening.file for opening in made.evidence.openings] == openings(study)[:1]
-    assert verify_certificate(study.path("certificate.json")).not_checked == ()
+    made = certify(trained)
+    assert len(openings(trained)) == 2
+    assert [opening.file for opening in made.evidence.openings] == openings(trained)[:1]
+    assert verify_certificate(trained.path("certificate.json")).not_checked == ()
 
 
-def test_an_earlier_opening_by_a_host_whose_clock_runs_ahead_is_stated(study: Store) -> None:
+def test_an_earlier_opening_by_a_host_whose_clock_runs_ahead_is_stated(trained: Store) -> None:
     ahead = {"opened_at": "2999", "reason": "a look", "user": "me", "host": "ahead", "dataset": {"name": "digits"}}
-    study.parent.write_json("test_openings/29990101T000000000000-digits.json", ahead)
-    made = certify(study)
+    trained.parent.write_json("test_openings/29990101T000000000000-digits.json", ahead)
+    made = certify(trained)
     assert [opening.host == "ahead" for opening in made.evidence.openings] == [True, False]
     assert any("had been opened once besides" in sentence for sentence in made.findings.headline)
-    assert verify_certificate(study.path("certificate.json")).not_checked == ()
+    assert verify_certificate(trained.path("certificate.json")).not_checked == ()
 
 
-def test_a_log_that_lost_the_certificates_own_opening_ends_it(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_lost_the_certificates_own_opening_ends_it(trained: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     read = reading.is_correct
 
     def read_and_lose(*given: Any) -> Any:
-        for file in openings(study):
-            study.parent.delete(f"test_openings/{file}")
+        for file in openings(trained):
+            trained.parent.delete(f"test_openings/{file}")
         return read(*given)
 
     monkeypatch.setattr(reading, "is_correct", read_and_lose)
     with pytest.raises(StoreError, match=r"the log of openings no longer has the entry of this certificate \(certificate 1 of"):
-        certify(study)
-    assert not study.exists("certificate.json")
+        certify(trained)
+    assert not trained.exists("certificate.json")
 
 
 def test_openings_of_the_same_images_are_counted_however_they_were_preprocessed_or_split(tmp_path: Path) -> None:
@@ -276,9 +291,10 @@ def test_jobs_travel_to_other_processes(study: Store) -> None:
     assert study.read(file) == sent
 
 
-def test_the_same_study_gives_the_same_certificate(study: Store, searched: Path, tmp_path: Path) -> None:
+def test_the_same_study_gives_the_same_certificate(certified: Store, searched: Path, tmp_path: Path) -> None:
     shutil.copytree(searched, tmp_path / "other")
-    one, other = certify(study), certify(Store(str(tmp_path / "other" / "made-up")))
+    one, other = read_certificate(certified), certify(Store(str(tmp_path / "other" / "made-up")))
+    assert one is not None
     assert one.findings == other.findings
     assert one.evidence.arms == other.evidence.arms
 
@@ -298,22 +314,22 @@ def test_networks_of_one_seed_start_alike_in_every_arm(study: Store, monkeypatch
     assert hashes[0][0] != hashes[0][1]
 
 
-def test_a_second_certificate_is_refused(study: Store) -> None:
-    certify(study)
+def test_a_second_certificate_is_refused(certified: Store) -> None:
     with pytest.raises(CertifyError, match=r"has its certificate .*the test split is opened once.*--again"):
-        certify(study)
-    assert len(openings(study)) == 1
+        certify(certified)
+    assert len(openings(certified)) == 1
 
 
-def test_a_second_opening_is_marked_and_keeps_the_first(study: Store) -> None:
-    first = certify(study)
-    second = certify(study, again=True)
+def test_a_second_opening_is_marked_and_keeps_the_first(certified: Store) -> None:
+    first = read_certificate(certified)
+    assert first is not None
+    second = certify(certified, again=True)
     assert (second.evidence.number, second.evidence.earlier[0].content_sha256) == (2, first.content_sha256)
     assert set(second.evidence.seeds).isdisjoint(first.evidence.seeds)
     assert any(sentence.startswith("OPENING NUMBER 2") for sentence in second.findings.headline)
-    assert len(openings(study)) == 2
-    assert read_certificate(study, "certificate/1/certificate.json") == first
-    verify_certificate(study.path("certificate.json"))
+    assert len(openings(certified)) == 2
+    assert read_certificate(certified, "certificate/1/certificate.json") == first
+    verify_certificate(certified.path("certificate.json"))
 
 
 def test_a_first_certificate_is_no_second(study: Store) -> None:

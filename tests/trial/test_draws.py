@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,13 @@ from raydistill.trial import baseline, draws
 from raydistill.trial.draws import DrawReading, draw_file, gap_of_draws, make_draw, missing_draws
 
 
+def shorten(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=20))
+
+
 @pytest.fixture(autouse=True)
 def short_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=20))
+    shorten(monkeypatch)
 
 
 def control(**fields: Any) -> TrialConfig[RandomConfig]:
@@ -46,14 +51,23 @@ def control(**fields: Any) -> TrialConfig[RandomConfig]:
     return TrialConfig[RandomConfig](**{**given, **fields})
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study with a baseline of two networks, not to be written; `study` copies it."""
+    folder = tmp_path_factory.mktemp("built")
+    store = Store(str(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        shorten(patch)
+        for index in range(2):
+            baseline.train_baseline_networks(control(), [index], store)
+        baseline.finish_baseline(control(), store)
+    return folder
+
+
 @pytest.fixture
-def study(tmp_path: Path) -> Store:
+def study(built: Path, tmp_path: Path) -> Store:
     """With a baseline of two networks."""
-    store = Store(str(tmp_path / "study"))
-    for index in range(2):
-        baseline.train_baseline_networks(control(), [index], store)
-    baseline.finish_baseline(control(), store)
-    return store
+    return Store(str(shutil.copytree(built, tmp_path / "study")))
 
 
 @pytest.fixture
