@@ -180,11 +180,6 @@ def baseline_pace(baseline: Baseline, recipe: Recipe) -> float:
     return sum(reading.seconds for reading in baseline.readings) / images
 
 
-def baseline_seconds(baseline: Baseline) -> float:
-    """Seconds to train one network on the full data, as the baseline's took; for the steps of its readings."""
-    return statistics.median(reading.seconds for reading in baseline.readings)
-
-
 def network_seconds(record: TrialRecord) -> float | None:
     """Seconds to train and evaluate one network on a trial's set, as its own took; None if the record does not say."""
     networks = sum(len(reading.accuracy_fractions) for reading in record.readings)
