@@ -159,14 +159,18 @@ class Bench:
         """Accuracy on select images of each network, in percent."""
         seeds = network_seeds(f"levers {draw}", self.splits.sha256, self.networks)
         recipe = RECIPES[self.recipe]
-        correct = evaluate_set(synthetic, self.splits, self.splits.select, self.readers, recipe, seeds, self.device)
+        correct = evaluate_set(
+            synthetic, self.splits, self.splits.select, self.readers, recipe, seeds, self.device, diverged=None
+        )
         return [100 * float(one) for one in correct.mean(axis=-1)]
 
     def read_full_data(self, draw: int, recipe: Recipe) -> float:
         """Mean accuracy on select images of networks trained on the train part, in percent."""
         part, seeds = self.splits.train, network_seeds(f"levers {draw}", self.splits.sha256, self.networks)
         reads = [self.splits.select]
-        correct = train_and_read_each(part.images, part.labels, self.splits, reads, self.readers, recipe, seeds, self.device)
+        correct = train_and_read_each(
+            part.images, part.labels, self.splits, reads, self.readers, recipe, seeds, self.device, diverged=None
+        )
         return 100 * float(np.mean(correct))
 
     def measure(self, row: str, ipc: int, draw: int) -> tuple[float, float]:

@@ -83,7 +83,9 @@ def main() -> None:
         accuracies = []
         for steps in (recipe, recipe.doubled()):
             rows = [
-                train_and_read(splits.train.images, splits.train.labels, splits, [part], network, steps, seed, device)[0]
+                train_and_read(
+                    splits.train.images, splits.train.labels, splits, [part], network, steps, seed, device, diverged=None
+                )[0]
                 for seed in seeds
             ]
             accuracies.append(np.array(rows).mean(axis=1))
@@ -101,7 +103,7 @@ def main() -> None:
             seconds = []
             for name in given.recipes:
                 began = time.process_time()
-                correct = evaluate_set(synthetic, splits, part, network, RECIPES[name], seeds, device)
+                correct = evaluate_set(synthetic, splits, part, network, RECIPES[name], seeds, device, diverged=None)
                 seconds.append((time.process_time() - began) / len(seeds))
                 gaps[name].append(full[name] - float(correct.mean()))
                 if given.out is not None:

@@ -53,7 +53,7 @@ def train_and_read(
     seed: int,
     device: torch.device,
     *,
-    diverged: Diverged | None = None,
+    diverged: Diverged | None,
     tick: Tick = no_tick,
 ) -> list[NDArray[np.bool_]]:
     """Train one new network and evaluate it on several splits.
@@ -67,7 +67,8 @@ def train_and_read(
         recipe: training recipe.
         seed: seed of the initialisation, the batches and the augmentation.
         device: device to train on.
-        diverged: what to say of a network with a weight that is not finite; None reads it as it is, which is about chance.
+        diverged: what to say of a network with a weight that is not finite; None reads it as it is, which is about chance:
+            each caller says why it may.
         tick: called after every step of the training.
 
     Returns:
@@ -92,7 +93,7 @@ def train_and_read_each(
     seeds: Sequence[int],
     device: torch.device,
     *,
-    diverged: Diverged | None = None,
+    diverged: Diverged | None,
     tick: Tick = no_tick,
 ) -> list[list[NDArray[np.bool_]]]:
     """Train new networks together, one per seed, and evaluate each on several splits.
@@ -126,7 +127,7 @@ def evaluate_set(
     device: torch.device,
     *,
     at_once: int = 1,
-    diverged: Diverged | None = None,
+    diverged: Diverged | None,
     is_enough: Callable[[NDArray[np.bool_]], bool] = lambda correct: False,
     tick: Tick = no_tick,
 ) -> NDArray[np.bool_]:
@@ -144,7 +145,7 @@ def evaluate_set(
         seeds: one per network.
         device: device to train on.
         at_once: networks that train together.
-        diverged: as in `train_and_read`; usually `ON_A_SET`.
+        diverged: as in `train_and_read`.
         is_enough: asked after each network, with the answers so far; True ends the evaluation there.
         tick: called after every step of a training.
 

@@ -9,8 +9,9 @@ from raydistill.data.datasets import place_of_images
 from raydistill.data.own.check import divided, not_divided, proposed_size
 from raydistill.data.own.kept_reports import checked
 from raydistill.data.own.listing import listing
+from raydistill.data.own.refusal import refusal_lines
 from raydistill.data.own.report import DataReport
-from raydistill.data.own.words import decision_lines, problem_lines
+from raydistill.data.own.words import decision_lines
 from raydistill.data.splits import load_splits, train_twins
 from raydistill.errors import DataError
 from raydistill.spaces.sections import ImageFolderConfig
@@ -77,8 +78,6 @@ def refused(report: DataReport, settings: Sequence[str] = ()) -> DataError:
         report: of images with problems.
         settings: `field=value` that were given with `--set`, and that the command which shows more needs again.
     """
-    total, kinds = sum(group.count for group in report.problems), len(report.problems)
-    head = f"{report.path} cannot be used: {total:,} {'problem' if total == 1 else 'problems'} of {kinds} kind{'s' * (kinds > 1)}"
     words = ["raydistill", "data", "check", report.path, *(word for setting in settings for word in ("--set", setting))]
     more = f"  `{shlex.join(words)}` shows the same and more."
-    return DataError("\n".join([head, *problem_lines(report), *decision_lines(report), more]))
+    return DataError("\n".join([*refusal_lines(report.path, report.problems), *decision_lines(report), more]))

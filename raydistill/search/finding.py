@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from raydistill.search.deciding import what_would_decide
 from raydistill.search.verdict import Confirmed, not_admissible, winner_of
@@ -37,6 +37,9 @@ from raydistill.spaces.units import points
 from raydistill.storage.baseline import Baseline
 from raydistill.storage.record import TrialRecord
 from raydistill.storage.result import Claim, ControlAt, Finding, GapBounds, Smallest
+
+if TYPE_CHECKING:
+    from raydistill.core.lossless import GapInterval
 
 FACTOR = "method.factor"
 MOST_MORE = 50
@@ -160,8 +163,8 @@ def _with_each_factor(arm: Arm, values: Mapping[str, Any]) -> list[dict[str, Any
     return [dict(values), *({**values, FACTOR: factor} for factor in others)]
 
 
-def control_at(config: TrialConfig[Any], interval: Any, margin_fraction: float) -> ControlAt:
-    """A control's draws as part of a finding; `interval` is a `GapInterval`."""
+def control_at(config: TrialConfig[Any], interval: GapInterval, margin_fraction: float) -> ControlAt:
+    """A control's draws as part of a finding."""
     return ControlAt(
         arm=config.arm,
         ipc=config.ipc,

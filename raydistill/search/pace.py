@@ -38,6 +38,8 @@ DISTIL_STEPS, PROBE_STEPS = 5, 3
 ENOUGH_SECONDS = 10.0
 """A distillation whose steps are slow is timed no longer than this and the step that it is in: a step of trajectory matching may
 take a minute. Where one step alone takes as long, the work that is done only once is a small part of it."""
+TIMED_ONLY = None
+"""In place of what is said of a network that diverges: the time of these few steps is all that is asked of it."""
 LONG_SECONDS = 1.0
 """A step that takes longer is measurement enough."""
 
@@ -78,7 +80,8 @@ def _pace(
 
     def seconds(steps: int) -> float:
         began = clock()
-        train_and_read(images, labels, splits, [one], network, replace(recipe, steps=steps), 0, torch.device("cpu"))
+        short, cpu = replace(recipe, steps=steps), torch.device("cpu")
+        train_and_read(images, labels, splits, [one], network, short, 0, cpu, diverged=TIMED_ONLY)
         return clock() - began
 
     seconds(1)  # the first of a process takes a second or more, whatever it computes
@@ -178,11 +181,6 @@ def baseline_pace(baseline: Baseline, recipe: Recipe) -> float:
     """Seconds per image that passed through the baseline's networks."""
     images = sum(reading.steps for reading in baseline.readings) * recipe.batch
     return sum(reading.seconds for reading in baseline.readings) / images
-
-
-def baseline_seconds(baseline: Baseline) -> float:
-    """Seconds to train one network on the full data, as the baseline's took; for the steps of its readings."""
-    return statistics.median(reading.seconds for reading in baseline.readings)
 
 
 def network_seconds(record: TrialRecord) -> float | None:

@@ -31,7 +31,7 @@ from raydistill.search.allowance import check_budget
 from raydistill.search.distributions import middle
 from raydistill.search.experts import extreme_trials
 from raydistill.search.finding import factors_drawn
-from raydistill.search.pace import CONFIRMED_CANDIDATES, DISTIL_STEPS, probe_trial
+from raydistill.search.pace import CONFIRMED_CANDIDATES, DISTIL_STEPS, TIMED_ONLY, probe_trial
 from raydistill.spaces.sections import Config, ImageFolderConfig, dataset_config
 from raydistill.spaces.space import Arm, Range, SearchSpace
 from raydistill.spaces.trial import TrialConfig
@@ -173,7 +173,9 @@ def _measure(config: TrialConfig[Any], splits: Splits, device: torch.device, tel
         # A trial makes a reading while the distillation's tensors are there, and may need the most memory then.
         recipe = replace(recipe_of(config, splits), steps=1)
         seen = synthetic.decoded()
-        train_and_read(seen.images.detach(), seen.labels, splits, [splits.select], config.network, recipe, 0, device)
+        train_and_read(
+            seen.images.detach(), seen.labels, splits, [splits.select], config.network, recipe, 0, device, diverged=TIMED_ONLY
+        )
 
     probe = probe_trial(config, splits, device, at_end=read)
     synthetic, distil_seconds, has_steps = probe
@@ -191,7 +193,9 @@ def _network_seconds(config: TrialConfig[Any], images: Tensor, labels: Tensor, s
 
     def train(steps: int, read: LabelledImages) -> float:
         short = replace(recipe, steps=steps)
-        return _seconds(lambda: train_and_read(images, labels, splits, [read], config.network, short, 0, device))
+        return _seconds(
+            lambda: train_and_read(images, labels, splits, [read], config.network, short, 0, device, diverged=TIMED_ONLY)
+        )
 
     one = LabelledImages(images=splits.select.images[:1], labels=splits.select.labels[:1])
     train(1, one)

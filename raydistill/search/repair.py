@@ -6,7 +6,7 @@ trial whose record is gone. A damaged `confirmation.json` is removed. Nothing el
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from raydistill.core.picture import set_png
 from raydistill.core.synthetic import decode
@@ -48,10 +48,12 @@ def repair_study(study: Store, watcher: Watcher) -> set[str]:
     """
     looks_at(study)  # a damaged count is refused before anything is trained
     every = damages(study, None, every=True)
-    _confirmations(study, every, watcher)
+    _remove_confirmations(study, every, watcher)
     found = [damage for damage in every if not is_of_the_end(damage.name)]
     gone = {damage.name for damage in found if damage.is_gone}
-    repaired = {*_configs(study, found, watcher), *_baseline(study, gone, watcher), *_pictures(study, found, watcher)}
+    repaired = _write_configs_again(study, found, watcher)
+    repaired |= _remove_spoilt_baseline(study, gone, watcher)
+    repaired |= _draw_pictures_again(study, found, watcher)
     manifest = read_manifest(study)
     listed = () if manifest is None else manifest.files
     runs_again = {name.removesuffix(RECORD) for name in gone if name.endswith(RECORD)}
@@ -149,8 +151,9 @@ def result_or_none(study: Store) -> SearchResult | None:
         return None
 
 
-def _configs(study: Store, found: Sequence[Damage], watcher: Watcher) -> Iterator[str]:
-    """Write each trial's config again that is gone or changed and that its record holds."""
+def _write_configs_again(study: Store, found: Sequence[Damage], watcher: Watcher) -> set[str]:
+    """Write each trial's config again that is gone or changed and that its record holds; returns their files."""
+    written = set()
     for name in sorted(damage.name for damage in found if damage.name.endswith("/config.json")):
         kind, trial_id, _ = name.split("/")
         record = read_record(study, trial_id) if kind == "trials" else None
@@ -158,11 +161,12 @@ def _configs(study: Store, found: Sequence[Damage], watcher: Watcher) -> Iterato
         if config is not None:
             study.write(name, config.to_file())
             watcher.note(f"{study.path(name)} was gone or damaged: it is written again from the trial's record")
-            yield name
+            written.add(name)
+    return written
 
 
-def _baseline(study: Store, gone: set[str], watcher: Watcher) -> Iterator[str]:
-    """Remove a damaged summary of the baseline, or one whose networks are gone, so that it is built again."""
+def _remove_spoilt_baseline(study: Store, gone: set[str], watcher: Watcher) -> set[str]:
+    """Remove a damaged summary of the baseline, or one whose networks are gone, so that it is built again; returns its file."""
     is_whole = not any(name.startswith("baseline/network-") for name in gone)
     try:
         read_baseline(study)
@@ -170,20 +174,22 @@ def _baseline(study: Store, gone: set[str], watcher: Watcher) -> Iterator[str]:
         read_networks(study)
         watcher.note(str(error).partition("; ")[0] + ": it is built again from its networks")
         is_whole = False
-    if not is_whole:
-        study.delete(BASELINE_FILE)
-        yield BASELINE_FILE
+    if is_whole:
+        return set()
+    study.delete(BASELINE_FILE)
+    return {BASELINE_FILE}
 
 
-def _confirmations(study: Store, found: Sequence[Damage], watcher: Watcher) -> None:
+def _remove_confirmations(study: Store, found: Sequence[Damage], watcher: Watcher) -> None:
     """Remove what a damaged `confirmation.json` says: it follows from the answers beside it, and nobody reads it."""
     for name in sorted(damage.name for damage in found if damage.name.endswith(f"/{CONFIRMATION_FILE}")):
         study.delete(name)
         watcher.note(f"{study.path(name)} was gone or damaged: it is made again if the search confirms its trial")
 
 
-def _pictures(study: Store, found: Sequence[Damage], watcher: Watcher) -> Iterator[str]:
-    """Draw each picture again that is gone or changed and whose set is intact."""
+def _draw_pictures_again(study: Store, found: Sequence[Damage], watcher: Watcher) -> set[str]:
+    """Draw each picture again that is gone or changed and whose set is intact; returns their files."""
+    drawn = set()
     spoilt = {damage.name for damage in found}
     for name in sorted(spoilt):
         folder = name.removesuffix(f"/{PICTURE_FILE}")
@@ -193,4 +199,5 @@ def _pictures(study: Store, found: Sequence[Damage], watcher: Watcher) -> Iterat
         synthetic, manifest = decode(data)
         study.write(name, set_png(synthetic, manifest.preprocess))
         watcher.note(f"{study.path(name)} was gone or damaged: it is drawn again from the trial's set")
-        yield name
+        drawn.add(name)
+    return drawn

@@ -51,6 +51,7 @@ class TrialRows:
     def __init__(self, study: Study, storage: RDBStorage) -> None:
         """For one study, which has the file `storage` for itself."""
         self._study = study
+        self._study_id = storage.get_study_id_from_name(study.study_name)
         self._storage = storage
         self._pending: list[FrozenTrial] = []
         self._as_ours: set[Hashable] = set()
@@ -90,7 +91,7 @@ class TrialRows:
             for name, found in trial.distributions.items()
         ]
         return {
-            "trials": [(trial_id, trial_id - 1, self._study._study_id, trial.state.name, *times)],
+            "trials": [(trial_id, trial_id - 1, self._study_id, trial.state.name, *times)],
             "trial_values": [] if trial.value is None else [(trial_id, 0, *_number(trial.value))],
             "trial_params": params,
             "trial_user_attributes": [(trial_id, key, json.dumps(value)) for key, value in trial.user_attrs.items()],

@@ -27,6 +27,7 @@ import sqlite3
 import warnings
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,8 @@ class StudyView:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # the attribute that it writes is what the dashboard reads
             study.set_metric_names([METRIC])
-        _write_note(storage, study._study_id, note_of(result))
+        study_id = storage.get_study_id_from_name(self._space.study)
+        _write_note(storage, study_id, note_of(result))
         pictures = set(self._folder.files(ARTIFACTS)) if self._folder.is_local else set()
         rows = TrialRows(study, storage)
         for number, config in sorted(configs.items()):
@@ -120,9 +122,10 @@ class StudyView:
         if result is not None and result.winner_trial_id is not None:
             winner = next(record for record in records.values() if record.trial_id == result.winner_trial_id)
             for key, meta in self._picture(winner, pictures).items():
-                storage.set_study_system_attr(study._study_id, key, meta)
-        waiting = storage.get_all_trials(study._study_id, deepcopy=False, states=(TrialState.WAITING,))
-        self._waiting = {trial.user_attrs["ask_number"]: trial._trial_id for trial in waiting}
+                storage.set_study_system_attr(study_id, key, meta)
+        waiting = storage.get_all_trials(study_id, deepcopy=False, states=(TrialState.WAITING,))
+        id_of = partial(storage.get_trial_id_from_study_id_trial_number, study_id)
+        self._waiting = {trial.user_attrs["ask_number"]: id_of(trial.number) for trial in waiting}
         _let_go(storage)
         # SQLite would roll the journal of a killed process back into the new file.
         _delete(self._database)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import Manifest, SyntheticSet
 from raydistill.data.preprocess import Preprocess, Standardise
-from raydistill.data.splits import splits_of
+from raydistill.data.splits import Splits, splits_of
 from raydistill.errors import DataError
 from raydistill.sets.one import accuracies
 from raydistill.spaces.network_names import network_text
@@ -101,7 +101,7 @@ def measure_loss(synthetic: SyntheticSet, eight_bit: EightBit, config: TrialConf
     )
 
 
-def _splits(config: TrialConfig[Any], data_root: DataRoot) -> Any:
+def _splits(config: TrialConfig[Any], data_root: DataRoot) -> Splits:
     try:
         return splits_of(config, data_root)
     except DataError as error:

@@ -275,8 +275,18 @@ def accuracies(
     seeds = network_seeds(purpose, splits.sha256, networks or config.evaluation.networks)
     chosen = recipe if isinstance(recipe, Recipe) else RECIPES[recipe or config.evaluation.recipe]
     at_once = config.evaluation.networks_at_once
+    # A set is read as it is, also one of others or with another network: the accuracy says that it is of no use there.
     correct = evaluate_set(
-        synthetic.to(device), splits, part, config.network, chosen, seeds, device, at_once=at_once, is_enough=tell
+        synthetic.to(device),
+        splits,
+        part,
+        config.network,
+        chosen,
+        seeds,
+        device,
+        at_once=at_once,
+        diverged=None,
+        is_enough=tell,
     )
     return [float(one) for one in accuracy_of(correct, counted_classes(config.goal.metric, part.labels.numpy()))]
 

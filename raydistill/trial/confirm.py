@@ -75,7 +75,11 @@ def train_confirm_networks(config: TrialConfig[Any], indices: Sequence[int], stu
     seeds = [every[index] for index in missing]
     record, recipe = _finished(study, config.trial_id), RECIPES[config.evaluation.recipe]
     synthetic = read_set(study, config.trial_id)
-    correct = evaluate_set(synthetic, splits, splits.confirm, config.network, recipe, seeds, device, at_once=len(seeds))
+    # A network that diverges counts as one that is right by chance: the candidate may then fall, where an error would end the
+    # whole search.
+    correct = evaluate_set(
+        synthetic, splits, splits.confirm, config.network, recipe, seeds, device, at_once=len(seeds), diverged=None
+    )
     for index, seed, bits in zip(missing, seeds, pack_bits(correct), strict=True):
         reading = ConfirmReading(seed=seed, confirm_correct=bits, images_sha256=record.images_sha256)
         write_stored(study, _file(config.trial_id, index), reading)

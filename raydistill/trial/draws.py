@@ -69,7 +69,10 @@ def make_draw(config: TrialConfig[Any], index: int, study: Store, data_root: Dat
     experts = open_experts(config, splits, study.parent)
     synthetic = distil(drawn, splits, device, lambda *_, **__: None, NoCheckpoint(), experts)
     seed = network_seeds("draws", splits.sha256, index + 1)[index]
-    correct = evaluate_set(synthetic, splits, splits.confirm, config.network, RECIPES[config.evaluation.recipe], [seed], device)
+    recipe = RECIPES[config.evaluation.recipe]
+    # A network that diverges counts as one that is right by chance: that is what training on this draw gives, and an error would
+    # end the whole search.
+    correct = evaluate_set(synthetic, splits, splits.confirm, config.network, recipe, [seed], device, diverged=None)
     reading = DrawReading(
         set_seed=drawn.seed,
         images_sha256=sha256(encode(synthetic, manifest_of(drawn, splits))),

@@ -200,12 +200,6 @@ class CostResult(Config):
     other_device: str | None = None
     """Where the set was made, if not on the device of these networks: seconds of the two are not set against each other."""
 
-    @property
-    def best_control(self) -> CostArm | None:
-        """The control that reaches the target with the fewest multiply-adds; None if none does."""
-        reaching = [(arm.cheapest.macs, place) for place, arm in enumerate(self.arms) if place > 1 and arm.cheapest is not None]
-        return self.arms[min(reaching)[1]] if reaching else None
-
     def saved(self, measure: Literal["macs", "seconds"]) -> float | None:
         """What one training on the set saves; None unless both sides reach the target."""
         full, of_set = self.arms[0].cheapest, self.arms[1].cheapest

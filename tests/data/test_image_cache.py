@@ -129,7 +129,7 @@ def test_images_left_out_stay_left_out() -> None:
         images, places = read_pixels(items, Rules(size=4), Path("/x"), skip=True)
         assert images[:, 0, 0, 0].tolist() == places.tolist() == [n for n in range(MANY) if n not in (3, 5)]
     assert drawn.opened == MANY
-    with pytest.raises(DataError, match=r"2 problems of one kind"):
+    with pytest.raises(DataError, match=r"2 problems of 1 kind"):
         read_pixels(items, Rules(size=4), Path("/x"))
 
 

@@ -76,22 +76,23 @@ def test_all_problems_are_told_at_once_by_kind(tmp_path: Path) -> None:
     assert str(raised.value) == "\n".join(
         (
             f"{tmp_path} cannot be used: 7 problems of 4 kinds",
-            "1. 4 of this kind:",
-            "     a.txt is beside the class folders; every image must be in the folder of its class",
-            "     b.txt is beside the class folders; every image must be in the folder of its class",
-            "     c.txt is beside the class folders; every image must be in the folder of its class",
-            "     and 1 more",
-            "   What to do: move it.",
-            "2. Once:",
-            "     empty is an empty class folder",
-            "   What to do: put images into it, or delete it.",
-            "3. Once:",
-            "     labels.csv is a table beside the class folders; every image must be in the folder of its class",
-            "   What to do: if the table holds the labels, give its path as dataset.path; else move it away.",
-            "4. Once:",
-            f"     {tmp_path} has 3 images of class rare, too few for an image in every split (select 0.1, confirm 0.1, test 0.2)"
-            "; expected at least 10",
-            "   What to do: add images, raise the fractions, or remove the class.",
+            "  1. alone beside classes, 4 times:",
+            "       a.txt is beside the class folders; every image must be in the folder of its class",
+            "       b.txt is beside the class folders; every image must be in the folder of its class",
+            "       c.txt is beside the class folders; every image must be in the folder of its class",
+            "       and 1 more",
+            "     What to do: move it.",
+            "  2. empty class, once:",
+            "       empty is an empty class folder",
+            "     What to do: put images into it, or delete it.",
+            "  3. table beside classes, once:",
+            "       labels.csv is a table beside the class folders; every image must be in the folder of its class",
+            "     What to do: if the table holds the labels, give its path as dataset.path; else move it away.",
+            "  4. class too small, once:",
+            "       The path has 3 images of class rare, too few for an image in every split (select 0.1, confirm 0.1, test "
+            "0.2);",
+            "       expected at least 10",
+            "     What to do: add images, raise the fractions, or remove the class.",
         )
     )
 
@@ -101,7 +102,16 @@ def test_all_images_that_cannot_be_used_are_told_at_once(tmp_path: Path) -> None
     (tmp_path / "cats/x.png").write_text("no")
     (tmp_path / "dogs/x.png").write_text("no")
     Image.new("RGBA", (8, 8), (1, 2, 3, 4)).save(tmp_path / "dogs/y.png")
-    with pytest.raises(DataError, match=r"3 problems of 2 kinds\n1. 2 of this kind:\n +cats/x.png cannot be read(.|\n)*2. Once:"):
+    said = r"3 problems of 2 kinds\n +1. unreadable, 2 times:\n +cats/x.png cannot be read(.|\n)*2. transparency, once:"
+    with pytest.raises(DataError, match=said):
+        load_image_folder(config(tmp_path), None)
+
+
+def test_of_images_that_are_too_small_the_smallest_says_what_to_do(tmp_path: Path) -> None:
+    fill(tmp_path, "cats", "dogs")
+    Image.new("RGB", (6, 6)).save(tmp_path / "cats/x.png")
+    Image.new("RGB", (5, 5)).save(tmp_path / "dogs/x.png")
+    with pytest.raises(DataError, match=r"small, 2 times:(.|\n)*write size: 5 or smaller"):
         load_image_folder(config(tmp_path), None)
 
 

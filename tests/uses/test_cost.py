@@ -184,12 +184,6 @@ def test_what_a_training_saves_is_told_by_the_cheapest_schedules() -> None:
     assert by_hand(arms=(by_hand().arms[0], by_hand().arms[2])).saved("macs") is None
 
 
-def test_the_best_control_is_the_cheapest_that_reaches_the_target() -> None:
-    assert by_hand().best_control is None
-    dear, cheap = arm("random", (0.93, 0.94), 5, 0), arm("herding", (0.9, 0.94), 2, 1)
-    assert by_hand(arms=(*by_hand().arms[:2], dear, cheap)).best_control == cheap
-
-
 def test_people_see_the_shortest_schedule_of_each_source() -> None:
     said = render_use(by_hand(), "md")
     assert "the shortest of 2 schedules (8 to 16 steps) that reaches 92.00 %" in said

@@ -6,7 +6,7 @@ twins, is found out by `raydistill.data.inspect` afterwards.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from raydistill.data.own.decode import MAY_BE_SKIPPED, Decoded, read, rules_of
 from raydistill.data.own.items import Item, Listing, Problem
 from raydistill.data.own.pixels import all_left_out
+from raydistill.data.own.refusal import grouped
 from raydistill.data.own.report import DataReport, Decision, Grouped, TwinCounts
 from raydistill.data.own.warnings import warnings_of
 from raydistill.errors import Unusable
 from raydistill.spaces.sections import ImageFolderConfig
 
-EXAMPLES = 3
 UNDIVIDED = "undivided"
 """Images that the seeded split divides."""
 USUAL_SIZES = (8, 12, 16, 24, 28, 32, 48, 64, 96, 128)
@@ -138,23 +138,6 @@ def proposed_size(items: Sequence[Item]) -> int:
         return 1
     smallest = sorted(sides)[int(MAY_BE_SMALLER * len(sides))]
     return max((size for size in USUAL_SIZES if size <= min(smallest, MOST_PROPOSED)), default=max(1, smallest))
-
-
-def grouped(problems: Sequence[Problem]) -> Iterator[Grouped]:
-    """Problems by kind, in the order in which the kinds came."""
-    kinds: dict[str, list[Problem]] = defaultdict(list)
-    for problem in problems:
-        kinds[problem.kind].append(problem)
-    for kind, same in kinds.items():
-        examples = tuple(f"{problem.item or 'The path'} {problem.text}" for problem in same[:EXAMPLES])
-        yield Grouped(kind=kind, count=len(same), examples=examples, remedy=_shared_remedy(same))
-
-
-def _shared_remedy(same: Sequence[Problem]) -> str:
-    """What to do about all problems of a kind; of images of several sizes the one with the shortest side decides."""
-    if same[0].kind != "small":
-        return same[0].remedy
-    return min(same, key=lambda problem: problem.side or 0).remedy
 
 
 @dataclass(kw_only=True, slots=True, eq=False)

@@ -161,12 +161,9 @@ def _of_parts(items: tuple[Item, ...], config: ImageFolderConfig) -> Iterator[Pr
                 text=f"has no image of class {name} in the {part} part, but has some in another",
                 remedy="give every part images of the same classes, or remove the class",
             )
-    for part, field, default in (
-        ("select", "select_fraction", 0.1),
-        ("confirm", "confirm_fraction", 0.1),
-        ("test", "test_fraction", None),
-    ):
-        if part in given and getattr(config, field) != default:
+    for part in ("select", "confirm", "test"):
+        field = f"{part}_fraction"
+        if part in given and getattr(config, field) != type(config).model_fields[field].default:
             yield Problem(
                 kind="fraction_of_a_given_part",
                 item="",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from raydistill.data.own.decode import SIXTEEN_BITS
 from raydistill.data.own.report import DataReport
 from raydistill.spaces.sections import ImageFolderConfig
 
@@ -45,11 +46,11 @@ def _of_classes(report: DataReport, config: ImageFolderConfig) -> Iterator[str]:
 
 
 def _of_values(report: DataReport, config: ImageFolderConfig) -> Iterator[str]:
-    if report.conversions.get("scaled_from_16_bits") and report.values and report.values[1] < LITTLE_OF_THE_RANGE * 65535:
+    if report.conversions.get("scaled_from_16_bits") and report.values and report.values[1] < LITTLE_OF_THE_RANGE * SIXTEEN_BITS:
         low, high = report.values
         yield (
-            f"The values of 16-bit images go from {low:g} to {high:g}, and are scaled from 0 to 65535, which makes them dark. "
-            f"Write value_range: [{low:g}, {high:g}] to use all of 256 levels, or the range that your camera has"
+            f"The values of 16-bit images go from {low:g} to {high:g}, and are scaled from 0 to {SIXTEEN_BITS:g}, which makes "
+            f"them dark. Write value_range: [{low:g}, {high:g}] to use all of 256 levels, or the range that your camera has"
         )
     if config.value_range is not None and report.values is None and report.is_fine:
         yield "value_range is given, but no image has more than 8 bits, so it changes nothing: leave it out"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import yaml
 
 from raydistill.data.own.conversions import CONVERSIONS
-from raydistill.data.own.report import DataReport, TwinCounts
+from raydistill.data.own.report import DataReport, Grouped, TwinCounts
 
 WIDTH = 120
 MOST_CLASSES = 12
@@ -40,9 +40,9 @@ def short_lines(report: DataReport) -> list[str]:
     return lines
 
 
-def problem_lines(report: DataReport) -> Iterator[str]:
+def problem_lines(problems: Sequence[Grouped]) -> Iterator[str]:
     """Every kind of problem, with its number, examples and what to do."""
-    for number, group in enumerate(report.problems, start=1):
+    for number, group in enumerate(problems, start=1):
         times = "once" if group.count == 1 else f"{group.count:,} times"
         yield f"  {number}. {group.kind.replace('_', ' ')}, {times}:"
         yield from _wrapped(group.examples, "       ")
@@ -147,7 +147,7 @@ def _problems(report: DataReport) -> Iterator[str]:
         yield ""
         of_kinds = "1 kind" if kinds == 1 else f"{kinds} kinds"
         yield f"Problems: {total:,} of {of_kinds}; a search refuses the images until they are solved"
-        yield from problem_lines(report)
+        yield from problem_lines(report.problems)
 
 
 def _decisions(report: DataReport) -> Iterator[str]:
