@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -110,16 +111,27 @@ def test_a_section_that_fails_is_a_row(
 def test_what_a_section_started_ends_with_it_at_its_limit(
     benchmarks: tuple[ModuleType, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The section is a shell that waits for another one, which says after five seconds that it is still there."""
+    """The section is a shell that waits for another one, which says after five seconds that it is still there.
+
+    Its time begins when the other one has started.
+    """
     gpu, _ = benchmarks
     script, pipe = tmp_path / "script.sh", tmp_path / "pipe"
-    script.write_text(f"echo started\n(sleep 5; echo survived) > {pipe} &\nwait\n")
+    script.write_text(f"(echo started >&2; sleep 5; echo survived) > {pipe} &\nwait\n")
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     os.set_blocking(reader, True)
     monkeypatch.setattr(gpu, "__file__", str(script))
     monkeypatch.setattr(sys, "executable", "/bin/sh")
-    gpu.run_section(gpu.SECTIONS[0], given(tmp_path), 1.0, gpu.Rows(tmp_path))
+
+    class Started(subprocess.Popen[bytes]):
+        def wait(self, timeout: float | None = None) -> int:
+            while timeout is not None and self.poll() is None and not (tmp_path / "placement.txt").read_text():
+                time.sleep(0.01)
+            return super().wait(timeout)
+
+    monkeypatch.setattr(subprocess, "Popen", Started)
+    gpu.run_section(gpu.SECTIONS[0], given(tmp_path), 0.1, gpu.Rows(tmp_path))
     assert (tmp_path / "placement.txt").read_text() == "started\n"
     assert os.read(reader, 100) == b""
     os.close(reader)

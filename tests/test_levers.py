@@ -8,11 +8,13 @@ import re
 import runpy
 import sys
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from raydistill.core.recipes import RECIPES
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -27,11 +29,12 @@ class Ended:
 
 
 def run(script: str, *words: str) -> Ended:
-    """Run a script in this process, which has imported what it needs."""
+    """Run a script in this process, which has imported what it needs; networks take ten steps."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.syspath_prepend(str(BENCHMARKS))
         patch.setattr(sys, "argv", [script, *words])
+        patch.setitem(RECIPES, "quick_plain", replace(RECIPES["quick_plain"], steps=10))
         try:
             runpy.run_path(str(BENCHMARKS / script), run_name="__main__")
         except SystemExit as end:

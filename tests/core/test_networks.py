@@ -243,12 +243,13 @@ def test_instance_norm_centres_and_scales_every_map() -> None:
     torch.testing.assert_close(maps.var(dim=(2, 3), correction=0), torch.ones(2, 4), atol=1e-3, rtol=0)
 
 
-def test_building_a_network_imports_no_compiler() -> None:
-    """Nor sympy, which PyTorch's compiler reads: each trial's process builds networks."""
+def test_building_a_network_and_a_step_of_its_optimiser_import_no_compiler() -> None:
+    """Nor sympy, which PyTorch's compiler reads: each trial's process builds networks and trains them."""
     code = (
-        "import sys, torch; from raydistill.core.networks import build_network; "
+        "import sys, torch; from raydistill.core.networks import build_network; from raydistill.core.sgd import SGD; "
         "from raydistill.spaces.network import ConvNetConfig; "
         "build_network(ConvNetConfig(name='convnet', depth=1, width=2), (1, 4, 4), 2, torch.device('cpu')); "
+        "x = torch.zeros(1, requires_grad=True); s = SGD([x], lr=1.0); x.sum().backward(); s.step(); s.zero_grad(); "
         "print([name for name in ('sympy', 'torch._dynamo') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

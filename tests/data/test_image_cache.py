@@ -222,7 +222,7 @@ def test_two_processes_may_read_at_once(tmp_path: Path, folder: Path) -> None:
     processes = [context.Process(target=_read, args=(str(tmp_path / "pets"), numbers)) for _ in range(2)]
     for process in processes:
         process.start()
-    found = [numbers.get(timeout=60) for _ in processes]
+    found = [numbers.get() for _ in processes]
     for process in processes:
         process.join()
     assert found[0] == found[1] == 2 * 64 * sum(number % 200 for number in range(MANY))

@@ -14,8 +14,15 @@ from typing import Any
 import pytest
 from documents import text_of
 
+import raydistill
+
 NOTEBOOK = "docs/tutorial.ipynb"
 BOOK = json.loads(text_of(NOTEBOOK))
+LESS = [
+    "budget.trials=4",
+    "method.random_inits=5",
+    "evaluation={recipe: quick_plain, networks: 2, baseline_networks: 2, confirm_networks: 3}",
+]
 CODE = ["".join(cell["source"]) for cell in BOOK["cells"] if cell["cell_type"] == "code"]
 
 
@@ -32,6 +39,12 @@ def test_the_notebook_runs_from_search_to_figure_to_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One network against the mean of two in the record, whose standard deviation on 8 images per class is 1.5 points."""
+    search = raydistill.search
+
+    def short(*given: Any, overrides: list[str], **words: Any) -> Any:
+        return search(*given, overrides=[*overrides, *LESS], **words)
+
+    monkeypatch.setattr(raydistill, "search", short)
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     shown = [run_cell(code, names) for code in CODE]

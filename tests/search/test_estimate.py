@@ -179,7 +179,6 @@ def test_a_distillation_is_measured_by_its_first_steps() -> None:
     found = probe_distillation(run)
     assert steps == [0, 1, 2, 3, 4, 5]
     assert found.has_steps
-    assert found.seconds >= 0
 
 
 @pytest.mark.parametrize(("seconds", "steps"), [(1.0, 5), (4.0, 3), (11.0, 1)])

@@ -24,7 +24,7 @@ from raydistill.search.driver import run_search
 from raydistill.search.solver import Solver
 from raydistill.spaces.parse import parse_space
 from raydistill.spaces.space import SearchSpace
-from raydistill.storage.record import write_record
+from raydistill.storage.record import TrialRecord, write_record
 from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 from raydistill.trial import baseline
@@ -81,18 +81,23 @@ def test_every_arm_is_tried_the_controls_first(tmp_path: Path) -> None:
     assert len(asked) == 5
 
 
-def test_a_control_within_the_margin_at_the_same_ipc_makes_distilling_not_needed(tmp_path: Path) -> None:
-    """With a margin of 0.9 every set is lossless, so the smallest control decides."""
+def test_a_control_within_the_margin_at_the_same_ipc_makes_distilling_not_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a margin of 0.9 every set is lossless; those of methods that are smaller than the smallest control are left out."""
+    candidates = Solver.candidates
+
+    def without_smaller(solver: Solver, *, are_controls: bool = False) -> list[TrialRecord]:
+        smallest = min(record.ipc for record in candidates(solver, are_controls=True))
+        return [record for record in candidates(solver, are_controls=are_controls) if record.ipc >= smallest]
+
+    monkeypatch.setattr(Solver, "candidates", without_smaller)
     result = search(tmp_path)
     assert result.finding is not None
-    assert result.verdict == "lossless"
-    if result.finding.claim == "not_needed":
-        assert result.finding.control is not None
-        assert result.smallest_lossless_ipc == result.finding.control.ipc
-        assert result.method == result.finding.control.arm
-    else:
-        assert result.finding.distilled is not None
-        assert result.smallest_lossless_ipc == result.finding.distilled.ipc
+    assert (result.verdict, result.finding.claim) == ("lossless", "not_needed")
+    assert result.finding.control is not None
+    assert result.smallest_lossless_ipc == result.finding.control.ipc
+    assert result.method == result.finding.control.arm
 
 
 def test_controls_that_are_lossy_in_new_draws_make_distilling_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
