@@ -10,21 +10,52 @@ from pathlib import Path
 
 from source_fields import KEY_HEAD, ROOT, class_in, classes_of, fields_of, key_rows, row, table
 
+SHARED = ("raydistill/core/experts.py",)
+"""Files whose definitions the tables of several methods name."""
+WHAT = {
+    "random": "real images at random",
+    "k_center": "real images by greedy k-center on features",
+    "herding": "real images by herding on features",
+    "k_means": "means of k-means clusters (no real images)",
+    "k_means_medoids": "the real image nearest to each k-means centre",
+    "datadam_soft": "images as `datadam` distils them, with labels by experts",
+    "dm_soft": "images as `dm` distils them, with labels by experts",
+    "dc_soft": "images as `dc` distils them, with labels by experts",
+    "rat_bptt_soft": "as `rat_bptt`, with labels that start as those of experts and are learned with the images",
+}
+"""What methods do whose file holds several; the others have the first sentence of their file."""
+
 
 def docstring(file: str, *, settings: str) -> str:
-    """The text at the top of a module; the keys in its tables are linked to where they are defined, in another."""
+    """The text at the top of a module; names in its tables are linked: keys to the file that defines them, others to the code."""
     text = ast.get_docstring(ast.parse((ROOT / file).read_text(encoding="utf-8")))
     assert text, file
     tree = ast.parse((ROOT / settings).read_text(encoding="utf-8"))
     configs = [node for node in classes_of(tree) if node.name.endswith("Config")]
-    places = {field.name: f"{node.name}.{field.name}" for node in configs for field in fields_of(node)}
+    places = {field.name: f"{settings}#{node.name}.{field.name}" for node in configs for field in fields_of(node)}
+    places = {**_definitions(file, *SHARED), **places}
 
     def linked(match: re.Match[str]) -> str:
-        place = places.get(match.group(1))
-        return f"[`{match.group(1)}`](../{settings}#{place})" if place else match.group(0)
+        name = match.group(1)
+        place = places.get(name) or places.get(name.removeprefix("core.experts."))
+        return f"[`{name}`](../{place})" if place else match.group(0)
+
+    def cells(line: str) -> str:
+        return re.sub(r"`([\w.]+)`", linked, re.sub(r" +\|", " |", line))
 
     lines = [_escaped(line) for line in text.split("\n")]
-    return "\n".join(re.sub(r"`(\w+)`", linked, re.sub(r" +\|", " |", line)) if line.startswith("|") else line for line in lines)
+    return "\n".join(cells(line) if line.startswith("|") else line for line in lines)
+
+
+def _definitions(*files: str) -> dict[str, str]:
+    """Where functions, classes and their methods are defined, by name: `difficulty`, `Experts.snapshot`, and `features`."""
+    found = {"features": "raydistill/core/networks.py#ConvNet.features"}
+    for file in files:
+        tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+        names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+        names += [f"{c.name}.{node.name}" for c in classes_of(tree) for node in c.body if isinstance(node, ast.FunctionDef)]
+        found |= {name: f"{file}#{name}" for name in names}
+    return found
 
 
 def _escaped(line: str) -> str:
@@ -36,7 +67,7 @@ def methods() -> str:
     """A table of the registered methods; then a section for each of their files: its text, and the keys that it adds."""
     registered = registered_methods()
     rows = (
-        (f"[`{name}`](#{stem})", _first_sentence(stem), kind, f"[{stem}.py](../raydistill/methods/{stem}.py)")
+        (f"[`{name}`](#{stem})", _what(name, stem), kind, f"[{stem}.py](../raydistill/methods/{stem}.py)")
         for name, (stem, _, kind) in registered.items()
     )
     parts = [table(("`name`", "what it does", "labels", "file"), rows)]
@@ -66,6 +97,13 @@ def _registrations() -> Iterator[tuple[str, ast.Call]]:
     for name, entry in zip(entries.keys, entries.values, strict=True):
         assert isinstance(entry, ast.Call)
         yield ast.literal_eval(name or entry), entry
+
+
+def _what(name: str, stem: str) -> str:
+    control = name.removesuffix("_soft")
+    if name not in WHAT and control in WHAT:
+        return f"{WHAT[control]}, with labels by experts"
+    return WHAT.get(name) or _first_sentence(stem)
 
 
 def _first_sentence(stem: str) -> str:

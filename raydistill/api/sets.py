@@ -78,7 +78,7 @@ def distill(
         on_step: called after every step; see `raydistill.core.contract.Report`.
 
     Returns:
-        The set; its images are standardised.
+        The set; its images are standardised, or whitened where the space says zca.
 
     Raises:
         SpaceError: the space has mistakes, or ranges are left; all are named.

@@ -34,7 +34,7 @@ app.add_typer(data.starting)
 app.add_typer(
     experts.app,
     name="experts",
-    help="Expert trajectories, which DATM and PAD match: list, build, prune.",
+    help="Experts, which DATM, PAD and every method with _soft read: list, build, prune.",
     epilog=example("experts list --store studies"),
 )
 app.add_typer(data.app, name="data", help="Images of your own: check them.", epilog=example("data check search_space.yaml"))

@@ -1,7 +1,8 @@
 """The list of a study's lasting files with their hashes, `manifest.json`: written when a search ends, checked by every reader.
 
-A search that goes on adds files, which the next end takes up; until then they stand for themselves, because every JSON file has
-a hash of its own (`sealed`). The space, the result, the winner and each `confirmation.json`, which an end writes again, are
+A search that goes on adds files, which the next end takes up; until then they stand for themselves, because most JSON
+files have a hash of their own (`sealed`; `config.json` has the trial's id, `certificate.json` its `content_sha256`, `data.json`
+none). The space, the result, the winner and each `confirmation.json`, which an end writes again, are
 taken out while a search goes on. Tables, pages, the files of a crashed trial and those that only a running trial needs are not
 listed.
 """

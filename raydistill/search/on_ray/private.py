@@ -24,8 +24,9 @@ TRIED = "2.60.0"
 """The newest version with which the tests have run."""
 INSTALL = 'pip install "ray[default,tune]=={}"'
 MODE = "RAY_AUTH_MODE"
-"""Ray's environment variable: `token` or `disabled`. Ray 2.60 takes unset as disabled, but for a cluster that `ray.init` starts
-and for the address `auto` where a token is found; as its makers announce, Ray 2.61 takes it as `token` for every cluster."""
+"""Ray's environment variable: `token` or `disabled`. Ray 2.60 takes unset as disabled, but for a cluster that `ray.init` starts,
+and for `ray start --head` and the address `auto` where a token is found; as its makers announce, Ray 2.61 takes it as `token`
+for every cluster."""
 
 
 def number(version: str) -> tuple[int, ...]:
