@@ -53,6 +53,7 @@ def known(data_root: DataRoot) -> Known:
     from raydistill.core.recipes import EPOCH_RECIPES, RECIPES
     from raydistill.data.datasets import NAMES
     from raydistill.methods import METHODS, method_configs
+    from raydistill.methods.configs.fields import soft_name
     from raydistill.methods.configs.soft_coreset import of_the_same_experts
 
     def facts_of(config: DatasetConfig) -> DataFacts:
@@ -70,7 +71,7 @@ def known(data_root: DataRoot) -> Known:
     return Known(
         methods=method_configs(),
         soft_methods=[name for name, method in METHODS.items() if method.label_kind == "soft"],
-        expert_labelled={name: f"{name}_soft" for name in METHODS if f"{name}_soft" in METHODS},
+        expert_labelled={name: soft_name(name) for name in METHODS if soft_name(name) in METHODS},
         experts_of=of_the_same_experts,
         controls={name: method.control.settings for name, method in METHODS.items() if method.control is not None},
         datasets=NAMES,

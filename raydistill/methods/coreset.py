@@ -23,12 +23,13 @@ from raydistill.core.contract import Checkpoint, Report, TrainPart
 from raydistill.core.selection import starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_set
 from raydistill.methods.configs.coreset import HerdingConfig, KCenterConfig, KMeansConfig, KMeansMedoidsConfig, RandomConfig
+from raydistill.methods.configs.fields import hard_name
 from raydistill.spaces.network import NetworkConfig
 
 
 def start_of(config: RandomConfig | KCenterConfig | HerdingConfig | KMeansConfig | KMeansMedoidsConfig) -> str:
     """Which `core.choices.Start`, or key of its `CORESETS`, a control's images are; with soft labels they are the same."""
-    name = config.name.removesuffix("_soft")
+    name = hard_name(config.name)
     how = "real" if name == "random" else name
     return f"{how}_features" if getattr(config, "space", None) == "features" else how
 

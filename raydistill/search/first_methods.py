@@ -12,6 +12,7 @@ from typing import Any
 
 from raydistill.core.expert_fields import ExpertFields
 from raydistill.methods import METHODS
+from raydistill.methods.configs.fields import hard_name
 from raydistill.methods.configs.pad import PADConfig
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import ConvNetConfig
@@ -38,7 +39,7 @@ def first_fields(name: str, given: Given) -> Fields:
         name: of a registered method or control.
         given: the data and the machine.
     """
-    base = name.removesuffix("_soft")
+    base = hard_name(name)
     fields: Fields = {"name": name}
     if issubclass(METHODS[name].config, ExpertFields):
         fields |= _experts(given)

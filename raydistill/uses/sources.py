@@ -20,6 +20,7 @@ from raydistill.data.splits import Splits, splits_of
 from raydistill.errors import InputError, StoreError
 from raydistill.experts.files import open_experts
 from raydistill.methods import METHODS, method_configs
+from raydistill.methods.configs.fields import soft_name
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.storage.record import code_sha256
@@ -123,7 +124,7 @@ def controls_beside(subject: Subject, named: Sequence[str] | None) -> tuple[str,
         and (method.label_kind == "hard" or (has_experts and subject.synthetic.label_kind == "soft"))
     ]
     if named is None:
-        wanted = [f"{name}_soft" if has_experts and subject.synthetic.label_kind == "soft" else name for name in BESIDE]
+        wanted = [soft_name(name) if has_experts and subject.synthetic.label_kind == "soft" else name for name in BESIDE]
         chosen = tuple(name for name in wanted if name != own)
     elif list(named) == ["none"]:
         return ()

@@ -5,7 +5,18 @@ from pydantic import BaseModel, ValidationError
 
 from raydistill.core.expert_fields import ExpertFields
 from raydistill.methods import METHODS
-from raydistill.methods.configs.fields import Count, CountOrNone, Factor, LearningRate, LearningRateOrOff, Momentum, Share, Weight
+from raydistill.methods.configs.fields import (
+    Count,
+    CountOrNone,
+    Factor,
+    LearningRate,
+    LearningRateOrOff,
+    Momentum,
+    Share,
+    Weight,
+    hard_name,
+    soft_name,
+)
 
 OF_EXPERTS = {"init", "augmentation"}
 """Methods that read experts have these as their experts allow them."""
@@ -40,3 +51,10 @@ def test_a_kind_of_field_takes_the_end_of_its_range_and_nothing_beyond(kind: obj
     assert Settings(field=lowest).field == lowest
     with pytest.raises(ValidationError):
         Settings(field=below)
+
+
+def test_the_names_say_which_methods_label_the_images_of_others_by_experts() -> None:
+    """Those alone: `datm` and `pad` have soft labels of their own and hard ones nowhere."""
+    labelled = {name: hard_name(name) for name in METHODS if hard_name(name) != name}
+    assert all(METHODS[name].label_kind == "soft" and METHODS[hard].label_kind == "hard" for name, hard in labelled.items())
+    assert [soft_name(hard) for hard in labelled.values()] == list(labelled)

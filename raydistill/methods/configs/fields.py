@@ -31,6 +31,8 @@ Factor = Annotated[int, Field(ge=1, le=4)]
 """f of IDC: a stored image holds f x f tiles, each an image of 1/f the side; see `core/tiles.py`."""
 Share = Annotated[float, Field(ge=0, le=1)]
 """A part of a whole."""
+SOFT = "_soft"
+"""End of the names of methods that give another method's images labels by experts."""
 
 
 def of_the_same_factor(method: Any) -> dict[str, int]:
@@ -51,3 +53,13 @@ def larger_than_a_class(batch_real: int, facts: DataFacts) -> Iterator[tuple[str
             "batch_real",
             f"given {batch_real}; the smallest class has {facts.smallest_class} train images: write at most that number",
         )
+
+
+def soft_name(name: str) -> str:
+    """The name of a method with labels by experts, if there is such a one."""
+    return f"{name}{SOFT}"
+
+
+def hard_name(name: str) -> str:
+    """The name of the method with hard labels that makes the same images; that of a method with hard labels itself."""
+    return name.removesuffix(SOFT)
