@@ -382,7 +382,6 @@ def test_a_process_that_waits_in_ray_for_one_that_has_ended_does_not_wait_long(s
 
 INTERRUPTED = """
 import os, signal, subprocess, sys, time
-import psutil
 import ray
 from raydistill.search.on_ray import starting
 
@@ -398,7 +397,7 @@ with starting.quiet():
     ray._raylet.CoreWorker()
 needed.kill()
 shell = {starting.WAITS, str(os.getpid())}
-while any(shell <= set(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])):
+while any(shell <= set(process.info["cmdline"] or ()) for process in starting.psutil.process_iter(["cmdline"])):
     time.sleep(0.05)
 """
 
