@@ -75,7 +75,6 @@ def loaded_by(arguments: list[str], **environment: str) -> tuple[str, str]:
         [sys.executable, "-c", code, *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
         env={**os.environ, **environment},
     )

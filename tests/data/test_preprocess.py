@@ -168,15 +168,17 @@ def test_the_fits_do_not_change_with_the_number_of_threads() -> None:
     images = random_bytes(3000, 1, 8, 8)
     before = torch.get_num_threads()
     standardised, whitened = [], []
-    for threads in (1, 2, 3):
-        torch.set_num_threads(threads)
-        standardised.append(fit_standardise(images, 255))
-        made = zca._decompose(images, 255)
-        whitened.append(
-            torch.cat([tensor.flatten() for tensor in (*made.values(), zca.times(pixels_of(images), made["whiten"]))])
-        )
-        assert torch.get_num_threads() == threads
-    torch.set_num_threads(before)
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            standardised.append(fit_standardise(images, 255))
+            made = zca._decompose(images, 255)
+            whitened.append(
+                torch.cat([tensor.flatten() for tensor in (*made.values(), zca.times(pixels_of(images), made["whiten"]))])
+            )
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
     assert standardised[0] == standardised[1] == standardised[2]
     assert torch.equal(whitened[0], whitened[1])
     assert torch.equal(whitened[0], whitened[2])

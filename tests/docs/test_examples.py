@@ -94,9 +94,12 @@ def test_the_python_in_the_readme_runs(
 ) -> None:
     (code,) = fenced(README, "python")
     search, distill = raydistill.search, raydistill.distill
+    found: list[Any] = []
 
     def short(*given: Any, overrides: list[str], **words: Any) -> Any:
-        return search(*given, overrides=[*overrides, *SHORT, "budget.trials=1", "method.random_inits=2"], local=True, **words)
+        more = [*overrides, *SHORT, "budget.trials=1", "method.random_inits=2"]
+        found.append(search(*given, overrides=more, local=True, **words))
+        return found[-1]
 
     def one(*given: Any, overrides: list[str], **words: Any) -> Any:
         return distill(*given, overrides=[*overrides, *SHORT, "method.random_inits=2"], **words)
@@ -107,7 +110,9 @@ def test_the_python_in_the_readme_runs(
     exec(compile(code, "README.md", "exec"), {})  # the example as it stands, with its own print
     said = capsys.readouterr().out
     assert "torch.Size([100, 1, 8, 8]) " in said
-    assert said.startswith(("lossless", "inconclusive", "not_reached"))
+    (result,) = found
+    assert said.startswith(f"{result.verdict} {result.smallest_lossless_ipc} {result.reason}\n")
+    assert (result.verdict == "lossless") == (result.smallest_lossless_ipc is not None)
 
 
 @pytest.mark.usefixtures("short_recipe")

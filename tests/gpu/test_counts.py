@@ -128,6 +128,7 @@ TABLE: dict[str, tuple[Measure, Most]] = {
 def test_a_step_asks_no_more_of_the_device_than_the_table_allows(what: str, device: torch.device) -> None:
     measure, most = TABLE[what]
     counts, steps = measure(device)
+    assert steps > 0
     assert counts.waits.total() <= most.waits * steps, f"{counts.waits} in {steps} steps"
     assert counts.copies <= most.copies * steps
     assert counts.kernels.total() <= MORE_KERNELS * most.kernels * steps, f"{counts.kernels} in {steps} steps"
@@ -156,3 +157,9 @@ def test_a_wait_in_a_loop_is_seen(device: torch.device) -> None:
     assert waits(lambda: losses.cpu()) == 1
     assert waits(lambda: losses.tolist()) == 1
     assert waits(lambda: losses.sum() + torch.full((), 2.0, device=device)) == 0
+
+
+def test_an_operator_is_one_kernel_and_a_view_is_none(device: torch.device) -> None:
+    losses = torch.ones(3).to(device, non_blocking=True)
+    assert counted(lambda: losses + 1).kernels.total() == 1
+    assert counted(lambda: losses[1:].reshape(1, 2)).kernels.total() == 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,15 @@ SMALL = SPACE + "\nevaluation: {recipe: default, networks: 2, baseline_networks:
 QUICK = ("method.random_inits=3", "method.batch_real=8", "ipc.high=6", "goal.margin_fraction=0.9", "budget.trials=2")
 
 
+def shorten(patch: pytest.MonkeyPatch) -> None:
+    """Have networks trained for five steps: far too short to be admissible, so that is not asked."""
+    patch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=5))
+    patch.setattr(baseline, "is_admissible", lambda *_: True)
+
+
 @pytest.fixture(autouse=True)
 def short_recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Far too short to be admissible, so that is not asked."""
-    monkeypatch.setitem(RECIPES, "default", replace(RECIPES["plain"], name="default", steps=5))
-    monkeypatch.setattr(baseline, "is_admissible", lambda *_: True)
+    shorten(monkeypatch)
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
@@ -58,6 +63,32 @@ def quick(*overrides: str) -> SearchSpace:
 def search(folder: Path, searched: SearchSpace | None = None, watcher: Any = None, **given: Any) -> SearchResult:
     work = workplace(watcher, given.pop("executor", None))
     return run_search(searched or quick(), Store(str(folder)), work, **given)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Searched:
+    """What the quick search left and told."""
+
+    folder: Path
+    result: SearchResult
+    told: Told
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Searched:
+    """A finished search, not to be written; `finished` copies it."""
+    folder, told = tmp_path_factory.mktemp("searched"), Told()
+    with pytest.MonkeyPatch.context() as patch:
+        shorten(patch)
+        result = search(folder, watcher=told)
+    return Searched(folder=folder, result=result, told=told)
+
+
+@pytest.fixture
+def finished(searched: Searched, tmp_path: Path) -> Path:
+    """The store of a finished search."""
+    shutil.copytree(searched.folder, tmp_path / "finished")
+    return tmp_path / "finished"
 
 
 def records(folder: Path) -> dict[int, dict[str, Any]]:
@@ -77,9 +108,8 @@ def states(folder: Path) -> list[str]:
     return [t.state.name for t in optuna.load_study(study_name="made-up", storage=storage).get_trials()]
 
 
-def test_a_search_leaves_what_scripts_rely_on(tmp_path: Path) -> None:
-    result = search(tmp_path)
-    folder = tmp_path / "made-up"
+def test_a_search_leaves_what_scripts_rely_on(searched: Searched) -> None:
+    result, folder = searched.result, searched.folder / "made-up"
     assert {path.name for path in folder.iterdir()} == {
         ".lock",
         "artifacts",
@@ -100,14 +130,13 @@ def test_a_search_leaves_what_scripts_rely_on(tmp_path: Path) -> None:
     assert content(Store(str(folder)), "result.json") == json.loads(result.model_dump_json())
     assert result.verdict == "lossless"
     assert result.trials["finished"] == 2
-    assert states(tmp_path) == ["COMPLETE", "COMPLETE"]
+    assert states(searched.folder) == ["COMPLETE", "COMPLETE"]
     best = optuna.load_study(study_name="made-up", storage=f"sqlite:///{folder}/study.db").best_trial
     assert best.user_attrs["trial_id"] == result.winner_trial_id
 
 
-def test_each_stage_is_reported_to_the_watcher(tmp_path: Path) -> None:
-    told = Told()
-    search(tmp_path, watcher=told)
+def test_each_stage_is_reported_to_the_watcher(searched: Searched) -> None:
+    told = searched.told
     assert told.all("stage") == [("baseline", 2), ("trials", 2), ("confirmation", 2)]
     kind, estimate = told.events[0]
     assert kind == "note"
@@ -132,11 +161,10 @@ def test_networks_that_train_together_are_one_job_but_count_each(tmp_path: Path)
     assert len(told.all("job")) == 5
 
 
-def test_a_finished_search_repeats_nothing(tmp_path: Path) -> None:
-    first = search(tmp_path)
+def test_a_finished_search_repeats_nothing(searched: Searched, finished: Path) -> None:
     told = Told()
-    again = search(tmp_path, watcher=told, executor=NoExecutor())
-    assert again == first
+    again = search(finished, watcher=told, executor=NoExecutor())
+    assert again == searched.result
     assert told.all("ended") == [(0, "finished"), (1, "finished")]
     assert told.all("started") == []
 
@@ -154,31 +182,30 @@ class NoExecutor:
     def close(self) -> None: ...
 
 
-def test_a_larger_budget_continues_a_finished_search(tmp_path: Path) -> None:
-    search(tmp_path)
-    before = records(tmp_path)
+def test_a_larger_budget_continues_a_finished_search(finished: Path) -> None:
+    before = records(finished)
     told = Told()
-    result = search(tmp_path, quick("budget.trials=3"), told)
+    result = search(finished, quick("budget.trials=3"), told)
     (estimate,) = [note for note in told.all("note") if "one at a time" in note]
     assert re.fullmatch(r"about \S+ s: 1 trial to go at \S+ s, one at a time", estimate)
     assert told.all("started") == [2]
-    assert {number: record for number, record in records(tmp_path).items() if number < 2} == before
+    assert {number: record for number, record in records(finished).items() if number < 2} == before
     assert result.trials["finished"] == 3
 
 
-def test_a_result_counts_the_earlier_ones_that_looked_at_its_confirm_images(tmp_path: Path) -> None:
+def test_a_result_counts_the_earlier_ones_that_looked_at_its_confirm_images(searched: Searched, finished: Path) -> None:
     """The stated confidence holds for the first. The same search again looks at nothing new."""
-    first, again = search(tmp_path), search(tmp_path)
+    first, again = searched.result, search(finished)
     assert (first.has_looked, first.earlier_looks, again.earlier_looks) == (True, 0, 0)
     assert "earlier_looks" not in first.model_dump()
-    longer = search(tmp_path, quick("budget.trials=3"))
-    assert (longer.earlier_looks, search(tmp_path, quick("budget.trials=3")).earlier_looks) == (1, 1)
-    assert search(tmp_path, quick("budget.trials=4")).earlier_looks == 2
-    result = tmp_path / "made-up" / "result.json"
+    longer = search(finished, quick("budget.trials=3"))
+    assert (longer.earlier_looks, search(finished, quick("budget.trials=3")).earlier_looks) == (1, 1)
+    assert search(finished, quick("budget.trials=4")).earlier_looks == 2
+    result = finished / "made-up" / "result.json"
     result.unlink()
-    assert search(tmp_path, quick("budget.trials=4")).earlier_looks == 2
+    assert search(finished, quick("budget.trials=4")).earlier_looks == 2
     result.write_bytes(result.read_bytes()[:100])
-    assert search(tmp_path, quick("budget.trials=5")).earlier_looks == 3
+    assert search(finished, quick("budget.trials=5")).earlier_looks == 3
 
 
 def interrupted_before_its_result(folder: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
@@ -194,13 +221,12 @@ def interrupted_before_its_result(folder: Path, monkeypatch: pytest.MonkeyPatch,
 
 
 def test_a_study_of_a_version_that_noted_no_looks_counts_those_of_its_results(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A result at two trials, a search of three that was ended in its confirmation, and one of four: two looks before it."""
-    search(tmp_path)
-    (tmp_path / "made-up" / "looks.json").unlink()
-    interrupted_before_its_result(tmp_path, monkeypatch, "budget.trials=3")
-    assert search(tmp_path, quick("budget.trials=4")).earlier_looks == 2
+    (finished / "made-up" / "looks.json").unlink()
+    interrupted_before_its_result(finished, monkeypatch, "budget.trials=3")
+    assert search(finished, quick("budget.trials=4")).earlier_looks == 2
 
 
 def test_a_look_of_a_search_that_was_ended_before_its_result_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,15 +249,14 @@ class Interrupts(Told):
             raise KeyboardInterrupt
 
 
-def test_an_interrupted_search_ends_with_the_same_records(tmp_path: Path) -> None:
-    search(tmp_path / "whole")
+def test_an_interrupted_search_ends_with_the_same_records(searched: Searched, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         search(tmp_path / "parts", watcher=Interrupts())
     assert states(tmp_path / "parts") == ["COMPLETE", "WAITING"]
     told = Told()
     search(tmp_path / "parts", watcher=told)
     assert told.all("started") == [1]
-    assert records(tmp_path / "parts") == records(tmp_path / "whole")
+    assert records(tmp_path / "parts") == records(searched.folder)
 
 
 def test_the_executor_is_closed_however_a_search_ends(tmp_path: Path) -> None:
@@ -362,10 +387,9 @@ def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> N
         search(tmp_path)
 
 
-def test_a_relative_store_is_the_same_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = search(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    assert search(Path("."), executor=NoExecutor()) == first
+def test_a_relative_store_is_the_same_study(searched: Searched, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(finished)
+    assert search(Path("."), executor=NoExecutor()) == searched.result
 
 
 def test_a_study_elsewhere_gets_a_copy_of_the_view(tmp_path: Path) -> None:

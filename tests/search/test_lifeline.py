@@ -158,10 +158,12 @@ def test_a_cluster_that_was_joined_is_gone_when_its_gcs_does_not_answer(tmp_path
 
 def test_a_process_is_killed_with_all_that_it_has_started() -> None:
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; print(1, flush=True); time.sleep(60)'])"
+    reaped = subprocess.Popen(["true"])
+    reaped.wait()
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        kill_with_children([process.pid, 2**22 - 1])
+        kill_with_children([process.pid, reaped.pid])
         # The pipe ends with the last process that holds it.
         assert process.stdout.read() == ""
     assert process.returncode == -signal.SIGKILL
@@ -394,7 +396,9 @@ ray._raylet.CoreWorker = make
 with starting.quiet():
     ray._raylet.CoreWorker()
 needed.kill()
-time.sleep(4)
+shell = {starting.WAITS, str(os.getpid())}
+while any(shell <= set(process.info["cmdline"] or ()) for process in starting.psutil.process_iter(["cmdline"])):
+    time.sleep(0.05)
 """
 
 
@@ -437,14 +441,16 @@ def test_what_a_cluster_of_this_process_left_is_killed_with_its_children_and_no_
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {waits!r}], env={{}})"
     agent, other = orphan(mark, sys.executable, "-c", parent), orphan("another", sys.executable, "-c", waits)
     with own:
-        while not (module := agent.children()):
-            time.sleep(0.05)
-        access.kill_orphans()
-        assert psutil.wait_procs([agent, *module], timeout=60)[1] == []
-        assert own.poll() is None
-        assert other.is_running()
-        own.kill()
-        other.kill()
+        try:
+            while not (module := agent.children()):
+                time.sleep(0.05)
+            access.kill_orphans()
+            psutil.wait_procs([agent, *module])
+            assert own.poll() is None
+            assert other.is_running()
+        finally:
+            own.kill()
+            other.kill()
 
 
 def test_a_fork_has_a_mark_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -340,11 +341,17 @@ def test_a_node_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_node_that_sees_another_store_is_refused(cluster: Any, tmp_path: Path, bucket: Any) -> None:
-    """Its end point is one that does not answer."""
-    node = cluster.add_node(num_cpus=1, env_vars={**bucket.environment, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
+    """Its end point is one that does not answer: the port is held, and nobody listens at it."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    silent = f"http://127.0.0.1:{held.getsockname()[1]}"
+    node = cluster.add_node(num_cpus=1, env_vars={**bucket.environment, "AWS_ENDPOINT_URL": silent})
     wanted = needs(tmp_path, study=Store(f"{bucket.uri}/study"))
     try:
-        with pytest.raises(NodeError, match=r"^node .* cannot (use the store or the data|be checked)?.*cannot read s3://bucket-"):
+        with (
+            held,
+            pytest.raises(NodeError, match=r"^node .* cannot (use the store or the data|be checked)?.*cannot read s3://bucket-"),
+        ):
             check_nodes(pose(wanted), wanted.study, ResourcesConfig(), Told())
     finally:
         cluster.remove_node(node)

@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 from s3_server import SECRET
+from typer.testing import CliRunner
 
+from raydistill.cli import app
+from raydistill.storage import lease
 from raydistill.storage.store import Store
 
 if TYPE_CHECKING:
@@ -27,7 +31,7 @@ dataset: {name: digits}
 network: {name: convnet, depth: 2, width: 4}
 method: {name: datadam, lr_images: {low: 0.1, high: 10.0, log: true}, random_inits: {low: 4, high: 8}, batch_real: 8}
 ipc: {low: 6, high: 12}
-evaluation: {recipe: default, networks: 2, baseline_networks: 2, confirm_networks: 4}
+evaluation: {recipe: default, networks: 2, baseline_networks: 2, confirm_networks: 2}
 goal: {margin_fraction: 0.9}
 controls: []
 budget: {trials: 5}
@@ -35,18 +39,12 @@ budget: {trials: 5}
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-def command(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """The command.
-
-    It takes the lease of another for ended after 3 seconds, so that a test need not wait for a minute: no holder of one lives.
-    For its own it keeps the usual seconds, since on a busy machine it renews late. The recipe `default` has five steps.
-    """
+def begun(*arguments: str) -> subprocess.Popen[str]:
+    """The command, in a process that can be killed. The recipe `default` has five steps."""
     code = (
         f"import sys; sys.path.insert(0, {str(BENCHMARKS)!r})\n"
         "from raydistill.cli import main\n"
-        "from raydistill.storage import lease\n"
         "from write_faults import short_recipe\n"
-        "lease.LEASE_SECONDS, lease.POLL_SECONDS = 3.0, 0.2\n"
         "with short_recipe():\n"
         "    main()"
     )
@@ -55,15 +53,31 @@ def command(*arguments: str, **environment: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
 
 
 def done(*arguments: str) -> str:
-    process = command(*arguments)
-    output, _ = process.communicate()
-    assert process.returncode == 0, output
-    return output
+    """What the command prints, in this process, with connections of its own.
+
+    It takes the lease of another for ended after 3 seconds, so that a test need not wait for a minute: no holder of one lives.
+    For its own it keeps the usual seconds, since on a busy machine it renews late. The recipe `default` has five steps.
+    """
+    from s3fs import S3FileSystem
+
+    S3FileSystem.clear_instance_cache()
+    threads = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS))
+        from write_faults import short_recipe
+
+        patch.setattr(lease, "LEASE_SECONDS", 3.0)
+        patch.setattr(lease, "POLL_SECONDS", 0.2)
+        with short_recipe():
+            ended = CliRunner().invoke(app, list(arguments))
+    torch.set_num_threads(threads)
+    assert ended.exit_code == 0, ended.output
+    return ended.output
 
 
 def records(study: Store) -> dict[int, dict[str, Any]]:
@@ -87,7 +101,7 @@ def test_a_search_in_a_bucket_is_killed_taken_up_without_repeating_anything_and_
     space = tmp_path / "tiny.yaml"
     space.write_text(TINY)
     store, study = f"{bucket.uri}/studies", Store(f"{bucket.uri}/studies/made-up")
-    killed = command("search", str(space), "--local", "--store", store)
+    killed = begun("search", str(space), "--local", "--store", store)
     while len(records(study)) < 1:
         assert killed.poll() is None, killed.communicate()[0]
         time.sleep(0.2)

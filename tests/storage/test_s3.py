@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from raydistill.cli import app
 from raydistill.errors import StoreError, StoreUnavailableError
 from raydistill.storage import remote
 from raydistill.storage import store as store_module
@@ -25,10 +27,8 @@ if TYPE_CHECKING:
     from s3_server import Bucket
 
 
-def search(store: str) -> subprocess.CompletedProcess[str]:
-    arguments = ["search", "digits_random", "--local", "--store", store]
-    code = "from raydistill.cli import main; main()"
-    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+def search(store: str) -> Result:
+    return CliRunner().invoke(app, ["search", "digits_random", "--local", "--store", store])
 
 
 @pytest.fixture
@@ -46,10 +46,10 @@ def nobody_listens(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 @pytest.mark.usefixtures("bucket")
 def test_a_bucket_that_does_not_exist_is_reported_by_the_command() -> None:
     ended = search("s3://no-such-bucket/studies")
-    assert ended.returncode == 2
-    assert "Error: cannot write s3://no-such-bucket/studies/" in ended.stderr
-    assert "The specified bucket does not exist; give a folder or URI that can be written" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert ended.exit_code == 2
+    assert "Error: cannot write s3://no-such-bucket/studies/" in ended.output
+    assert "The specified bucket does not exist; give a folder or URI that can be written" in ended.output
+    assert "Traceback" not in ended.output
 
 
 def test_an_end_point_that_does_not_answer_is_reported(
@@ -139,15 +139,17 @@ def test_an_answer_that_breaks_off_in_the_middle_is_told_of_and_asked_for_again(
 
 
 @pytest.mark.usefixtures("nobody_listens")
-@pytest.mark.parametrize(("size", "words"), [(1, "Read timeout"), (30_000_000, "it has not taken the file in time; give")])
+@pytest.mark.parametrize(
+    ("size", "seconds", "words"), [(1, 60.0, "Read timeout"), (30_000_000, 0.5, "it has not taken the file in time; give")]
+)
 def test_a_store_that_takes_calls_and_never_answers_is_told_of(
-    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, size: int, words: str
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, size: int, seconds: float, words: str
 ) -> None:
     """A write, too: botocore asks first whether it may be sent, and would wait for that answer without an end.
 
     The second is larger than what the kernel takes in for a process that reads nothing, so its sending does not end.
     """
-    monkeypatch.setattr(store_module, "SEND_SECONDS", 5.0)
+    monkeypatch.setattr(store_module, "SEND_SECONDS", seconds)
     monkeypatch.setattr(store_module, "SEND_BYTES_PER_SECOND", 30_000_000)
     brief = {"connect_timeout": 1, "read_timeout": 0.5, "retries": {"total_max_attempts": 1, "mode": "standard"}}
     monkeypatch.setitem(remote.S3_OPTIONS, "config_kwargs", brief)
@@ -163,7 +165,7 @@ def test_a_store_that_takes_calls_and_never_answers_is_told_of(
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         thread = threading.Thread(target=write, daemon=True)
         thread.start()
-        thread.join(60)
+        thread.join()
     assert len(told) == 1
     assert words in told[0]
 
