@@ -85,7 +85,8 @@ def read_on_test(
 def _hash(part: LabelledImages) -> str:
     digest = hashlib.sha256(part.labels.numpy().tobytes())
     for chunk in part.images.split(1000):
-        digest.update(chunk.numpy().tobytes())
+        # Flattened, images that are stored as bytes are an ordinary tensor, of which alone there is an array.
+        digest.update(chunk.flatten(1).numpy().tobytes())
     return digest.hexdigest()
 
 
