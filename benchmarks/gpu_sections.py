@@ -26,6 +26,7 @@ from raydistill.core.networks import build_network, initialise
 from raydistill.core.recipes import RECIPES
 from raydistill.core.selection import ClassBatches, starting_images
 from raydistill.core.synthetic import SyntheticSet, hard_labels
+from raydistill.core.train import ON_A_SET
 from raydistill.core.unroll import flatten
 from raydistill.data.splits import load_splits
 from raydistill.methods import METHODS, datadam, dm
@@ -145,8 +146,9 @@ def networks(setting: Setting) -> Iterator[Row]:
     count = 4 if setting.is_rehearsal else 20
     seeds = network_seeds("benchmark", splits.sha256, count)
     for at_once in (1, 4) if setting.is_rehearsal else (1, 5, 20):
-        read = functools.partial(evaluate_set, synthetic, splits, splits.select, setting.network, recipe, seeds, setting.device)
-        seconds, correct = _clocked(setting, functools.partial(read, at_once=at_once))
+        given = (synthetic, splits, splits.select, setting.network, recipe, seeds, setting.device)
+        read = functools.partial(evaluate_set, *given, at_once=at_once, diverged=ON_A_SET)
+        seconds, correct = _clocked(setting, read)
         yield {
             "data": name,
             "networks": count,

@@ -16,9 +16,9 @@ NEVER_READ_BY_A_PERSON = {
     "raydistill/search/pace.py": {"_EnoughStepsError"},
     "raydistill/sets/weights_only.py": {"RefusedError"},
     "raydistill/storage/sealed.py": {"SealError"},
-    "raydistill/trial/endings.py": {"HopelessError", "OverTimeError"},
+    "raydistill/trial/endings.py": {"HopelessError", "NothingChangedError", "OverTimeError", "TrialCrashedError"},
 }
-"""Exceptions that end inside the file that raises them; `weights_only` is a program of its own."""
+"""Exceptions that end inside the package; `weights_only` is a program of its own."""
 
 
 def kinds() -> list[type[RaydistillError]]:

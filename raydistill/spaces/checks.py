@@ -139,14 +139,15 @@ def check_method(
         return
     of_method = {path.removeprefix("method."): allowed for path, allowed in ranges.items()}
     found = [(field, end) for field, allowed in of_method.items() for end in ends(allowed)]
-    trials = [values, *({**values, field: end} for field, end in found)]
+    # All upper ends at once, too: fields that limit each other (a window and the length of its trajectory) are largest there.
+    trials = [values, *({**values, field: end} for field, end in found), {**values, **dict(found)}]
 
     def mistakes(trials: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], None]:
         methods = (cast(ChecksData, config.model_validate(trial)) for trial in trials)
         return dict.fromkeys(row for method in methods for row in method.against(facts, network))
 
     rows = list(mistakes(trials))
-    # Several at once, for fields that limit each other: a window and its trajectory. Of each field the first mistake is enough.
+    # Pairs of choices; of each field the first mistake is enough.
     together: dict[str, str] = {}
     for field, message in mistakes({**values, **corner} for corner in corners(of_method)):
         together.setdefault(field, message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -213,11 +214,12 @@ def test_a_test_part_of_other_channels_is_refused(tmp_path: Path, train: str, te
     """Grey test images would be spread over the three channels of the train images' standardisation."""
     fill(tmp_path / "train", {"cats": 20, "dogs": 20}, mode=train)
     fill(tmp_path / "test", {"cats": 2, "dogs": 2}, mode=test)
-    with pytest.raises(
-        DataError,
-        match=r"test/cats/000.png has . channels? .*train/cats/000.png has . channels? .*must have the same channels and size",
-    ):
+    with pytest.raises(DataError) as raised:
         count_test_images(config(tmp_path))
+    said = " ".join(str(raised.value).split())
+    assert re.search(
+        r"test/cats/000.png has . channels? .*train/cats/000.png has . channels? .*must have the same channels", said
+    )
 
 
 @pytest.mark.parametrize(("test_fraction", "wanted"), [(0.3, 10), (0.2, 5)])

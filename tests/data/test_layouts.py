@@ -436,7 +436,7 @@ def test_a_row_that_names_no_regular_file_is_told(tmp_path: Path) -> None:
     said = json.loads(facts.read_text())
     said["features"]["image"] = {"_type": "Image"}  # only now, as the library would read the pipe
     facts.write_text(json.dumps(said))
-    with pytest.raises(DataError, match=r"row 1 cannot be read as an image \(the row names .*pipe, which is no file\)"):
+    with pytest.raises(DataError, match=r"row 1 cannot be read as an image \(the row names\s+.*pipe, which is no file\)"):
         load_image_folder(config(tmp_path / "x"), None)
 
 

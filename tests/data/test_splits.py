@@ -288,7 +288,7 @@ def test_nothing_is_opened_where_nothing_can_be_logged(tmp_path: Path, monkeypat
 
     monkeypatch.setitem(DATASETS, "broken", never)
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="cannot write"):
+    with pytest.raises(StoreError, match="Not a directory"):
         open_test(DatasetConfig(name="broken"), reason="try", log=Store(str(tmp_path / "file")))
 
 

@@ -13,7 +13,7 @@ from made_up import workplace
 
 from raydistill.catalogue import load_space
 from raydistill.core.recipes import RECIPES
-from raydistill.errors import ExpertsError, SpaceError
+from raydistill.errors import SpaceError
 from raydistill.search.driver import run_search
 from raydistill.search.experts import extreme_trials
 from raydistill.search.watcher import SilentWatcher
@@ -160,6 +160,6 @@ def test_a_window_that_is_too_long_at_its_upper_ends_is_refused() -> None:
 
 
 def test_a_window_too_long_for_one_of_the_choices_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
-    with pytest.raises(ExpertsError, match=r"read experts up to epoch 5, but method\.expert_epochs is 4"):
+    with pytest.raises(SpaceError, match=r"method\.expert_epochs: given 4; the window reads up to epoch 5"):
         search(tmp_path, method={"expert_epochs": {"choices": [6, 4, 8]}})
     assert not list(tmp_path.glob("first/baseline/*"))
