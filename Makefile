@@ -9,7 +9,7 @@ WITH_DEV := $(VENV)/.installed-dev
 # Ray reports its use to its makers unless told not to.
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help demo install install-dev test test-fast test-ray test-portable test-browser test-cluster test-chaos check collected format test-matrix docs clean
+.PHONY: help demo install install-dev test test-fast test-ray test-portable test-browser test-cluster test-chaos check format test-matrix docs clean
 .DEFAULT_GOAL := help
 
 help:            ## list the targets
@@ -51,9 +51,6 @@ check: $(WITH_DEV)  ## ruff, its format, mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-
-collected: $(WITH_DEV)  ## collect the tests and run none: Python keeps what it compiles for that
-	$(BIN)/python -m pytest --collect-only --quiet > /dev/null
 
 format: $(WITH_DEV)  ## format, and repair what ruff can
 	$(BIN)/ruff format .
