@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from raydistill.methods import configs
+from raydistill.methods.configs.first import Fields, Given, defaults
 from raydistill.spaces.sections import Config
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class Control:
     """How many sets of it one certificate has: several where chance decides which images it takes."""
     settings: Callable[[Any], Mapping[str, Any]] = configs.fields.of_the_same_factor
     """Fields of its config, from the config of the winning method; the others keep their defaults."""
+    trains_network: bool = False
+    """Whether it chooses images by the features of a network, which each of its sets trains anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,9 @@ class Method:
     """Set for methods that a certificate compares the set with."""
     ablations: Mapping[str, Callable[[Any], Mapping[str, Any]]] = field(default_factory=dict)
     """By the name of a term: from a config, the fields that turn the term off; empty where the config does not use it."""
+    first_fields: Callable[[Given], Fields] = defaults
+    """For a first search of a person's own images: values and ranges, from the data and the machine; the other fields keep their
+    defaults, and those of experts come from `configs.first.experts`."""
 
 
 def loop(place: str) -> Callable[..., SyntheticSet]:
@@ -63,16 +69,26 @@ def loop(place: str) -> Callable[..., SyntheticSet]:
     return distill
 
 
-def _beside_experts(draws: int) -> Control:
-    """A control with soft labels, by the experts of the method that it stands beside."""
-    return Control(label_kinds=frozenset({"soft"}), draws=draws, settings=configs.soft_coreset.as_beside)
+def _control(draws: int, *, trains_network: bool = False) -> Control:
+    """A control with hard labels, beside methods of either kind."""
+    return Control(label_kinds=frozenset({"hard", "soft"}), draws=draws, trains_network=trains_network)
 
 
-BOTH_KINDS = frozenset({"hard", "soft"})
-CHOOSE, CHOOSE_SOFT = loop("coreset.choose"), loop("soft_coreset.choose")
+def _with_experts_labels(config: type[Config], control: Control) -> Method:
+    """A control's images with soft labels, by the experts of the method that it stands beside."""
+    beside = replace(control, label_kinds=frozenset({"soft"}), settings=configs.soft_coreset.as_beside)
+    return Method(config, loop("soft_coreset.choose"), label_kind="soft", control=beside)
+
+
+DRAWN, CHOSEN, BY_FEATURES = _control(draws=5), _control(draws=1), _control(draws=1, trains_network=True)
+CHOOSE = loop("coreset.choose")
 METHODS: dict[str, Method] = {
     "datadam": Method(
-        configs.datadam.DataDAMConfig, loop("datadam.distill"), configs.datadam.images_passed, ablations=configs.datadam.ABLATIONS
+        configs.datadam.DataDAMConfig,
+        loop("datadam.distill"),
+        configs.datadam.images_passed,
+        ablations=configs.datadam.ABLATIONS,
+        first_fields=configs.datadam.first_fields,
     ),
     "datm": Method(
         configs.datm.DATMConfig,
@@ -80,6 +96,7 @@ METHODS: dict[str, Method] = {
         configs.trajectory.images_passed,
         label_kind="soft",
         ablations=configs.trajectory.ABLATIONS,
+        first_fields=configs.trajectory.first_fields,
     ),
     "pad": Method(
         configs.pad.PADConfig,
@@ -87,34 +104,61 @@ METHODS: dict[str, Method] = {
         configs.trajectory.images_passed,
         label_kind="soft",
         ablations=configs.pad.ABLATIONS,
+        first_fields=configs.pad.first_fields,
     ),
-    "random_soft": Method(configs.soft_coreset.RandomSoftConfig, CHOOSE_SOFT, label_kind="soft", control=_beside_experts(5)),
-    "k_center_soft": Method(configs.soft_coreset.KCenterSoftConfig, CHOOSE_SOFT, label_kind="soft", control=_beside_experts(1)),
-    "herding_soft": Method(configs.soft_coreset.HerdingSoftConfig, CHOOSE_SOFT, label_kind="soft", control=_beside_experts(1)),
-    "k_means_soft": Method(configs.soft_coreset.KMeansSoftConfig, CHOOSE_SOFT, label_kind="soft", control=_beside_experts(1)),
-    "k_means_medoids_soft": Method(
-        configs.soft_coreset.KMeansMedoidsSoftConfig, CHOOSE_SOFT, label_kind="soft", control=_beside_experts(1)
+    "random_soft": _with_experts_labels(configs.soft_coreset.RandomSoftConfig, DRAWN),
+    "k_center_soft": _with_experts_labels(configs.soft_coreset.KCenterSoftConfig, BY_FEATURES),
+    "herding_soft": _with_experts_labels(configs.soft_coreset.HerdingSoftConfig, BY_FEATURES),
+    "k_means_soft": _with_experts_labels(configs.soft_coreset.KMeansSoftConfig, CHOSEN),
+    "k_means_medoids_soft": _with_experts_labels(configs.soft_coreset.KMeansMedoidsSoftConfig, CHOSEN),
+    "dm": Method(
+        configs.dm.DMConfig,
+        loop("dm.distill"),
+        configs.dm.images_passed,
+        ablations=configs.dm.ABLATIONS,
+        first_fields=configs.dm.first_fields,
     ),
-    "dm": Method(configs.dm.DMConfig, loop("dm.distill"), configs.dm.images_passed, ablations=configs.dm.ABLATIONS),
-    "dc": Method(configs.dc.DCConfig, loop("dc.distill"), configs.dc.images_passed, ablations=configs.dc.ABLATIONS),
+    "dc": Method(
+        configs.dc.DCConfig,
+        loop("dc.distill"),
+        configs.dc.images_passed,
+        ablations=configs.dc.ABLATIONS,
+        first_fields=configs.dc.first_fields,
+    ),
     "rat_bptt": Method(
         configs.rat_bptt.RaTBPTTConfig,
         loop("rat_bptt.distill"),
         configs.rat_bptt.images_passed,
         ablations=configs.rat_bptt.ABLATIONS,
+        first_fields=configs.rat_bptt.first_fields,
     ),
-    "ncfm": Method(configs.ncfm.NCFMConfig, loop("ncfm.distill"), configs.dm.images_passed, ablations=configs.ncfm.ABLATIONS),
+    "ncfm": Method(
+        configs.ncfm.NCFMConfig,
+        loop("ncfm.distill"),
+        configs.dm.images_passed,
+        ablations=configs.ncfm.ABLATIONS,
+        first_fields=configs.ncfm.first_fields,
+    ),
     "datadam_soft": Method(
         configs.soft_distilled.DataDAMSoftConfig,
         loop("soft_distilled.distill_datadam"),
         configs.datadam.images_passed,
         label_kind="soft",
+        first_fields=configs.datadam.first_fields,
     ),
     "dm_soft": Method(
-        configs.soft_distilled.DMSoftConfig, loop("soft_distilled.distill_dm"), configs.dm.images_passed, label_kind="soft"
+        configs.soft_distilled.DMSoftConfig,
+        loop("soft_distilled.distill_dm"),
+        configs.dm.images_passed,
+        label_kind="soft",
+        first_fields=configs.dm.first_fields,
     ),
     "dc_soft": Method(
-        configs.soft_distilled.DCSoftConfig, loop("soft_distilled.distill_dc"), configs.dc.images_passed, label_kind="soft"
+        configs.soft_distilled.DCSoftConfig,
+        loop("soft_distilled.distill_dc"),
+        configs.dc.images_passed,
+        label_kind="soft",
+        first_fields=configs.dc.first_fields,
     ),
     "rat_bptt_soft": Method(
         configs.rat_bptt.RaTBPTTSoftConfig,
@@ -122,12 +166,13 @@ METHODS: dict[str, Method] = {
         configs.rat_bptt.images_passed,
         label_kind="soft",
         ablations=configs.rat_bptt.SOFT_ABLATIONS,
+        first_fields=configs.rat_bptt.first_fields,
     ),
-    "random": Method(configs.coreset.RandomConfig, CHOOSE, control=Control(label_kinds=BOTH_KINDS, draws=5)),
-    "k_center": Method(configs.coreset.KCenterConfig, CHOOSE, control=Control(label_kinds=BOTH_KINDS, draws=1)),
-    "herding": Method(configs.coreset.HerdingConfig, CHOOSE, control=Control(label_kinds=BOTH_KINDS, draws=1)),
-    "k_means": Method(configs.coreset.KMeansConfig, CHOOSE, control=Control(label_kinds=BOTH_KINDS, draws=1)),
-    "k_means_medoids": Method(configs.coreset.KMeansMedoidsConfig, CHOOSE, control=Control(label_kinds=BOTH_KINDS, draws=1)),
+    "random": Method(configs.coreset.RandomConfig, CHOOSE, control=DRAWN),
+    "k_center": Method(configs.coreset.KCenterConfig, CHOOSE, control=BY_FEATURES),
+    "herding": Method(configs.coreset.HerdingConfig, CHOOSE, control=BY_FEATURES),
+    "k_means": Method(configs.coreset.KMeansConfig, CHOOSE, control=CHOSEN),
+    "k_means_medoids": Method(configs.coreset.KMeansMedoidsConfig, CHOOSE, control=CHOSEN),
 }
 
 

@@ -12,10 +12,12 @@ from typing import Any
 
 import yaml
 
+from raydistill.core.expert_fields import ExpertFields
 from raydistill.data.own.report import DataReport
 from raydistill.data.own.warnings import IMBALANCED
 from raydistill.errors import InputError
 from raydistill.methods import METHODS
+from raydistill.methods.configs.first import Fields, Given, experts, values_alone
 from raydistill.search.first_margin import (
     BASELINE_NETWORKS,
     CONFIDENCE,
@@ -26,7 +28,7 @@ from raydistill.search.first_margin import (
     least_margin,
     margin_for,
 )
-from raydistill.search.first_methods import Given, first_fields
+from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.parse import TAKEN_NAMES
 from raydistill.spaces.sections import ImageFolderConfig
@@ -34,8 +36,6 @@ from raydistill.spaces.sections import ImageFolderConfig
 USUAL_METHODS = ("datadam", "dm")
 MOST_IPC = 50
 TRIALS = 20
-TRAIN_FEATURES = ("k_center", "herding")
-"""Controls that choose images by the features of a trained network."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -194,16 +194,15 @@ def _network(start: Start) -> Iterator[str]:
 
 
 def _methods(start: Start) -> Iterator[str]:
-    network = network_for(start.report, start.machine)
     given = Given(
         smallest_class=start.smallest_class,
         train_images=start.parts.get("train", 0),
         is_on_gpu=start.machine.has_gpu,
-        network=network,
+        network=network_for(start.report, start.machine),
     )
     yield f"# A field is a value or a range. batch_real: real images of each class in a step, of at least {start.smallest_class}."
     yield "methods:" if _is_race(start) else "method:"
-    for name in _served(start, network):
+    for name in _served(start, given):
         rows = [f"{field}: {_flow(value)}" for field, value in first_fields(name, given).items()]
         lead = "  - " if _is_race(start) else "  "
         yield f"{lead}{rows[0]}"
@@ -215,7 +214,7 @@ def _methods(start: Start) -> Iterator[str]:
 def _controls(start: Start) -> Iterator[str]:
     kind = METHODS[start.methods[0]].label_kind
     names = [name for name, method in METHODS.items() if method.control is not None and method.label_kind == kind]
-    slow = [name for name in names if name.startswith(TRAIN_FEATURES)]
+    slow = [name for name in names if (control := METHODS[name].control) is not None and control.trains_network]
     yield "# What a distilled set has to beat: real images, chosen or averaged."
     if not start.machine.has_gpu:
         yield f"# {' and '.join(slow)} are left out: each of their trials trains a network of its own. Add them if you can wait."
@@ -227,17 +226,33 @@ def _is_race(start: Start) -> bool:
     return METHODS[start.methods[0]].control is None
 
 
-def _served(start: Start, network: ConvNetConfig) -> tuple[str, ...]:
-    """The methods that the network serves: DataDAM compares maps of two blocks or more."""
-    if network.depth >= 2:
-        return start.methods
-    served = tuple(name for name in start.methods if not name.startswith("datadam"))
+def first_fields(name: str, given: Given) -> Fields:
+    """The fields of a method or control in a first space: values, and ranges as a search space writes them."""
+    method = METHODS[name]
+    of_experts = experts(given) if issubclass(method.config, ExpertFields) else {}
+    return {"name": name, **of_experts, **method.first_fields(given)}
+
+
+def _served(start: Start, given: Given) -> tuple[str, ...]:
+    """Those of the methods that work with the network."""
+    served = tuple(name for name in start.methods if _works(name, given))
     if not served:
-        size = start.report.size
+        kind, size = METHODS[start.methods[0]].label_kind, start.report.size
+        others = [name for name, method in METHODS.items() if method.control is None and method.label_kind == kind]
+        working = " or ".join(name for name in others if _works(name, given))
         raise InputError(
-            f"datadam needs a network of two blocks, and images of {size} x {size} pixels allow one: give --method dm"
+            f"{' and '.join(start.methods)} needs a deeper network than images of {size} x {size} pixels allow (depth "
+            f"{given.network.depth}): give --method {working}"
         )
     return served
+
+
+def _works(name: str, given: Given) -> bool:
+    """Whether a method works with the network: what it complains about otherwise is its own name."""
+    config = METHODS[name].config.model_validate(values_alone(first_fields(name, given)))
+    facts = DataFacts(smallest_class=given.smallest_class, confirm_images=1)
+    complaints = config.against(facts, given.network) if hasattr(config, "against") else ()
+    return "name" not in {field for field, _ in complaints}
 
 
 def _ipc(start: Start) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from raydistill.core.choices import AugmentationDraws, AugmentationName, Start
+from raydistill.methods.configs import dm
 from raydistill.methods.configs.fields import (
     Count,
     CountOrNone,
@@ -18,6 +19,7 @@ from raydistill.methods.configs.fields import (
     larger_than_a_class,
     pool_passed,
 )
+from raydistill.methods.configs.first import Fields, Given
 from raydistill.methods.configs.matching import MatchingFields, without_average, without_calibration
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
@@ -99,3 +101,8 @@ def images_passed(config: DataDAMConfig, ipc: int, classes: int) -> int:
     matched = iterations * classes * (config.batch_real + synthetic) + pool_passed(config.pool, config.pool_steps)
     between = config.random_inits * (config.steps_per_init - 1) * config.model_steps
     return matched + between * min(config.batch_model, classes * tiles)
+
+
+def first_fields(given: Given) -> Fields:
+    """For a first search: those of DM, and the weight of the MMD term."""
+    return {**dm.first_fields(given), "mmd_weight": {"low": 0.003, "high": 0.3, "log": True}}

@@ -15,6 +15,7 @@ from raydistill.methods.configs.fields import (
     larger_than_a_class,
     pool_passed,
 )
+from raydistill.methods.configs.first import Fields, Given, batch_real
 from raydistill.methods.configs.matching import MatchingFields, without_average, without_calibration
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
@@ -75,3 +76,15 @@ def images_passed(config: DCConfig, ipc: int, classes: int) -> int:
     matched = iterations * classes * (config.batch_real + synthetic) + pool_passed(config.pool, config.pool_steps)
     between = config.random_inits * (config.steps_per_init - 1) * config.model_steps
     return matched + between * min(config.batch_model, classes * tiles)
+
+
+def first_fields(given: Given) -> Fields:
+    """For a first search; see `methods.Method`."""
+    return {
+        "lr_images": {"low": 0.03, "high": 3.0, "log": True},
+        "random_inits": {"low": 20, "high": 200, "log": True} if given.is_on_gpu else {"low": 2, "high": 8},
+        "steps_per_init": 10,
+        "lr_model": 0.01,
+        "model_steps": {"low": 2, "high": 20},
+        "batch_real": batch_real(given),
+    }

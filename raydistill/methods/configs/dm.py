@@ -14,6 +14,7 @@ from raydistill.methods.configs.fields import (
     larger_than_a_class,
     pool_passed,
 )
+from raydistill.methods.configs.first import RATE, STARTS, Fields, Given, batch_real, updates
 from raydistill.methods.configs.matching import MatchingFields, without_average, without_calibration
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
@@ -60,3 +61,8 @@ def images_passed(config: DMConfig, ipc: int, classes: int) -> int:
     synthetic = ipc * config.factor**2 * (2 if config.calibration_weight else 1)
     matched = config.random_inits * classes * (config.batch_real + synthetic)
     return matched + pool_passed(config.pool, config.pool_steps)
+
+
+def first_fields(given: Given) -> Fields:
+    """For a first search; see `methods.Method`."""
+    return {"lr_images": RATE, "random_inits": updates(given), "batch_real": batch_real(given), "init": STARTS}

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from raydistill.core.choices import AugmentationDraws, AugmentationName, Start
+from raydistill.methods.configs import dm
 from raydistill.methods.configs.fields import (
     Count,
     CountOrNone,
@@ -18,6 +19,7 @@ from raydistill.methods.configs.fields import (
     Weight,
     larger_than_a_class,
 )
+from raydistill.methods.configs.first import Fields, Given
 from raydistill.methods.configs.matching import MatchingFields, without_average, without_calibration
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
@@ -77,3 +79,14 @@ class NCFMConfig(MatchingFields):
         """Yield (field, message) for what the data set cannot serve; every network has an embedding."""
         del network
         yield from larger_than_a_class(self.batch_real, facts)
+
+
+def first_fields(given: Given) -> Fields:
+    """For a first search: those of DM with Adam's rate; on a CPU fewer frequencies and a smaller pool, trained for less long."""
+    return {
+        **dm.first_fields(given),
+        "lr_images": {"low": 0.01, "high": 0.1, "log": True},
+        "frequencies": 4096 if given.is_on_gpu else 1024,
+        "pool": 20 if given.is_on_gpu else 5,
+        "pool_steps": 300 if given.is_on_gpu else 100,
+    }

@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeInt, model_validator
 
 from raydistill.core.expert_fields import ONLY_CHOICES, Curriculum, Share
 from raydistill.methods.configs import trajectory
+from raydistill.methods.configs.first import Fields, Given, experts, values_alone
 from raydistill.methods.configs.trajectory import TrajectoryConfig
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.sections import Config
@@ -76,3 +77,20 @@ class PADConfig(TrajectoryConfig):
                 f"the scheduler's shares need {needed} images of each class, and the smallest has {facts.smallest_class}: raise "
                 "expert_initial_fraction, lower expert_drop_fractions, or write filter_data: false",
             )
+
+
+def first_fields(given: Given) -> Fields:
+    """For a first search: those of trajectory matching, and the filters, of which that of the data is off for small classes."""
+    fields = {
+        **trajectory.first_fields(given),
+        "shallow_fraction": {"low": 0.0, "high": 0.5},
+        # The published 20, 40 and 60 of 100 epochs, at 40.
+        "expert_all_from_epoch": 8,
+        "expert_drop_epochs": [16, 24],
+        "score_networks": 3,
+        "score_epochs": 8,
+    }
+    config = PADConfig.model_validate({"name": "pad", **values_alone({**experts(given), **fields})})
+    facts = DataFacts(smallest_class=given.smallest_class, confirm_images=1)
+    unserved = {field for field, _ in config.against(facts, given.network)}
+    return {**fields, "filter_data": False} if "filter_data" in unserved else fields

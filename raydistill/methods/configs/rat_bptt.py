@@ -9,6 +9,7 @@ from pydantic import model_validator
 
 from raydistill.core.choices import AugmentationName, Start
 from raydistill.methods.configs.fields import Count, Factor, LearningRate, LearningRateOrOff, larger_than_a_class
+from raydistill.methods.configs.first import STARTS, Fields, Given, batch_real, updates
 from raydistill.methods.configs.soft_distilled import LabelledConfig
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.network import NetworkConfig
@@ -87,3 +88,15 @@ def images_passed(config: RaTBPTTConfig, ipc: int, classes: int) -> int:
     batch = min(config.batch_model, classes * ipc * config.factor**2)
     before = (config.training_steps - config.window) / 2
     return round(config.random_inits * (batch * (before + 2 * config.window) + classes * config.batch_real))
+
+
+def first_fields(given: Given) -> Fields:
+    """For a first search; see `methods.Method`."""
+    return {
+        "lr_images": {"low": 0.001, "high": 0.02, "log": True},
+        "random_inits": updates(given),
+        "training_steps": 200 if given.is_on_gpu else 80,
+        "window": 60 if given.is_on_gpu else 40,
+        "batch_real": batch_real(given),
+        "init": STARTS,
+    }

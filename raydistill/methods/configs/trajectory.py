@@ -16,6 +16,7 @@ from raydistill.methods.configs.fields import (
     LearningRateOrOff,
     Momentum,
 )
+from raydistill.methods.configs.first import Fields, Given
 from raydistill.spaces.data_facts import DataFacts
 from raydistill.spaces.sections import Config
 
@@ -91,3 +92,20 @@ class TrajectoryConfig(ExpertFields):
 def images_passed(config: TrajectoryConfig, ipc: int, classes: int) -> int:
     """Images that pass through a network in one distillation, twice because steps are differentiated; see `methods.Method`."""
     return 2 * config.iterations * config.student_steps * min(config.batch_synthetic, classes * ipc)
+
+
+def first_fields(given: Given) -> Fields:
+    """For a first search; see `methods.Method`."""
+    return {
+        "iterations": {"low": 500, "high": 5000, "log": True} if given.is_on_gpu else {"low": 30, "high": 150},
+        "student_steps": 40 if given.is_on_gpu else 15,
+        "window_start": {"low": 0, "high": 10},
+        "window_width": 8,
+        "window_growth": {"low": 0, "high": 8},
+        "growth_iterations": 500 if given.is_on_gpu else 50,
+        "lr_images": {"low": 3.0, "high": 300.0, "log": True},
+        "lr_labels": {"low": 0.3, "high": 30.0, "log": True},
+        "lr_lr": {"low": 0.00001, "high": 0.001, "log": True},
+        "lr_student": 0.05 if not given.is_on_gpu else 0.01,
+        "init": "real",
+    }
