@@ -74,14 +74,13 @@ def _control(draws: int, *, trains_network: bool = False) -> Control:
     return Control(label_kinds=frozenset({"hard", "soft"}), draws=draws, trains_network=trains_network)
 
 
-def _with_experts_labels(config: type[Config], control: Control) -> Method:
-    """A control's images with soft labels, by the experts of the method that it stands beside."""
-    beside = replace(control, label_kinds=frozenset({"soft"}), settings=configs.soft_coreset.as_beside)
-    return Method(config, loop("soft_coreset.choose"), label_kind="soft", control=beside)
+def _soft(control: Control) -> Control:
+    """The same for images with soft labels, by the experts of the method that it stands beside."""
+    return replace(control, label_kinds=frozenset({"soft"}), settings=configs.soft_coreset.as_beside)
 
 
 DRAWN, CHOSEN, BY_FEATURES = _control(draws=5), _control(draws=1), _control(draws=1, trains_network=True)
-CHOOSE = loop("coreset.choose")
+CHOOSE, CHOOSE_SOFT = loop("coreset.choose"), loop("soft_coreset.choose")
 METHODS: dict[str, Method] = {
     "datadam": Method(
         configs.datadam.DataDAMConfig,
@@ -106,11 +105,13 @@ METHODS: dict[str, Method] = {
         ablations=configs.pad.ABLATIONS,
         first_fields=configs.pad.first_fields,
     ),
-    "random_soft": _with_experts_labels(configs.soft_coreset.RandomSoftConfig, DRAWN),
-    "k_center_soft": _with_experts_labels(configs.soft_coreset.KCenterSoftConfig, BY_FEATURES),
-    "herding_soft": _with_experts_labels(configs.soft_coreset.HerdingSoftConfig, BY_FEATURES),
-    "k_means_soft": _with_experts_labels(configs.soft_coreset.KMeansSoftConfig, CHOSEN),
-    "k_means_medoids_soft": _with_experts_labels(configs.soft_coreset.KMeansMedoidsSoftConfig, CHOSEN),
+    "random_soft": Method(configs.soft_coreset.RandomSoftConfig, CHOOSE_SOFT, label_kind="soft", control=_soft(DRAWN)),
+    "k_center_soft": Method(configs.soft_coreset.KCenterSoftConfig, CHOOSE_SOFT, label_kind="soft", control=_soft(BY_FEATURES)),
+    "herding_soft": Method(configs.soft_coreset.HerdingSoftConfig, CHOOSE_SOFT, label_kind="soft", control=_soft(BY_FEATURES)),
+    "k_means_soft": Method(configs.soft_coreset.KMeansSoftConfig, CHOOSE_SOFT, label_kind="soft", control=_soft(CHOSEN)),
+    "k_means_medoids_soft": Method(
+        configs.soft_coreset.KMeansMedoidsSoftConfig, CHOOSE_SOFT, label_kind="soft", control=_soft(CHOSEN)
+    ),
     "dm": Method(
         configs.dm.DMConfig,
         loop("dm.distill"),
