@@ -65,7 +65,7 @@ def read(folder: Path, size: int, cache: Path) -> str:
 
 
 def main() -> None:
-    """Measure and print a row for `RESULTS.md`."""
+    """Measure and print a row for `results/speed.md`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=100_000, help="number of images (default: 100,000)")
     parser.add_argument("--size", type=int, default=64, help="height and width in pixels (default: 64)")

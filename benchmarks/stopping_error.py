@@ -101,7 +101,7 @@ def measure(
 
 
 def main() -> None:
-    """Print the tables of RESULTS.md."""
+    """Print the tables of results/statistics.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=10_000, help="trials per situation")
     trials = parser.parse_args().trials

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 LINK = re.compile(r"(?<=\]\()([^)\s]+)(?=\))")
-BROUGHT_IN = {"CONTRIBUTING.md": "contributing.md", "benchmarks/RESULTS.md": "results.md", "CHANGELOG.md": "changelog.md"}
+RESULTS = {f"benchmarks/results/{path.name}": f"results-{path.name}" for path in sorted(ROOT.glob("benchmarks/results/*.md"))}
+BROUGHT_IN = {
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "benchmarks/RESULTS.md": "results.md",
+    **RESULTS,
+}
 """Documents outside docs/ to the pages that they become."""
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".sh": "bash"}
 

@@ -19,7 +19,7 @@ from raydistill.spaces.sections import DatasetConfig
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
-    path.relative_to(ROOT).as_posix() for folder in (".", "benchmarks", "docs") for path in (ROOT / folder).glob("*.md")
+    path.relative_to(ROOT).as_posix() for folder in (".", "benchmarks", "benchmarks/results", "docs") for path in (ROOT / folder).glob("*.md")
 )
 SPACES = sorted(path.stem for path in ROOT.glob("search_spaces/*.yaml"))
 FACTS = {

@@ -91,7 +91,7 @@ def train_together(
     """Train R initialised networks of one architecture at once, in place: each as `train` would, up to rounding.
 
     One step launches as many kernels as a step of one network; launches are what limits a GPU with networks this small. On a CPU
-    it saves nothing; `benchmarks/RESULTS.md` has the times.
+    it saves nothing; `benchmarks/results/speed.md` has the times.
 
     Args:
         networks: on the images' device.

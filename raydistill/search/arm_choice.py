@@ -27,7 +27,7 @@ from raydistill.search.seen import Columns
 
 FIRST_AT_MOST = 2 / 3
 """Where the largest IPC of a method's first trial lies in the range of IPC, on a logarithmic scale. With 1, simulated races
-cost 6 to 11 % more (benchmarks/RESULTS.md)."""
+cost 6 to 11 % more (benchmarks/results/search.md)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
