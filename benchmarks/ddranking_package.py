@@ -27,7 +27,7 @@ import raydistill
 from raydistill.core.synthetic import Manifest, SyntheticSet, hard_labels
 from raydistill.data.preprocess import Standardise
 from raydistill.methods.configs.coreset import RandomConfig
-from raydistill.sets.one import write_set
+from raydistill.sets.set_file import write_set
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import DatasetConfig, EvaluationConfig, GoalConfig
 from raydistill.spaces.trial import TrialConfig

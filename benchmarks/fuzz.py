@@ -295,7 +295,7 @@ def safetensors(data: st.DataObject, folder: Path) -> None:
         text = as_json(changed_document(data, json.loads(content[8 : 8 + size]))).encode(errors="surrogatepass")
         content = len(text).to_bytes(8, "little") + text + content[8 + size :]
     (folder / "images.safetensors").write_bytes(content)
-    from raydistill.sets.one import read_whole_set_file
+    from raydistill.sets.set_file import read_whole_set_file
 
     read_whole_set_file(str(folder / "images.safetensors"))
 

@@ -3,7 +3,7 @@
     python benchmarks/gpu.py --out DIR --data-root DIR            # on a GPU; without MNIST's files, what needs them is not run
     python benchmarks/gpu.py --out DIR --rehearse                 # on a CPU, tiny: tests the script
 
-Writes DIR/rows.jsonl, a line per row; DIR/<section>.txt, what a section printed; and DIR/rows.md, the tables for the results. Each
+Writes DIR/rows.jsonl, a line per row; DIR/<section>.txt, what a section printed; and DIR/rows.md, tables for the results. Each
 section is a process of its own, so that one that fails or runs past its limit leaves the next ones alone; it is then a row that
 says so, and the exit code is 1. What cannot be run here (no Ray, no files, no time left) is a row that says why.
 

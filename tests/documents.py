@@ -18,9 +18,8 @@ from raydistill.spaces.known import Known
 from raydistill.spaces.sections import DatasetConfig
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted(
-    path.relative_to(ROOT).as_posix() for folder in (".", "benchmarks", "benchmarks/results", "docs") for path in (ROOT / folder).glob("*.md")
-)
+FOLDERS = (".", "benchmarks", "benchmarks/results", "docs")
+DOCUMENTS = sorted(path.relative_to(ROOT).as_posix() for folder in FOLDERS for path in (ROOT / folder).glob("*.md"))
 SPACES = sorted(path.stem for path in ROOT.glob("search_spaces/*.yaml"))
 FACTS = {
     "mnist": DataFacts(smallest_class=4500, confirm_images=5000),

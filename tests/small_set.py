@@ -12,7 +12,8 @@ import torch
 from raydistill.catalogue import load_space
 from raydistill.core.synthetic import Manifest, SyntheticSet, hard_labels
 from raydistill.data.splits import load_splits
-from raydistill.sets.one import only_trial, write_set
+from raydistill.sets.distilling import only_trial
+from raydistill.sets.set_file import write_set
 from raydistill.storage.store import Store
 
 from hand_made import FIXED, SMALL  # isort: skip

@@ -23,8 +23,8 @@ from raydistill.report.status import read_status
 from raydistill.search.cluster_files import write_cluster_files
 from raydistill.sets.exporting import export_set
 from raydistill.sets.importing import Given, import_into, import_sets
-from raydistill.sets.one import read_whole_set_file
 from raydistill.sets.rerun import earlier_trial
+from raydistill.sets.set_file import read_whole_set_file
 from raydistill.spaces.paths import given_path
 from raydistill.storage.lock import holder_of, study_lock
 from raydistill.storage.store import Store

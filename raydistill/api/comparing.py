@@ -63,7 +63,7 @@ def compare(
     from raydistill.search.experts import plan_experts, prepare_experts
     from raydistill.search.needs import needs_of_trial
     from raydistill.search.pace import parts_of_comparison
-    from raydistill.sets.one import check_reading
+    from raydistill.sets.evaluating import check_reading
     from raydistill.storage.store import Store
 
     split: Literal["select", "test"] = "select" if reason is None else "test"

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from raydistill.core.contract import Report
     from raydistill.core.synthetic import SyntheticSet
     from raydistill.search.watcher import Watcher
+    from raydistill.sets.evaluating import NetworkReading
     from raydistill.sets.loaded import LoadedSet
-    from raydistill.sets.one import NetworkReading
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +86,7 @@ def distill(
         StoreError: `out` or the store cannot be written, or experts in it are damaged.
         DivergedError: a loss is not finite.
     """
-    from raydistill.sets.one import distil_once, save_set
+    from raydistill.sets.distilling import distil_once, save_set
     from raydistill.sets.rerun import to_distil
     from raydistill.storage.store import Store
 
@@ -138,7 +138,7 @@ def evaluate(
             empty, or the test split is to be opened without a reason, or logged in another store than that of the set's study.
         DataError: the data is missing, damaged, or not the data that the set was made from.
     """
-    from raydistill.sets.one import evaluate_file
+    from raydistill.sets.evaluating import evaluate_file
     from raydistill.sets.place import ImagesToRead
 
     if network is not None and not network:

@@ -83,7 +83,7 @@ def evaluate_for(
     from contextlib import closing
 
     from raydistill.search.needs import needs_of_trial
-    from raydistill.sets.one import check_reading
+    from raydistill.sets.evaluating import check_reading
     from raydistill.sets.place import ImagesToRead
     from raydistill.spaces.sections import ResourcesConfig
     from raydistill.uses.names import USES

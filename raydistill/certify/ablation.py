@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from raydistill.certify.ablation_table import CONFIDENCE, HARD, START, Ablation, AblationRow, Outcome, Read, render_ablation
 from raydistill.certify.candidate import Candidate, TrialChoice, find_candidate
 from raydistill.certify.evidence import study_name
-from raydistill.core.class_mean import Classes, accuracy_of, counted_classes
 from raydistill.core.contract import NoCheckpoint
 from raydistill.core.evaluate import network_seeds, train_and_read, with_learned_rate
+from raydistill.core.metrics import Classes, accuracy_of, counted_classes
 from raydistill.core.paired_gap import paired_gap
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import recipe_of

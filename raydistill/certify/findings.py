@@ -20,8 +20,8 @@ from raydistill.certify.certificate import (
 )
 from raydistill.certify.full_data import full_data_of
 from raydistill.certify.headline import write_headline
-from raydistill.core.class_mean import accuracy_of
 from raydistill.core.lossless import gap_interval, is_admissible
+from raydistill.core.metrics import accuracy_of
 from raydistill.core.paired_gap import OF_CLASSES, PROCEDURE, paired_gap
 from raydistill.spaces.sections import GoalConfig
 from raydistill.storage.record import unpack_bits, unpack_labels

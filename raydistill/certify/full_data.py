@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from raydistill.certify.certificate import Evidence
-from raydistill.core.class_mean import accuracy_of
 from raydistill.core.lossless import is_above_chance, is_steady
+from raydistill.core.metrics import accuracy_of
 from raydistill.storage.record import unpack_bits, unpack_labels
 
 

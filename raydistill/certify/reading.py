@@ -13,7 +13,7 @@ from safetensors.torch import load
 
 from raydistill.certify.arms import Plan
 from raydistill.certify.certificate import Arm
-from raydistill.core.class_mean import counted_classes
+from raydistill.core.metrics import counted_classes
 from raydistill.core.networks import build_network
 from raydistill.core.process import device_at_hand, prepare_process
 from raydistill.core.train import is_correct

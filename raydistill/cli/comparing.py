@@ -47,7 +47,7 @@ def compare(
         from raydistill.report.next_commands import command, next_lines
         from raydistill.report.progress import watch
         from raydistill.report.summary import end_of_comparison
-        from raydistill.sets.one import check_reading
+        from raydistill.sets.evaluating import check_reading
         from raydistill.storage.store import Store
 
         check_reading(split, reason, None)

@@ -107,7 +107,7 @@ def evaluate(
         from raydistill.report.rendering import render
         from raydistill.report.tables import network_frame
         from raydistill.report.words import accuracy_line
-        from raydistill.sets.one import evaluate_file
+        from raydistill.sets.evaluating import evaluate_file
         from raydistill.sets.place import ImagesToRead
         from raydistill.storage.data_root import as_data_root
 

@@ -39,7 +39,8 @@ def distill(
         from raydistill.report.rerun import rerun_line
         from raydistill.report.steps import watch_steps
         from raydistill.report.summary import distilled_summary
-        from raydistill.sets.one import compare_with_start, distil_once, save_set
+        from raydistill.sets.distilling import distil_once, save_set
+        from raydistill.sets.evaluating import compare_with_start
         from raydistill.sets.rerun import to_distil
         from raydistill.storage.data_root import as_data_root
         from raydistill.storage.store import Store

@@ -26,11 +26,11 @@ from raydistill.comparison.rows import (
     row_name,
     rows_of,
 )
-from raydistill.core.class_mean import accuracy_of, counted_classes
 from raydistill.core.contract import NoCheckpoint
 from raydistill.core.cost import Stopwatch
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.expert_fields import ExpertFields
+from raydistill.core.metrics import accuracy_of, counted_classes
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
 from raydistill.core.train import ON_A_SET

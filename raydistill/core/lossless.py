@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from raydistill.core.class_mean import Classes, accuracy_of, members, unseen_rate
+from raydistill.core.metrics import Classes, accuracy_of, members, unseen_rate
 
 PLANNED_IMAGE_DEVIATION = 0.1
 """Assumed standard deviation, over images, of the mean difference in correctness; measured on digits: 0.07 to 0.1."""

@@ -41,8 +41,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from raydistill.core.class_mean import Classes, members
 from raydistill.core.lossless import PLANNED_IMAGE_DEVIATION, PLANNED_NETWORK_DEVIATION, GapInterval
+from raydistill.core.metrics import Classes, members
 
 PROCEDURE = (
     "one-sided MOVER bound: images by a Bayesian bootstrap with one more image at the worst value (Gaffke; Clopper and Pearson "

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from raydistill.experts.sets import ExpertSet
-    from raydistill.sets.one import NetworkReading
+    from raydistill.sets.evaluating import NetworkReading
 
 UNFINISHED = "unfinished"
 """State of a trial without a record, verdict of a study without a result."""

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from raydistill.core.class_mean import accuracy_of, unseen_rate
 from raydistill.core.lossless import student_quantile
+from raydistill.core.metrics import accuracy_of, unseen_rate
 from raydistill.spaces.units import points
 from raydistill.storage.baseline import Baseline
 

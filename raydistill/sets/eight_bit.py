@@ -15,7 +15,7 @@ from raydistill.core.synthetic import Manifest, SyntheticSet
 from raydistill.data.preprocess import Preprocess, Standardise
 from raydistill.data.splits import Splits, splits_of
 from raydistill.errors import DataError
-from raydistill.sets.one import accuracies
+from raydistill.sets.evaluating import accuracies
 from raydistill.spaces.network_names import network_text
 from raydistill.spaces.trial import TrialConfig
 from raydistill.spaces.units import percent, points

@@ -25,7 +25,7 @@ from raydistill.sets.card import without_path, write_card
 from raydistill.sets.eight_bit import EightBit, Loss, measure_loss, preprocess_of, to_eight_bit
 from raydistill.sets.hugging_face import parquet_writer
 from raydistill.sets.npz import to_npz
-from raydistill.sets.one import read_whole_set_file
+from raydistill.sets.set_file import read_whole_set_file
 from raydistill.spaces.paths import given_path
 from raydistill.storage.data_root import DataRoot
 

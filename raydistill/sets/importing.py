@@ -24,8 +24,8 @@ from raydistill.data.preprocess import Preprocess
 from raydistill.data.splits import Splits, load_splits
 from raydistill.errors import InputError
 from raydistill.sets.npz import from_npz
-from raydistill.sets.one import write_set
 from raydistill.sets.published_labels import LabelsAre, order_by_class
+from raydistill.sets.set_file import write_set
 from raydistill.sets.value_spaces import SPACES, constants_of, published_zca
 from raydistill.sets.weights_only import REFUSED, Entry, read_written
 from raydistill.spaces.paths import given_path

@@ -25,8 +25,8 @@ from raydistill.core.train import draw_batches
 from raydistill.data.preprocess import Preprocess, Standardise
 from raydistill.data.splits import splits_of
 from raydistill.sets.class_order import check_same_classes
-from raydistill.sets.one import read_whole_set_file
 from raydistill.sets.place import study_around
+from raydistill.sets.set_file import read_whole_set_file
 from raydistill.spaces.trial import TrialConfig
 from raydistill.spaces.units import percent
 from raydistill.storage.data_root import DataRoot

@@ -28,8 +28,9 @@ from raydistill.core.train import images_at_once, is_correct
 from raydistill.data.splits import LabelledImages, Splits
 from raydistill.errors import InputError
 from raydistill.search.watcher import SilentWatcher, Watcher
-from raydistill.sets.one import check_reading, part_to_read, read_set_with_data
+from raydistill.sets.evaluating import check_reading, part_to_read
 from raydistill.sets.place import ImagesToRead
+from raydistill.sets.set_file import read_set_with_data
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.network_names import network_text, parse_networks
 from raydistill.spaces.sections import Config, derive_seed

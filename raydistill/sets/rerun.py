@@ -13,7 +13,8 @@ from raydistill.catalogue import load_space
 from raydistill.core.synthetic import SyntheticSet
 from raydistill.errors import InputError
 from raydistill.methods import method_configs
-from raydistill.sets.one import only_trial, read_set_file
+from raydistill.sets.distilling import only_trial
+from raydistill.sets.set_file import read_set_file
 from raydistill.spaces.paths import given_path
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.storage.checkout import commit

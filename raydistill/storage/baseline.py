@@ -78,7 +78,7 @@ class Baseline(GrownConfig):
     confirm_labels: str | None = None
     """The same for the confirm images."""
     chance_fraction: float | None = None
-    """Accuracy of one answer for every select image (`core.class_mean.chance_of`); left out in files of older versions."""
+    """Accuracy of one answer for every select image (`core.metrics.chance_of`); left out in files of older versions."""
 
     @property
     def select_classes(self) -> NDArray[np.int64] | None:

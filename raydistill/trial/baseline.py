@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from raydistill.core.class_mean import accuracy_of, chance_of, counted_classes
 from raydistill.core.cost import Stopwatch, forward_macs
 from raydistill.core.evaluate import network_seeds, train_and_read_each
 from raydistill.core.lossless import is_admissible
+from raydistill.core.metrics import accuracy_of, chance_of, counted_classes
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import recipe_of
 from raydistill.core.train import ON_FULL_DATA

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from raydistill.core.class_mean import accuracy_of
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.lossless import GapInterval, gap_interval
+from raydistill.core.metrics import accuracy_of
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import SyntheticSet, decode, sha256

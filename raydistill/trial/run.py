@@ -26,10 +26,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raydistill.core.class_mean import accuracy_of, class_accuracies
 from raydistill.core.cost import Stopwatch, forward_macs, peak_memory_bytes, reset_peak_memory
 from raydistill.core.evaluate import evaluate_set, network_seeds
 from raydistill.core.lossless import gap_interval, is_clear, is_hopeless, is_worse_than_start
+from raydistill.core.metrics import accuracy_of, class_accuracies
 from raydistill.core.picture import set_png
 from raydistill.core.process import prepare_process
 from raydistill.core.recipes import RECIPES

@@ -15,7 +15,7 @@ from raydistill.search.estimate import Part, estimate_line
 from raydistill.search.experts import plan_experts, prepare_experts
 from raydistill.search.pace import distilling_seconds, probed_pace, times, trial_pace
 from raydistill.search.workplace import Workplace
-from raydistill.sets.one import part_to_read
+from raydistill.sets.evaluating import part_to_read
 from raydistill.sets.place import ImagesToRead
 from raydistill.spaces.network import NetworkConfig
 from raydistill.spaces.network_names import network_text

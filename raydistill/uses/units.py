@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from raydistill.core.class_mean import accuracy_of, counted_classes
 from raydistill.core.cost import Stopwatch
 from raydistill.core.evaluate import train_fresh
+from raydistill.core.metrics import accuracy_of, counted_classes
 from raydistill.core.recipes import RECIPES, Recipe
 from raydistill.core.train import is_correct
 from raydistill.data.splits import LabelledImages

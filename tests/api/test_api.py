@@ -18,7 +18,7 @@ from raydistill.api.common import executor_for, resources_of
 from raydistill.api.sets import Evaluation
 from raydistill.errors import InputError
 from raydistill.search import driver
-from raydistill.sets.one import NetworkReading
+from raydistill.sets.evaluating import NetworkReading
 from raydistill.spaces.sections import ResourcesConfig
 from raydistill.storage.store import Store
 

@@ -18,8 +18,8 @@ from raydistill.certify.candidate import TrialChoice
 from raydistill.certify.certificate import Certificate
 from raydistill.certify.run import certify_study
 from raydistill.certify.verify import verify_certificate
-from raydistill.core.class_mean import accuracy_of
 from raydistill.core.lossless import gap_interval, smallest_margin
+from raydistill.core.metrics import accuracy_of
 from raydistill.core.paired_gap import OF_CLASSES, PROCEDURE, paired_gap, planned_half_width
 from raydistill.data.splits import load_splits
 from raydistill.errors import CertifyError, SpaceError
@@ -31,7 +31,7 @@ from raydistill.report.status_words import status_lines
 from raydistill.report.summary import end_of_search
 from raydistill.search.driver import run_search
 from raydistill.search.verdict import select_interval
-from raydistill.sets.one import accuracies
+from raydistill.sets.evaluating import accuracies
 from raydistill.spaces.units import percent
 from raydistill.storage.baseline import read_baseline
 from raydistill.storage.record import read_trials, unpack_bits, unpack_labels

@@ -256,7 +256,7 @@ def test_a_distillation_that_is_interrupted_once_its_set_is_written_says_where(
         raise KeyboardInterrupt
 
     out = str(tmp_path / "out")
-    monkeypatch.setattr("raydistill.sets.one.compare_with_start", stop)
+    monkeypatch.setattr("raydistill.sets.evaluating.compare_with_start", stop)
     result = run("distill", str(small), *set_options(FIXED), "--out", out)
     assert result.exit_code == 130
     assert Path(out, "images.safetensors").exists()
@@ -266,7 +266,7 @@ def test_a_distillation_that_is_interrupted_once_its_set_is_written_says_where(
         f"  raydistill evaluate {out}",
         f"  raydistill export {out} --out out-png",
     ]
-    monkeypatch.setattr("raydistill.sets.one.distil_once", stop)
+    monkeypatch.setattr("raydistill.sets.distilling.distil_once", stop)
     assert run("distill", str(small), *set_options(FIXED), "--out", out).stderr.endswith("Interrupted. Nothing was written.\n")
 
 

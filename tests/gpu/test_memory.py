@@ -14,7 +14,7 @@ from raydistill.catalogue import load_space
 from raydistill.core.recipes import RECIPES
 from raydistill.search import plan
 from raydistill.search.plan import plan_search
-from raydistill.sets.one import only_trial
+from raydistill.sets.distilling import only_trial
 
 METHODS = {
     "datadam": "{name: datadam, random_inits: 4, batch_real: 16}",

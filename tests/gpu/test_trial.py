@@ -19,9 +19,10 @@ from raydistill.core.experts import difficulty, train_expert
 from raydistill.core.recipes import RECIPES
 from raydistill.data.splits import load_splits
 from raydistill.methods import METHODS
-from raydistill.sets.one import accuracies, part_to_read, read_set_file
+from raydistill.sets.evaluating import accuracies, part_to_read
 from raydistill.sets.place import ImagesToRead
 from raydistill.sets.protocols import AUGMENTATIONS, run_dc_bench, run_dd_ranking
+from raydistill.sets.set_file import read_set_file
 from raydistill.spaces.network import ConvNetConfig
 from raydistill.spaces.sections import DatasetConfig, EvaluationConfig, GoalConfig
 from raydistill.spaces.trial import TrialConfig

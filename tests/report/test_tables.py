@@ -15,7 +15,7 @@ from raydistill.methods import method_configs
 from raydistill.report.cells import config_cells
 from raydistill.report.rendering import render
 from raydistill.report.tables import StudyRecords, ipc_frame, network_frame, read_study, study_frame, trial_frame, write_tables
-from raydistill.sets.one import NetworkReading
+from raydistill.sets.evaluating import NetworkReading
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.store import Store

@@ -23,7 +23,7 @@ from raydistill.report.tables import read_study, refuse_damaged
 from raydistill.search import driver
 from raydistill.search.driver import run_search
 from raydistill.search.repair import check_result, looks_before
-from raydistill.sets.one import read_set_file
+from raydistill.sets.set_file import read_set_file
 from raydistill.storage.manifest import damages, write_manifest
 from raydistill.storage.record import read_trials
 from raydistill.storage.result import SearchResult

@@ -12,7 +12,7 @@ from hand_made import FIXED, SMALL
 import raydistill
 from raydistill.core.recipes import RECIPES
 from raydistill.errors import InputError
-from raydistill.sets.one import read_whole_set_file, write_set
+from raydistill.sets.set_file import read_whole_set_file, write_set
 from raydistill.storage.store import Store
 
 

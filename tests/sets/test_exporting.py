@@ -25,7 +25,7 @@ from raydistill.sets import eight_bit, exporting
 from raydistill.sets.exporting import class_folders, export_set
 from raydistill.sets.importing import Given, import_sets
 from raydistill.sets.npz import from_npz, to_npz
-from raydistill.sets.one import write_set
+from raydistill.sets.set_file import write_set
 from raydistill.storage.store import Store
 
 RANDOM = [FIXED[0], *FIXED[2:], "method={name: random}"]

@@ -20,7 +20,7 @@ from raydistill.data.datasets import NAMES
 from raydistill.data.licences import LICENCES
 from raydistill.errors import InputError
 from raydistill.sets.exporting import export_set
-from raydistill.sets.one import read_set_file
+from raydistill.sets.set_file import read_set_file
 from raydistill.storage.result import Finding
 
 RANDOM = [FIXED[0], *FIXED[2:], "method={name: random}"]

@@ -22,7 +22,7 @@ from raydistill.errors import InputError
 from raydistill.sets import importing as set_import
 from raydistill.sets.exporting import export_set
 from raydistill.sets.importing import Given, Imported, import_sets
-from raydistill.sets.one import read_set_file, write_set
+from raydistill.sets.set_file import read_set_file, write_set
 from raydistill.sets.value_spaces import CONSTANTS
 from raydistill.sets.weights_only import read_entries
 from raydistill.spaces.sections import DatasetConfig

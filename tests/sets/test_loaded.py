@@ -20,7 +20,7 @@ from raydistill.core.synthetic import decode, encode
 from raydistill.core.train import train
 from raydistill.data.preprocess import Whiten
 from raydistill.errors import InputError
-from raydistill.sets.one import only_trial
+from raydistill.sets.distilling import only_trial
 from raydistill.storage.record import read_record
 from raydistill.storage.store import Store
 from raydistill.trial import run as trial

@@ -24,9 +24,9 @@ from raydistill.sets.card import write_card
 from raydistill.sets.exporting import export_set
 from raydistill.sets.importing import import_sets
 from raydistill.sets.npz import from_npz, to_npz
-from raydistill.sets.one import write_set
 from raydistill.sets.place import ImagesToRead
 from raydistill.sets.protocols import run_dc_bench, run_dd_ranking
+from raydistill.sets.set_file import write_set
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.store import Store
 

@@ -21,9 +21,10 @@ from raydistill.data.splits import load_splits
 from raydistill.errors import InputError
 from raydistill.report.protocol_tables import render_dc_bench, render_dd_ranking, render_protocol
 from raydistill.sets import protocols
-from raydistill.sets.one import only_trial, write_set
+from raydistill.sets.distilling import only_trial
 from raydistill.sets.place import ImagesToRead
 from raydistill.sets.protocols import AUGMENTATIONS, BenchReading, RankingReading, run_dc_bench, run_dd_ranking
+from raydistill.sets.set_file import write_set
 from raydistill.storage.store import Store
 
 from hand_made import FIXED, SMALL  # isort: skip

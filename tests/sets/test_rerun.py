@@ -20,8 +20,9 @@ from raydistill.core.synthetic import SyntheticSet
 from raydistill.errors import InputError
 from raydistill.report.rerun import rerun_line
 from raydistill.sets import rerun
-from raydistill.sets.one import only_trial, read_set_file
+from raydistill.sets.distilling import only_trial
 from raydistill.sets.rerun import earlier_trial
+from raydistill.sets.set_file import read_set_file
 from raydistill.storage.record import read_record
 from raydistill.storage.store import Store
 from raydistill.trial import run as trial

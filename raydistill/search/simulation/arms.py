@@ -5,9 +5,9 @@ They differ in the size of their gap, its floor, its exponent and, for methods, 
 their own. A control has no hyper-parameters, and its trial costs only the networks that read its set. Of the shapes it has only
 the law and other exponents.
 
-Sizes come from `benchmarks/results/digits.md`; see `SIZES`. Each is multiplied by a random factor for each problem, so that any arm may
-win. The smallest size of a problem is that of a problem with a single arm (`problems.Problem`). Sets scatter as there, about in
-proportion to their gap; measured draws of random images scatter more.
+Sizes come from `benchmarks/results/digits.md`; see `SIZES`. Each is multiplied by a random factor for each problem, so that any
+arm may win. The smallest size of a problem is that of a problem with a single arm (`problems.Problem`). Sets scatter as there,
+about in proportion to their gap; measured draws of random images scatter more.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ SIZES: Mapping[str, float] = {
 }
 """Gap relative to that of random real images, with the method's hyper-parameters in the middle of their ranges.
 
-Geometric means over IPC 5 and 10, where there are both, of rows in `benchmarks/results/digits.md`: random, datadam, k_center, datm and
-pad from "Digits: trajectory matching beside its controls" (full data 98.8 %); dm, dc and herding from "Digits, IPC 10: the set
-methods beside each other". k_means and its medoids on digits, with the full data at 98.5 %, are at 1.2 and 1.8 points for IPC 5
-and at 0.4 and 0.6 for IPC 10, where random images are at 5.6 to 7 and 2.6 to 3.3. On MNIST at IPC 10, with the full data at 99 %,
-datadam is at 0.53 ("the same under 1,000 steps with augmentation") and datm at 0.56 ("trajectory matching beside its control").
+Geometric means over IPC 5 and 10, where there are both, of rows in `benchmarks/results/digits.md`: random, datadam, k_center,
+datm and pad from "Digits: trajectory matching beside its controls" (full data 98.8 %); dm, dc and herding from "Digits, IPC 10:
+the set methods beside each other". k_means and its medoids on digits, with the full data at 98.5 %, are at 1.2 and 1.8 points for
+IPC 5 and at 0.4 and 0.6 for IPC 10, where random images are at 5.6 to 7 and 2.6 to 3.3. On MNIST at IPC 10, with the full data at
+99 %, datadam is at 0.53 ("the same under 1,000 steps with augmentation") and datm at 0.56 ("trajectory matching beside its
+control").
 """
 CONTROLS = ("random", "k_center", "herding", "k_means", "k_means_medoids")
 METHODS = ("datadam", "dm", "dc", "datm", "pad")

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from raydistill.core.class_mean import accuracy_of, chance_of, class_accuracies, members, unseen_rate
 from raydistill.core.lossless import gap_interval
+from raydistill.core.metrics import accuracy_of, chance_of, class_accuracies, members, unseen_rate
 from raydistill.core.paired_gap import paired_gap
 from raydistill.spaces.data_facts import effective_images
 

@@ -20,7 +20,8 @@ from raydistill.catalogue import load_space
 from raydistill.core.recipes import RECIPES
 from raydistill.core.synthetic import decode
 from raydistill.errors import DataError, InputError, SpaceError, StoreError
-from raydistill.sets.one import compare_with_start, distil_once, only_trial
+from raydistill.sets.distilling import distil_once, only_trial
+from raydistill.sets.evaluating import compare_with_start
 from raydistill.storage.store import Store
 
 
