@@ -18,6 +18,7 @@ from raydistill.spaces.paths import given_path
 from raydistill.spaces.sections import DatasetConfig, ImageFolderConfig
 from raydistill.spaces.space import SearchSpace
 from raydistill.storage.data_root import DataRoot
+from raydistill.storage.layout import SPACE_FILE
 from raydistill.storage.store import Store
 
 EDITORS_LINE = "yaml-language-server:"
@@ -133,7 +134,7 @@ def find_study(given: str, store: str) -> Store:
     is_whole = "://" in given or given_path(given).is_absolute()  # and so no name in a store
     places = [given] if is_whole else [given, f"{store.rstrip('/')}/{given}"]
     for place in places:
-        if Store(place).exists("search_space.yaml"):
+        if Store(place).exists(SPACE_FILE):
             return Store(place)
     names = Store(store).folders(".")
     said = f"{given} is not" if is_whole else f"neither {given} nor {store}/{given} is"

@@ -88,8 +88,9 @@ def resources_of(study: Store) -> ResourcesConfig:
     """
     from pydantic import ValidationError
 
-    from raydistill.search.resume import SPACE_FILE, stored_document
+    from raydistill.search.resume import stored_document
     from raydistill.spaces.sections import ResourcesConfig
+    from raydistill.storage.layout import SPACE_FILE
 
     try:
         stored = stored_document(study)["resources"]

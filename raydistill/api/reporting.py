@@ -49,15 +49,15 @@ def write_report(target: str | Path, *, store: str | Path = "studies", out: str 
         StoreError: a file is damaged or of another version, or the page cannot be written; then nothing is.
     """
     from raydistill.catalogue import find_file
-    from raydistill.certify.certificate import CERTIFICATE
     from raydistill.report.page.comparison_page import COMPARISON_FILE
     from raydistill.report.page.study_page import study_page
-    from raydistill.report.page.write import REPORT_FILE, Written, write_page
+    from raydistill.report.page.write import Written, write_page
+    from raydistill.storage.layout import CERTIFICATE_FILE, REPORT_FILE
     from raydistill.storage.store import Store
 
     given, to = str(target), None if out is None else str(out)
-    if given.endswith(CERTIFICATE):
-        return Written(_write_certificate(*find_file(given, CERTIFICATE), to), False)
+    if given.endswith(CERTIFICATE_FILE):
+        return Written(_write_certificate(*find_file(given, CERTIFICATE_FILE), to), False)
     if given.endswith(COMPARISON_FILE) or Store(given).exists(COMPARISON_FILE):
         return Written(_write_comparison(*find_file(given, COMPARISON_FILE), to), False)
     study = load_study(given, store=store)
@@ -77,7 +77,8 @@ def _write_certificate(folder: Store, name: str, out: str | None) -> str:
 
 def _write_comparison(folder: Store, name: str, out: str | None) -> str:
     from raydistill.report.page.comparison_page import comparison_page, read_comparison
-    from raydistill.report.page.write import REPORT_FILE, write_page
+    from raydistill.report.page.write import write_page
+    from raydistill.storage.layout import REPORT_FILE
 
     comparison = read_comparison(folder, name)
     return write_page(lambda path: comparison_page(folder.absolute, comparison, path), out or folder.path(REPORT_FILE))

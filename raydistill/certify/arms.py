@@ -33,6 +33,7 @@ from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import Baseline
 from raydistill.storage.data_root import DataRoot
+from raydistill.storage.layout import SET_FILE, trial_file
 from raydistill.storage.record import TrialRecord
 from raydistill.storage.store import Store
 from raydistill.trial.confirm import read_set
@@ -190,7 +191,7 @@ def arm_set(plan: Plan, arm: ArmPlan, study: Store) -> tuple[SyntheticSet, str]:
     """
     if arm.name == "set":
         synthetic = read_set(study, plan.trial_id)
-        return synthetic, sha256(study.read(f"trials/{plan.trial_id}/images.safetensors"))
+        return synthetic, sha256(study.read(trial_file(plan.trial_id, SET_FILE)))
     name = plan.set_file(arm)
     data = study.read(name)
     try:

@@ -10,7 +10,6 @@ from typing import Any
 
 from raydistill.certify.arms import Plan
 from raydistill.certify.certificate import (
-    CERTIFICATE,
     PAGE,
     Certificate,
     Earlier,
@@ -28,6 +27,7 @@ from raydistill.core.synthetic import decode, sha256
 from raydistill.errors import CertifyError, StoreError
 from raydistill.methods import method_configs
 from raydistill.storage.baseline import Baseline, read_baseline
+from raydistill.storage.layout import CERTIFICATE_FILE, SET_FILE
 from raydistill.storage.record import TrialRecord, read_record, read_trials
 from raydistill.storage.result import read_result
 from raydistill.storage.store import Store
@@ -111,7 +111,7 @@ def _trial(evidence: Evidence, study: Store) -> Iterator[str]:
     if record.code_sha256 != evidence.search_code_sha256:
         yield f"{folder}/record.json names other code of the search than the certificate"
     yield from differences("evidence.search_commit", evidence.search_commit, record.commit)
-    data = study.read_or_none(f"{folder}/images.safetensors")
+    data = study.read_or_none(f"{folder}/{SET_FILE}")
     if data is None:
         yield f"{folder}/images.safetensors is missing"
     elif sha256(data) != evidence.arms[1].set_sha256:
@@ -248,8 +248,8 @@ def _plan_and_copies(certificate: Certificate, study: Store) -> Iterator[str]:
         if said != stored or [(arm.name, arm.draw) for arm in plan.arms] != arms:
             yield f"{name} is not the plan of this certificate"
     copy, page = _copies(evidence.number)
-    if (data := study.read_or_none(copy)) is not None and data != study.read_or_none(CERTIFICATE):
-        yield f"{copy} is not a copy of {CERTIFICATE}"
+    if (data := study.read_or_none(copy)) is not None and data != study.read_or_none(CERTIFICATE_FILE):
+        yield f"{copy} is not a copy of {CERTIFICATE_FILE}"
     if (data := study.read_or_none(page)) is not None and data != render_page(certificate).encode():
         yield f"{page} is not the page of this certificate"
 

@@ -18,10 +18,10 @@ from raydistill.methods import method_configs
 from raydistill.spaces.sections import Config, GrownConfig
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.spaces.units import points
+from raydistill.storage.layout import CERTIFICATE_FILE
 from raydistill.storage.result import GapBounds
 from raydistill.storage.store import Store
 
-CERTIFICATE = "certificate.json"
 LABELS = ("test_labels", "select_labels")
 PAGE = "certificate.md"
 Verdict = Literal["lossless", "not_lossless", "inconclusive"]
@@ -307,7 +307,7 @@ def seal_of(arms: tuple[Arm, ...]) -> str:
     return hashlib.sha256("\n".join(h for arm in arms for h in arm.parameters_sha256).encode()).hexdigest()
 
 
-def read_certificate(folder: Store, name: str = CERTIFICATE) -> Certificate:
+def read_certificate(folder: Store, name: str = CERTIFICATE_FILE) -> Certificate:
     """The certificate in a file.
 
     Raises:

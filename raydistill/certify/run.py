@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from raydistill.certify.arms import Plan, network_jobs, parts_of, plan_arms, set_jobs, trained_arms
 from raydistill.certify.candidate import Candidate, TrialChoice, check_test_images, find_candidate
-from raydistill.certify.certificate import CERTIFICATE, PAGE, Certificate, Earlier, content_sha256, read_certificate, seal_of
+from raydistill.certify.certificate import PAGE, Certificate, Earlier, content_sha256, read_certificate, seal_of
 from raydistill.certify.evidence import (
     check_evidence,
     gather_evidence,
@@ -27,6 +27,7 @@ from raydistill.certify.reading import read_on_test
 from raydistill.errors import CertifyError
 from raydistill.search.needs import needs_of_trial
 from raydistill.search.workplace import Workplace
+from raydistill.storage.layout import CERTIFICATE_FILE
 from raydistill.storage.lock import study_lock
 from raydistill.storage.record import code_sha256
 from raydistill.storage.store import Store
@@ -83,7 +84,7 @@ def archived(number: int) -> str:
 
 def _earlier(study: Store, *, again: bool) -> tuple[Earlier, ...]:
     """The certificates that the study has; none on the first call."""
-    if not study.exists(CERTIFICATE):
+    if not study.exists(CERTIFICATE_FILE):
         if again:
             raise CertifyError(f"study {study.root} has no certificate yet to repeat: leave --again out")
         return ()
@@ -91,9 +92,9 @@ def _earlier(study: Store, *, again: bool) -> tuple[Earlier, ...]:
     if not again:
         said = latest.findings.verdict.replace("_", " ")
         raise CertifyError(
-            f"study {study.root} has its certificate ({study.path(CERTIFICATE)}: {said}), and the test split is opened once, "
-            "because a choice among several readings proves nothing: check the certificate with raydistill verify, or open the "
-            "split again with --again, which the new certificate states in its first lines"
+            f"study {study.root} has its certificate ({study.path(CERTIFICATE_FILE)}: {said}), and the test split is opened "
+            "once, because a choice among several readings proves nothing: check the certificate with raydistill verify, or open "
+            "the split again with --again, which the new certificate states in its first lines"
         )
     found = latest.evidence
     one = Earlier(
@@ -133,5 +134,5 @@ def _plan(study: Store, candidate: Candidate, networks: int, number: int) -> Pla
 def _write(study: Store, certificate: Certificate) -> None:
     """Write the certificate and its page, and keep a copy that a later one does not replace. The certificate is last."""
     text, page, copy = certificate.to_json(), render_page(certificate), archived(certificate.evidence.number)
-    for name, data in ((f"{copy}.json", text), (f"{copy}.md", page), (PAGE, page), (CERTIFICATE, text)):
+    for name, data in ((f"{copy}.json", text), (f"{copy}.md", page), (PAGE, page), (CERTIFICATE_FILE, text)):
         study.write(name, data)

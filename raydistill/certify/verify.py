@@ -23,6 +23,7 @@ from raydistill.methods import METHODS
 from raydistill.search.needs import needs_of_trial
 from raydistill.search.workplace import Workplace
 from raydistill.storage.baseline import read_baseline
+from raydistill.storage.layout import CERTIFICATE_FILE, RECORD_FILE, SET_FILE, SPACE_FILE, trial_file
 from raydistill.storage.lock import study_lock
 from raydistill.storage.record import read_record, unpack_bits, versions
 from raydistill.storage.store import Store
@@ -56,7 +57,7 @@ def verify_certificate(path: str) -> Verification:
         CertifyError: there is no certificate.
         VerificationError: something does not match; all of it is named.
     """
-    folder, name = find_file(path, "certificate.json")
+    folder, name = find_file(path, CERTIFICATE_FILE)
     certificate = read_certificate(folder, name)
     try:
         again = find(certificate.evidence)
@@ -65,7 +66,7 @@ def verify_certificate(path: str) -> Verification:
     mismatches = list(_in_itself(certificate, again))
     checked = ["the verdict, every bound and every sentence follow from the stored per-image correctness"]
     not_checked: list[str] = []
-    if folder.exists("trials") and folder.exists("search_space.yaml"):
+    if folder.exists("trials") and folder.exists(SPACE_FILE):
         mismatches += mismatches_beside(certificate, folder)
         not_checked += left_unchecked(certificate, folder)
         checked.append(
@@ -206,7 +207,7 @@ def _what_other_images_mean(evidence: Evidence) -> str:
 
 def _copy_study(study: Store, copy: Store, trial_id: str) -> Store:
     """Copy what training needs of a study."""
-    for name in (f"trials/{trial_id}/record.json", f"trials/{trial_id}/images.safetensors"):
+    for name in (trial_file(trial_id, RECORD_FILE), trial_file(trial_id, SET_FILE)):
         copy.write(name, study.read(name))
     return copy
 
@@ -217,7 +218,7 @@ def study_of(path: str) -> Store:
     Raises:
         CertifyError: no study lies there.
     """
-    study, _ = find_file(path, "certificate.json")
-    if not study.exists("search_space.yaml"):
+    study, _ = find_file(path, CERTIFICATE_FILE)
+    if not study.exists(SPACE_FILE):
         raise CertifyError(f"{path} has no study beside it, which holds the set to train on; give <study>/certificate.json")
     return study

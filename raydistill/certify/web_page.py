@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from raydistill.certify.certificate import CERTIFICATE, ArmFinding, Certificate, Evidence
+from raydistill.certify.certificate import ArmFinding, Certificate, Evidence
 from raydistill.certify.page import order_of_tests
 from raydistill.report.looks import Look, looks_of
 from raydistill.report.next_commands import command, training_command
@@ -17,6 +17,7 @@ from raydistill.report.page.html import Cell, Fact, Head, Links, Table, links_fr
 from raydistill.report.study_commands import to_be_added, where
 from raydistill.report.words import duration, percent, points
 from raydistill.storage.given import given_or_damage
+from raydistill.storage.layout import CERTIFICATE_FILE
 from raydistill.storage.result import GapBounds
 from raydistill.storage.store import Store
 
@@ -24,7 +25,7 @@ ROW = 34
 """Pixels of an arm's row."""
 
 
-def certificate_page(folder: Store, certificate: Certificate, path: str, name: str = CERTIFICATE) -> str:
+def certificate_page(folder: Store, certificate: Certificate, path: str, name: str = CERTIFICATE_FILE) -> str:
     """The text of the page.
 
     Args:

@@ -18,6 +18,7 @@ from raydistill.cli.common import (
     to_continue,
 )
 from raydistill.search.again import submitted
+from raydistill.storage.layout import CERTIFICATE_FILE
 
 NOT_ALL_CHECKED = 3
 """Exit code of `verify` where nothing contradicts the certificate but a part of it could not be checked."""
@@ -65,7 +66,7 @@ def certify(
         where = {"data_root": data_root, "local": local, "address": address, "accept_code_change": accept_code_change}
         # On the standard error: the page may be redirected to a file.
         typer.echo(f"Written {found.path('certificate.json')} and {found.path('certificate.md')}", err=True)
-        after = [command("verify", found.path("certificate.json"))]
+        after = [command("verify", found.path(CERTIFICATE_FILE))]
         if METHODS[certificate.evidence.config["method"]["name"]].ablations:
             after.append(training_command("ablate", found.root, submitted=submitted(), trial=trial, **where))
         typer.echo(next_lines(*after), err=True)
@@ -138,7 +139,7 @@ def ablate(
         found = find_study(study, store)
         typer.echo(render_ablation(ablation, found.root, as_data_root(data_root)), nl=False)
         typer.echo(f"Written {found.path('ablation.json')} and {found.path('ablation.md')}", err=True)
-        if not found.exists("certificate.json"):
+        if not found.exists(CERTIFICATE_FILE):
             where = {"data_root": data_root, "local": local, "address": address, "accept_code_change": accept_code_change}
             line = training_command("certify", found.root, submitted=submitted(), trial=trial, **where)
             typer.echo(next_lines(line), err=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-SPACE_FILE = "search_space.yaml"
+from raydistill.storage.layout import SPACE_FILE
 
 
 def complete_space(incomplete: str) -> list[str]:

@@ -94,7 +94,7 @@ def import_(
     with exit_codes("Interrupted. Nothing was written."):
         from raydistill.report.next_commands import after_distilling, command, next_lines
         from raydistill.sets.importing import Given, import_into
-        from raydistill.sets.place import SET_FILE
+        from raydistill.storage.layout import SET_FILE
 
         given = Given(
             dataset=dataset,

@@ -11,6 +11,7 @@ from raydistill.errors import StoreError
 from raydistill.experts.files import read_row, there
 from raydistill.experts.need import FOLDER, ExpertNeed
 from raydistill.spaces.sections import Config
+from raydistill.storage.layout import SPACE_FILE
 from raydistill.storage.lock import study_lock
 from raydistill.storage.record import code_sha256
 from raydistill.storage.store import Store
@@ -83,7 +84,7 @@ def _keys(store: Store) -> list[str]:
 
 def _studies(store: Store, key: str) -> tuple[str, ...]:
     names = [name.removesuffix(".json") for name in store.files(f"{FOLDER}/{key}/uses")]
-    return tuple(name for name in names if store.exists(f"{name}/search_space.yaml"))
+    return tuple(name for name in names if store.exists(f"{name}/{SPACE_FILE}"))
 
 
 def _describe(store: Store, key: str) -> ExpertSet:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raydistill.search.resume import stored_document
-from raydistill.search.winner import WINNER_FOLDER
+from raydistill.storage.layout import WINNER_FOLDER
 from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 

@@ -12,11 +12,12 @@ import yaml
 from pydantic import ConfigDict, Field, ValidationError
 
 from raydistill.errors import StoreError
-from raydistill.report.study import SPACE_FILE, Study, Trial, arm_of, controls_of
+from raydistill.report.study import Study, Trial, arm_of, controls_of
 from raydistill.spaces.bounded import read_json, read_yaml
 from raydistill.spaces.sections import Config, EvaluationConfig, GoalConfig
 from raydistill.storage.baseline import read_baseline
 from raydistill.storage.given import given_or_damage
+from raydistill.storage.layout import CONFIG_FILE, RECORD_FILE, SPACE_FILE, trial_file
 from raydistill.storage.lock import holder_of, searcher
 from raydistill.storage.manifest import damages
 from raydistill.storage.record import read_progress, read_record
@@ -103,7 +104,7 @@ def _read_trial(store: Store, trial_id: str, controls: frozenset[str]) -> Trial 
         _Read.model_validate(config)
     except ValidationError as error:
         first = error.errors()[0]
-        file = store.path("trials", trial_id, "config.json" if record is None else "record.json")
+        file = store.path("trials", trial_id, CONFIG_FILE if record is None else RECORD_FILE)
         cause = f"its config: {'.'.join(map(str, first['loc']))}: {first['msg']}"
         raise StoreError(f"{file} is damaged ({cause}); delete the trial's folder to run the trial again") from error
     progress = None if record is not None else read_progress(store, trial_id)
@@ -111,7 +112,7 @@ def _read_trial(store: Store, trial_id: str, controls: frozenset[str]) -> Trial 
 
 
 def _read_config(store: Store, trial_id: str) -> dict[str, Any] | None:
-    name = f"trials/{trial_id}/config.json"
+    name = trial_file(trial_id, CONFIG_FILE)
     data = store.read_or_none(name)
     if data is None:
         return None

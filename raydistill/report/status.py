@@ -18,21 +18,29 @@ from raydistill.methods import method_configs
 from raydistill.report.study_commands import continue_search, is_whole
 from raydistill.report.tables import StudyRecords, read_study
 from raydistill.report.tally import Bracket, bracket_of, bracket_words, state_words
-from raydistill.search.resume import SPACE_FILE, stored_document
-from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
+from raydistill.search.resume import stored_document
 from raydistill.spaces.messages import shown
 from raydistill.spaces.sections import Config, GoalConfig
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import network_index
 from raydistill.storage.given import given_or_damage
+from raydistill.storage.layout import (
+    CONFIRMATION_FILE,
+    PROGRESS_FILE,
+    RECORD_FILE,
+    REPORT_FILE,
+    SPACE_FILE,
+    WINNER_FILE,
+    WINNER_FOLDER,
+)
 from raydistill.storage.lock import holder_of, searcher
-from raydistill.storage.record import PROGRESS_FILE, TrialRecord, read_progress
+from raydistill.storage.record import TrialRecord, read_progress
 from raydistill.storage.result import Finding
 from raydistill.storage.store import Store
 
 CONFIRMING = re.compile(r"/(confirm|draw)-\d+\.json$")
 """Files that a search writes when it reads confirm images."""
-VIEWS = ("report.html", "plots/")
+VIEWS = (REPORT_FILE, "plots/")
 """What a reader has written into the study, which says nothing of whether its search is alive."""
 Stage = Literal["baseline", "experts", "trials", "confirmation", "ended"]
 
@@ -212,7 +220,7 @@ def _without_crashes_that_run_again(found: StudyRecords, files: Mapping[str, dat
 
     def runs_again(record: TrialRecord) -> bool:
         folder = f"trials/{record.trial_id}"
-        is_of_earlier = record.state == "crashed" and files.get(f"{folder}/record.json", began) < began
+        is_of_earlier = record.state == "crashed" and files.get(f"{folder}/{RECORD_FILE}", began) < began
         return is_of_earlier and (is_searched or files.get(f"{folder}/{PROGRESS_FILE}", began) > began)
 
     trials = [(config, None if record is not None and runs_again(record) else record) for config, record in found.trials]
@@ -246,7 +254,7 @@ def _stage(files: Collection[str], space: Mapping[str, Any], found: StudyRecords
     confirming = [
         networks[folder]
         for folder in (f"trials/{record.trial_id}" for record in ended if record.state == "finished")
-        if networks[folder] and f"{folder}/confirmation.json" not in files
+        if networks[folder] and f"{folder}/{CONFIRMATION_FILE}" not in files
     ]
     if len(ended) == len(found.trials) and (confirming or len(ended) == budget):
         return "confirmation", confirming[-1] if confirming else 0, evaluation["confirm_networks"]

@@ -16,6 +16,7 @@ from raydistill.report.rendering import frame_of
 from raydistill.spaces.document import label_of
 from raydistill.storage.baseline import Baseline
 from raydistill.storage.given import Given
+from raydistill.storage.layout import RESULT_FILE
 from raydistill.storage.manifest import Damage
 from raydistill.storage.record import Progress, TrialRecord
 from raydistill.storage.result import Finding, SearchResult
@@ -24,8 +25,6 @@ from raydistill.storage.store import Store
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-SPACE_FILE = "search_space.yaml"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,7 +133,7 @@ class Study:
     @property
     def is_result_changed(self) -> bool:
         """Whether `result.json` is not as the search left it, so that nothing in it is a finding."""
-        return any(damage.name == "result.json" for damage in self.changed)
+        return any(damage.name == RESULT_FILE for damage in self.changed)
 
     @property
     def verdict(self) -> SearchResult | None:

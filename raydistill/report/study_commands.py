@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from raydistill.report.next_commands import command, more_trials, training_command, with_options
-from raydistill.search.resume import SPACE_FILE
 from raydistill.search.submission import WITHOUT_FILES
 from raydistill.storage.given import Given
+from raydistill.storage.layout import SPACE_FILE
 from raydistill.storage.store import Store
 
 COPY = f"COPY_OF_{SPACE_FILE}"

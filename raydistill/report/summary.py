@@ -13,9 +13,9 @@ from raydistill.report.rendering import render
 from raydistill.report.tables import comparison_frame
 from raydistill.report.words import accuracy_line, duration, margin_words, points
 from raydistill.search.resume import stored_document
-from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER
 from raydistill.spaces.units import looked_before, packed_in_words
 from raydistill.storage.baseline import Baseline, read_baseline
+from raydistill.storage.layout import OPTUNA_FILE, PICTURE_FILE, RESULT_FILE, SET_FILE, WINNER_FILE, WINNER_FOLDER
 from raydistill.storage.result import Finding, SearchResult, Smallest
 from raydistill.storage.store import Store
 
@@ -43,13 +43,13 @@ def end_of_search(study: Store, result: SearchResult) -> str:
     if images is not None and images.twins is not None and images.twins.across:
         rows.append(("Twins across the parts", f"{twins_in_words(images.twins)}: accuracies come out too high"))
     if study.exists(WINNER_FILE):
-        rows += [("Winner's set", study.path(WINNER_FOLDER, "images.safetensors"))]
-    if study.exists(f"{WINNER_FOLDER}/images.png"):
-        rows += [("Winner's picture", study.path(WINNER_FOLDER, "images.png"))]
+        rows += [("Winner's set", study.path(WINNER_FOLDER, SET_FILE))]
+    if study.exists(f"{WINNER_FOLDER}/{PICTURE_FILE}"):
+        rows += [("Winner's picture", study.path(WINNER_FOLDER, PICTURE_FILE))]
     rows += [
         ("Tables", f"{study.path('tables', 'trials.md')}, {study.path('tables', 'ipc.md')} (and as .csv, .tex)"),
-        ("Result", study.path("result.json")),
-        ("Optuna study", study.path("study.db")),
+        ("Result", study.path(RESULT_FILE)),
+        ("Optuna study", study.path(OPTUNA_FILE)),
     ]
     return aligned(rows)
 

@@ -21,6 +21,7 @@ from raydistill.search.verdict import select_interval
 from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import Baseline, read_baseline
+from raydistill.storage.layout import SPACE_FILE
 from raydistill.storage.manifest import damages
 from raydistill.storage.record import TrialRecord, read_trials
 from raydistill.storage.result import SearchResult, read_result
@@ -66,7 +67,7 @@ def read_study(study: Store, methods: Mapping[str, type[Config]]) -> StudyRecord
     Raises:
         StoreError: the folder holds no study, or a file in it is damaged.
     """
-    if not study.exists("search_space.yaml"):
+    if not study.exists(SPACE_FILE):
         raise StoreError(f"{study.root} holds no study (no search_space.yaml); give the folder <store>/<study> of a search")
     result, trials = read_result(study), tuple(read_trials(study, methods))
     return StudyRecords(

@@ -38,7 +38,7 @@ from raydistill.search.pace import (
 )
 from raydistill.search.proposal import Aim
 from raydistill.search.repair import check_result, looks_before, repair_study, result_or_none
-from raydistill.search.resume import SPACE_FILE, as_started, check_resumable
+from raydistill.search.resume import as_started, check_resumable
 from raydistill.search.solver import Solver
 from raydistill.search.verdict import Confirmed, Floor, conclude, fitted_floor, not_admissible
 from raydistill.search.winner import name_winner
@@ -49,6 +49,7 @@ from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.spaces.units import points
 from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.given import write_given
+from raydistill.storage.layout import OPTUNA_FILE, RESULT_FILE, SPACE_FILE
 from raydistill.storage.lock import study_lock
 from raydistill.storage.looks import looks_at, note_look
 from raydistill.storage.manifest import forget, write_manifest
@@ -122,7 +123,7 @@ def run_search(space: SearchSpace, store: Store, work: Workplace, *, accept_code
             result = result.model_copy(update={"earlier_looks": looks_before(before, result, looks_at(study))})
             if not accept_code_change:
                 check_result(before, result, study)
-            write_stored(study, "result.json", result)
+            write_stored(study, RESULT_FILE, result)
             name_winner(study, result)
             solver.show(result)
             write_manifest(study, solver.records)
@@ -291,4 +292,4 @@ def _draw_control(config: TrialConfig[Any], confidence: float, *, study: Store, 
 def _database() -> Iterator[Path]:
     """A file for the Optuna study on this machine's own disk, because SQLite's locks do not work on every shared folder."""
     with scratch_folder() as folder:
-        yield folder / "study.db"
+        yield folder / OPTUNA_FILE

@@ -14,11 +14,9 @@ from raydistill.errors import StoreError
 from raydistill.methods import method_configs
 from raydistill.search.watcher import Watcher
 from raydistill.storage.baseline import BASELINE_FILE, read_baseline, read_networks
+from raydistill.storage.layout import CONFIG_FILE, CONFIRMATION_FILE, PICTURE_FILE, RECORD_FILE, SET_FILE
 from raydistill.storage.looks import looks_at
 from raydistill.storage.manifest import (
-    CONFIRMATION_FILE,
-    PICTURE_FILE,
-    SET_FILE,
     Damage,
     damages,
     is_of_the_end,
@@ -28,7 +26,7 @@ from raydistill.storage.record import config_of, read_record
 from raydistill.storage.result import SearchResult, read_result
 from raydistill.storage.store import Store
 
-RECORD = "/record.json"
+RECORD = f"/{RECORD_FILE}"
 VERDICT = ("verdict", "smallest_lossless_ipc", "winner_trial_id", "confirmed_candidates")
 """Fields of a result that no search changes without a new trial."""
 
@@ -58,7 +56,9 @@ def repair_study(study: Store, watcher: Watcher) -> set[str]:
     listed = () if manifest is None else manifest.files
     runs_again = {name.removesuffix(RECORD) for name in gone if name.endswith(RECORD)}
     # A search that was cut off after it had found a record gone may have taken no more than that out of the manifest.
-    runs_again |= {_folder(name) for name in listed if name.startswith("trials/") and f"{_folder(name)}{RECORD}" not in listed}
+    runs_again |= {
+        _folder(name) for name in listed if name.startswith("trials/") and f"{_folder(name)}/{RECORD_FILE}" not in listed
+    }
     left = []
     for damage in found:
         is_record = damage.name.endswith(RECORD)
@@ -88,7 +88,7 @@ def _folder(name: str) -> str:
 def _remedy(name: str) -> str:
     """What to do about a damaged file that nothing else holds."""
     if name.startswith("trials/") and name.endswith((RECORD, f"/{SET_FILE}")):
-        return f"restore it, or delete {_folder(name)}{RECORD}, and the trial runs again"
+        return f"restore it, or delete {_folder(name)}/{RECORD_FILE}, and the trial runs again"
     return "restore it, or delete it, and the search makes it again if it needs it"
 
 
@@ -154,7 +154,7 @@ def result_or_none(study: Store) -> SearchResult | None:
 def _write_configs_again(study: Store, found: Sequence[Damage], watcher: Watcher) -> set[str]:
     """Write each trial's config again that is gone or changed and that its record holds; returns their files."""
     written = set()
-    for name in sorted(damage.name for damage in found if damage.name.endswith("/config.json")):
+    for name in sorted(damage.name for damage in found if damage.name.endswith(f"/{CONFIG_FILE}")):
         kind, trial_id, _ = name.split("/")
         record = read_record(study, trial_id) if kind == "trials" else None
         config = config_of(study, trial_id, record, method_configs()) if record is not None else None

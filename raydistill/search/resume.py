@@ -15,10 +15,10 @@ from raydistill.spaces.document import label_of
 from raydistill.spaces.sections import SearchConfig
 from raydistill.spaces.space import SearchSpace
 from raydistill.storage.baseline import read_baseline, read_networks
+from raydistill.storage.layout import SPACE_FILE
 from raydistill.storage.record import code_sha256, read_trials
 from raydistill.storage.store import Store
 
-SPACE_FILE = "search_space.yaml"
 MAY_CHANGE = (
     *(f"budget.{name}" for name in ("trials", "hours", "gpu_hours", "trial_hours", "silence_minutes")),
     "resources.max_concurrent_trials",

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from raydistill.storage.layout import OPTUNA_FILE
 from raydistill.storage.store import Store
 
-FILE = "study.db"
 EVERY_SECONDS = 30.0
 
 
@@ -27,7 +27,7 @@ class Snapshot:
     def copy(self) -> None:
         """Copy the database in a consistent state, between two transactions."""
         with closing(sqlite3.connect(self._database)) as connection:
-            self._study.write(FILE, connection.serialize())
+            self._study.write(OPTUNA_FILE, connection.serialize())
         self._copied_at = self._clock()
 
     def copy_if_due(self) -> None:

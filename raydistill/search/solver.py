@@ -35,6 +35,7 @@ from raydistill.search.sampler import ARM, EndedTrials, config_parameters, sampl
 from raydistill.search.view import StudyView
 from raydistill.spaces.space import Arm, SearchSpace
 from raydistill.spaces.trial import TrialConfig
+from raydistill.storage.layout import CONFIG_FILE, trial_file
 from raydistill.storage.record import FINAL_STATES, TrialRecord, read_trials
 from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
@@ -197,7 +198,7 @@ class Solver:
 
     def _write(self, number: int, arm: Arm, chosen: Mapping[str, Any]) -> TrialConfig[Any]:
         config = self._trial(number, arm, chosen)
-        self._folder.write(f"trials/{config.trial_id}/config.json", config.to_file())
+        self._folder.write(trial_file(config.trial_id, CONFIG_FILE), config.to_file())
         return config
 
     def _of_records(self) -> optuna.Study:

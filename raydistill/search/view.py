@@ -43,13 +43,13 @@ from raydistill.search.snapshot import Snapshot
 from raydistill.spaces.space import SearchSpace
 from raydistill.spaces.trial import TrialConfig
 from raydistill.spaces.units import looked_before
+from raydistill.storage.layout import PICTURE_FILE, trial_file
 from raydistill.storage.record import TrialRecord
 from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 
 METRIC = "lossless_ipc"
 ARTIFACTS = "artifacts"
-PICTURE = "images.png"
 NOTE_PART = 2045
 """Characters of a note in one attribute, as optuna-dashboard splits it."""
 LEGEND = (
@@ -219,7 +219,7 @@ class StudyView:
             return {}
         name = f"{ARTIFACTS}/{record.trial_id}"
         if record.trial_id not in there if there is not None else not self._folder.exists(name):
-            picture = self._folder.read_or_none(f"trials/{record.trial_id}/{PICTURE}")
+            picture = self._folder.read_or_none(trial_file(record.trial_id, PICTURE_FILE))
             if picture is None:
                 return {}
             self._folder.write(name, picture)

@@ -12,14 +12,11 @@ from typing import Literal
 
 from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config
-from raydistill.storage.manifest import PICTURE_FILE, SET_FILE
+from raydistill.storage.layout import PICTURE_FILE, RECORD_FILE, SET_FILE, WINNER_FILE, WINNER_FOLDER
 from raydistill.storage.record import read_record
 from raydistill.storage.result import SearchResult
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import sealed_json
-
-WINNER_FILE = "winner.json"
-WINNER_FOLDER = "winner"
 
 
 class Winner(Config):
@@ -51,13 +48,13 @@ def name_winner(study: Store, result: SearchResult) -> None:
     if data is None:
         raise StoreError(
             f"{study.path(folder, SET_FILE)} is missing, and the search found it the winner; restore it, or delete "
-            f"{study.path(folder, 'record.json')} and run the search again, which distils the set anew"
+            f"{study.path(folder, RECORD_FILE)} and run the search again, which distils the set anew"
         )
     found, record = hashlib.sha256(data).hexdigest(), read_record(study, result.winner_trial_id)
     if record is not None and record.images_sha256 not in (None, found):
         raise StoreError(
             f"{study.path(folder, SET_FILE)} is not the set that the search found: its hash is {found[:12]}, the record says "
-            f"{str(record.images_sha256)[:12]}; restore it, or delete {study.path(folder, 'record.json')} and run the search "
+            f"{str(record.images_sha256)[:12]}; restore it, or delete {study.path(folder, RECORD_FILE)} and run the search "
             "again, which distils the set anew"
         )
     winner = Winner(trial_id=result.winner_trial_id, ipc=result.smallest_lossless_ipc, images_sha256=found)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from raydistill.catalogue import find_file
 from raydistill.errors import InputError
 from raydistill.storage.data_root import DataRoot
+from raydistill.storage.layout import SET_FILE, SPACE_FILE
 from raydistill.storage.store import Store
-
-SET_FILE = "images.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +52,7 @@ def study_around(path: str) -> Store | None:
     """The study that contains a set's file, at any depth; None if there is none."""
     folder = _resolved(find_file(path, SET_FILE)[0])
     while folder.root not in (".", "/") and (folder.is_local or "/" in folder.root.partition("://")[2]):
-        if folder.exists("search_space.yaml") and folder.exists("trials"):
+        if folder.exists(SPACE_FILE) and folder.exists("trials"):
             return folder
         folder = folder.parent
     return None

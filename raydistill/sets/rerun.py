@@ -19,6 +19,7 @@ from raydistill.spaces.paths import given_path
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.storage.checkout import commit
 from raydistill.storage.data_root import DataRoot
+from raydistill.storage.layout import CONFIG_FILE, SET_FILE
 from raydistill.storage.record import TrialRecord, code_sha256, read_record, versions
 from raydistill.storage.store import Store
 
@@ -61,7 +62,7 @@ class EarlierTrial:
             accuracy_fractions: accuracy on the select images of networks trained on it with the trial's seeds.
         """
         record = self.record
-        if record is None or record.final is None or not self.folder.exists("images.safetensors"):
+        if record is None or record.final is None or not self.folder.exists(SET_FILE):
             return None
         stored = read_set_file(self.folder.root)[0]
         recorded = record.final.accuracy_fractions
@@ -112,7 +113,7 @@ def earlier_trial(given: str | Path | Mapping[str, Any], overrides: Sequence[str
     if isinstance(given, Mapping) or ("://" not in str(given) and not given_path(given).is_dir()):
         return None
     folder = Store(str(given).rstrip("/"))
-    data = folder.read_or_none("config.json")
+    data = folder.read_or_none(CONFIG_FILE)
     if data is None:
         return None
     if overrides:

@@ -11,12 +11,12 @@ from raydistill.core.synthetic import Manifest, SyntheticSet, decode, encode, sh
 from raydistill.data.splits import Splits, load_splits, splits_of
 from raydistill.errors import InputError
 from raydistill.methods import method_configs
-from raydistill.search.winner import WINNER_FILE, WINNER_FOLDER, Winner
+from raydistill.search.winner import Winner
 from raydistill.sets.class_order import check_same_classes
-from raydistill.sets.place import SET_FILE
 from raydistill.spaces.sections import ImportedConfig
 from raydistill.spaces.trial import TrialConfig, read_trial_config
 from raydistill.storage.data_root import DataRoot
+from raydistill.storage.layout import PICTURE_FILE, RECORD_FILE, SET_FILE, WINNER_FILE, WINNER_FOLDER
 from raydistill.storage.record import TrialRecord
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored
@@ -24,9 +24,9 @@ from raydistill.storage.versioned import read_stored
 
 def write_set(synthetic: SyntheticSet, manifest: Manifest, folder: Store) -> tuple[str, str]:
     """Like `save_set`, for any set and manifest."""
-    folder.write("images.safetensors", encode(synthetic, manifest))
-    folder.write("images.png", set_png(synthetic, manifest.preprocess))
-    return folder.path("images.safetensors"), folder.path("images.png")
+    folder.write(SET_FILE, encode(synthetic, manifest))
+    folder.write(PICTURE_FILE, set_png(synthetic, manifest.preprocess))
+    return folder.path(SET_FILE), folder.path(PICTURE_FILE)
 
 
 def read_set_file(path: str) -> tuple[SyntheticSet, TrialConfig[Any]]:
@@ -84,5 +84,5 @@ def _recorded_sha256(folder: Store) -> str | None:
     if folder.root.rstrip("/").rpartition("/")[2] == WINNER_FOLDER:
         winner = read_stored(folder.parent, WINNER_FILE, Winner, remedy)
         return None if winner is None else winner.images_sha256
-    record = read_stored(folder, "record.json", TrialRecord, remedy)
+    record = read_stored(folder, RECORD_FILE, TrialRecord, remedy)
     return None if record is None else record.images_sha256

@@ -15,17 +15,26 @@ from dataclasses import dataclass
 from typing import Literal
 
 from raydistill.spaces.sections import Config
-from raydistill.storage.record import CHECKPOINT_FILE, PROGRESS_FILE, TrialRecord
+from raydistill.storage.layout import (
+    CHECKPOINT_FILE,
+    CONFIRMATION_FILE,
+    PICTURE_FILE,
+    PROGRESS_FILE,
+    RESULT_FILE,
+    SET_FILE,
+    SPACE_FILE,
+    WINNER_FILE,
+    WINNER_FOLDER,
+)
+from raydistill.storage.record import TrialRecord
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored, write_stored
 
 MANIFEST_FILE = "manifest.json"
-SET_FILE, PICTURE_FILE = "images.safetensors", "images.png"
 
 
 ETAG = "etag:"
-WRITTEN_AT_THE_END = ("search_space.yaml", "result.json", "winner.json", "winner/")
-CONFIRMATION_FILE = "confirmation.json"
+WRITTEN_AT_THE_END = (SPACE_FILE, RESULT_FILE, WINNER_FILE, f"{WINNER_FOLDER}/")
 OF_A_RUNNING_TRIAL = (PROGRESS_FILE, CHECKPOINT_FILE)
 """Left behind by a trial that was ended from outside; it writes them anew if it runs again."""
 

@@ -22,10 +22,10 @@ from raydistill.errors import StoreError
 from raydistill.spaces.sections import Config, GrownConfig
 from raydistill.spaces.trial import TrialConfig, read_trial_config, trial_id_of
 from raydistill.spaces.units import points
+from raydistill.storage.layout import CONFIG_FILE, PROGRESS_FILE, RECORD_FILE, trial_file
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored, write_stored
 
-PROGRESS_FILE, CHECKPOINT_FILE = "progress.json", "checkpoint.safetensors"
 State = Literal["finished", "pruned", "diverged", "out_of_memory", "timed_out", "crashed"]
 FINAL_STATES: frozenset[str] = frozenset({"finished", "pruned", "diverged", "out_of_memory", "timed_out"})
 """States that a resumed search does not run again; a crashed trial continues from its checkpoint."""
@@ -202,7 +202,7 @@ def unpack_bits(rows: Sequence[str], images: int) -> NDArray[np.bool_]:
 
 def write_record(study: Store, record: TrialRecord) -> None:
     """Write `trials/<id>/record.json`."""
-    write_stored(study, f"trials/{record.trial_id}/record.json", record)
+    write_stored(study, trial_file(record.trial_id, RECORD_FILE), record)
 
 
 def read_record(study: Store, trial_id: str) -> TrialRecord | None:
@@ -211,7 +211,7 @@ def read_record(study: Store, trial_id: str) -> TrialRecord | None:
     Raises:
         StoreError: the record is damaged, of an unknown version, or belongs to another trial, or its config does.
     """
-    name = f"trials/{trial_id}/record.json"
+    name = trial_file(trial_id, RECORD_FILE)
     record = read_stored(study, name, TrialRecord, "restore it, or delete it to run the trial again")
     if record is not None and record.trial_id != trial_id:
         raise StoreError(f"{study.path(name)} is the record of trial {record.trial_id}; delete it to run trial {trial_id} again")
@@ -256,7 +256,7 @@ def read_progress(study: Store, trial_id: str) -> Progress | None:
     Raises:
         StoreError: the file is damaged.
     """
-    name = f"trials/{trial_id}/{PROGRESS_FILE}"
+    name = trial_file(trial_id, PROGRESS_FILE)
     return read_stored(study, name, Progress, "delete it to run the trial from its start")
 
 
@@ -281,7 +281,7 @@ def config_of(
     Raises:
         StoreError: the config is damaged, and no record holds it.
     """
-    name = f"trials/{trial_id}/config.json"
+    name = trial_file(trial_id, CONFIG_FILE)
     data = study.read_or_none(name)
     try:
         config = None if data is None else read_trial_config(data, methods)

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from raydistill.spaces.messages import arm_and_size
 from raydistill.spaces.sections import Config, GrownConfig
+from raydistill.storage.layout import RESULT_FILE
 from raydistill.storage.record import TrialRecord
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_stored
@@ -203,4 +204,4 @@ def read_result(study: Store) -> SearchResult | None:
     Raises:
         StoreError: the file is damaged.
     """
-    return read_stored(study, "result.json", SearchResult, "run the search again, which writes it again")
+    return read_stored(study, RESULT_FILE, SearchResult, "run the search again, which writes it again")

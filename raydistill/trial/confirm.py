@@ -21,6 +21,7 @@ from raydistill.spaces.sections import Config
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.baseline import read_baseline
 from raydistill.storage.data_root import DataRoot
+from raydistill.storage.layout import CONFIRMATION_FILE, SET_FILE, trial_file
 from raydistill.storage.record import TrialRecord, pack_bits, read_record, unpack_bits
 from raydistill.storage.store import Store
 from raydistill.storage.versioned import read_needed, read_stored, write_stored
@@ -112,7 +113,7 @@ def finish_confirmation(config: TrialConfig[Any], study: Store, confidence: floa
         is_lossless=interval.upper <= config.goal.margin_fraction,
         accuracy_fractions=tuple(accuracy_of(correct, baseline.confirm_classes).tolist()),
     )
-    write_stored(study, f"{folder}/confirmation.json", confirmation)
+    write_stored(study, f"{folder}/{CONFIRMATION_FILE}", confirmation)
     return confirmation
 
 
@@ -123,7 +124,7 @@ def read_set(study: Store, trial_id: str) -> SyntheticSet:
         StoreError: the trial is not finished, or the file is missing or differs from the hash in the record.
     """
     record = _finished(study, trial_id)
-    name = f"trials/{trial_id}/images.safetensors"
+    name = trial_file(trial_id, SET_FILE)
     data = study.read_or_none(name)
     if data is None:
         raise StoreError(

@@ -23,7 +23,8 @@ from raydistill.errors import StoreError
 from raydistill.methods import METHODS
 from raydistill.spaces.sections import derive_seed
 from raydistill.spaces.trial import TrialConfig
-from raydistill.storage.record import CHECKPOINT_FILE, code_sha256
+from raydistill.storage.layout import CHECKPOINT_FILE
+from raydistill.storage.record import code_sha256
 from raydistill.storage.store import Store
 
 CHECKPOINT_SECONDS = 20.0

@@ -43,10 +43,9 @@ from raydistill.spaces.units import points
 from raydistill.storage.baseline import Baseline, read_baseline
 from raydistill.storage.checkout import commit
 from raydistill.storage.data_root import DataRoot
+from raydistill.storage.layout import CHECKPOINT_FILE, PICTURE_FILE, PROGRESS_FILE, SET_FILE
 from raydistill.storage.record import (
-    CHECKPOINT_FILE,
     FINAL_STATES,
-    PROGRESS_FILE,
     Cost,
     Progress,
     Reading,
@@ -202,8 +201,8 @@ class _Run:
             correct = self._read(synthetic, self.steps, 1.0, self.config.evaluation.networks)
         manifest = manifest_of(self.config, splits)
         data = encode(synthetic, manifest)
-        self.folder.write("images.safetensors", data)
-        self.folder.write("images.png", set_png(synthetic, splits.preprocess))
+        self.folder.write(SET_FILE, data)
+        self.folder.write(PICTURE_FILE, set_png(synthetic, splits.preprocess))
         update = {
             "select_correct": pack_bits(correct),
             "class_accuracy_fractions": class_accuracies(correct, splits.select.labels.numpy(), splits.class_names),

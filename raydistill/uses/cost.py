@@ -21,8 +21,9 @@ from raydistill.core.evaluate import network_seeds
 from raydistill.errors import InputError
 from raydistill.methods import METHODS, method_configs
 from raydistill.search.pace import distilling_passes
-from raydistill.sets.place import SET_FILE, study_around
+from raydistill.sets.place import study_around
 from raydistill.spaces.trial import TrialConfig, read_trial_config
+from raydistill.storage.layout import SET_FILE, trial_file
 from raydistill.storage.record import TrialRecord, read_record
 from raydistill.storage.result import SearchResult, read_result
 from raydistill.storage.store import Store
@@ -71,7 +72,7 @@ class CostPlan:
         file = set_file(self.found.config.trial_id)
         if not run.subject.place.folder.exists(file):
             read_set(self.found.study, self.found.config.trial_id)  # checks its hash
-            data = self.found.study.read(f"trials/{self.found.config.trial_id}/{SET_FILE}")
+            data = self.found.study.read(trial_file(self.found.config.trial_id, SET_FILE))
             run.subject.place.folder.write(file, data)
 
     def finish(self, run: Run, records: Sequence[UnitRecord]) -> CostResult:

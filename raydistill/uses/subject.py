@@ -11,10 +11,11 @@ from raydistill.catalogue import find_file
 from raydistill.core.process import set_up_process
 from raydistill.core.synthetic import SyntheticSet, sha256
 from raydistill.data.splits import Splits
-from raydistill.sets.place import SET_FILE, study_around
+from raydistill.sets.place import study_around
 from raydistill.sets.set_file import read_set_with_data
 from raydistill.spaces.trial import TrialConfig
 from raydistill.storage.data_root import DataRoot
+from raydistill.storage.layout import SET_FILE
 from raydistill.storage.store import Store
 from raydistill.uses.values import uses_folder
 

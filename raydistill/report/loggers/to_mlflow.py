@@ -14,6 +14,7 @@ from typing import Any
 
 from raydistill.errors import InputError
 from raydistill.report.loggers.logger import Finding, LoggedTrial, markdown_table, scalar_points
+from raydistill.storage.layout import PICTURE_FILE
 from raydistill.storage.remote import without_credentials
 
 TRIAL_TAG = "raydistill.trial_id"
@@ -81,7 +82,7 @@ class MlflowLogger:
         self._client.set_tag(run, "state", state)
         self._log(run, [(f"final.{name}", 0, value) for name, value in values.items()])
         if picture is not None:
-            self._keep(run, "images.png", picture)
+            self._keep(run, PICTURE_FILE, picture)
         self._client.set_terminated(run, "FINISHED" if state in ("finished", "pruned") else "FAILED")
 
     def finish(self, finding: Finding) -> None:

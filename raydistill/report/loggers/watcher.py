@@ -12,6 +12,7 @@ from raydistill.report.loggers.logger import Finding, LoggedTrial, Logger
 from raydistill.report.read import read_whole
 from raydistill.spaces.trial import TrialConfig
 from raydistill.spaces.units import looked_before
+from raydistill.storage.layout import PICTURE_FILE, trial_file
 from raydistill.storage.record import Reading, TrialRecord
 from raydistill.storage.remote import without_credentials
 from raydistill.storage.result import SearchResult
@@ -84,7 +85,7 @@ class LoggingWatcher:
         """End a run; a trial of an earlier search that a back end lacks is logged whole."""
         began_here = self._begun.pop(record.trial_id, None)
         trial = began_here or logged_trial(record.trial_id, record.config)
-        picture = self._study.read_or_none(f"trials/{record.trial_id}/images.png") if record.state == "finished" else None
+        picture = self._study.read_or_none(trial_file(record.trial_id, PICTURE_FILE)) if record.state == "finished" else None
         last = values_of(record.readings[-1]) if record.readings else {}
 
         def end(logger: Logger) -> None:
@@ -106,7 +107,7 @@ class LoggingWatcher:
     def finish(self, result: SearchResult) -> None:
         """Log what the search found, with the curve of accuracy against IPC."""
         picture = (
-            None if result.winner_trial_id is None else self._study.read_or_none(f"trials/{result.winner_trial_id}/images.png")
+            None if result.winner_trial_id is None else self._study.read_or_none(trial_file(result.winner_trial_id, PICTURE_FILE))
         )
         rows = [plain(row) for row in read_whole(self._study).curve().to_dict("records")]
         finding = Finding(text=finding_text(result), curve=rows, picture=picture)

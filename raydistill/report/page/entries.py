@@ -14,6 +14,7 @@ from raydistill.report.study import Study, Trial
 from raydistill.report.study_commands import data_root
 from raydistill.report.words import accuracy_line, percent, points, telling_line
 from raydistill.spaces.units import packed_in_words
+from raydistill.storage.layout import CONFIG_FILE, PICTURE_FILE, RECORD_FILE, SET_FILE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,8 +38,8 @@ def entries(study: Study, looks: dict[str, Look], links: Links) -> Iterator[Entr
     fixed = {name for name, _ in settings_shared(study)}
     for trial in study.asked:
         record, folder = trial.record, f"trials/{trial.trial_id}"
-        names = ["config.json"] + ([] if record is None else ["record.json"])
-        names += ["images.png", "images.safetensors"] if record is not None and record.images_sha256 else []
+        names = [CONFIG_FILE] + ([] if record is None else [RECORD_FILE])
+        names += [PICTURE_FILE, SET_FILE] if record is not None and record.images_sha256 else []
         yield Entry(
             id=trial.trial_id,
             number=looks[trial.arm].number,

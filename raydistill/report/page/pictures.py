@@ -12,6 +12,7 @@ from raydistill.report.page.html import Links
 from raydistill.report.study import Study, Trial
 from raydistill.report.words import percent, points
 from raydistill.spaces.units import packed_in_words
+from raydistill.storage.layout import PICTURE_FILE, RECORD_FILE, trial_file
 
 MOST_COLUMNS, MOST_ROWS = 12, 20
 """Images of a class, and classes, that are shown."""
@@ -57,7 +58,7 @@ def _best(study: Study, *, is_control: bool) -> Trial | None:
 
 
 def _picture(study: Study, trial: Trial, title: str, links: Links) -> Picture | None:
-    name = f"trials/{trial.trial_id}/images.png"
+    name = trial_file(trial.trial_id, PICTURE_FILE)
     data = study.store.read_or_none(name)
     record = trial.record
     if data is None or record is None or record.images < trial.ipc:
@@ -75,7 +76,7 @@ def _picture(study: Study, trial: Trial, title: str, links: Links) -> Picture | 
     return Picture(
         name=f"{title}: {trial.arm}, IPC {trial.ipc}",
         words=f"{images} on the select images. Shown: {part} of {of}, a class in each row.",
-        href=links.to("trials", trial.trial_id, "record.json"),
+        href=links.to("trials", trial.trial_id, RECORD_FILE),
         data=f"data:image/png;base64,{base64.b64encode(png).decode()}",
         width=size[0],
         height=size[1],

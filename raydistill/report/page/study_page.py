@@ -17,11 +17,12 @@ from raydistill.report.page.entries import entries, settings_shared
 from raydistill.report.page.html import Cell, Fact, Head, Links, Table, links_from, render_html, split_sentence, table_of
 from raydistill.report.page.pictures import set_pictures
 from raydistill.report.page.uses import commands_of_uses, find_uses, shown_uses
-from raydistill.report.study import SPACE_FILE, Study
+from raydistill.report.study import Study
 from raydistill.report.study_commands import continue_search, on_study, search_anew, to_be_added
 from raydistill.report.words import accuracy_line, duration, percent, points
 from raydistill.search.verdict import not_admissible_in_short
 from raydistill.spaces.units import looked_before, packed_in_words
+from raydistill.storage.layout import CONFIRMATION_FILE, RECORD_FILE, RESULT_FILE, SPACE_FILE
 from raydistill.storage.result import GapBounds, Smallest
 
 REFRESH_SECONDS = 30
@@ -132,7 +133,7 @@ def _curve_table(study: Study, curve: Sequence[Point], links: Links) -> Table:
         (
             point.arm,
             str(point.ipc),
-            Cell(text=percent(point.accuracy_fraction), href=links.to("trials", point.best.trial_id, "record.json")),
+            Cell(text=percent(point.accuracy_fraction), href=links.to("trials", point.best.trial_id, RECORD_FILE)),
             points(point.gap),
             "" if point.low is None or point.high is None else f"{100 * point.low:.2f} to {100 * point.high:.2f}",
             f"{point.networks}",
@@ -154,16 +155,14 @@ def _tiles(study: Study, links: Links) -> Iterator[Fact]:
             yield _smallest(name, smallest, links)
         if finding.ratio_images is not None:
             in_bytes = "" if finding.ratio_byte_bytes is None else f"{finding.ratio_byte_bytes:.2f} in bytes, one per pixel"
-            file = links.to("result.json")
+            file = links.to(RESULT_FILE)
             yield Fact(name="Control over distilled set", value=f"{finding.ratio_images:.2f} in images", more=in_bytes, href=file)
     elif result is not None:
         bounds = "" if result.gap_interval is None else _bounds(result.gap_interval)
-        yield Fact(name="Verdict", value=result.in_short, more=bounds, href=links.to("result.json"))
+        yield Fact(name="Verdict", value=result.in_short, more=bounds, href=links.to(RESULT_FILE))
     if result is not None and result.largest_lossy_ipc is not None:
         more = f"the best of {result.largest_lossy_trials} trials at it" if result.largest_lossy_trials != 1 else "by one trial"
-        yield Fact(
-            name="Largest IPC shown lossy", value=f"IPC {result.largest_lossy_ipc}", more=more, href=links.to("result.json")
-        )
+        yield Fact(name="Largest IPC shown lossy", value=f"IPC {result.largest_lossy_ipc}", more=more, href=links.to(RESULT_FILE))
     if study.margin_fraction is not None:
         yield Fact(
             name="Margin",
@@ -183,7 +182,7 @@ def _smallest(name: str, smallest: Smallest | None, links: Links) -> Fact:
         name=name,
         value=f"{smallest.arm}, IPC {smallest.ipc}",
         more=f"{_bounds(smallest.gap_interval)}; {size}",
-        href=links.to("trials", smallest.trial_id, "confirmation.json"),
+        href=links.to("trials", smallest.trial_id, CONFIRMATION_FILE),
     )
 
 

@@ -32,7 +32,7 @@ from raydistill.report.use_tables import (
 )
 from raydistill.report.use_words import metric_words, source_words
 from raydistill.report.words import percent
-from raydistill.search.winner import WINNER_FOLDER
+from raydistill.storage.layout import WINNER_FOLDER
 from raydistill.uses.names import USES
 from raydistill.uses.values import (
     IN_STEPS,

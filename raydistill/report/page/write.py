@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from raydistill.errors import InputError
+from raydistill.storage.layout import REPORT_FILE
 from raydistill.storage.store import Store
-
-REPORT_FILE = "report.html"
 
 
 class Written(NamedTuple):
